@@ -1,0 +1,155 @@
+"""Records survive being read while written, being cut short, and being damaged."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+
+from workbench.errors import RecordError
+from workbench.records import RunDirectory, RunRecord, State, list_studies, load_study, run_id, write_record
+from workbench.records.files import write_atomically
+from workbench.records.metrics import MetricsWriter, compact, read_metrics, truncate_after
+
+
+def record(run: str = "abc", **changes) -> RunRecord:
+    values = {
+        "run_id": run,
+        "study": "s",
+        "variant": "baseline",
+        "phase": "confirm",
+        "seed": 1,
+        "learning_rate": 0.01,
+        "config": {"model": {}},
+    }
+    return RunRecord(**(values | changes))
+
+
+def write_study(path, variants):
+    manifest = {"name": "s", "variants": variants, "baseline": "baseline", "metric": "validation/loss"}
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "study.yaml").write_text(yaml.safe_dump(manifest))
+
+
+def test_a_record_reads_back_as_written(tmp_path):
+    written = record(state=State.DIVERGED, error="loss became nan", summary={"train/loss": 1.5})
+    directory = write_record(tmp_path, written)
+    assert directory.read() == written
+    assert directory.read().state is State.DIVERGED
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"run_id": "abc"}', '{"state": "flying"}'])
+def test_a_damaged_record_is_named_and_the_rest_is_read(tmp_path, content):
+    study = tmp_path / "s"
+    write_study(study, [{"name": "baseline"}])
+    write_record(study, record("good"))
+    (study / "runs" / "bad").mkdir()
+    (study / "runs" / "bad" / "run.json").write_text(content)
+    records = load_study(study)
+    assert records.runs["run_id"].tolist() == ["good"]
+    assert [problem.path.parent.name for problem in records.problems] == ["bad"]
+    assert str(study / "runs" / "bad" / "run.json") in records.problems[0].message
+
+
+def test_a_record_belongs_to_its_directory(tmp_path):
+    with pytest.raises(RecordError, match="cannot hold run 'abc'"):
+        RunDirectory(tmp_path / "other").write(record("abc"))
+
+
+def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):
+    target = tmp_path / "run.json"
+    write_atomically(target, "old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(target, "new")
+    assert target.read_text() == "old"
+
+
+def test_equal_trials_are_one_run_and_different_ones_are_not():
+    config = {"model": {"width": 64}, "training": {"tokens": 5}}
+    same = {"training": {"tokens": 5}, "model": {"width": 64}}
+    assert run_id(config, 0.1, 1) == run_id(same, 0.1, 1)
+    assert len({run_id(config, rate, seed) for rate in (0.1, 0.2) for seed in (1, 2)}) == 4
+
+
+def test_a_cut_line_is_not_read(tmp_path):
+    writer = MetricsWriter(tmp_path)
+    for step in (1, 2):
+        writer.append({"step": step, "tokens": step, "flops": 1.0, "seconds": 0.1, "train/loss": 2.0})
+    writer.close()
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 3, "tok')
+    assert read_metrics(tmp_path)["step"].tolist() == [1, 2]
+
+
+def test_not_a_number_is_kept_and_stays_json(tmp_path):
+    writer = MetricsWriter(tmp_path)
+    writer.append({"step": 1, "tokens": 1, "flops": 1.0, "seconds": 0.1, "train/loss": float("nan")}, flush=True)
+    line = (tmp_path / "metrics.jsonl").read_text()
+    json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert read_metrics(tmp_path)["train/loss"].isna().all()
+    writer.close()
+
+
+def test_compacting_keeps_every_row_and_drops_the_lines(tmp_path):
+    writer = MetricsWriter(tmp_path)
+    writer.append({"step": 1, "tokens": 10, "flops": 1.0, "seconds": 0.1, "train/loss": 2.5})
+    writer.append({"step": 1, "tokens": 10, "flops": 1.0, "seconds": 0.1, "validation/loss": 2.0})
+    writer.close()
+    live = read_metrics(tmp_path)
+    compact(tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()
+    pd.testing.assert_frame_equal(read_metrics(tmp_path), live)
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_resuming_drops_what_was_logged_after_the_checkpoint(tmp_path, compacted):
+    writer = MetricsWriter(tmp_path)
+    for step in (1, 2, 3):
+        writer.append({"step": step, "tokens": step, "flops": 1.0, "seconds": 0.1, "train/loss": 2.0})
+    writer.close()
+    if compacted:
+        compact(tmp_path)
+    truncate_after(tmp_path, 2)
+    assert read_metrics(tmp_path)["step"].tolist() == [1, 2]
+
+
+def test_runs_of_an_earlier_manifest_do_not_mix_in(tmp_path):
+    from workbench.records import config_hash
+
+    new, old = {"training": {"tokens": 2}}, {"training": {"tokens": 1}}
+    write_study(tmp_path / "s", [{"name": "baseline", "config_hash": config_hash(new)}])
+    write_record(tmp_path / "s", record("new", config=new))
+    write_record(tmp_path / "s", record("old", config=old))
+    records = load_study(tmp_path / "s")
+    assert records.runs["run_id"].tolist() == ["new"]
+    assert records.superseded == 1
+
+
+def test_a_missing_manifest_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(RecordError, match=r"study\.yaml: the file is missing"):
+        load_study(tmp_path)
+
+
+def test_studies_are_listed_newest_first_with_the_published_ones(tmp_path):
+    import os
+
+    for age, name in ((100, "published/old"), (50, "middle"), (0, "new")):
+        write_study(tmp_path / name, [])
+        moment = 1_700_000_000 - age
+        os.utime(tmp_path / name / "study.yaml", (moment, moment))
+    assert [path.name for path in list_studies(tmp_path)] == ["new", "middle", "old"]
+
+
+def test_a_study_without_runs_has_an_empty_table_with_columns(tmp_path):
+    write_study(tmp_path / "s", [{"name": "baseline"}])
+    runs = load_study(tmp_path / "s").runs
+    assert len(runs) == 0
+    assert {"run_id", "variant", "phase", "seed", "state"} <= set(runs.columns)
+
+
+@pytest.mark.parametrize("driver", ['{"state": "running"}', '{"state": "running", "updated": 3}', "{"])
+def test_a_damaged_heartbeat_is_no_sign_of_life(tmp_path, driver):
+    write_study(tmp_path / "s", [])
+    (tmp_path / "s" / "driver.json").write_text(driver)
+    assert not load_study(tmp_path / "s").is_live

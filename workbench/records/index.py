@@ -1,0 +1,143 @@
+"""Reading a whole study: its manifest and one table row per run, whatever state the files are in."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench.errors import RecordError
+from workbench.records.files import read_json, read_yaml
+from workbench.records.run import RECORD, RunDirectory, RunRecord, config_hash
+
+MANIFEST = "study.yaml"
+DRIVER = "driver.json"
+_LIVE_SECONDS = 30.0
+_COLUMNS = [
+    "run_id",
+    "variant",
+    "phase",
+    "seed",
+    "learning_rate",
+    "state",
+    "error",
+    "step",
+    "steps",
+    "created",
+    "started",
+    "finished",
+    "attempts",
+    "path",
+    "config",
+    "provenance",
+    "config_hash",
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A record that could not be read, and why. The rest of the study is still shown."""
+
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True)
+class StudyRecords:
+    """A study as it is on disk: manifest, one row per run, and what could not be read.
+
+    ``superseded`` counts runs made under an earlier manifest (another budget, another model): they stay
+    on disk and come back when the manifest does, but never mix with the present ones.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    runs: pd.DataFrame
+    problems: list[Problem]
+    driver: dict[str, Any] | None
+    superseded: int = 0
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.manifest["name"]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a driver is at work: it says so, and said so within the last half minute."""
+        if not self.driver or self.driver.get("state") != "running":
+            return False
+        try:
+            updated = datetime.fromisoformat(self.driver["updated"]).timestamp()
+        except (KeyError, TypeError, ValueError):  # a damaged heartbeat is no sign of life
+            return False
+        return time.time() - updated < _LIVE_SECONDS
+
+
+def load_study(path: Path) -> StudyRecords:
+    """Read a study's directory. A damaged run becomes a problem; a missing manifest raises RecordError."""
+    path = Path(path)
+    manifest = read_yaml(path / MANIFEST)
+    for key in ("name", "variants", "baseline", "metric"):
+        if key not in manifest:
+            raise RecordError(f"{path / MANIFEST}: has no key {key!r}; run the study again to rebuild it")
+    rows, problems = _read_runs(path / "runs")
+    driver = _optional(path / DRIVER, problems)
+    current, superseded = _current(rows, manifest)
+    return StudyRecords(path, manifest, _frame(current), problems, driver, superseded)
+
+
+def list_studies(results: Path) -> list[Path]:
+    """Directories under ``results`` (and ``results/published``) that hold a manifest, newest first."""
+    results = Path(results)
+    manifests = [*results.glob(f"*/{MANIFEST}"), *results.glob(f"published/*/{MANIFEST}")]
+    return [item.parent for item in sorted(manifests, key=_last_change, reverse=True)]
+
+
+def _last_change(manifest: Path) -> float:
+    driver = manifest.parent / DRIVER
+    return max(item.stat().st_mtime for item in (manifest, driver) if item.exists())
+
+
+def _read_runs(directory: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
+    rows: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for path in sorted(directory.glob("*/")):
+        if path.name.startswith("."):
+            continue
+        try:
+            rows.append(_row(RunDirectory(path).read(), path))
+        except RecordError as error:
+            problems.append(Problem(path / RECORD, str(error)))
+    return rows, problems
+
+
+def _current(rows: list[dict[str, Any]], manifest: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    planned = {variant["config_hash"] for variant in manifest["variants"] if "config_hash" in variant}
+    if not planned:
+        return rows, 0
+    kept = [row for row in rows if row["config_hash"] in planned]
+    return kept, len(rows) - len(kept)
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=_COLUMNS)
+
+
+def _row(record: RunRecord, path: Path) -> dict[str, Any]:
+    row = {key: getattr(record, key, None) for key in _COLUMNS}
+    row |= {"state": str(record.state), "path": str(path), "config_hash": config_hash(record.config)}
+    row |= {key: record.progress.get(key) for key in ("step", "steps")}
+    return row | record.cost | record.summary
+
+
+def _optional(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        return read_json(path)
+    except RecordError as error:
+        problems.append(Problem(path, str(error)))
+        return None
