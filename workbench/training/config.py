@@ -1,0 +1,45 @@
+"""How a model is trained: everything of a trial but its model, its data, its seed and its learning rate."""
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingConfig(BaseModel):
+    """AdamW with warm-up and cosine decay, as in LLaMA (arXiv 2302.13971, section 2.3).
+
+    ``tokens`` is the budget of one trial, rounded up so that ``evaluations`` fall at equal distances.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: int = Field(gt=0, description="training tokens of one trial")
+    batch_size: int = Field(gt=0, description="sequences per step")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's decay rates of the moments")
+    epsilon: float = Field(1e-8, gt=0, description="AdamW's denominator constant")
+    weight_decay: float = Field(0.1, ge=0, description="decoupled, on matrices only")
+    clip: float | None = Field(1.0, gt=0, description="largest gradient norm; null switches clipping off")
+    warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the steps with a rising learning rate")
+    final_rate: float = Field(0.1, ge=0, le=1, description="last learning rate as a fraction of the peak")
+    evaluations: int = Field(
+        10, gt=0, description="validations per trial, evenly spaced, the last at the end"
+    )
+    evaluation_tokens: int = Field(65_536, gt=0, description="validation tokens, the same for every trial")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 on a GPU, fp32 on a CPU"
+    )
+    compile: Literal["auto"] | bool = Field("auto", description="torch.compile; auto: on a GPU")
+    threads: int = Field(1, gt=0, description="CPU threads of one trial")
+
+    def steps(self, context: int) -> int:
+        """Optimizer steps: the budget over the tokens per step, up to a multiple of ``evaluations``."""
+        needed = math.ceil(self.tokens / (self.batch_size * context))
+        return math.ceil(needed / self.evaluations) * self.evaluations
+
+    def resolve(self, device: str) -> "TrainingConfig":
+        """Replace every ``auto`` by what it means on ``device`` ("cpu" or "cuda")."""
+        on_gpu = device == "cuda"
+        precision = ("bf16" if on_gpu else "fp32") if self.precision == "auto" else self.precision
+        compiled = on_gpu if self.compile == "auto" else self.compile
+        return self.model_copy(update={"precision": precision, "compile": compiled})

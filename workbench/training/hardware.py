@@ -1,0 +1,41 @@
+"""What this machine offers: the device, its peak arithmetic rate, and the memory used."""
+
+import psutil
+import torch
+
+# Dense bf16 tensor-core peaks in FLOP/s, from the vendors' data sheets; the first name found wins.
+_PEAKS = {
+    "H200 NVL": 836e12,
+    "H200": 989e12,
+    "H100 NVL": 835e12,
+    "H100 PCIe": 756e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "B200": 2.25e15,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "RTX 4090": 165e12,
+    "RTX 3090": 71e12,
+    "V100": 125e12,
+    "T4": 65e12,
+}
+
+
+def default_device() -> str:
+    """ "cuda" where a GPU is usable, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def peak_flops(device: str, precision: str) -> float | None:
+    """Peak FLOP/s for the model-FLOPs utilisation; None where it is not known (CPUs, fp32, other GPUs)."""
+    if device != "cuda" or precision != "bf16":
+        return None
+    name = torch.cuda.get_device_name()
+    return next((peak for key, peak in _PEAKS.items() if key in name), None)
+
+
+def memory_bytes(device: str) -> int:
+    """Memory in use: torch's peak allocation on a GPU, the process's resident set on a CPU."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return psutil.Process().memory_info().rss

@@ -1,0 +1,102 @@
+"""The unit that swaps: a LightningModule around one decoder."""
+
+import math
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from workbench.model.config import ModelConfig
+from workbench.model.decoder import Decoder
+from workbench.seeds import generator, stable_hash
+from workbench.training.config import TrainingConfig
+from workbench.training.optimizer import build_optimizer
+from workbench.training.schedule import rate_factor
+
+
+class Diverged(RuntimeError):
+    """The loss is no longer a finite number. An outcome of the trial, not a fault of the program."""
+
+
+class DecoderModule(lightning.LightningModule):
+    """Trains one decoder on next-token prediction.
+
+    Batches are ``(inputs, targets)``, both ``(B, T)`` int64; validation batches carry in addition the
+    number of UTF-8 bytes that their targets stand for. Losses are in nats per token.
+    """
+
+    def __init__(
+        self, model: ModelConfig, training: TrainingConfig, *, learning_rate: float, seed: int, steps: int
+    ) -> None:
+        super().__init__()
+        self.training_config, self.learning_rate, self.seed, self.steps = training, learning_rate, seed, steps
+        self.decoder = Decoder(model)
+        self.decoder.initialize(seed)
+        self.gradient_norm = math.nan
+        self.validation: dict[str, float] = {}
+        self._sums = [0.0, 0, 0]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits ``(B, T, V)`` of the next token."""
+        return self.decoder(tokens)
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy in nats per token, computed in fp32."""
+        logits = self(tokens)  # (B, T, V)
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+    def on_fit_start(self) -> None:
+        """Give dropout a generator of its own, and compile in place where asked (keeps parameter names)."""
+        self.decoder.dropout_generator = generator(self.seed, "dropout", device=self.device)
+        if self.training_config.compile:
+            self.decoder.compile()
+
+    def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
+        """Seed dropout by the step, so that a resumed run draws the masks that it would have drawn."""
+        self.decoder.dropout_generator.manual_seed(stable_hash(self.seed, "dropout", self.global_step))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """One batch's loss."""
+        return self.loss(*batch)
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clip the global gradient norm and keep its value before clipping for the record."""
+        limit = self.training_config.clip
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit or math.inf)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW whose rate follows the schedule, step by step."""
+        optimizer = build_optimizer(self.decoder, self.training_config, self.learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(step, self.steps, self.training_config)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums over the fixed validation tokens: nats, tokens, bytes."""
+        self._sums = [0.0, 0, 0]
+
+    def validation_step(self, batch: tuple[Tensor, Tensor, int], batch_index: int) -> None:
+        """Add one batch to the sums."""
+        tokens, targets, target_bytes = batch
+        nats = self.loss(tokens, targets).item() * targets.numel()
+        self._sums = [a + b for a, b in zip(self._sums, (nats, targets.numel(), target_bytes), strict=True)]
+
+    def on_validation_epoch_end(self) -> None:
+        """Loss in nats per token and in bits per byte, which compares across tokenizers."""
+        nats, tokens, text_bytes = self._sums
+        self.validation = {
+            "validation/loss": nats / tokens,
+            "validation/bits_per_byte": nats / math.log(2) / max(1, text_bytes),
+        }
+        self.log_dict(self.validation)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the last validation, so that a run killed after its last step needs no new one."""
+        checkpoint["validation"] = self.validation
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the last validation."""
+        self.validation = checkpoint["validation"]
