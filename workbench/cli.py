@@ -1,0 +1,177 @@
+"""The command line. Nothing heavy is imported before a command needs it: ``--help`` answers at once."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench.errors import UserError
+
+app = typer.Typer(
+    help="Does this one change to a language model help, at your budget, beyond noise?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[Path, typer.Option("--out", help="Where results are kept.", show_default=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Replace a key of the study file: --set training.tokens=100000", metavar="KEY=VALUE"
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Trials at once. Default: one per GPU, or per core.")
+]
+StudyPath = Annotated[Path, typer.Argument(help="A study file, for example ablations/quickstart.yaml.")]
+StudyName = Annotated[str, typer.Argument(help="A study's name, its file, or its results directory.")]
+RESULTS = Path("results")
+
+
+class ReportFormat(StrEnum):
+    """How a report is printed."""
+
+    TERMINAL = "terminal"
+    MARKDOWN = "md"
+    CSV = "csv"
+    LATEX = "latex"
+
+
+class Kind(StrEnum):
+    """What ``list`` can list."""
+
+    STUDIES = "studies"
+    COMPONENTS = "components"
+    PRESETS = "presets"
+    CORPORA = "corpora"
+
+
+@app.command()
+def run(
+    study: StudyPath,
+    overrides: Overrides = None,
+    workers: Workers = None,
+    out: Out = RESULTS,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run failed trials again; they are kept otherwise.")
+    ] = False,
+) -> None:
+    """Run a study to its verdict. Ctrl-C stops it cleanly; the same command goes on where it stopped."""
+    from workbench.study.launch import run_study
+
+    finished = run_study(
+        study,
+        overrides=overrides or [],
+        workers=workers,
+        out=out,
+        retry_failed=retry_failed,
+        command=_command(),
+    )
+    if not finished:
+        raise typer.Exit(130)
+
+
+@app.command()
+def check(
+    study: StudyPath, overrides: Overrides = None, workers: Workers = None, as_json: AsJson = False
+) -> None:
+    """Show what a study would do: variants, sizes, trials, estimated time. Trains nothing."""
+    from workbench.study.check import check_study, render_check
+
+    facts = check_study(study, overrides=overrides or [], workers=workers)
+    _show(facts, as_json, render_check)
+
+
+@app.command()
+def status(
+    study: Annotated[str | None, typer.Argument(help="One study; all of them when left out.")] = None,
+    out: Out = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """How far the studies are, and what went wrong."""
+    from workbench.study.status import render_status, study_status
+
+    facts = study_status(study, out)
+    _show(facts, as_json, render_status)
+
+
+@app.command()
+def report(
+    study: StudyName,
+    format: Annotated[
+        ReportFormat, typer.Option("--format", help="How to print it.")
+    ] = ReportFormat.TERMINAL,
+    out: Out = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """The verdict table of a study, finished or not."""
+    from workbench.analysis.effects import study_report
+    from workbench.analysis.report import render, to_json
+    from workbench.records.index import load_study
+    from workbench.study.paths import find_results
+
+    result = study_report(load_study(find_results(study, out)))
+    if as_json:
+        print(json.dumps(to_json(result), indent=2))
+        return
+    _console().print(render(result, format.value)) if format is ReportFormat.TERMINAL else print(
+        render(result, format.value)
+    )
+
+
+@app.command("list")
+def list_things(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything when left out.")] = None,
+    out: Out = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """What there is to work with: studies, components, presets, corpora."""
+    from workbench.study.catalogue import catalogue, render_catalogue
+
+    facts = catalogue([kind.value] if kind else [item.value for item in Kind], out)
+    _show(facts, as_json, render_catalogue)
+
+
+@app.command()
+def dashboard(
+    out: Out = RESULTS,
+    port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 8501,
+) -> None:
+    """Serve the dashboard on this machine only (127.0.0.1)."""
+    from workbench.dashboard.launch import serve
+
+    raise typer.Exit(serve(out, port))
+
+
+def _show(facts: Any, as_json: bool, render: Any) -> None:
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        _console().print(render(facts))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console()
+    # A pipe has no width of its own; tables must not be squeezed into eighty columns there.
+    return console if console.is_terminal else Console(width=160)
+
+
+def _command() -> str:
+    return " ".join(["workbench", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one message and exit code 2, never a traceback."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,143 @@
+"""``workbench check``: what a study would run, and how long it would take. Trains nothing."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console, Group
+from rich.table import Table
+
+from workbench.model.config import ModelConfig
+from workbench.model.decoder import Decoder
+from workbench.seeds import generator
+from workbench.study.executors import default_slots
+from workbench.study.launch import make_plan
+from workbench.study.plan import Plan
+from workbench.training.config import TrainingConfig
+
+_PROBE_PASSES = 3
+
+
+def check_study(path: Path, *, overrides: list[str], workers: int | None) -> dict[str, Any]:
+    """Facts about a study that is yet to run; raises ``UserError`` for one that cannot."""
+    plan = make_plan(path, overrides, Console(stderr=True))
+    slots = workers or default_slots(plan.device)
+    manifest = plan.manifest(command="")
+    counts = plan.trial_counts()
+    seconds = seconds_per_token(plan)
+    variants = [variant | {"model": None} for variant in manifest["variants"]]
+    return {
+        "name": manifest["name"],
+        "question": manifest["question"],
+        "hash": manifest["hash"],
+        "match": manifest["match"],
+        "variants": [{key: value for key, value in item.items() if key != "model"} for item in variants],
+        "data": manifest["data"],
+        "tokens_per_trial": plan.tokens,
+        "steps_per_trial": plan.steps,
+        "epochs": plan.tokens / manifest["data"]["train_tokens"],
+        "trials": counts | {"total": sum(counts.values())},
+        "device": plan.device,
+        "workers": slots,
+        "seconds_per_trial": {name: value * plan.tokens for name, value in seconds.items()},
+        "estimated_seconds": _study_seconds(plan, counts, seconds) / slots,
+        "warnings": _warnings(plan, manifest),
+    }
+
+
+def seconds_per_token(plan: Plan) -> dict[str, float]:
+    """Measured seconds per training token of each variant: a few passes on random tokens, no updates."""
+    training = plan.study.training.resolve(plan.device)
+    return {variant.name: _probe(variant.model, training, plan.device) for variant in plan.variants}
+
+
+def _probe(model: ModelConfig, training: TrainingConfig, device: str) -> float:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(training.threads)
+    decoder = Decoder(model).to(device)
+    decoder.initialize(0)
+    decoder.dropout_generator = generator("probe", device=device)
+    shape = (training.batch_size, model.context)
+    tokens = torch.randint(model.vocabulary, shape, generator=generator("probe")).to(device)  # (B, T)
+    times = [_time_pass(decoder, tokens, device) for _ in range(_PROBE_PASSES)]
+    torch.set_num_threads(threads)
+    # The first pass warms caches and the fastest is the least disturbed; a fifth more for the optimizer
+    # and evaluation.
+    return 1.2 * min(times[1:]) / tokens.numel()
+
+
+def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str) -> float:
+    start = time.perf_counter()
+    logits = decoder(tokens)  # (B, T, V)
+    torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()).backward()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def _study_seconds(plan: Plan, counts: dict[str, int], seconds: dict[str, float]) -> float:
+    """Trials of each phase times what they cost; every variant has the same share but in the pilot."""
+    mean = sum(seconds.values()) / len(seconds)
+    pilot = counts.get("pilot", 0) * seconds[plan.baseline.name]
+    return plan.tokens * (pilot + (counts.get("tune", 0) + counts["confirm"]) * mean)
+
+
+def _warnings(plan: Plan, manifest: dict[str, Any]) -> list[str]:
+    found = []
+    confirm = len(manifest["seeds"]["confirm"])
+    if confirm < 3:
+        found.append(
+            f"seeds.confirm: {confirm} seed(s) can rank variants, not support a verdict; use 3 or more"
+        )
+    if not manifest["seeds"]["pilot"]:
+        found.append("seeds.pilot: without a pilot the noise is unknown until the end")
+    epochs = plan.tokens / manifest["data"]["train_tokens"]
+    if epochs > 4:
+        found.append(
+            f"training.tokens: {epochs:.1f} passes over the training text; beyond 4 repetition matters"
+        )
+    for variant in manifest["variants"]:
+        mismatch = variant["mismatch"]
+        if mismatch is not None and abs(mismatch) > 0.01:
+            found.append(
+                f"{variant['name']}: {mismatch:+.1%} {manifest['match']} against the baseline after matching"
+            )
+    return found
+
+
+def render_check(facts: dict[str, Any]) -> Group:
+    """The facts for a terminal."""
+    table = Table(title=f"{facts['name']}: {facts['question']}", title_justify="left")
+    for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", "time/trial"):
+        table.add_column(heading, justify="left" if heading in ("variant", "change") else "right")
+    for variant in facts["variants"]:
+        change = ", ".join(f"{key}: {old} → {new}" for key, (old, new) in variant["change"].items())
+        mismatch = variant["mismatch"]
+        table.add_row(
+            variant["name"],
+            change or "—",
+            f"{variant['parameters']:,}",
+            f"{variant['flops_per_token']:,}",
+            "—" if mismatch is None else f"{mismatch:+.2%}",
+            _duration(facts["seconds_per_trial"][variant["name"]]),
+        )
+    return Group(table, *_footer(facts))
+
+
+def _footer(facts: dict[str, Any]) -> list[str]:
+    trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
+    lines = [
+        f"data:     {facts['data']['description']}",
+        f"budget:   {facts['tokens_per_trial']:,} tokens per trial ({facts['steps_per_trial']} steps, "
+        f"{facts['epochs']:.2f} passes over the text)",
+        f"trials:   {facts['trials']['total']} ({trials}); more if a learning-rate grid grows",
+        f"time:     about {_duration(facts['estimated_seconds'])} on {facts['workers']} {facts['device']} worker(s)",
+        f"manifest: {facts['hash']}",
+    ]
+    return lines + [f"warning:  {text}" for text in facts["warnings"]]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,128 @@
+"""Progress of a sweep: bars with an ETA on a terminal, plain lines elsewhere."""
+
+import time
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from workbench.records.run import RunRecord, State
+
+_LINE_SECONDS = 30.0
+
+
+class Display:
+    """Counts steps over the whole study; ``message`` and the bars are views of the same numbers."""
+
+    def __init__(self, console: Console, workers: int) -> None:
+        self._console, self._workers = console, workers
+        self._trials = self._done = self._steps = 0
+        self._steps_done = self._steps_before = 0
+        self._phase, self._counts = "", {}
+        self._current: dict[str, int] = {}
+        self._started = self._last_line = time.monotonic()
+        self._bars = _bars(console) if console.is_terminal else None
+        self._tasks: dict[str, TaskID] = {}
+
+    def begin(self, counts: dict[str, int], steps: int) -> None:
+        """The study's trials by phase and the steps of one trial."""
+        self._counts, self._steps, self._trials = counts, steps, sum(counts.values())
+        if self._bars is not None:
+            self._tasks["study"] = self._bars.add_task("study", total=self._trials * steps, info="")
+            self._bars.start()
+        plan = ", ".join(f"{phase} {count}" for phase, count in counts.items())
+        self.note(f"{self._trials} trials of {steps} steps ({plan}) on {self._workers} worker(s)")
+
+    def expect(self, trials: int) -> None:
+        """More trials than planned: the grid grew."""
+        self._trials += trials
+        self._counts["tune"] += trials
+
+    def phase(self, name: str, trials: int) -> None:
+        """A phase begins."""
+        self._phase = name
+        self.note(f"phase {name}: {trials} trials")
+
+    def found(self, record: RunRecord) -> None:
+        """A trial that an earlier driver finished."""
+        self._done += 1
+        self._steps_before += self._steps
+
+    def started(self, record: RunRecord, slot: int) -> None:
+        """A trial begins or resumes."""
+        self._current[record.run_id] = step = record.progress.get("step", 0)
+        self._steps_before += step
+        if self._bars is not None:
+            self._tasks[record.run_id] = self._bars.add_task(
+                f"  {label(record)}", total=self._steps, completed=step, info=""
+            )
+
+    def progress(self, record: RunRecord, step: int, loss: float) -> None:
+        """A trial reached ``step``."""
+        self._steps_done += max(0, step - self._current.get(record.run_id, 0))
+        self._current[record.run_id] = step
+        if self._bars is not None:
+            self._bars.update(self._tasks[record.run_id], completed=step, info=f"loss {loss:.3f}")
+
+    def ended(self, record: RunRecord) -> None:
+        """A trial has an outcome, or stopped to be resumed."""
+        self._current.pop(record.run_id, None)
+        if self._bars is not None and record.run_id in self._tasks:
+            self._bars.remove_task(self._tasks.pop(record.run_id))
+        self._done += record.state is not State.RUNNING
+        outcome = _outcome(record)
+        if self._bars is None:
+            self.note(f"[{self._done}/{self._trials}] {label(record)}: {outcome} {self.eta()}".rstrip())
+        elif record.state is not State.COMPLETE:
+            self.note(f"{label(record)}: {outcome}")
+
+    def note(self, text: str) -> None:
+        """One line for the reader."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._last_line = time.monotonic()
+
+    def refresh(self) -> None:
+        """Redraw the study's bar; without a terminal, a line every half minute."""
+        if self._bars is not None:
+            done = self._steps_before + self._steps_done
+            info = f"{self._done}/{self._trials} trials {self.eta()}"
+            self._bars.update(
+                self._tasks["study"], total=self._trials * self._steps, completed=done, info=info
+            )
+        elif time.monotonic() - self._last_line > _LINE_SECONDS:
+            self.note(self.message())
+
+    def message(self) -> str:
+        """Where the study stands, in a line."""
+        return f"{self._phase}: {self._done}/{self._trials} trials {self.eta()}".rstrip()
+
+    def eta(self) -> str:
+        """Time left at the speed seen so far; empty before there is one."""
+        elapsed = time.monotonic() - self._started
+        if not self._steps_done:
+            return ""
+        left = self._trials * self._steps - self._steps_before - self._steps_done
+        return f"ETA {timedelta(seconds=round(max(0, left) * elapsed / self._steps_done))}"
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bars is not None:
+            self._bars.stop()
+
+
+def label(record: RunRecord) -> str:
+    """A trial's name for people."""
+    return f"{record.phase} · {record.variant} · seed {record.seed} · rate {record.learning_rate:g}"
+
+
+def _outcome(record: RunRecord) -> str:
+    if record.state is State.COMPLETE:
+        return f"loss {record.summary['validation/loss']:.4f}"
+    if record.state is State.RUNNING:
+        return "stopped, resumes next time"
+    return f"{record.state}: {(record.error or '').splitlines()[-1][:160]}"
+
+
+def _bars(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    return Progress(*columns, TextColumn("{task.fields[info]}"), console=console, transient=True)

@@ -1,0 +1,133 @@
+"""From a study file to a running driver: data, plan, manifest, lock, executor, and the report at the end."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from workbench.analysis.effects import study_report
+from workbench.analysis.report import render
+from workbench.data.batches import prepare
+from workbench.records.index import load_study
+from workbench.study.display import Display
+from workbench.study.executors import LocalExecutor, default_slots
+from workbench.study.heartbeat import Heartbeat, sole_driver
+from workbench.study.paths import cache_directory
+from workbench.study.plan import Plan, freeze
+from workbench.study.runner import Runner
+from workbench.study.schema import StudyFile, load_study_file
+from workbench.training.hardware import default_device
+
+
+def make_plan(path: Path, overrides: list[str], console: Console) -> Plan:
+    """Read, check and resolve a study, preparing its data (cached) on the way."""
+    study = read_study(path, overrides)
+    corpus = prepare(
+        study.data.corpus,
+        study.data.tokenizer,
+        cache_directory(),
+        progress=lambda text, part: console.print(f"data: {text} {part:.0%}", highlight=False),
+    )
+    return Plan.build(study, corpus, default_device())
+
+
+def read_study(path: Path, overrides: list[str]) -> StudyFile:
+    """The study file, with its directory importable so that a user's own components are found."""
+    import sys
+
+    for folder in import_paths(path):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    return load_study_file(path, overrides)
+
+
+def import_paths(path: Path) -> list[Path]:
+    """Where a study's own components may lie: the present directory and the study file's."""
+    return [Path.cwd(), path.resolve().parent]
+
+
+def run_study(
+    path: Path, *, overrides: list[str], workers: int | None, out: Path, retry_failed: bool, command: str
+) -> bool:
+    """Run the study and print its report; False when it was stopped before its end."""
+    console = Console()
+    plan = make_plan(path, overrides, console)
+    directory = out / plan.study.name
+    with sole_driver(directory):
+        finished = _drive(plan, directory, path, workers, retry_failed, command, console)
+    if finished:
+        _print_report(directory, console)
+    else:
+        console.print("stopped; the same command goes on where this one stopped", highlight=False)
+    return finished
+
+
+def _drive(
+    plan: Plan,
+    directory: Path,
+    path: Path,
+    workers: int | None,
+    retry_failed: bool,
+    command: str,
+    console: Console,
+) -> bool:
+    for key in freeze(plan.manifest(command), directory):
+        console.print(f"note: {key} differs from this study's earlier manifest; the report says so")
+    slots = workers or default_slots(plan.device)
+    heartbeat, display = Heartbeat(directory, slots), Display(console, slots)
+    executor = LocalExecutor(
+        slots,
+        device=plan.device,
+        threads=plan.study.training.threads,
+        logs=directory,
+        import_paths=import_paths(path),
+    )
+    runner = Runner(
+        plan, directory, executor, display=display, heartbeat=heartbeat, retry_failed=retry_failed
+    )
+    return _until_done(runner)
+
+
+def _until_done(runner: Runner) -> bool:
+    ending: dict[str, Any] = {"state": "stopped", "message": "stopped"}
+    try:
+        with _interruptible():
+            runner.run()
+            ending = {"state": "done", "message": "done"}
+    except KeyboardInterrupt:
+        runner.display.note("stopping: running trials save a checkpoint (again to stop at once)")
+        runner.stop()
+    finally:
+        runner.executor.kill()
+        runner.display.close()
+        runner.heartbeat.set(**ending)
+    return ending["state"] == "done"
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Treat the terminate signal as Ctrl-C, so that a job scheduler's stop is a clean one too."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_report(directory: Path, console: Console) -> None:
+    wide = console if console.is_terminal else Console(width=160)
+    wide.print(render(study_report(load_study(directory)), "terminal"))
+    console.print(f"\nresults: {_relative(directory)}", highlight=False)
+    console.print(f"look:    workbench dashboard --out {_relative(directory.parent)}", highlight=False)
+
+
+def _relative(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

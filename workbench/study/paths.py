@@ -1,0 +1,28 @@
+"""Where things lie: the cache of tokenised corpora, a study's directory, its name from a path."""
+
+import os
+from pathlib import Path
+
+from workbench.errors import UserError
+from workbench.records.index import MANIFEST, list_studies
+
+
+def cache_directory() -> Path:
+    """``$WORKBENCH_CACHE``, else the user's cache directory; safe to delete at any time."""
+    if chosen := os.environ.get("WORKBENCH_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "ablation-workbench"
+
+
+def find_results(study: str, results: Path) -> Path:
+    """The results directory that ``study`` means: a directory, a study file, or a study's name."""
+    path = Path(study)
+    for candidate in (path, results / study, results / path.stem, results / "published" / path.stem):
+        if (candidate / MANIFEST).exists():
+            return candidate
+    known = [item.name for item in list_studies(results)]
+    remedy = (
+        f"Studies there: {', '.join(known)}" if known else "Run one: workbench run ablations/quickstart.yaml"
+    )
+    raise UserError(f"{study}: no results of this study under {results}. {remedy}")

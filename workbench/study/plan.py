@@ -1,0 +1,175 @@
+"""The plan: every trial that a study means to run, and the manifest that is frozen before the first."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+from workbench.data.batches import TokenizedCorpus
+from workbench.records.files import read_yaml, write_yaml
+from workbench.records.index import MANIFEST
+from workbench.records.provenance import git_state, versions
+from workbench.records.run import RunRecord, config_hash, now, run_id
+from workbench.study.design import BASELINE, Variant, build_variants
+from workbench.study.schema import StudyFile
+
+# What a manifest says beside the question: it may change without the results changing.
+_UNHASHED = ("hash", "amendments", "versions", "git_commit", "git_dirty", "command")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A study file, its data and its device, resolved into variants and trials."""
+
+    study: StudyFile
+    corpus: TokenizedCorpus
+    device: str
+    variants: list[Variant]
+
+    @classmethod
+    def build(cls, study: StudyFile, corpus: TokenizedCorpus, device: str) -> "Plan":
+        """Resolve ``study``; raises ``UserError`` for a combination that cannot be."""
+        return cls(
+            study=study, corpus=corpus, device=device, variants=build_variants(study, corpus.vocabulary)
+        )
+
+    @property
+    def baseline(self) -> Variant:
+        """The variant that every other is compared with."""
+        return self.variants[0]
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of one trial."""
+        return self.study.training.steps(self.study.context)
+
+    @property
+    def tokens(self) -> int:
+        """Training tokens of one trial."""
+        return self.steps * self.study.training.batch_size * self.study.context
+
+    def config(self, variant: Variant) -> dict[str, Any]:
+        """All that a trial of ``variant`` needs, but its seed and learning rate."""
+        training = self.study.training.resolve(self.device)
+        data = self.study.data.model_dump() | {"fingerprint": self.corpus.fingerprint}
+        return {
+            "model": variant.model.to_dict(),
+            "data": data,
+            "training": training.model_dump(mode="json") | {"device": self.device},
+        }
+
+    def record(self, variant: Variant, phase: str, learning_rate: float, seed: int) -> RunRecord:
+        """The queued record of one trial."""
+        config = self.config(variant)
+        return RunRecord(
+            run_id=run_id(config, learning_rate, seed),
+            study=self.study.name,
+            variant=variant.name,
+            phase=phase,
+            seed=seed,
+            learning_rate=learning_rate,
+            config=config,
+            progress={"step": 0, "steps": self.steps},
+        )
+
+    def pilot(self) -> list[RunRecord]:
+        """The baseline alone, at the middle candidate rate: how noisy is a result?"""
+        rate = self.study.learning_rates[len(self.study.learning_rates) // 2]
+        return [self.record(self.baseline, "pilot", rate, seed) for seed in self.study.seeds.lists()["pilot"]]
+
+    def tune(self, learning_rates: list[float]) -> list[RunRecord]:
+        """Every variant at every candidate rate and tuning seed: equal budgets by construction."""
+        return [
+            self.record(variant, "tune", rate, seed)
+            for seed in self.study.seeds.lists()["tune"]
+            for rate in learning_rates
+            for variant in self.variants
+        ]
+
+    def confirm(self, chosen: dict[str, float]) -> list[RunRecord]:
+        """Every variant at its chosen rate on fresh seeds, by seed, so that a stop leaves whole pairs."""
+        return [
+            self.record(variant, "confirm", chosen[variant.name], seed)
+            for seed in self.study.seeds.lists()["confirm"]
+            for variant in self.variants
+        ]
+
+    def trial_counts(self) -> dict[str, int]:
+        """How many trials each phase runs, if no grid grows."""
+        seeds, variants = self.study.seeds.lists(), len(self.variants)
+        counts = {
+            "pilot": len(seeds["pilot"]),
+            "tune": len(seeds["tune"]) * len(self.study.learning_rates) * variants,
+            "confirm": len(seeds["confirm"]) * variants,
+        }
+        return {phase: counts[phase] for phase in self.study.phases}
+
+    def manifest(self, command: str) -> dict[str, Any]:
+        """The resolved study, with its hash: what ``study.yaml`` holds."""
+        study = self.study.model_dump(mode="json")
+        body = {
+            **{key: study[key] for key in ("name", "question", "design", "match", "metric", "margin")},
+            "factors": self._factor_labels(),
+            "baseline": BASELINE,
+            "variants": [self._describe(variant) for variant in self.variants],
+            "learning_rates": study["learning_rates"],
+            "grid_growth": study["grid_growth"],
+            "seeds": self.study.seeds.lists(),
+            "phases": self.study.phases,
+            "context": study["context"],
+            "training": study["training"]
+            | {"tokens": self.tokens, "steps": self.steps, "device": self.device},
+            "data": self.corpus.describe(),
+        }
+        return body | {"hash": manifest_hash(body), "versions": versions(), **git_state(), "command": command}
+
+    def _factor_labels(self) -> dict[str, list[str]]:
+        levels: dict[str, list[str]] = {}
+        for variant in self.variants:
+            for factor in variant.change:
+                labels = levels.setdefault(factor, [self.baseline.levels[factor]])
+                if variant.levels[factor] not in labels:
+                    labels.append(variant.levels[factor])
+        return levels
+
+    def _describe(self, variant: Variant) -> dict[str, Any]:
+        factors = self._factor_labels()
+        return {
+            "name": variant.name,
+            "levels": {factor: variant.levels[factor] for factor in factors},
+            "change": {factor: list(pair) for factor, pair in variant.change.items()},
+            "parameters": variant.model.num_parameters(),
+            "nonembedding_parameters": variant.model.nonembedding_parameters(),
+            "flops_per_token": variant.model.flops_per_token(),
+            "mismatch": variant.mismatch,
+            "config_hash": config_hash(self.config(variant)),
+            "model": variant.model.to_dict(),
+        }
+
+
+def manifest_hash(manifest: dict[str, Any]) -> str:
+    """Hash of what a manifest promises: 12 hexadecimal digits."""
+    promised = {key: value for key, value in manifest.items() if key not in _UNHASHED}
+    return sha256(dumps(promised, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def freeze(manifest: dict[str, Any], directory: Path) -> list[str]:
+    """Write the manifest into the study's directory; returns the keys that differ from an earlier one.
+
+    A change after runs exist is allowed (more seeds, another variant) and never hidden: it is appended
+    to ``amendments``, which every report shows.
+    """
+    path = directory / MANIFEST
+    amendments: list[dict[str, Any]] = []
+    changed: list[str] = []
+    if path.exists():
+        before = read_yaml(path)
+        amendments = before.get("amendments", [])
+        changed = [key for key in manifest if key not in _UNHASHED and manifest[key] != before.get(key)]
+        if changed:
+            amendments.append(
+                {"time": now(), "from": before.get("hash"), "to": manifest["hash"], "keys": changed}
+            )
+    write_yaml(path, manifest | ({"amendments": amendments} if amendments else {}))
+    return changed

@@ -1,0 +1,156 @@
+"""The study file: a question, written in YAML, and nothing that the question does not need.
+
+Every error names the file, the key and the remedy. Defaults are the field's usual choices; what a
+study leaves out is written into its manifest, so that a result never depends on a later default.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from workbench.errors import UserError
+from workbench.study.messages import explain
+from workbench.training.config import TrainingConfig
+
+# Seeds given as a count are numbered from here: the phases never share a seed.
+FIRST_SEED = {"pilot": 1, "tune": 1_001, "confirm": 2_001}
+PHASES = tuple(FIRST_SEED)
+Level = str | bool | int | float | dict[str, Any] | None
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Size(_Section):
+    """Overrides of the baseline preset's size."""
+
+    layers: int | None = Field(None, gt=0)
+    width: int | None = Field(None, gt=0)
+    heads: int | None = Field(None, gt=0)
+    feedforward_width: int | None = Field(None, gt=0)
+
+
+class Data(_Section):
+    """What is trained on: a corpus and a tokenizer."""
+
+    corpus: str | dict[str, Any] = "python-stdlib"
+    tokenizer: str | dict[str, Any] = "bytes"
+
+
+class Seeds(_Section):
+    """Seeds of each phase: a count, or the seeds themselves. 0 switches a phase off, except ``confirm``."""
+
+    pilot: int | list[int] = 5
+    tune: int | list[int] = 2
+    confirm: int | list[int] = 8
+
+    @field_validator("pilot", "tune", "confirm")
+    @classmethod
+    def _sound(cls, value: int | list[int]) -> int | list[int]:
+        if isinstance(value, int) and not 0 <= value <= 1000:
+            raise ValueError("give a count from 0 to 1000, or a list of seeds")
+        if isinstance(value, list) and (len(set(value)) < len(value) or any(seed < 0 for seed in value)):
+            raise ValueError("seeds must be different and not negative")
+        return value
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> "Seeds":
+        lists = self.lists()
+        if not lists["confirm"]:
+            raise ValueError("the confirm phase needs at least one seed; it is what the verdict rests on")
+        for first, second in (("pilot", "tune"), ("pilot", "confirm"), ("tune", "confirm")):
+            shared = sorted(set(lists[first]) & set(lists[second]))
+            if shared:
+                raise ValueError(f"{first} and {second} share seeds {shared}; confirm on fresh seeds")
+        return self
+
+    def lists(self) -> dict[str, list[int]]:
+        """The seeds of each phase, written out."""
+        return {phase: self._list(phase) for phase in PHASES}
+
+    def _list(self, phase: str) -> list[int]:
+        value = getattr(self, phase)
+        if isinstance(value, list):
+            return value
+        return list(range(FIRST_SEED[phase], FIRST_SEED[phase] + value))
+
+
+class StudyFile(_Section):
+    """A whole study file, checked."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    question: Annotated[str, Field(min_length=1)]
+    baseline: str | dict[str, Level] = "llama"
+    size: Size = Size()
+    context: int = Field(gt=1)
+    design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = "one_at_a_time"
+    factors: dict[str, list[Level]] = {}
+    reference: str | None = None
+    variants: list[dict[str, Level]] = []
+    match: Literal["parameters", "flops", "none"] = "parameters"
+    data: Data = Data()
+    training: TrainingConfig
+    learning_rates: list[Annotated[float, Field(gt=0, le=10)]] = Field(min_length=1)
+    grid_growth: int = Field(
+        2, ge=0, le=10, description="how often the grid may grow when a best rate is at its edge"
+    )
+    seeds: Seeds = Seeds()
+    metric: Literal["validation/loss", "validation/bits_per_byte"] = "validation/loss"
+    margin: float = Field(gt=0, description="differences within this many units of the metric do not matter")
+
+    @field_validator("learning_rates")
+    @classmethod
+    def _rates(cls, value: list[float]) -> list[float]:
+        if len(set(value)) < len(value):
+            raise ValueError("each learning rate once, please")
+        return sorted(value)
+
+    @model_validator(mode="after")
+    def _design_has_its_parts(self) -> "StudyFile":
+        needed = {"leave_one_out": "reference", "explicit": "variants"}.get(self.design, "factors")
+        if not getattr(self, needed):
+            raise ValueError(f"design {self.design} needs the key '{needed}'")
+        for key in {"reference", "variants", "factors"} - {needed}:
+            if getattr(self, key):
+                raise ValueError(
+                    f"design {self.design} has no use for the key '{key}'; remove it, or change the design"
+                )
+        self._check_factors()
+        if len(self.learning_rates) > 1 and not self.seeds.lists()["tune"]:
+            raise ValueError("several learning_rates need seeds.tune of at least 1 to choose between them")
+        return self
+
+    def _check_factors(self) -> None:
+        for factor, levels in self.factors.items():
+            if len(levels) < 2:
+                raise ValueError(f"factor '{factor}' needs at least two levels, the baseline's first")
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases that this study runs, in order. With one learning rate there is nothing to tune."""
+        seeds = self.seeds.lists()
+        return [
+            phase for phase in PHASES if seeds[phase] and (phase != "tune" or len(self.learning_rates) > 1)
+        ]
+
+
+def load_study_file(path: Path, overrides: list[str] | None = None) -> StudyFile:
+    """Read and check ``path``; ``overrides`` are ``key.inner=value`` strings that replace single keys."""
+    from workbench.records.files import read_yaml
+    from workbench.study.overrides import apply_override
+
+    values = read_yaml(Path(path))
+    values.setdefault("name", Path(path).stem)
+    for override in overrides or []:
+        apply_override(values, override)
+    return parse_study(values, source=str(path))
+
+
+def parse_study(values: dict[str, Any], source: str) -> StudyFile:
+    """Check ``values`` as a study; raises ``UserError`` with one line per mistake."""
+    try:
+        return StudyFile.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error, StudyFile, source)) from None
