@@ -1,0 +1,91 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from workbench.errors import UserError
+from workbench.model.component import NORMS
+from workbench.seeds import generator
+
+WIDTH = 16
+
+
+def _rmsnorm(x, norm):
+    return x / torch.sqrt((x * x).mean(-1, keepdim=True) + norm.config.eps) * norm.weight.double()
+
+
+def _layernorm(x, norm):
+    centred = x - x.mean(-1, keepdim=True)
+    variance = (centred * centred).mean(-1, keepdim=True)
+    return centred / torch.sqrt(variance + norm.config.eps) * norm.weight.double() + norm.bias.double()
+
+
+REFERENCES = {"rmsnorm": _rmsnorm, "layernorm": _layernorm, "none": lambda x, norm: x}
+
+
+def _built(name, **options):
+    norm = NORMS.config({"name": name, **options}).build(WIDTH)
+    for parameter in norm.parameters():
+        torch.nn.init.normal_(parameter, generator=generator("norm test"))
+    return norm
+
+
+def _input(*shape, scale=1.0):
+    return torch.randn(*shape, WIDTH, generator=generator("norm input")) * scale
+
+
+def test_every_norm_has_a_reference():
+    assert set(REFERENCES) == set(NORMS.names())
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("name", NORMS.names())
+def test_norm_agrees_with_its_formula_in_float64(name, scale):
+    norm, x = _built(name), _input(4, 5, scale=scale)
+    expected = REFERENCES[name](x.double(), norm)
+    torch.testing.assert_close(norm(x).double(), expected, rtol=1e-5, atol=1e-5 * min(scale, 1))
+
+
+def test_norms_agree_with_torch():
+    x = _input(4)
+    rms, layer = _built("rmsnorm"), _built("layernorm")
+    torch.testing.assert_close(rms(x), F.rms_norm(x, (WIDTH,), rms.weight, 1e-5))
+    torch.testing.assert_close(layer(x), F.layer_norm(x, (WIDTH,), layer.weight, layer.bias, 1e-5))
+
+
+def test_rmsnorm_in_bf16_normalises_in_fp32_then_casts_then_multiplies():
+    norm, x = _built("rmsnorm").bfloat16(), _input(64).bfloat16()
+    wide = x.float()
+    normalised = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + 1e-5)
+    assert torch.equal(norm(x), normalised.bfloat16() * norm.weight)
+
+
+@pytest.mark.parametrize("name", ["rmsnorm", "layernorm"])
+def test_eps_changes_small_inputs(name):
+    x = _input(4, scale=1e-3)
+    assert (_built(name, eps=1e-2)(x) - _built(name, eps=1e-6)(x)).abs().max() > 0.1
+
+
+def test_layernorm_without_bias_has_one_vector():
+    assert [name for name, _ in _built("layernorm", bias=False).named_parameters()] == ["weight"]
+
+
+@pytest.mark.parametrize("name", NORMS.names())
+def test_norm_gradient_is_right(name):
+    norm, x = _built(name).double(), _input(3).double().requires_grad_()
+    assert torch.autograd.gradcheck(norm, x)
+
+
+@pytest.mark.parametrize("name", NORMS.names())
+@pytest.mark.parametrize("options", [{}, {"bias": False}])
+def test_norm_counts_its_parameters(name, options):
+    options = options if name == "layernorm" else {}
+    config = NORMS.config({"name": name, **options})
+    built = config.build(WIDTH)
+    assert config.num_parameters(WIDTH) == sum(p.numel() for p in built.parameters())
+    assert config.matmul_parameters(WIDTH) == 0
+
+
+@pytest.mark.parametrize("name", ["rmsnorm", "layernorm"])
+def test_eps_must_be_positive(name):
+    with pytest.raises(UserError, match=rf"{name}.eps: 0.0 .* use for example 1e-5"):
+        NORMS.config({"name": name, "eps": 0})

@@ -1,0 +1,98 @@
+"""What a decoder costs, from its config alone: parameters, FLOPs, memory.
+
+FLOPs follow PaLM's appendix B (arXiv 2204.02311): ``6 N + 12 L D T`` per trained token, where N are the
+weights of all matrix multiplications (with the head, without tables that are looked up) and the second
+term is attention over the full context, not halved for causality.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.model.config import ModelConfig
+
+
+def parameters_by_group(config: "ModelConfig") -> dict[str, int]:
+    """Parameters of ``token_embedding, positions, attention, feedforward, norm, head``; a tied head has 0."""
+    layers, width = config.layers, config.width
+    table = config.vocabulary * width
+    attention = _attention_matrices(config) + config.bias * _attention_biases(config)
+    feedforward = config.feedforward.num_parameters(width, config.feedforward_width, config.bias)
+    return {
+        "token_embedding": table,
+        "positions": config.positions.num_parameters(config),
+        "attention": layers * attention,
+        "feedforward": layers * feedforward,
+        "norm": _norms(config) * config.norm.num_parameters(width),
+        "head": 0 if config.tied_embeddings else table,
+    }
+
+
+def num_parameters(config: "ModelConfig") -> int:
+    """All parameters."""
+    return sum(parameters_by_group(config).values())
+
+
+def nonembedding_parameters(config: "ModelConfig") -> int:
+    """Parameters of the blocks and norms: without token table, position code and head."""
+    groups = parameters_by_group(config)
+    return groups["attention"] + groups["feedforward"] + groups["norm"]
+
+
+def matmul_parameters(config: "ModelConfig") -> int:
+    """Weights that multiply every token: projections and the head (tied or not), no tables, norms, biases."""
+    feedforward = config.feedforward.matmul_parameters(config.width, config.feedforward_width, config.bias)
+    norm = _norms(config) * config.norm.matmul_parameters(config.width)
+    layer = _attention_matrices(config) + feedforward
+    return config.layers * layer + norm + config.vocabulary * config.width
+
+
+def flops_per_token(config: "ModelConfig") -> int:
+    """Training FLOPs per token at full context: forward, and backward at twice the forward."""
+    attention = 12 * config.layers * config.width * config.context
+    return 6 * matmul_parameters(config) + attention
+
+
+def kv_cache_bytes_per_token(config: "ModelConfig", bytes_per_value: int = 2) -> int:
+    """Bytes that generation keeps per token: a key and a value in every layer."""
+    return 2 * config.layers * config.key_value_heads * config.head_width * bytes_per_value
+
+
+def training_memory(
+    config: "ModelConfig", *, batch_size: int, bytes_per_activation: int = 4
+) -> dict[str, int]:
+    """Bytes of ``parameters, gradients, optimizer, activations, total`` for one training step with AdamW.
+
+    Parameters, gradients and both AdamW moments are fp32. Activations are an estimate: what the backward
+    pass keeps, attention scores recomputed (flash), logits three times (logits, log-softmax, gradient).
+    """
+    parameters = 4 * num_parameters(config)
+    values = config.layers * _layer_activations(config) * bytes_per_activation
+    logits = 3 * 4 * config.vocabulary
+    activations = batch_size * config.context * (values + logits)
+    parts = {
+        "parameters": parameters,
+        "gradients": parameters,
+        "optimizer": 2 * parameters,
+        "activations": activations,
+    }
+    return parts | {"total": sum(parts.values())}
+
+
+def _layer_activations(config: "ModelConfig") -> int:
+    """Values per token that a layer keeps: inputs of norms and projections, q, k, v, hidden units."""
+    hidden = 4 if config.feedforward.matrices == 3 else 2
+    narrow = config.key_value_heads * config.head_width
+    return 6 * config.width + 2 * config.width + 2 * narrow + hidden * config.feedforward_width
+
+
+def _attention_matrices(config: "ModelConfig") -> int:
+    narrow = config.key_value_heads * config.head_width
+    return 2 * config.width * config.width + 2 * config.width * narrow
+
+
+def _attention_biases(config: "ModelConfig") -> int:
+    return 2 * config.width + 2 * config.key_value_heads * config.head_width
+
+
+def _norms(config: "ModelConfig") -> int:
+    return 2 * config.layers + (config.norm_placement == "pre")

@@ -1,0 +1,122 @@
+"""A decoder-only transformer whose parts are chosen by its config."""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from workbench.errors import UserError
+from workbench.model.attention import causal_mask
+from workbench.model.block import Block
+from workbench.model.component import Component, preserved_rng
+from workbench.model.config import ModelConfig
+from workbench.model.dropout import Dropout
+from workbench.seeds import generator
+
+
+class Decoder(nn.Module):
+    """Token embedding, blocks, final norm (pre placement only), and the head, tied to the embedding or not.
+
+    Call ``initialize(seed)`` before training. Neither it nor the constructor touches the global random state.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        with preserved_rng():
+            self.token_embedding = nn.Embedding(config.vocabulary, config.width)
+            self.positions = config.positions.build(config)
+            self.dropout = Dropout(config.dropout)
+            self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+            pre = config.norm_placement == "pre"
+            self.final_norm = config.norm.build(config.width) if pre else nn.Identity()
+            tied = config.tied_embeddings
+            self.head = None if tied else nn.Linear(config.width, config.vocabulary, bias=False)
+
+    def forward(self, tokens: Tensor, position_ids: Tensor | None = None) -> Tensor:
+        """``(B, T) -> (B, T, V)``: logits of the next token. ``position_ids (T,)``: 0 to T - 1 by default.
+
+        Raises ``UserError`` where a position has no entry in a table of learned positions.
+        """
+        position_ids = self._position_ids(tokens, position_ids)  # (T,)
+        x = self.token_embedding(tokens)  # (B, T, D)
+        embedding = self.positions.embed(position_ids)  # (T, D) or None
+        x = self.dropout(x if embedding is None else x + embedding.type_as(x))  # (B, T, D)
+        rotate = partial(self.positions.rotate, prepared=self.positions.prepare(position_ids))
+        mask = causal_mask(self.positions.bias(position_ids, position_ids))  # (H, T, T) or None
+        for block in self.blocks:
+            x = block(x, rotate, mask)  # (B, T, D)
+        return self._logits(self.final_norm(x))  # (B, T, V)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.token_embedding.weight) if self.head is None else self.head(x)  # (B, T, V)
+
+    def _position_ids(self, tokens: Tensor, position_ids: Tensor | None) -> Tensor:
+        length = tokens.shape[-1]
+        if position_ids is None:
+            self._check_limit(length)
+            return torch.arange(length, device=tokens.device)  # (T,)
+        if position_ids.shape != (length,):
+            shape = tuple(position_ids.shape)
+            raise UserError(f"position_ids: expected shape ({length},), one per token, got {shape}")
+        if self.positions.limit is not None and not torch.compiler.is_compiling():
+            self._check_limit(int(position_ids.max()) + 1)
+        return position_ids
+
+    def _check_limit(self, length: int) -> None:
+        limit = self.positions.limit
+        if limit is not None and length > limit:
+            raise UserError(
+                f"positions: {self.config.positions.name} has a table of {limit} positions and is asked "
+                f"for {length}; raise context to {length}, shorten the input, or use rope or alibi"
+            )
+
+    def num_parameters(self) -> int:
+        """All parameters; a tied head counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @torch.no_grad()
+    def initialize(self, seed: int) -> None:
+        """Set every parameter from ``seed`` and its own name.
+
+        Tensors of one name and shape in two variants start bitwise equal. A component's ``initial_value``
+        comes first, then the config's initialisation level.
+        """
+        level = self.config.initialization.build(self.config)
+        for name, parameter in self.named_parameters():
+            draw, shape = generator(seed, "init", name), tuple(parameter.shape)
+            owner, own_name = self._owner(name)
+            value = owner.initial_value(own_name, shape, draw) if owner is not None else None
+            if value is None:
+                value = level.initial_value(name, shape, draw)
+            if value is not None:
+                _set(parameter, value, name)
+
+    def _owner(self, name: str) -> tuple[Component | None, str]:
+        """The innermost component that holds the parameter ``name``, and the name inside it."""
+        module, owner, own_name = self, None, name
+        path = name.split(".")
+        for depth, part in enumerate(path[:-1], start=1):
+            module = getattr(module, part)
+            if isinstance(module, Component):
+                owner, own_name = module, ".".join(path[depth:])
+        return owner, own_name
+
+    @property
+    def dropout_generator(self) -> torch.Generator | None:
+        """What dropout draws its masks from; setting it hands it to every dropout in the decoder."""
+        return self.dropout.generator
+
+    @dropout_generator.setter
+    def dropout_generator(self, value: torch.Generator | None) -> None:
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.generator = value
+
+
+def _set(parameter: nn.Parameter, value: Tensor, name: str) -> None:
+    if tuple(value.shape) != tuple(parameter.shape):
+        expected = tuple(parameter.shape)
+        raise UserError(f"{name}: initial_value gave shape {tuple(value.shape)}, it must give {expected}")
+    parameter.copy_(value)
