@@ -49,8 +49,14 @@ def test_one_learning_rate_leaves_nothing_to_tune():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate": [0.1]}, r"study\.yaml: learning_rate: unknown key; did you mean 'learning_rates'\?"),
-        ({"training": {"token": 5, "batch_size": 2}}, r"training\.token: unknown key; did you mean 'tokens'\?"),
+        (
+            {"learning_rate": [0.1]},
+            r"study\.yaml: learning_rate: unknown key; did you mean 'learning_rates'\?",
+        ),
+        (
+            {"training": {"token": 5, "batch_size": 2}},
+            r"training\.token: unknown key; did you mean 'tokens'\?",
+        ),
         ({"training": {"batch_size": 2}}, r"training\.tokens: this key is needed and missing"),
         ({"training": {"tokens": -1, "batch_size": 2}}, r"training\.tokens: .*greater than 0, got -1"),
         ({"design": "one_by_one"}, r"design: .*'one_at_a_time'.*got 'one_by_one'"),
@@ -92,7 +98,8 @@ def test_the_file_names_the_study(tmp_path):
 
 def test_overrides_replace_single_keys(tmp_path):
     study = load_study_file(
-        write(tmp_path), ["training.tokens=5000", "learning_rates=[1e-3, 2e-3]", "margin=1e-3", "size.layers=3"]
+        write(tmp_path),
+        ["training.tokens=5000", "learning_rates=[1e-3, 2e-3]", "margin=1e-3", "size.layers=3"],
     )
     assert (study.training.tokens, study.training.batch_size) == (5000, 2)
     assert study.learning_rates == [0.001, 0.002]
@@ -101,7 +108,11 @@ def test_overrides_replace_single_keys(tmp_path):
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("training.tokens", "expected key=value"), ("margin.x=3", "has no keys inside"), ("margin=[", "not YAML")],
+    [
+        ("training.tokens", "expected key=value"),
+        ("margin.x=3", "has no keys inside"),
+        ("margin=[", "not YAML"),
+    ],
 )
 def test_a_bad_override_is_explained(tmp_path, override, message):
     with pytest.raises(UserError, match=message):

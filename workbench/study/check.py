@@ -133,7 +133,7 @@ def _footer(facts: dict[str, Any]) -> list[str]:
         f"budget:   {facts['tokens_per_trial']:,} tokens per trial ({facts['steps_per_trial']} steps, "
         f"{facts['epochs']:.2f} passes over the text)",
         f"trials:   {facts['trials']['total']} ({trials}); more if a learning-rate grid grows",
-        f"time:     about {_duration(facts['estimated_seconds'])} on {facts['workers']} {facts['device']} worker(s)",
+        f"time:     about {_duration(facts['estimated_seconds'])} on {facts['workers']} worker(s)",
         f"manifest: {facts['hash']}",
     ]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]

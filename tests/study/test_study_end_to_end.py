@@ -1,0 +1,231 @@
+"""A tiny real study through the command line: to its verdict, and through everything that can go wrong."""
+
+import json
+import os
+import signal
+
+import optuna
+import pytest
+import studies
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A study run to its end in peace: what every disturbed one must equal."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    studies.make_study(folder)
+    answer = studies.workbench(folder, "run", "tiny.yaml")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return folder, answer.stdout
+
+
+def test_a_study_becomes_a_verdict(undisturbed):
+    folder, output = undisturbed
+    assert "norm: rmsnorm → layernorm" in output
+    assert any(word in output for word in ("better", "worse", "equivalent", "inconclusive"))
+    rows = studies.report(folder)["rows"]
+    assert [row["variant"] for row in rows] == ["baseline", "norm=layernorm"]
+    assert all(row["seeds_done"] == 2 for row in rows)
+
+
+def test_every_phase_ran_its_trials_once(undisturbed):
+    folder, _ = undisturbed
+    runs = studies.records(folder)
+    phases = [run["phase"] for run in runs]
+    assert {phase: phases.count(phase) for phase in set(phases)} == {"pilot": 2, "tune": 4, "confirm": 4}
+    assert all(run["state"] == "complete" and run["attempts"] == 1 for run in runs)
+    assert all(run["provenance"]["versions"]["torch"] for run in runs)
+
+
+def test_a_run_leaves_weights_and_metrics_and_no_checkpoint(undisturbed):
+    folder, _ = undisturbed
+    for run in (folder / "results/tiny/runs").iterdir():
+        names = {path.name for path in run.iterdir()}
+        assert {"run.json", "metrics.parquet", "model.safetensors"} <= names
+        assert not {"last.ckpt", "metrics.jsonl"} & names
+
+
+def test_the_journal_holds_one_study_per_variant(undisturbed):
+    folder, _ = undisturbed
+    path = str(folder / "results/tiny/optuna.journal")
+    storage = JournalStorage(JournalFileBackend(path))
+    found = {
+        summary.study_name: optuna.load_study(study_name=summary.study_name, storage=storage)
+        for summary in optuna.get_all_study_summaries(storage)
+    }
+    counts = {name: len(study.trials) for name, study in found.items()}
+    assert counts == {"baseline": 6, "norm=layernorm": 4}
+    for study in found.values():
+        for trial in study.trials:
+            assert trial.value == pytest.approx(trial.intermediate_values[max(trial.intermediate_values)])
+
+
+def test_running_again_repeats_nothing(undisturbed):
+    folder, _ = undisturbed
+    before = {path: path.stat().st_mtime_ns for path in (folder / "results/tiny/runs").glob("*/*")}
+    answer = studies.workbench(folder, "run", "tiny.yaml")
+    assert answer.returncode == 0, answer.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in (folder / "results/tiny/runs").glob("*/*")}
+
+
+def test_a_rerun_elsewhere_is_bitwise_equal(undisturbed, tmp_path):
+    studies.make_study(tmp_path)
+    answer = studies.workbench(tmp_path, "run", "tiny.yaml", "--workers", "1")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert studies.outcomes(tmp_path) == studies.outcomes(undisturbed[0])
+    for run in (tmp_path / "results/tiny/runs").iterdir():
+        twin = undisturbed[0] / "results/tiny/runs" / run.name
+        assert (run / "model.safetensors").read_bytes() == (twin / "model.safetensors").read_bytes()
+
+
+def running(folder, phase):
+    """Run directories of ``phase`` that train at this moment and have a checkpoint to come back to."""
+    return [
+        run
+        for run in studies.records(folder)
+        if run["phase"] == phase
+        and run["state"] == "running"
+        and (folder / "results/tiny/runs" / run["run_id"] / "last.ckpt").exists()
+    ]
+
+
+def checkpointed(folder, phase):
+    return lambda: (folder / "results/tiny/runs").exists() and running(folder, phase)
+
+
+LONG = {"training": {"tokens": 12_800, "batch_size": 4, "evaluations": 10, "evaluation_tokens": 512}}
+SLOW = {**LONG, "baseline": {"preset": "llama", "norm": "faulty_parts:SlowNorm"}}
+SLOW |= {
+    "factors": {"norm": ["faulty_parts:SlowNorm", "rmsnorm"]},
+    "seeds": {"pilot": 1, "tune": 0, "confirm": 2},
+}
+SLOW |= {"learning_rates": [0.01]}
+
+
+@pytest.fixture(scope="module")
+def undisturbed_slow(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slow")
+    studies.make_study(folder, **SLOW)
+    answer = studies.workbench(folder, "run", "tiny.yaml")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return folder
+
+
+def table(folder):
+    """The report's rows without what depends on the clock."""
+    timed = ("seconds", "hours", "tokens_per_second")
+    return [
+        {key: value for key, value in row.items() if not any(word in key for word in timed)}
+        for row in studies.report(folder)["rows"]
+    ]
+
+
+@pytest.mark.parametrize("victim", ["driver", "worker"])
+def test_killing_loses_nothing(undisturbed_slow, tmp_path, victim):
+    studies.make_study(tmp_path, **SLOW)
+    process = studies.start(tmp_path, "run", "tiny.yaml")
+    studies.wait_for(checkpointed(tmp_path, "confirm"), process)
+    if victim == "driver":
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        again = studies.workbench(tmp_path, "run", "tiny.yaml")
+        assert again.returncode == 0, again.stdout + again.stderr
+    else:
+        worker = workers_of(process.pid)[0]
+        os.kill(worker, signal.SIGKILL)
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+        assert "worker lost" in output
+    assert studies.outcomes(tmp_path) == studies.outcomes(undisturbed_slow)
+    assert table(tmp_path) == table(undisturbed_slow)
+    assert max(run["attempts"] for run in studies.records(tmp_path)) == 2
+
+
+def workers_of(pid):
+    import psutil
+
+    return [
+        child.pid for child in psutil.Process(pid).children() if "workbench.study.worker" in child.cmdline()
+    ]
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(undisturbed_slow, tmp_path):
+    studies.make_study(tmp_path, **SLOW)
+    process = studies.start(tmp_path, "run", "tiny.yaml")
+    studies.wait_for(checkpointed(tmp_path, "confirm"), process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "goes on where this one stopped" in output
+    status = json.loads(studies.workbench(tmp_path, "status", "tiny", "--json").stdout)["studies"][0]
+    assert status["state"] == "stopped"
+    again = studies.workbench(tmp_path, "run", "tiny.yaml")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert studies.outcomes(tmp_path) == studies.outcomes(undisturbed_slow)
+
+
+def test_a_second_driver_is_refused_and_told_who_holds_the_study(tmp_path):
+    studies.make_study(tmp_path, **SLOW)
+    process = studies.start(tmp_path, "run", "tiny.yaml")
+    try:
+        studies.wait_for((tmp_path / "results/tiny/driver.json").exists, process)
+        second = studies.workbench(tmp_path, "run", "tiny.yaml")
+        assert second.returncode == 2
+        assert f"process {process.pid}" in second.stderr
+        assert "Traceback" not in second.stderr
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_trials_that_go_wrong_are_outcomes_and_the_sweep_goes_on(tmp_path):
+    parts = [
+        "rmsnorm",
+        *(f"faulty_parts:{name}Norm" for name in ("Nan", "Crashing", "Hungry", "Killing", "Scaled")),
+    ]
+    studies.make_study(
+        tmp_path, factors={"norm": parts}, learning_rates=[0.01], seeds={"pilot": 0, "tune": 0, "confirm": 2}
+    )
+    answer = studies.workbench(tmp_path, "run", "tiny.yaml")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    runs = {(run["variant"].rpartition(":")[2], run["seed"]): run for run in studies.records(tmp_path)}
+    assert len(runs) == 12
+    states = {
+        name: {run["state"] for (variant, _), run in runs.items() if variant == name} for name, _ in runs
+    }
+    assert states["NanNorm"] == {"diverged"}
+    assert states["CrashingNorm"] == states["HungryNorm"] == states["KillingNorm"] == {"failed"}
+    assert states["ScaledNorm"] == states["baseline"] == {"complete"}
+    assert "became nan at step" in runs["NanNorm", 2001]["error"]
+    assert "the norm broke" in runs["CrashingNorm", 2001]["error"]
+    assert runs["HungryNorm", 2001]["error"].startswith("out of memory")
+    assert "died 3 times" in runs["KillingNorm", 2001]["error"]
+    rows = {row["variant"].rpartition(":")[2]: row for row in studies.report(tmp_path)["rows"]}
+    assert rows["NanNorm"]["diverged"] == 2
+    assert rows["CrashingNorm"]["failed"] == 2
+    assert rows["ScaledNorm"]["seeds_done"] == 2
+    assert "diverged" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.yaml"], "nowhere.yaml: the file is missing"),
+        (["run", "tiny.yaml", "--set", "factors.norm=[rmsnorm, layrnorm]"], "layernorm"),
+        (["run", "tiny.yaml", "--set", "data.corpus.path=nowhere"], "nowhere"),
+        (["run", "tiny.yaml", "--set", "data.tokenizer=words"], "words"),
+        (["run", "tiny.yaml", "--set", "context=100000000"], "context"),
+        (["run", "tiny.yaml", "--set", "size.width=15"], "width"),
+        (["report", "unknown"], "no results of this study"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_two(tmp_path, arguments, message):
+    studies.make_study(tmp_path)
+    answer = studies.workbench(tmp_path, *arguments)
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert message in answer.stderr
+    assert "Traceback" not in answer.stderr
