@@ -25,7 +25,7 @@ def _rotate(positions, x, ids):
 
 
 def _complex_rotation(x, ids, base):
-    """Meta's form in float64: neighbours are one complex number, after the permutation of half-split pairs."""
+    """Meta's form in float64: neighbours as one complex number, after permuting the half-split pairs."""
     width = x.shape[-1]
     interleaved = torch.stack([x[..., : width // 2], x[..., width // 2 :]], dim=-1).double()
     frequency = torch.tensor([base ** (-2 * i / width) for i in range(width // 2)], dtype=torch.float64)
@@ -191,7 +191,7 @@ class _Embed(torch.nn.Module):
         ),
         ({"positions": {"name": "rope", "fraction": 1.5}}, r"rope.fraction: 1.5 is not in \(0, 1\]; use"),
         ({"positions": {"name": "rope", "base": 0}}, r"rope.base: 0.0 is not above 1; use for example 10000"),
-        ({"positions": {"name": "sinusoidal", "amplitude": 0}}, r"sinusoidal.amplitude: 0.0 .* use 1.0"),
+        ({"positions": {"name": "sinusoidal", "amplitude": 0}}, r"sinusoidal.amplitude: 0.0 .* use 0.02"),
         (
             {"positions": "sinusoidal", "width": 15, "heads": 3},
             r"sinusoidal needs an even width, got width 15; use 16",

@@ -84,7 +84,9 @@ def test_a_cut_line_is_not_read(tmp_path):
 
 def test_not_a_number_is_kept_and_stays_json(tmp_path):
     writer = MetricsWriter(tmp_path)
-    writer.append({"step": 1, "tokens": 1, "flops": 1.0, "seconds": 0.1, "train/loss": float("nan")}, flush=True)
+    writer.append(
+        {"step": 1, "tokens": 1, "flops": 1.0, "seconds": 0.1, "train/loss": float("nan")}, flush=True
+    )
     line = (tmp_path / "metrics.jsonl").read_text()
     json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert read_metrics(tmp_path)["train/loss"].isna().all()

@@ -1,6 +1,6 @@
 """A decoder-only transformer whose parts are chosen by its config."""
 
-from functools import partial
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +43,15 @@ class Decoder(nn.Module):
         x = self.token_embedding(tokens)  # (B, T, D)
         embedding = self.positions.embed(position_ids)  # (T, D) or None
         x = self.dropout(x if embedding is None else x + embedding.type_as(x))  # (B, T, D)
-        rotate = partial(self.positions.rotate, prepared=self.positions.prepare(position_ids))
+        rotate = self._rotation(position_ids)
         mask = causal_mask(self.positions.bias(position_ids, position_ids))  # (H, T, T) or None
         for block in self.blocks:
             x = block(x, rotate, mask)  # (B, T, D)
         return self._logits(self.final_norm(x))  # (B, T, V)
+
+    def _rotation(self, position_ids: Tensor) -> Callable[[Tensor], Tensor]:
+        prepared = self.positions.prepare(position_ids)  # once per forward, shared by all layers
+        return lambda x: self.positions.rotate(x, prepared)
 
     def _logits(self, x: Tensor) -> Tensor:
         return F.linear(x, self.token_embedding.weight) if self.head is None else self.head(x)  # (B, T, V)

@@ -68,7 +68,8 @@ _LISTS = {"studies": _studies, "components": _components, "presets": _presets, "
 
 
 def _first_line(component: type) -> str:
-    return (component.__doc__ or "").strip().splitlines()[0] if component.__doc__ else ""
+    text = (component.__doc__ or "").strip() or "no description"
+    return text.splitlines()[0].replace("``", "")
 
 
 def render_catalogue(facts: dict[str, list[dict[str, str]]]) -> Group:

@@ -20,6 +20,7 @@ class Display:
         self._steps_done = self._steps_before = 0
         self._phase, self._counts = "", {}
         self._current: dict[str, int] = {}
+        self._seen: set[str] = set()
         self._started = self._last_line = time.monotonic()
         self._bars = _bars(console) if console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
@@ -44,9 +45,11 @@ class Display:
         self.note(f"phase {name}: {trials} trials")
 
     def found(self, record: RunRecord) -> None:
-        """A trial that an earlier driver finished."""
-        self._done += 1
-        self._steps_before += self._steps
+        """A trial that an earlier driver, or an earlier round of this one, finished."""
+        if record.run_id not in self._seen:
+            self._seen.add(record.run_id)
+            self._done += 1
+            self._steps_before += self._steps
 
     def started(self, record: RunRecord, slot: int) -> None:
         """A trial begins or resumes."""
@@ -69,7 +72,9 @@ class Display:
         self._current.pop(record.run_id, None)
         if self._bars is not None and record.run_id in self._tasks:
             self._bars.remove_task(self._tasks.pop(record.run_id))
-        self._done += record.state is not State.RUNNING
+        if record.state is not State.RUNNING:
+            self._seen.add(record.run_id)
+            self._done += 1
         outcome = _outcome(record)
         if self._bars is None:
             self.note(f"[{self._done}/{self._trials}] {label(record)}: {outcome} {self.eta()}".rstrip())

@@ -30,7 +30,9 @@ def make_plan(path: Path, overrides: list[str], console: Console) -> Plan:
         study.data.corpus,
         study.data.tokenizer,
         cache_directory(),
-        progress=lambda text, part: console.print(f"data: {text} {part:.0%}", highlight=False),
+        progress=lambda text, part: console.print(
+            f"data: {text}{f' {part:.0%}' if part else ''}", highlight=False
+        ),
     )
     return Plan.build(study, corpus, default_device())
 

@@ -6,7 +6,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from workbench.data.batches import TokenizedCorpus
+from workbench.data.batches import TokenizedCorpus, check_windows
 from workbench.records.files import read_yaml, write_yaml
 from workbench.records.index import MANIFEST
 from workbench.records.provenance import git_state, versions
@@ -30,6 +30,7 @@ class Plan:
     @classmethod
     def build(cls, study: StudyFile, corpus: TokenizedCorpus, device: str) -> "Plan":
         """Resolve ``study``; raises ``UserError`` for a combination that cannot be."""
+        check_windows(corpus, study.context, study.training.evaluation_tokens)
         return cls(
             study=study, corpus=corpus, device=device, variants=build_variants(study, corpus.vocabulary)
         )

@@ -150,7 +150,7 @@ class Checkpointer(lightning.Callback):
 
     def _save(self, trainer: lightning.Trainer) -> None:
         temporary = self._path.with_suffix(".tmp")
-        trainer.save_checkpoint(temporary)
+        trainer.save_checkpoint(temporary, weights_only=False)  # optimizer and loops too
         os.replace(temporary, self._path)
 
 

@@ -17,6 +17,7 @@ from workbench.model.config import ModelConfig
 from workbench.records import metrics
 from workbench.records.provenance import git_state, hardware, versions
 from workbench.records.run import RunDirectory, RunRecord, State, now
+from workbench.seeds import generator
 from workbench.training.callbacks import Accounting, Checkpointer, Interrupted, Recorder, out_of_memory
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import peak_flops
@@ -156,11 +157,9 @@ class Trial:
             self.corpus, self.model.context, self.training.batch_size, self.training.evaluation_tokens
         )
         stream = _Batches(batches, self.steps, lambda: trainer.global_step)
-        pinned = self.device == "cuda"
-        return (
-            DataLoader(stream, batch_size=None, pin_memory=pinned),
-            DataLoader(list(evaluation), batch_size=None, pin_memory=pinned),
-        )
+        # A loader draws a number for its workers, of which there are none: not from the global generator.
+        options = {"batch_size": None, "pin_memory": self.device == "cuda", "generator": generator("loader")}
+        return DataLoader(stream, **options), DataLoader(list(evaluation), **options)
 
     def _accounting(self) -> Accounting:
         return Accounting(

@@ -1,0 +1,209 @@
+"""Every kind of corpus on small files, and what is said when one cannot be read."""
+
+import gzip
+import json
+import os
+
+import pandas as pd
+import pytest
+
+from workbench.data.corpora import corpus_config, list_corpora, load_documents
+from workbench.errors import UserError
+
+ROWS = [{"text": f"document {i}: {'word ' * i}", "title": str(i), "number": i} for i in range(20)]
+
+
+def load(spec):
+    return load_documents(corpus_config(spec))
+
+
+def texts_of(documents):
+    return sorted(documents.train + documents.validation)
+
+
+def message(spec):
+    with pytest.raises(UserError) as error:
+        load(spec)
+    return str(error.value)
+
+
+def write_rows(path, rows=ROWS):
+    if path.suffix == ".parquet":
+        pd.DataFrame(rows).to_parquet(path)
+        return {"path": str(path)}
+    content = "\n".join(json.dumps(row) for row in rows).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return {"path": str(path)}
+
+
+def test_standard_library_holds_its_source_and_neither_tests_nor_packages():
+    config = corpus_config("python-stdlib")
+    documents = load(config)
+    names = [name for name, *_ in config.identity()[1]]
+    assert "json/decoder.py" in names
+    assert not [name for name in names if {"test", "tests", "site-packages"} & set(name.split("/"))]
+    assert any("class JSONDecoder" in text for text in documents.train + documents.validation)
+    size = sum(map(len, texts_of(documents)))
+    assert 5e6 < size < 30e6
+    assert documents.description.startswith("Python 3.")
+    assert 0.02 < sum(map(len, documents.validation)) / size < 0.3
+
+
+def test_standard_library_is_the_same_twice_and_by_mapping():
+    spec = {"name": "python-stdlib", "max_bytes": 200_000}
+    assert load(spec) == load(spec)
+    assert corpus_config("python-stdlib") == corpus_config({"name": "python-stdlib"})
+
+
+def test_folder_reads_what_the_glob_matches(folder):
+    (folder / "notes.md").write_text("a note")
+    (folder / "inner").mkdir()
+    (folder / "inner" / "deep.txt").write_text("deep down")
+    assert len(texts_of(load({"path": str(folder)}))) == 31
+    assert "deep down" in texts_of(load({"path": str(folder)}))
+    assert len(texts_of(load({"path": str(folder), "glob": "*.txt"}))) == 30
+    assert "31 documents" in load({"path": str(folder)}).description
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.ndjson", "rows.parquet"])
+def test_each_row_is_a_document(tmp_path, name):
+    documents = load(write_rows(tmp_path / name))
+    assert texts_of(documents) == sorted(row["text"] for row in ROWS)
+    assert "20 documents" in documents.description
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.parquet"])
+def test_another_field_can_hold_the_text(tmp_path, name):
+    spec = write_rows(tmp_path / name) | {"field": "title"}
+    assert texts_of(load(spec)) == sorted(row["title"] for row in ROWS)
+
+
+def test_all_kinds_of_file_give_the_same_split_of_the_same_rows(tmp_path):
+    by_kind = [load(write_rows(tmp_path / f"rows.{kind}")) for kind in ("jsonl", "parquet", "jsonl.gz")]
+    assert len({documents.fingerprint for documents in by_kind}) == 1
+
+
+def test_empty_cells_and_empty_lines_are_no_documents(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "one"}\n\n{"text": null}\n{"text": "  "}\n{"text": "two"}\n')
+    assert texts_of(load({"path": str(path)})) == ["one", "two"]
+
+
+def test_half_a_surrogate_pair_becomes_a_replacement_character(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "broken \\ud800 here"}\n{"text": "whole \\ud83d\\ude00"}\n')
+    assert texts_of(load({"path": str(path)})) == ["broken \ufffd here", "whole 😀"]
+
+
+@pytest.mark.parametrize("task", ["copy", "recall"])
+def test_tasks_are_drawn_from_their_seed(task):
+    first = load({"task": task, "documents": 200})
+    assert first == load({"task": task, "documents": 200})
+    assert first.fingerprint != load({"task": task, "documents": 200, "seed": 1}).fingerprint
+    assert len(texts_of(first)) + first.dropped_duplicates == 200
+
+
+def test_copy_repeats_and_recall_answers_each_key():
+    for text in texts_of(load({"task": "copy", "documents": 50})):
+        words, again = text.split(" | ")
+        assert words == again
+    for text in texts_of(load({"task": "recall", "documents": 50})):
+        pairs, again = (part.split(", ") for part in text.split("; "))
+        assert sorted(pairs) == sorted(again)
+
+
+def test_max_bytes_takes_whole_documents_and_cuts_the_last_at_a_line(tmp_path):
+    lines = "".join(f"line {i}\n" for i in range(100))
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name + "\n" + lines)
+    documents = load({"path": str(tmp_path), "max_bytes": 1000})
+    size = sum(len(text.encode()) for text in texts_of(documents))
+    assert 990 <= size <= 1000
+    assert all(text.endswith("\n") for text in texts_of(documents))
+
+
+def test_max_bytes_never_cuts_a_character(tmp_path):
+    (tmp_path / "one.txt").write_text("é" * 50, encoding="utf-8")
+    assert "".join(texts_of(load({"path": str(tmp_path), "max_bytes": 33}))) == "é" * 16
+
+
+def test_catalogue_examples_are_sound():
+    import yaml
+
+    rows = list_corpora()
+    assert {"python-stdlib", "Hugging Face", "copy"} <= {row["name"] for row in rows}
+    for row in rows:
+        corpus_config(yaml.safe_load(row["example"]))
+
+
+@pytest.mark.parametrize(
+    ("spec", "parts"),
+    [
+        ("python-stdlb", ["data.corpus", "did you mean 'python-stdlib'"]),
+        ({"pth": "x"}, ["pth", "did you mean 'path'"]),
+        ({}, ["Known: name, path, huggingface, task"]),
+        ({"path": "x", "task": "copy"}, ["path and task", "keep one"]),
+        ({"path": "x", "feild": "text"}, ["unknown key 'feild'", "did you mean 'field'"]),
+        ({"path": "x", "max_bytes": 0}, ["data.corpus.max_bytes", "greater than 0", "got 0"]),
+        ({"path": "x", "max_bytes": "5e7"}, ["data.corpus.max_bytes", "'5e7'"]),
+        ({"path": "x", "validation_fraction": 1.0}, ["data.corpus.validation_fraction", "less than 1"]),
+        ({"path": ""}, ["data.corpus.path"]),
+        ({"task": "kopy"}, ["data.corpus.task", "'copy' or 'recall'"]),
+        (5, ["data.corpus", "got 5"]),
+    ],
+)
+def test_unsound_specifications_name_the_key_and_the_remedy(spec, parts):
+    text = message(spec)
+    assert all(part in text for part in parts), text
+
+
+def test_a_missing_path_shows_what_lies_beside_it(folder):
+    text = message({"path": str(folder.parent / "text")})
+    assert "data.corpus.path" in text
+    assert "did you mean 'texts'" in text
+    assert "is missing too" in message({"path": str(folder / "no" / "where.txt")})
+
+
+def test_a_glob_without_matches_shows_the_endings_there_are(folder):
+    text = message({"path": str(folder), "glob": "*.md"})
+    assert "'*.md'" in text
+    assert "30 of .txt" in text
+    assert "data.corpus.glob" in message({"path": str(folder), "glob": "/absolute"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("a.txt", b"", ["holds no text"]),
+        ("a.txt", b"latin \xe9", ["a.txt", "not UTF-8", "byte 6"]),
+        ("a.json", b"[]", ["a.json", "JSON lines", "{huggingface: json"]),
+        ("a.jsonl", b'{"text": "x"}\n{oops', ["line 2", "not JSON"]),
+        ("a.jsonl", b'["x"]', ["line 1", "not a JSON object"]),
+        (
+            "a.jsonl",
+            b'{"txt": "x"}',
+            ["data.corpus.field", "line 1", "no field 'text'", "did you mean 'txt'"],
+        ),
+        ("a.jsonl", b'{"text": 3}', ["line 1", "holds int"]),
+        ("a.jsonl.gz", b"not gzip", ["a.jsonl.gz", "cannot be read"]),
+        ("a.parquet", b"not parquet", ["a.parquet", "cannot be read as Parquet"]),
+    ],
+)
+def test_unreadable_files_are_named(tmp_path, name, content, parts):
+    (tmp_path / name).write_bytes(content)
+    text = message({"path": str(tmp_path / name)})
+    assert all(part in text for part in parts), text
+
+
+def test_parquet_names_its_columns(tmp_path):
+    spec = write_rows(tmp_path / "rows.parquet")
+    assert "Known: text, title, number" in message(spec | {"field": "body"})
+    assert "'number'" in message(spec | {"field": "number"})
+
+
+def test_identity_follows_the_files(folder):
+    config = corpus_config({"path": str(folder)})
+    before = config.identity()
+    assert before == config.identity()
+    os.utime(folder / "3.txt", (1, 1))
+    assert config.identity() != before

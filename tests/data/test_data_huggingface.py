@@ -1,0 +1,103 @@
+"""The real ``datasets`` library on files that the test writes; no network."""
+
+import json
+import sys
+
+import pandas as pd
+import pytest
+
+from workbench.data.corpora import corpus_config, load_documents
+from workbench.errors import UserError
+
+ROWS = [{"text": f"document {i}: {'word ' * i}", "number": i} for i in range(30)]
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets", reason="the optional 'datasets' library is not installed")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "huggingface")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    return datasets
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    folder = tmp_path / "stories"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, ROWS[:20])))
+    (folder / "test.jsonl").write_text("\n".join(map(json.dumps, ROWS[20:])))
+    return folder
+
+
+def load(spec):
+    return load_documents(corpus_config(spec))
+
+
+def message(spec):
+    with pytest.raises(UserError) as error:
+        load(spec)
+    return str(error.value)
+
+
+def texts_of(documents):
+    return sorted(documents.train + documents.validation)
+
+
+def test_a_local_folder_by_split(library, dataset):
+    assert texts_of(load({"huggingface": str(dataset)})) == sorted(row["text"] for row in ROWS[:20])
+    documents = load({"huggingface": str(dataset), "split": "test"})
+    assert texts_of(documents) == sorted(row["text"] for row in ROWS[20:])
+    assert "stories [test]" in documents.description
+
+
+def test_a_builder_with_data_files(library, dataset):
+    spec = {"huggingface": "json", "data_files": str(dataset / "*.jsonl")}
+    assert len(texts_of(load(spec))) == 30
+    assert len(corpus_config(spec).identity()) == 2
+
+
+def test_a_parquet_folder(library, tmp_path):
+    (tmp_path / "parquet").mkdir()
+    pd.DataFrame(ROWS).to_parquet(tmp_path / "parquet" / "train-00000.parquet")
+    assert len(texts_of(load({"huggingface": str(tmp_path / "parquet")}))) == 30
+
+
+def test_max_bytes_streams_the_first_rows(library, dataset):
+    documents = load({"huggingface": str(dataset), "max_bytes": 150})
+    texts = set(texts_of(documents))
+    assert 1 < len(texts) < 20
+    assert len(texts - {row["text"] for row in ROWS}) <= 1  # the last one is cut
+    assert sum(map(len, texts)) <= 150
+
+
+def test_progress_bars_are_quiet_and_restored(library, dataset, capfd):
+    library.enable_progress_bars()
+    load({"huggingface": str(dataset)})
+    assert capfd.readouterr() == ("", "")
+    assert not library.are_progress_bars_disabled()
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"field": "txt"}, ["data.corpus.field", "did you mean 'text'", "Known: text, number"]),
+        ({"field": "number"}, ["row 0", "holds int"]),
+        ({"split": "tain"}, ["data.corpus.huggingface", "tain", "'split'"]),
+        ({"huggingface": "nobody/nothing"}, ["nobody/nothing", "cannot be loaded", "HF_TOKEN"]),
+        ({"data_files": "nowhere.jsonl"}, ["cannot be loaded", "'data_files'"]),
+    ],
+)
+def test_what_is_missing_is_named(library, dataset, change, parts):
+    text = message({"huggingface": str(dataset)} | change)
+    assert all(part in text for part in parts), text
+
+
+def test_a_damaged_row_is_an_error_of_the_user_when_streamed_too(library, dataset):
+    (dataset / "train.jsonl").write_text('{"text": "fine"}\n{oops\n')
+    assert "cannot be loaded" in message({"huggingface": str(dataset)})
+    assert "cannot be loaded" in message({"huggingface": str(dataset), "max_bytes": 100})
+
+
+def test_without_the_library_the_error_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    assert "pip install 'ablation-workbench[datasets]'" in message({"huggingface": "any"})

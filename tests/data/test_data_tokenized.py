@@ -1,0 +1,192 @@
+"""The cache: built once, shared by processes, never used damaged."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.data import tokenized
+from workbench.data.batches import prepare
+from workbench.errors import UserError
+
+
+@pytest.fixture
+def builds(monkeypatch):
+    """How often documents were read, which only building does."""
+    calls = []
+
+    def counting(config):
+        calls.append(config)
+        return real(config)
+
+    real = tokenized.load_documents
+    monkeypatch.setattr(tokenized, "load_documents", counting)
+    return calls
+
+
+def entry_of(cache):
+    [entry] = [path for path in cache.iterdir() if path.is_dir()]
+    return entry
+
+
+def test_tokens_decode_to_the_documents(folder, cache):
+    corpus = prepare({"path": str(folder)}, "bytes", cache)
+    stream = np.concatenate([corpus.train, corpus.validation])
+    ends = np.flatnonzero(stream == corpus.tokenizer.end_of_document)
+    texts = [corpus.tokenizer.decode(part) for part in np.split(stream, ends + 1)]
+    assert sorted(texts) == sorted(["", *(path.read_text("utf-8") for path in folder.iterdir())])
+    assert isinstance(corpus.train, np.memmap)
+    assert corpus.train.dtype == np.uint16
+    assert corpus.vocabulary == 257
+
+
+def test_the_manifest_says_what_the_data_are(folder, cache):
+    corpus = prepare({"path": str(folder)}, {"bpe": 300}, cache)
+    facts = corpus.describe()
+    assert facts["corpus"] == {
+        "path": str(folder),
+        "glob": "**/*.txt",
+        "field": "text",
+        "validation_fraction": 0.1,
+    }
+    assert facts["tokenizer"] == {"bpe": 300}
+    assert facts["vocabulary"] == 300 == corpus.vocabulary
+    assert facts["train_tokens"] == len(corpus.train)
+    assert facts["validation_tokens"] == len(corpus.validation)
+    assert facts["train_documents"] + facts["validation_documents"] == 30
+    assert facts["dropped_duplicates"] == 0
+    assert facts["fingerprint"] == corpus.fingerprint
+    assert str(folder) in facts["description"]
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_pairs_are_learned_from_the_train_split_alone(folder, cache):
+    corpus = prepare({"path": str(folder)}, {"bpe": 300}, cache)
+    ends = np.flatnonzero(corpus.train == corpus.tokenizer.end_of_document)
+    train = [corpus.tokenizer.decode(part) for part in np.split(corpus.train, ends + 1)[:-1]]
+    assert len(train) == corpus.describe()["train_documents"]
+    alone = tokenized.train_tokenizer({"bpe": 300}, train)
+    assert np.array_equal(alone.encode(train[0]), corpus.tokenizer.encode(train[0]))
+
+
+def test_a_second_call_reads_the_cache(folder, cache, builds):
+    first = prepare({"path": str(folder)}, {"bpe": 300}, cache)
+    second = prepare({"path": str(folder)}, {"bpe": 300}, cache)
+    assert len(builds) == 1
+    assert np.array_equal(first.train, second.train)
+    assert first.describe() == second.describe()
+    assert first.tokenizer.encode("alpha beta").tolist() == second.tokenizer.encode("alpha beta").tolist()
+
+
+def test_other_options_or_other_files_build_anew(folder, cache, builds):
+    spec = {"path": str(folder)}
+    prints = [prepare(spec, "bytes", cache).fingerprint]
+    prints.append(prepare(spec, {"bpe": 300}, cache).fingerprint)
+    assert prints[0] == prints[1]
+    prepare(spec | {"validation_fraction": 0.3}, "bytes", cache)
+    (folder / "3.txt").write_text("another text")
+    assert prepare(spec, "bytes", cache).fingerprint != prints[0]
+    assert len(builds) == 4
+
+
+def flip_a_byte(path: Path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path):
+    path.write_bytes(path.read_bytes()[:-2])
+
+
+@pytest.mark.parametrize("harm", [flip_a_byte, cut, Path.unlink, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "name", ["train.bin", "validation.bin", "tokenizer.json", "meta.json", "checksums.json"]
+)
+def test_a_damaged_entry_is_built_anew(folder, cache, builds, name, harm):
+    first = prepare({"path": str(folder)}, {"bpe": 300}, cache)
+    facts, train = first.describe(), np.array(first.train)
+    harm(entry_of(cache) / name)
+    again = prepare({"path": str(folder)}, {"bpe": 300}, cache)
+    assert len(builds) == 2
+    assert again.describe() == facts
+    assert np.array_equal(again.train, train)
+    prepare({"path": str(folder)}, {"bpe": 300}, cache)
+    assert len(builds) == 2
+
+
+def test_processes_that_ask_at_once_build_once(folder, cache):
+    pids, read, write = [], *os.pipe()
+    for _ in range(4):
+        if (pid := os.fork()) == 0:
+            code = 1
+            try:
+                real = tokenized.load_documents
+
+                def announcing(config, real=real):
+                    os.write(write, b"b")
+                    return real(config)
+
+                tokenized.load_documents = announcing
+                code = 0 if len(prepare({"path": str(folder)}, "bytes", cache).train) > 0 else 1
+            finally:
+                os._exit(code)
+        pids.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+    os.close(write)
+    assert os.read(read, 100) == b"b"
+    os.close(read)
+    assert not [path for path in cache.iterdir() if path.name.startswith(".")]
+
+
+def test_threads_that_ask_at_once_agree(folder, cache):
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: prepare({"path": str(folder)}, "bytes", cache), range(8)))
+    assert len({corpus.fingerprint for corpus in found}) == 1
+
+
+def test_a_failed_build_leaves_nothing_and_holds_no_lock(folder, cache, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenized, "_write_tokens", fail)
+        with pytest.raises(UserError, match=r"No space left.*WORKBENCH_CACHE"):
+            prepare({"path": str(folder)}, "bytes", cache)
+    assert [path.suffix for path in cache.iterdir()] in ([".lock"], [])
+    assert len(prepare({"path": str(folder)}, "bytes", cache).train) > 0
+
+
+def test_a_cache_that_cannot_be_made_is_named(folder, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"file.*cache cannot be written.*WORKBENCH_CACHE"):
+        prepare({"path": str(folder)}, "bytes", tmp_path / "file" / "cache")
+
+
+def test_progress_is_heard_and_nothing_is_printed(folder, cache, capfd, monkeypatch):
+    monkeypatch.setattr(tokenized, "_REPORT_SECONDS", 0.0)
+    heard = []
+    prepare(
+        {"path": str(folder)}, {"bpe": 300}, cache, progress=lambda text, part: heard.append((text, part))
+    )
+    texts = list(dict.fromkeys(text for text, _ in heard))
+    assert texts == [
+        "reading the corpus",
+        "training the tokenizer (bpe 300)",
+        "encoding the train split",
+        "encoding the validation split",
+    ]
+    assert heard[-1][1] == 1.0
+    assert all(0 <= part <= 1 for _, part in heard)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_unsound_options_raise_before_anything_is_written(folder, cache):
+    with pytest.raises(UserError, match=r"data\.tokenizer"):
+        prepare({"path": str(folder)}, "words", cache)
+    with pytest.raises(UserError, match=r"data\.corpus\.path"):
+        prepare({"path": "nowhere"}, "bytes", cache)
+    assert not cache.exists()

@@ -1,0 +1,117 @@
+"""Both tokenizers: exact round trips, exact byte counts, and the same vocabulary each time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench.data.tokenizers import load_tokenizer, parse_tokenizer, train_tokenizer
+from workbench.errors import UserError
+
+TRAINING = [f"the cat number {i} sat on the mat; le café était fermé, {i * i} fois\n" for i in range(300)]
+
+
+@pytest.fixture(scope="module", params=["bytes", {"bpe": 400}], ids=["bytes", "bpe"])
+def tokenizer(request):
+    return train_tokenizer(request.param, TRAINING)
+
+
+def test_round_trip_is_exact(tokenizer, unicode_texts):
+    for text in unicode_texts + TRAINING[:5]:
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_byte_lengths_sum_to_the_texts_length(tokenizer, unicode_texts):
+    lengths = tokenizer.byte_lengths()
+    assert lengths.shape == (tokenizer.vocabulary,)
+    assert lengths[tokenizer.end_of_document] == 0
+    assert (np.delete(lengths, tokenizer.end_of_document) > 0).all()
+    for text in unicode_texts + TRAINING[:5]:
+        assert lengths[tokenizer.encode(text)].sum() == len(text.encode("utf-8"))
+
+
+def test_ids_are_in_the_vocabulary_and_no_text_ends_a_document(tokenizer, unicode_texts):
+    for text in unicode_texts:
+        ids = tokenizer.encode(text)
+        assert ids.dtype == np.uint16
+        assert (ids < tokenizer.end_of_document).all()
+
+
+def test_documents_end_with_the_end_of_document(tokenizer):
+    encoded = list(tokenizer.encode_documents(TRAINING))
+    assert len(encoded) == len(TRAINING)
+    for ids, text in zip(encoded, TRAINING, strict=True):
+        assert ids[-1] == tokenizer.end_of_document
+        assert np.array_equal(ids[:-1], tokenizer.encode(text))
+        assert tokenizer.decode(ids) == text
+
+
+def test_half_a_character_decodes_to_a_replacement(tokenizer):
+    ids = train_tokenizer("bytes", []).encode("é")
+    assert train_tokenizer("bytes", []).decode(ids[:1]) == "\ufffd"
+    assert tokenizer.decode([]) == ""
+
+
+def test_bytes_are_the_bytes():
+    tokenizer = train_tokenizer("bytes", [])
+    assert (tokenizer.vocabulary, tokenizer.end_of_document) == (257, 256)
+    assert tokenizer.encode("aé").tolist() == [97, 0xC3, 0xA9]
+
+
+def test_pairs_merge_what_the_training_text_repeats():
+    tokenizer = train_tokenizer({"bpe": 400}, TRAINING)
+    assert tokenizer.vocabulary == 400
+    assert tokenizer.spec == {"bpe": 400}
+    assert len(tokenizer.encode(TRAINING[0])) < len(TRAINING[0].encode()) / 2
+
+
+def test_training_gives_the_same_vocabulary_in_another_process(tmp_path):
+    train_tokenizer({"bpe": 400}, TRAINING).save(tmp_path)
+    code = (
+        "import sys, pathlib; from workbench.data.tokenizers import train_tokenizer\n"
+        f"train_tokenizer({{'bpe': 400}}, {TRAINING!r}).save(pathlib.Path(sys.argv[1]))"
+    )
+    (tmp_path / "again").mkdir()
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONHASHSEED": "7",
+    }
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "again")], env=environment, check=True)
+    assert (tmp_path / "again" / "tokenizer.json").read_bytes() == (tmp_path / "tokenizer.json").read_bytes()
+
+
+def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path, unicode_texts):
+    tokenizer.save(tmp_path)
+    again = load_tokenizer(tokenizer.spec, tmp_path)
+    assert again.vocabulary == tokenizer.vocabulary
+    assert all(np.array_equal(again.encode(text), tokenizer.encode(text)) for text in unicode_texts)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(ValueError, match="the tokenizer is damaged"):
+        load_tokenizer({"bpe": 400}, tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["words", "byte", {"bpe": 400, "x": 1}, {"bpee": 400}, None, 400])
+def test_an_unknown_tokenizer_names_the_known_ones(spec):
+    with pytest.raises(UserError, match=r"data\.tokenizer: unknown tokenizer .*bytes, or \{bpe: 4096\}"):
+        parse_tokenizer(spec)
+
+
+@pytest.mark.parametrize("size", [65_536, 257, 0, "4096", 4096.0, True])
+def test_an_impossible_vocabulary_names_the_range(size):
+    with pytest.raises(UserError, match=r"data\.tokenizer\.bpe: .*from 258 to 65535"):
+        parse_tokenizer({"bpe": size})
+
+
+def test_a_corpus_too_small_for_its_vocabulary_says_which_one_fits():
+    with pytest.raises(UserError, match=r"give \{bpe: (\d+)\} or less") as error:
+        train_tokenizer({"bpe": 4000}, ["abc abd " * 4])
+    fitting = int(str(error.value).split("{bpe: ")[1].split("}")[0])
+    assert train_tokenizer({"bpe": fitting}, ["abc abd " * 4]).vocabulary == fitting

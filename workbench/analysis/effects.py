@@ -1,0 +1,115 @@
+"""The report of a study, finished or not: every variant against the baseline, at the same seeds.
+
+A study that is still running, or of which nothing has run, has a valid report with None where nothing
+is known yet. A run that diverged, failed or is missing is counted and named, never dropped.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workbench.analysis.factorial import FactorialEffects, factorial_effects
+from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
+from workbench.analysis.footer import footer, provenance_warnings
+from workbench.analysis.metrics import unit_of
+from workbench.analysis.outcomes import confirm_phase
+from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
+from workbench.analysis.rows import VariantRow
+from workbench.analysis.statistics import Verdict, holm
+from workbench.analysis.variant_rows import build_row
+from workbench.records.index import StudyRecords
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that a study says. ``rows`` has the baseline first; ``notes`` are what to be careful of.
+
+    ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
+    factorial designs, ``equal_flops`` where variants differ in FLOPs per token by more than 1 %.
+    """
+
+    study: str
+    question: str
+    metric: str
+    unit: str
+    margin: float
+    state: str
+    rows: tuple[VariantRow, ...]
+    family_size: int
+    pilot: PilotSummary | None
+    factorial: FactorialEffects | None
+    equal_flops: EqualFlops | None
+    notes: tuple[str, ...]
+    footer: dict[str, Any]
+
+    @property
+    def baseline(self) -> VariantRow:
+        """The baseline's row."""
+        return next(row for row in self.rows if row.is_baseline)
+
+    @property
+    def comparisons(self) -> tuple[VariantRow, ...]:
+        """The rows of all other variants."""
+        return tuple(row for row in self.rows if not row.is_baseline)
+
+
+def study_report(study: StudyRecords) -> Report:
+    """Analyse a study in whatever state it is; raises ``UserError`` for a metric that is not supported."""
+    manifest = study.manifest
+    unit, margin = unit_of(manifest["metric"]), manifest["margin"]
+    tuned, outcomes = confirm_phase(study)
+    pilot = pilot_summary(study)
+    rows = [build_row(variant, study, tuned, outcomes, pilot) for variant in manifest["variants"]]
+    rows = _adjust(rows)
+    effects = factorial_effects(manifest, outcomes)
+    equal_flops = loss_at_flops(study) if flops_differ(study) else None
+    notes = [
+        *pilot_warnings(pilot, margin, unit),
+        *[f"{row.variant}: {note}" for row in rows for note in row.notes],
+        *(effects.warnings if effects else ()),
+        *(equal_flops.notes if equal_flops else ()),
+        *provenance_warnings(study),
+    ]
+    return Report(
+        study=study.name,
+        question=manifest.get("question", ""),
+        metric=manifest["metric"],
+        unit=unit,
+        margin=margin,
+        state=_state(study, rows),
+        rows=tuple(rows),
+        family_size=len(rows) - 1,
+        pilot=pilot,
+        factorial=effects,
+        equal_flops=equal_flops,
+        notes=tuple(notes),
+        footer=footer(study),
+    )
+
+
+def _state(study: StudyRecords, rows: list[VariantRow]) -> str:
+    if all(row.status == "done" for row in rows):
+        return "complete"
+    if study.is_live:
+        return "running"
+    return "stopped" if len(study.runs) else "not started"
+
+
+def _adjust(rows: list[VariantRow]) -> list[VariantRow]:
+    """Holm over the declared family: a variant without a p value yet holds its place with p = 1."""
+    family = [row for row in rows if not row.is_baseline]
+    known = {
+        row.variant: row.comparison.p for row in family if row.comparison and row.comparison.p is not None
+    }
+    adjusted = dict(
+        zip((r.variant for r in family), holm([known.get(r.variant, 1.0) for r in family]), strict=True)
+    )
+    return [_with_holm(row, adjusted[row.variant]) if row.variant in known else row for row in rows]
+
+
+def _with_holm(row: VariantRow, p: float) -> VariantRow:
+    notes = row.notes
+    if row.verdict in (Verdict.BETTER, Verdict.WORSE) and p >= SIGNIFICANT:
+        notes = (*notes, f"after Holm's correction p = {p:.3f}: {row.verdict} by its interval alone")
+    return replace(row, holm_p=p, notes=notes)

@@ -1,0 +1,236 @@
+"""Figures for a paper: matplotlib ``Figure`` objects, 8 pt, colours bound to levels.
+
+Built without pyplot, which keeps a list of open figures and is not safe among threads. ``save`` writes
+PNG, SVG (text stays text) or PDF (TrueType fonts, which publishers ask for).
+"""
+
+import io
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
+from workbench.analysis.effects import Report, study_report
+from workbench.analysis.flops import validation_curve
+from workbench.analysis.metrics import unit_of
+from workbench.analysis.outcomes import Outcomes, confirm_phase
+from workbench.analysis.rows import VariantRow
+from workbench.analysis.statistics import mean_interval
+from workbench.analysis.tuning import TunedRate
+from workbench.errors import RecordError, UserError
+from workbench.records.index import StudyRecords
+
+FORMATS = ("png", "svg", "pdf")
+WIDTH = 6.75  # inches: a full text width; half of it is a column
+AXES = {
+    "tokens": "training tokens",
+    "flops": "training FLOPs",
+    "step": "step",
+    "seconds": "training time (s)",
+}
+_STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "workbench",  # equal data gives an equal file
+}
+_LOCK = RLock()
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    # The settings are the process's; a dashboard draws from several threads.
+    with _LOCK, mpl.rc_context(_STYLE):
+        yield
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    @wraps(draw)
+    def styled(*args: Any, **kwargs: Any) -> Figure:
+        with _style():
+            return draw(*args, **kwargs)
+
+    return styled
+
+
+@_styled
+def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
+    """Paired differences with their 95 % intervals, every seed as a dot, and the band of the margin.
+
+    ``colours`` maps variants to colours; without it all are drawn dark.
+    """
+    rows = report.comparisons
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.38 * max(1, len(rows))), layout="constrained")
+    axes = figure.add_subplot()
+    axes.axvspan(
+        -report.margin, report.margin, color="#DDDDDD", linewidth=0, label=f"margin ±{report.margin:g}"
+    )
+    axes.axvline(0, color=BASELINE_COLOUR, linewidth=0.8)
+    for place, row in enumerate(rows):
+        _draw_difference(axes, row, place, (colours or {}).get(row.variant, BASELINE_COLOUR))
+    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel(f"{report.metric} minus baseline ({report.unit}; left is better)")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=1, borderaxespad=0.1)
+    return figure
+
+
+def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> None:
+    seeds = list(row.differences.values())
+    axes.plot(
+        seeds, [place + 0.2] * len(seeds), "o", color=colour, markersize=2.5, alpha=0.5, markeredgewidth=0
+    )
+    text = str(row.verdict) if row.verdict else row.status
+    if row.interval:
+        axes.plot([row.interval.low, row.interval.high], [place, place], color=colour, linewidth=1.6)
+    if row.difference is not None:
+        axes.plot(row.difference, place, "s", color=colour, markersize=4.5)
+        text += f", {row.pairs} seeds"
+    if row.diverged:
+        text += f", {row.diverged} diverged"
+    axes.annotate(text, (1, place), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+                  va="center", fontsize=7)  # fmt: skip
+
+
+@_styled
+def learning_rate_plot(study: StudyRecords) -> Figure:
+    """Loss against learning rate for each variant: the mean over tuning seeds, each seed as a dot.
+
+    The chosen rate is ringed; a rate at which a run gave no result is a cross at the top.
+    """
+    tuned, _ = confirm_phase(study)
+    colours = variant_colours(study.manifest)
+    figure, axes = _axes()
+    for name, rate in tuned.items():
+        if rate is not None:
+            _draw_tuning(axes, rate, colours[name])
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel(_metric_label(study))
+    return _finished(figure, axes, empty="no tuning run has finished")
+
+
+def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
+    means = {x: y for x, y in rate.means.items() if math.isfinite(y)}
+    axes.plot(list(means), list(means.values()), "-", color=colour, label=rate.variant)
+    dots = [(x, y) for x, ys in rate.losses.items() for y in ys if math.isfinite(y)]
+    axes.plot(
+        [x for x, _ in dots], [y for _, y in dots], "o", color=colour, markersize=2.5, markeredgewidth=0
+    )
+    if rate.learning_rate in means:
+        axes.plot(
+            rate.learning_rate, means[rate.learning_rate], "o", color=colour, markersize=7, fillstyle="none"
+        )
+    lost = [x for x, ys in rate.losses.items() if not all(map(math.isfinite, ys))]
+    axes.plot(lost, [1.0] * len(lost), "x", color=colour, transform=axes.get_xaxis_transform(), clip_on=False)
+
+
+@_styled
+def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
+    """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
+
+    ``x`` is ``tokens``, ``flops``, ``step`` or ``seconds``. The number of seeds is in the legend.
+    """
+    if x not in AXES:
+        raise UserError(f"x: {x!r} is no axis; use one of {', '.join(AXES)}")
+    _, outcomes = confirm_phase(study)
+    colours = variant_colours(study.manifest)
+    figure, axes = _axes()
+    for name, mine in outcomes.items():
+        _draw_curve(axes, mine, study.manifest["metric"], x, colours[name])
+    axes.set_xlabel(AXES[x])
+    axes.set_ylabel(_metric_label(study))
+    return _finished(figure, axes, empty="no confirm run is complete")
+
+
+def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) -> None:
+    curves = _readable_curves(mine, metric, x)
+    length = min((len(curve) for curve in curves), default=0)
+    if not length:
+        return
+    table = np.stack([curve[:length] for curve in curves])  # (seeds, evaluations, 2)
+    places, values = table[..., 0].mean(axis=0), table[..., 1]
+    label = f"{mine.variant} (n = {len(curves)})"
+    axes.plot(places, values.mean(axis=0), color=colour, label=label)
+    bands = [mean_interval(values[:, index]) for index in range(length)]
+    if all(bands):
+        low, high = [band.low for band in bands], [band.high for band in bands]
+        axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _readable_curves(mine: Outcomes, metric: str, x: str) -> list[np.ndarray]:
+    curves = []
+    for seed in mine.values:
+        try:
+            curve = validation_curve(mine.runs[seed]["path"], metric)
+        except RecordError:
+            continue  # the report lists it among the problems; the legend's n says it is not here
+        if len(curve) and x in curve:
+            curves.append(curve[[x, metric]].to_numpy(float))
+    return curves
+
+
+def _axes() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _finished(figure: Figure, axes: Axes, empty: str) -> Figure:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    else:
+        axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center")
+    return figure
+
+
+def _metric_label(study: StudyRecords) -> str:
+    metric = study.manifest["metric"]
+    return f"{metric} ({unit_of(metric)})"
+
+
+def study_figures(study: StudyRecords) -> dict[str, Figure]:
+    """All figures of a study by name: ``forest``, ``learning_rates``, ``curves``."""
+    return {
+        "forest": forest_plot(study_report(study), variant_colours(study.manifest)),
+        "learning_rates": learning_rate_plot(study),
+        "curves": curves_plot(study),
+    }
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write ``figure`` as the ending of ``path`` says: ``.png`` (300 dpi), ``.svg`` or ``.pdf``."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(to_bytes(figure, path.suffix.lstrip(".")))
+    return path
+
+
+def to_bytes(figure: Figure, format: str) -> bytes:
+    """``figure`` as the content of a ``png``, ``svg`` or ``pdf`` file."""
+    if format not in FORMATS:
+        raise UserError(f"figure format {format!r} is none of {', '.join(FORMATS)}")
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+    target = io.BytesIO()
+    with _style():
+        figure.savefig(target, format=format, dpi=300, metadata=dates[format])
+    return target.getvalue()

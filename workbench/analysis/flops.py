@@ -1,0 +1,132 @@
+"""The same comparison at equal arithmetic instead of equal tokens.
+
+Each confirm run's validation curve is read at one number of training FLOPs, interpolated linearly in
+log FLOPs between evaluations. A variant with dearer tokens is read before its learning-rate schedule
+has ended, which works against it: if its loss is still lower that is real, if higher it may be the schedule.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+import pandas as pd
+
+from workbench.analysis.outcomes import Outcomes, confirm_phase, paired_differences
+from workbench.analysis.statistics import PairedComparison, Verdict, compare_pairs
+from workbench.analysis.verdicts import decide
+from workbench.errors import RecordError
+from workbench.records.index import StudyRecords
+from workbench.records.run import RunDirectory
+
+_RELEVANT = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlopsRow:
+    """One variant at equal FLOPs: the metric by seed, and the comparison with the baseline."""
+
+    variant: str
+    values: dict[int, float]
+    mean: float | None
+    sd: float | None
+    comparison: PairedComparison | None
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualFlops:
+    """All variants read at ``flops`` training FLOPs; ``notes`` say what could not be read."""
+
+    flops: float
+    rows: tuple[FlopsRow, ...]
+    notes: tuple[str, ...]
+
+
+def flops_differ(study: StudyRecords) -> bool:
+    """Whether the variants' FLOPs per token differ by more than 1 %."""
+    costs = [variant.get("flops_per_token") for variant in study.manifest["variants"]]
+    known = [cost for cost in costs if cost]
+    return len(known) > 1 and max(known) - min(known) > _RELEVANT * max(known)
+
+
+def loss_at_flops(study: StudyRecords, flops: float | None = None) -> EqualFlops | None:
+    """Compare all variants at ``flops``; by default the most that every variant reached.
+
+    None when no complete confirm run has a validation curve.
+    """
+    metric = study.manifest["metric"]
+    _, outcomes = confirm_phase(study)
+    curves, notes = _curves(outcomes, metric)
+    reached = [min(curve["flops"].max() for curve in mine.values()) for mine in curves.values() if mine]
+    if not reached:
+        return None
+    target = min(reached) if flops is None else flops
+    read = {name: _read_at(outcomes[name], curves[name], metric, target) for name in outcomes}
+    baseline = read[study.manifest["baseline"]]
+    rows = tuple(_row(mine, baseline, study.manifest["margin"]) for mine in read.values())
+    return EqualFlops(flops=float(target), rows=rows, notes=tuple(notes))
+
+
+def _curves(outcomes: dict[str, Outcomes], metric: str) -> tuple[dict[str, dict], list[str]]:
+    curves: dict[str, dict[int, pd.DataFrame]] = {}
+    notes: list[str] = []
+    for name, mine in outcomes.items():
+        curves[name] = {}
+        for seed in mine.values:
+            try:
+                curve = validation_curve(mine.runs[seed]["path"], metric)
+            except RecordError as error:
+                notes.append(f"{name} seed {seed}: {error}")
+                continue
+            if len(curve):
+                curves[name][seed] = curve
+    return curves, notes
+
+
+def validation_curve(path: str | Path, metric: str) -> pd.DataFrame:
+    """The rows of a run's metrics at which ``metric`` was evaluated, in order of steps."""
+    table = RunDirectory(Path(path)).metrics()
+    if metric not in table or "flops" not in table:
+        return table.iloc[:0]
+    return table.dropna(subset=[metric]).sort_values("step")
+
+
+def _read_at(outcomes: Outcomes, curves: dict[int, pd.DataFrame], metric: str, flops: float) -> Outcomes:
+    """The same outcomes with the metric read at ``flops``; a seed without a curve there is failed."""
+    values = {seed: _interpolate(curve, metric, flops) for seed, curve in curves.items()}
+    known = {seed: value for seed, value in values.items() if value is not None}
+    states = {
+        seed: "failed" if state == "complete" and seed not in known else state
+        for seed, state in outcomes.states.items()
+    }
+    # At equal FLOPs the tokens differ by intention, so they are no reason to refuse a pair.
+    runs = {seed: run | {"tokens": None} for seed, run in outcomes.runs.items()}
+    return Outcomes(
+        variant=outcomes.variant, planned=outcomes.planned, values=known, states=states, runs=runs
+    )
+
+
+def _interpolate(curve: pd.DataFrame, metric: str, flops: float) -> float | None:
+    spent, losses = curve["flops"].to_numpy(float), curve[metric].to_numpy(float)
+    usable = (spent > 0) & np.isfinite(losses)
+    spent, losses = spent[usable], losses[usable]
+    if not len(spent) or not spent[0] <= flops <= spent[-1] * (1 + 1e-9):
+        return None  # outside what was measured; nothing is extrapolated
+    return float(np.interp(math.log(flops), np.log(spent), losses))
+
+
+def _row(mine: Outcomes, baseline: Outcomes, margin: float) -> FlopsRow:
+    values = list(mine.values.values())
+    differences, _ = paired_differences(mine, baseline)
+    is_baseline = mine.variant == baseline.variant
+    comparison = compare_pairs(list(differences.values())) if differences and not is_baseline else None
+    return FlopsRow(
+        variant=mine.variant,
+        values=mine.values,
+        mean=mean(values) if values else None,
+        sd=stdev(values) if len(values) > 1 else None,
+        comparison=comparison,
+        verdict=None if is_baseline else decide(comparison, mine, baseline, margin)[0],
+    )

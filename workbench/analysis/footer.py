@@ -1,0 +1,177 @@
+"""Where a report's numbers come from: everything that a reader needs to trust or repeat them."""
+
+from typing import Any
+
+import pandas as pd
+
+from workbench.analysis.metrics import unit_of
+from workbench.records.index import StudyRecords
+
+TEST = "paired t over seeds, 95 %; equivalence: two one-sided t tests (90 % interval); Holm over the family"
+_SHORT = 10
+
+
+def footer(study: StudyRecords) -> dict[str, Any]:
+    """The facts below the table, raw; what a study does not record is None."""
+    manifest, runs = study.manifest, study.runs
+    baseline = next(v for v in manifest["variants"] if v["name"] == manifest["baseline"])
+    training = manifest.get("training", {})
+    return {
+        "margin": manifest["margin"],
+        "metric": manifest["metric"],
+        "unit": unit_of(manifest["metric"]),
+        "test": TEST,
+        "family_size": len(manifest["variants"]) - 1,
+        "design": manifest.get("design"),
+        "match": manifest.get("match"),
+        "seeds": manifest.get("seeds", {}),
+        "data": describe_data(manifest.get("data") or {}),
+        "tokens_per_run": training.get("tokens"),
+        "parameters": baseline.get("parameters"),
+        "context": manifest.get("context"),
+        "manifest": manifest.get("hash"),
+        "versions": manifest.get("versions") or {},
+        "commit": manifest.get("git_commit"),
+        "dirty": manifest.get("git_dirty"),
+        "hardware": _hardware(runs),
+        "precision": _distinct(runs, "precision"),
+        **_compute(runs),
+        "command": manifest.get("command"),
+    }
+
+
+def provenance_warnings(study: StudyRecords) -> list[str]:
+    """What about the records themselves should make a reader careful."""
+    warnings = _mixed(study.runs) + _amendments(study.manifest)
+    if study.manifest.get("git_dirty"):
+        warnings.append("the code had uncommitted changes when the study was started")
+    if study.superseded:
+        warnings.append(f"{study.superseded} run(s) of an earlier version of this study are left out")
+    return warnings + [f"{problem.path}: {problem.message}" for problem in study.problems]
+
+
+def describe_data(data: dict[str, Any]) -> str | None:
+    """One line on the corpus and its tokenizer."""
+    if data.get("description"):
+        return str(data["description"])
+    parts = [_name(data.get("corpus")), _name(data.get("tokenizer"))]
+    return ", ".join(part for part in parts if part) or None
+
+
+def _name(spec: Any) -> str:
+    if isinstance(spec, dict):
+        return str(spec.get("description") or " ".join(f"{key}: {value}" for key, value in spec.items()))
+    return str(spec or "")
+
+
+def _provenance(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    found = runs["provenance"] if "provenance" in runs else []
+    return [item for item in found if isinstance(item, dict) and item]
+
+
+def _distinct(runs: pd.DataFrame, key: str) -> list[str]:
+    return sorted({str(item[key]) for item in _provenance(runs) if item.get(key) is not None})
+
+
+def _hardware(runs: pd.DataFrame) -> list[str]:
+    return sorted({_machine(item["hardware"]) for item in _provenance(runs) if item.get("hardware")})
+
+
+def _machine(hardware: Any) -> str:
+    if not isinstance(hardware, dict):
+        return str(hardware)
+    if hardware.get("gpu"):
+        return str(hardware["gpu"])
+    cores = f", {hardware['cores']} cores" if hardware.get("cores") else ""
+    return f"{hardware.get('processor') or hardware.get('device') or 'unknown processor'}{cores}"
+
+
+def _compute(runs: pd.DataFrame) -> dict[str, float]:
+    """Training time of every run of every phase, in hours of a core or of a GPU; and all FLOPs."""
+    core = gpu = flops = 0.0
+    for run in runs.to_dict("records"):
+        training = (
+            (run.get("config") or {}).get("training", {}) if isinstance(run.get("config"), dict) else {}
+        )
+        hours = _number(run.get("seconds")) / 3600
+        flops += _number(run.get("flops"))
+        if str(training.get("device", "cpu")).startswith("cuda"):
+            gpu += hours
+        else:
+            core += hours * training.get("threads", 1)
+    return {"core_hours": core, "gpu_hours": gpu, "flops": flops}
+
+
+def _number(value: Any) -> float:
+    return 0.0 if value is None or pd.isna(value) else float(value)
+
+
+def _mixed(runs: pd.DataFrame) -> list[str]:
+    commits = _distinct(runs, "git_commit")
+    found = {
+        "commits": [commit[:_SHORT] for commit in commits],
+        "kinds of hardware": _hardware(runs),
+        "precisions": _distinct(runs, "precision"),
+        "torch versions": sorted(
+            {str(item["versions"].get("torch")) for item in _provenance(runs) if item.get("versions")}
+        ),
+    }
+    return [f"runs come from {len(v)} {k}: {', '.join(v)}" for k, v in found.items() if len(v) > 1]
+
+
+def _amendments(manifest: dict[str, Any]) -> list[str]:
+    return [
+        f"amended {item.get('time', 'after its start')}: {', '.join(item.get('keys', []))} changed; "
+        "comparisons added then are exploratory"
+        for item in manifest.get("amendments") or []
+    ]
+
+
+def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The footer for people: (name, text) pairs, without what is not known."""
+    lines = [
+        ("metric", f"{facts['metric']} ({facts['unit']}, lower is better)"),
+        ("margin", f"±{facts['margin']:g} {facts['unit']}: smaller differences do not matter here"),
+        ("test", f"{facts['test']} of {facts['family_size']} comparison(s)"),
+        ("budget", _budget(facts)),
+        ("seeds", "; ".join(f"{phase} {_seeds(seeds)}" for phase, seeds in facts["seeds"].items() if seeds)),
+        ("data", facts["data"] or ""),
+        ("hardware", "; ".join(facts["hardware"])),
+        ("precision", ", ".join(facts["precision"])),
+        ("compute", _hours(facts)),
+        ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
+        (
+            "commit",
+            f"{facts['commit']}{' + uncommitted changes' if facts['dirty'] else ''}"
+            if facts["commit"]
+            else "",
+        ),
+        ("manifest", facts["manifest"] or ""),
+        ("command", facts["command"] or ""),
+    ]
+    return [(name, text) for name, text in lines if text]
+
+
+def _budget(facts: dict[str, Any]) -> str:
+    parts = []
+    if facts["tokens_per_run"]:
+        parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
+    if facts["parameters"]:
+        parts.append(f"{facts['parameters']:,} parameters (baseline)")
+    if facts["context"]:
+        parts.append(f"context {facts['context']}")
+    return ", ".join(parts)
+
+
+def _seeds(seeds: list[int]) -> str:
+    consecutive = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
+    return f"{seeds[0]}–{seeds[-1]}" if consecutive and len(seeds) > 2 else ", ".join(map(str, seeds))
+
+
+def _hours(facts: dict[str, Any]) -> str:
+    parts = [
+        f"{facts[f'{kind}_hours']:.2f} {kind.upper() if kind == 'gpu' else kind} hours"
+        for kind in ("core", "gpu")
+        if facts[f"{kind}_hours"]
+    ]
+    return ", ".join([*parts, f"{facts['flops']:.3g} FLOPs in all phases"]) if parts else ""

@@ -1,0 +1,61 @@
+"""The metrics that a verdict can rest on, their units, and how numbers are written."""
+
+import math
+
+from workbench.errors import UserError
+
+UNITS = {
+    "validation/loss": "nats/token",
+    "train/loss": "nats/token",
+    "validation/bits_per_byte": "bits/byte",
+}
+MISSING = "—"
+
+
+def unit_of(metric: str) -> str:
+    """The unit of ``metric``; raises ``UserError`` for one that is not known to be better when lower."""
+    if metric not in UNITS:
+        raise UserError(
+            f"metric: {metric!r} is not supported; a verdict reads lower as better. Use one of: {', '.join(UNITS)}"
+        )
+    return UNITS[metric]
+
+
+def decimals_for(margin: float) -> int:
+    """Decimals that show a hundredth of the margin, between 3 and 6."""
+    return min(6, max(3, 2 + math.ceil(-math.log10(margin)))) if margin > 0 else 4
+
+
+def fixed(value: float | None, decimals: int, *, sign: bool = False) -> str:
+    """``value`` with ``decimals`` places; a dash where there is no number."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return f"{value:+.{decimals}f}" if sign else f"{value:.{decimals}f}"
+
+
+def percent(value: float | None, *, decimals: int = 1) -> str:
+    """A fraction as a signed percentage."""
+    return MISSING if value is None else f"{100 * value:+.{decimals}f} %"
+
+
+def probability(value: float | None) -> str:
+    """A p value: three decimals, or ``<0.001``."""
+    if value is None:
+        return MISSING
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def scaled(value: float | None, unit: str) -> str:
+    """``value`` with an SI prefix before ``unit``: ``0.81 MFLOP``, ``2.30 TFLOP``."""
+    if value is None:
+        return MISSING
+    for factor, prefix in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e5, "M")):
+        if abs(value) >= factor:
+            divisor = 1e6 if prefix == "M" else factor
+            return f"{value / divisor:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands separators."""
+    return MISSING if value is None else f"{int(value):,}"

@@ -1,0 +1,154 @@
+"""What became of every planned confirm run of a variant, and which of them form pairs.
+
+Only the phase ``confirm`` counts: its seeds are fresh, so the tuning winner's score is never the
+reported one. A run without a result is an outcome too, and every pair that is lost has a reason.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from workbench.analysis.tuning import TunedRate, choose_learning_rate
+from workbench.records.index import StudyRecords
+from workbench.records.run import State
+
+_LOST = {
+    State.DIVERGED: "diverged",
+    State.FAILED: "failed",
+    State.PRUNED: "pruned",
+    State.RUNNING: "running",
+    State.QUEUED: "not started",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcomes:
+    """The confirm runs of one variant by planned seed.
+
+    ``values`` holds the metric of complete runs; ``states`` every planned seed's state in words;
+    ``runs`` the rows behind them; ``notes`` what was left out and why.
+    """
+
+    variant: str
+    planned: tuple[int, ...]
+    values: dict[int, float]
+    states: dict[int, str]
+    runs: dict[int, dict[str, Any]]
+    notes: tuple[str, ...] = field(default=())
+
+    def count(self, state: str) -> int:
+        """How many planned seeds are in ``state``."""
+        return sum(value == state for value in self.states.values())
+
+    @property
+    def finished(self) -> int:
+        """Planned seeds that have an outcome, good or bad."""
+        return sum(value not in ("running", "not started") for value in self.states.values())
+
+    @property
+    def status(self) -> str:
+        """``not started``, ``running``, ``partial`` or ``done``."""
+        if self.finished == len(self.planned):
+            return "done"
+        if self.count("running"):
+            return "running"
+        return "partial" if self.finished else "not started"
+
+    @property
+    def diverged_share(self) -> float:
+        """Diverged runs over runs with an outcome; 0 before there is one."""
+        return self.count("diverged") / self.finished if self.finished else 0.0
+
+
+def confirm_outcomes(
+    runs: pd.DataFrame, variant: str, *, metric: str, seeds: list[int], tuned: TunedRate | None
+) -> Outcomes:
+    """Collect the confirm runs of ``variant`` at its tuned learning rate, by planned seed."""
+    mine = runs[(runs["variant"] == variant) & (runs["phase"] == "confirm")].to_dict("records")
+    kept, notes = _at_tuned_rate(mine, tuned)
+    kept, extra = _planned(kept, seeds)
+    by_seed = {int(run["seed"]): run for run in kept}
+    states = {seed: _state(by_seed.get(seed), metric) for seed in seeds}
+    return Outcomes(
+        variant=variant,
+        planned=tuple(seeds),
+        values={seed: float(by_seed[seed][metric]) for seed in seeds if states[seed] == "complete"},
+        states=states,
+        runs=by_seed,
+        notes=(*notes, *extra),
+    )
+
+
+def paired_differences(variant: Outcomes, baseline: Outcomes) -> tuple[dict[int, float], list[str]]:
+    """Variant minus baseline by seed, at equal tokens; and one line for each pair that is lost for good."""
+    differences, lost = {}, []
+    for seed in baseline.planned:
+        problem = _lost_pair(variant, baseline, seed)
+        if problem is None:
+            differences[seed] = variant.values[seed] - baseline.values[seed]
+        elif problem:
+            lost.append(f"seed {seed}: {problem}")
+    return differences, lost
+
+
+def _at_tuned_rate(runs: list[dict], tuned: TunedRate | None) -> tuple[list[dict], list[str]]:
+    if tuned is None:
+        return runs, []
+    kept = [run for run in runs if math.isclose(run["learning_rate"], tuned.learning_rate, rel_tol=1e-9)]
+    left = len(runs) - len(kept)
+    note = f"{left} confirm run(s) at another learning rate than the chosen {tuned.learning_rate:g} left out"
+    return kept, [note] if left else []
+
+
+def _planned(runs: list[dict], seeds: list[int]) -> tuple[list[dict], list[str]]:
+    kept = [run for run in runs if run["seed"] in seeds]
+    extra = sorted({int(run["seed"]) for run in runs} - set(seeds))
+    note = f"confirm runs on seeds that the study does not name left out: {_join(extra)}"
+    return kept, [note] if extra else []
+
+
+def _state(run: dict | None, metric: str) -> str:
+    if run is None:
+        return "not started"
+    if run["state"] != State.COMPLETE:
+        return _LOST[State(run["state"])]
+    value = run.get(metric)
+    # Complete without a finite metric is no result; saying "failed" keeps it visible.
+    return "complete" if value is not None and math.isfinite(value) else "failed"
+
+
+def _lost_pair(variant: Outcomes, baseline: Outcomes, seed: int) -> str | None:
+    """None for a sound pair, "" for one that is still to come, else why it is lost."""
+    states = {variant.variant: variant.states[seed], baseline.variant: baseline.states[seed]}
+    bad = [f"{name} {state}" for name, state in states.items() if state in ("diverged", "failed", "pruned")]
+    if bad:
+        return ", ".join(bad)
+    if any(state != "complete" for state in states.values()):
+        return ""
+    ours, theirs = variant.runs[seed].get("tokens"), baseline.runs[seed].get("tokens")
+    if not _equal(ours, theirs):
+        return f"trained on {ours:,.0f} tokens, the baseline on {theirs:,.0f}"
+    return None
+
+
+def _equal(ours: float | None, theirs: float | None) -> bool:
+    known = [value for value in (ours, theirs) if value is not None and math.isfinite(value)]
+    return len(known) < 2 or math.isclose(*known, rel_tol=1e-3)
+
+
+def _join(seeds: list[int]) -> str:
+    return ", ".join(str(seed) for seed in seeds)
+
+
+def confirm_phase(study: StudyRecords) -> tuple[dict[str, TunedRate | None], dict[str, Outcomes]]:
+    """The tuned rate and the confirm outcomes of every variant, in the manifest's order."""
+    manifest, runs = study.manifest, study.runs
+    metric, seeds = manifest["metric"], list(manifest.get("seeds", {}).get("confirm", []))
+    names = [variant["name"] for variant in manifest["variants"]]
+    tuned = {name: choose_learning_rate(runs, name, metric) for name in names}
+    outcomes = {
+        name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name]) for name in names
+    }
+    return tuned, outcomes

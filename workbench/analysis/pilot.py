@@ -1,0 +1,78 @@
+"""The pilot: how noisy the baseline is, and what the planned number of seeds can see.
+
+The pilot measures the sd of single baseline runs. The sd of a paired difference is at most the square
+root of two times that if the two runs are independent; shared data order and shared initial values can
+only lower it. What is said here is therefore the cautious side.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from workbench.analysis.power import bound_on_paired_sd, detectable_effect, seeds_needed, seeds_text
+from workbench.analysis.tuning import outcome_value
+from workbench.records.index import StudyRecords
+from workbench.records.run import FINISHED
+
+
+@dataclass(frozen=True, kw_only=True)
+class PilotSummary:
+    """Noise of the baseline, in units of the metric; None where fewer than two runs are complete.
+
+    ``detectable_effect`` is at the planned number of confirm seeds; ``seeds_for_margin`` finds a
+    difference of one margin with 80 % power (1,001: more than 1,000).
+    """
+
+    seeds_planned: int
+    seeds_done: int
+    lost: int
+    mean: float | None
+    sd: float | None
+    paired_sd_bound: float | None
+    confirm_seeds: int
+    detectable_effect: float | None
+    seeds_for_margin: int | None
+
+
+def pilot_summary(study: StudyRecords) -> PilotSummary | None:
+    """The pilot's findings; None for a study without a pilot."""
+    manifest, runs = study.manifest, study.runs
+    planned = manifest.get("seeds", {}).get("pilot", [])
+    if not planned or "pilot" not in manifest.get("phases", ["pilot"]):
+        return None
+    finished = runs[(runs["phase"] == "pilot") & runs["state"].isin([str(state) for state in FINISHED])]
+    outcomes = [outcome_value(run, manifest["metric"]) for run in finished.to_dict("records")]
+    values = [value for value in outcomes if math.isfinite(value)]
+    return PilotSummary(
+        seeds_planned=len(planned),
+        seeds_done=len(values),
+        lost=len(outcomes) - len(values),
+        mean=mean(values) if values else None,
+        **_noise(values, len(manifest["seeds"].get("confirm", [])), manifest["margin"]),
+    )
+
+
+def _noise(values: list[float], confirm_seeds: int, margin: float) -> dict:
+    sd = stdev(values) if len(values) > 1 else None
+    bound = None if sd is None else bound_on_paired_sd(sd)
+    return {
+        "sd": sd,
+        "paired_sd_bound": bound,
+        "confirm_seeds": confirm_seeds,
+        "detectable_effect": None if bound is None else detectable_effect(bound, confirm_seeds),
+        "seeds_for_margin": None if bound is None else seeds_needed(bound, margin),
+    }
+
+
+def pilot_warnings(pilot: PilotSummary | None, margin: float, unit: str) -> list[str]:
+    """What the pilot gives reason to warn of."""
+    if pilot is None:
+        return []
+    warnings = [f"pilot: {pilot.lost} baseline run(s) diverged or failed"] if pilot.lost else []
+    if pilot.seeds_for_margin is not None and pilot.seeds_for_margin > pilot.confirm_seeds:
+        warnings.append(
+            f"pilot: {pilot.confirm_seeds} confirm seeds may not see a difference of the margin "
+            f"({margin:g} {unit}); by the pilot's noise {seeds_text(pilot.seeds_for_margin)} would "
+            "(fewer where pairing removes noise)"
+        )
+    return warnings

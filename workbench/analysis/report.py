@@ -1,0 +1,180 @@
+"""A report for a terminal, for GitHub, for a paper, for a spreadsheet, and for programs."""
+
+import csv
+import io
+import re
+from dataclasses import asdict
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from workbench.analysis.claims import answers, headline
+from workbench.analysis.effects import Report
+from workbench.analysis.flops import FlopsRow
+from workbench.analysis.footer import footer_lines
+from workbench.analysis.rows import comparison_columns, flat, plain
+from workbench.analysis.tables import TextTable, pilot_line, report_tables
+from workbench.errors import UserError
+
+_STYLES = {"better": "green", "worse": "red", "equivalent": "blue", "inconclusive": "yellow"}
+
+
+def render(report: Report, format: str) -> RenderableType:
+    """The report as ``terminal`` (a rich renderable), ``md``, ``csv`` or ``latex`` (text)."""
+    if format not in _RENDERERS:
+        raise UserError(f"format: {format!r} is none of {', '.join(_RENDERERS)}")
+    return _RENDERERS[format](report)
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The whole report as JSON can hold it, numbers raw; what is not known is null."""
+    equal = report.equal_flops
+    return {
+        "study": report.study,
+        "question": report.question,
+        "state": report.state,
+        "metric": report.metric,
+        "unit": report.unit,
+        "margin": report.margin,
+        "family_size": report.family_size,
+        "headline": headline(report),
+        "answers": answers(report),
+        "rows": [flat(row) for row in report.rows],
+        "pilot": plain(asdict(report.pilot)) if report.pilot else None,
+        "factorial": plain(asdict(report.factorial)) if report.factorial else None,
+        "equal_flops": equal and {"flops": equal.flops, "rows": [_flops_columns(row) for row in equal.rows]},
+        "notes": list(report.notes),
+        "footer": plain(report.footer),
+    }
+
+
+def _flops_columns(row: FlopsRow) -> dict[str, Any]:
+    columns = {"variant": row.variant, "values": row.values, "mean": row.mean, "sd": row.sd}
+    verdict = {"verdict": str(row.verdict) if row.verdict else None}
+    return plain(columns | comparison_columns(row.comparison) | verdict)
+
+
+def _terminal(report: Report) -> Group:
+    """Fits 120 columns; without a terminal rich leaves out the colours and nothing else."""
+    parts: list[RenderableType] = [Text(f"{report.study}: {report.question}", style="bold")]
+    parts += [Text(headline(report)), *(Text(f"  {text}") for text in answers(report))]
+    for table in report_tables(report):
+        parts += [Text(""), Text(table.title, style="italic"), _rich_table(table)]
+    parts.append(Text(""))
+    if pilot := pilot_line(report):
+        parts.append(Text(pilot))
+    parts += [Text(f"note: {note}", style="yellow") for note in report.notes]
+    parts += [Text(f"{name}: {text}", style="dim") for name, text in footer_lines(report.footer)]
+    return Group(*parts)
+
+
+def _rich_table(table: TextTable) -> Table:
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    for index, heading in enumerate(table.headings):
+        left = index == 0 or heading in table.left
+        drawn.add_column(heading, justify="left" if left else "right", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    return drawn
+
+
+def _markdown(report: Report) -> str:
+    parts = [f"## {_cell(report.study)}", _cell(report.question), f"**{_cell(headline(report))}**"]
+    parts.append("\n".join(f"- {_cell(text)}" for text in answers(report)))
+    for table in report_tables(report):
+        parts += [f"{_cell(table.title)}", _markdown_table(table)]
+    if pilot := pilot_line(report):
+        parts.append(pilot)
+    if report.notes:
+        parts.append("\n".join(f"- note: {_cell(note)}" for note in report.notes))
+    parts.append("\n".join(f"- {name}: {_cell(text)}" for name, text in footer_lines(report.footer)))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_table(table: TextTable) -> str:
+    marks = [":---" if i == 0 or h in table.left else "---:" for i, h in enumerate(table.headings)]
+    lines = [table.headings, marks, *(map(_cell, row) for row in table.rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    # A bar would end the cell, a line break the table; < would begin HTML and _ emphasis.
+    text = text.replace("\\", "\\\\").replace("\n", " ").replace("<", "&lt;")
+    return re.sub(r"([|*_`])", r"\\\1", text)
+
+
+def _csv(report: Report) -> str:
+    """One line per variant, every column, raw numbers; lists joined by ``; ``."""
+    rows = [{key: _joined(value) for key, value in flat(row).items()} for row in report.rows]
+    target = io.StringIO()
+    writer = csv.DictWriter(target, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return target.getvalue()
+
+
+def _joined(value: Any) -> Any:
+    if isinstance(value, dict):
+        return "; ".join(f"{key}={item}" for key, item in value.items())
+    return "; ".join(value) if isinstance(value, list) else value
+
+
+def _latex(report: Report) -> str:
+    """Tables for a paper; needs the packages booktabs and graphicx. What else is known stands in comments."""
+    lines = ["% \\usepackage{booktabs,graphicx}", f"% {_one_line(headline(report))}"]
+    lines += [f"% {_one_line(text)}" for text in answers(report)]
+    lines += [f"% note: {_one_line(note)}" for note in report.notes]
+    lines += [f"% {name}: {_one_line(text)}" for name, text in footer_lines(report.footer)]
+    for index, table in enumerate(report_tables(report)):
+        lines += ["", *_latex_table(table, report, label=f"tab:{report.study}-{index + 1}")]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_table(table: TextTable, report: Report, label: str) -> list[str]:
+    columns = "".join("l" if i == 0 or h in table.left else "r" for i, h in enumerate(table.headings))
+    caption = f"{table.title}. Margin ±{report.margin:g} {report.unit}, manifest {report.footer['manifest']}."
+    return [
+        "\\begin{table*}",
+        "  \\centering\\small",
+        f"  \\caption{{{escape_latex(caption)}}}",
+        f"  \\label{{{re.sub(r'[^A-Za-z0-9:.-]', '-', label)}}}",
+        f"  \\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{\\begin{{tabular}}{{{columns}}}",
+        "    \\toprule",
+        f"    {' & '.join(map(escape_latex, table.headings))} \\\\",
+        "    \\midrule",
+        *(f"    {' & '.join(map(escape_latex, row))} \\\\" for row in table.rows),
+        "    \\bottomrule",
+        "  \\end{tabular}}",
+        "\\end{table*}",
+    ]
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+    "×": r"$\times$",
+    "—": "---",
+    "–": "--",
+}
+
+
+def escape_latex(text: str) -> str:
+    """``text`` as LaTeX prints it: special characters escaped, a number's minus sign in math mode."""
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    return re.sub(r"(?<![\w.$-])-(?=\d)", "$-$", escaped)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+_RENDERERS = {"terminal": _terminal, "md": _markdown, "csv": _csv, "latex": _latex}

@@ -1,0 +1,135 @@
+"""One row of the report: all that is known of one variant."""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from workbench.analysis.statistics import Interval, PairedComparison, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantRow:
+    """One variant against the baseline. What is not known (yet) is None; losses are in ``unit``.
+
+    ``change`` maps factors to (baseline's level, own level). ``seeds_done`` counts complete confirm runs.
+    ``median`` counts diverged seeds as infinitely bad; ``worst`` is the worst complete run. ``relative``
+    is the mean difference over the baseline's mean at the same seeds. ``seeds_needed`` is there for
+    inconclusive rows (1,001: more than 1,000). ``seconds`` is the training time of the confirm runs.
+    """
+
+    variant: str
+    is_baseline: bool
+    change: dict[str, tuple[str, str]]
+    metric: str
+    unit: str
+    margin: float
+    parameters: int | None
+    nonembedding_parameters: int | None
+    flops_per_token: float | None
+    mismatch: float | None
+    tokens: float | None
+    learning_rate: float | None
+    interior: bool | None
+    tuning_trials: int
+    tuning_tokens: float
+    tuning_flops: float
+    status: str
+    seeds_planned: int
+    seeds_done: int
+    running: int
+    diverged: int
+    failed: int
+    mean: float | None
+    sd: float | None
+    median: float | None
+    worst: float | None
+    seconds: float
+    comparison: PairedComparison | None = None
+    differences: dict[int, float] = field(default_factory=dict)
+    values: dict[int, float] = field(default_factory=dict)
+    relative: float | None = None
+    holm_p: float | None = None
+    verdict: Verdict | None = None
+    seeds_needed: int | None = None
+    detectable_effect: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def change_text(self) -> str:
+        """``norm: rmsnorm → layernorm``; a dash for the baseline."""
+        return ", ".join(f"{factor}: {old} → {new}" for factor, (old, new) in self.change.items()) or "—"
+
+    @property
+    def difference(self) -> float | None:
+        """The mean paired difference to the baseline."""
+        return self.comparison.mean if self.comparison else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % t interval of the difference."""
+        return self.comparison.interval if self.comparison else None
+
+    @property
+    def pairs(self) -> int:
+        """Seeds at which both the variant and the baseline are complete."""
+        return self.comparison.n if self.comparison else 0
+
+    @property
+    def wins(self) -> int | None:
+        """Pairs in which the variant is lower than the baseline."""
+        return self.comparison.wins if self.comparison else None
+
+    @property
+    def label(self) -> str:
+        """What a reader sees: the change where there is one and the name says no more, else the name."""
+        if len(self.change) == 1:
+            (factor, (_, new)) = next(iter(self.change.items()))
+            if self.variant == f"{factor}={new}":
+                return self.change_text
+        return self.variant
+
+
+def flat(row: VariantRow) -> dict[str, Any]:
+    """Every column of a row under a name of its own, numbers raw; infinities and NaN become None."""
+    values = {item.name: getattr(row, item.name) for item in fields(row) if item.name != "comparison"}
+    values["change"] = row.change_text
+    values["verdict"] = str(row.verdict) if row.verdict else None
+    values["notes"] = list(row.notes)
+    return {key: plain(value) for key, value in (values | comparison_columns(row.comparison)).items()}
+
+
+def comparison_columns(comparison: PairedComparison | None) -> dict[str, Any]:
+    """A comparison as columns: the difference, its intervals, p and wins."""
+    known = comparison or _NOTHING
+    return {
+        "pairs": comparison.n if comparison else 0,
+        "difference": known.mean,
+        "difference_sd": known.sd,
+        **_ends("difference", known.interval),
+        **_ends("equivalence", known.equivalence_interval),
+        **_ends("bootstrap_t", known.bootstrap_t),
+        "p": known.p,
+        "wins": known.wins,
+        **_ends("wins", known.wins_interval),
+    }
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can hold it: no infinities, no NaN, no tuples, string keys."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
+_NOTHING = PairedComparison(
+    n=0, mean=None, sd=None, interval=None, equivalence_interval=None, p=None, wins=None, wins_interval=None
+)

@@ -1,0 +1,191 @@
+"""The report's tables as text cells; the renderers only differ in how they draw them."""
+
+from dataclasses import dataclass
+
+from workbench.analysis.effects import Report
+from workbench.analysis.factorial import Effect
+from workbench.analysis.flops import FlopsRow
+from workbench.analysis.metrics import MISSING, count, decimals_for, fixed, percent, probability, scaled
+from workbench.analysis.power import seeds_text
+from workbench.analysis.rows import VariantRow
+from workbench.analysis.statistics import Interval, PairedComparison
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text. The first column is left-aligned, and so are those named in ``left``."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left: tuple[str, ...] = ()
+
+
+def report_tables(report: Report) -> list[TextTable]:
+    """All tables of a report, the verdicts first."""
+    tables = [effects_table(report)]
+    if report.equal_flops:
+        tables.append(flops_table(report))
+    if report.factorial:
+        tables.append(factorial_table(report))
+    return [*tables, variants_table(report)]
+
+
+def effects_table(report: Report) -> TextTable:
+    """Each variant against the baseline: difference, interval, verdict."""
+    decimals = decimals_for(report.margin)
+    headings = (
+        "change",
+        "seeds",
+        f"{report.metric} (mean ± sd)",
+        "difference [95 % CI]",
+        "relative",
+        "wins",
+        "Holm p",
+        "verdict",
+        "seeds needed",
+    )
+    rows = tuple(_effect_cells(row, decimals) for row in report.rows)
+    title = f"Paired difference to the baseline in {report.unit}; lower is better"
+    return TextTable(title, headings, rows, left=("verdict",))
+
+
+def _effect_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
+    return (
+        row.label,
+        _seeds(row),
+        mean_and_sd(row.mean, row.sd, decimals),
+        difference_cell(row.comparison, decimals),
+        percent(row.relative, decimals=2),
+        f"{row.wins}/{row.pairs}" if row.comparison else MISSING,
+        probability(row.holm_p),
+        verdict_cell(row),
+        seeds_text(row.seeds_needed),
+    )
+
+
+def _seeds(row: VariantRow) -> str:
+    done = f"{row.seeds_done}/{row.seeds_planned}"
+    lost = [f"{n} {what}" for n, what in ((row.diverged, "diverged"), (row.failed, "failed")) if n]
+    return ", ".join([done, *lost])
+
+
+def verdict_cell(row: VariantRow) -> str:
+    """The verdict's word; for the baseline or where there is none yet, what the row is."""
+    if row.is_baseline:
+        return "baseline" if row.status == "done" else f"baseline, {row.status}"
+    return str(row.verdict) if row.verdict else row.status
+
+
+def mean_and_sd(mean: float | None, sd: float | None, decimals: int) -> str:
+    """``3.1234 ± 0.0123``; without ± for a single value."""
+    return fixed(mean, decimals) if sd is None else f"{fixed(mean, decimals)} ± {fixed(sd, decimals)}"
+
+
+def difference_cell(comparison: PairedComparison | None, decimals: int) -> str:
+    """``+0.0123 [0.0042, 0.0204]``."""
+    if comparison is None:
+        return MISSING
+    return _with_interval(comparison.mean, comparison.interval, decimals)
+
+
+def _with_interval(value: float, interval: Interval | None, decimals: int) -> str:
+    text = fixed(value, decimals, sign=True)
+    if interval is None:
+        return text
+    return f"{text} [{fixed(interval.low, decimals)}, {fixed(interval.high, decimals)}]"
+
+
+def variants_table(report: Report) -> TextTable:
+    """What each variant is, and how its learning rate was found."""
+    spelled_out = any(row.label != row.change_text for row in report.comparisons)
+    headings = (
+        "variant",
+        *(("change",) if spelled_out else ()),
+        "parameters",
+        "per token",
+        "mismatch",
+        "learning rate",
+        "interior",
+        "tuning",
+        "detects",
+    )
+    rows = tuple(_variant_cells(row, report, spelled_out) for row in report.rows)
+    title = (
+        f"Size, tuning and sensitivity (mismatch: {report.footer['match']} against the baseline; interior: lower and "
+        "higher rates were tried; detects: the difference found with 80 % power)"
+    )
+    return TextTable(title, headings, rows, left=("change", "interior"))
+
+
+def _variant_cells(row: VariantRow, report: Report, spelled_out: bool) -> tuple[str, ...]:
+    tuning = (
+        f"{row.tuning_trials} trials, {scaled(row.tuning_flops, 'FLOP')}" if row.tuning_trials else MISSING
+    )
+    return (
+        row.variant,
+        *((row.change_text,) if spelled_out else ()),
+        count(row.parameters),
+        scaled(row.flops_per_token, "FLOP"),
+        percent(row.mismatch, decimals=2),
+        MISSING if row.learning_rate is None else f"{row.learning_rate:g}",
+        MISSING if row.interior is None else ("yes" if row.interior else "no, at the edge"),
+        tuning,
+        fixed(row.detectable_effect, decimals_for(report.margin)),
+    )
+
+
+def flops_table(report: Report) -> TextTable:
+    """The comparison at equal training FLOPs."""
+    equal, decimals = report.equal_flops, decimals_for(report.margin)
+    labels = {row.variant: row.label for row in report.rows}
+    headings = ("change", "seeds", "mean ± sd", "difference [95 % CI]", "wins", "verdict")
+    rows = tuple(_flops_cells(row, labels[row.variant], decimals) for row in equal.rows)
+    title = (
+        f"At equal FLOPs: {scaled(equal.flops, 'FLOP')} per run (a dearer variant is read before its schedule ends, "
+        "which works against it)"
+    )
+    return TextTable(title, headings, rows, left=("verdict",))
+
+
+def _flops_cells(row: FlopsRow, label: str, decimals: int) -> tuple[str, ...]:
+    wins = f"{row.comparison.wins}/{row.comparison.n}" if row.comparison else MISSING
+    return (
+        label,
+        str(len(row.values)),
+        mean_and_sd(row.mean, row.sd, decimals),
+        difference_cell(row.comparison, decimals),
+        wins,
+        str(row.verdict) if row.verdict else MISSING,
+    )
+
+
+def factorial_table(report: Report) -> TextTable:
+    """Main effects, then interactions."""
+    decimals = decimals_for(report.margin)
+    effects = [*(("main", item) for item in report.factorial.main)]
+    effects += [("interaction", item) for item in report.factorial.interactions]
+    rows = tuple(_factorial_cells(kind, item, decimals) for kind, item in effects)
+    title = f"Factorial effects in {report.unit}, averaged over the other factors; seed as block"
+    return TextTable(title, ("effect", "kind", "estimate [95 % CI]", "p", "Holm p"), rows, left=("kind",))
+
+
+def _factorial_cells(kind: str, effect: Effect, decimals: int) -> tuple[str, ...]:
+    estimate = _with_interval(effect.estimate, effect.interval, decimals)
+    return (effect.label, kind, estimate, probability(effect.p), probability(effect.holm_p))
+
+
+def pilot_line(report: Report) -> str | None:
+    """The pilot in a sentence; None where there is none."""
+    pilot = report.pilot
+    if pilot is None:
+        return None
+    decimals = decimals_for(report.margin)
+    done = f"{pilot.seeds_done} of {pilot.seeds_planned} baseline runs"
+    if pilot.sd is None:
+        return f"Pilot: {done}; the noise is not known yet."
+    text = f"Pilot: {done}, sd {fixed(pilot.sd, decimals)} {report.unit}. "
+    return text + (
+        f"If pairing removes no noise, {pilot.confirm_seeds} seeds find a difference of "
+        f"{fixed(pilot.detectable_effect, decimals)}; {seeds_text(pilot.seeds_for_margin)} would find the margin."
+    )

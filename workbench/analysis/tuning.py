@@ -1,0 +1,109 @@
+"""The learning rate that each variant is judged at, and whether all had the same chance to find theirs."""
+
+import math
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from workbench.records.run import FINISHED, State
+
+_UNEQUAL = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunedRate:
+    """A variant's tuned learning rate.
+
+    ``losses`` maps each tried rate to the metric per tuning seed; a run without a result counts as inf.
+    ``interior`` says that rates on both sides were tried. ``flops`` is what was spent; ``tokens`` what
+    was granted (a diverged run had its whole budget to use, though it stopped early).
+    """
+
+    variant: str
+    learning_rate: float
+    interior: bool
+    losses: dict[float, list[float]] = field(default_factory=dict)
+    trials: int
+    flops: float
+    tokens: float
+
+    @property
+    def means(self) -> dict[float, float]:
+        """The mean over tuning seeds at each rate, rates ascending."""
+        return {rate: sum(values) / len(values) for rate, values in sorted(self.losses.items())}
+
+
+def choose_learning_rate(runs: pd.DataFrame, variant: str, metric: str) -> TunedRate | None:
+    """The rate with the lowest mean of ``metric`` over the tuning seeds of ``variant``.
+
+    Diverged, failed and pruned runs count as infinitely bad; of equal rates the smaller is chosen.
+    While tuning goes on, only rates with as many seeds as the most-tried one compete. None when no
+    tuning run has finished.
+    """
+    finished = _finished(runs, variant)
+    if finished.empty:
+        return None
+    losses = _losses(finished, metric)
+    means = {rate: sum(values) / len(values) for rate, values in losses.items()}
+    seeds = max(len(values) for values in losses.values())
+    rates = sorted(losses)
+    best = min((rate for rate in rates if len(losses[rate]) == seeds), key=lambda rate: (means[rate], rate))
+    return TunedRate(
+        variant=variant,
+        learning_rate=best,
+        interior=rates[0] < best < rates[-1],
+        losses=losses,
+        trials=len(finished),
+        flops=_total(finished, "flops"),
+        tokens=_granted_tokens(finished, runs),
+    )
+
+
+def unequal_tuning(rate: TunedRate | None, baseline: TunedRate | None) -> str | None:
+    """Why a variant and the baseline cannot be compared, when their tuning differs by more than 5 %.
+
+    Trials and tokens are compared, not FLOPs: at equal tokens, a variant with dearer tokens spends more
+    of them by its nature.
+    """
+    ours, theirs = _spend(rate), _spend(baseline)
+    for what, mine, other in zip(("trials", "tokens"), ours, theirs, strict=True):
+        if abs(mine - other) > _UNEQUAL * max(mine, other):
+            return f"tuned on {mine:,.0f} {what}, the baseline on {other:,.0f}: no verdict on unequal tuning"
+    return None
+
+
+def _spend(rate: TunedRate | None) -> tuple[float, float]:
+    return (rate.trials, rate.tokens) if rate else (0, 0)
+
+
+def _finished(runs: pd.DataFrame, variant: str) -> pd.DataFrame:
+    states = {str(state) for state in FINISHED}
+    return runs[(runs["variant"] == variant) & (runs["phase"] == "tune") & runs["state"].isin(states)]
+
+
+def _losses(finished: pd.DataFrame, metric: str) -> dict[float, list[float]]:
+    losses: dict[float, list[float]] = {}
+    for run in finished.sort_values(["learning_rate", "seed"]).to_dict("records"):
+        losses.setdefault(float(run["learning_rate"]), []).append(outcome_value(run, metric))
+    return losses
+
+
+def outcome_value(run: dict, metric: str) -> float:
+    """A finished run's metric; inf where it has none."""
+    value = run.get(metric)
+    if run["state"] != State.COMPLETE or value is None or not math.isfinite(value):
+        return math.inf
+    return float(value)
+
+
+def _granted_tokens(finished: pd.DataFrame, runs: pd.DataFrame) -> float:
+    if "tokens" not in finished:
+        return 0.0
+    tuned = runs[runs["phase"] == "tune"]
+    budget = tuned.loc[tuned["state"] == State.COMPLETE, "tokens"].max()
+    complete = finished["state"] == State.COMPLETE
+    return float(finished["tokens"].where(complete, budget).fillna(0).sum())
+
+
+def _total(frame: pd.DataFrame, column: str) -> float:
+    return float(frame[column].fillna(0).sum()) if column in frame else 0.0

@@ -1,0 +1,178 @@
+"""Building the report's rows: a variant's sizes, tuning, outcomes, and its comparison with the baseline."""
+
+import math
+from dataclasses import replace
+from statistics import mean, median, stdev
+from typing import Any
+
+from workbench.analysis.metrics import unit_of
+from workbench.analysis.outcomes import Outcomes, paired_differences
+from workbench.analysis.pilot import PilotSummary
+from workbench.analysis.rows import VariantRow
+from workbench.analysis.statistics import (
+    PairedComparison,
+    Verdict,
+    compare_pairs,
+    detectable_effect,
+    judge,
+    seeds_for_verdict,
+)
+from workbench.analysis.tuning import TunedRate, unequal_tuning
+from workbench.analysis.verdicts import decide
+from workbench.records.index import StudyRecords
+from workbench.records.run import State
+
+_SIZES = ("parameters", "nonembedding_parameters", "flops_per_token", "mismatch")
+
+
+def build_row(
+    variant: dict[str, Any],
+    study: StudyRecords,
+    tuned: dict[str, TunedRate | None],
+    outcomes: dict[str, Outcomes],
+    pilot: PilotSummary | None,
+) -> VariantRow:
+    """The row of ``variant`` (an entry of the manifest), from the tuned rates and outcomes of all."""
+    name, manifest = variant["name"], study.manifest
+    mine, baseline = outcomes[name], outcomes[manifest["baseline"]]
+    row = VariantRow(
+        variant=name,
+        is_baseline=name == manifest["baseline"],
+        change={factor: tuple(pair) for factor, pair in variant.get("change", {}).items()},
+        metric=manifest["metric"],
+        unit=unit_of(manifest["metric"]),
+        margin=manifest["margin"],
+        tokens=manifest.get("training", {}).get("tokens"),
+        **{key: variant.get(key) for key in _SIZES},
+        **_rate_columns(tuned[name], mine),
+        **_outcome_columns(mine),
+    )
+    row = replace(row, notes=(*_tuning_notes(study, tuned[name]), *_outcome_notes(mine)))
+    if row.is_baseline:
+        return row
+    return _compared(row, mine, baseline, refusal=_refusal(study, tuned, name), pilot=pilot)
+
+
+def _rate_columns(tuned: TunedRate | None, mine: Outcomes) -> dict[str, Any]:
+    used = {run["learning_rate"] for run in mine.runs.values()}
+    only = used.pop() if len(used) == 1 else None
+    return {
+        "learning_rate": tuned.learning_rate if tuned else only,
+        "interior": tuned.interior if tuned else None,
+        "tuning_trials": tuned.trials if tuned else 0,
+        "tuning_tokens": tuned.tokens if tuned else 0.0,
+        "tuning_flops": tuned.flops if tuned else 0.0,
+    }
+
+
+def _outcome_columns(mine: Outcomes) -> dict[str, Any]:
+    values = list(mine.values.values())
+    diverged = mine.count("diverged")
+    middle = median(values + [math.inf] * diverged) if values else None
+    return {
+        "status": mine.status,
+        "seeds_planned": len(mine.planned),
+        "seeds_done": len(values),
+        "running": mine.count("running"),
+        "diverged": diverged,
+        "failed": mine.count("failed") + mine.count("pruned"),
+        "mean": mean(values) if values else None,
+        "sd": stdev(values) if len(values) > 1 else None,
+        "median": middle,
+        "worst": max(values) if values else None,
+        "seconds": sum(_seconds(run) for run in mine.runs.values()),
+        "values": mine.values,
+    }
+
+
+def _seconds(run: dict[str, Any]) -> float:
+    value = run.get("seconds")
+    return 0.0 if value is None or math.isnan(value) else float(value)
+
+
+def _tuning_notes(study: StudyRecords, tuned: TunedRate | None) -> list[str]:
+    if tuned is None or tuned.interior or _tuning(study):
+        return []
+    if not math.isfinite(tuned.means[tuned.learning_rate]):
+        return ["no learning rate that was tried gave a result"]
+    return [f"learning rate {tuned.learning_rate:g} is at the edge of what was tried: perhaps not the best"]
+
+
+def _outcome_notes(mine: Outcomes) -> list[str]:
+    notes = list(mine.notes)
+    values = list(mine.values.values())
+    if mine.count("diverged") and values:
+        middle = median(values + [math.inf] * mine.count("diverged"))
+        shown = f"{middle:.4f}" if math.isfinite(middle) else "diverged"
+        notes.append(
+            f"with diverged seeds counted as worst the median is {shown}; worst complete {max(values):.4f}"
+        )
+    return notes
+
+
+def _tuning(study: StudyRecords) -> bool:
+    """Whether tuning is still going on, so that its sums are not final."""
+    tune = study.runs[study.runs["phase"] == "tune"]
+    unfinished = tune["state"].isin([str(State.QUEUED), str(State.RUNNING)]).any()
+    return bool(unfinished) or (study.is_live and (study.driver or {}).get("phase") in ("pilot", "tune"))
+
+
+def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str) -> str | None:
+    if _tuning(study):
+        return None
+    return unequal_tuning(tuned[name], tuned[study.manifest["baseline"]])
+
+
+def _compared(
+    row: VariantRow, mine: Outcomes, baseline: Outcomes, *, refusal: str | None, pilot: PilotSummary | None
+) -> VariantRow:
+    differences, lost = paired_differences(mine, baseline)
+    comparison = compare_pairs(list(differences.values())) if differences else None
+    verdict, notes = decide(comparison, mine, baseline, row.margin)
+    if verdict and refusal:
+        verdict, notes = Verdict.INCONCLUSIVE, [*notes, refusal]
+    if lost:
+        notes.append(f"lost pairs: {'; '.join(lost)}")
+    if comparison and {mine.status, baseline.status} != {"done"}:
+        so_far = f"{comparison.n} of {row.seeds_planned} pairs so far"
+        notes.append(f"{so_far}: the verdict may change, and is no reason to stop")
+    return replace(
+        row,
+        comparison=comparison,
+        differences=differences,
+        relative=_relative(comparison, baseline, differences),
+        verdict=verdict,
+        notes=(*row.notes, *notes),
+        **_planning(comparison, verdict, row.margin, pilot, refused=bool(refusal)),
+    )
+
+
+def _relative(
+    comparison: PairedComparison | None, baseline: Outcomes, differences: dict[int, float]
+) -> float | None:
+    if comparison is None:
+        return None
+    level = mean(baseline.values[seed] for seed in differences)
+    return comparison.mean / level if level else None
+
+
+def _planning(
+    comparison: PairedComparison | None,
+    verdict: Verdict | None,
+    margin: float,
+    pilot: PilotSummary | None,
+    *,
+    refused: bool,
+) -> dict[str, Any]:
+    """Seeds that an open question would need, and what the present ones can see."""
+    if comparison is None:
+        return {}
+    noise = comparison.sd if comparison.sd is not None else (pilot.paired_sd_bound if pilot else None)
+    # More seeds mend a wide interval; they do not mend unequal tuning, nor divergence.
+    open_question = verdict is judge(comparison, margin) is Verdict.INCONCLUSIVE
+    return {
+        "seeds_needed": seeds_for_verdict(comparison, margin, noise)
+        if open_question and not refused
+        else None,
+        "detectable_effect": None if noise is None else detectable_effect(noise, comparison.n),
+    }

@@ -1,0 +1,148 @@
+"""From metric rows of many runs to a few lines with a band.
+
+Each run is smoothed on its own and only then averaged: smoothing an average would shrink the band.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.signal import lfilter
+
+POINTS = 400  # per line: more cannot be told apart on a screen
+
+
+class Band(StrEnum):
+    """What the band around a mean shows."""
+
+    DEVIATION = "± sd"
+    INTERVAL = "95 % interval"
+    RANGE = "min–max"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One run's metric along an axis: two arrays (points,), x ascending, without gaps."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is drawn for one group of runs: arrays (points,); ``low`` and ``high`` are None without a band."""
+
+    name: str
+    x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
+    runs: int
+    logged: int
+
+
+def trace(frame: pd.DataFrame, axis: str, metric: str) -> Trace:
+    """The rows of ``frame`` where ``metric`` was logged."""
+    if metric not in frame or axis not in frame:
+        return Trace(np.empty(0), np.empty(0))
+    rows = frame[[axis, metric]].to_numpy(dtype=float)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    return Trace(rows[:, 0], rows[:, 1])
+
+
+def smooth(run: Trace, weight: float) -> Trace:
+    """Exponential moving average with bias correction (Kingma & Ba 2015): the first point stays itself."""
+    if weight <= 0 or len(run.y) < 2:
+        return run
+    averaged = lfilter([1 - weight], [1, -weight], run.y)
+    return Trace(run.x, averaged / (1 - weight ** np.arange(1, len(run.y) + 1)))
+
+
+def part(run: Trace, first: float, last: float) -> Trace:
+    """The points whose x lies in [first, last]."""
+    inside = (run.x >= first) & (run.x <= last)
+    return Trace(run.x[inside], run.y[inside])
+
+
+def difference(run: Trace, baseline: Trace) -> Trace:
+    """``run`` minus ``baseline`` at equal x, where both have values; x as logged by ``run``."""
+    if not len(run.x) or not len(baseline.x):
+        return Trace(np.empty(0), np.empty(0))
+    both = part(run, baseline.x[0], baseline.x[-1])
+    return Trace(both.x, both.y - np.interp(both.x, baseline.x, baseline.y))
+
+
+def aggregate(name: str, runs: Sequence[Trace], band: Band) -> Line | None:
+    """Mean over runs and a band, at no more than ``POINTS`` points; None when nothing was logged."""
+    runs = [run for run in runs if len(run.x)]
+    if not runs:
+        return None
+    grid = _grid(runs)
+    values = np.stack([_at(run, grid) for run in runs])  # (runs, points)
+    mean, low, high = _summarise(values, band)
+    keep = _thin(len(grid))
+    return Line(
+        name=name,
+        x=grid[keep],
+        mean=mean[keep],
+        low=None if low is None else low[keep],
+        high=None if high is None else high[keep],
+        runs=len(runs),
+        logged=sum(len(run.x) for run in runs),
+    )
+
+
+def single(name: str, run: Trace) -> Line | None:
+    """One run as a line of its own; of each bucket of points the extremes are kept, so spikes survive."""
+    if not len(run.x):
+        return None
+    keep = _extremes(run.y)
+    return Line(name, run.x[keep], run.y[keep], None, None, 1, len(run.x))
+
+
+def _grid(runs: Sequence[Trace]) -> np.ndarray:
+    """The x that the runs share, if they were logged in step; else an even grid over their range."""
+    union = np.unique(np.concatenate([run.x for run in runs]))
+    longest = max(runs, key=lambda run: len(run.x))
+    if len(union) <= 1.05 * len(longest.x):
+        return union
+    return np.linspace(union[0], union[-1], min(POINTS, len(longest.x)))
+
+
+def _at(run: Trace, grid: np.ndarray) -> np.ndarray:
+    return np.interp(grid, run.x, run.y, left=np.nan, right=np.nan)
+
+
+def _summarise(values: np.ndarray, band: Band) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    count = np.isfinite(values).sum(axis=0)
+    mean = np.nansum(values, axis=0) / np.maximum(count, 1)
+    mean[count == 0] = np.nan
+    if len(values) < 2:
+        return mean, None, None
+    if band is Band.RANGE:
+        return mean, np.fmin.reduce(values), np.fmax.reduce(values)
+    squares = np.nansum((values - mean) ** 2, axis=0)
+    half = np.sqrt(squares / np.maximum(count - 1, 1))
+    if band is Band.INTERVAL:
+        half = half * stats.t.ppf(0.975, np.maximum(count - 1, 1)) / np.sqrt(np.maximum(count, 1))
+    half[count < 2] = np.nan  # one run has no spread
+    return mean, mean - half, mean + half
+
+
+def _thin(points: int) -> np.ndarray:
+    if points <= POINTS:
+        return np.arange(points)
+    return np.unique(np.linspace(0, points - 1, POINTS).round().astype(int))
+
+
+def _extremes(values: np.ndarray) -> np.ndarray:
+    if len(values) <= POINTS:
+        return np.arange(len(values))
+    kept = {0, len(values) - 1}
+    for bucket in np.array_split(np.arange(len(values)), POINTS // 2 - 1):
+        kept |= {int(bucket[values[bucket].argmin()]), int(bucket[values[bucket].argmax()])}
+    return np.array(sorted(kept))

@@ -1,0 +1,148 @@
+"""ECharts options for curves. Plain dictionaries: what a page shows can be tested without a browser.
+
+ECharts has no band series: a band is an invisible line at its lower edge with a filled one stacked on it.
+Both carry the line's name, so that the legend hides a line together with its band.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.dashboard.aggregate import Line
+from workbench.dashboard.numbers import prefix_for
+
+_FEW = 30  # a line of so few points shows where they are
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis: what it shows, in which unit, and whether it is logarithmic."""
+
+    title: str
+    unit: str = ""
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line with its colour; ``faint`` for the single runs behind a mean."""
+
+    line: Line
+    colour: str
+    faint: bool = False
+    dashed: bool = False
+
+
+def curve_chart(
+    curves: Sequence[Curve], x: Axis, y: Axis, *, decimals: int = 4, zero: str | None = None
+) -> dict[str, Any]:
+    """The option of a chart of curves; ``zero`` labels a line at y = 0 (for differences)."""
+    factor, prefix = prefix_for(max((float(curve.line.x[-1]) for curve in curves), default=1.0))
+    series, datasets = [], []
+    for curve in curves:
+        series += _series(curve, len(datasets), labelled=not curve.faint)
+        datasets.append({"source": _table(curve.line, factor, y.log)})
+    if zero and series:
+        series[-1]["markLine"] = _zero_line(zero)
+    return {
+        "animation": False,
+        "grid": {"left": 8, "right": 24, "top": 56, "bottom": 30, "containLabel": True},
+        "legend": {"top": 0, "left": 0, "itemGap": 18, "icon": "roundRect", "data": _legend(curves)},
+        "tooltip": {"trigger": "axis", "valueFormatter": f"%.{decimals}f", "confine": True},
+        "dataset": datasets,
+        "xAxis": _axis(x, _scaled_unit(x.unit, prefix), horizontal=True),
+        "yAxis": _axis(y, y.unit, horizontal=False),
+        "series": series,
+    }
+
+
+def _table(line: Line, factor: float, log: bool) -> pd.DataFrame:
+    table = pd.DataFrame({"x": line.x / factor, line.name: line.mean})
+    if line.low is None or line.high is None:
+        return table
+    # A logarithmic axis has no place for an edge at or below zero.
+    low = np.where(line.low > 0, line.low, line.mean) if log else line.low
+    return table.assign(low=low, band=line.high - low)
+
+
+def _series(curve: Curve, dataset: int, *, labelled: bool) -> list[dict[str, Any]]:
+    line = curve.line
+    drawn = _mean_series(curve, dataset)
+    if not labelled:
+        return [drawn | {"silent": True, "tooltip": {"show": False}}]
+    if line.low is None:
+        return [drawn]
+    common = {
+        "type": "line",
+        "name": line.name,
+        "datasetIndex": dataset,
+        "stack": f"band {dataset}",
+        "stackStrategy": "all",  # edges of differences lie on both sides of zero
+        "showSymbol": False,
+        "silent": True,
+        "lineStyle": {"opacity": 0},
+        "itemStyle": {"color": curve.colour},
+        "tooltip": {"show": False},
+        "emphasis": {"disabled": True},
+        "z": 1,
+    }
+    lower = common | {"encode": {"x": "x", "y": "low", "tooltip": []}}
+    filled = {"areaStyle": {"color": curve.colour, "opacity": 0.16}}
+    upper = common | {"encode": {"x": "x", "y": "band", "tooltip": []}} | filled
+    return [lower, upper, drawn]
+
+
+def _mean_series(curve: Curve, dataset: int) -> dict[str, Any]:
+    few = len(curve.line.x) <= _FEW and not curve.faint
+    width = 1.0 if curve.faint else 2.2
+    style = {"color": curve.colour, "width": width, "opacity": 0.45 if curve.faint else 1.0}
+    return {
+        "type": "line",
+        "name": curve.line.name,
+        "datasetIndex": dataset,
+        "encode": {"x": "x", "y": curve.line.name, "tooltip": [curve.line.name]},
+        "showSymbol": few,
+        "symbol": "circle",
+        "symbolSize": 5,
+        "lineStyle": style | ({"type": "dashed"} if curve.dashed else {}),
+        "itemStyle": {"color": curve.colour},
+        "emphasis": {"disabled": True},
+        "z": 2 if curve.faint else 3,
+    }
+
+
+def _zero_line(label: str) -> dict[str, Any]:
+    return {
+        "silent": True,
+        "symbol": "none",
+        "lineStyle": {"color": "#8A97A6", "type": "dashed", "width": 1},
+        "label": {"formatter": label, "position": "insideEndTop", "color": "#8A97A6"},
+        "data": [{"yAxis": 0}],
+    }
+
+
+def _legend(curves: Sequence[Curve]) -> list[str]:
+    return list(dict.fromkeys(curve.line.name for curve in curves if not curve.faint))
+
+
+def _axis(axis: Axis, unit: str, *, horizontal: bool) -> dict[str, Any]:
+    title = f"{axis.title} ({unit})" if unit else axis.title
+    placed = (
+        {"nameLocation": "middle", "nameGap": 28}
+        if horizontal
+        else {"nameLocation": "end", "nameTextStyle": {"align": "left", "padding": [0, 0, 2, -30]}}
+    )
+    return {"type": "log" if axis.log else "value", "name": title, "scale": True, **placed}
+
+
+def _scaled_unit(unit: str, prefix: str) -> str:
+    return f"{prefix}{unit}" if unit else prefix
+
+
+def colours_for(names: Sequence[str], known: Mapping[str, str], fallback: Sequence[str]) -> dict[str, str]:
+    """A colour per name: the bound one where there is one, else the next of ``fallback``."""
+    spare = iter([colour for colour in fallback if colour not in known.values()] * (len(names) + 1))
+    return {name: known.get(name) or next(spare, "#8A97A6") for name in names}

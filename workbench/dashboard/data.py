@@ -1,0 +1,119 @@
+"""Reading studies quickly: every file is read once per version of it (modification time and size)."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from pathlib import Path
+from threading import RLock
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from workbench.analysis.effects import Report, study_report
+from workbench.errors import RecordError
+from workbench.records.files import read_json
+from workbench.records.index import DRIVER, MANIFEST, StudyRecords, load_study
+from workbench.records.metrics import COMPACT, LIVE
+from workbench.records.run import RECORD, RunDirectory
+
+Version = tuple[int, int]
+Value = TypeVar("Value")
+_FRAMES = 1_500  # runs whose metrics stay in memory: about 100 kB each
+
+
+def version(path: Path) -> Version:
+    """Modification time (ns) and size of a file; zeros where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:  # gone between two looks: the next look sees what replaced it
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
+def study_version(path: Path) -> tuple[Hashable, ...]:
+    """Version of a study's manifest and of every run's record. The driver's heartbeat is left out."""
+    runs = path / "runs"
+    names = sorted(entry.name for entry in os.scandir(runs)) if runs.is_dir() else []
+    return (version(path / MANIFEST), *((name, version(runs / name / RECORD)) for name in names))
+
+
+def metrics_version(run: Path) -> tuple[str, Version]:
+    """Version of a run's metrics, whichever file holds them at present."""
+    compact = version(run / COMPACT)
+    return (COMPACT, compact) if compact != (0, 0) else (LIVE, version(run / LIVE))
+
+
+def pulse(records: StudyRecords) -> tuple[Hashable, ...]:
+    """What changes whenever there is something new to show: records, live metrics, signs of life."""
+    running = records.runs.loc[records.runs["state"] == "running", "path"]
+    live = tuple(metrics_version(Path(path)) for path in running)
+    return (study_version(records.path), live, records.is_live)
+
+
+def with_heartbeat(records: StudyRecords) -> StudyRecords:
+    """``records`` with the driver's latest sign of life."""
+    try:
+        driver = read_json(records.path / DRIVER)
+    except RecordError:  # no driver yet, or a damaged file, which load_study has listed as a problem
+        driver = None
+    return replace(records, driver=driver)
+
+
+def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
+    """``records`` as if ``baseline`` had been declared the baseline: an exploratory view of the same runs."""
+    variants = records.manifest["variants"]
+    first = [variant for variant in variants if variant["name"] == baseline]
+    rest = [variant for variant in variants if variant["name"] != baseline]
+    relabelled = first + [_against(first[0], variant) for variant in rest]
+    return replace(records, manifest=records.manifest | {"baseline": baseline, "variants": relabelled})
+
+
+def _against(baseline: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:
+    """``variant`` with its change and mismatch told from ``baseline``."""
+    change = {
+        factor: [baseline["levels"].get(factor), level]
+        for factor, level in variant["levels"].items()
+        if baseline["levels"].get(factor) != level
+    }
+    return variant | {"change": change, "mismatch": None}
+
+
+class Library:
+    """Studies, reports and metrics, each kept until its files change. Safe to share between sessions.
+
+    What it returns is shared too: callers must not change it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
+        self._lock = RLock()
+
+    def study(self, path: Path) -> StudyRecords:
+        """A study's records; raises ``RecordError`` when its manifest cannot be read."""
+        records = self._keep(("study", path), study_version(path), lambda: load_study(path))
+        return with_heartbeat(records)
+
+    def report(self, records: StudyRecords, baseline: str) -> Report:
+        """The study's report against ``baseline``, declared or not."""
+        declared = baseline == records.manifest["baseline"]
+        source = records if declared else rebased(records, baseline)
+        key = ("report", records.path, baseline)
+        return self._keep(key, study_version(records.path), lambda: study_report(source))
+
+    def metrics(self, run: Path) -> pd.DataFrame:
+        """A run's metrics; raises ``RecordError`` when they cannot be read."""
+        return self._keep(("metrics", run), metrics_version(run), lambda: RunDirectory(run).metrics())
+
+    def _keep(self, key: Hashable, current: Hashable, read: Callable[[], Value]) -> Value:
+        with self._lock:
+            known = self._kept.get(key)
+            if known and known[0] == current:
+                self._kept.move_to_end(key)
+                return known[1]
+        value = read()
+        with self._lock:
+            self._kept[key] = (current, value)
+            while len(self._kept) > _FRAMES:
+                self._kept.popitem(last=False)
+        return value

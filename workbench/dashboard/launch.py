@@ -1,0 +1,68 @@
+"""Starting the dashboard's server: on this machine only, and nothing of it leaves the machine."""
+
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import UserError
+
+SETTINGS = Path(__file__).with_name("settings.toml")
+DEFAULT_PORT = 8501
+
+
+def app_file() -> Path:
+    """The front door ``app.py``: at the root of a checkout, beside this module in an installed copy."""
+    beside = Path(__file__).with_name("app.py")
+    checkout = Path(__file__).parents[2] / "app.py"
+    for candidate in (beside, checkout):
+        if candidate.is_file():
+            return candidate
+    raise UserError(f"the dashboard's app.py is neither at {beside} nor at {checkout}; install the package again")
+
+
+def command(results: Path, port: int | None = None) -> list[str]:
+    """The command that serves ``results`` on 127.0.0.1, with every setting as a flag.
+
+    Flags win over configuration files, so a copy started from any directory is as closed as a checkout.
+    """
+    flags = list(_flags(tomllib.loads(SETTINGS.read_text(encoding="utf-8"))))
+    flags += ["--server.port", str(port or DEFAULT_PORT)]
+    arguments = ["--", "--results", str(Path(results).absolute())]
+    return [sys.executable, "-m", "streamlit", "run", str(app_file()), *flags, *arguments]
+
+
+def serve(results: Path, port: int | None = None) -> int:
+    """Serve until interrupted and return the server's exit status; raises ``UserError`` for a taken port."""
+    port = port or DEFAULT_PORT
+    _require_free(port)
+    sys.stdout.write(f"Dashboard of {results} at http://127.0.0.1:{port} (Ctrl-C stops it)\n")
+    sys.stdout.flush()
+    server = subprocess.Popen(command(results, port), stdout=subprocess.DEVNULL)
+    try:
+        return server.wait()
+    except KeyboardInterrupt:  # the server got the same signal; being stopped is how it is meant to end
+        server.wait()
+        return 0
+
+
+def _flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[str]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flags(value, f"{prefix}{key}.")
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            yield f"{prefix}{key}"
+            yield str(item).lower() if isinstance(item, bool) else str(item)
+
+
+def _require_free(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"--port {port}: is not free ({error.strerror}); choose another one") from error

@@ -1,0 +1,43 @@
+"""Numbers as people read them: short, aligned in meaning, with their unit."""
+
+import math
+
+MISSING = "—"
+_PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def prefix_for(largest: float) -> tuple[float, str]:
+    """The SI factor and prefix under which ``largest`` has one to three digits before the point."""
+    for factor, prefix in _PREFIXES:
+        if abs(largest) >= factor:
+            return factor, prefix
+    return 1.0, ""
+
+
+def compact(value: float | None, unit: str = "") -> str:
+    """Three significant digits and an SI prefix: ``400k``, ``2.31 TFLOPs``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    factor, prefix = prefix_for(value)
+    number = f"{value / factor:.3g}"
+    return f"{number} {prefix}{unit}" if unit else f"{number}{prefix}"
+
+
+def duration(seconds: float | None) -> str:
+    """``8 s``, ``4 min``, ``2 h 05 min``."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def rate(value: float) -> str:
+    """A learning rate without trailing zeros: ``0.006``, ``3e-05``."""
+    return f"{value:g}"

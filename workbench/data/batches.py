@@ -1,0 +1,147 @@
+"""Windows of a tokenised corpus: what a trial trains on at each step, and what every trial is judged on.
+
+A window is ``context + 1`` tokens: its first ``context`` are the input, its last ``context`` the targets.
+Neighbouring windows share one token, so each token is a target once. A batch depends on seed and step
+alone: two variants of a seed see the same batches, and a resumed trial goes on with the batch that it
+would have had.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.data.tokenized import TokenizedCorpus, prepare
+from workbench.errors import UserError
+from workbench.seeds import generator
+
+__all__ = ["EvaluationBatches", "TokenizedCorpus", "TrainingBatches", "prepare"]
+
+
+class TrainingBatches:
+    """Batches of ``tokens`` ``(N,)`` by step: in each epoch, every window once, in an order of its own.
+
+    Each epoch also shifts where its windows begin, so that a token is not always at the same position.
+    """
+
+    def __init__(self, tokens: np.ndarray, context: int, batch_size: int, seed: int) -> None:
+        _require_positive(context=context, batch_size=batch_size)
+        _require_window(tokens, context, "train")
+        self._tokens, self._context, self._batch_size, self._seed = tokens, context, batch_size, seed
+        # One window fewer than fits, where there are several, leaves room to shift them.
+        self.windows = max(1, len(tokens) // context - 1)
+        self._shifts = min(context, len(tokens) - self.windows * context)
+        self._starts = lru_cache(maxsize=2)(self._draw_starts)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of ``step`` (from 0), both ``(B, T)`` int64."""
+        if step < 0:
+            raise ValueError(f"step {step} is negative; steps count from 0")
+        numbers = np.arange(step * self._batch_size, (step + 1) * self._batch_size)  # (B,)
+        epochs, places = np.divmod(numbers, self.windows)
+        starts = [self._starts(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)]
+        return _gather(self._tokens, np.concatenate(starts), self._context)
+
+    def epochs(self, steps: int) -> float:
+        """How many passes over the windows ``steps`` steps make."""
+        return steps * self._batch_size / self.windows
+
+    def iterate(self, first_step: int = 0, steps: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches from ``first_step`` on: to ``steps``, or without end."""
+        step = first_step
+        while steps is None or step < steps:
+            yield self.batch(step)
+            step += 1
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self.iterate()
+
+    def _draw_starts(self, epoch: int) -> np.ndarray:
+        """Where the windows of ``epoch`` begin, in their order: ``(W,)``."""
+        random = generator(self._seed, "data", epoch)
+        shift = int(torch.randint(self._shifts, (), generator=random))
+        order = torch.randperm(self.windows, generator=random).numpy()
+        return shift + order * self._context
+
+
+class EvaluationBatches:
+    """The validation windows that every trial of a study is judged on, in batches.
+
+    At most ``max_tokens`` targets, spread over the whole split, drawn with a generator that knows neither
+    the trial nor its seed. Iterating gives inputs and targets, both ``(B, T)`` int64, and the number of
+    UTF-8 bytes that the targets stand for; the last batch may be smaller. Bits per byte are then
+    ``nats / (ln 2 * bytes)`` over all batches; an end of document costs nats and stands for no byte.
+    """
+
+    def __init__(
+        self, corpus: TokenizedCorpus, context: int, batch_size: int, max_tokens: int | None = None
+    ) -> None:
+        _require_positive(context=context, batch_size=batch_size)
+        _require_window(corpus.validation, context, "validation")
+        if max_tokens is not None and max_tokens < context:
+            raise UserError(
+                f"evaluation_tokens: {max_tokens} is less than one window of the context ({context}); "
+                "raise evaluation_tokens or lower the context"
+            )
+        self._tokens, self._byte_lengths = corpus.validation, corpus.byte_lengths
+        self._context, self._batch_size = context, batch_size
+        self._starts = _spread((len(self._tokens) - 1) // context, context, max_tokens)
+
+    @property
+    def tokens(self) -> int:
+        """How many targets there are."""
+        return len(self._starts) * self._context
+
+    @property
+    def bytes(self) -> int:
+        """How many UTF-8 bytes the targets stand for."""
+        return sum(count for _, _, count in self)
+
+    def bytes_in(self, targets: Tensor) -> int:
+        """How many UTF-8 bytes ``targets`` stand for."""
+        return int(self._byte_lengths[targets.cpu().numpy()].sum())
+
+    def __len__(self) -> int:
+        return -(-len(self._starts) // self._batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+        for first in range(0, len(self._starts), self._batch_size):
+            starts = self._starts[first : first + self._batch_size]
+            inputs, targets = _gather(self._tokens, starts, self._context)
+            yield inputs, targets, self.bytes_in(targets)
+
+
+def check_windows(corpus: TokenizedCorpus, context: int, evaluation_tokens: int | None = None) -> None:
+    """Raise the ``UserError`` that a trial would meet when its batches do not fit the corpus."""
+    TrainingBatches(corpus.train, context, batch_size=1, seed=0)
+    EvaluationBatches(corpus, context, batch_size=1, max_tokens=evaluation_tokens)
+
+
+def _spread(available: int, context: int, max_tokens: int | None) -> np.ndarray:
+    """Where the chosen windows begin, in the order of the text."""
+    wanted = available if max_tokens is None else min(available, max_tokens // context)
+    order = torch.randperm(available, generator=generator("evaluation"))
+    return order[:wanted].sort().values.numpy() * context
+
+
+def _gather(tokens: np.ndarray, starts: np.ndarray, context: int) -> tuple[Tensor, Tensor]:
+    places = starts[:, None] + np.arange(context + 1)  # (B, T + 1)
+    windows = torch.from_numpy(np.asarray(tokens)[places].astype(np.int64))  # (B, T + 1)
+    return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
+
+
+def _require_positive(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise UserError(f"{name}: {number} is less than 1; give at least 1")
+
+
+def _require_window(tokens: np.ndarray, context: int, split: str) -> None:
+    if len(tokens) <= context:
+        remedy = "; or raise validation_fraction" if split == "validation" else ""
+        raise UserError(
+            f"context: {context} does not fit the {split} split, which has {len(tokens)} tokens and needs "
+            f"context + 1; lower the context, or take a larger corpus{remedy}"
+        )

@@ -1,0 +1,74 @@
+"""What every corpus has in common: a frozen config that opens a source of documents."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workbench.errors import UserError
+
+KEY = "data.corpus"  # where the specification stands in a study file: errors begin with it
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened corpus: a title for reports, and its documents, which can be read once."""
+
+    title: str
+    documents: Iterator[str]
+
+
+class CorpusConfig(BaseModel):
+    """The options of one corpus. Documents come in an order that depends on the options alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    unit: ClassVar[str] = "documents"
+
+    max_bytes: int | None = Field(None, gt=0, description="take documents up to this many UTF-8 bytes")
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=1, description="share of the documents kept for validation"
+    )
+
+    def open(self) -> Source:
+        """Start reading; raises ``UserError`` naming the key when there is nothing to read."""
+        raise NotImplementedError
+
+    def identity(self) -> Any:
+        """What, beside the options, tells cheaply whether the content is still the same (JSON-able)."""
+        return None
+
+    def spec(self) -> dict[str, Any]:
+        """The options as a study file would give them, defaults written out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def suggestion(name: object, known: Iterable[object]) -> str:
+    """``did you mean 'x'? Known: ...`` where a known name is close, else only the list (of a dozen)."""
+    known = [str(item) for item in known]
+    close = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    more = ", ..." if len(known) > 12 else ""
+    return f"{hint}Known: {', '.join(known[:12]) or 'none'}{more}"
+
+
+def validate(kind: type[CorpusConfig], spec: dict[str, Any]) -> CorpusConfig:
+    """``spec`` as a config of ``kind``; raises ``UserError`` with one line per mistake."""
+    try:
+        return kind.model_validate(spec)
+    except ValidationError as error:
+        lines = (_explain(item, kind) for item in error.errors())
+        raise UserError("\n".join(dict.fromkeys(lines))) from None
+
+
+def _is_common(name: str) -> bool:
+    return name in CorpusConfig.model_fields
+
+
+def _explain(item: dict[str, Any], kind: type[CorpusConfig]) -> str:
+    name = str(item["loc"][0])
+    if item["type"] == "extra_forbidden":
+        return f"{KEY}: unknown key {name!r}; {suggestion(name, sorted(kind.model_fields, key=_is_common))}"
+    message = item["msg"][0].lower() + item["msg"][1:]
+    return f"{KEY}.{name}: {message}, got {item['input']!r}; change its value"
