@@ -48,6 +48,7 @@ def test_a_local_folder_by_split(library, dataset):
     documents = load({"huggingface": str(dataset), "split": "test"})
     assert texts_of(documents) == sorted(row["text"] for row in ROWS[20:])
     assert "stories [test]" in documents.description
+    assert list(dataset.parent.rglob("*.arrow"))
 
 
 def test_a_builder_with_data_files(library, dataset):
@@ -62,8 +63,9 @@ def test_a_parquet_folder(library, tmp_path):
     assert len(texts_of(load({"huggingface": str(tmp_path / "parquet")}))) == 30
 
 
-def test_max_bytes_streams_the_first_rows(library, dataset):
+def test_max_bytes_streams_the_first_rows(library, dataset, tmp_path):
     documents = load({"huggingface": str(dataset), "max_bytes": 150})
+    assert not list(tmp_path.rglob("*.arrow"))  # the library writes one when it reads a whole split
     texts = set(texts_of(documents))
     assert 1 < len(texts) < 20
     assert len(texts - {row["text"] for row in ROWS}) <= 1  # the last one is cut

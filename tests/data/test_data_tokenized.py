@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from workbench.data import tokenized
 from workbench.data.batches import prepare
+from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.tokenizers import train_tokenizer
 from workbench.errors import UserError
 
 
@@ -63,13 +66,25 @@ def test_the_manifest_says_what_the_data_are(folder, cache):
     assert json.loads(json.dumps(facts)) == facts
 
 
-def test_pairs_are_learned_from_the_train_split_alone(folder, cache):
-    corpus = prepare({"path": str(folder)}, {"bpe": 300}, cache)
-    ends = np.flatnonzero(corpus.train == corpus.tokenizer.end_of_document)
-    train = [corpus.tokenizer.decode(part) for part in np.split(corpus.train, ends + 1)[:-1]]
-    assert len(train) == corpus.describe()["train_documents"]
-    alone = tokenized.train_tokenizer({"bpe": 300}, train)
-    assert np.array_equal(alone.encode(train[0]), corpus.tokenizer.encode(train[0]))
+def model_of(tokenizer, folder):
+    folder.mkdir()
+    tokenizer.save(folder)
+    return (folder / "tokenizer.json").read_bytes()
+
+
+def test_pairs_are_learned_from_the_train_split_alone(tmp_path, cache):
+    draw, root = random.Random(2), tmp_path / "own words"
+    root.mkdir()
+    for number in range(30):  # each document has a word that no other has
+        word = "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=8))
+        (root / f"{number}.txt").write_text(f"{word} " * 50)
+    corpus = prepare({"path": str(root)}, {"bpe": 350}, cache)
+    documents = load_documents(corpus_config({"path": str(root)}))
+    alone = train_tokenizer({"bpe": 350}, documents.train)
+    both = train_tokenizer({"bpe": 350}, documents.train + documents.validation)
+    learned = model_of(corpus.tokenizer, tmp_path / "learned")
+    assert learned == model_of(alone, tmp_path / "alone")
+    assert learned != model_of(both, tmp_path / "both")
 
 
 def test_a_second_call_reads_the_cache(folder, cache, builds):

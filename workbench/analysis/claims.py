@@ -4,10 +4,10 @@ Each sentence says no more than its row: at this budget, against this baseline, 
 """
 
 from workbench.analysis.effects import Report
-from workbench.analysis.metrics import decimals_for, fixed
 from workbench.analysis.power import seeds_text
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import Verdict
+from workbench.analysis.units import decimals_for, fixed
 
 _NAMES = {
     "rope": "RoPE",
@@ -153,7 +153,8 @@ def _level(row: VariantRow) -> str:
 
 
 def _number(row: VariantRow, value: float, *, sign: bool = False) -> str:
-    return fixed(value, decimals_for(row.margin), sign=sign)
+    # A tenth of the margin is what a reader can use; the table has one more digit.
+    return fixed(value, decimals_for(row.margin) - 1, sign=sign)
 
 
 def _budget(report: Report) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 from workbench.analysis.factorial import FactorialEffects, factorial_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
 from workbench.analysis.footer import footer, provenance_warnings
-from workbench.analysis.metrics import unit_of
 from workbench.analysis.outcomes import confirm_phase
 from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import Verdict, holm
+from workbench.analysis.units import unit_of
 from workbench.analysis.variant_rows import build_row
 from workbench.records.index import StudyRecords
 

@@ -17,15 +17,16 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.flops import validation_curve
-from workbench.analysis.metrics import unit_of
 from workbench.analysis.outcomes import Outcomes, confirm_phase
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import mean_interval
 from workbench.analysis.tuning import TunedRate
+from workbench.analysis.units import unit_of
 from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords
 
@@ -104,12 +105,12 @@ def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> No
     if row.interval:
         axes.plot([row.interval.low, row.interval.high], [place, place], color=colour, linewidth=1.6)
     if row.difference is not None:
-        axes.plot(row.difference, place, "s", color=colour, markersize=4.5)
+        axes.plot(row.difference, place, "s", color=colour, markersize=3.5)
         text += f", {row.pairs} seeds"
     if row.diverged:
         text += f", {row.diverged} diverged"
-    axes.annotate(text, (1, place), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
-                  va="center", fontsize=7)  # fmt: skip
+    beside = axes.get_yaxis_transform()  # x in fractions of the axes, y in rows
+    axes.text(1.01, place, text, transform=beside, va="center", fontsize=7)
 
 
 @_styled
@@ -125,6 +126,9 @@ def learning_rate_plot(study: StudyRecords) -> Figure:
         if rate is not None:
             _draw_tuning(axes, rate, colours[name])
     axes.set_xscale("log")
+    rates = sorted({x for rate in tuned.values() if rate for x in rate.losses})
+    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axes.minorticks_off()
     axes.set_xlabel("learning rate")
     axes.set_ylabel(_metric_label(study))
     return _finished(figure, axes, empty="no tuning run has finished")
@@ -159,6 +163,7 @@ def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     for name, mine in outcomes.items():
         _draw_curve(axes, mine, study.manifest["metric"], x, colours[name])
     axes.set_xlabel(AXES[x])
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel(_metric_label(study))
     return _finished(figure, axes, empty="no confirm run is complete")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.analysis.metrics import unit_of
+from workbench.analysis.units import unit_of
 from workbench.records.index import StudyRecords
 
 TEST = "paired t over seeds, 95 %; equivalence: two one-sided t tests (90 % interval); Holm over the family"
@@ -65,8 +65,7 @@ def _name(spec: Any) -> str:
 
 
 def _provenance(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    found = runs["provenance"] if "provenance" in runs else []
-    return [item for item in found if isinstance(item, dict) and item]
+    return [item for item in runs.get("provenance", []) if isinstance(item, dict) and item]
 
 
 def _distinct(runs: pd.DataFrame, key: str) -> list[str]:

@@ -4,7 +4,7 @@ Power of the paired t test by the noncentral t distribution (statsmodels), at 5 
 """
 
 from collections.abc import Callable
-from math import sqrt
+from math import isnan, sqrt
 
 from statsmodels.stats.power import TTestPower
 
@@ -13,6 +13,7 @@ from workbench.errors import UserError
 ALPHA = 0.05
 POWER = 0.80
 SEED_LIMIT = 1_000
+_LARGEST = 1e3  # effects beyond a thousand sd have power 1
 BEYOND_LIMIT = SEED_LIMIT + 1  # what is returned for "more than the limit"
 
 
@@ -24,7 +25,7 @@ def detectable_effect(sd: float, n: int) -> float | None:
     _check_sd(sd)
     if n < 2:
         return None
-    return sd * float(TTestPower().solve_power(nobs=n, alpha=ALPHA, power=POWER))
+    return sd * float(TTestPower().solve_power(nobs=n, alpha=ALPHA / 2, power=POWER, alternative="larger"))
 
 
 def seeds_needed(sd: float, effect: float) -> int:
@@ -32,7 +33,7 @@ def seeds_needed(sd: float, effect: float) -> int:
     _check_sd(sd)
     if sd == 0:
         return 2 if effect else BEYOND_LIMIT
-    return _fewest(lambda n: _power(abs(effect) / sd, n, "two-sided"))
+    return _fewest(lambda n: _power(abs(effect) / sd, n, ALPHA / 2))
 
 
 def pairs_to_clear(mean: float, margin: float, sd: float, *, least: float) -> int:
@@ -47,9 +48,9 @@ def pairs_to_clear(mean: float, margin: float, sd: float, *, least: float) -> in
         return 2 if abs(mean) != margin else BEYOND_LIMIT
     distance = abs(mean) - margin
     if distance > 0:
-        return _fewest(lambda n: _power(max(distance, least) / sd, n, "two-sided"))
+        return _fewest(lambda n: _power(max(distance, least) / sd, n, ALPHA / 2))
     near, far = max(-distance, least) / sd, max(margin + abs(mean), least) / sd
-    return _fewest(lambda n: _power(near, n, "larger") + _power(far, n, "larger") - 1)
+    return _fewest(lambda n: _power(near, n, ALPHA) + _power(far, n, ALPHA) - 1)
 
 
 def seeds_text(seeds: int | None) -> str:
@@ -68,9 +69,14 @@ def bound_on_paired_sd(sd: float) -> float:
     return sqrt(2) * sd
 
 
-def _power(effect: float, n: int, alternative: str) -> float:
-    # Beyond a thousand sd the power is 1, and the noncentral t of some versions of scipy overflows.
-    return float(TTestPower().power(min(effect, 1e3), n, ALPHA, alternative=alternative))
+def _power(effect: float, n: int, alpha: float) -> float:
+    """Power of one side at ``alpha``.
+
+    Two-sided tests use half of it: at 80 % power the other tail adds less than a millionth. Where the
+    power is 1 to ten digits, scipy's noncentral t may overflow to NaN.
+    """
+    power = float(TTestPower().power(min(effect, _LARGEST), n, alpha, alternative="larger"))
+    return 1.0 if isnan(power) else power
 
 
 def _fewest(power: Callable[[int], float]) -> int:

@@ -19,6 +19,7 @@ from workbench.analysis.rows import comparison_columns, flat, plain
 from workbench.analysis.tables import TextTable, pilot_line, report_tables
 from workbench.errors import UserError
 
+_NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
 _STYLES = {"better": "green", "worse": "red", "equivalent": "blue", "inconclusive": "yellow"}
 
 
@@ -75,7 +76,8 @@ def _rich_table(table: TextTable) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for index, heading in enumerate(table.headings):
         left = index == 0 or heading in table.left
-        drawn.add_column(heading, justify="left" if left else "right", overflow="fold")
+        wraps = heading in ("change", "variant", "effect", "seeds")
+        drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
         drawn.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     return drawn
@@ -96,7 +98,8 @@ def _markdown(report: Report) -> str:
 
 def _markdown_table(table: TextTable) -> str:
     marks = [":---" if i == 0 or h in table.left else "---:" for i, h in enumerate(table.headings)]
-    lines = [table.headings, marks, *(map(_cell, row) for row in table.rows)]
+    headings = [_cell(heading) for heading in table.headings]
+    lines = [headings, marks, *(map(_cell, row) for row in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -141,9 +144,9 @@ def _latex_table(table: TextTable, report: Report, label: str) -> list[str]:
         "  \\centering\\small",
         f"  \\caption{{{escape_latex(caption)}}}",
         f"  \\label{{{re.sub(r'[^A-Za-z0-9:.-]', '-', label)}}}",
-        f"  \\resizebox{{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}}{{!}}{{\\begin{{tabular}}{{{columns}}}",
+        f"  {_NO_WIDER}{{\\begin{{tabular}}{{{columns}}}",
         "    \\toprule",
-        f"    {' & '.join(map(escape_latex, table.headings))} \\\\",
+        f"    {' & '.join(escape_latex(_one_line(heading)) for heading in table.headings)} \\\\",
         "    \\midrule",
         *(f"    {' & '.join(map(escape_latex, row))} \\\\" for row in table.rows),
         "    \\bottomrule",

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from workbench.analysis.effects import Report
 from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
-from workbench.analysis.metrics import MISSING, count, decimals_for, fixed, percent, probability, scaled
 from workbench.analysis.power import seeds_text
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import Interval, PairedComparison
+from workbench.analysis.units import MISSING, count, decimals_for, fixed, percent, probability, scaled
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ def effects_table(report: Report) -> TextTable:
     headings = (
         "change",
         "seeds",
-        f"{report.metric} (mean ± sd)",
-        "difference [95 % CI]",
-        "relative",
+        f"{report.metric}\nmean ± sd",
+        "difference\n[95 % CI]",
+        "in %",
         "wins",
-        "Holm p",
+        "Holm\np",
         "verdict",
-        "seeds needed",
+        "seeds\nneeded",
     )
     rows = tuple(_effect_cells(row, decimals) for row in report.rows)
     title = f"Paired difference to the baseline in {report.unit}; lower is better"
@@ -54,9 +54,9 @@ def _effect_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
     return (
         row.label,
         _seeds(row),
-        mean_and_sd(row.mean, row.sd, decimals),
+        mean_and_sd(row.mean, row.sd, decimals - 1),
         difference_cell(row.comparison, decimals),
-        percent(row.relative, decimals=2),
+        MISSING if row.relative is None else f"{100 * row.relative:+.2f}",
         f"{row.wins}/{row.pairs}" if row.comparison else MISSING,
         probability(row.holm_p),
         verdict_cell(row),
@@ -103,17 +103,17 @@ def variants_table(report: Report) -> TextTable:
         "variant",
         *(("change",) if spelled_out else ()),
         "parameters",
-        "per token",
-        "mismatch",
-        "learning rate",
+        "FLOPs\nper token",
+        "size\nmismatch",
+        "learning\nrate",
         "interior",
         "tuning",
         "detects",
     )
     rows = tuple(_variant_cells(row, report, spelled_out) for row in report.rows)
     title = (
-        f"Size, tuning and sensitivity (mismatch: {report.footer['match']} against the baseline; interior: lower and "
-        "higher rates were tried; detects: the difference found with 80 % power)"
+        f"Size, tuning and sensitivity (mismatch: {report.footer['match']} against the baseline; "
+        "interior: lower and higher rates were tried; detects: the difference found with 80 % power)"
     )
     return TextTable(title, headings, rows, left=("change", "interior"))
 
@@ -142,8 +142,8 @@ def flops_table(report: Report) -> TextTable:
     headings = ("change", "seeds", "mean ± sd", "difference [95 % CI]", "wins", "verdict")
     rows = tuple(_flops_cells(row, labels[row.variant], decimals) for row in equal.rows)
     title = (
-        f"At equal FLOPs: {scaled(equal.flops, 'FLOP')} per run (a dearer variant is read before its schedule ends, "
-        "which works against it)"
+        f"At equal FLOPs: {scaled(equal.flops, 'FLOP')} per run "
+        "(a dearer variant is read before its schedule ends, which works against it)"
     )
     return TextTable(title, headings, rows, left=("verdict",))
 
@@ -187,5 +187,6 @@ def pilot_line(report: Report) -> str | None:
     text = f"Pilot: {done}, sd {fixed(pilot.sd, decimals)} {report.unit}. "
     return text + (
         f"If pairing removes no noise, {pilot.confirm_seeds} seeds find a difference of "
-        f"{fixed(pilot.detectable_effect, decimals)}; {seeds_text(pilot.seeds_for_margin)} would find the margin."
+        f"{fixed(pilot.detectable_effect, decimals)}; "
+        f"{seeds_text(pilot.seeds_for_margin)} would find the margin."
     )

@@ -5,7 +5,6 @@ from dataclasses import replace
 from statistics import mean, median, stdev
 from typing import Any
 
-from workbench.analysis.metrics import unit_of
 from workbench.analysis.outcomes import Outcomes, paired_differences
 from workbench.analysis.pilot import PilotSummary
 from workbench.analysis.rows import VariantRow
@@ -18,6 +17,7 @@ from workbench.analysis.statistics import (
     seeds_for_verdict,
 )
 from workbench.analysis.tuning import TunedRate, unequal_tuning
+from workbench.analysis.units import unit_of
 from workbench.analysis.verdicts import decide
 from workbench.records.index import StudyRecords
 from workbench.records.run import State

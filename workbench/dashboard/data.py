@@ -99,7 +99,8 @@ class Library:
         declared = baseline == records.manifest["baseline"]
         source = records if declared else rebased(records, baseline)
         key = ("report", records.path, baseline)
-        return self._keep(key, study_version(records.path), lambda: study_report(source))
+        current = (study_version(records.path), records.is_live)
+        return self._keep(key, current, lambda: study_report(source))
 
     def metrics(self, run: Path) -> pd.DataFrame:
         """A run's metrics; raises ``RecordError`` when they cannot be read."""

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from workbench.analysis.effects import Report
-from workbench.analysis.metrics import decimals_for, fixed
+from workbench.analysis.units import decimals_for, fixed
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.tuning import TunedRate
 from workbench.dashboard.numbers import MISSING, rate
@@ -148,9 +148,9 @@ def _forest_tooltip(places: int) -> list[alt.Tooltip]:
 
 
 def _colour(table: pd.DataFrame, colours: Mapping[str, str], *, legend: alt.Legend | None = None) -> alt.Color:
-    names = list(dict.fromkeys(table["variant"]))
-    scale = alt.Scale(domain=names, range=[colours[name] for name in names])
-    return alt.Color("variant:N", scale=scale, legend=legend)
+    names = dict(zip(table["label"], table["variant"], strict=True))
+    scale = alt.Scale(domain=list(names), range=[colours[name] for name in names.values()])
+    return alt.Color("label:N", scale=scale, legend=legend)
 
 
 def value_frame(report: Report) -> pd.DataFrame:

@@ -24,13 +24,16 @@ def compact(value: float | None, unit: str = "") -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``8 s``, ``4 min``, ``2 h 05 min``."""
+    """``8 s``, ``4 min``, ``2 h 05 min``, ``3 days``."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+    if minutes < 120:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} days"
 
 
 def plural(count: int, noun: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from workbench.data.batches import TokenizedCorpus, prepare
+from workbench.errors import UserError
 from workbench.records.run import RunDirectory
 from workbench.study.paths import cache_directory
 from workbench.training.trial import Watcher, run_trial
@@ -97,7 +98,10 @@ def _prepared(corpus: str, tokenizer: str) -> TokenizedCorpus:
 
 
 def _corpus(data: dict[str, Any]) -> TokenizedCorpus:
-    return _prepared(json.dumps(data["corpus"]), json.dumps(data["tokenizer"]))
+    corpus = _prepared(json.dumps(data["corpus"]), json.dumps(data["tokenizer"]))
+    if corpus.fingerprint != data["fingerprint"]:
+        raise UserError("data.corpus: the text changed since the study began; run the study again")
+    return corpus
 
 
 def _quiet() -> None:

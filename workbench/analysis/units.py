@@ -16,7 +16,8 @@ def unit_of(metric: str) -> str:
     """The unit of ``metric``; raises ``UserError`` for one that is not known to be better when lower."""
     if metric not in UNITS:
         raise UserError(
-            f"metric: {metric!r} is not supported; a verdict reads lower as better. Use one of: {', '.join(UNITS)}"
+            f"metric: {metric!r} is not supported: a verdict reads lower as better. "
+            f"Use one of: {', '.join(UNITS)}"
         )
     return UNITS[metric]
 
@@ -30,7 +31,8 @@ def fixed(value: float | None, decimals: int, *, sign: bool = False) -> str:
     """``value`` with ``decimals`` places; a dash where there is no number."""
     if value is None or math.isnan(value):
         return MISSING
-    return f"{value:+.{decimals}f}" if sign else f"{value:.{decimals}f}"
+    rounded = round(value, decimals) + 0.0  # no "-0.000"
+    return f"{rounded:+.{decimals}f}" if sign and rounded else f"{rounded:.{decimals}f}"
 
 
 def percent(value: float | None, *, decimals: int = 1) -> str:

@@ -1,0 +1,87 @@
+"""Effects: how large, how sure, at which learning rate, and how factors act together."""
+
+import pandas as pd
+import streamlit as st
+
+from workbench.analysis.figures import learning_rate_plot
+from workbench.analysis.outcomes import confirm_phase
+from workbench.analysis.tables import factorial_table, flops_table
+from workbench.dashboard import downloads, empty
+from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
+from workbench.dashboard.overview import forest_panel
+from workbench.dashboard.state import View, view
+from workbench.dashboard.tables import full_table, text_frame
+
+
+def page() -> None:
+    """Draw the page."""
+    now = view()
+    st.header("Effects", anchor=False)
+    if any(row.pairs >= 2 for row in now.report.comparisons):
+        forest_panel(now, name=f"{now.report.study}-effects")
+        _pairs(now)
+    else:
+        empty.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
+    _tuning(now)
+    _factorial(now)
+    _equal_flops(now)
+    _table(now)
+
+
+def _pairs(now: View) -> None:
+    st.subheader("The pairs behind it", anchor=False)
+    st.altair_chart(paired_dots(now.report, now.colours, now.ink), alt="Runs of each seed across variants", key="pairs")
+    st.caption("One dot per confirm run; a line joins the runs of one seed. What the lines share, pairing takes out.")
+
+
+def _tuning(now: View) -> None:
+    tuned = [one for one in confirm_phase(now.records)[0].values() if one is not None]
+    if not tuned:
+        return
+    st.subheader("Learning rates", anchor=False)
+    report, labels = now.report, now.labels
+    chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
+    st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
+    st.caption(f"Ring: the chosen rate. Cross: a run diverged or failed there. {tuning_caption(tuned, labels)}")
+    with st.container(horizontal=True):
+        downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{report.study}-learning-rates")
+
+
+def _factorial(now: View) -> None:
+    effects = now.report.factorial
+    if effects is None:
+        return
+    st.subheader("Main effects and interactions", anchor=False)
+    for warning in effects.warnings:
+        st.warning(warning, icon=":material/warning:")
+    _titled(text_frame(factorial_table(now.report)), factorial_table(now.report).title, "factorial")
+
+
+def _equal_flops(now: View) -> None:
+    if now.report.equal_flops is None:
+        return
+    st.subheader("At equal FLOPs", anchor=False)
+    table = flops_table(now.report)
+    _titled(text_frame(table), table.title, "equal_flops")
+
+
+def _titled(table: pd.DataFrame, title: str, key: str) -> None:
+    st.dataframe(table, hide_index=True, alt=title, key=key)
+    st.caption(f"{title}.")
+
+
+def _table(now: View) -> None:
+    st.subheader("Everything in one table", anchor=False)
+    st.dataframe(
+        full_table(now.report),
+        hide_index=True,
+        column_config={"change": st.column_config.TextColumn("change", pinned=True)},
+        alt="All columns of the report",
+        key="full_table",
+    )
+    with st.container(horizontal=True):
+        downloads.table_buttons(now.report, now.report.study, page="effects")
+
+
+if __name__ == "__main__":
+    page()

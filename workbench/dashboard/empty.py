@@ -1,0 +1,40 @@
+"""What is shown where there is nothing to show yet, and what to do about it."""
+
+from pathlib import Path
+
+import streamlit as st
+
+FIRST_STUDY = "workbench run ablations/quickstart.yaml"
+
+
+def no_studies(results: Path) -> None:
+    """Neither a results folder nor a study in it."""
+    st.title("No studies yet")
+    what = "has no study in it" if results.is_dir() else "does not exist"
+    st.markdown(f"`{results}` {what}. A study asks one question; its results appear here while it runs.")
+    st.markdown("Run the smallest one (about five minutes on two cores):")
+    st.code(FIRST_STUDY, language="bash")
+    st.markdown("See what it would do first, without training:")
+    st.code(FIRST_STUDY.replace(" run ", " check "), language="bash")
+    st.button("Look again", icon=":material/refresh:", key="look_again")
+
+
+def unreadable(path: Path, error: Exception) -> None:
+    """A study whose manifest is damaged; the others can still be chosen."""
+    st.title("This study cannot be read")
+    st.error(str(error), icon=":material/error:")
+    st.markdown(f"Its runs in `{path}` are untouched. Running the study again rebuilds its manifest.")
+
+
+def no_runs(what: str = "No run has started yet") -> None:
+    """A page of a study without anything to draw."""
+    st.info(f"{what}. This page fills itself while the study runs.", icon=":material/hourglass_empty:")
+
+
+def no_effects(pairs: int) -> None:
+    """Effects before there are pairs."""
+    found = "none so far" if not pairs else f"at most {pairs} so far"
+    st.info(
+        f"Effects need at least 2 seeds per variant in the confirm phase ({found}). Curves shows what is running.",
+        icon=":material/hourglass_empty:",
+    )

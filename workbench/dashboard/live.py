@@ -1,0 +1,45 @@
+"""Following a sweep while it runs: one small fragment looks for news and only then redraws the page."""
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from workbench.dashboard import state
+from workbench.dashboard.data import pulse, with_heartbeat
+from workbench.dashboard.numbers import duration
+from workbench.dashboard.progress import last_activity
+from workbench.records.index import StudyRecords
+
+SECONDS = 3
+
+
+def indicator(records: StudyRecords) -> None:
+    """Say whether the study is running; while it is, follow it unless paused."""
+    if not records.is_live:
+        st.caption(f":material/check_circle: {_rest(records)}")
+        return
+    with st.container(border=True, gap="xsmall"):
+        driver = records.driver or {}
+        st.badge(f"Live · {driver.get('phase') or 'starting'}", icon=":material/sensors:", color="green")
+        st.caption(str(driver.get("message") or ""))
+        paused = st.toggle("Pause updates", key="paused", persist_state="session")
+    # Charts lose their zoom when their data changes, so that updates can be held.
+    if not paused:
+        st.session_state["_pulse"] = pulse(records)
+        st.fragment(_watch, run_every=SECONDS)()
+
+
+def _watch() -> None:
+    """Rerun the whole app when a record, a live metric or the driver's state has changed."""
+    records = with_heartbeat(state.view().records)
+    if pulse(records) != st.session_state.get("_pulse"):
+        st.rerun()
+
+
+def _rest(records: StudyRecords) -> str:
+    driver = records.driver or {}
+    word = "interrupted" if driver.get("state") == "running" else state.view().report.state
+    ended = last_activity(records.runs)
+    if ended is None:
+        return f"{word}".capitalize()
+    return f"{word}, last run ended {duration((datetime.now(UTC) - ended).total_seconds())} ago".capitalize()

@@ -1,0 +1,64 @@
+"""How far a study is: runs by phase and state, and when it will be done."""
+
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from workbench.records.index import StudyRecords
+
+STATES = ["complete", "running", "queued", "diverged", "failed", "pruned"]
+ENDED = ["complete", "diverged", "failed", "pruned"]
+
+
+def planned(records: StudyRecords) -> dict[str, int]:
+    """Trials per phase: as declared, or as many as there are where a grid has grown."""
+    manifest, runs = records.manifest, records.runs
+    seeds = {phase: len(values) for phase, values in manifest.get("seeds", {}).items()}
+    variants, rates = len(manifest["variants"]), len(manifest.get("learning_rates", [])) or 1
+    declared = {
+        "pilot": seeds.get("pilot", 0),
+        "tune": seeds.get("tune", 0) * rates * variants,
+        "confirm": seeds.get("confirm", 0) * variants,
+    }
+    phases = manifest.get("phases") or [phase for phase, count in declared.items() if count]
+    return {phase: max(declared.get(phase, 0), int((runs["phase"] == phase).sum())) for phase in phases}
+
+
+def progress_table(records: StudyRecords) -> pd.DataFrame:
+    """One row per phase: the share that has ended and the runs in each state; trials not yet written are queued."""
+    rows = []
+    for phase, total in planned(records).items():
+        states = records.runs.loc[records.runs["phase"] == phase, "state"].value_counts()
+        counts = {state: int(states.get(state, 0)) for state in STATES}
+        counts["queued"] = total - sum(count for state, count in counts.items() if state != "queued")
+        ended = sum(counts[state] for state in ENDED)
+        rows.append({"phase": phase, "progress": ended / total if total else 1.0, "planned": total} | counts)
+    return pd.DataFrame(rows, columns=["phase", "progress", "planned", *STATES])
+
+
+def seconds_left(records: StudyRecords) -> float | None:
+    """Remaining runs times a run's wall time over the workers; None before a run has finished."""
+    table = progress_table(records)
+    left = int(table[["running", "queued"]].to_numpy().sum())
+    wall = _wall_seconds(records.runs)
+    if not wall:
+        return None
+    workers = (records.driver or {}).get("workers") or 1
+    return left * (sum(wall) / len(wall)) / workers
+
+
+def _wall_seconds(runs: pd.DataFrame) -> list[float]:
+    complete = runs[runs["state"] == "complete"]
+    pairs = zip(complete["started"], complete["finished"], strict=True)
+    return [_moment(end) - _moment(begin) for begin, end in pairs if begin and end]
+
+
+def _moment(text: Any) -> float:
+    return datetime.fromisoformat(str(text)).timestamp()
+
+
+def last_activity(runs: pd.DataFrame) -> datetime | None:
+    """When the latest run ended; None when none has."""
+    ends = [str(value) for value in runs["finished"].dropna()] if len(runs) else []
+    return datetime.fromisoformat(max(ends)) if ends else None

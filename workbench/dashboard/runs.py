@@ -1,0 +1,170 @@
+"""Runs: every run of the study, filtered and grouped; selected ones side by side."""
+
+from hashlib import blake2b
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from workbench.dashboard import empty, state
+from workbench.dashboard.differences import compare, configuration
+from workbench.dashboard.numbers import MISSING, plural
+from workbench.dashboard.state import SELECTABLE, View, view
+from workbench.dashboard.tables import METRICS, filter_runs, group_table, run_table
+
+FILTERS = ("variant", "phase", "state", "seed")
+_HEADINGS = {
+    "learning_rate": ("Learning rate", "%g"),
+    "validation/loss": ("Validation loss", "%.4f"),
+    "validation/bits_per_byte": ("Bits per byte", "%.4f"),
+    "train/loss": ("Training loss", "%.4f"),
+    "tokens": ("Tokens", "compact"),
+    "flops": ("FLOPs", "compact"),
+    "seconds": ("Seconds", "%.1f"),
+    "tokens_per_second": ("Tokens/s", "compact"),
+    "parameters": ("Parameters", "localized"),
+    "flops_per_token": ("FLOPs/token", "compact"),
+    "peak_memory_bytes": ("Peak memory", "bytes"),
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    now = view()
+    st.header("Runs", anchor=False)
+    if now.records.runs.empty:
+        empty.no_runs()
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        grouped = _grouping()
+        chosen = _filters(now)
+    runs = filter_runs(now.records.runs, **chosen).sort_values(["phase", "seed", "variant", "learning_rate"])
+    if grouped:
+        _groups(runs)
+    else:
+        _table(runs, now)
+        _selected(now)
+
+
+def _grouping() -> bool:
+    choice = st.segmented_control(
+        "One row per", ["run", "variant"], default="run", required=True, key="rows", bind="query-params"
+    )
+    return choice == "variant"
+
+
+def _filters(now: View) -> dict[str, list[Any]]:
+    return {name: _filter(name, sorted(now.records.runs[name].unique().tolist())) for name in FILTERS}
+
+
+def _filter(name: str, options: list[Any]) -> list[Any]:
+    known = [value for value in st.session_state.get(name) or [] if value in options]
+    if name in st.session_state and known != st.session_state[name]:
+        st.session_state[name] = known  # another study has other seeds and variants
+    return st.multiselect(name.capitalize(), options, key=name, bind="query-params", placeholder="All", width=220)
+
+
+def _columns(table: pd.DataFrame) -> dict[str, Any]:
+    """Headings and formats of the table's columns."""
+    config = {name: st.column_config.NumberColumn(*_heading(name)) for name in _HEADINGS if name in table}
+    config |= {name: st.column_config.TextColumn(name.capitalize()) for name in ("variant", "phase", "state") if name in table}
+    config |= {name: st.column_config.NumberColumn(name.capitalize(), format="%d") for name in ("seed", "step") if name in table}
+    return config
+
+
+def _heading(name: str) -> tuple[str]:
+    return (_HEADINGS[name][0],)
+
+
+def _table(runs: pd.DataFrame, now: View) -> None:
+    table = run_table(runs)
+    ids = [str(run) for run in table.index]
+    chosen = state.selection()
+    # Streamlit keeps a selection by position; a table of other rows must be another table.
+    key = f"runs_{state.selection_round()}_{blake2b(','.join(ids).encode(), digest_size=6).hexdigest()}"
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config=_columns(table),
+        on_select=lambda: _take(key, ids),
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": [ids.index(run) for run in chosen if run in ids]}},
+        key=key,
+        height=min(560, 40 + 35 * max(1, len(ids))),
+        placeholder=MISSING,
+        alt="Runs of the study",
+    )
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(f"{plural(len(ids), 'run')} shown of {len(now.records.runs):,}. Tick rows to compare them.")
+        st.download_button(
+            "CSV",
+            data=lambda: table.to_csv(index_label="run_id"),
+            file_name=f"{now.records.path.name}-runs.csv",
+            mime="text/csv",
+            key="download_runs",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _take(key: str, ids: list[str]) -> None:
+    """Make the ticked rows the selection; selected runs that the filter hides stay selected."""
+    ticked = [ids[position] for position in st.session_state[key].selection.rows]
+    hidden = [run for run in state.selection() if run not in ids]
+    state.select(hidden + ticked)
+
+
+def _groups(runs: pd.DataFrame) -> None:
+    table = group_table(runs)
+    spread = [name for name in table if name.endswith((" sd", " text"))]
+    texts = {f"{name} text": _HEADINGS[name][0] + " (mean ± sd, n)" for name in METRICS}
+    shown = table.rename(columns=texts).drop(columns=[c for c in [*METRICS, *spread] if c in table and c not in texts])
+    st.dataframe(shown, hide_index=True, column_config=_columns(shown), placeholder=MISSING, alt="Runs by variant", key="groups")
+    st.caption("One row per variant, phase and learning rate; means are over complete runs.")
+    st.download_button(
+        "CSV",
+        data=lambda: table.to_csv(index=False),
+        file_name="variants.csv",
+        mime="text/csv",
+        key="download_groups",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def _selected(now: View) -> None:
+    chosen = state.selection()
+    if not chosen:
+        return
+    runs = now.records.runs.set_index("run_id", drop=False).loc[chosen].to_dict("records")
+    for run in runs:
+        if run["error"]:
+            st.error(f"{run['variant']}, seed {run['seed']}: {run['state']}", icon=":material/error:")
+            st.code(run["error"], language=None, wrap_lines=True)
+    _comparison(runs)
+    _provenance(runs)
+
+
+def _comparison(runs: list[dict[str, Any]]) -> None:
+    st.subheader("Configuration", anchor=False)
+    everything = st.toggle("Show keys that are the same", key="all_keys", bind="query-params")
+    if len(runs) < 2 and not everything:
+        st.caption(f"Select 2 to {SELECTABLE} runs to see in which keys they differ.")
+        return
+    names = {run["run_id"]: f"{run['variant']} · seed {run['seed']} · {run['run_id'][:6]}" for run in runs}
+    configs = {names[run["run_id"]]: configuration(run) for run in runs}
+    table = compare(configs, only_different=not everything and len(runs) > 1)
+    pinned = {"key": st.column_config.TextColumn("Key", pinned=True)}
+    st.dataframe(table, hide_index=True, column_config=pinned, alt="Configuration keys of the selected runs", key="differences")
+
+
+def _provenance(runs: list[dict[str, Any]]) -> None:
+    with st.expander("Provenance", icon=":material/fingerprint:"):
+        for run in runs:
+            st.markdown(f"**{run['variant']}**, {run['phase']}, seed {run['seed']}, run `{run['run_id']}`")
+            st.caption(f"`{run['path']}`")
+            st.json(run["provenance"] or {}, expanded=1)
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,84 @@
+"""The sidebar: which study, against which baseline, what is live, which runs are selected."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from workbench.dashboard import empty, live, state
+from workbench.errors import UserError
+from workbench.records.index import StudyRecords, list_studies
+
+
+def show() -> bool:
+    """Draw the sidebar and open a study; False when there is none to show a page of."""
+    results = state.results_directory()
+    studies = {_title(path, results): path for path in list_studies(results)} if results.is_dir() else {}
+    st.logo(state.ICON, size="large")
+    if not studies:
+        empty.no_studies(results)
+        return False
+    with st.sidebar:
+        path = studies[_pick_study(list(studies))]
+        problem = _open(path)
+    if problem:
+        empty.unreadable(path, problem)
+    return problem is None
+
+
+def _title(path: Path, results: Path) -> str:
+    return str(path.relative_to(results))
+
+
+def _pick_study(titles: list[str]) -> str:
+    # No default of its own: a default is left out of the URL, and "the newest" means another study tomorrow.
+    if "study" not in st.query_params and st.session_state.get("study") not in titles:
+        st.session_state["study"] = titles[0]
+    chosen = st.selectbox("Study", titles, index=None, key="study", bind="query-params", help="Newest first.")
+    return chosen or titles[0]
+
+
+def _open(path: Path) -> UserError | None:
+    library = state.library()
+    try:
+        records = library.study(path)
+        baseline = _pick_baseline(records)
+        report = library.report(records, baseline)
+    except UserError as error:
+        return error
+    state.restore_selection(set(records.runs["run_id"]))
+    state.open_view(state.View(records, report, baseline, state.is_dark(), library))
+    live.indicator(records)
+    _selected(records)
+    state.publish_selection()
+    return None
+
+
+def _pick_baseline(records: StudyRecords) -> str:
+    declared = records.manifest["baseline"]
+    names = [variant["name"] for variant in records.manifest["variants"]]
+    if st.session_state.get("baseline", declared) not in names:
+        st.session_state.pop("baseline", None)
+    chosen = st.selectbox(
+        "Baseline",
+        names,
+        index=names.index(declared),
+        key="baseline",
+        bind="query-params",
+        help="The study's own baseline decides. Another one re-bases every difference, for exploring only.",
+    )
+    if chosen != declared:
+        st.badge("exploratory", icon=":material/science:", color="orange")
+        st.caption(f"The study declared **{declared}** as its baseline; these comparisons were not planned.")
+    return chosen
+
+
+def _selected(records: StudyRecords) -> None:
+    chosen = state.selection()
+    if not chosen:
+        return
+    rows = records.runs.set_index("run_id").loc[chosen]
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"**Selected runs** ({len(chosen)})")
+        for run, row in rows.iterrows():
+            st.caption(f"{row['variant']} · {row['phase']} · seed {row['seed']} · `{str(run)[:6]}`")
+        st.button("Clear", key="clear_selection", icon=":material/close:", on_click=state.clear_selection)

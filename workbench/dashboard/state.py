@@ -1,0 +1,120 @@
+"""What the pages share: the open study, the baseline, the selected runs; and how the URL carries them."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
+from workbench.analysis.effects import Report
+from workbench.dashboard.data import Library
+from workbench.dashboard.effect_charts import Ink
+from workbench.records.index import StudyRecords
+
+FOLDER = Path(__file__).parent
+ICON = str(FOLDER / "icon.png")
+SELECTABLE = 10  # runs that can be compared side by side
+_VIEW, _SELECTED, _PUBLISHED, _ROUND = "_view", "_selected_runs", "_published_runs", "_selection_round"
+_BASELINE_ON_DARK = "#DDE3EA"
+
+
+@dataclass(frozen=True)
+class View:
+    """The open study as every page sees it in one run of the app."""
+
+    records: StudyRecords
+    report: Report
+    baseline: str
+    dark: bool
+    library: Library
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether the baseline is another than the study declared."""
+        return self.baseline != self.records.manifest["baseline"]
+
+    @property
+    def ink(self) -> Ink:
+        """Colours of marks that are neither levels nor Streamlit's own."""
+        return Ink.of(self.dark)
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """A colour per variant, the same on every page and figure; the baseline's follows the theme."""
+        bound = variant_colours(self.records.manifest)
+        swap = {BASELINE_COLOUR: _BASELINE_ON_DARK} if self.dark else {}
+        return {name: swap.get(colour, colour) for name, colour in bound.items()}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What a reader sees for each variant."""
+        return {row.variant: row.label for row in self.report.rows}
+
+
+def results_directory() -> Path:
+    """The folder that the command line names (``-- --results DIR``), or ``results``."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    return parser.parse_known_args(sys.argv[1:])[0].results
+
+
+@st.cache_resource(show_spinner=False)
+def library() -> Library:
+    """The one library of this server; sessions share what it has read."""
+    return Library()
+
+
+def open_view(view: View) -> None:
+    """Make ``view`` the one that pages and their fragments see."""
+    st.session_state[_VIEW] = view
+
+
+def view() -> View:
+    """The open study."""
+    return st.session_state[_VIEW]
+
+
+def is_dark() -> bool:
+    """Whether the browser shows the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def restore_selection(known: set[str]) -> None:
+    """Take the selected runs from the URL if it names others than were written to it; drop unknown ones."""
+    written = st.query_params.get("runs")
+    if written is not None and written != st.session_state.get(_PUBLISHED):
+        st.session_state[_SELECTED] = written.split(",")
+    st.session_state[_SELECTED] = [run for run in selection() if run in known][:SELECTABLE]
+
+
+def publish_selection() -> None:
+    """Write the selected runs to the URL."""
+    text = ",".join(selection())
+    st.session_state[_PUBLISHED] = text
+    if text:
+        st.query_params["runs"] = text
+    elif "runs" in st.query_params:
+        del st.query_params["runs"]
+
+
+def selection() -> list[str]:
+    """Ids of the selected runs, in the order of selection."""
+    return st.session_state.get(_SELECTED, [])
+
+
+def select(runs: list[str]) -> None:
+    """Replace the selection, at most ``SELECTABLE`` runs."""
+    st.session_state[_SELECTED] = runs[:SELECTABLE]
+
+
+def clear_selection() -> None:
+    """Forget the selected runs; a table that shows the old marks is drawn anew."""
+    st.session_state[_SELECTED] = []
+    st.session_state[_ROUND] = selection_round() + 1
+
+
+def selection_round() -> int:
+    """Counts changes of the selection from outside a table."""
+    return st.session_state.get(_ROUND, 0)

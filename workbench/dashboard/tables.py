@@ -1,0 +1,98 @@
+"""The frames behind the dashboard's tables. Numbers stay numbers, so that a click on a heading sorts them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from workbench.analysis.effects import Report
+from workbench.analysis.tables import TextTable, effects_table, variants_table
+from workbench.dashboard.differences import flatten, varying
+
+IDENTITY = ["variant", "phase", "seed", "learning_rate", "state"]
+METRICS = ["validation/loss", "validation/bits_per_byte", "train/loss"]
+COSTS = ["step", "tokens", "flops", "seconds", "tokens_per_second", "parameters", "flops_per_token", "peak_memory_bytes"]
+RUN_COLUMNS = [*IDENTITY, *METRICS, *COSTS]
+
+
+def text_frame(table: TextTable) -> pd.DataFrame:
+    """A report's table as a frame of text cells, so that page, terminal and paper say the same."""
+    return pd.DataFrame(list(table.rows), columns=list(table.headings))
+
+
+def verdict_table(report: Report) -> pd.DataFrame:
+    """What decides: one row per variant, the difference and its verdict first."""
+    table = text_frame(effects_table(report))
+    first = [name for name in ("change", "verdict", "difference [95 % CI]") if name in table]
+    return table[first + [name for name in table if name not in first]]
+
+
+def full_table(report: Report) -> pd.DataFrame:
+    """The verdicts and, in the same row, size, tuning and sensitivity of each variant."""
+    verdicts, sizes = verdict_table(report), text_frame(variants_table(report))
+    return verdicts.join(sizes[[name for name in sizes if name not in ("variant", *verdicts)]])
+
+
+def filter_runs(runs: pd.DataFrame, **choices: Sequence[Any]) -> pd.DataFrame:
+    """Rows whose column holds one of the chosen values; an empty choice leaves a column free."""
+    for column, chosen in choices.items():
+        if chosen:
+            runs = runs[runs[column].isin(list(chosen))]
+    return runs
+
+
+def run_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per run, indexed by run id: columns whose value varies first, those that are the same last."""
+    table = runs.reindex(columns=RUN_COLUMNS).set_axis(runs["run_id"], axis=0)
+    table = table.join(_varying_settings(runs))
+    table = table.dropna(axis=1, how="all")
+    return table[varying_first(table)]
+
+
+def varying_first(table: pd.DataFrame) -> list[str]:
+    """Columns with more than one value, then those with one, each in their own order."""
+    several = [name for name in table if table[name].nunique(dropna=False) > 1]
+    return several + [name for name in table if name not in several]
+
+
+def _varying_settings(runs: pd.DataFrame) -> pd.DataFrame:
+    """The configuration keys in which these runs differ, one column each."""
+    by_hash = {key: config for key, config in zip(runs["config_hash"], runs["config"], strict=True) if config}
+    flat = {key: flatten(config) for key, config in by_hash.items()}
+    keys = varying(list(flat.values()))
+    rows = [{key: _plain(flat.get(digest, {}).get(key)) for key in keys} for digest in runs["config_hash"]]
+    return pd.DataFrame(rows, index=runs["run_id"], columns=keys)
+
+
+def _plain(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def group_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per variant, phase and learning rate: means with their spread over complete seeds."""
+    keys = ["variant", "phase", "learning_rate"]
+    rows = [dict(zip(keys, key, strict=True)) | _group_row(group) for key, group in runs.groupby(keys, sort=False)]
+    table = pd.DataFrame(rows)
+    return table.dropna(axis=1, how="all") if len(table) else table
+
+
+def _group_row(group: pd.DataFrame) -> dict[str, Any]:
+    complete = group[group["state"] == "complete"]
+    row: dict[str, Any] = {"runs": len(group), "complete": len(complete)}
+    row["lost"] = int(group["state"].isin(["diverged", "failed", "pruned"]).sum())
+    for name in METRICS:
+        values = complete[name].dropna() if name in complete else pd.Series(dtype=float)
+        row[name] = values.mean() if len(values) else None
+        row[f"{name} sd"] = values.std() if len(values) > 1 else None
+        row[f"{name} text"] = mean_and_spread(values)
+    for name in ("seconds", "tokens_per_second"):
+        row[name] = complete[name].mean() if name in complete and len(complete) else None
+    return row
+
+
+def mean_and_spread(values: pd.Series, places: int = 4) -> str | None:
+    """``2.1420 ± 0.0210 (5)``: mean, sd and how many; None for no value."""
+    if not len(values):
+        return None
+    spread = f" ± {values.std():.{places}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{places}f}{spread} ({len(values)})"
