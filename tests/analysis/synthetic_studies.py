@@ -9,7 +9,11 @@ from workbench.records.run import RunRecord, State, run_id, write_record
 
 TOKENS, STEPS, EVALUATIONS = 500_000, 240, 10
 RATES = [0.003, 0.006, 0.012]
-LEVELS = {"positions": ["rope", "learned"], "norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]}
+LEVELS = {
+    "positions": ["rope", "learned"],
+    "norm": ["rmsnorm", "layernorm"],
+    "feedforward": ["swiglu", "relu"],
+}
 BASE = {factor: levels[0] for factor, levels in LEVELS.items()}
 
 
@@ -66,7 +70,9 @@ class Study:
         self.path, self.manifest = path, manifest
         write_yaml(path / "study.yaml", manifest)
 
-    def run(self, variant, seed, loss=None, phase="confirm", *, rate=0.006, state=None, curve=False, tokens=TOKENS):
+    def run(
+        self, variant, seed, loss=None, phase="confirm", *, rate=0.006, state=None, curve=False, tokens=TOKENS
+    ):
         """One run with final ``loss``; without one it has ``state`` (default: diverged)."""
         entry = next(item for item in self.manifest["variants"] if item["name"] == variant)
         state = State(state or ("complete" if loss is not None else "diverged"))

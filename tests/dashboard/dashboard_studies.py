@@ -161,8 +161,9 @@ def record(study: str, trial: Trial, state: State, index: int, error: str | None
     """The record of one trial, with costs and summary as far as its state allows."""
     settings = config(trial.variant)
     done = state is State.COMPLETE
+    steps = {State.COMPLETE: STEPS, State.DIVERGED: 40}.get(state, 0)
     loss = final_loss(trial)
-    tokens = STEPS * BATCH * CONTEXT
+    tokens = steps * BATCH * CONTEXT
     flops_per_token = 6 * VARIANTS[trial.variant][3] + 196_608
     began = START + timedelta(seconds=5 * index)
     return RunRecord(
@@ -187,9 +188,9 @@ def record(study: str, trial: Trial, state: State, index: int, error: str | None
             "peak_memory_bytes": 412_000_000,
             "tokens_per_second": 49_000.0,
         }
-        if done
+        if steps
         else {},
-        progress={"step": STEPS if done else 0, "steps": STEPS},
+        progress={"step": steps, "steps": STEPS},
         provenance=PROVENANCE,
         created=began.isoformat(),
         started=began.isoformat() if state is not State.QUEUED else None,

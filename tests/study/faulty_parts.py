@@ -55,5 +55,5 @@ class SlowNorm(RMSNorm):
     """Gives a test the time to interrupt a trial."""
 
     def forward(self, x: Tensor) -> Tensor:
-        time.sleep(0.01)
+        time.sleep(0.003)
         return super().forward(x)

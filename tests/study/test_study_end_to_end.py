@@ -157,7 +157,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(undisturbed_slow, tmp
     studies.make_study(tmp_path, **SLOW)
     process = studies.start(tmp_path, "run", "tiny.yaml")
     studies.wait_for(checkpointed(tmp_path, "confirm"), process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    os.killpg(process.pid, signal.SIGINT)  # to the foreground group, as a terminal does
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "goes on where this one stopped" in output

@@ -94,25 +94,28 @@ def compare_pairs(differences: Sequence[float]) -> PairedComparison:
     if sample.ndim != 1 or not len(sample) or not np.isfinite(sample).all():
         raise UserError("paired differences must be a list of at least one finite number; drop lost pairs")
     n, mean, wins = len(sample), float(sample.mean()), int((sample < 0).sum())
-    several = n > 1
+    p, interval, equivalence = None, None, None
+    if n > 1:
+        p, (interval, equivalence) = _t_test(sample, CONFIDENCE, EQUIVALENCE_CONFIDENCE)
+    bootstrap, bootstrap_equivalence = _bootstrap_t(sample)
     return PairedComparison(
         n=n,
         mean=mean,
-        sd=_standard_deviation(sample) if several else None,
-        interval=_t_interval(sample, CONFIDENCE) if several else None,
-        equivalence_interval=_t_interval(sample, EQUIVALENCE_CONFIDENCE) if several else None,
-        p=_p_value(sample) if several else None,
+        sd=_standard_deviation(sample) if n > 1 else None,
+        interval=interval,
+        equivalence_interval=equivalence,
+        p=p,
         wins=wins,
         wins_interval=_wilson(wins, n),
-        bootstrap_t=_bootstrap_t(sample, CONFIDENCE),
-        bootstrap_equivalence=_bootstrap_t(sample, EQUIVALENCE_CONFIDENCE),
+        bootstrap_t=bootstrap,
+        bootstrap_equivalence=bootstrap_equivalence,
     )
 
 
 def mean_interval(values: Sequence[float], level: float = CONFIDENCE) -> Interval | None:
     """The t interval of a mean; None for fewer than two values."""
     sample = np.asarray(values, dtype=float)
-    return _t_interval(sample, level) if len(sample) > 1 else None
+    return _t_test(sample, level)[1][0] if len(sample) > 1 else None
 
 
 def _constant(sample: np.ndarray) -> bool:
@@ -124,17 +127,14 @@ def _standard_deviation(sample: np.ndarray) -> float:
     return 0.0 if _constant(sample) else float(sample.std(ddof=1))
 
 
-def _t_interval(sample: np.ndarray, level: float) -> Interval:
+def _t_test(sample: np.ndarray, *levels: float) -> tuple[float, list[Interval]]:
+    """The two-sided p value against no difference, and an interval of the mean at each level."""
     if _constant(sample):
-        return Interval(float(sample.mean()), float(sample.mean()), level)
-    low, high = stats.ttest_1samp(sample, 0).confidence_interval(level)
-    return Interval(float(low), float(high), level)
-
-
-def _p_value(sample: np.ndarray) -> float:
-    if _constant(sample):
-        return float(not sample.any())
-    return float(stats.ttest_1samp(sample, 0).pvalue)
+        mean = float(sample.mean())
+        return float(not sample.any()), [Interval(mean, mean, level) for level in levels]
+    test = stats.ttest_1samp(sample, 0)
+    ends = [(test.confidence_interval(level), level) for level in levels]
+    return float(test.pvalue), [Interval(float(x.low), float(x.high), level) for x, level in ends]
 
 
 def _wilson(wins: int, n: int) -> Interval:
@@ -142,18 +142,28 @@ def _wilson(wins: int, n: int) -> Interval:
     return Interval(float(low), float(high), CONFIDENCE)
 
 
-def _bootstrap_t(sample: np.ndarray, level: float) -> Interval | None:
+def _bootstrap_t(sample: np.ndarray) -> tuple[Interval, Interval] | tuple[None, None]:
+    """The 95 % and the 90 % bootstrap-t interval, from the same resamples."""
+    if len(sample) < BOOTSTRAP_SEEDS or _constant(sample):
+        return None, None
+    scores = _bootstrap_scores(sample)
+    error = sample.std(ddof=1) / np.sqrt(len(sample))
+    return tuple(_studentised(sample.mean(), error, scores, x) for x in (CONFIDENCE, EQUIVALENCE_CONFIDENCE))
+
+
+def _bootstrap_scores(sample: np.ndarray) -> np.ndarray:
+    """The t statistic of each resample around the sample's mean, (R,)."""
     n = len(sample)
-    if n < BOOTSTRAP_SEEDS or _constant(sample):
-        return None
     generator = np.random.default_rng(0)  # its own: the same sample has the same interval everywhere
     resamples = sample[generator.integers(n, size=(_RESAMPLES, n))]  # (R, n)
     errors = resamples.std(axis=1, ddof=1) / np.sqrt(n)  # (R,)
     usable = errors > 0
-    scores = (resamples.mean(axis=1)[usable] - sample.mean()) / errors[usable]
-    upper, lower = np.quantile(scores, [(1 + level) / 2, (1 - level) / 2])
-    error = sample.std(ddof=1) / np.sqrt(n)
-    return Interval(float(sample.mean() - upper * error), float(sample.mean() - lower * error), level)
+    return (resamples.mean(axis=1)[usable] - sample.mean()) / errors[usable]
+
+
+def _studentised(mean: float, error: float, scores: np.ndarray, level: float) -> Interval:
+    lower, upper = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(mean - upper * error), float(mean - lower * error), level)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -46,7 +46,10 @@ def effects_table(report: Report) -> TextTable:
         "seeds\nneeded",
     )
     rows = tuple(_effect_cells(row, decimals) for row in report.rows)
-    title = f"Paired difference to the baseline in {report.unit}; lower is better"
+    title = (
+        f"Paired difference to the baseline in {report.unit}, and in % of the baseline; lower is better "
+        "(wins: seeds at which the variant is lower)"
+    )
     return TextTable(title, headings, rows, left=("verdict",))
 
 

@@ -4,7 +4,7 @@ ECharts has no band series: a band is an invisible line at its lower edge with a
 Both carry the line's name, so that the legend hides a line together with its band.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,13 @@ from workbench.dashboard.aggregate import Line
 from workbench.dashboard.numbers import prefix_for
 
 _FEW = 30  # a line of so few points shows where they are
+_ZERO_LINE = {
+    "silent": True,
+    "symbol": "none",
+    "lineStyle": {"color": "#8A97A6", "type": "dashed", "width": 1},
+    "label": {"show": False},
+    "data": [{"yAxis": 0}],
+}
 
 
 @dataclass(frozen=True)
@@ -37,16 +44,16 @@ class Curve:
 
 
 def curve_chart(
-    curves: Sequence[Curve], x: Axis, y: Axis, *, decimals: int = 4, zero: str | None = None
+    curves: Sequence[Curve], x: Axis, y: Axis, *, decimals: int = 4, zero: bool = False
 ) -> dict[str, Any]:
-    """The option of a chart of curves; ``zero`` labels a line at y = 0 (for differences)."""
+    """The option of a chart of curves; ``zero`` draws a line at y = 0 (for differences)."""
     factor, prefix = prefix_for(max((float(curve.line.x[-1]) for curve in curves), default=1.0))
     series, datasets = [], []
     for curve in curves:
         series += _series(curve, len(datasets), labelled=not curve.faint)
         datasets.append({"source": _table(curve.line, factor, y.log)})
     if zero and series:
-        series[-1]["markLine"] = _zero_line(zero)
+        series[-1]["markLine"] = _ZERO_LINE
     return {
         "animation": False,
         "grid": {"left": 8, "right": 24, "top": 56, "bottom": 30, "containLabel": True},
@@ -54,7 +61,7 @@ def curve_chart(
         "tooltip": {"trigger": "axis", "valueFormatter": f"%.{decimals}f", "confine": True},
         "dataset": datasets,
         "xAxis": _axis(x, _scaled_unit(x.unit, prefix), horizontal=True),
-        "yAxis": _axis(y, y.unit, horizontal=False),
+        "yAxis": _axis(y, y.unit, horizontal=False) | (_log_range(curves) if y.log else {}),
         "series": series,
     }
 
@@ -97,8 +104,8 @@ def _series(curve: Curve, dataset: int, *, labelled: bool) -> list[dict[str, Any
 
 def _mean_series(curve: Curve, dataset: int) -> dict[str, Any]:
     few = len(curve.line.x) <= _FEW and not curve.faint
-    width = 1.0 if curve.faint else 2.2
-    style = {"color": curve.colour, "width": width, "opacity": 0.45 if curve.faint else 1.0}
+    width = 0.8 if curve.faint else 2.2
+    style = {"color": curve.colour, "width": width, "opacity": 0.32 if curve.faint else 1.0}
     return {
         "type": "line",
         "name": curve.line.name,
@@ -111,16 +118,6 @@ def _mean_series(curve: Curve, dataset: int) -> dict[str, Any]:
         "itemStyle": {"color": curve.colour},
         "emphasis": {"disabled": True},
         "z": 2 if curve.faint else 3,
-    }
-
-
-def _zero_line(label: str) -> dict[str, Any]:
-    return {
-        "silent": True,
-        "symbol": "none",
-        "lineStyle": {"color": "#8A97A6", "type": "dashed", "width": 1},
-        "label": {"formatter": label, "position": "insideEndTop", "color": "#8A97A6"},
-        "data": [{"yAxis": 0}],
     }
 
 
@@ -142,7 +139,10 @@ def _scaled_unit(unit: str, prefix: str) -> str:
     return f"{prefix}{unit}" if unit else prefix
 
 
-def colours_for(names: Sequence[str], known: Mapping[str, str], fallback: Sequence[str]) -> dict[str, str]:
-    """A colour per name: the bound one where there is one, else the next of ``fallback``."""
-    spare = iter([colour for colour in fallback if colour not in known.values()] * (len(names) + 1))
-    return {name: known.get(name) or next(spare, "#8A97A6") for name in names}
+def _log_range(curves: Sequence[Curve]) -> dict[str, float]:
+    """Bounds near the data: left to itself, a logarithmic axis goes on to the next power of ten."""
+    values = np.concatenate([curve.line.mean for curve in curves])
+    positive = values[np.isfinite(values) & (values > 0)]
+    if not len(positive):
+        return {}
+    return {"min": float(f"{positive.min() * 0.97:.2g}"), "max": float(f"{positive.max() * 1.03:.2g}"), "logBase": 2}

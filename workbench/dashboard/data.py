@@ -65,7 +65,7 @@ def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     variants = records.manifest["variants"]
     first = [variant for variant in variants if variant["name"] == baseline]
     rest = [variant for variant in variants if variant["name"] != baseline]
-    relabelled = first + [_against(first[0], variant) for variant in rest]
+    relabelled = [variant | {"change": {}, "mismatch": None} for variant in first] + [_against(first[0], variant) for variant in rest]
     return replace(records, manifest=records.manifest | {"baseline": baseline, "variants": relabelled})
 
 
@@ -77,6 +77,16 @@ def _against(baseline: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any
         if baseline["levels"].get(factor) != level
     }
     return variant | {"change": change, "mismatch": None}
+
+
+def _report(records: StudyRecords, baseline: str) -> Report:
+    declared = records.manifest["baseline"]
+    if baseline == declared:
+        return study_report(records)
+    report = study_report(rebased(records, baseline))
+    # Said in the report itself, so that a downloaded table says it too.
+    note = f"exploratory: compared with {baseline}; the study declared {declared} as its baseline"
+    return replace(report, study=f"{report.study} (exploratory)", notes=(note, *report.notes))
 
 
 class Library:
@@ -96,11 +106,9 @@ class Library:
 
     def report(self, records: StudyRecords, baseline: str) -> Report:
         """The study's report against ``baseline``, declared or not."""
-        declared = baseline == records.manifest["baseline"]
-        source = records if declared else rebased(records, baseline)
         key = ("report", records.path, baseline)
         current = (study_version(records.path), records.is_live)
-        return self._keep(key, current, lambda: study_report(source))
+        return self._keep(key, current, lambda: _report(records, baseline))
 
     def metrics(self, run: Path) -> pd.DataFrame:
         """A run's metrics; raises ``RecordError`` when they cannot be read."""

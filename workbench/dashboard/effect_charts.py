@@ -13,7 +13,7 @@ from workbench.analysis.rows import VariantRow
 from workbench.analysis.tuning import TunedRate
 from workbench.dashboard.numbers import MISSING, rate
 
-ROW = 52  # pixels per variant in a forest plot
+ROW = 58  # pixels per variant in a forest plot
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Chart | 
     order = [row.label for row in report.comparisons if row.difference is not None]
     places = decimals_for(report.margin)
     y = alt.Y(
-        "label:N", sort=order, title=None, axis=alt.Axis(labelLimit=360, ticks=False, domain=False, labelPadding=12)
+        "label:N", sort=order, title=None, axis=_name_axis(ink)
     )
     colour = _colour(table, colours)
     x = _difference_axis(report)
@@ -92,8 +92,11 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Chart | 
         _beside(table, y, "numbers", ink.text, 16, "normal"),
         _beside(table, y, "verdict", ink.text, 190, "bold"),
     ]
-    chart = alt.layer(*layers).properties(height=ROW * len(order), padding={"right": 300, "left": 5, "top": 5, "bottom": 5})
-    return chart.configure_view(strokeWidth=0)
+    return alt.layer(*layers).properties(height=ROW * len(order) + 40).configure_view(strokeWidth=0)
+
+
+def _name_axis(ink: Ink) -> alt.Axis:
+    return alt.Axis(labelLimit=360, labelFontSize=13, labelColor=ink.text, ticks=False, domain=False, labelPadding=14)
 
 
 def _title(report: Report) -> str:
@@ -101,7 +104,11 @@ def _title(report: Report) -> str:
 
 
 def _difference_axis(report: Report) -> alt.X:
-    return alt.X("low:Q", scale=alt.Scale(nice=True, zero=True), axis=alt.Axis(format="+.2~f", tickCount=8, grid=True))
+    return alt.X("low:Q", scale=alt.Scale(nice=True, zero=True), axis=_signed_axis())
+
+
+def _signed_axis() -> alt.Axis:
+    return alt.Axis(labelExpr="datum.value == 0 ? '0' : format(datum.value, '+~g')", tickCount=8, grid=True)
 
 
 def _margin_band(margin: float, ink: Ink) -> alt.Chart:
@@ -169,7 +176,7 @@ def paired_dots(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Lay
     """Every confirm run as a dot, the runs of one seed joined: parallel lines are what pairing removes."""
     table = value_frame(report)
     order = [row.label for row in report.rows]
-    x = alt.X("label:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=220, labelPadding=8))
+    x = alt.X("label:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=220, labelPadding=10, labelFontSize=13, labelColor=ink.text))
     y = alt.Y("value:Q", scale=alt.Scale(zero=False, nice=True), title=f"{report.metric} ({report.unit})")
     places = decimals_for(report.margin)
     base = alt.Chart(table).encode(x=x, y=y)
@@ -218,7 +225,7 @@ def tuning(table: pd.DataFrame, colours: Mapping[str, str], metric: str, unit: s
         title="Learning rate",
         axis=alt.Axis(values=rates, labelExpr="format(datum.value, '~g')", grid=False),
     )
-    y = alt.Y("loss:Q", scale=alt.Scale(zero=False, nice=True), title=f"{metric} ({unit}), mean of tuning seeds")
+    y = alt.Y("loss:Q", scale=alt.Scale(zero=False, nice=True), title=f"{metric} ({unit})")
     legend = alt.Legend(title=None, orient="top", labelLimit=320, columns=4, symbolType="circle")
     base = alt.Chart(table).encode(x=x, y=y, color=_colour(table, colours, legend=legend), tooltip=_tuning_tooltip())
     lines = base.mark_line(strokeWidth=2)

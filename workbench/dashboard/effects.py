@@ -18,7 +18,7 @@ def page() -> None:
     now = view()
     st.header("Effects", anchor=False)
     if any(row.pairs >= 2 for row in now.report.comparisons):
-        forest_panel(now, name=f"{now.report.study}-effects")
+        forest_panel(now, name=f"{now.file_name}-effects")
         _pairs(now)
     else:
         empty.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
@@ -42,9 +42,9 @@ def _tuning(now: View) -> None:
     report, labels = now.report, now.labels
     chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
     st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
-    st.caption(f"Ring: the chosen rate. Cross: a run diverged or failed there. {tuning_caption(tuned, labels)}")
+    st.caption(f"Mean over tuning seeds. Ring: the chosen rate. Cross: a run diverged or failed there. {tuning_caption(tuned, labels)}")
     with st.container(horizontal=True):
-        downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{report.study}-learning-rates")
+        downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{now.file_name}-learning-rates")
 
 
 def _factorial(now: View) -> None:
@@ -80,7 +80,7 @@ def _table(now: View) -> None:
         key="full_table",
     )
     with st.container(horizontal=True):
-        downloads.table_buttons(now.report, now.report.study, page="effects")
+        downloads.table_buttons(now.report, now.file_name, page="effects")
 
 
 if __name__ == "__main__":

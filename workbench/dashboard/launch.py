@@ -1,5 +1,6 @@
 """Starting the dashboard's server: on this machine only, and nothing of it leaves the machine."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -54,9 +55,11 @@ def _flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[str]:
         if isinstance(value, dict):
             yield from _flags(value, f"{prefix}{key}.")
             continue
-        for item in value if isinstance(value, list) else [value]:
+        # Streamlit reads a server's list from repeated flags and a theme's list from one flag of JSON.
+        repeated = isinstance(value, list) and not prefix.startswith("--theme")
+        for item in value if repeated else [value]:
             yield f"{prefix}{key}"
-            yield str(item).lower() if isinstance(item, bool) else str(item)
+            yield item if isinstance(item, str) else json.dumps(item)
 
 
 def _require_free(port: int) -> None:

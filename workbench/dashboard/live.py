@@ -41,5 +41,5 @@ def _rest(records: StudyRecords) -> str:
     word = "interrupted" if driver.get("state") == "running" else state.view().report.state
     ended = last_activity(records.runs)
     if ended is None:
-        return f"{word}".capitalize()
-    return f"{word}, last run ended {duration((datetime.now(UTC) - ended).total_seconds())} ago".capitalize()
+        return word.capitalize()
+    return f"{word.capitalize()} · last run {duration((datetime.now(UTC) - ended).total_seconds())} ago"

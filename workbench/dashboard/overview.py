@@ -20,8 +20,9 @@ _COLOURS = {"better": "green", "worse": "red", "equivalent": "blue", "inconclusi
 def page() -> None:
     """Draw the page."""
     now = view()
-    st.caption(f"Study **{now.records.name}**{'  ·  exploratory baseline' if now.exploratory else ''}")
     st.header(now.report.question or now.records.name, anchor=False)
+    if now.exploratory:
+        st.badge(f"exploratory: compared with {now.baseline}", icon=":material/science:", color="orange")
     st.markdown(headline(now.report))
     if now.records.is_live:
         _progress(now)
@@ -54,7 +55,7 @@ def _effects(now: View) -> None:
     if not any(row.pairs >= 2 for row in now.report.comparisons):
         empty.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
         return
-    forest_panel(now, name=f"{now.report.study}-forest")
+    forest_panel(now, name=f"{now.file_name}-forest")
 
 
 def forest_panel(now: View, name: str) -> None:
@@ -74,7 +75,7 @@ def _verdicts(now: View) -> None:
     st.subheader("Verdicts", anchor=False)
     st.dataframe(verdict_table(now.report), hide_index=True, alt="Verdict of each variant", key="verdicts")
     with st.container(horizontal=True):
-        downloads.table_buttons(now.report, now.report.study, page="overview")
+        downloads.table_buttons(now.report, now.file_name, page="overview")
 
 
 def _progress(now: View) -> None:

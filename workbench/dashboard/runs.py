@@ -61,19 +61,16 @@ def _filter(name: str, options: list[Any]) -> list[Any]:
     known = [value for value in st.session_state.get(name) or [] if value in options]
     if name in st.session_state and known != st.session_state[name]:
         st.session_state[name] = known  # another study has other seeds and variants
-    return st.multiselect(name.capitalize(), options, key=name, bind="query-params", placeholder="All", width=220)
+    return st.multiselect(name.capitalize(), options, key=name, bind="query-params", placeholder="All", width=190)
 
 
 def _columns(table: pd.DataFrame) -> dict[str, Any]:
     """Headings and formats of the table's columns."""
-    config = {name: st.column_config.NumberColumn(*_heading(name)) for name in _HEADINGS if name in table}
-    config |= {name: st.column_config.TextColumn(name.capitalize()) for name in ("variant", "phase", "state") if name in table}
-    config |= {name: st.column_config.NumberColumn(name.capitalize(), format="%d") for name in ("seed", "step") if name in table}
-    return config
-
-
-def _heading(name: str) -> tuple[str]:
-    return (_HEADINGS[name][0],)
+    numbers = {name: st.column_config.NumberColumn(label, format=form) for name, (label, form) in _HEADINGS.items()}
+    texts = {name: st.column_config.TextColumn(name.capitalize()) for name in ("variant", "phase", "state")}
+    wholes = {name: name.capitalize() for name in ("seed", "step", "runs", "complete")} | {"lost": "Diverged or failed"}
+    counts = {name: st.column_config.NumberColumn(label, format="%d") for name, label in wholes.items()}
+    return {name: column for name, column in (numbers | texts | counts).items() if name in table}
 
 
 def _table(runs: pd.DataFrame, now: View) -> None:
@@ -111,6 +108,8 @@ def _take(key: str, ids: list[str]) -> None:
     """Make the ticked rows the selection; selected runs that the filter hides stay selected."""
     ticked = [ids[position] for position in st.session_state[key].selection.rows]
     hidden = [run for run in state.selection() if run not in ids]
+    if len(hidden + ticked) > SELECTABLE:
+        st.toast(f"At most {SELECTABLE} runs can be compared; the later ones were not added.")
     state.select(hidden + ticked)
 
 
@@ -138,7 +137,7 @@ def _selected(now: View) -> None:
         return
     runs = now.records.runs.set_index("run_id", drop=False).loc[chosen].to_dict("records")
     for run in runs:
-        if run["error"]:
+        if isinstance(run["error"], str):  # pandas reads "no error" as NaN
             st.error(f"{run['variant']}, seed {run['seed']}: {run['state']}", icon=":material/error:")
             st.code(run["error"], language=None, wrap_lines=True)
     _comparison(runs)

@@ -18,6 +18,7 @@ def show() -> bool:
         empty.no_studies(results)
         return False
     with st.sidebar:
+        st.markdown("#### Ablation workbench")
         path = studies[_pick_study(list(studies))]
         problem = _open(path)
     if problem:
@@ -33,7 +34,10 @@ def _pick_study(titles: list[str]) -> str:
     # No default of its own: a default is left out of the URL, and "the newest" means another study tomorrow.
     if "study" not in st.query_params and st.session_state.get("study") not in titles:
         st.session_state["study"] = titles[0]
-    chosen = st.selectbox("Study", titles, index=None, key="study", bind="query-params", help="Newest first.")
+    st.markdown("Study", help="Newest first.")
+    chosen = st.selectbox(
+        "Study", titles, index=None, required=True, key="study", bind="query-params", label_visibility="collapsed"
+    )
     return chosen or titles[0]
 
 
@@ -80,5 +84,5 @@ def _selected(records: StudyRecords) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**Selected runs** ({len(chosen)})")
         for run, row in rows.iterrows():
-            st.caption(f"{row['variant']} · {row['phase']} · seed {row['seed']} · `{str(run)[:6]}`")
+            st.caption(f"**{row['variant']}**  \n{row['phase']} · seed {row['seed']} · {str(run)[:6]}")
         st.button("Clear", key="clear_selection", icon=":material/close:", on_click=state.clear_selection)

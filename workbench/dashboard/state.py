@@ -36,6 +36,11 @@ class View:
         return self.baseline != self.records.manifest["baseline"]
 
     @property
+    def file_name(self) -> str:
+        """How downloads of this view begin."""
+        return f"{self.records.path.name}{'-exploratory' if self.exploratory else ''}"
+
+    @property
     def ink(self) -> Ink:
         """Colours of marks that are neither levels nor Streamlit's own."""
         return Ink.of(self.dark)
@@ -105,8 +110,10 @@ def selection() -> list[str]:
 
 
 def select(runs: list[str]) -> None:
-    """Replace the selection, at most ``SELECTABLE`` runs."""
+    """Replace the selection; what exceeds ``SELECTABLE`` runs is unticked again."""
     st.session_state[_SELECTED] = runs[:SELECTABLE]
+    if len(runs) > SELECTABLE:
+        st.session_state[_ROUND] = selection_round() + 1
 
 
 def clear_selection() -> None:

@@ -54,6 +54,7 @@ class LocalExecutor:
     def __init__(
         self, slots: int, *, device: str, threads: int, logs: Path, import_paths: list[Path]
     ) -> None:
+        self._stopping = False
         self._events: queue.Queue[tuple[subprocess.Popen, _Slot, dict[str, Any]]] = queue.Queue()
         self._slots = [
             _Slot(index, _environment(index, device, threads, import_paths), logs / f"worker-{index}.log")
@@ -84,6 +85,7 @@ class LocalExecutor:
 
     def stop(self) -> Iterator[dict[str, Any]]:
         """Ask every trial to save and stop; kill what has not stopped after a minute."""
+        self._stopping = True
         for slot in self._slots:
             self._send(slot, {"stop": True})
         while any(slot.process for slot in self._slots):
@@ -111,6 +113,7 @@ class LocalExecutor:
                 stderr=log,
                 text=True,
                 env=slot.environment,
+                process_group=0,  # Ctrl-C is the driver's to hear; it asks its workers to stop
             )
         slot.ready = False
         threading.Thread(target=self._listen, args=(slot, slot.process), daemon=True).start()
@@ -127,7 +130,7 @@ class LocalExecutor:
             slot.run = None
         elif event["event"] == "lost":
             run, slot.run, slot.process = slot.run, None, None
-            if not slot.ready:
+            if not slot.ready and not self._stopping:
                 raise UserError(
                     f"worker {slot.index} could not start (status {event['status']}); see {slot.log}"
                 )

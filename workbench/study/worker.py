@@ -7,7 +7,6 @@ driver is gone. Out: progress, evaluations, and how each run ended. What a trial
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 import warnings
@@ -60,8 +59,6 @@ class Channel:
 
 def main() -> None:
     """Serve the driver until it says stop or goes away."""
-    # Ctrl-C reaches the whole group; only the driver decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = Channel(sys.stdin, os.fdopen(os.dup(1), "w", encoding="utf-8"))
     channel.send({"event": "ready", "pid": os.getpid()})
     while (directory := channel.next_run()) is not None:

@@ -1,0 +1,95 @@
+"""Seeds and detectable effects: published values, simulation, and sane directions."""
+
+import numpy as np
+import pytest
+
+from workbench.analysis.power import BEYOND_LIMIT, bound_on_paired_sd, seeds_text
+from workbench.analysis.statistics import (
+    Verdict,
+    compare_pairs,
+    detectable_effect,
+    judge,
+    seeds_for_verdict,
+    seeds_needed,
+)
+from workbench.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("n", "effect"), [(3, 3.26), (4, 2.13), (5, 1.68), (8, 1.16), (16, 0.75), (29, 0.54)]
+)
+def test_detectable_effect_in_sds(n, effect):
+    assert detectable_effect(1.0, n) == pytest.approx(effect, abs=0.006)
+    assert detectable_effect(0.02, n) == pytest.approx(0.02 * effect, abs=0.0002)
+
+
+def test_nothing_is_detectable_from_one_pair():
+    assert detectable_effect(0.1, 1) is None
+
+
+# Cohen's tables for the paired test at 80 % power and 5 %: 0.5 sd 34 pairs, 0.8 sd 15, 0.2 sd 199.
+@pytest.mark.parametrize(("effect", "n"), [(0.5, 34), (0.8, 15), (0.2, 199), (-0.5, 34)])
+def test_seeds_needed_as_tabled(effect, n):
+    assert seeds_needed(1.0, effect) == n
+
+
+def test_seeds_needed_is_monotone_and_capped():
+    by_effect = [seeds_needed(1.0, effect) for effect in np.geomspace(0.05, 1_000, 40)]
+    assert by_effect == sorted(by_effect, reverse=True)
+    assert by_effect[0] == BEYOND_LIMIT
+    assert by_effect[-1] == 2
+    by_noise = [seeds_needed(sd, 0.1) for sd in np.geomspace(1e-6, 10, 40)]
+    assert by_noise == sorted(by_noise)
+    assert seeds_needed(1.0, 0.0) == BEYOND_LIMIT
+    assert seeds_needed(0.0, 0.1) == 2
+
+
+def test_the_number_of_seeds_gives_the_power():
+    generator = np.random.default_rng(2)
+    n = seeds_needed(0.05, 0.06)
+
+    def power(n):
+        samples = (generator.normal(0.06, 0.05, n) for _ in range(600))
+        return np.mean([compare_pairs(sample).interval.excludes(0) for sample in samples])
+
+    # The fewest: enough with n, too few with one less (0.05 is three standard errors of the simulation).
+    assert power(n) > 0.8 - 0.05
+    assert power(n - 1) < 0.8 + 0.05
+
+
+@pytest.mark.parametrize(("mean", "verdict"), [(0.06, Verdict.WORSE), (0.0, Verdict.EQUIVALENT)])
+def test_seeds_for_a_verdict_lead_to_it(mean, verdict):
+    sd, margin = 0.03, 0.03
+    seen = compare_pairs(mean + sd * np.array([-1.0, 0.0, 1.0]))
+    n = seeds_for_verdict(seen, margin)
+    generator = np.random.default_rng(4)
+    verdicts = [judge(compare_pairs(generator.normal(mean, sd, n)), margin) for _ in range(300)]
+    assert verdicts.count(verdict) / 300 == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_mean_on_the_border_asks_for_a_finite_number():
+    on_the_border = compare_pairs([0.02 - 0.03, 0.02, 0.02 + 0.03])
+    assert 3 < seeds_for_verdict(on_the_border, 0.02) < 200
+    narrow = compare_pairs(
+        [0.0199, 0.02, 0.0201] * 4
+    )  # resolves half the margin; only endless seeds would do
+    assert seeds_for_verdict(narrow, 0.02) == BEYOND_LIMIT
+
+
+def test_more_noise_needs_more_seeds_and_always_more_than_there_are():
+    shape = np.array([-1.0, 0.5, 0.5])
+    found = [seeds_for_verdict(compare_pairs(0.05 + sd * shape), 0.02) for sd in (0.02, 0.04, 0.08, 0.16)]
+    assert found == sorted(found)
+    assert found[0] > 3
+
+
+def test_one_pair_borrows_the_noise():
+    one = compare_pairs([0.05])
+    assert seeds_for_verdict(one, 0.02) is None
+    assert seeds_for_verdict(one, 0.02, sd=bound_on_paired_sd(0.02)) == seeds_needed(0.02 * 2**0.5, 0.03)
+
+
+def test_text_and_errors():
+    assert [seeds_text(n) for n in (None, 14, BEYOND_LIMIT)] == ["—", "14", ">1000"]
+    with pytest.raises(UserError, match="standard deviation"):
+        seeds_needed(float("nan"), 0.1)

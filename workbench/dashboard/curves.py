@@ -1,0 +1,158 @@
+"""Curves: metrics while training, averaged over seeds, or as differences to the baseline."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from workbench.dashboard import empty, state
+from workbench.dashboard.aggregate import Band
+from workbench.dashboard.charts import Axis, curve_chart
+from workbench.dashboard.curve_lines import (
+    AXES,
+    METRICS,
+    PHASES,
+    Choice,
+    Drawing,
+    Study,
+    available_metrics,
+    default_phase,
+    draw,
+)
+from workbench.dashboard.numbers import plural
+from workbench.dashboard.state import View, view
+from workbench.errors import RecordError
+
+DIFFERENCE, VALUES = "difference to baseline", "values"
+_NO_METRICS = pd.DataFrame()
+
+
+def page() -> None:
+    """Draw the page."""
+    st.header("Curves", anchor=False)
+    if view().records.runs.empty:
+        empty.no_runs()
+        return
+    st.fragment(_panel)()
+
+
+def _panel() -> None:
+    now = view()
+    unreadable: dict[str, str] = {}
+    study = _study(now, unreadable)
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    runs, each_run = _chosen_runs(now, row)
+    metrics = available_metrics(runs, study.read)
+    _problems(unreadable)
+    if not metrics:
+        empty.no_runs("Nothing is logged yet for these runs")
+        return
+    choice = _controls(metrics, row, each_run=each_run)
+    drawing = draw(study, runs, choice)
+    if choice.difference and not drawing.curves:
+        st.caption("No run has a partner of the same seed among the baseline's runs yet: values are shown instead.")
+        choice = replace(choice, difference=False)
+        drawing = draw(study, runs, choice)
+    _chart(drawing, choice, now)
+
+
+def _study(now: View, unreadable: dict[str, str]) -> Study:
+    def read(path: str) -> pd.DataFrame:
+        try:
+            return now.library.metrics(Path(path))
+        except RecordError as error:
+            unreadable[path] = str(error)
+            return _NO_METRICS
+
+    return Study(
+        baseline=now.baseline, labels=now.labels, colours=now.colours, read=read, runs=now.records.runs
+    )
+
+
+def _problems(unreadable: dict[str, str]) -> None:
+    if not unreadable:
+        return
+    with st.expander(f"Problems ({len(unreadable)})", icon=":material/warning:"):
+        for message in unreadable.values():
+            st.code(message, language=None, wrap_lines=True)
+
+
+def _chosen_runs(now: View, row: DeltaGenerator) -> tuple[pd.DataFrame, bool]:
+    """The runs to draw, and whether each gets a line of its own."""
+    runs, chosen = now.records.runs, state.selection()
+    if chosen:
+        label = f"Only the {plural(len(chosen), 'selected run')}"
+        if row.toggle(label, key="only_selected", bind="query-params"):
+            return runs[runs["run_id"].isin(chosen)], True
+    phases = [phase for phase in PHASES if (runs["phase"] == phase).any()]
+    phase = row.segmented_control(
+        "Phase", phases, default=default_phase(runs), required=True, key="curve_phase", bind="query-params"
+    )
+    return runs[runs["phase"] == (phase or phases[0])], False
+
+
+def _controls(metrics: list[str], row: DeltaGenerator, *, each_run: bool) -> Choice:
+    metric = row.selectbox(
+        "Metric", metrics, format_func=_metric_title, key="metric", bind="query-params", width=210
+    )
+    show = row.segmented_control(
+        "Show", [DIFFERENCE, VALUES], default=DIFFERENCE, required=True, key="show", bind="query-params"
+    )
+    seeds = row.toggle("Single seeds", key="seeds", bind="query-params", disabled=each_run)
+    row.toggle("Log x", key="log_x", bind="query-params")
+    row.toggle("Log y", key="log_y", bind="query-params", disabled=show == DIFFERENCE)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        axis = st.segmented_control("Along", list(AXES), default="tokens", required=True, key="x", bind="query-params")
+        band = st.segmented_control(
+            "Band", list(Band), default=Band.INTERVAL, required=True, key="band", bind="query-params", disabled=each_run
+        )
+        smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="smooth", bind="query-params", width=160)
+        first, last = st.slider("Part of training, %", 0, 100, (10, 100), 5, key="part", bind="query-params", width=200)
+    return Choice(
+        metric=metric,
+        axis=axis,
+        difference=show == DIFFERENCE,
+        band=Band(band),
+        smoothing=smoothing,
+        first=first / 100,
+        last=last / 100,
+        seeds=seeds,
+        each_run=each_run,
+    )
+
+
+def _metric_title(metric: str) -> str:
+    return METRICS[metric][0]
+
+
+def _chart(drawing: Drawing, choice: Choice, now: View) -> None:
+    if not drawing.curves:
+        empty.no_runs("Nothing is logged in this part of training")
+        return
+    title, unit, decimals = METRICS[choice.metric]
+    name = f"{title} minus {now.baseline}" if choice.difference else title
+    x = Axis(*AXES[choice.axis], log=st.session_state.get("log_x", False))
+    y = Axis(name, unit, log=st.session_state.get("log_y", False) and not choice.difference)
+    option = curve_chart(drawing.curves, x, y, decimals=decimals, zero=choice.difference)
+    with st.container(border=True):
+        st.echarts_chart(option, height=520, key="curves", alt=f"{name} along {choice.axis}")
+        st.caption(_caption(drawing, choice, now))
+
+
+def _caption(drawing: Drawing, choice: Choice, now: View) -> str:
+    parts = [f"{plural(drawing.runs, 'run')}, {plural(drawing.points, 'point')}"]
+    if choice.difference:
+        parts.append(f"each run minus the run of {now.baseline} with the same seed, at equal {choice.axis}; below 0 is better")
+    if any(curve.line.low is not None for curve in drawing.curves):
+        parts.append(f"line: mean over seeds, band: {choice.band}")
+    if choice.smoothing:
+        parts.append("each run smoothed on its own (bias-corrected exponential average), then averaged")
+    if drawing.unpaired:
+        parts.append(f"{plural(drawing.unpaired, 'run')} without a partner left out")
+    return " · ".join(parts)
+
+
+if __name__ == "__main__":
+    page()
