@@ -63,6 +63,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a study to its verdict. Ctrl-C stops it cleanly; the same command goes on where it stopped."""
+    _tell_mistakes_at_once(study, overrides)
     from workbench.study.launch import run_study
 
     finished = run_study(
@@ -82,6 +83,7 @@ def check(
     study: StudyPath, overrides: Overrides = None, workers: Workers = None, as_json: AsJson = False
 ) -> None:
     """Show what a study would do: variants, sizes, trials, estimated time. Trains nothing."""
+    _tell_mistakes_at_once(study, overrides)
     from workbench.study.check import check_study, render_check
 
     facts = check_study(study, overrides=overrides or [], workers=workers)
@@ -147,6 +149,13 @@ def dashboard(
     from workbench.dashboard.launch import serve
 
     raise typer.Exit(serve(out, port))
+
+
+def _tell_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
+    """Check the file itself before the seconds that torch takes to load."""
+    from workbench.study.schema import load_study_file
+
+    load_study_file(study, overrides)
 
 
 def _show(facts: Any, as_json: bool, render: Any) -> None:

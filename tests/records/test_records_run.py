@@ -1,6 +1,7 @@
 """Records survive being read while written, being cut short, and being damaged."""
 
 import json
+from itertools import product
 
 import pandas as pd
 import pytest
@@ -68,8 +69,9 @@ def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):
 def test_equal_trials_are_one_run_and_different_ones_are_not():
     config = {"model": {"width": 64}, "training": {"tokens": 5}}
     same = {"training": {"tokens": 5}, "model": {"width": 64}}
-    assert run_id(config, 0.1, 1) == run_id(same, 0.1, 1)
-    assert len({run_id(config, rate, seed) for rate in (0.1, 0.2) for seed in (1, 2)}) == 4
+    assert run_id(config, "tune", 0.1, 1) == run_id(same, "tune", 0.1, 1)
+    trials = product(("tune", "confirm"), (0.1, 0.2), (1, 2))
+    assert len({run_id(config, *trial) for trial in trials}) == 8
 
 
 def test_a_cut_line_is_not_read(tmp_path):

@@ -31,14 +31,15 @@ def _title(path: Path, results: Path) -> str:
 
 
 def _pick_study(titles: list[str]) -> str:
-    # No default of its own: a default is left out of the URL, and "the newest" means another study tomorrow.
-    if "study" not in st.query_params and st.session_state.get("study") not in titles:
-        st.session_state["study"] = titles[0]
-    st.markdown("Study", help="Newest first.")
-    chosen = st.selectbox(
-        "Study", titles, index=None, required=True, key="study", bind="query-params", label_visibility="collapsed"
-    )
-    return chosen or titles[0]
+    # Not bound to the URL: a bound widget leaves its default out, and "the newest" is another study tomorrow.
+    asked = st.query_params.get("study")
+    if asked in titles and asked != st.session_state.get("_published_study"):
+        st.session_state["study_choice"] = asked
+    elif st.session_state.get("study_choice") not in titles:
+        st.session_state.pop("study_choice", None)
+    chosen = st.selectbox("Study", titles, key="study_choice", help="Newest first.")
+    st.query_params["study"] = st.session_state["_published_study"] = chosen
+    return chosen
 
 
 def _open(path: Path) -> UserError | None:

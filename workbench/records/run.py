@@ -84,9 +84,12 @@ def config_hash(config: dict[str, Any]) -> str:
     return _digest(config)
 
 
-def run_id(config: dict[str, Any], learning_rate: float, seed: int) -> str:
-    """Identity of one trial: equal configuration, learning rate and seed are the same run."""
-    return _digest([config, learning_rate, seed])
+def run_id(config: dict[str, Any], phase: str, learning_rate: float, seed: int) -> str:
+    """Identity of one trial: equal configuration, phase, learning rate and seed are the same run.
+
+    The phase is part of it, so that a run that tuned something can never also confirm it.
+    """
+    return _digest([config, phase, learning_rate, seed])
 
 
 def _digest(value: Any) -> str:

@@ -64,7 +64,7 @@ class Plan:
         """The queued record of one trial."""
         config = self.config(variant)
         return RunRecord(
-            run_id=run_id(config, learning_rate, seed),
+            run_id=run_id(config, phase, learning_rate, seed),
             study=self.study.name,
             variant=variant.name,
             phase=phase,
@@ -109,6 +109,7 @@ class Plan:
     def manifest(self, command: str) -> dict[str, Any]:
         """The resolved study, with its hash: what ``study.yaml`` holds."""
         study = self.study.model_dump(mode="json")
+        training = self.study.training.resolve(self.device).model_dump(mode="json")
         body = {
             **{key: study[key] for key in ("name", "question", "design", "match", "metric", "margin")},
             "factors": self._factor_labels(),
@@ -119,8 +120,7 @@ class Plan:
             "seeds": self.study.seeds.lists(),
             "phases": self.study.phases,
             "context": study["context"],
-            "training": study["training"]
-            | {"tokens": self.tokens, "steps": self.steps, "device": self.device},
+            "training": training | {"tokens": self.tokens, "steps": self.steps, "device": self.device},
             "data": self.corpus.describe(),
         }
         return body | {"hash": manifest_hash(body), "versions": versions(), **git_state(), "command": command}
