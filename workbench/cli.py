@@ -29,7 +29,9 @@ Overrides = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Trials at once. Default: one per GPU, or per core.")
 ]
-StudyPath = Annotated[Path, typer.Argument(help="A study file, for example ablations/quickstart.yaml.")]
+StudyPath = Annotated[
+    Path, typer.Argument(help="A study file, or the name of one at hand (see list studies).")
+]
 StudyName = Annotated[str, typer.Argument(help="A study's name, its file, or its results directory.")]
 RESULTS = Path("results")
 

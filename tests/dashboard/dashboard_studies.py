@@ -67,8 +67,17 @@ def model(name: str) -> dict:
 
 def config(name: str) -> dict:
     """All that a trial needs, but its seed and learning rate."""
-    training = {"tokens": STEPS * BATCH * CONTEXT, "batch_size": BATCH, "device": "cpu", "precision": "float32"}
-    return {"model": model(name), "data": {"corpus": "python-stdlib", "tokenizer": "bytes"}, "training": training}
+    training = {
+        "tokens": STEPS * BATCH * CONTEXT,
+        "batch_size": BATCH,
+        "device": "cpu",
+        "precision": "float32",
+    }
+    return {
+        "model": model(name),
+        "data": {"corpus": "python-stdlib", "tokenizer": "bytes"},
+        "training": training,
+    }
 
 
 def manifest(name: str = "quickstart", seeds: dict | None = None) -> dict:
@@ -97,7 +106,10 @@ def manifest(name: str = "quickstart", seeds: dict | None = None) -> dict:
         "match": "parameters",
         "metric": "validation/loss",
         "margin": 0.02,
-        "factors": {factor: [BASE[factor], *[v[0][factor][1] for v in VARIANTS.values() if factor in v[0]]] for factor in BASE},
+        "factors": {
+            factor: [BASE[factor], *[v[0][factor][1] for v in VARIANTS.values() if factor in v[0]]]
+            for factor in BASE
+        },
         "baseline": "baseline",
         "variants": variants,
         "learning_rates": RATES,
@@ -147,7 +159,9 @@ def curve(trial: Trial, *, last: int = STEPS) -> pd.DataFrame:
             "flops": tokens * float(flops_per_token),
             "seconds": np.round(steps * 0.041 + 0.02, 4),
             "train/loss": ideal - 0.02 + generator.normal(0, 0.045, last),
-            "learning_rate": trial.rate * np.minimum(1, steps / 20) * (0.55 + 0.45 * np.cos(np.pi * steps / STEPS)),
+            "learning_rate": trial.rate
+            * np.minimum(1, steps / 20)
+            * (0.55 + 0.45 * np.cos(np.pi * steps / STEPS)),
             "gradient_norm": 0.6 + 3 * np.exp(-steps / 25) + generator.gamma(2, 0.08, last),
             "tokens_per_second": 49_000 + generator.normal(0, 900, last),
             "memory_bytes": np.full(last, 412_000_000.0),
@@ -176,7 +190,11 @@ def record(study: str, trial: Trial, state: State, index: int, error: str | None
         config=settings,
         state=state,
         error=error,
-        summary={"validation/loss": loss, "validation/bits_per_byte": loss / np.log(2), "train/loss": loss - 0.02}
+        summary={
+            "validation/loss": loss,
+            "validation/bits_per_byte": loss / np.log(2),
+            "train/loss": loss - 0.02,
+        }
         if done
         else {},
         cost={

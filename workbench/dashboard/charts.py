@@ -145,4 +145,8 @@ def _log_range(curves: Sequence[Curve]) -> dict[str, float]:
     positive = values[np.isfinite(values) & (values > 0)]
     if not len(positive):
         return {}
-    return {"min": float(f"{positive.min() * 0.97:.2g}"), "max": float(f"{positive.max() * 1.03:.2g}"), "logBase": 2}
+    return {
+        "min": float(f"{positive.min() * 0.97:.2g}"),
+        "max": float(f"{positive.max() * 1.03:.2g}"),
+        "logBase": 2,
+    }

@@ -11,7 +11,12 @@ from workbench.dashboard.aggregate import Band, Trace, aggregate, difference, pa
 from workbench.dashboard.charts import Curve
 from workbench.dashboard.numbers import rate
 
-AXES = {"tokens": ("Training tokens", ""), "flops": ("Training FLOPs", ""), "seconds": ("Training time", "s"), "step": ("Step", "")}
+AXES = {
+    "tokens": ("Training tokens", ""),
+    "flops": ("Training FLOPs", ""),
+    "seconds": ("Training time", "s"),
+    "step": ("Step", ""),
+}
 METRICS = {
     "validation/loss": ("Validation loss", "nats/token", 4),
     "validation/bits_per_byte": ("Validation bits per byte", "bits/byte", 4),
@@ -109,7 +114,11 @@ def _partners(study: Study, rows: list[dict[str, Any]]) -> dict[str, dict[str, A
 
 
 def _difference(
-    study: Study, row: dict[str, Any], partners: dict[str, dict[str, Any]], traces: dict[str, Trace], choice: Choice
+    study: Study,
+    row: dict[str, Any],
+    partners: dict[str, dict[str, Any]],
+    traces: dict[str, Trace],
+    choice: Choice,
 ) -> Trace:
     partner = partners[row["run_id"]]
     baseline = traces.get(partner["run_id"]) or _trace(study, partner, choice)
@@ -118,7 +127,9 @@ def _difference(
 
 def _cut(traces: dict[str, Trace], choice: Choice) -> dict[str, Trace]:
     longest = max((run.x[-1] for run in traces.values() if len(run.x)), default=0.0)
-    return {run_id: part(run, choice.first * longest, choice.last * longest) for run_id, run in traces.items()}
+    return {
+        run_id: part(run, choice.first * longest, choice.last * longest) for run_id, run in traces.items()
+    }
 
 
 def _grouped(

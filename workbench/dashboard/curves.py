@@ -52,7 +52,9 @@ def _panel() -> None:
     choice = _controls(metrics, row, each_run=each_run)
     drawing = draw(study, runs, choice)
     if choice.difference and not drawing.curves:
-        st.caption("No run has a partner of the same seed among the baseline's runs yet: values are shown instead.")
+        st.caption(
+            "No run has a partner of the same seed among the baseline's runs yet: values are shown instead."
+        )
         choice = replace(choice, difference=False)
         drawing = draw(study, runs, choice)
     _chart(drawing, choice, now)
@@ -104,12 +106,22 @@ def _controls(metrics: list[str], row: DeltaGenerator, *, each_run: bool) -> Cho
     row.toggle("Log x", key="log_x", bind="query-params")
     row.toggle("Log y", key="log_y", bind="query-params", disabled=show == DIFFERENCE)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        axis = st.segmented_control("Along", list(AXES), default="tokens", required=True, key="x", bind="query-params")
+        axis = st.segmented_control(
+            "Along", list(AXES), default="tokens", required=True, key="x", bind="query-params"
+        )
         band = st.segmented_control(
-            "Band", list(Band), default=Band.INTERVAL, required=True, key="band", bind="query-params", disabled=each_run
+            "Band",
+            list(Band),
+            default=Band.INTERVAL,
+            required=True,
+            key="band",
+            bind="query-params",
+            disabled=each_run,
         )
         smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="smooth", bind="query-params", width=160)
-        first, last = st.slider("Part of training, %", 0, 100, (10, 100), 5, key="part", bind="query-params", width=200)
+        first, last = st.slider(
+            "Part of training, %", 0, 100, (10, 100), 5, key="part", bind="query-params", width=200
+        )
     return Choice(
         metric=metric,
         axis=axis,
@@ -144,7 +156,9 @@ def _chart(drawing: Drawing, choice: Choice, now: View) -> None:
 def _caption(drawing: Drawing, choice: Choice, now: View) -> str:
     parts = [f"{plural(drawing.runs, 'run')}, {plural(drawing.points, 'point')}"]
     if choice.difference:
-        parts.append(f"each run minus the run of {now.baseline} with the same seed, at equal {choice.axis}; below 0 is better")
+        parts.append(
+            f"each run minus the run of {now.baseline} with the same seed, at equal {choice.axis}; below 0 is better"
+        )
     if any(curve.line.low is not None for curve in drawing.curves):
         parts.append(f"line: mean over seeds, band: {choice.band}")
     if choice.smoothing:

@@ -65,7 +65,9 @@ def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     variants = records.manifest["variants"]
     first = [variant for variant in variants if variant["name"] == baseline]
     rest = [variant for variant in variants if variant["name"] != baseline]
-    relabelled = [variant | {"change": {}, "mismatch": None} for variant in first] + [_against(first[0], variant) for variant in rest]
+    relabelled = [variant | {"change": {}, "mismatch": None} for variant in first] + [
+        _against(first[0], variant) for variant in rest
+    ]
     return replace(records, manifest=records.manifest | {"baseline": baseline, "variants": relabelled})
 
 

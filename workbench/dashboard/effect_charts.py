@@ -77,9 +77,7 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Chart | 
     table, seeds = forest_frame(report), seed_frame(report)
     order = [row.label for row in report.comparisons if row.difference is not None]
     places = decimals_for(report.margin)
-    y = alt.Y(
-        "label:N", sort=order, title=None, axis=_name_axis(ink)
-    )
+    y = alt.Y("label:N", sort=order, title=None, axis=_name_axis(ink))
     colour = _colour(table, colours)
     x = _difference_axis(report)
     intervals = alt.Chart(table).encode(y=y, color=colour, tooltip=_forest_tooltip(places))
@@ -96,7 +94,9 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Chart | 
 
 
 def _name_axis(ink: Ink) -> alt.Axis:
-    return alt.Axis(labelLimit=360, labelFontSize=13, labelColor=ink.text, ticks=False, domain=False, labelPadding=14)
+    return alt.Axis(
+        labelLimit=360, labelFontSize=13, labelColor=ink.text, ticks=False, domain=False, labelPadding=14
+    )
 
 
 def _title(report: Report) -> str:
@@ -138,7 +138,9 @@ def _seed_dots(seeds: pd.DataFrame, y: alt.Y, colour: alt.Color, places: int) ->
 
 
 def _beside(table: pd.DataFrame, y: alt.Y, column: str, colour: str, offset: int, weight: str) -> alt.Chart:
-    marks = alt.Chart(table).mark_text(align="left", dx=offset, color=colour, fontSize=13, fontWeight=weight, clip=False)
+    marks = alt.Chart(table).mark_text(
+        align="left", dx=offset, color=colour, fontSize=13, fontWeight=weight, clip=False
+    )
     return marks.encode(x=alt.value("width"), y=y, text=f"{column}:N")
 
 
@@ -154,7 +156,9 @@ def _forest_tooltip(places: int) -> list[alt.Tooltip]:
     ]
 
 
-def _colour(table: pd.DataFrame, colours: Mapping[str, str], *, legend: alt.Legend | None = None) -> alt.Color:
+def _colour(
+    table: pd.DataFrame, colours: Mapping[str, str], *, legend: alt.Legend | None = None
+) -> alt.Color:
     names = dict(zip(table["label"], table["variant"], strict=True))
     scale = alt.Scale(domain=list(names), range=[colours[name] for name in names.values()])
     return alt.Color("label:N", scale=scale, legend=legend)
@@ -176,7 +180,12 @@ def paired_dots(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Lay
     """Every confirm run as a dot, the runs of one seed joined: parallel lines are what pairing removes."""
     table = value_frame(report)
     order = [row.label for row in report.rows]
-    x = alt.X("label:N", sort=order, title=None, axis=alt.Axis(labelAngle=0, labelLimit=220, labelPadding=10, labelFontSize=13, labelColor=ink.text))
+    x = alt.X(
+        "label:N",
+        sort=order,
+        title=None,
+        axis=alt.Axis(labelAngle=0, labelLimit=220, labelPadding=10, labelFontSize=13, labelColor=ink.text),
+    )
     y = alt.Y("value:Q", scale=alt.Scale(zero=False, nice=True), title=f"{report.metric} ({report.unit})")
     places = decimals_for(report.margin)
     base = alt.Chart(table).encode(x=x, y=y)
@@ -216,7 +225,9 @@ def _tuning_row(tuned: TunedRate, value: float, labels: Mapping[str, str]) -> di
     }
 
 
-def tuning(table: pd.DataFrame, colours: Mapping[str, str], metric: str, unit: str, ink: Ink) -> alt.LayerChart:
+def tuning(
+    table: pd.DataFrame, colours: Mapping[str, str], metric: str, unit: str, ink: Ink
+) -> alt.LayerChart:
     """Loss against learning rate per variant; the chosen rate is ringed, a rate with lost runs is crossed."""
     rates = sorted(table["rate"].unique())
     x = alt.X(
@@ -227,11 +238,15 @@ def tuning(table: pd.DataFrame, colours: Mapping[str, str], metric: str, unit: s
     )
     y = alt.Y("loss:Q", scale=alt.Scale(zero=False, nice=True), title=f"{metric} ({unit})")
     legend = alt.Legend(title=None, orient="top", labelLimit=320, columns=4, symbolType="circle")
-    base = alt.Chart(table).encode(x=x, y=y, color=_colour(table, colours, legend=legend), tooltip=_tuning_tooltip())
+    base = alt.Chart(table).encode(
+        x=x, y=y, color=_colour(table, colours, legend=legend), tooltip=_tuning_tooltip()
+    )
     lines = base.mark_line(strokeWidth=2)
     dots = base.mark_circle(size=60, opacity=1)
     rings = base.transform_filter("datum.chosen").mark_point(size=260, strokeWidth=2, filled=False)
-    crosses = base.transform_filter("datum.lost > 0").mark_point(shape="cross", size=160, strokeWidth=1, color=ink.text, angle=45, filled=True, yOffset=-14)
+    crosses = base.transform_filter("datum.lost > 0").mark_point(
+        shape="cross", size=160, strokeWidth=1, color=ink.text, angle=45, filled=True, yOffset=-14
+    )
     return alt.layer(lines, dots, rings, crosses).properties(height=360)
 
 

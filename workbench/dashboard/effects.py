@@ -30,8 +30,12 @@ def page() -> None:
 
 def _pairs(now: View) -> None:
     st.subheader("The pairs behind it", anchor=False)
-    st.altair_chart(paired_dots(now.report, now.colours, now.ink), alt="Runs of each seed across variants", key="pairs")
-    st.caption("One dot per confirm run; a line joins the runs of one seed. What the lines share, pairing takes out.")
+    st.altair_chart(
+        paired_dots(now.report, now.colours, now.ink), alt="Runs of each seed across variants", key="pairs"
+    )
+    st.caption(
+        "One dot per confirm run; a line joins the runs of one seed. What the lines share, pairing takes out."
+    )
 
 
 def _tuning(now: View) -> None:
@@ -42,7 +46,9 @@ def _tuning(now: View) -> None:
     report, labels = now.report, now.labels
     chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
     st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
-    st.caption(f"Mean over tuning seeds. Ring: the chosen rate. Cross: a run diverged or failed there. {tuning_caption(tuned, labels)}")
+    st.caption(
+        f"Mean over tuning seeds. Ring: the chosen rate. Cross: a run diverged or failed there. {tuning_caption(tuned, labels)}"
+    )
     with st.container(horizontal=True):
         downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{now.file_name}-learning-rates")
 

@@ -22,7 +22,9 @@ def app_file() -> Path:
     for candidate in (beside, checkout):
         if candidate.is_file():
             return candidate
-    raise UserError(f"the dashboard's app.py is neither at {beside} nor at {checkout}; install the package again")
+    raise UserError(
+        f"the dashboard's app.py is neither at {beside} nor at {checkout}; install the package again"
+    )
 
 
 def command(results: Path, port: int | None = None) -> list[str]:

@@ -84,7 +84,9 @@ def _progress(now: View) -> None:
     left = seconds_left(now.records) if now.records.is_live else None
     config = {
         "phase": st.column_config.TextColumn("Phase"),
-        "progress": st.column_config.ProgressColumn("Ended", format="percent", min_value=0.0, max_value=1.0, width="medium"),
+        "progress": st.column_config.ProgressColumn(
+            "Ended", format="percent", min_value=0.0, max_value=1.0, width="medium"
+        ),
         "planned": st.column_config.NumberColumn("Planned"),
     }
     config |= {name: st.column_config.NumberColumn(name.capitalize()) for name in table if name not in config}

@@ -61,14 +61,20 @@ def _filter(name: str, options: list[Any]) -> list[Any]:
     known = [value for value in st.session_state.get(name) or [] if value in options]
     if name in st.session_state and known != st.session_state[name]:
         st.session_state[name] = known  # another study has other seeds and variants
-    return st.multiselect(name.capitalize(), options, key=name, bind="query-params", placeholder="All", width=190)
+    return st.multiselect(
+        name.capitalize(), options, key=name, bind="query-params", placeholder="All", width=190
+    )
 
 
 def _columns(table: pd.DataFrame) -> dict[str, Any]:
     """Headings and formats of the table's columns."""
-    numbers = {name: st.column_config.NumberColumn(label, format=form) for name, (label, form) in _HEADINGS.items()}
+    numbers = {
+        name: st.column_config.NumberColumn(label, format=form) for name, (label, form) in _HEADINGS.items()
+    }
     texts = {name: st.column_config.TextColumn(name.capitalize()) for name in ("variant", "phase", "state")}
-    wholes = {name: name.capitalize() for name in ("seed", "step", "runs", "complete")} | {"lost": "Diverged or failed"}
+    wholes = {name: name.capitalize() for name in ("seed", "step", "runs", "complete")} | {
+        "lost": "Diverged or failed"
+    }
     counts = {name: st.column_config.NumberColumn(label, format="%d") for name, label in wholes.items()}
     return {name: column for name, column in (numbers | texts | counts).items() if name in table}
 
@@ -92,7 +98,9 @@ def _table(runs: pd.DataFrame, now: View) -> None:
         alt="Runs of the study",
     )
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(f"{plural(len(ids), 'run')} shown of {len(now.records.runs):,}. Tick rows to compare them.")
+        st.caption(
+            f"{plural(len(ids), 'run')} shown of {len(now.records.runs):,}. Tick rows to compare them."
+        )
         st.download_button(
             "CSV",
             data=lambda: table.to_csv(index_label="run_id"),
@@ -117,8 +125,17 @@ def _groups(runs: pd.DataFrame) -> None:
     table = group_table(runs)
     spread = [name for name in table if name.endswith((" sd", " text"))]
     texts = {f"{name} text": _HEADINGS[name][0] + " (mean ± sd, n)" for name in METRICS}
-    shown = table.rename(columns=texts).drop(columns=[c for c in [*METRICS, *spread] if c in table and c not in texts])
-    st.dataframe(shown, hide_index=True, column_config=_columns(shown), placeholder=MISSING, alt="Runs by variant", key="groups")
+    shown = table.rename(columns=texts).drop(
+        columns=[c for c in [*METRICS, *spread] if c in table and c not in texts]
+    )
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=_columns(shown),
+        placeholder=MISSING,
+        alt="Runs by variant",
+        key="groups",
+    )
     st.caption("One row per variant, phase and learning rate; means are over complete runs.")
     st.download_button(
         "CSV",
@@ -154,7 +171,13 @@ def _comparison(runs: list[dict[str, Any]]) -> None:
     configs = {names[run["run_id"]]: configuration(run) for run in runs}
     table = compare(configs, only_different=not everything and len(runs) > 1)
     pinned = {"key": st.column_config.TextColumn("Key", pinned=True)}
-    st.dataframe(table, hide_index=True, column_config=pinned, alt="Configuration keys of the selected runs", key="differences")
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config=pinned,
+        alt="Configuration keys of the selected runs",
+        key="differences",
+    )
 
 
 def _provenance(runs: list[dict[str, Any]]) -> None:

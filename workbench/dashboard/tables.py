@@ -11,7 +11,16 @@ from workbench.dashboard.differences import flatten, varying
 
 IDENTITY = ["variant", "phase", "seed", "learning_rate", "state"]
 METRICS = ["validation/loss", "validation/bits_per_byte", "train/loss"]
-COSTS = ["step", "tokens", "flops", "seconds", "tokens_per_second", "parameters", "flops_per_token", "peak_memory_bytes"]
+COSTS = [
+    "step",
+    "tokens",
+    "flops",
+    "seconds",
+    "tokens_per_second",
+    "parameters",
+    "flops_per_token",
+    "peak_memory_bytes",
+]
 RUN_COLUMNS = [*IDENTITY, *METRICS, *COSTS]
 
 
@@ -71,7 +80,9 @@ def _plain(value: Any) -> str | None:
 def group_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per variant, phase and learning rate: means with their spread over complete seeds."""
     keys = ["variant", "phase", "learning_rate"]
-    rows = [dict(zip(keys, key, strict=True)) | _group_row(group) for key, group in runs.groupby(keys, sort=False)]
+    rows = [
+        dict(zip(keys, key, strict=True)) | _group_row(group) for key, group in runs.groupby(keys, sort=False)
+    ]
     table = pd.DataFrame(rows)
     return table.dropna(axis=1, how="all") if len(table) else table
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from workbench.errors import UserError
 from workbench.records.index import list_studies
+from workbench.study.schema import load_study_file, study_files
 
 
 def catalogue(kinds: list[str], results: Path) -> dict[str, list[dict[str, str]]]:
@@ -15,8 +16,6 @@ def catalogue(kinds: list[str], results: Path) -> dict[str, list[dict[str, str]]
 
 
 def _studies(results: Path) -> list[dict[str, str]]:
-    from workbench.study.schema import load_study_file
-
     done = {path.name for path in list_studies(results)}
     rows = []
     for path in study_files():
@@ -26,13 +25,6 @@ def _studies(results: Path) -> list[dict[str, str]]:
             question = f"cannot be read: {error}"
         rows.append({"name": str(path), "about": question, "results": "yes" if path.stem in done else "no"})
     return rows
-
-
-def study_files() -> list[Path]:
-    """The study files here, or else the ones that the package ships."""
-    here = sorted(Path("ablations").glob("*.yaml"))
-    shipped = Path(__file__).parent.parent / "ablations"
-    return here or sorted(shipped.glob("*.yaml"))
 
 
 def _components(results: Path) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from workbench.study.heartbeat import Heartbeat, sole_driver
 from workbench.study.paths import cache_directory
 from workbench.study.plan import Plan, freeze
 from workbench.study.runner import Runner
-from workbench.study.schema import StudyFile, load_study_file
+from workbench.study.schema import StudyFile, find_study_file, load_study_file
 from workbench.training.hardware import default_device
 
 
@@ -39,8 +40,6 @@ def make_plan(path: Path, overrides: list[str], console: Console) -> Plan:
 
 def read_study(path: Path, overrides: list[str]) -> StudyFile:
     """The study file, with its directory importable so that a user's own components are found."""
-    import sys
-
     for folder in import_paths(path):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
@@ -49,7 +48,7 @@ def read_study(path: Path, overrides: list[str]) -> StudyFile:
 
 def import_paths(path: Path) -> list[Path]:
     """Where a study's own components may lie: the present directory and the study file's."""
-    return [Path.cwd(), path.resolve().parent]
+    return [Path.cwd(), find_study_file(path).resolve().parent]
 
 
 def run_study(

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from workbench.errors import UserError
-from workbench.study.messages import explain
+from workbench.records.files import read_yaml
+from workbench.study.messages import explain, suggestion
+from workbench.study.overrides import apply_override
 from workbench.training.config import TrainingConfig
 
 # Seeds given as a count are numbered from here: the phases never share a seed.
@@ -136,13 +138,29 @@ class StudyFile(_Section):
         ]
 
 
+def study_files() -> list[Path]:
+    """The study files here, or else the ones that the package ships."""
+    here = sorted(Path("ablations").glob("*.yaml"))
+    return here or sorted((Path(__file__).parent.parent / "ablations").glob("*.yaml"))
+
+
+def find_study_file(study: Path) -> Path:
+    """``study`` itself if it is a file; else the study file at hand of that name (``quickstart``)."""
+    if study.exists():
+        return study
+    known = {path.stem: path for path in study_files()}
+    if study.name in known:
+        return known[study.name]
+    raise UserError(
+        f"{study}: the file is missing; {suggestion(study.stem, list(known)) if known else 'write one'}"
+    )
+
+
 def load_study_file(path: Path, overrides: list[str] | None = None) -> StudyFile:
     """Read and check ``path``; ``overrides`` are ``key.inner=value`` strings that replace single keys."""
-    from workbench.records.files import read_yaml
-    from workbench.study.overrides import apply_override
-
-    values = read_yaml(Path(path))
-    values.setdefault("name", Path(path).stem)
+    path = find_study_file(Path(path))
+    values = read_yaml(path)
+    values.setdefault("name", path.stem)
     for override in overrides or []:
         apply_override(values, override)
     return parse_study(values, source=str(path))
