@@ -181,7 +181,7 @@ def record(study: str, trial: Trial, state: State, index: int, error: str | None
     flops_per_token = 6 * VARIANTS[trial.variant][3] + 196_608
     began = START + timedelta(seconds=5 * index)
     return RunRecord(
-        run_id=run_id(settings, trial.rate, trial.seed),
+        run_id=run_id(settings, trial.phase, trial.rate, trial.seed),
         study=study,
         variant=trial.variant,
         phase=trial.phase,

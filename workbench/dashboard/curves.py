@@ -1,7 +1,6 @@
 """Curves: metrics while training, averaged over seeds, or as differences to the baseline."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -23,10 +22,8 @@ from workbench.dashboard.curve_lines import (
 )
 from workbench.dashboard.numbers import plural
 from workbench.dashboard.state import View, view
-from workbench.errors import RecordError
 
 DIFFERENCE, VALUES = "difference to baseline", "values"
-_NO_METRICS = pd.DataFrame()
 
 
 def page() -> None:
@@ -45,7 +42,7 @@ def _panel() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
     runs, each_run = _chosen_runs(now, row)
     metrics = available_metrics(runs, study.read)
-    _problems(unreadable)
+    empty.problems(list(unreadable.values()))
     if not metrics:
         empty.no_runs("Nothing is logged yet for these runs")
         return
@@ -61,24 +58,13 @@ def _panel() -> None:
 
 
 def _study(now: View, unreadable: dict[str, str]) -> Study:
-    def read(path: str) -> pd.DataFrame:
-        try:
-            return now.library.metrics(Path(path))
-        except RecordError as error:
-            unreadable[path] = str(error)
-            return _NO_METRICS
-
     return Study(
-        baseline=now.baseline, labels=now.labels, colours=now.colours, read=read, runs=now.records.runs
+        baseline=now.baseline,
+        labels=now.labels,
+        colours=now.colours,
+        read=state.reader(now.library, unreadable),
+        runs=now.records.runs,
     )
-
-
-def _problems(unreadable: dict[str, str]) -> None:
-    if not unreadable:
-        return
-    with st.expander(f"Problems ({len(unreadable)})", icon=":material/warning:"):
-        for message in unreadable.values():
-            st.code(message, language=None, wrap_lines=True)
 
 
 def _chosen_runs(now: View, row: DeltaGenerator) -> tuple[pd.DataFrame, bool]:

@@ -26,6 +26,16 @@ def unreadable(path: Path, error: Exception) -> None:
     st.markdown(f"Its runs in `{path}` are untouched. Running the study again rebuilds its manifest.")
 
 
+def problems(messages: list[str]) -> None:
+    """Records that could not be read, folded away; nothing when all could."""
+    if not messages:
+        return
+    with st.expander(f"Problems ({len(messages)})", icon=":material/warning:"):
+        st.markdown("These records could not be read; everything else is shown.")
+        for message in messages:
+            st.code(message, language=None, wrap_lines=True)
+
+
 def no_runs(what: str = "No run has started yet") -> None:
     """A page of a study without anything to draw."""
     st.info(f"{what}. This page fills itself while the study runs.", icon=":material/hourglass_empty:")

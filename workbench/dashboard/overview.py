@@ -101,12 +101,7 @@ def _cautions(now: View) -> None:
     if notes:
         with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:"):
             st.markdown("\n".join(f"- {note}" for note in notes))
-    problems = now.records.problems
-    if problems:
-        with st.expander(f"Problems ({len(problems)})", icon=":material/warning:"):
-            st.markdown("These records could not be read; everything else is shown.")
-            for problem in problems:
-                st.code(problem.message, language=None, wrap_lines=True)
+    empty.problems([problem.message for problem in now.records.problems])
 
 
 def _provenance(now: View) -> None:

@@ -10,7 +10,7 @@ from workbench.dashboard import empty, state
 from workbench.dashboard.differences import compare, configuration
 from workbench.dashboard.numbers import MISSING, plural
 from workbench.dashboard.state import SELECTABLE, View, view
-from workbench.dashboard.tables import METRICS, filter_runs, group_table, run_table
+from workbench.dashboard.tables import METRICS, filter_runs, group_table, run_table, with_live_steps
 
 FILTERS = ("variant", "phase", "state", "seed")
 _HEADINGS = {
@@ -38,12 +38,15 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         grouped = _grouping()
         chosen = _filters(now)
-    runs = filter_runs(now.records.runs, **chosen).sort_values(["phase", "seed", "variant", "learning_rate"])
+    unreadable: dict[str, str] = {}
+    everything = with_live_steps(now.records.runs, state.reader(now.library, unreadable))
+    runs = filter_runs(everything, **chosen).sort_values(["phase", "seed", "variant", "learning_rate"])
     if grouped:
         _groups(runs)
     else:
         _table(runs, now)
         _selected(now)
+    empty.problems([*(problem.message for problem in now.records.problems), *unreadable.values()])
 
 
 def _grouping() -> bool:

@@ -2,15 +2,18 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
 from workbench.analysis.effects import Report
 from workbench.dashboard.data import Library
 from workbench.dashboard.effect_charts import Ink
+from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
 
 FOLDER = Path(__file__).parent
@@ -79,6 +82,19 @@ def open_view(view: View) -> None:
 def view() -> View:
     """The open study."""
     return st.session_state[_VIEW]
+
+
+def reader(library: Library, unreadable: dict[str, str]) -> Callable[[str], pd.DataFrame]:
+    """A function from a run's path to its metrics; what cannot be read is told in ``unreadable`` and empty."""
+
+    def read(path: str) -> pd.DataFrame:
+        try:
+            return library.metrics(Path(path))
+        except RecordError as error:
+            unreadable[path] = str(error)
+            return pd.DataFrame()
+
+    return read
 
 
 def is_dark() -> bool:

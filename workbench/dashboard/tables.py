@@ -1,6 +1,6 @@
 """The frames behind the dashboard's tables. Numbers stay numbers, so that a click on a heading sorts them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -47,6 +47,17 @@ def filter_runs(runs: pd.DataFrame, **choices: Sequence[Any]) -> pd.DataFrame:
     for column, chosen in choices.items():
         if chosen:
             runs = runs[runs[column].isin(list(chosen))]
+    return runs
+
+
+def with_live_steps(runs: pd.DataFrame, read: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    """``runs`` with the latest logged step, tokens and seconds of those that are running: records lag behind."""
+    runs = runs.copy()
+    for index, path in runs.loc[runs["state"] == "running", "path"].items():
+        rows = read(path)
+        for name in ("step", "tokens", "flops", "seconds"):
+            if name in rows and len(rows):
+                runs.loc[index, name] = rows[name].max()
     return runs
 
 

@@ -1,0 +1,130 @@
+"""Chart options and specifications, read as data."""
+
+import json
+
+import altair as alt
+import numpy as np
+import pytest
+
+from workbench.dashboard.aggregate import Line
+from workbench.dashboard.charts import Axis, Curve, curve_chart
+from workbench.dashboard.data import Library
+from workbench.dashboard.effect_charts import (
+    Ink,
+    forest,
+    forest_frame,
+    paired_dots,
+    seed_frame,
+    tuning,
+    tuning_caption,
+    tuning_frame,
+    value_frame,
+)
+from workbench.analysis.colours import variant_colours
+from workbench.analysis.outcomes import confirm_phase
+
+
+def a_line(name="rope", points=40, band=True):
+    x = np.linspace(0, 400_000, points)
+    mean = np.linspace(3, 2, points)
+    return Line(name, x, mean, mean - 0.1 if band else None, mean + 0.1 if band else None, 5, 5 * points)
+
+
+def test_a_curve_is_a_mean_and_a_stacked_band_of_one_name():
+    option = curve_chart([Curve(a_line(), "#0072B2")], Axis("Tokens"), Axis("Loss", "nats/token"))
+    assert [series["name"] for series in option["series"]] == ["rope"] * 3
+    lower, upper, mean = option["series"]
+    assert lower["stack"] == upper["stack"]
+    assert not lower["tooltip"]["show"]
+    assert not upper["tooltip"]["show"]
+    assert mean["lineStyle"]["color"] == "#0072B2"
+    table = option["dataset"][0]["source"]
+    assert (table["low"] + table["band"]).to_numpy() == pytest.approx(a_line().high)
+
+
+def test_the_axis_is_scaled_to_short_numbers_and_says_so():
+    option = curve_chart([Curve(a_line(), "#0072B2")], Axis("Training tokens"), Axis("Loss", "nats/token"))
+    assert option["dataset"][0]["source"]["x"].max() == 400
+    assert option["xAxis"]["name"] == "Training tokens (k)"
+    assert option["yAxis"]["name"] == "Loss (nats/token)"
+
+
+def test_few_points_are_marked_and_many_are_not():
+    few = curve_chart([Curve(a_line(points=10), "#000")], Axis("x"), Axis("y"))
+    many = curve_chart([Curve(a_line(points=300), "#000")], Axis("x"), Axis("y"))
+    assert few["series"][-1]["showSymbol"]
+    assert not many["series"][-1]["showSymbol"]
+
+
+def test_single_seeds_are_faint_and_neither_in_the_legend_nor_in_the_tooltip():
+    seeds = [Curve(a_line(band=False), "#000", faint=True)] * 2
+    option = curve_chart([*seeds, Curve(a_line(), "#000")], Axis("x"), Axis("y"))
+    assert option["legend"]["data"] == ["rope"]
+    assert option["series"][0]["tooltip"] == {"show": False}
+    assert option["series"][0]["lineStyle"]["opacity"] < 0.5
+
+
+def test_a_logarithmic_axis_stays_near_the_data_and_above_zero():
+    line = a_line()
+    below = Line("v", line.x, line.mean, line.mean - 5, line.high, 5, 10)
+    option = curve_chart([Curve(below, "#000")], Axis("x"), Axis("y", log=True))
+    assert option["yAxis"]["type"] == "log"
+    assert 1.8 < option["yAxis"]["min"] < 2
+    assert (option["dataset"][0]["source"]["low"] > 0).all()
+
+
+def test_an_option_is_json_but_for_its_frames():
+    option = curve_chart([Curve(a_line(), "#000")], Axis("x"), Axis("y"), zero=True)
+    json.dumps(option | {"dataset": []})
+    assert option["series"][-1]["markLine"]["data"] == [{"yAxis": 0}]
+
+
+@pytest.fixture(scope="module")
+def library():
+    return Library()
+
+
+@pytest.fixture(scope="module")
+def records(study, library):
+    return library.study(study)
+
+
+@pytest.fixture(scope="module")
+def report(records, library):
+    return library.report(records, "baseline")
+
+
+def test_forest_rows_are_the_reports_numbers(report):
+    table = forest_frame(report).set_index("variant")
+    row = next(row for row in report.rows if row.variant == "positions=learned")
+    assert table.loc["positions=learned", "mean"] == row.difference
+    assert table.loc["positions=learned", "verdict"] == "worse"
+    assert table.loc["positions=learned", "label"] == "positions: rope → learned"
+    assert "baseline" not in table.index
+    assert len(seed_frame(report)) == 3 * 5
+    assert len(value_frame(report)) == 4 * 5
+
+
+def test_charts_are_valid_and_use_the_bound_colours(report, records):
+    colours = variant_colours(records.manifest)
+    tuned = [one for one in confirm_phase(records)[0].values() if one]
+    table = tuning_frame(tuned, {})
+    charts = [
+        forest(report, colours, Ink.of(False)),
+        paired_dots(report, colours, Ink.of(True)),
+        tuning(table, colours, report.metric, report.unit, Ink.of(False)),
+    ]
+    for chart in charts:
+        text = json.dumps(chart.to_dict())  # Altair checks the specification against its schema
+        assert colours["positions=learned"] in text
+    assert isinstance(charts[0], alt.LayerChart)
+
+
+def test_tuning_marks_the_chosen_rate_and_lost_runs(records):
+    tuned = [one for one in confirm_phase(records)[0].values() if one]
+    table = tuning_frame(tuned, {"positions=learned": "learned"})
+    learned = table[table["variant"] == "positions=learned"].set_index("rate")
+    assert learned.loc[0.012, "chosen"]
+    assert learned.loc[0.024, "lost"] == 1  # the diverged run
+    assert learned["chosen"].sum() == 1
+    assert "learned: 0.012" in tuning_caption(tuned, {"positions=learned": "learned"})

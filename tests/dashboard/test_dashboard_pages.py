@@ -1,0 +1,242 @@
+"""Every page, run by Streamlit's own test harness: full, empty, damaged, live, and restored from a URL."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from dashboard_studies import SEEDS, write_study
+from streamlit.testing.v1 import AppTest
+
+from workbench.records.index import load_study
+
+APP = Path(__file__).parents[2] / "app.py"
+PAGES = ["overview", "runs", "curves", "effects"]
+SWITCH = {name: f"workbench/dashboard/{name}.py" for name in PAGES}
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """A function that opens the dashboard of a results folder on a page."""
+
+    def open_page(folder, page="overview", **parameters):
+        monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(folder)])
+        app = AppTest.from_file(str(APP), default_timeout=30)
+        for name, value in parameters.items():
+            app.query_params[name] = value
+        app.run()
+        return app if page == "overview" else app.switch_page(SWITCH[page]).run()
+
+    return open_page
+
+
+def texts(app):
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "error", "warning", "code")
+    return "\n".join(str(item.value) for kind in kinds for item in app.get(kind))
+
+
+def chart(app):
+    return app.get("echarts_chart")[0].proto
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_of_a_finished_study_with_a_damaged_record(opened, results, page):
+    app = opened(results, page)
+    assert not app.exception
+    assert app.sidebar.selectbox[0].value == "quickstart"
+    assert app.query_params["study"] == "quickstart"
+
+
+def test_overview_answers_the_question_and_shows_the_problem(opened, results):
+    app = opened(results)
+    shown = texts(app)
+    assert "Which parts of the LLaMA recipe" in shown
+    assert "Learned positions instead of RoPE: worse by 0.2" in shown
+    assert ":red-badge[worse]" in shown
+    assert "workbench run ablations/quickstart.yaml" in shown
+    assert [item.label for item in app.expander if "Problems" in item.label] == ["Problems (1)"]
+    assert "deadbeef0000" in shown
+    assert app.dataframe[0].value["verdict"].tolist() == ["baseline", "worse", "equivalent", "inconclusive"]
+    assert {item.label for item in app.get("download_button")} == {"SVG", "PDF", "CSV", "Markdown", "LaTeX"}
+
+
+def test_the_runs_table_filters_and_groups(opened, results):
+    app = opened(results, "runs", phase="confirm")
+    assert len(app.dataframe[0].value) == 20
+    app.multiselect(key="variant").set_value(["baseline"]).run()
+    assert set(app.dataframe[0].value["variant"]) == {"baseline"}
+    app.segmented_control(key="rows").set_value("variant").run()
+    assert not app.exception
+    assert app.dataframe[0].value["runs"].tolist() == [5]
+
+
+def test_selected_runs_come_from_the_url_and_are_compared(opened, results, study):
+    runs = load_study(study).runs
+    lost = runs[runs["state"] == "diverged"].iloc[0]
+    whole = runs[(runs["variant"] == "baseline") & (runs["phase"] == "confirm")].iloc[0]
+    app = opened(results, "runs", runs=f"{lost['run_id']},{whole['run_id']},unknown")
+    assert not app.exception
+    assert app.query_params["runs"] == f"{lost['run_id']},{whole['run_id']}"
+    assert "Selected runs** (2)" in texts(app)
+    assert "the training loss became nan at step 41" in texts(app)
+    assert "model.positions.name" in app.dataframe[1].value["key"].tolist()
+    assert "model.width" not in app.dataframe[1].value["key"].tolist()
+    app.toggle(key="all_keys").set_value(True).run()
+    assert "model.width" in app.dataframe[1].value["key"].tolist()
+    app.button(key="clear_selection").click().run()
+    assert "runs" not in app.query_params
+
+
+def test_the_selection_follows_from_page_to_page(opened, results, study):
+    runs = load_study(study).runs
+    chosen = runs[(runs["seed"] == 201)]["run_id"].tolist()[:2]
+    app = opened(results, "overview", runs=",".join(chosen))
+    app.switch_page(SWITCH["curves"]).run()
+    assert app.query_params["runs"] == ",".join(chosen)
+    app.toggle(key="only_selected").set_value(True).run()
+    app.segmented_control(key="show").set_value("values").run()
+    assert not app.exception
+    assert "seed 201" in chart(app).spec
+    assert "2 runs" in texts(app)
+
+
+def test_curves_show_differences_first_and_values_on_demand(opened, results):
+    app = opened(results, "curves")
+    assert "Validation loss minus baseline (nats/token)" in chart(app).spec
+    assert "15 runs" in texts(app)
+    app.segmented_control(key="show").set_value("values").run()
+    assert "minus" not in chart(app).spec
+    assert "20 runs" in texts(app)
+
+
+@pytest.mark.parametrize("axis", ["tokens", "flops", "seconds", "step"])
+@pytest.mark.parametrize("band", ["± sd", "95 % interval", "min–max"])
+def test_curves_restore_every_choice_from_the_url(opened, results, axis, band):
+    app = opened(
+        results, "curves", show="values", x=axis, band=band, metric="Training loss", seeds="true", log_y="true", smooth="0.5"
+    )
+    assert not app.exception
+    assert app.segmented_control(key="x").value == axis
+    assert app.selectbox(key="metric").value == "train/loss"
+    assert '"type": "log"' in chart(app).spec
+    assert band in texts(app)
+    assert "smoothed" in texts(app)
+
+
+@pytest.mark.parametrize("phase", ["pilot", "tune"])
+def test_curves_of_the_other_phases(opened, results, phase):
+    app = opened(results, "curves", curve_phase=phase)
+    assert not app.exception
+    assert app.get("echarts_chart")
+
+
+def test_effects_has_every_plot_and_the_full_table(opened, results):
+    app = opened(results, "effects")
+    headings = [item.value for item in app.subheader]
+    assert headings[:2] == ["The pairs behind it", "Learning rates"]
+    assert headings[-1] == "Everything in one table"
+    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 3
+    assert {"verdict", "learning rate", "parameters"} <= set(app.dataframe[-1].value)
+
+
+def test_another_baseline_is_shown_as_exploratory(opened, results):
+    app = opened(results, baseline="norm=layernorm")
+    assert not app.exception
+    assert "exploratory" in texts(app)
+    assert "The study declared **baseline** as its baseline" in texts(app)
+    assert app.dataframe[0].value["verdict"].tolist()[0] == "baseline"
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("finished", [0, 1, 3])
+def test_every_page_of_a_live_study(opened, tmp_path, page, finished):
+    write_study(tmp_path, "live", confirm=finished, live=True)
+    app = opened(tmp_path, page)
+    assert not app.exception
+    assert "Live · confirm" in texts(app)
+    if page in ("overview", "effects") and finished < 2:
+        assert "Effects need at least 2 seeds per variant" in texts(app)
+    if page == "curves":
+        assert app.get("echarts_chart")
+
+
+def test_pausing_a_live_study_keeps_the_choices(opened, tmp_path):
+    write_study(tmp_path, "live", confirm=3, live=True)
+    app = opened(tmp_path, "curves", x="flops")
+    app.toggle(key="paused").set_value(True).run()
+    assert not app.exception
+    assert app.toggle(key="paused").value
+    assert app.segmented_control(key="x").value == "flops"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_study_of_which_nothing_has_run(opened, tmp_path, page):
+    path = write_study(tmp_path, "new", confirm=0)
+    shutil.rmtree(path / "runs")
+    app = opened(tmp_path, page)
+    assert not app.exception
+    assert app.info
+
+
+def test_no_results_folder_says_what_to_run(opened, tmp_path):
+    app = opened(tmp_path / "nowhere")
+    assert not app.exception
+    assert app.title[0].value == "No studies yet"
+    assert app.code[0].value == "workbench run ablations/quickstart.yaml"
+
+
+def test_a_folder_without_studies_says_what_to_run(opened, tmp_path):
+    app = opened(tmp_path)
+    assert not app.exception
+    assert "has no study in it" in texts(app)
+
+
+@pytest.mark.parametrize("content", ["name: [", "name: quickstart\n", "- a\n"])
+def test_a_damaged_manifest_is_explained(opened, tmp_path, content):
+    path = write_study(tmp_path, "quickstart", confirm=1)
+    (path / "study.yaml").write_text(content)
+    app = opened(tmp_path)
+    assert not app.exception
+    assert app.title[0].value == "This study cannot be read"
+    assert "study.yaml" in app.error[0].value
+
+
+def test_damaged_metrics_are_a_problem_of_one_run(opened, tmp_path):
+    path = write_study(tmp_path, "quickstart", confirm=2)
+    runs = load_study(path).runs
+    victim = runs[(runs["phase"] == "confirm") & (runs["variant"] == "norm=layernorm")].iloc[0]
+    (Path(victim["path"]) / "metrics.parquet").write_bytes(b"half a file")
+    for page in PAGES:
+        app = opened(tmp_path, page)
+        assert not app.exception
+    app = opened(tmp_path, "curves")
+    assert "metrics.parquet" in texts(app)
+    assert "5 runs" in texts(app)
+
+
+def test_the_url_chooses_among_studies(opened, tmp_path):
+    write_study(tmp_path, "first", confirm=1)
+    write_study(tmp_path, "second", confirm=1)
+    assert opened(tmp_path, study="first").sidebar.selectbox[0].value == "first"
+    assert opened(tmp_path, study="gone").sidebar.selectbox[0].value == "second"  # the newest
+
+
+def test_changing_the_study_drops_what_the_other_does_not_have(opened, tmp_path):
+    first = write_study(tmp_path, "first", confirm=1)
+    write_study(tmp_path, "second", confirm=1, seeds=SEEDS | {"confirm": [301, 302]})
+    run = load_study(first).runs["run_id"].iloc[0]
+    app = opened(tmp_path, "runs", study="first", runs=run, seed="201")
+    app.sidebar.selectbox[0].set_value("second").run()
+    assert not app.exception
+    assert app.multiselect(key="seed").value == []
+    assert app.query_params["study"] == "second"
+
+
+def test_a_hundred_runs_redraw_within_a_second(opened, tmp_path):
+    write_study(tmp_path, "large", confirm=17, seeds=SEEDS | {"confirm": list(range(201, 218))})
+    for page in PAGES:
+        app = opened(tmp_path, page)
+        began = time.perf_counter()
+        app.run()
+        assert time.perf_counter() - began < 1.0, page
