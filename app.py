@@ -9,10 +9,19 @@ st.set_page_config(page_title="Ablation workbench", page_icon=ICON, layout="wide
 # A Material icon on a page would make the browser fetch its favicon from the internet, so there are none.
 page = st.navigation(
     [
-        st.Page(FOLDER / "overview.py", title="Overview", default=True, help="The study's question and its answers."),
+        st.Page(
+            FOLDER / "overview.py",
+            title="Overview",
+            default=True,
+            help="The study's question and its answers.",
+        ),
         st.Page(FOLDER / "runs.py", title="Runs", help="Every run: filter, select, compare configurations."),
-        st.Page(FOLDER / "curves.py", title="Curves", help="Metrics while training: mean and band over seeds."),
-        st.Page(FOLDER / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."),
+        st.Page(
+            FOLDER / "curves.py", title="Curves", help="Metrics while training: mean and band over seeds."
+        ),
+        st.Page(
+            FOLDER / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."
+        ),
     ],
     position="top",
 )

@@ -279,6 +279,12 @@ def _write_unfinished(path: Path, name: str, trial: Trial, index: int, *, runnin
         (directory.path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 91, "tok')
 
 
+def beat(path: Path) -> None:
+    """Give a live study a fresh sign of life."""
+    driver = json.loads((path / "driver.json").read_text())
+    write_json(path / "driver.json", driver | {"updated": datetime.now(UTC).isoformat()})
+
+
 def _driver(live: bool, done: int, planned: int) -> dict:
     now = datetime.now(UTC)
     return {

@@ -5,7 +5,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from workbench.dashboard.aggregate import POINTS, Band, Trace, aggregate, difference, part, single, smooth, trace
+from workbench.dashboard.aggregate import (
+    POINTS,
+    Band,
+    Trace,
+    aggregate,
+    difference,
+    part,
+    single,
+    smooth,
+    trace,
+)
 
 
 def a_trace(values, x=None):

@@ -6,6 +6,8 @@ import altair as alt
 import numpy as np
 import pytest
 
+from workbench.analysis.colours import variant_colours
+from workbench.analysis.outcomes import confirm_phase
 from workbench.dashboard.aggregate import Line
 from workbench.dashboard.charts import Axis, Curve, curve_chart
 from workbench.dashboard.data import Library
@@ -20,8 +22,6 @@ from workbench.dashboard.effect_charts import (
     tuning_frame,
     value_frame,
 )
-from workbench.analysis.colours import variant_colours
-from workbench.analysis.outcomes import confirm_phase
 
 
 def a_line(name="rope", points=40, band=True):
@@ -47,6 +47,14 @@ def test_the_axis_is_scaled_to_short_numbers_and_says_so():
     assert option["dataset"][0]["source"]["x"].max() == 400
     assert option["xAxis"]["name"] == "Training tokens (k)"
     assert option["yAxis"]["name"] == "Loss (nats/token)"
+
+
+@pytest.mark.parametrize(("seconds", "unit", "end"), [(100, "s", 100), (1200, "min", 20), (36_000, "h", 10)])
+def test_time_is_in_seconds_minutes_or_hours(seconds, unit, end):
+    line = Line("v", np.array([0.0, seconds]), np.array([1.0, 2.0]), None, None, 1, 2)
+    option = curve_chart([Curve(line, "#000")], Axis("Training time", "s"), Axis("y"))
+    assert option["xAxis"]["name"] == f"Training time ({unit})"
+    assert option["xAxis"]["max"] == end
 
 
 def test_few_points_are_marked_and_many_are_not():

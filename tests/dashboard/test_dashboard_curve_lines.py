@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from workbench.dashboard.aggregate import Band
-from workbench.dashboard.curve_lines import Choice, Study, available_metrics, default_phase, draw
+from workbench.dashboard.curve_lines import Choice, Study, available_metrics, draw, latest_phase
 
 LABELS = {"baseline": "baseline", "relu": "feedforward: swiglu → relu"}
 COLOURS = {"baseline": "#222222", "relu": "#D55E00"}
@@ -13,7 +13,15 @@ COLOURS = {"baseline": "#222222", "relu": "#D55E00"}
 
 def run(variant, seed, *, phase="confirm", rate=0.01, state="complete"):
     name = f"{variant}-{phase}-{seed}-{rate}"
-    return {"run_id": name, "path": name, "variant": variant, "seed": seed, "phase": phase, "learning_rate": rate, "state": state}
+    return {
+        "run_id": name,
+        "path": name,
+        "variant": variant,
+        "seed": seed,
+        "phase": phase,
+        "learning_rate": rate,
+        "state": state,
+    }
 
 
 def study(rows, values):
@@ -67,6 +75,15 @@ def test_tuning_runs_are_grouped_and_paired_by_rate():
     assert [c.line.mean[0] for c in differences] == pytest.approx([1, 1])
 
 
+def test_many_lines_have_no_bands_and_rates_have_dashes():
+    rows = [run("relu", s, phase="tune", rate=r / 100) for r in range(1, 10) for s in (1, 2)]
+    found = study(rows, {row["run_id"]: row["seed"] for row in rows})
+    curves = draw(found, found.runs, choice()).curves
+    assert len(curves) == 9
+    assert all(curve.line.low is None for curve in curves)
+    assert [curve.dash for curve in curves[:4]] == ["solid", "dashed", "dotted", "solid"]
+
+
 def test_single_seeds_and_single_runs(paired):
     drawing = draw(paired, paired.runs, choice(seeds=True))
     assert sum(curve.faint for curve in drawing.curves) == 5
@@ -80,10 +97,11 @@ def test_part_of_training_cuts_by_fractions_of_the_longest_run(paired):
     assert drawing.curves[0].line.x.tolist() == [500, 600, 700, 800]
 
 
-def test_default_phase_is_the_latest_that_has_begun():
+def test_latest_phase_is_the_latest_that_has_begun():
     rows = [run("baseline", 1, phase="tune"), run("baseline", 2, state="queued")]
-    assert default_phase(pd.DataFrame(rows)) == "tune"
-    assert default_phase(pd.DataFrame([run("baseline", 2, state="running")])) == "confirm"
+    assert latest_phase(pd.DataFrame(rows)) == "tune"
+    assert latest_phase(pd.DataFrame([run("baseline", 2, state="running")])) == "confirm"
+    assert latest_phase(pd.DataFrame([run("baseline", 1, phase="pilot", state="queued")])) == "pilot"
 
 
 def test_only_logged_metrics_are_offered(paired):

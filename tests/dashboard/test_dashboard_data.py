@@ -20,7 +20,9 @@ def own_study(study, tmp_path):
 
 def test_a_study_is_read_again_only_when_a_record_changes(own_study, monkeypatch):
     library, reads = Library(), []
-    monkeypatch.setattr(data, "load_study", lambda path, real=data.load_study: reads.append(path) or real(path))
+    monkeypatch.setattr(
+        data, "load_study", lambda path, real=data.load_study: reads.append(path) or real(path)
+    )
     library.study(own_study)
     library.study(own_study)
     assert len(reads) == 1

@@ -2,6 +2,7 @@
 
 import socket
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from workbench.errors import UserError
 
 
 def flags(words):
-    return {word.removeprefix("--"): after for word, after in zip(words, words[1:], strict=False) if word.startswith("--")}
+    return {word.removeprefix("--"): after for word, after in pairwise(words) if word.startswith("--")}
 
 
 def test_the_command_binds_this_machine_only_and_sends_nothing(tmp_path):
@@ -22,7 +23,7 @@ def test_the_command_binds_this_machine_only_and_sends_nothing(tmp_path):
     assert found["client.showErrorLinks"] == "false"
     assert found["client.toolbarMode"] == "viewer"
     assert found["server.port"] == "9123"
-    hosts = [after for word, after in zip(words, words[1:], strict=False) if word == "--server.allowedHosts"]
+    hosts = [after for word, after in pairwise(words) if word == "--server.allowedHosts"]
     assert hosts == ["127.0.0.1", "localhost"]
     assert words[words.index("--") :] == ["--", "--results", str(tmp_path / "results")]
 
@@ -63,5 +64,7 @@ def test_a_taken_port_is_the_users_error(tmp_path):
 def test_the_page_icon_is_a_file_of_the_package():
     source = (Path(__file__).parents[2] / "app.py").read_text()
     assert "page_icon=ICON" in source
-    assert "icon=" not in source.replace("page_icon=", "")  # a Material icon would be fetched from the internet
+    assert "icon=" not in source.replace(
+        "page_icon=", ""
+    )  # a Material icon would be fetched from the internet
     assert Path(launch.__file__).with_name("icon.png").read_bytes()[:4] == b"\x89PNG"

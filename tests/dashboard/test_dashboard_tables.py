@@ -1,14 +1,14 @@
 """Tables, differences of configurations, progress, and how numbers are written."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from dashboard_studies import write_study
 
 from workbench.dashboard.data import Library
 from workbench.dashboard.differences import MISSING, compare, configuration, flatten, varying
-from workbench.dashboard.numbers import compact, duration, plural, prefix_for, rate
+from workbench.dashboard.formats import compact, duration, plural, prefix_for, rate
 from workbench.dashboard.progress import last_activity, planned, progress_table, seconds_left
 from workbench.dashboard.tables import (
     filter_runs,
@@ -100,17 +100,17 @@ def test_progress_counts_every_phase(records):
     assert last_activity(records.runs).year == 2026
 
 
-def test_time_left_is_runs_over_workers(tmp_path):
-    records = Library().study(write_study(tmp_path, "live", confirm=3, live=True))
+def test_time_left_is_runs_over_workers(live_results):
+    records = Library().study(live_results(3) / "live")
     table = progress_table(records).set_index("phase")
     assert table.loc["confirm", ["complete", "running", "queued"]].tolist() == [12, 1, 7]
     assert seconds_left(records) == pytest.approx(8 * 9 / 2)
 
 
-def test_a_running_run_shows_its_latest_logged_step(tmp_path):
+def test_a_running_run_shows_its_latest_logged_step(live_results):
     library = Library()
-    records = library.study(write_study(tmp_path, "live", confirm=3, live=True))
-    runs = with_live_steps(records.runs, library.metrics)
+    records = library.study(live_results(3) / "live")
+    runs = with_live_steps(records.runs, lambda path: library.metrics(Path(path)))
     assert runs.loc[runs["state"] == "running", "step"].tolist() == [90]
     assert records.runs.loc[records.runs["state"] == "running", "step"].tolist() == [0]
 

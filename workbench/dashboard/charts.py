@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.dashboard.aggregate import Line
-from workbench.dashboard.numbers import prefix_for
+from workbench.dashboard.formats import prefix_for
 
 _FEW = 30  # a line of so few points shows where they are
+_TIMES = ((3600.0, "h"), (60.0, "min"))
 _ZERO_LINE = {
     "silent": True,
     "symbol": "none",
@@ -35,19 +36,19 @@ class Axis:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line with its colour; ``faint`` for the single runs behind a mean."""
+    """A line with its colour and dash; ``faint`` for the single runs behind a mean."""
 
     line: Line
     colour: str
     faint: bool = False
-    dashed: bool = False
+    dash: str = "solid"
 
 
 def curve_chart(
     curves: Sequence[Curve], x: Axis, y: Axis, *, decimals: int = 4, zero: bool = False
 ) -> dict[str, Any]:
     """The option of a chart of curves; ``zero`` draws a line at y = 0 (for differences)."""
-    factor, prefix = prefix_for(max((float(curve.line.x[-1]) for curve in curves), default=1.0))
+    factor, unit = _scale(x, max((float(curve.line.x[-1]) for curve in curves), default=1.0))
     series, datasets = [], []
     for curve in curves:
         series += _series(curve, len(datasets), labelled=not curve.faint)
@@ -57,10 +58,17 @@ def curve_chart(
     return {
         "animation": False,
         "grid": {"left": 8, "right": 24, "top": 56, "bottom": 30, "containLabel": True},
-        "legend": {"top": 0, "left": 0, "itemGap": 18, "icon": "roundRect", "data": _legend(curves)},
+        "legend": {
+            "type": "scroll",
+            "top": 0,
+            "left": 0,
+            "itemGap": 18,
+            "icon": "roundRect",
+            "data": _legend(curves),
+        },
         "tooltip": {"trigger": "axis", "valueFormatter": f"%.{decimals}f", "confine": True},
         "dataset": datasets,
-        "xAxis": _axis(x, _scaled_unit(x.unit, prefix), horizontal=True),
+        "xAxis": _axis(x, unit, horizontal=True) | _whole_range(curves, factor),
         "yAxis": _axis(y, y.unit, horizontal=False) | (_log_range(curves) if y.log else {}),
         "series": series,
     }
@@ -114,7 +122,7 @@ def _mean_series(curve: Curve, dataset: int) -> dict[str, Any]:
         "showSymbol": few,
         "symbol": "circle",
         "symbolSize": 5,
-        "lineStyle": style | ({"type": "dashed"} if curve.dashed else {}),
+        "lineStyle": style | {"type": curve.dash},
         "itemStyle": {"color": curve.colour},
         "emphasis": {"disabled": True},
         "z": 2 if curve.faint else 3,
@@ -132,21 +140,33 @@ def _axis(axis: Axis, unit: str, *, horizontal: bool) -> dict[str, Any]:
         if horizontal
         else {"nameLocation": "end", "nameTextStyle": {"align": "left", "padding": [0, 0, 2, -30]}}
     )
-    return {"type": "log" if axis.log else "value", "name": title, "scale": True, **placed}
+    kind = {"type": "log", "logBase": 2} if axis.log else {"type": "value"}
+    return kind | {"name": title, "scale": True} | placed
 
 
-def _scaled_unit(unit: str, prefix: str) -> str:
-    return f"{prefix}{unit}" if unit else prefix
+def _scale(axis: Axis, largest: float) -> tuple[float, str]:
+    """What to divide an axis's values by, and the unit that they are in then."""
+    if axis.unit == "s":
+        return next(((factor, unit) for factor, unit in _TIMES if largest > 3 * factor), (1.0, "s"))
+    factor, prefix = prefix_for(largest)
+    return factor, f"{prefix}{axis.unit}"
+
+
+def _whole_range(curves: Sequence[Curve], factor: float) -> dict[str, Any]:
+    """From the first point to the last; their odd values are not labelled."""
+    ends = [(curve.line.x[0], curve.line.x[-1]) for curve in curves if len(curve.line.x) > 1]
+    if not ends:
+        return {}
+    low, high = min(first for first, _ in ends), max(last for _, last in ends)
+    hidden = {"showMinLabel": False, "showMaxLabel": False}
+    return {"min": float(low / factor), "max": float(high / factor), "axisLabel": hidden}
 
 
 def _log_range(curves: Sequence[Curve]) -> dict[str, float]:
-    """Bounds near the data: left to itself, a logarithmic axis goes on to the next power of ten."""
-    values = np.concatenate([curve.line.mean for curve in curves])
+    """Bounds near the data: left to itself, a logarithmic axis goes on to the next power of its base."""
+    drawn = [(curve.line.mean, curve.line.low, curve.line.high) for curve in curves]
+    values = np.concatenate([edge for edges in drawn for edge in edges if edge is not None])
     positive = values[np.isfinite(values) & (values > 0)]
     if not len(positive):
         return {}
-    return {
-        "min": float(f"{positive.min() * 0.97:.2g}"),
-        "max": float(f"{positive.max() * 1.03:.2g}"),
-        "logBase": 2,
-    }
+    return {"min": float(f"{positive.min() * 0.97:.2g}"), "max": float(f"{positive.max() * 1.03:.2g}")}

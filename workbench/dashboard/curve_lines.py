@@ -1,7 +1,8 @@
 """Which lines a curve chart draws: groups of runs, differences to the baseline's run of the same seed."""
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from workbench.analysis.colours import PALETTE
 from workbench.dashboard.aggregate import Band, Trace, aggregate, difference, part, single, smooth, trace
 from workbench.dashboard.charts import Curve
-from workbench.dashboard.numbers import rate
+from workbench.dashboard.formats import rate
 
 AXES = {
     "tokens": ("Training tokens", ""),
@@ -28,6 +29,8 @@ METRICS = {
     "memory_bytes": ("Memory", "bytes", 0),
 }
 PHASES = ("confirm", "tune", "pilot")
+BANDS = 8  # with more lines than that, bands hide one another
+_DASHES = ("solid", "dashed", "dotted")  # one colour per variant, one dash per learning rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +69,15 @@ class Study:
     runs: pd.DataFrame = field(repr=False)
 
 
-def default_phase(runs: pd.DataFrame) -> str:
-    """The latest phase in which anything has started."""
+def latest_phase(runs: pd.DataFrame) -> str:
+    """The latest phase in which anything has started; before that, the latest that is planned."""
     begun = runs[runs["state"] != "queued"]
-    return next((phase for phase in PHASES if (begun["phase"] == phase).any()), PHASES[0])
+    return phases_of(begun if len(begun) else runs)[0]
+
+
+def phases_of(runs: pd.DataFrame) -> list[str]:
+    """The phases that ``runs`` belong to, the latest first."""
+    return [phase for phase in PHASES if (runs["phase"] == phase).any()]
 
 
 def available_metrics(runs: pd.DataFrame, read: Callable[[str], pd.DataFrame]) -> list[str]:
@@ -84,7 +92,9 @@ def draw(study: Study, runs: pd.DataFrame, choice: Choice) -> Drawing:
     traces = {row["run_id"]: _trace(study, row, choice) for row in rows}
     if choice.difference:
         partners = _partners(study, rows)
-        rows = [row for row in rows if row["variant"] != study.baseline]
+        # What has not logged anything yet is not missing a partner.
+        begun = [row for row in rows if len(traces[row["run_id"]].x)]
+        rows = [row for row in begun if row["variant"] != study.baseline]
         kept = [row for row in rows if row["run_id"] in partners]
         traces = {row["run_id"]: _difference(study, row, partners, traces, choice) for row in kept}
     traces = _cut(traces, choice)
@@ -102,7 +112,7 @@ def _trace(study: Study, row: Mapping[str, Any], choice: Choice) -> Trace:
 
 
 def _pair(row: Mapping[str, Any]) -> Hashable:
-    # Tuning runs of one seed differ in their rate; elsewhere each variant has the rate that was chosen for it.
+    # Tuning runs of one seed differ in their rate; elsewhere each variant has its chosen rate.
     return (row["phase"], row["seed"], row["learning_rate"] if row["phase"] == "tune" else None)
 
 
@@ -135,19 +145,32 @@ def _cut(traces: dict[str, Trace], choice: Choice) -> dict[str, Trace]:
 def _grouped(
     study: Study, rows: list[dict[str, Any]], traces: dict[str, Trace], choice: Choice
 ) -> list[Curve]:
-    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for row in sorted(rows, key=lambda row: (list(study.labels).index(row["variant"]), row["learning_rate"])):
-        groups.setdefault((row["variant"], row["learning_rate"]), []).append(row)
-    rates = {variant: sum(name == variant for name, _ in groups) for variant, _ in groups}
+    variants = [name for name in study.labels if any(row["variant"] == name for row in rows)]
+    groups = {name: _by_rate([row for row in rows if row["variant"] == name]) for name in variants}
+    with_band = sum(map(len, groups.values())) <= BANDS
+    curves: list[Curve] = []
+    for variant, by_rate in groups.items():
+        for (learning_rate, members), dash in zip(by_rate.items(), cycle(_DASHES), strict=False):
+            name = study.labels[variant] + (f" at {rate(learning_rate)}" if len(by_rate) > 1 else "")
+            runs = [traces[row["run_id"]] for row in members]
+            curves += _group(name, study.colours[variant], dash, runs, choice, with_band=with_band)
+    return curves
+
+
+def _by_rate(rows: list[dict[str, Any]]) -> dict[float, list[dict[str, Any]]]:
+    rates = sorted({row["learning_rate"] for row in rows})
+    return {value: [row for row in rows if row["learning_rate"] == value] for value in rates}
+
+
+def _group(
+    name: str, colour: str, dash: str, runs: list[Trace], choice: Choice, *, with_band: bool
+) -> list[Curve]:
     curves = []
-    for (variant, learning_rate), members in groups.items():
-        name = study.labels[variant] + (f" at {rate(learning_rate)}" if rates[variant] > 1 else "")
-        colour = study.colours[variant]
-        runs = [traces[row["run_id"]] for row in members]
-        if choice.seeds:
-            curves += [Curve(line, colour, faint=True) for run in runs if (line := single(name, run))]
-        if line := aggregate(name, runs, choice.band):
-            curves.append(Curve(line, colour))
+    if choice.seeds:
+        curves += [Curve(line, colour, faint=True) for run in runs if (line := single(name, run))]
+    if line := aggregate(name, runs, choice.band):
+        drawn = line if with_band else replace(line, low=None, high=None)
+        curves.append(Curve(drawn, colour, dash=dash))
     return curves
 
 

@@ -6,24 +6,27 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from workbench.analysis.units import UNITS
 from workbench.dashboard import empty, state
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.charts import Axis, curve_chart
 from workbench.dashboard.curve_lines import (
     AXES,
+    BANDS,
     METRICS,
-    PHASES,
     Choice,
     Drawing,
     Study,
     available_metrics,
-    default_phase,
     draw,
+    latest_phase,
+    phases_of,
 )
-from workbench.dashboard.numbers import plural
+from workbench.dashboard.formats import plural
 from workbench.dashboard.state import View, view
 
-DIFFERENCE, VALUES = "difference to baseline", "values"
+DIFFERENCE, VALUES = "difference", "values"
+LATEST = "latest"  # follows a study from phase to phase
 
 
 def page() -> None:
@@ -54,7 +57,7 @@ def _panel() -> None:
         )
         choice = replace(choice, difference=False)
         drawing = draw(study, runs, choice)
-    _chart(drawing, choice, now)
+    _chart(drawing, choice, now, phases_of(runs))
 
 
 def _study(now: View, unreadable: dict[str, str]) -> Study:
@@ -74,11 +77,12 @@ def _chosen_runs(now: View, row: DeltaGenerator) -> tuple[pd.DataFrame, bool]:
         label = f"Only the {plural(len(chosen), 'selected run')}"
         if row.toggle(label, key="only_selected", bind="query-params"):
             return runs[runs["run_id"].isin(chosen)], True
-    phases = [phase for phase in PHASES if (runs["phase"] == phase).any()]
-    phase = row.segmented_control(
-        "Phase", phases, default=default_phase(runs), required=True, key="curve_phase", bind="query-params"
+    options = [LATEST, *phases_of(runs)]
+    chosen_phase = row.segmented_control(
+        "Phase", options, default=LATEST, required=True, key="curve_phase", bind="query-params"
     )
-    return runs[runs["phase"] == (phase or phases[0])], False
+    phase = latest_phase(runs) if chosen_phase in (None, LATEST) else chosen_phase
+    return runs[runs["phase"] == phase], False
 
 
 def _controls(metrics: list[str], row: DeltaGenerator, *, each_run: bool) -> Choice:
@@ -125,7 +129,7 @@ def _metric_title(metric: str) -> str:
     return METRICS[metric][0]
 
 
-def _chart(drawing: Drawing, choice: Choice, now: View) -> None:
+def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> None:
     if not drawing.curves:
         empty.no_runs("Nothing is logged in this part of training")
         return
@@ -136,17 +140,20 @@ def _chart(drawing: Drawing, choice: Choice, now: View) -> None:
     option = curve_chart(drawing.curves, x, y, decimals=decimals, zero=choice.difference)
     with st.container(border=True):
         st.echarts_chart(option, height=520, key="curves", alt=f"{name} along {choice.axis}")
-        st.caption(_caption(drawing, choice, now))
+        st.caption(f"{_caption(drawing, choice, now)} · phase: {', '.join(phases)}")
 
 
 def _caption(drawing: Drawing, choice: Choice, now: View) -> str:
     parts = [f"{plural(drawing.runs, 'run')}, {plural(drawing.points, 'point')}"]
     if choice.difference:
+        sign = "; below 0 is better" if choice.metric in UNITS else ""
         parts.append(
-            f"each run minus the run of {now.baseline} with the same seed, at equal {choice.axis}; below 0 is better"
+            f"each run minus the run of {now.baseline} with the same seed, at equal {choice.axis}{sign}"
         )
     if any(curve.line.low is not None for curve in drawing.curves):
         parts.append(f"line: mean over seeds, band: {choice.band}")
+    elif sum(not curve.faint for curve in drawing.curves) > BANDS:
+        parts.append(f"line: mean over seeds; no bands with more than {BANDS} lines")
     if choice.smoothing:
         parts.append("each run smoothed on its own (bias-corrected exponential average), then averaged")
     if drawing.unpaired:

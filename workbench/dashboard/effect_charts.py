@@ -8,10 +8,10 @@ import altair as alt
 import pandas as pd
 
 from workbench.analysis.effects import Report
-from workbench.analysis.units import decimals_for, fixed
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.tuning import TunedRate
-from workbench.dashboard.numbers import MISSING, rate
+from workbench.analysis.units import decimals_for, fixed
+from workbench.dashboard.formats import MISSING, rate
 
 ROW = 58  # pixels per variant in a forest plot
 
@@ -87,8 +87,8 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Chart | 
         intervals.mark_rule(strokeWidth=3, strokeCap="round").encode(x=x.title(_title(report)), x2="high:Q"),
         intervals.mark_point(filled=True, size=130, opacity=1).encode(x="mean:Q"),
         _seed_dots(seeds, y, colour, places),
-        _beside(table, y, "numbers", ink.text, 16, "normal"),
-        _beside(table, y, "verdict", ink.text, 190, "bold"),
+        _beside(table, y, "verdict", ink.text, -9, "bold"),
+        _beside(table, y, "numbers", ink.text, 9, "normal"),
     ]
     return alt.layer(*layers).properties(height=ROW * len(order) + 40).configure_view(strokeWidth=0)
 
@@ -139,7 +139,7 @@ def _seed_dots(seeds: pd.DataFrame, y: alt.Y, colour: alt.Color, places: int) ->
 
 def _beside(table: pd.DataFrame, y: alt.Y, column: str, colour: str, offset: int, weight: str) -> alt.Chart:
     marks = alt.Chart(table).mark_text(
-        align="left", dx=offset, color=colour, fontSize=13, fontWeight=weight, clip=False
+        align="left", dx=16, dy=offset, color=colour, fontSize=13, fontWeight=weight, clip=False
     )
     return marks.encode(x=alt.value("width"), y=y, text=f"{column}:N")
 
@@ -202,7 +202,7 @@ def paired_dots(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Lay
 
 
 def tuning_frame(tuned: Sequence[TunedRate], labels: Mapping[str, str]) -> pd.DataFrame:
-    """One row per variant and rate: mean loss (NaN where a run had none), spread, and whether it was chosen."""
+    """One row per variant and rate: mean loss of the runs that had one, lost runs, whether it was chosen."""
     return pd.DataFrame(
         [_tuning_row(one, value, labels) for one in tuned for value in sorted(one.losses)],
         columns=["variant", "label", "rate", "loss", "lost", "seeds", "chosen", "place"],
@@ -263,8 +263,8 @@ def _tuning_tooltip() -> list[alt.Tooltip]:
 
 def tuning_caption(tuned: Sequence[TunedRate], labels: Mapping[str, str]) -> str:
     """Which rate each variant got, in one line."""
-    parts = [
-        f"{labels.get(one.variant, one.variant)}: {rate(one.learning_rate)}{'' if one.interior else ' (grid’s edge)'}"
-        for one in tuned
-    ]
-    return " · ".join(parts)
+    return " · ".join(_tuning_words(one, labels.get(one.variant, one.variant)) for one in tuned)
+
+
+def _tuning_words(tuned: TunedRate, label: str) -> str:
+    return f"{label}: {rate(tuned.learning_rate)}" + ("" if tuned.interior else " (at the grid's edge)")

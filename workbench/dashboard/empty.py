@@ -12,7 +12,7 @@ def no_studies(results: Path) -> None:
     st.title("No studies yet")
     what = "has no study in it" if results.is_dir() else "does not exist"
     st.markdown(f"`{results}` {what}. A study asks one question; its results appear here while it runs.")
-    st.markdown("Run the smallest one (about five minutes on two cores):")
+    st.markdown("Run the smallest one (minutes on two cores):")
     st.code(FIRST_STUDY, language="bash")
     st.markdown("See what it would do first, without training:")
     st.code(FIRST_STUDY.replace(" run ", " check "), language="bash")
@@ -45,6 +45,7 @@ def no_effects(pairs: int) -> None:
     """Effects before there are pairs."""
     found = "none so far" if not pairs else f"at most {pairs} so far"
     st.info(
-        f"Effects need at least 2 seeds per variant in the confirm phase ({found}). Curves shows what is running.",
+        f"Effects need at least 2 seeds per variant in the confirm phase ({found}). "
+        "The page Curves shows what is running.",
         icon=":material/hourglass_empty:",
     )

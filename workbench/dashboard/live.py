@@ -6,7 +6,7 @@ import streamlit as st
 
 from workbench.dashboard import state
 from workbench.dashboard.data import pulse, with_heartbeat
-from workbench.dashboard.numbers import duration
+from workbench.dashboard.formats import duration
 from workbench.dashboard.progress import last_activity
 from workbench.records.index import StudyRecords
 

@@ -3,13 +3,14 @@
 import streamlit as st
 
 from workbench.analysis.claims import headline, sentence
+from workbench.analysis.colours import variant_colours
 from workbench.analysis.figures import forest_plot
 from workbench.analysis.footer import footer_lines
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.tables import pilot_line
 from workbench.dashboard import downloads, empty
 from workbench.dashboard.effect_charts import forest
-from workbench.dashboard.numbers import duration, plural
+from workbench.dashboard.formats import duration, plural
 from workbench.dashboard.progress import progress_table, seconds_left
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import verdict_table
@@ -60,15 +61,18 @@ def _effects(now: View) -> None:
 
 def forest_panel(now: View, name: str) -> None:
     """The forest plot, how to read it, and its downloads."""
-    report, colours = now.report, now.colours
+    report = now.report
     with st.container(border=True):
-        st.altair_chart(forest(report, colours, now.ink), alt="Paired differences to the baseline", key=name)
+        st.altair_chart(
+            forest(report, now.colours, now.ink), alt="Paired differences to the baseline", key=name
+        )
         st.caption(
-            "Large dot and line: mean difference and its 95 % interval over paired seeds. Small dots: single seeds. "
+            "Large dot and line: mean difference and its 95 % interval over paired seeds. "
+            "Small dots: single seeds. "
             f"Grey band: ±{report.margin:g} {report.unit}, declared too small to matter."
         )
         with st.container(horizontal=True):
-            downloads.figure_buttons(lambda: forest_plot(report, colours), name)
+            downloads.figure_buttons(lambda: forest_plot(report, variant_colours(now.records.manifest)), name)
 
 
 def _verdicts(now: View) -> None:

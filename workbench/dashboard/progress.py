@@ -26,7 +26,7 @@ def planned(records: StudyRecords) -> dict[str, int]:
 
 
 def progress_table(records: StudyRecords) -> pd.DataFrame:
-    """One row per phase: the share that has ended and the runs in each state; trials not yet written are queued."""
+    """One row per phase: the share that has ended, and runs by state; what is not yet written is queued."""
     rows = []
     for phase, total in planned(records).items():
         states = records.runs.loc[records.runs["phase"] == phase, "state"].value_counts()

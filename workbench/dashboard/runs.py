@@ -8,7 +8,7 @@ import streamlit as st
 
 from workbench.dashboard import empty, state
 from workbench.dashboard.differences import compare, configuration
-from workbench.dashboard.numbers import MISSING, plural
+from workbench.dashboard.formats import MISSING, plural
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import METRICS, filter_runs, group_table, run_table, with_live_steps
 

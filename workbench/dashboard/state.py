@@ -85,7 +85,7 @@ def view() -> View:
 
 
 def reader(library: Library, unreadable: dict[str, str]) -> Callable[[str], pd.DataFrame]:
-    """A function from a run's path to its metrics; what cannot be read is told in ``unreadable`` and empty."""
+    """From a run's path to its metrics; what cannot be read is empty and goes to ``unreadable``."""
 
     def read(path: str) -> pd.DataFrame:
         try:

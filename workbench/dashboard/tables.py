@@ -26,7 +26,7 @@ RUN_COLUMNS = [*IDENTITY, *METRICS, *COSTS]
 
 def text_frame(table: TextTable) -> pd.DataFrame:
     """A report's table as a frame of text cells, so that page, terminal and paper say the same."""
-    return pd.DataFrame(list(table.rows), columns=list(table.headings))
+    return pd.DataFrame(list(table.rows), columns=[" ".join(name.split()) for name in table.headings])
 
 
 def verdict_table(report: Report) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def filter_runs(runs: pd.DataFrame, **choices: Sequence[Any]) -> pd.DataFrame:
 
 
 def with_live_steps(runs: pd.DataFrame, read: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
-    """``runs`` with the latest logged step, tokens and seconds of those that are running: records lag behind."""
+    """``runs`` with the latest logged step and costs of those that are running, whose records lag behind."""
     runs = runs.copy()
     for index, path in runs.loc[runs["state"] == "running", "path"].items():
         rows = read(path)

@@ -1,0 +1,153 @@
+"""The real server in a real browser: what is seen, what a click does to the URL, and whom the page asks."""
+
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from workbench.dashboard.launch import command
+from workbench.records.index import load_study
+
+pytestmark = pytest.mark.browser
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROME_OWN = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium that is installed on this machine."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox", *CHROME_OWN])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address(results, tmp_path_factory):
+    """A dashboard of the finished study, started from a directory that has no settings of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command(results, port), stdout=output, stderr=subprocess.STDOUT, cwd=log.parent
+        )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+    assert "Traceback" not in log.read_text()
+
+
+def _wait_for(url, server, log):
+    for _ in range(200):
+        if server.poll() is not None:
+            pytest.fail(f"the server ended: {log.read_text()}")
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    pytest.fail(f"the server did not answer within 20 s: {log.read_text()}")
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh tab that notes whom it asks and what goes wrong in it."""
+    tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+    tab.set_default_timeout(20_000)
+    tab.asked, tab.errors = [], []
+    tab.on("request", lambda request: tab.asked.append(request.url))
+    tab.on("websocket", lambda socket: tab.asked.append(socket.url))
+    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    yield tab
+    tab.close()
+
+
+def parameters(page):
+    return {name: values[0] for name, values in parse_qs(urlparse(page.url).query).items()}
+
+
+def go_to(page, title):
+    page.get_by_role("link", name=title, exact=True).click()
+
+
+def wait_for_parameter(page, name, value):
+    page.wait_for_function(
+        "([name, value]) => new URL(location).searchParams.get(name) === value", arg=[name, value]
+    )
+
+
+def test_every_page_shows_its_numbers_and_nothing_leaves_the_machine(page, address):
+    page.goto(address)
+    page.get_by_text("Learned positions instead of RoPE: worse by 0.2").wait_for()
+    page.get_by_text("Difference to baseline").first.wait_for(state="attached")
+    wait_for_parameter(page, "study", "quickstart")
+    go_to(page, "Runs")
+    page.get_by_text("55 runs shown of 55").wait_for()
+    go_to(page, "Curves")
+    page.get_by_text("15 runs, ").wait_for()
+    page.locator("[data-testid=stEchartsChart] canvas, .st-key-curves canvas").first.wait_for()
+    go_to(page, "Effects")
+    page.get_by_text("Ring: the chosen rate").wait_for()
+    assert page.errors == []
+    hosts = {urlparse(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))}
+    assert hosts == {"127.0.0.1"}
+
+
+def test_a_click_is_in_the_url_and_the_url_restores_it(page, browser, address):
+    page.goto(f"{address}/curves?study=quickstart")
+    page.get_by_role("radio", name="values").or_(page.get_by_text("values", exact=True)).first.click()
+    wait_for_parameter(page, "show", "values")
+    page.get_by_text("20 runs, ").wait_for()
+    other = browser.new_page()
+    other.goto(page.url)
+    other.get_by_text("20 runs, ").wait_for()
+    other.close()
+
+
+def test_figures_and_tables_are_built_when_asked_for(page, address, tmp_path):
+    page.goto(f"{address}/?study=quickstart")
+    for button, name, content in (
+        ("SVG", "quickstart-forest.svg", "<svg"),
+        ("LaTeX", "quickstart.tex", "toprule"),
+    ):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / name)
+        assert content in (tmp_path / name).read_text()
+
+
+def test_ticked_rows_are_in_the_url_by_run_id_and_stay_on_other_pages(page, address, study):
+    page.goto(f"{address}/runs?study=quickstart&phase=confirm")
+    page.get_by_text("20 runs shown of 55").wait_for()
+    grid = page.locator("[data-testid=stDataFrame] canvas").first
+    grid.wait_for()
+    _tick(page, grid, row=0)
+    page.get_by_text("Selected runs").wait_for()
+    runs = load_study(study).runs.set_index("run_id")
+    chosen = parameters(page)["runs"]
+    assert runs.loc[chosen, ["variant", "seed"]].tolist() == ["baseline", 201]
+    go_to(page, "Overview")
+    page.get_by_text("How large are the effects?").wait_for()
+    wait_for_parameter(page, "runs", chosen)
+
+
+def _tick(page, grid, *, row):
+    """Click a row's checkbox: cells are painted, so only their place is known."""
+    box = grid.bounding_box()
+    page.wait_for_timeout(500)  # the grid listens a moment after it is painted
+    page.mouse.click(box["x"] + 17, box["y"] + 50 + 35 * row)
