@@ -79,7 +79,7 @@ class Study:
         config = {"model": {"variant": variant}, "data": {}, "training": {"device": "cpu", "threads": 1}}
         spent = tokens if state is State.COMPLETE else tokens // 5
         record = RunRecord(
-            run_id=run_id(config | {"phase": phase}, rate, seed),
+            run_id=run_id(config, phase, rate, seed),
             study=self.manifest["name"],
             variant=variant,
             phase=phase,
