@@ -4,6 +4,9 @@ A ``UserError`` names the thing that is wrong and the remedy. The command line p
 without a traceback and ends with exit code 2.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(ValueError):
     """Input that cannot be used as it stands; the message says what to change."""
@@ -11,3 +14,12 @@ class UserError(ValueError):
 
 class RecordError(UserError):
     """A record on disk that is missing, damaged, or of a later format."""
+
+
+def suggestion(name: object, known: Iterable[object], most: int | None = None) -> str:
+    """``did you mean 'x'? Known: ...`` where a known name is close, else only the list (of ``most``)."""
+    names = [str(item) for item in known]
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    more = ", ..." if most is not None and len(names) > most else ""
+    return f"{hint}Known: {', '.join(names[:most]) or 'none'}{more}"

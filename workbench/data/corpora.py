@@ -7,11 +7,11 @@ from typing import Any
 
 from workbench.data.huggingface import HuggingFace
 from workbench.data.local_files import LocalFiles
-from workbench.data.source import KEY, CorpusConfig, suggestion, validate
+from workbench.data.source import KEY, LISTED, CorpusConfig, validate
 from workbench.data.split import Documents, distinct, fingerprint, split
 from workbench.data.standard_library import StandardLibrary
 from workbench.data.tasks import Task
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 
 # The key that tells a kind of corpus from the others.
 _KINDS: dict[str, type[CorpusConfig]] = {
@@ -59,7 +59,7 @@ def corpus_config(spec: str | dict[str, Any] | CorpusConfig) -> CorpusConfig:
         raise UserError(_say_which(spec, kinds))
     if "name" in spec and spec["name"] not in _NAMES:
         raise UserError(
-            f"{KEY}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES)}; "
+            f"{KEY}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES, LISTED)}; "
             "or give {path: ...}, {huggingface: ...} or {task: ...}"
         )
     return validate(_KINDS[kinds[0]], spec)
@@ -98,6 +98,6 @@ def _megabytes(size: int) -> str:
 def _say_which(spec: dict[str, Any], kinds: list[str]) -> str:
     if len(kinds) > 1:
         return f"{KEY}: the keys {' and '.join(kinds)} name different corpora; keep one of them"
-    near = [suggestion(key, _KINDS) for key in spec]
+    near = [suggestion(key, _KINDS, LISTED) for key in spec]
     closest = next((text for text in near if text.startswith("did")), f"Known: {', '.join(_KINDS)}")
     return f"{KEY}: no key says which corpus it is, got {', '.join(map(str, spec)) or 'none'}; {closest}"

@@ -11,8 +11,8 @@ import pyarrow
 import pyarrow.parquet
 from pydantic import Field
 
-from workbench.data.source import KEY, CorpusConfig, Source, suggestion
-from workbench.errors import UserError
+from workbench.data.source import KEY, LISTED, CorpusConfig, Source
+from workbench.errors import UserError, suggestion
 from workbench.seeds import stable_hash
 
 _JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
@@ -94,7 +94,7 @@ def require_field(field: str, known: Iterable[str], place: str) -> None:
     """Raise ``UserError`` naming the known fields unless ``field`` is one of them."""
     known = list(known)
     if field not in known:
-        raise UserError(f"{KEY}.field: {place} has no field {field!r}; {suggestion(field, known)}")
+        raise UserError(f"{KEY}.field: {place} has no field {field!r}; {suggestion(field, known, LISTED)}")
 
 
 def _text(path: Path) -> str:
@@ -152,7 +152,7 @@ def _near(root: Path) -> str:
     if not root.parent.is_dir():
         return f" (the folder {str(root.parent)!r} is missing too); paths start at {str(Path.cwd())!r}"
     beside = sorted(path.name for path in root.parent.iterdir() if not path.name.startswith("."))
-    return f"; {suggestion(root.name, beside)}"
+    return f"; {suggestion(root.name, beside, LISTED)}"
 
 
 def _endings(root: Path) -> str:

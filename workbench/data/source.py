@@ -1,14 +1,14 @@
 """What every corpus has in common: a frozen config that opens a source of documents."""
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 
+LISTED = 12  # how many known names an error lists: a corpus can have very many
 KEY = "data.corpus"  # where the specification stands in a study file: errors begin with it
 
 
@@ -44,15 +44,6 @@ class CorpusConfig(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
 
-def suggestion(name: object, known: Iterable[object]) -> str:
-    """``did you mean 'x'? Known: ...`` where a known name is close, else only the list (of a dozen)."""
-    known = [str(item) for item in known]
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    more = ", ..." if len(known) > 12 else ""
-    return f"{hint}Known: {', '.join(known[:12]) or 'none'}{more}"
-
-
 def validate(kind: type[CorpusConfig], spec: dict[str, Any]) -> CorpusConfig:
     """``spec`` as a config of ``kind``; raises ``UserError`` with one line per mistake."""
     try:
@@ -69,6 +60,7 @@ def _is_common(name: str) -> bool:
 def _explain(item: dict[str, Any], kind: type[CorpusConfig]) -> str:
     name = str(item["loc"][0])
     if item["type"] == "extra_forbidden":
-        return f"{KEY}: unknown key {name!r}; {suggestion(name, sorted(kind.model_fields, key=_is_common))}"
+        known = sorted(kind.model_fields, key=_is_common)
+        return f"{KEY}: unknown key {name!r}; {suggestion(name, known, LISTED)}"
     message = item["msg"][0].lower() + item["msg"][1:]
     return f"{KEY}.{name}: {message}, got {item['input']!r}; change its value"

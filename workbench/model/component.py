@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from workbench.errors import UserError
-from workbench.model.options import coerce, require_known, suggestion, type_hints
+from workbench.errors import UserError, suggestion
+from workbench.model.options import coerce, require_known, type_hints
 
 
 @contextmanager

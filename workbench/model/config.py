@@ -3,10 +3,10 @@
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 from workbench.model import cost, feedforward, initialization, norms, positions  # noqa: F401 (fill FACTORS)
 from workbench.model.component import FACTORS, ComponentConfig, plain
-from workbench.model.options import coerce, require, require_known, suggestion, type_hints
+from workbench.model.options import coerce, require, require_known, type_hints
 
 NORM_PLACEMENTS = ("pre", "post")
 

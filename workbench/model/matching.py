@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
-from workbench.model.options import suggestion
 
 MULTIPLE = 8  # of the feed-forward width: what matrix units like
 TOLERANCE = 0.05  # relative mismatch beyond which two sizes are not called the same

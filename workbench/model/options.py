@@ -1,13 +1,12 @@
 """Checks that options given by hand have known names and sound values, with errors that say what to do."""
 
-import difflib
 import math
 import types
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 
 _WORDS = {
     int: "a whole number",
@@ -17,14 +16,6 @@ _WORDS = {
     type(None): "null",
     tuple: "a list",
 }
-
-
-def suggestion(name: object, known: Iterable[str]) -> str:
-    """``did you mean 'x'? Known: ...`` where a known name is close, else only the list."""
-    known = list(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(known) or 'none'}"
 
 
 def require_known(given: Iterable[str], known: Iterable[str], owner: str) -> None:

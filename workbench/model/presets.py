@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
-from workbench.model.options import suggestion
 
 RECIPES: dict[str, dict[str, Any]] = {
     # arXiv 2302.13971

@@ -27,13 +27,14 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None) -> dic
     manifest = plan.manifest(command="")
     counts = plan.trial_counts()
     seconds = seconds_per_token(plan)
-    variants = [variant | {"model": None} for variant in manifest["variants"]]
     return {
         "name": manifest["name"],
         "question": manifest["question"],
         "hash": manifest["hash"],
         "match": manifest["match"],
-        "variants": [{key: value for key, value in item.items() if key != "model"} for item in variants],
+        "variants": [
+            {key: value for key, value in item.items() if key != "model"} for item in manifest["variants"]
+        ],
         "data": manifest["data"],
         "tokens_per_trial": plan.tokens,
         "steps_per_trial": plan.steps,

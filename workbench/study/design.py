@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.matching import match_size
 from workbench.model.presets import preset
-from workbench.study.messages import suggestion
 from workbench.study.schema import Level, StudyFile
 
 BASELINE = "baseline"

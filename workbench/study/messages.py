@@ -1,9 +1,10 @@
 """pydantic's errors, retold: file, key, what is wrong, what to do."""
 
-import difflib
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+
+from workbench.errors import suggestion
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
@@ -15,13 +16,6 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
         if line not in lines:
             lines.append(line)
     return "\n".join(lines)
-
-
-def suggestion(name: str, known: list[str]) -> str:
-    """``did you mean 'x'? `` for a close match, and the list of what is known."""
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(known)}"
 
 
 def _key(location: tuple[Any, ...]) -> str:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 from workbench.records.files import read_yaml
-from workbench.study.messages import explain, suggestion
+from workbench.study.messages import explain
 from workbench.study.overrides import apply_override
 from workbench.training.config import TrainingConfig
 

@@ -136,16 +136,16 @@ class Checkpointer(lightning.Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         """Stop between two validations if asked to."""
         if trainer.global_step % self._interval and self._should_stop():
-            self._save_and_stop(trainer)
+            self._save(trainer)
+            self._stop(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Save; then stop if asked to."""
         self._save(trainer)
         if self._should_stop():
-            raise Interrupted(f"stopped on request at step {trainer.global_step}")
+            self._stop(trainer)
 
-    def _save_and_stop(self, trainer: lightning.Trainer) -> None:
-        self._save(trainer)
+    def _stop(self, trainer: lightning.Trainer) -> None:
         raise Interrupted(f"stopped on request at step {trainer.global_step}")
 
     def _save(self, trainer: lightning.Trainer) -> None:
