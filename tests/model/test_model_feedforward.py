@@ -2,6 +2,9 @@ import math
 
 import pytest
 import torch
+from transformers import GPT2Config, LlamaConfig
+from transformers.models.gpt2.modeling_gpt2 import GPT2MLP
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from workbench.model.component import FEEDFORWARDS
 from workbench.seeds import generator
@@ -65,6 +68,23 @@ def test_feedforward_agrees_with_its_formula_in_float64(name, bias):
         hidden = PLAIN[name](_linear(x, network.up))
     expected = _linear(hidden, network.down)
     torch.testing.assert_close(network(_input()).double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_swiglu_is_the_network_of_llama_in_transformers():
+    ours, theirs = _built("swiglu"), LlamaMLP(LlamaConfig(hidden_size=WIDTH, intermediate_size=HIDDEN))
+    theirs.load_state_dict(
+        {f"{name}_proj.weight": getattr(ours, name).weight for name in ("gate", "up", "down")}
+    )
+    torch.testing.assert_close(ours(_input()), theirs(_input()))
+
+
+def test_gelu_tanh_is_the_network_of_gpt2_in_transformers():
+    """Whose Conv1D keeps matrices transposed."""
+    ours, theirs = _built("gelu_tanh", bias=True), GPT2MLP(HIDDEN, GPT2Config(n_embd=WIDTH)).eval()
+    layers = {"c_fc": ours.up, "c_proj": ours.down}
+    state = {f"{name}.weight": layer.weight.T for name, layer in layers.items()}
+    theirs.load_state_dict(state | {f"{name}.bias": layer.bias for name, layer in layers.items()})
+    torch.testing.assert_close(ours(_input()), theirs(_input()))
 
 
 def test_no_two_feedforwards_compute_the_same():

@@ -77,6 +77,18 @@ def test_with_zero_outputs_every_block_starts_as_the_identity(decoder, tokens):
     assert all(block.feedforward.down.weight.grad.abs().sum() > 0 for block in model.blocks)
 
 
+def test_with_zero_outputs_sandwich_norms_multiply_the_first_gradient(decoder, tokens):
+    """By 1 / sqrt(eps), the slope of a norm at 0: what the docstring warns of."""
+    gradients = {}
+    for eps in (1e-4, 1e-6):
+        norm = {"name": "rmsnorm", "eps": eps}
+        model = decoder(initialization="zero_output", norm_placement="sandwich", layers=1, norm=norm)
+        # the norm before the head divides by what is the same in both, but for eps
+        model(tokens()).square().sum().backward()
+        gradients[eps] = model.blocks[0].feedforward.down.weight.grad.norm()
+    assert gradients[1e-6] / gradients[1e-4] == pytest.approx(10, rel=0.5)
+
+
 WIDE = {"vocabulary": 400, "context": 300, "width": 96, "layers": 3, "heads": 4, "feedforward_width": 200}
 
 

@@ -86,6 +86,35 @@ def test_rmsnorm_may_multiply_before_it_casts():
     assert torch.equal(before.float()(wide), after.float()(wide))
 
 
+def _as_cuda_autocast(monkeypatch):
+    """CUDA's autocast lists rms_norm among what is computed, and returned, in fp32; the CPU's does not."""
+    plain = F.rms_norm
+    monkeypatch.setattr(F, "rms_norm", lambda x, *args, **options: plain(x.float(), *args, **options))
+
+
+@pytest.mark.parametrize("cuda", [False, True])
+def test_rmsnorm_under_autocast_is_transformers_to_the_bit(cuda, monkeypatch):
+    """Half-precision inputs, fp32 weights: the normalised input is rounded, the product is not."""
+    theirs, ours, x = LlamaRMSNorm(WIDTH, eps=1e-5), _built("rmsnorm"), _input(500).bfloat16()
+    theirs.weight.data = ours.weight.data
+    if cuda:
+        _as_cuda_autocast(monkeypatch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, expected = ours(x), theirs(x)
+    assert found.dtype == expected.dtype == torch.float32
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("cuda", [False, True])
+def test_rmsnorm_that_multiplies_first_rounds_once_under_autocast(cuda, monkeypatch):
+    ours, x = _built("rmsnorm", cast="after_weight"), _input(500).bfloat16()
+    expected = (F.rms_norm(x.float(), (WIDTH,), eps=1e-5) * ours.weight).bfloat16()
+    if cuda:
+        _as_cuda_autocast(monkeypatch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(ours(x), expected)
+
+
 def test_alpha_starts_where_it_is_told(decoder):
     model = decoder(norm={"name": "dynamic_tanh", "alpha": 0.8})
     for norm in (model.final_norm, model.blocks[0].attention_norm):

@@ -104,11 +104,15 @@ class GPT2Initialization(Initialization):
 class ZeroOutputInitialization(Initialization):
     """Normal, but projections into the residual stream start at 0: each block starts as the identity.
 
-    Zhang et al. 2019 (Fixup, arXiv 1901.09321, section 3.2) do so with the last layer of each residual
-    branch; they also rescale the others and leave out norms, which is not done here.
+    Zhang et al. 2019 (Fixup, arXiv 1901.09321) start the last layer of each residual branch at 0; they also
+    start the classification layer at 0, rescale the others, and put scalars in place of norms, which is not
+    done here. ReZero (arXiv 2003.04887) multiplies each branch by a trained number that starts at 0 instead.
+
+    Between sandwich norms the gradient of these projections is large at first, that of a norm at 0 being
+    1 / sqrt(eps); in a post-norm block only the sum is left as it is, its norm still acts.
     """
 
-    paper = "Zhang et al. 2019, arXiv 1901.09321, section 3.2"
+    paper = "Zhang et al. 2019, arXiv 1901.09321, without its other rules"
     formula = "W ~ N(0, σ²); outputs 0"
 
     class Config(_NormalConfig):

@@ -65,10 +65,14 @@ class RMSNorm(Norm):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., D) -> (..., D)``."""
-        if self.config.cast == "before_weight":
-            return F.rms_norm(x, (self.width,), eps=self.config.eps) * self.weight  # (..., D)
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # (..., D)
-        return (F.rms_norm(wide, (self.width,), eps=self.config.eps) * self.weight).type_as(x)  # (..., D)
+        if self.config.cast == "after_weight":
+            wide = x.to(torch.promote_types(x.dtype, torch.float32))  # (..., D)
+            return (self._normalised(wide) * self.weight).type_as(x)  # (..., D)
+        # On CUDA autocast computes rms_norm in fp32 and leaves its result there: the cast is spelled out.
+        return self._normalised(x).type_as(x) * self.weight  # (..., D)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, (self.width,), eps=self.config.eps)  # (..., D)
 
 
 @NORMS.register("layernorm")
