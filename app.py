@@ -22,6 +22,7 @@ page = st.navigation(
         st.Page(
             FOLDER / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."
         ),
+        st.Page(FOLDER / "attention.py", title="Attention", help="What heads look at, and what that is for."),
     ],
     position="top",
 )

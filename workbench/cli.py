@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli_inspect import INSPECT_COMMANDS
 from workbench.cli_models import MODEL_COMMANDS
 from workbench.cli_shared import RESULTS, AsJson, Out, console, show
 from workbench.errors import UserError
@@ -162,7 +163,7 @@ def dashboard(
     raise typer.Exit(serve(out, port))
 
 
-for _name, _command_of in MODEL_COMMANDS.items():
+for _name, _command_of in (INSPECT_COMMANDS | MODEL_COMMANDS).items():
     app.command(_name)(_command_of)
 
 

@@ -1,6 +1,8 @@
 """What the commands share: where results are, and how things are shown."""
 
 import json
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +13,36 @@ import typer
 Out = Annotated[Path, typer.Option("--out", help="Where results are kept.", show_default=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 RESULTS = Path("results")
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """A bar with the time left on a terminal; elsewhere nothing, since the result follows."""
+    """A bar with the time left on a terminal; elsewhere a plain line every few seconds."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     terminal = console(stderr=True)
-    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+    if not terminal.is_terminal:
+        yield _PlainLines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda text, part: bar.update(task, description=text, completed=part)
+
+
+class _PlainLines:
+    """Progress where there is no terminal: what is soon done says nothing."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, text: str, part: float) -> None:
+        now = time.monotonic()
+        if now - self._told >= _SECONDS_BETWEEN_LINES:
+            left = f", {(now - self._started) * (1 / part - 1):.0f} s left" if part > 0 else ""
+            print(f"{text} ({part:.0%}{left})", file=sys.stderr, flush=True)
+            self._told = now
 
 
 def show(facts: Any, as_json: bool, render: Any) -> None:

@@ -65,16 +65,18 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Decorator: draw with the figures' fonts, sizes and formats."""
+
     @wraps(draw)
-    def styled(*args: Any, **kwargs: Any) -> Figure:
+    def within(*args: Any, **kwargs: Any) -> Figure:
         with _style():
             return draw(*args, **kwargs)
 
-    return styled
+    return within
 
 
-@_styled
+@styled
 def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
     """Paired differences with their 95 % intervals, every seed as a dot, and the band of the margin.
 
@@ -113,7 +115,7 @@ def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> No
     axes.text(1.01, place, text, transform=beside, va="center", fontsize=7)
 
 
-@_styled
+@styled
 def learning_rate_plot(study: StudyRecords) -> Figure:
     """Loss against learning rate for each variant: the mean over tuning seeds, each seed as a dot.
 
@@ -149,7 +151,7 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
     axes.plot(lost, [1.0] * len(lost), "x", color=colour, transform=axes.get_xaxis_transform(), clip_on=False)
 
 
-@_styled
+@styled
 def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
 

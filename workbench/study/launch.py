@@ -13,11 +13,11 @@ from rich.console import Console
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
 from workbench.data.batches import prepare
+from workbench.data.cache import cache_directory
 from workbench.records.index import load_study
 from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
 from workbench.study.heartbeat import Heartbeat, sole_driver
-from workbench.study.paths import cache_directory
 from workbench.study.plan import Plan, freeze
 from workbench.study.runner import Runner
 from workbench.study.schema import StudyFile, find_study_file, load_study_file

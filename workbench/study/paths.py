@@ -1,18 +1,9 @@
-"""Where things lie: the cache of tokenised corpora, a study's directory, its name from a path."""
+"""Where a study's results lie: its directory, from its name, its file or a path."""
 
-import os
 from pathlib import Path
 
 from workbench.errors import UserError
 from workbench.records.index import MANIFEST, list_studies
-
-
-def cache_directory() -> Path:
-    """``$WORKBENCH_CACHE``, else the user's cache directory; safe to delete at any time."""
-    if chosen := os.environ.get("WORKBENCH_CACHE"):
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "ablation-workbench"
 
 
 def find_results(study: str, results: Path) -> Path:

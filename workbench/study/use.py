@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from workbench.data.batches import TokenizedCorpus, prepare
+from workbench.data.cache import cache_directory
 from workbench.data.tokenizers import Tokenizer, train_tokenizer
 from workbench.errors import UserError, suggestion
 from workbench.model.generation import stream
@@ -17,7 +18,6 @@ from workbench.records.files import write_json
 from workbench.records.run import RunDirectory, now
 from workbench.seeds import generator
 from workbench.study.imports import PHASE
-from workbench.study.paths import cache_directory
 from workbench.training.evaluation import TOKENIZER, data_of, evaluate
 from workbench.training.weights import load_run
 

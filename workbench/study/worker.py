@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from workbench.data.batches import TokenizedCorpus, prepare
+from workbench.data.cache import cache_directory
 from workbench.errors import UserError
+from workbench.inspection.prober import prober
 from workbench.records.run import RunDirectory
-from workbench.study.paths import cache_directory
 from workbench.training.trial import Watcher, run_trial
 
 LOG = "log.txt"
@@ -84,7 +85,8 @@ def _serve(directory: Path, channel: Channel) -> str:
     def report(event: dict[str, Any]) -> None:
         channel.send({"run_id": run.run_id, **event})
 
-    state = run_trial(run, _corpus, Watcher(report=report, should_stop=channel.should_stop)).state
+    watcher = Watcher(report=report, should_stop=channel.should_stop, probe=prober)
+    state = run_trial(run, _corpus, watcher).state
     report({"event": "ended", "state": str(state)})
     return str(state)
 

@@ -3,7 +3,8 @@
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import lightning
 import torch
 
+from workbench.model.decoder import Decoder
 from workbench.records.metrics import MetricsWriter
 from workbench.training.hardware import memory_bytes
 from workbench.training.module import DecoderModule, Diverged
@@ -113,6 +115,13 @@ class Recorder(lightning.Callback):
             self._writer.flush()
             raise Diverged(f"the {what} became {loss} at step {step}; try a smaller learning rate")
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the clock inside the block."""
+        self._pause()
+        yield
+        self._resume()
+
     def _now(self) -> float:
         return self.seconds + (time.monotonic() - self._started if self._started is not None else 0.0)
 
@@ -121,6 +130,29 @@ class Recorder(lightning.Callback):
 
     def _resume(self) -> None:
         self._started = time.monotonic()
+
+
+class Probing(lightning.Callback):
+    """Shows the decoder to a probe before training and after each step, the clock standing still.
+
+    Listed after the recorder, which ends a trial whose loss is no longer finite.
+    """
+
+    def __init__(self, probe: Callable[[Decoder, int], None], recorder: Recorder) -> None:
+        self._probe, self._recorder = probe, recorder
+
+    def on_train_start(self, trainer: lightning.Trainer, module: DecoderModule) -> None:
+        """Probe a decoder that starts; one that is resumed was probed at this step."""
+        if trainer.global_step == 0:
+            self._at(module, 0)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: DecoderModule, *_: Any) -> None:
+        """Probe after a step."""
+        self._at(module, trainer.global_step)
+
+    def _at(self, module: DecoderModule, step: int) -> None:
+        with self._recorder.paused():
+            self._probe(module.decoder, step)
 
 
 class Checkpointer(lightning.Callback):

@@ -26,6 +26,9 @@ class TrainingConfig(BaseModel):
         10, gt=0, description="validations per trial, evenly spaced, the last at the end"
     )
     evaluation_tokens: int = Field(65_536, gt=0, description="validation tokens, the same for every trial")
+    probes: float = Field(
+        0.05, ge=0, description="time for measuring heads and positions, as a share of the training time"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 on a GPU, fp32 on a CPU"
     )

@@ -14,11 +14,19 @@ from torch.utils.data import DataLoader, IterableDataset
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
+from workbench.model.decoder import Decoder
 from workbench.records import metrics
 from workbench.records.provenance import git_state, hardware, versions
 from workbench.records.run import RunDirectory, RunRecord, State, now
 from workbench.seeds import generator
-from workbench.training.callbacks import Accounting, Checkpointer, Interrupted, Recorder, out_of_memory
+from workbench.training.callbacks import (
+    Accounting,
+    Checkpointer,
+    Interrupted,
+    Probing,
+    Recorder,
+    out_of_memory,
+)
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import peak_flops
 from workbench.training.module import DecoderModule, Diverged
@@ -27,12 +35,24 @@ from workbench.training.start import begin_from
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
+Probe = Callable[[Decoder, int], None]
+
+
+def no_probe(trial: "Trial") -> Probe:
+    """Looks at nothing."""
+    return lambda decoder, step: None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
-    """The driver's ear and hand: ``report`` hears of progress, ``should_stop`` asks for a clean stop."""
+    """The driver's ear, hand and eye: ``report`` hears of progress, ``should_stop`` asks for a clean stop.
+
+    ``probe`` gives, for a trial, what is shown its decoder after each step.
+    """
 
     report: Callable[[dict[str, Any]], None] = lambda event: None
     should_stop: Callable[[], bool] = lambda: False
+    probe: Callable[["Trial"], Probe] = no_probe
 
 
 class _Batches(IterableDataset):
@@ -146,7 +166,7 @@ class Trial:
             val_check_interval=self.interval,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
-            callbacks=[self.recorder, checkpointer],
+            callbacks=[self.recorder, Probing(self.watcher.probe(self), self.recorder), checkpointer],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

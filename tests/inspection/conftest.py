@@ -1,0 +1,63 @@
+"""A study that was really trained, with every table at every checkpoint."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workbench.inspection.scope import Scope
+from workbench.records.index import load_study
+from workbench.records.run import RunDirectory
+
+REPOSITORY = Path(__file__).parents[2]
+STUDY = {
+    "question": "does inspection work on what was trained?",
+    "baseline": "llama",
+    "size": {"layers": 2, "width": 16, "heads": 2},
+    "context": 32,
+    "design": "one_at_a_time",
+    "factors": {"positions": ["rope", "learned"]},
+    "data": {"corpus": {"path": "text"}, "tokenizer": "bytes"},
+    "training": {
+        "tokens": 4096,
+        "batch_size": 4,
+        "evaluations": 2,
+        "evaluation_tokens": 512,
+        "probes": 100.0,
+    },
+    "learning_rates": [0.01],
+    "grid_growth": 0,
+    "seeds": {"pilot": 0, "tune": 0, "confirm": 2},
+    "margin": 0.05,
+}
+
+
+@pytest.fixture(scope="session")
+def trained_study(tmp_path_factory):
+    """The directory of the study, trained by the command line."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "text").mkdir()
+    for index in range(8):
+        words = " ".join(f"alpha{(index * number) % 7} beta gamma" for number in range(200))
+        (folder / "text" / f"{index}.txt").write_text(words)
+    (folder / "tiny.yaml").write_text(json.dumps(STUDY))
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "WORKBENCH_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-m", "workbench", "run", "tiny.yaml", "--workers", "1"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "results" / "tiny"
+
+
+@pytest.fixture
+def trained(trained_study, monkeypatch):
+    """The swap against the baseline, first seed."""
+    # The corpus was prepared in the study's own cache; its path in the manifest is relative to its folder.
+    monkeypatch.setenv("WORKBENCH_CACHE", str(trained_study.parents[1] / "cache"))
+    monkeypatch.chdir(trained_study.parents[1])
+    runs = load_study(trained_study).runs.sort_values("seed")
+    first = {row.variant: RunDirectory(Path(row.path)) for row in runs[::-1].itertuples()}
+    changed = next(name for name in first if name != "baseline")
+    return Scope(first[changed], first["baseline"])

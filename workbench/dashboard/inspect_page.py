@@ -1,0 +1,203 @@
+"""What the pages Attention, Position and Activations share: which runs, which view, and how it is shown."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from workbench.analysis.figures import to_bytes
+from workbench.dashboard import empty, maps, painted_text, state
+from workbench.dashboard.panels import chart
+from workbench.dashboard.probing import offer_probing
+from workbench.errors import UserError
+from workbench.inspection.figures import figure
+from workbench.inspection.panels import Maps, Panel, Result, Tokens
+from workbench.inspection.scope import Scope
+from workbench.inspection.views import Option, Page, View, views
+from workbench.records.run import RunDirectory
+
+# Decoders are switched to explicit attention while they are read: one session at a time.
+_LOCK = RLock()
+_RESULTS = 64  # computed views in memory
+NOTHING = "—"
+
+
+def inspection_page(page: Page, title: str) -> None:
+    """Draw one of the three pages."""
+    st.header(title, anchor=False)
+    scope = _pick_scope()
+    if scope is None:
+        return
+    known = {view.name: view for view in views(page)}
+    name = st.segmented_control(
+        "View",
+        list(known),
+        format_func=lambda name: known[name].title,
+        default=next(iter(known)),
+        required=True,
+        key=f"{page}_view",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    st.fragment(lambda: _view(known[name], scope))()
+
+
+def _pick_scope() -> Scope | None:
+    now = state.view()
+    runs = _inspectable(now.records.runs)
+    if runs.empty:
+        empty.no_runs("No run of this study is complete yet; there are no weights to look at")
+        return None
+    labels = dict(zip(runs["run_id"], runs["label"], strict=True))
+    paths = dict(zip(runs["run_id"], runs["path"], strict=True))
+    first, second = _defaults(runs, now.baseline)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        run = _pick("Run", "inspect", list(labels), labels, first)
+        others = [NOTHING, *(one for one in labels if one != run)]
+        against = _pick("Against", "against", others, {NOTHING: NOTHING, **labels}, second)
+    chosen = RunDirectory(Path(paths[run]))
+    other = None if against == NOTHING else RunDirectory(Path(paths[against]))
+    return Scope(chosen, other, now.library.study)
+
+
+def _inspectable(runs: pd.DataFrame) -> pd.DataFrame:
+    if runs.empty:
+        return runs
+    found = runs[runs["state"] == "complete"].copy()
+    order = {"confirm": 0, "import": 0, "tune": 1, "pilot": 2}
+    found["rank"] = found["phase"].map(order).fillna(3)
+    found["label"] = [
+        f"{row.variant} · {row.phase} · seed {row.seed} · {row.run_id[:6]}" for row in found.itertuples()
+    ]
+    return found.sort_values(["rank", "variant", "seed"])
+
+
+def _defaults(runs: pd.DataFrame, baseline: str) -> tuple[str, str]:
+    """A changed variant against the baseline of the same seed, or of the first."""
+    chosen = [run for run in state.selection() if run in set(runs["run_id"])]
+    if len(chosen) >= 2:
+        return chosen[0], chosen[1]
+    changed, own = runs[runs["variant"] != baseline], runs[runs["variant"] == baseline]
+    first = runs[runs["run_id"] == chosen[0]] if chosen else changed if len(changed) else own
+    first = first.iloc[0]
+    same = own[
+        (own["seed"] == first["seed"]) & (own["phase"] == first["phase"]) & (own["run_id"] != first["run_id"])
+    ]
+    return first["run_id"], same.iloc[0]["run_id"] if len(same) else NOTHING
+
+
+def _pick(title: str, key: str, options: list[str], labels: dict[str, str], default: str) -> str:
+    asked = st.query_params.get(key)
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = asked if asked in options else default if default in options else options[0]
+    chosen = st.selectbox(title, options, format_func=labels.get, key=key, width=420)
+    st.query_params[key] = chosen
+    return chosen
+
+
+def _view(view: View, scope: Scope) -> None:
+    st.caption(view.question)
+    reason = view.available(scope)
+    if reason:
+        st.info(f"{reason[0].upper()}{reason[1:]}.")
+        return
+    if lacking := scope.unprobed(view.tables):
+        offer_probing(lacking, view.tables)
+        return
+    given = {option.name: _ask(view, option, scope) for option in view.options}
+    try:
+        result = _computed(view, scope, given)
+    except UserError as error:
+        st.warning(str(error), icon=":material/info:")
+        return
+    show(result)
+
+
+def _ask(view: View, option: Option, scope: Scope) -> str:
+    key, default = f"{view.name}.{option.name}", option.value(scope, None)
+    ask: dict[str, Callable[..., Any]] = {"text": st.text_area, "toggle": st.toggle, "number": st.text_input}
+    if option.choices is not None:
+        known = option.choices(scope)
+        index = known.index(default) if default in known else 0
+        return st.selectbox(
+            option.label, known, index=index, key=key, bind="query-params", help=option.help or None
+        )
+    if option.kind == "toggle":
+        return str(
+            st.toggle(option.label, default == "True", key=key, bind="query-params", help=option.help or None)
+        )
+    return ask[option.kind](option.label, default, key=key, bind="query-params", help=option.help or None)
+
+
+def _computed(view: View, scope: Scope, given: dict[str, str]) -> Result:
+    versions = tuple(_version(scope.directory(role).path) for role in scope.roles)
+    if not view.live:
+        versions = tuple(_version(Path(path)) for role in scope.roles for path in scope.seeds(role)["path"])
+    kept: dict[Any, Result] = _kept()
+    key = (view.name, versions, tuple(sorted(given.items())))
+    if key not in kept:
+        with st.spinner("Computing …"), _LOCK:
+            kept[key] = view.show(scope, given)
+        while len(kept) > _RESULTS:
+            kept.pop(next(iter(kept)))
+    return kept[key]
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> dict[Any, Result]:
+    return {}
+
+
+def _version(path: Path) -> tuple[str, int]:
+    files = (path / "model.safetensors", path / "probes.parquet")
+    return str(path), max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
+
+
+def show(result: Result) -> None:
+    """A computed view: sentences, panels, source, downloads."""
+    for answer in result.answers:
+        st.markdown(answer)
+    for number, panel in enumerate(result.panels):
+        with st.container(border=True):
+            st.markdown(f"**{panel.title}**")
+            _panel(panel, f"{result.view}_{number}")
+            if panel.note:
+                st.caption(panel.note)
+    for note in result.notes:
+        st.caption(note)
+    st.caption(f"{result.source}. The address of this page reproduces it.")
+    _downloads(result)
+
+
+def _panel(panel: Panel, key: str) -> None:
+    if isinstance(panel, Maps):
+        maps.show(panel, key)
+    elif isinstance(panel, Tokens):
+        painted_text.show(panel, key)
+    else:
+        st.altair_chart(chart(panel, state.view().ink), alt=panel.title, key=key)
+
+
+def _downloads(result: Result) -> None:
+    with st.container(horizontal=True):
+        for format in ("svg", "pdf"):
+            st.download_button(
+                format.upper(),
+                data=lambda format=format: to_bytes(figure(result), format),
+                file_name=f"{result.view}.{format}",
+                key=f"download_{result.view}_{format}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+        for number, (name, table) in enumerate(result.all_tables().items()):
+            st.download_button(
+                f"{name} (CSV)",
+                data=lambda table=table: table.to_csv(index=False),
+                file_name=f"{result.view}-{number}.csv",
+                key=f"download_{result.view}_csv_{number}",
+                icon=":material/table:",
+                on_click="ignore",
+            )

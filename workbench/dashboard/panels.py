@@ -1,0 +1,175 @@
+"""Panels of a view as Altair charts: the same data as the figures, with the numbers under the pointer."""
+
+import math
+from collections.abc import Callable
+
+import altair as alt
+import pandas as pd
+from altair.utils.schemapi import UndefinedType
+
+from workbench.dashboard.effect_charts import Ink
+from workbench.inspection.figures import GHOST, heat_domain, series_colours
+from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Panel, Rule
+
+HEIGHT = 320
+_FACETS = 4  # side by side
+_FACET_WIDTH, _FACET_HEIGHT = 210, 170
+_CELL = 26  # pixels of a heatmap's row, at most
+
+
+def chart(panel: Panel, ink: Ink) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+    """The chart of any panel but tokens and maps, which are drawn as text and as images."""
+    layers = _DRAW[type(panel)](panel, ink)
+    layers += [_rule(rule, ink) for rule in getattr(panel, "rules", ())]
+    facet = getattr(panel, "facet", None)
+    if facet is None:
+        return alt.layer(*layers).properties(height=_height(panel))
+    small = alt.layer(*layers, data=panel.data).properties(width=_FACET_WIDTH, height=_FACET_HEIGHT)
+    order = list(dict.fromkeys(panel.data[facet].astype(str)))
+    return small.facet(facet=alt.Facet(f"{facet}:N", title=None, sort=order), columns=_FACETS)
+
+
+def _height(panel: Panel) -> int:
+    if isinstance(panel, Heatmap):
+        return min(520, max(120, _CELL * panel.data["y"].nunique()))
+    if isinstance(panel, Dots):
+        return 50 + 44 * panel.data["category"].nunique()
+    return HEIGHT
+
+
+def _data(panel: Panel) -> pd.DataFrame | UndefinedType:
+    # A facet holds the data itself; a layer inside must not bring its own.
+    return alt.Undefined if getattr(panel, "facet", None) else panel.data
+
+
+def _lines(panel: Lines, ink: Ink) -> list[alt.Chart]:
+    colour = _series(panel, panel.ordinal)
+    x = alt.X("x:Q", title=panel.x, scale=_scale(panel.log_x, base=2), axis=alt.Axis(format="~g"))
+    y = alt.Y("y:Q", title=panel.y, scale=_scale(panel.log_y))
+    solid = [name for name in panel.data["series"].unique() if name not in panel.ghosts]
+    dash = alt.condition(alt.FieldOneOfPredicate("series", solid), alt.value([1, 0]), alt.value([5, 4]))
+    base = alt.Chart(_data(panel)).encode(x=x, y=y, color=colour, tooltip=_tooltip(panel))
+    layers = []
+    if "low" in panel.data:
+        band = alt.Chart(_data(panel)).mark_area(opacity=0.16)
+        layers.append(band.encode(x=x, y=alt.Y("low:Q", title=panel.y), y2="high:Q", color=colour))
+    if panel.seeds is not None and panel.facet is None:
+        thin = alt.Chart(panel.seeds).mark_line(strokeWidth=0.7, opacity=0.5)
+        layers.append(thin.encode(x=x, y=y, color=colour, detail="seed:N"))
+    few = len(panel.data) <= 400
+    marks = base.mark_point(filled=True, size=34 if few else 12, opacity=0.9 if few else 0.01)
+    return [*layers, base.mark_line(strokeWidth=2).encode(strokeDash=dash), marks]
+
+
+def _heatmap(panel: Heatmap, ink: Ink) -> list[alt.Chart]:
+    low, high = panel.domain or heat_domain(panel)
+    scheme = alt.Scale(scheme="redblue", reverse=True) if panel.diverging else alt.Scale(scheme="viridis")
+    scheme.domain, scheme.clamp = [low, high], True
+    colour = alt.Color("value:Q", title=panel.value, scale=scheme)
+    orders = {axis: list(dict.fromkeys(panel.data[axis])) for axis in ("x", "y")}
+    x = alt.X("x:O", title=panel.x, sort=orders["x"], axis=_axis(orders["x"]))
+    y = alt.Y("y:O", title=panel.y, sort=orders["y"], axis=alt.Axis(labelOverlap=True))
+    base = alt.Chart(_data(panel)).encode(x=x, y=y, tooltip=_tooltip(panel))
+    layers = [base.mark_rect().encode(color=colour)]
+    if "text" in panel.data:
+        middle = (low + high) / 2
+        ink_of = alt.condition(alt.datum.value > middle, alt.value("#111111"), alt.value("#FFFFFF"))
+        layers.append(base.mark_text(fontSize=9).encode(text="text:N", color=ink_of))
+    return layers
+
+
+def _axis(labels: list) -> alt.Axis:
+    return alt.Axis(labelOverlap=True, labelAngle=0 if all(len(str(label)) <= 4 for label in labels) else -45)
+
+
+def _dots(panel: Dots, ink: Ink) -> list[alt.Chart]:
+    order = list(dict.fromkeys(panel.data["category"]))
+    y = alt.Y("category:N", title=None, sort=order, axis=alt.Axis(labelLimit=320))
+    offset = alt.YOffset("series:N") if panel.data["series"].nunique() > 1 else alt.Undefined
+    base = alt.Chart(panel.data).encode(
+        y=y, yOffset=offset, color=_series(panel, False), tooltip=_tooltip(panel)
+    )
+    layers = [base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("value:Q", title=panel.x))]
+    if "low" in panel.data:
+        layers.insert(0, base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q", title=panel.x), x2="high:Q"))
+    if panel.seeds is not None:
+        single = alt.Chart(panel.seeds).mark_circle(size=26, opacity=0.5, yOffset=8)
+        layers.append(
+            single.encode(
+                x="value:Q",
+                y=y,
+                yOffset=offset,
+                color=_series(panel, False),
+                tooltip=["category", "series", "seed", alt.Tooltip("value:Q", format=".4~g")],
+            )
+        )
+    return layers
+
+
+def _bars(panel: Bars, ink: Ink) -> list[alt.Chart]:
+    order = list(dict.fromkeys(panel.data["x"]))
+    several = panel.data["series"].nunique() > 1
+    bars = alt.Chart(_data(panel)).mark_bar()
+    return [
+        bars.encode(
+            x=alt.X("x:O", title=panel.x, sort=order, axis=_axis(order)),
+            xOffset=alt.XOffset("series:N") if several else alt.Undefined,
+            y=alt.Y("y:Q", title=panel.y, scale=_scale(panel.log_y)),
+            color=_series(panel, False),
+            tooltip=_tooltip(panel),
+        )
+    ]
+
+
+def _series(panel: Lines | Dots | Bars, ordinal: bool) -> alt.Color:
+    names = list(dict.fromkeys(panel.data["series"]))
+    colours = series_colours(names, panel.colours, ordinal)
+    ghosts = getattr(panel, "ghosts", frozenset())
+    scale = alt.Scale(domain=names, range=[GHOST if name in ghosts else colours[name] for name in names])
+    legend = alt.Legend(orient="top", labelLimit=320, columns=4) if len(names) > 1 else None
+    return alt.Color("series:N", title=None, scale=scale, legend=legend)
+
+
+def _scale(log: bool, base: int = 10) -> alt.Scale:
+    return alt.Scale(type="log", base=base) if log else alt.Scale(zero=False)
+
+
+def _tooltip(panel: Panel) -> list[alt.Tooltip]:
+    titles = {"x": getattr(panel, "x", "x"), "y": getattr(panel, "y", "y")}
+    titles["value"] = getattr(panel, "value", titles["x"])
+    return [_field(panel.data, name, titles.get(name, name)) for name in panel.data.columns if name != "text"]
+
+
+def _field(data: pd.DataFrame, name: str, title: str) -> alt.Tooltip:
+    if pd.api.types.is_float_dtype(data[name]):
+        return alt.Tooltip(f"{name}:Q", title=title, format=".4~g")
+    return alt.Tooltip(f"{name}:N", title=title)
+
+
+def _rule(rule: Rule, ink: Ink) -> alt.LayerChart:
+    frame = pd.DataFrame({"at": [float(rule.at)], "label": [rule.label]})
+    place = {rule.axis: alt.X("at:Q") if rule.axis == "x" else alt.Y("at:Q")}
+    line = alt.Chart(frame).mark_rule(strokeDash=[2, 3], color=ink.faint).encode(**place, tooltip="label:N")
+    across = {"y": alt.value(0)} if rule.axis == "x" else {"x": alt.value("width")}
+    text = alt.Chart(frame).mark_text(
+        align="left" if rule.axis == "x" else "right",
+        dx=4 if rule.axis == "x" else -2,
+        dy=-6 * (rule.axis == "y"),
+        baseline="top" if rule.axis == "x" else "bottom",
+        color=ink.faint,
+        fontSize=11,
+    )
+    return line + text.encode(**place, **across, text="label:N")
+
+
+def finite(data: pd.DataFrame, column: str = "value") -> pd.DataFrame:
+    """Rows whose ``column`` is a number: JSON has no infinities."""
+    return data[data[column].map(math.isfinite)]
+
+
+_DRAW: dict[type[Panel], Callable[[Panel, Ink], list[alt.Chart]]] = {
+    Lines: _lines,
+    Heatmap: _heatmap,
+    Dots: _dots,
+    Bars: _bars,
+}

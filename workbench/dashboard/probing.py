@@ -1,0 +1,20 @@
+"""Views over seeds read tables that a run may not have yet: measuring them is one button."""
+
+from collections.abc import Collection
+
+import streamlit as st
+
+from workbench.dashboard.formats import plural
+from workbench.inspection.probes import measure_missing
+from workbench.records.run import RunDirectory
+
+
+def offer_probing(runs: list[RunDirectory], tables: Collection[str]) -> None:
+    """Say what is missing, and measure it when asked."""
+    st.info(
+        f"{plural(len(runs), 'run')} of this comparison lack what this view shows; measuring takes seconds for each."
+    )
+    if st.button("Measure them", key="measure", type="primary", icon=":material/straighten:"):
+        bar = st.progress(0.0, "…")
+        measure_missing(runs, tables, lambda text, part: bar.progress(min(part, 1.0), text))
+        st.rerun()

@@ -1,0 +1,125 @@
+"""The head scores in words, and one number per run from those of its heads."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from workbench.errors import UserError
+from workbench.inspection.panels import Rule
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import number
+
+TEXT_IN_CELLS = 16  # heads, at most: more leave no room for numbers in a heatmap
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A score in words: its axis, the head that has most of it, and how it is measured."""
+
+    label: str
+    most: str
+    measured: str
+
+
+KINDS = {
+    "induction": Kind(
+        "induction score (random periods)",
+        "strongest induction head",
+        "attention to the token after the earlier copy, on random tokens that repeat at a period of their "
+        "own in each sequence",
+    ),
+    "induction_fixed": Kind(
+        "induction score (fixed period)",
+        "strongest induction head at the fixed period",
+        "the induction score with one period for all sequences: heads with a fixed offset pass this test too",
+    ),
+    "previous_token": Kind(
+        "previous-token score", "strongest previous-token head", "attention to the token before, on text"
+    ),
+    "duplicate_token": Kind(
+        "duplicate-token score",
+        "strongest duplicate-token head",
+        "attention to the same token in the earlier copy, on repeated random tokens",
+    ),
+    "sink": Kind(
+        "attention to the first token", "strongest sink", "attention to the window's first token, on text"
+    ),
+    "positional_fraction": Kind(
+        "share of queries at one offset",
+        "most positional head",
+        "share of queries whose most attended key is at the head's favourite offset, on text",
+    ),
+    "positional_share": Kind(
+        "positional share of the score variance",
+        "head with the largest positional share",
+        "how much of the variance of the scores before the softmax the distance explains, on text",
+    ),
+    "entropy": Kind(
+        "entropy (uniform attention: 1)", "widest head", "entropy over that of uniform attention, on text"
+    ),
+    "distance": Kind(
+        "distance (uniform attention: 1)",
+        "head that looks farthest",
+        "mean distance over that of uniform attention, on text",
+    ),
+    "max_score": Kind(
+        "largest score before the softmax",
+        "head with the largest score",
+        "largest scaled product of a query and a key in reach, on text",
+    ),
+}
+
+
+def threshold(text: str) -> float:
+    """The number in ``text``; raises ``UserError`` if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"threshold: {text!r} is no number; write for example 0.3") from None
+
+
+def scores_of(table: pd.DataFrame, score: str) -> pd.DataFrame:
+    """The rows of ``score`` for single heads; heads that cannot reach what is scored are missing values.
+
+    Raises ``UserError`` if the probes have none.
+    """
+    found = table[(table["metric"] == score) & table["head"].notna()]
+    if found.empty:
+        raise UserError(f"score: the probes hold no {score!r}; measure again with 'workbench probe --again'")
+    columns = ["role", "series", "seed", "run_id", "step", "layer", "head", "value", "n"]
+    return found[columns].astype({"layer": int, "head": int})
+
+
+def of_run(scope: Scope, role: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the run that plays ``role``; raises ``UserError`` if there are none."""
+    run_id = scope.directory(role).run_id
+    own = table[(table["role"] == role) & (table["run_id"] == run_id)]
+    if own.empty:
+        raise UserError(f"run: {run_id} was not measured; 'workbench probe {run_id}' does it")
+    return own
+
+
+def chance_of(table: pd.DataFrame, score: str) -> float | None:
+    """What uniform attention scores: the largest over layers, whose windows may differ; None if unknown."""
+    values = table.loc[table["metric"] == f"{score}_chance", "value"].dropna()
+    return float(values.max()) if len(values) else None
+
+
+def reference_lines(table: pd.DataFrame, score: str, least: float) -> tuple[Rule, ...]:
+    """The threshold, and chance where it is known."""
+    chance = chance_of(table, score)
+    lines = [Rule(at=least, label=f"threshold {least:g}")]
+    return tuple([*lines, Rule(at=chance, label=f"chance {number(chance)}")] if chance is not None else lines)
+
+
+def run_statistics(heads: pd.DataFrame, least: float) -> pd.DataFrame:
+    """One row per run: ``strongest``, ``three`` (mean of the three strongest), ``above`` (from ``least`` on).
+
+    None depends on the order of the heads.
+    """
+    groups = heads.groupby(["role", "series", "seed", "run_id"], sort=False)["value"]
+    return groups.agg(
+        strongest="max",
+        three=lambda values: values.nlargest(3).mean(),
+        above=lambda values: float((values >= least).sum()),
+    ).reset_index()

@@ -1,0 +1,135 @@
+"""What a view shows, said once: the figures for papers and the dashboard's charts are both drawn from it.
+
+A panel is a table and the roles of its columns. Numbers stay numbers: what is drawn is what is downloaded and
+what the pointer reads.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A reference line across a panel, with a word on what it marks."""
+
+    at: float
+    label: str
+    axis: Literal["x", "y"] = "y"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Base of all panels. ``data`` holds one row per mark; further columns appear under the pointer."""
+
+    title: str
+    data: pd.DataFrame
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines(Panel):
+    """Lines of ``data`` with columns ``x, y, series`` and, where known, ``low, high`` (a band).
+
+    ``seeds``: a thin line behind for each value of its column ``seed`` (columns ``x, y, series, seed``).
+    ``facet``: a column that splits the panel. ``colours`` by series; others follow the palette. ``order``
+    gives ordinal series (layers, heads) shades of one colour instead. Series in ``ghosts`` are drawn pale and
+    dashed: the baseline, or theory.
+    """
+
+    x: str
+    y: str
+    log_x: bool = False
+    log_y: bool = False
+    colours: Mapping[str, str] = field(default_factory=dict)
+    ghosts: frozenset[str] = frozenset()
+    ordinal: bool = False
+    rules: tuple[Rule, ...] = ()
+    seeds: pd.DataFrame | None = None
+    facet: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heatmap(Panel):
+    """A grid of ``data`` with columns ``x, y, value`` (and ``text``, written into the cells, if there).
+
+    ``diverging`` centres the colours on zero. ``domain`` fixes the ends of the scale. ``facet`` splits it.
+    """
+
+    x: str
+    y: str
+    value: str
+    diverging: bool = False
+    domain: tuple[float, float] | None = None
+    rules: tuple[Rule, ...] = ()
+    facet: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dots(Panel):
+    """One row per ``category``: columns ``category, value, series`` and, where known, ``low, high``.
+
+    ``seeds``: a small dot for each single seed (columns ``category, value, series, seed``).
+    """
+
+    x: str
+    colours: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    seeds: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bars(Panel):
+    """Bars, side by side per series: ``data`` with columns ``x, y, series``; ``facet`` splits it."""
+
+    x: str
+    y: str
+    colours: Mapping[str, str] = field(default_factory=dict)
+    log_y: bool = False
+    rules: tuple[Rule, ...] = ()
+    facet: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens(Panel):
+    """Text coloured token by token: ``data`` with columns ``token, value``; ``diverging`` centres on zero."""
+
+    value: str
+    diverging: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maps(Panel):
+    """Small attention maps, ``columns`` side by side: ``maps (N, T, T)`` in 0 to 1, named by ``data``'s rows.
+
+    ``data`` has a row per map with columns ``name, layer, head``; ``tokens (T)`` label both axes.
+    """
+
+    maps: np.ndarray
+    tokens: list[str]
+    columns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A view, computed: its panels, what they were computed from, and every number behind them.
+
+    ``source`` names runs, seeds, checkpoint and probe. ``answers`` are sentences that state what the numbers
+    say. ``tables`` are downloads beside the panels' own data.
+    """
+
+    view: str
+    title: str
+    question: str
+    panels: tuple[Panel, ...]
+    source: str
+    answers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def all_tables(self) -> dict[str, pd.DataFrame]:
+        """Every table by name: the panels' data under their titles, then the others."""
+        return {panel.title: panel.data for panel in self.panels} | dict(self.tables)

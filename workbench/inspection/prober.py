@@ -1,0 +1,58 @@
+"""Measuring a run while it trains, within a share of its time.
+
+What is measured when depends on sizes alone, never on a clock: all seeds of a variant have the same tables at
+the same steps. Final weights come first, then checkpoints at halves of the run, the latest first: heads form
+over orders of magnitude.
+"""
+
+from collections.abc import Callable
+
+from workbench.errors import UserError
+from workbench.inspection.probe import Probe, make_probe
+from workbench.inspection.tables import TABLES
+from workbench.model.decoder import Decoder
+from workbench.records.probes import append_probes
+from workbench.training.trial import Trial
+
+FOLLOWED = ("heads", "profiles")  # at checkpoints, before the others are
+CHECKPOINTS = 10  # besides the last: 1/2, 1/4, ... of the steps, and before training
+
+
+def log_spaced(steps: int, count: int = CHECKPOINTS) -> list[int]:
+    """Steps before the last at which to look, latest first: halves of ``steps``, and 0."""
+    halves = [steps >> power for power in range(1, count)]
+    return [*dict.fromkeys(step for step in halves if step > 0), 0]
+
+
+def plan(steps: int, budget: float, costs: dict[str, float]) -> dict[int, list[str]]:
+    """Tables to measure at each step, as long as their ``costs`` stay within ``budget``, both in tokens."""
+    wishes = [(steps, name) for name in costs]
+    for names in (FOLLOWED, [name for name in costs if name not in FOLLOWED]):
+        wishes += [(step, name) for step in log_spaced(steps) for name in names if name in costs]
+    chosen: dict[int, list[str]] = {}
+    for step, name in wishes:
+        if costs[name] <= budget:
+            budget -= costs[name]
+            chosen.setdefault(step, []).append(name)
+    return chosen
+
+
+def prober(trial: Trial) -> Callable[[Decoder, int], None]:
+    """What writes the tables of ``trial`` beside its metrics."""
+    share = trial.training.probes
+    if not share:
+        return lambda decoder, step: None
+    probe = make_probe(trial.corpus, trial.model.context)
+    costs = {name: table.tokens(probe) for name, table in TABLES.items()}
+    planned = plan(trial.steps, share * trial.training.tokens, costs)
+    return lambda decoder, step: _measure(trial, probe, decoder, step, planned.get(step, []))
+
+
+def _measure(trial: Trial, probe: Probe, decoder: Decoder, step: int, names: list[str]) -> None:
+    for name in names:
+        try:
+            rows = TABLES[name].measure(decoder, probe)
+        except UserError as error:  # a part of the user's own need not have what a table looks at
+            print(f"step {step}: {name} was not measured: {error}")
+            continue
+        append_probes(trial.directory.path, rows.assign(table=name, step=step, probe_hash=probe.hash))

@@ -1,0 +1,54 @@
+"""Measuring finished runs: the tables that views over many seeds read, written beside each run."""
+
+from collections.abc import Callable, Collection
+
+from workbench.inspection.probe import Probe, make_probe
+from workbench.inspection.subject import Subject, open_subject
+from workbench.inspection.tables import TABLES
+from workbench.records.probes import append_probes, read_probes
+from workbench.records.run import RunDirectory
+
+Progress = Callable[[str, float], None]
+
+
+def probe_of(subject: Subject) -> Probe:
+    """What a run is measured on: equal for all runs of one corpus, tokenizer and context."""
+    return make_probe(subject.corpus, subject.decoder.config.context)
+
+
+def lacking(directory: RunDirectory, tables: Collection[str] = tuple(TABLES)) -> list[str]:
+    """Those of ``tables`` that the run's final weights were not measured for."""
+    known, step = read_probes(directory.path), _last_step(directory)
+    measured = set(known.loc[known["step"] == step, "table"])
+    return [name for name in tables if name not in measured]
+
+
+def measure_run(
+    directory: RunDirectory, tables: Collection[str], progress: Progress = lambda text, part: None
+) -> None:
+    """Write ``tables`` of the run's final weights; raises ``UserError`` for a run without weights."""
+    subject = open_subject(directory)
+    probe, step = probe_of(subject), _last_step(directory)
+    for number, name in enumerate(tables):
+        progress(f"{subject.record.variant} seed {subject.record.seed}: {name}", number / len(tables))
+        rows = TABLES[name].measure(subject.decoder, probe)
+        append_probes(directory.path, rows.assign(table=name, step=step, probe_hash=probe.hash))
+
+
+def measure_missing(
+    runs: list[RunDirectory],
+    tables: Collection[str] = tuple(TABLES),
+    progress: Progress = lambda text, part: None,
+) -> None:
+    """Measure for each of ``runs`` those of ``tables`` that it lacks; ``progress`` hears of the whole."""
+    for number, run in enumerate(runs):
+
+        def report(text: str, part: float, number: int = number) -> None:
+            progress(text, (number + part) / len(runs))
+
+        measure_run(run, lacking(run, tables), report)
+    progress("measured", 1.0)
+
+
+def _last_step(directory: RunDirectory) -> int:
+    return directory.read().progress.get("step", 0)

@@ -1,0 +1,139 @@
+"""Which runs a view is about: one run, the seeds of its variant, and what they are compared with."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, variant_colours
+from workbench.errors import UserError
+from workbench.inspection.probes import lacking
+from workbench.inspection.subject import Subject, open_subject
+from workbench.records.index import StudyRecords, load_study
+from workbench.records.probes import read_probes
+from workbench.records.run import RunDirectory, RunRecord
+
+ROLES = ("run", "against")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """``run`` is what is looked at; ``against``, which may be absent, is what it is compared with.
+
+    Tables that probes wrote are read for all seeds: every complete run of the same variant and phase.
+    ``load`` may be a cached ``load_study``.
+    """
+
+    run: RunDirectory
+    against: RunDirectory | None = None
+    load: Callable[..., StudyRecords] = load_study
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """``("run",)``, or ``("run", "against")``."""
+        return ROLES if self.against else ROLES[:1]
+
+    def directory(self, role: str = "run") -> RunDirectory:
+        """The run directory of a role; raises ``UserError`` if nothing plays it."""
+        found = self.run if role == "run" else self.against
+        if found is None:
+            raise UserError("against: this view compares two runs; name a second one")
+        return found
+
+    @cached_property
+    def _records(self) -> dict[str, RunRecord]:
+        return {role: self.directory(role).read() for role in self.roles}
+
+    def record(self, role: str = "run") -> RunRecord:
+        """The run's record."""
+        self.directory(role)
+        return self._records[role]
+
+    def study(self, role: str = "run") -> StudyRecords:
+        """The study that the run belongs to."""
+        return self.load(self.directory(role).path.parent.parent)
+
+    def subject(self, role: str = "run") -> Subject:
+        """The run's decoder and text, for live views."""
+        return open_subject(self.directory(role))
+
+    @cached_property
+    def series(self) -> dict[str, str]:
+        """What each role is called in legends: its variant, with study or seed where those alone differ."""
+        records = [self.record(role) for role in self.roles]
+        names = [record.variant for record in records]
+        if len(set(names)) < len(names):
+            differs = "study" if records[0].study != records[1].study else "seed"
+            names = [f"{record.variant} ({differs} {getattr(record, differs)})" for record in records]
+        return dict(zip(self.roles, names, strict=True))
+
+    @cached_property
+    def colours(self) -> dict[str, str]:
+        """A colour for each name in ``series``: the one that the variant has on every page."""
+        found = {}
+        for role, name in self.series.items():
+            found[name] = variant_colours(self.study(role).manifest).get(self.record(role).variant, BLUE)
+        if len(set(found.values())) < len(found):
+            found[self.series["against"]] = ORANGE if BASELINE_COLOUR not in found.values() else BLUE
+        return found
+
+    def seeds(self, role: str = "run") -> pd.DataFrame:
+        """Every complete run of the same variant and phase (``run_id, seed, path``), by seed."""
+        record, runs = self.record(role), self.study(role).runs
+        same = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
+        found = runs[same & (runs["state"] == "complete")].sort_values("seed")
+        return found[["run_id", "seed", "path"]].reset_index(drop=True)
+
+    def unprobed(self, tables: Collection[str]) -> list[RunDirectory]:
+        """Runs of ``seeds`` whose final weights lack one of ``tables``."""
+        paths = [path for role in self.roles for path in self.seeds(role)["path"]]
+        runs = [RunDirectory(path) for path in dict.fromkeys(paths)]
+        return [run for run in runs if lacking(run, tables)]
+
+    def probes(self, table: str) -> pd.DataFrame:
+        """The rows of one probe table for all seeds of all roles, with ``role, series, seed, run_id``.
+
+        Raises ``UserError`` where nothing was probed, or where probes differ, so that values do not compare.
+        """
+        parts = [self._probes_of(role, row, table) for role in self.roles for row in self._rows(role)]
+        found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+        if found.empty:
+            raise UserError(
+                f"probes: no run of {self.record().variant!r} has the table {table!r}; measure them with "
+                f"'workbench probe {self.run.run_id}'"
+            )
+        if found["probe_hash"].nunique() > 1:
+            raise UserError(
+                f"probes: the runs were measured on different texts "
+                f"({', '.join(found['probe_hash'].unique())}); compare runs of one study and context, or "
+                f"measure them again with 'workbench probe --again'"
+            )
+        return found
+
+    def _rows(self, role: str) -> list[dict]:
+        return self.seeds(role).to_dict("records")
+
+    def _probes_of(self, role: str, row: dict, table: str) -> pd.DataFrame:
+        found = read_probes(row["path"])
+        extra = {key: row[key] for key in ("seed", "run_id")}
+        return found[found["table"] == table].assign(role=role, series=self.series[role], **extra)
+
+    def source(self, *, seeds: bool = False, step: int | None = None, detail: str = "") -> str:
+        """One line that names what was looked at: runs or seeds, checkpoint, and ``detail``."""
+        parts = [self._source(role, seeds) for role in self.roles]
+        step = self.record().progress.get("step", 0) if step is None else step
+        return " · ".join([" against ".join(parts), f"step {step:,}", *([detail] if detail else [])])
+
+    def _source(self, role: str, seeds: bool) -> str:
+        record = self.record(role)
+        if not seeds:
+            return f"{record.study}/{record.variant} seed {record.seed} (run {record.run_id})"
+        return f"{record.study}/{record.variant}, seeds {_ranges(self.seeds(role)['seed'].tolist())}"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """``2001-2008`` for a run of consecutive numbers, a list otherwise."""
+    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"{numbers[0]}-{numbers[-1]}"
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,122 @@
+"""Probe tables over seeds: the run is the unit, never the head or the prompt.
+
+Heads and prompts of one run are no independent samples of a variant; two seeds may even solve one task by
+different heads. So each run gives one number, which does not depend on the order of its heads, and intervals
+are Student's t over runs.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from workbench.analysis.statistics import Interval, PairedComparison, compare_pairs, mean_interval
+from workbench.inspection.scope import Scope
+
+
+def at_the_end(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's last checkpoint."""
+    return table[table["step"] == table.groupby("run_id")["step"].transform("max")]
+
+
+def spread(table: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
+    """Mean of ``value`` over seeds for each group, with ``low, high`` (95 %) and ``seeds``, how many.
+
+    ``table`` has one row per run in each group. Ends are missing where a group has one run, and the columns
+    where all have. Groups keep the order of the table.
+    """
+    rows = []
+    for key, group in table.dropna(subset=value).groupby(by, sort=False):
+        interval = mean_interval(group[value].tolist())
+        ends = (interval.low, interval.high) if interval else (math.nan, math.nan)
+        keys = dict(zip(by, key, strict=True))
+        rows.append(keys | {value: group[value].mean(), "low": ends[0], "high": ends[1], "seeds": len(group)})
+    found = pd.DataFrame(rows, columns=[*by, value, "low", "high", "seeds"])
+    return found.drop(columns=["low", "high"]) if found["low"].isna().all() else found
+
+
+def paired_difference(scope: Scope, table: pd.DataFrame, value: str) -> PairedComparison | None:
+    """``value`` of the run's variant minus that of the other, seed by seed; None where no seed has both.
+
+    ``table`` has one row per run with ``role`` and ``seed``. Two runs of one variant have no difference.
+    """
+    differences = seed_differences(scope, table, value)
+    return compare_pairs(differences.tolist()) if len(differences) else None
+
+
+def seed_differences(scope: Scope, table: pd.DataFrame, value: str) -> pd.Series:
+    """The differences behind ``paired_difference``, by seed."""
+    if scope.against is None or one_variant(scope):
+        return pd.Series(dtype=float)
+    wide = table.pivot_table(index="seed", columns="role", values=value)
+    return (
+        (wide["run"] - wide["against"]).dropna()
+        if {"run", "against"} <= set(wide)
+        else pd.Series(dtype=float)
+    )
+
+
+def run_first(scope: Scope, table: pd.DataFrame) -> pd.DataFrame:
+    """``table`` with the rows of the run before those of the other, so that legends name it first."""
+    order = {name: place for place, name in enumerate(scope.series.values())}
+    return table.sort_values("series", key=lambda names: names.map(order), kind="stable")
+
+
+def one_variant(scope: Scope) -> bool:
+    """Whether both roles are played by seeds of one variant, so that the same runs are behind both."""
+    return scope.against is not None and set(scope.seeds("run")["run_id"]) == set(
+        scope.seeds("against")["run_id"]
+    )
+
+
+def difference_sentence(scope: Scope, comparison: PairedComparison | None, what: str, unit: str = "") -> str:
+    """The difference in words, with its interval and the number of seeds; empty without a second run."""
+    if scope.against is None:
+        return ""
+    if one_variant(scope):
+        return "Both runs are seeds of one variant: what they differ by is the spread over seeds."
+    if comparison is None:
+        return f"No seed has both variants, so {what} has no paired difference."
+    names = " minus ".join(scope.series.values())
+    seeds = seeds_in_words(comparison.n)
+    told = f"{names}: {what} differs by {number(comparison.mean, sign=True)}{unit}"
+    return f"{told}{ends(comparison.interval, sign=True)}, paired over {seeds}{_reading(comparison)}."
+
+
+def mean_in_words(values: pd.Series) -> str:
+    """``0.42 [0.31, 0.53]``: the mean and, of two seeds or more, its interval."""
+    values = values.dropna().tolist()
+    return f"{number(float(np.mean(values)))}{ends(mean_interval(values))}" if values else "missing"
+
+
+def seeds_in_words(count: int) -> str:
+    """``1 seed``, ``8 seeds``."""
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def ends(interval: Interval | None, *, sign: bool = False) -> str:
+    """`` [0.31, 0.53]``, or nothing."""
+    if interval is None:
+        return ""
+    digits = _decimals(max(abs(interval.low), abs(interval.high)))
+    plus = "+" if sign else ""
+    return f" [{interval.low:{plus},.{digits}f}, {interval.high:{plus},.{digits}f}]"
+
+
+def number(value: float, *, sign: bool = False) -> str:
+    """Two decimals, more for values below 0.1, none from a hundred on: ``0.42``, ``0.031``, ``1,234``."""
+    if not math.isfinite(value):
+        return "missing"
+    return f"{value:{'+' if sign else ''},.{_decimals(abs(value))}f}"
+
+
+def _decimals(size: float) -> int:
+    if size >= 100:
+        return 0
+    return 2 if size >= 0.1 or size == 0 else 3 if size >= 0.01 else 4
+
+
+def _reading(comparison: PairedComparison) -> str:
+    if comparison.interval is None:
+        return ", too few for an interval"
+    return "" if comparison.interval.excludes(0) else "; the interval includes 0"

@@ -1,0 +1,70 @@
+"""A trained decoder with its text: what live views run."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from workbench.data.batches import TokenizedCorpus, prepare
+from workbench.data.cache import cache_directory
+from workbench.data.tokenizers import Tokenizer
+from workbench.errors import UserError
+from workbench.model.decoder import Decoder
+from workbench.records.run import RunDirectory, RunRecord
+from workbench.training.evaluation import data_of
+from workbench.training.weights import load_run
+
+_KEPT = 8  # decoders in memory
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run's decoder (fp32, evaluation mode), its record, tokenizer and corpus."""
+
+    directory: RunDirectory
+    record: RunRecord
+    decoder: Decoder
+
+    @cached_property
+    def corpus(self) -> TokenizedCorpus:
+        """The corpus that the run was trained (or, if imported, is evaluated) on."""
+        data = data_of(self.directory, self.record)
+        return prepare(data["corpus"], data["tokenizer"], cache_directory())
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Text to token ids and back."""
+        return self.corpus.tokenizer
+
+    def encode(self, text: str) -> Tensor:
+        """``(1, T)`` ids of ``text``; raises ``UserError`` for an empty one."""
+        ids = self.tokenizer.encode(text)
+        if len(ids) == 0:
+            raise UserError("text: it has no tokens; give at least one character")
+        return torch.as_tensor(ids.astype("int64"))[None]  # (1, T)
+
+    def pieces(self, ids: Tensor) -> list[str]:
+        """Each token of ``ids (T,)`` as text of its own, with white space made visible."""
+        return [_visible(self.tokenizer.decode([int(token)])) for token in ids]
+
+
+def open_subject(directory: RunDirectory) -> Subject:
+    """The run's subject, kept in memory until its weights change; raises ``UserError`` without weights."""
+    weights = directory.weights
+    if not weights.exists():
+        raise UserError(
+            f"{directory.run_id}: has no weights; inspect a run whose state is 'complete' (workbench status)"
+        )
+    return _open(str(directory.path), weights.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=_KEPT)
+def _open(path: str, version: int) -> Subject:
+    directory = RunDirectory(Path(path))
+    return Subject(directory, directory.read(), load_run(directory))
+
+
+def _visible(piece: str) -> str:
+    return piece.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥") or "∅"

@@ -1,0 +1,98 @@
+"""The views by name. A view turns a scope (which runs) and a few options into a result."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar, Literal
+
+from workbench.errors import UserError, suggestion
+from workbench.inspection.panels import Result
+from workbench.inspection.scope import Scope
+
+Page = Literal["attention", "position", "activations"]
+# In the order in which the pages show them; each module registers one view or more.
+_MODULES = ("prompt_attention", "head_scores", "formation", "distance_profiles")
+_VIEWS: dict[str, "View"] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """Something to choose about a view. ``choices`` are offered for the scope; None means free text.
+
+    ``default`` is a value, or a function of the scope. Values are text; ``kind`` says how a page asks.
+    """
+
+    name: str
+    label: str
+    kind: Literal["choice", "text", "number", "toggle"] = "choice"
+    choices: Callable[[Scope], list[str]] | None = None
+    default: str | Callable[[Scope], str] = ""
+    help: str = ""
+
+    def value(self, scope: Scope, given: str | None) -> str:
+        """``given`` if it is sound, the default if it is None; raises ``UserError`` naming the choices."""
+        if given is None:
+            return self.default(scope) if callable(self.default) else self.default
+        known = self.choices(scope) if self.choices else None
+        if known is not None and given not in known:
+            raise UserError(f"{self.name}: unknown {given!r}; {suggestion(given, known)}")
+        return given
+
+
+class View(ABC):
+    """One way to look inside a run.
+
+    ``live`` views run the decoder on a prompt or on text when they are asked. ``tables`` are those that a
+    view reads, which probes wrote while the run trained or afterwards.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    question: ClassVar[str]
+    page: ClassVar[Page]
+    live: ClassVar[bool] = False
+    tables: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[Option, ...]] = ()
+
+    def available(self, scope: Scope) -> str | None:
+        """None if the view can be shown for ``scope``; otherwise the reason why not, as a sentence."""
+        return None
+
+    @abstractmethod
+    def compute(self, scope: Scope, **options: str) -> Result:
+        """The view of ``scope``; ``options`` has a value for each of ``self.options``."""
+
+    def show(self, scope: Scope, given: dict[str, Any] | None = None) -> Result:
+        """``compute`` with sound options; raises ``UserError`` for others, or if it is not available."""
+        given = given or {}
+        for name in given:
+            known = [option.name for option in self.options]
+            if name not in known:
+                raise UserError(f"{self.name}: unknown option {name!r}; {suggestion(name, known)}")
+        reason = self.available(scope)
+        if reason:
+            raise UserError(f"{self.name}: {reason}")
+        values = {option.name: option.value(scope, given.get(option.name)) for option in self.options}
+        return self.compute(scope, **values)
+
+
+def register(cls: type[View]) -> type[View]:
+    """Class decorator: offer the view under its name."""
+    _VIEWS[cls.name] = cls()
+    return cls
+
+
+def views(page: Page | None = None) -> list[View]:
+    """All views, or those of a page, in their order."""
+    for module in _MODULES:
+        import_module(f"workbench.inspection.{module}_view")
+    return [view for view in _VIEWS.values() if page in (None, view.page)]
+
+
+def find_view(name: str) -> View:
+    """The view called ``name``; raises ``UserError`` with the known names."""
+    known = {view.name: view for view in views()}
+    if name not in known:
+        raise UserError(f"view: unknown {name!r}; {suggestion(name, list(known))}")
+    return known[name]

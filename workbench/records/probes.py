@@ -1,0 +1,59 @@
+"""What probes measured in a run, one tall table: ``probes.parquet`` beside the run's metrics.
+
+Values from different probes must not be drawn on one axis: each row carries the hash of what it was measured
+on.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.errors import RecordError
+
+PROBES = "probes.parquet"
+# step: 0 is before training; table: which group of measures; x: distance, position, period or context in
+# tokens (NaN where there is none); value: over n observations.
+COLUMNS = {
+    "step": "int64",
+    "table": "string",
+    "layer": "Int16",
+    "head": "Int16",
+    "x": "float64",
+    "metric": "string",
+    "value": "float64",
+    "n": "int64",
+    "probe_hash": "string",
+}
+
+
+def empty_probes() -> pd.DataFrame:
+    """A table without rows, columns typed."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
+
+
+def read_probes(run: Path) -> pd.DataFrame:
+    """The run's table, empty where nothing was probed; raises ``RecordError`` for a damaged file."""
+    path = Path(run) / PROBES
+    if not path.exists():
+        return empty_probes()
+    try:
+        return pd.read_parquet(path).astype(COLUMNS)
+    except Exception as error:  # pyarrow raises many kinds
+        raise RecordError(f"{path}: cannot be read ({error}); delete it to have it measured again") from error
+
+
+def write_probes(run: Path, table: pd.DataFrame) -> None:
+    """Replace the run's table atomically."""
+    path = Path(run) / PROBES
+    temporary = path.with_suffix(".tmp")
+    table[list(COLUMNS)].astype(COLUMNS).to_parquet(temporary, index=False)
+    os.replace(temporary, path)
+
+
+def append_probes(run: Path, rows: pd.DataFrame) -> None:
+    """Add rows, replacing those of the same step and table."""
+    known = read_probes(run)
+    fresh = set(zip(rows["step"], rows["table"], strict=True))
+    old = [key not in fresh for key in zip(known["step"], known["table"], strict=True)]
+    write_probes(run, pd.concat([known[old], rows[list(COLUMNS)].astype(COLUMNS)], ignore_index=True))
