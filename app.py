@@ -22,7 +22,11 @@ page = st.navigation(
         st.Page(
             FOLDER / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."
         ),
-        st.Page(FOLDER / "attention.py", title="Attention", help="What heads look at, and what that is for."),
+        st.Page(FOLDER / "attention.py", title="Attention", help="What heads read, and when they form."),
+        st.Page(FOLDER / "position.py", title="Position", help="Position codes, and how far they reach."),
+        st.Page(
+            FOLDER / "activations.py", title="Activations", help="Norms, feed-forward units, predictions."
+        ),
     ],
     position="top",
 )

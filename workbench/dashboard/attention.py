@@ -1,4 +1,4 @@
-"""Attention: one of the pages that look inside trained runs."""
+"""Attention: what heads read, which kinds there are, and when they form."""
 
 from workbench.dashboard.inspect_page import inspection_page
 

@@ -12,9 +12,11 @@ import pandas as pd
 
 from workbench.analysis.effects import Report, study_report
 from workbench.errors import RecordError
+from workbench.inspection.behaviour import Values, read_behaviours
 from workbench.records.files import read_json
 from workbench.records.index import DRIVER, MANIFEST, StudyRecords, load_study
 from workbench.records.metrics import COMPACT, LIVE
+from workbench.records.probes import PROBES
 from workbench.records.run import RECORD, RunDirectory
 
 Version = tuple[int, int]
@@ -115,6 +117,11 @@ class Library:
     def metrics(self, run: Path) -> pd.DataFrame:
         """A run's metrics; raises ``RecordError`` when they cannot be read."""
         return self._keep(("metrics", run), metrics_version(run), lambda: RunDirectory(run).metrics())
+
+    def behaviours(self, records: StudyRecords) -> Values:
+        """What the probes of the study's confirm runs say of each."""
+        current = tuple(version(Path(path) / PROBES) for path in records.runs["path"])
+        return self._keep(("behaviours", records.path), current, lambda: read_behaviours(records.runs))
 
     def _keep(self, key: Hashable, current: Hashable, read: Callable[[], Value]) -> Value:
         with self._lock:

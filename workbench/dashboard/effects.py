@@ -9,6 +9,7 @@ from workbench.analysis.tables import factorial_table, flops_table, recovery_tab
 from workbench.dashboard import downloads, empty
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.imported import is_imported, nothing_compared
+from workbench.dashboard.inside import with_behaviours
 from workbench.dashboard.overview import forest_panel
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
@@ -93,7 +94,7 @@ def _titled(table: pd.DataFrame, title: str, key: str) -> None:
 def _table(now: View) -> None:
     st.subheader("Everything in one table", anchor=False)
     st.dataframe(
-        full_table(now.report),
+        with_behaviours(now, full_table(now.report)),
         hide_index=True,
         column_config={"change": st.column_config.TextColumn("change", pinned=True)},
         alt="All columns of the report",

@@ -14,7 +14,7 @@ from workbench.dashboard.panels import chart
 from workbench.dashboard.probing import offer_probing
 from workbench.errors import UserError
 from workbench.inspection.figures import figure
-from workbench.inspection.panels import Maps, Panel, Result, Tokens
+from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
 from workbench.records.run import RunDirectory
@@ -90,11 +90,13 @@ def _defaults(runs: pd.DataFrame, baseline: str) -> tuple[str, str]:
 
 
 def _pick(title: str, key: str, options: list[str], labels: dict[str, str], default: str) -> str:
-    asked = st.query_params.get(key)
-    if st.session_state.get(key) not in options:
-        st.session_state[key] = asked if asked in options else default if default in options else options[0]
+    asked, written = st.query_params.get(key), st.session_state.get(f"_{key}_written")
+    now = st.session_state.get(key, written)  # pages share what was chosen on any of them
+    if asked is not None and asked != written:
+        now = asked  # a link, not what the page wrote itself
+    st.session_state[key] = now if now in options else default if default in options else options[0]
     chosen = st.selectbox(title, options, format_func=labels.get, key=key, width=420)
-    st.query_params[key] = chosen
+    st.query_params[key] = st.session_state[f"_{key}_written"] = chosen
     return chosen
 
 
@@ -107,13 +109,32 @@ def _view(view: View, scope: Scope) -> None:
     if lacking := scope.unprobed(view.tables):
         offer_probing(lacking, view.tables)
         return
-    given = {option.name: _ask(view, option, scope) for option in view.options}
+    given = _ask_all(view, scope)
     try:
         result = _computed(view, scope, given)
     except UserError as error:
         st.warning(str(error), icon=":material/info:")
         return
     show(result)
+
+
+def _ask_all(view: View, scope: Scope) -> dict[str, str]:
+    """Texts take a line of their own, everything else shares one."""
+    given = {}
+    for option in view.options:
+        if option.kind == "text":
+            given[option.name] = _ask(view, option, scope)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for option in view.options:
+            if option.kind != "text":
+                given[option.name] = _ask(view, option, scope)
+    return given
+
+
+def _choose(key: str, layer: int, head: int) -> None:
+    """Show the head that was clicked: as if its layer and number had been picked above."""
+    view = key.rpartition("_")[0]
+    st.session_state[f"{view}.layer"], st.session_state[f"{view}.head"] = str(layer), str(head)
 
 
 def _ask(view: View, option: Option, scope: Scope) -> str:
@@ -174,7 +195,9 @@ def show(result: Result) -> None:
 
 def _panel(panel: Panel, key: str) -> None:
     if isinstance(panel, Maps):
-        maps.show(panel, key)
+        maps.thumbnails(panel, key, lambda layer, head: _choose(key, layer, head))
+    elif isinstance(panel, TokenMaps):
+        maps.token_maps(panel, key)
     elif isinstance(panel, Tokens):
         painted_text.show(panel, key)
     else:

@@ -12,6 +12,7 @@ from workbench.dashboard import downloads, empty, imported
 from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.formats import duration, plural
 from workbench.dashboard.imported import is_imported
+from workbench.dashboard.inside import inside_link
 from workbench.dashboard.progress import progress_table, seconds_left
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import verdict_table
@@ -46,7 +47,10 @@ def _answers(now: View) -> None:
         return
     with st.container(border=True, gap="small"):
         for row in rows:
-            st.markdown(f"{verdict_badge(row)} &nbsp; {sentence(row)}")
+            words, link = st.columns([6, 1], vertical_alignment="center")
+            words.markdown(f"{verdict_badge(row)} &nbsp; {sentence(row)}")
+            with link:
+                inside_link(now, row.variant)
 
 
 def verdict_badge(row: VariantRow) -> str:

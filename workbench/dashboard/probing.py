@@ -11,9 +11,8 @@ from workbench.records.run import RunDirectory
 
 def offer_probing(runs: list[RunDirectory], tables: Collection[str]) -> None:
     """Say what is missing, and measure it when asked."""
-    st.info(
-        f"{plural(len(runs), 'run')} of this comparison lack what this view shows; measuring takes seconds for each."
-    )
+    count = plural(len(runs), "run")
+    st.info(f"{count} of this comparison not yet measured for this view; it takes seconds for each.")
     if st.button("Measure them", key="measure", type="primary", icon=":material/straighten:"):
         bar = st.progress(0.0, "…")
         measure_missing(runs, tables, lambda text, part: bar.progress(min(part, 1.0), text))

@@ -12,10 +12,22 @@ from matplotlib.figure import Figure
 
 from workbench.analysis.colours import PALETTE
 from workbench.analysis.figures import WIDTH, styled
-from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Maps, Panel, Result, Rule, Tokens
+from workbench.inspection.panels import (
+    Bars,
+    Dots,
+    Heatmap,
+    Lines,
+    Maps,
+    Panel,
+    Result,
+    Rule,
+    TokenMaps,
+    Tokens,
+)
 
 _HEIGHT = 2.5  # inches of one row of axes
 _COLUMNS = 4  # facets side by side
+_GAP = 4  # pixels between maps of a mosaic
 _LINE_WIDTH = 96  # characters of text in a row of tokens
 GHOST = "#8A97A6"
 
@@ -45,7 +57,7 @@ def series_colours(names: list[str], given: Mapping[str, str], ordinal: bool) ->
 def _rows(panel: Panel) -> float:
     facet = getattr(panel, "facet", None)
     if isinstance(panel, Maps):
-        return 0.35 * math.ceil(len(panel.maps) / panel.columns)
+        return 0.35 * panel.data["layer"].nunique()
     count = panel.data[facet].nunique() if facet else 1
     if isinstance(panel, Tokens):
         return max(0.4, 0.08 * math.ceil(panel.data["token"].str.len().sum() / _LINE_WIDTH))
@@ -54,8 +66,8 @@ def _rows(panel: Panel) -> float:
 
 def _draw(part: Figure, panel: Panel) -> None:
     part.suptitle(panel.title, fontsize=8)
-    if isinstance(panel, Maps):
-        _maps(part, panel)
+    if isinstance(panel, Maps | TokenMaps):
+        (_maps if isinstance(panel, Maps) else _token_maps)(part, panel)
         return
     draw: Callable[[Axes, Panel, pd.DataFrame], None] = _DRAW[type(panel)]
     for axes, (name, data) in _facets(part, panel):
@@ -180,6 +192,7 @@ def _tokens(axes: Axes, panel: Tokens, data: pd.DataFrame) -> None:
         if column + len(token) > _LINE_WIDTH:
             column, row = 0, row + 1
         level = 0.5 + value / (2 * reach) if panel.diverging else value / reach
+        level = level if math.isfinite(level) else 0.5 * panel.diverging  # the first token has no loss
         box = {"facecolor": (*shades(level)[:3], 0.55), "edgecolor": "none", "pad": 0.6}
         place = (column / _LINE_WIDTH, 1 - (row + 1) / lines)
         axes.text(*place, token, fontsize=5.5, family="monospace", bbox=box, transform=axes.transAxes)
@@ -187,15 +200,41 @@ def _tokens(axes: Axes, panel: Tokens, data: pd.DataFrame) -> None:
 
 
 def _maps(part: Figure, panel: Maps) -> None:
-    count, columns = len(panel.maps), panel.columns
-    grid = part.subplots(math.ceil(count / columns), columns, squeeze=False).ravel()
-    for unused in grid[count:]:
-        unused.set_axis_off()
-    for axes, matrix, name in zip(grid, panel.maps, panel.data["name"], strict=False):
-        axes.imshow(np.sqrt(matrix), cmap="Blues", vmin=0.0, vmax=1.0, interpolation="nearest")
-        axes.set_title(name, fontsize=6, pad=2)
-        axes.set_xticks([])
-        axes.set_yticks([])
+    """Each series as one picture: an axes for each of hundreds of heads would take seconds."""
+    series = list(dict.fromkeys(panel.data["series"]))
+    for axes, name in zip(part.subplots(1, len(series), squeeze=False)[0], series, strict=True):
+        chosen = (panel.data["series"] == name).to_numpy()
+        axes.imshow(_mosaic(panel, chosen), cmap="Blues", vmin=0.0, vmax=1.0, interpolation="nearest")
+        axes.set_title(name, fontsize=7)
+        side = panel.maps.shape[-1] + _GAP
+        for axis, column in ((axes.xaxis, "head"), (axes.yaxis, "layer")):
+            numbers = range(int(panel.data[column].max()) + 1)
+            axis.set_ticks([side * (number + 0.5) for number in numbers], [str(number) for number in numbers])
+        axes.set(xlabel="head", ylabel="layer")
+
+
+def _mosaic(panel: Maps, chosen: np.ndarray) -> np.ndarray:
+    """Maps of one series in one grid, layers by heads; gaps are missing values."""
+    rows, side = panel.data[chosen], panel.maps.shape[-1]
+    size = [int(panel.data[column].max()) + 1 for column in ("layer", "head")]
+    grid = np.full([(side + _GAP) * number for number in size], np.nan, dtype=np.float32)
+    for layer, head, matrix in zip(rows["layer"], rows["head"], panel.maps[chosen], strict=True):
+        top, left = layer * (side + _GAP), head * (side + _GAP)
+        grid[top : top + side, left : left + side] = np.sqrt(matrix)
+    return grid
+
+
+def _token_maps(part: Figure, panel: TokenMaps) -> None:
+    grid = part.subplots(1, len(panel.names), squeeze=False)[0]
+    for axes, name in zip(grid, panel.names, strict=True):
+        values, diverging = panel.grid(name), name in panel.diverging
+        reach = float(np.nanmax(np.abs(values))) or 1.0
+        scale = {"vmin": -reach if diverging else 0.0, "vmax": reach}
+        shades = "RdBu_r" if diverging else "Blues"
+        image = axes.imshow(values, cmap=shades, aspect="equal", interpolation="nearest", **scale)
+        axes.set_title(name, fontsize=7)
+        axes.set(xlabel="key", ylabel="query")
+        part.colorbar(image, ax=axes, label="difference" if name == "difference" else panel.value)
 
 
 def _rules(axes: Axes, rules: tuple[Rule, ...]) -> None:

@@ -103,14 +103,41 @@ class Tokens(Panel):
 
 @dataclass(frozen=True, kw_only=True)
 class Maps(Panel):
-    """Small attention maps, ``columns`` side by side: ``maps (N, T, T)`` in 0 to 1, named by ``data``'s rows.
+    """Every head's attention in small: ``maps (N, S, S)`` in 0 to 1, one per row of ``data``.
 
-    ``data`` has a row per map with columns ``name, layer, head``; ``tokens (T)`` label both axes.
+    ``data`` has the columns ``series, layer, head, name, pale``; each series is a grid of layers by heads.
+    ``chosen`` is the layer and head that is shown in full.
     """
 
     maps: np.ndarray
-    tokens: list[str]
-    columns: int
+    chosen: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenMaps(Panel):
+    """Attention maps of one head side by side, tokens along both axes.
+
+    ``data`` has a row per pair, with columns ``query, key`` (places in ``queries`` and ``keys``) and one for
+    each map; pairs that it leaves out are empty. Maps in ``diverging`` have colours centred on zero.
+    ``first``: the numbers of the first query and the first key in the text.
+    """
+
+    queries: list[str]
+    keys: list[str]
+    first: tuple[int, int]
+    value: str
+    diverging: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> list[str]:
+        """The maps, in their order."""
+        return [name for name in self.data.columns if name not in ("query", "key")]
+
+    def grid(self, name: str) -> np.ndarray:
+        """One map ``(queries, keys)``, NaN where it is empty."""
+        found = np.full((len(self.queries), len(self.keys)), np.nan, dtype=np.float32)
+        found[self.data["query"], self.data["key"]] = self.data[name]
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

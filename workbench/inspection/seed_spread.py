@@ -6,12 +6,15 @@ are Student's t over runs.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from workbench.analysis.statistics import Interval, PairedComparison, compare_pairs, mean_interval
-from workbench.inspection.scope import Scope
+
+if TYPE_CHECKING:  # a scope brings torch, which pages of tables need not load
+    from workbench.inspection.scope import Scope
 
 
 def at_the_end(table: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +38,7 @@ def spread(table: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
     return found.drop(columns=["low", "high"]) if found["low"].isna().all() else found
 
 
-def paired_difference(scope: Scope, table: pd.DataFrame, value: str) -> PairedComparison | None:
+def paired_difference(scope: "Scope", table: pd.DataFrame, value: str) -> PairedComparison | None:
     """``value`` of the run's variant minus that of the other, seed by seed; None where no seed has both.
 
     ``table`` has one row per run with ``role`` and ``seed``. Two runs of one variant have no difference.
@@ -44,7 +47,7 @@ def paired_difference(scope: Scope, table: pd.DataFrame, value: str) -> PairedCo
     return compare_pairs(differences.tolist()) if len(differences) else None
 
 
-def seed_differences(scope: Scope, table: pd.DataFrame, value: str) -> pd.Series:
+def seed_differences(scope: "Scope", table: pd.DataFrame, value: str) -> pd.Series:
     """The differences behind ``paired_difference``, by seed."""
     if scope.against is None or one_variant(scope):
         return pd.Series(dtype=float)
@@ -56,20 +59,22 @@ def seed_differences(scope: Scope, table: pd.DataFrame, value: str) -> pd.Series
     )
 
 
-def run_first(scope: Scope, table: pd.DataFrame) -> pd.DataFrame:
+def run_first(scope: "Scope", table: pd.DataFrame) -> pd.DataFrame:
     """``table`` with the rows of the run before those of the other, so that legends name it first."""
     order = {name: place for place, name in enumerate(scope.series.values())}
     return table.sort_values("series", key=lambda names: names.map(order), kind="stable")
 
 
-def one_variant(scope: Scope) -> bool:
+def one_variant(scope: "Scope") -> bool:
     """Whether both roles are played by seeds of one variant, so that the same runs are behind both."""
     return scope.against is not None and set(scope.seeds("run")["run_id"]) == set(
         scope.seeds("against")["run_id"]
     )
 
 
-def difference_sentence(scope: Scope, comparison: PairedComparison | None, what: str, unit: str = "") -> str:
+def difference_sentence(
+    scope: "Scope", comparison: PairedComparison | None, what: str, unit: str = ""
+) -> str:
     """The difference in words, with its interval and the number of seeds; empty without a second run."""
     if scope.against is None:
         return ""

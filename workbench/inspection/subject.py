@@ -11,15 +11,18 @@ from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.data.tokenizers import Tokenizer
 from workbench.errors import UserError
+from workbench.inspection.capture import kernel_error
 from workbench.model.decoder import Decoder
 from workbench.records.run import RunDirectory, RunRecord
+from workbench.seeds import generator
 from workbench.training.evaluation import data_of
 from workbench.training.weights import load_run
 
 _KEPT = 8  # decoders in memory
+_CHECKED = 64  # tokens on which both attention kernels are compared
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """A run's decoder (fp32, evaluation mode), its record, tokenizer and corpus."""
 
@@ -37,6 +40,14 @@ class Subject:
     def tokenizer(self) -> Tokenizer:
         """Text to token ids and back."""
         return self.corpus.tokenizer
+
+    @cached_property
+    def kernel_error(self) -> float:
+        """Largest difference of a logit between explicit and fused attention, on random tokens."""
+        config = self.decoder.config
+        draw = generator("kernel error")
+        tokens = torch.randint(config.vocabulary, (1, min(_CHECKED, config.context)), generator=draw)
+        return kernel_error(self.decoder, tokens.to(self.decoder.device))
 
     def encode(self, text: str) -> Tensor:
         """``(1, T)`` ids of ``text``; raises ``UserError`` for an empty one."""

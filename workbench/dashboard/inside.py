@@ -1,0 +1,56 @@
+"""From a row of the results to what happens inside its runs: links, and columns of behaviour."""
+
+import pandas as pd
+import streamlit as st
+
+from workbench.dashboard.state import FOLDER, View
+from workbench.inspection.behaviour import columns, names
+
+
+def inside_link(now: View, variant: str) -> None:
+    """A link to the views of a variant's first seed against the baseline's, if both have runs."""
+    query = _query(now, variant)
+    if query is not None:
+        st.page_link(
+            FOLDER / "attention.py",
+            label="Look inside",
+            icon=":material/visibility:",
+            help=f"Attention, position and activations of {variant} against {now.baseline}",
+            query_params=query,
+        )
+
+
+def _query(now: View, variant: str) -> dict[str, str] | None:
+    runs = now.records.runs
+    done = runs[(runs["state"] == "complete") & (runs["phase"] == "confirm")]
+    by_seed = done.pivot_table(index="seed", columns="variant", values="run_id", aggfunc="first")
+    if not {variant, now.baseline} <= set(by_seed):
+        return None
+    both = by_seed[[variant, now.baseline]].dropna()
+    if both.empty:
+        return None
+    query = {"study": st.query_params["study"], "inspect": both.iloc[0][variant]}
+    return query | {"against": both.iloc[0][now.baseline], "baseline": now.baseline}
+
+
+def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
+    """``table``, a row per variant of the report, with the columns that the reader asks for."""
+    values = now.library.behaviours(now.records)
+    known = names(values)
+    if not known:
+        st.caption(
+            "Columns of behaviour (heads, extrapolation, activations) need measured runs: "
+            f"`workbench probe {now.records.name}`."
+        )
+        return table
+    chosen = st.multiselect(
+        "Add behaviour",
+        known,
+        key="behaviour",
+        bind="query-params",
+        placeholder="largest induction, ΔCE at 2×, …",
+        help="Measured on every confirm run; compared with the baseline seed by seed, like the loss.",
+    )
+    added = columns(values, chosen, [row.variant for row in now.report.rows], now.baseline)
+    place = 3  # beside the difference that decides
+    return pd.concat([table.iloc[:, :place], added, table.iloc[:, place:]], axis=1)

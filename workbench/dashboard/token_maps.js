@@ -1,0 +1,83 @@
+// Attention maps side by side; the one under the pointer tells its numbers and colours the text below.
+const BLUE = [0, 114, 178]
+const RED = [213, 94, 0]
+
+function values(map, rows, columns) {
+  const raw = Uint8Array.from(atob(map.levels), (letter) => letter.charCodeAt(0))
+  const levels = new Uint16Array(raw.buffer)
+  const scale = (map.high - map.low) / 65534
+  // Level 0 is an empty cell.
+  return Float32Array.from(levels, (level) => (level ? map.low + (level - 1) * scale : NaN))
+}
+
+function colour(value, map) {
+  if (Number.isNaN(value)) return [0, 0, 0, 0]
+  const reach = Math.max(Math.abs(map.low), Math.abs(map.high)) || 1
+  const level = Math.sqrt(Math.min(1, Math.abs(value) / reach))
+  return [...(map.diverging && value > 0 ? RED : BLUE), Math.round(255 * level)]
+}
+
+function draw(canvas, map, numbers, rows, columns) {
+  canvas.width = columns
+  canvas.height = rows
+  const context = canvas.getContext("2d")
+  const image = context.createImageData(columns, rows)
+  numbers.forEach((value, cell) => image.data.set(colour(value, map), 4 * cell))
+  context.putImageData(image, 0, 0)
+}
+
+function text(data) {
+  const box = document.createElement("p")
+  box.className = "text"
+  data.keys.forEach((piece) => {
+    const span = document.createElement("span")
+    span.textContent = piece
+    box.append(span)
+    if (piece.endsWith("⏎")) box.append(document.createElement("br"))
+  })
+  return box
+}
+
+function told(map, value, data, row, column) {
+  const query = `${data.first[0] + row} ${data.queries[row]}`
+  const key = `${data.first[1] + column} ${data.keys[column]}`
+  return `${map.name}: query ${query} → key ${key}: ${Number.isNaN(value) ? "later" : value.toFixed(4)}`
+}
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector("#root")
+  const [rows, columns] = [data.queries.length, data.keys.length]
+  const line = document.createElement("p")
+  line.className = "told"
+  line.textContent = data.hint
+  const box = text(data)
+  const spans = [...box.querySelectorAll("span")]
+
+  const figures = data.maps.map((map) => {
+    const numbers = values(map, rows, columns)
+    const figure = document.createElement("figure")
+    const caption = document.createElement("figcaption")
+    caption.textContent = map.name
+    const canvas = document.createElement("canvas")
+    canvas.setAttribute("role", "img")
+    canvas.setAttribute("aria-label", `${map.name}, ${rows} queries by ${columns} keys`)
+    draw(canvas, map, numbers, rows, columns)
+    canvas.onmousemove = (event) => {
+      const row = Math.min(rows - 1, Math.floor((event.offsetY / canvas.clientHeight) * rows))
+      const column = Math.min(columns - 1, Math.floor((event.offsetX / canvas.clientWidth) * columns))
+      line.textContent = told(map, numbers[row * columns + column], data, row, column)
+      spans.forEach((span, place) => {
+        const [red, green, blue, strength] = colour(numbers[row * columns + place], map)
+        span.style.background = `rgba(${red}, ${green}, ${blue}, ${(0.75 * strength) / 255})`
+        span.className = data.first[1] + place === data.first[0] + row ? "query" : ""
+      })
+    }
+    const scale = document.createElement("small")
+    scale.textContent = `${map.diverging ? "blue below 0, red above; " : ""}full colour at ${map.reach}`
+    figure.append(caption, canvas, scale)
+    return figure
+  })
+  const maps = document.createElement("div")
+  maps.append(...figures)
+  root.replaceChildren(maps, line, box)
+}

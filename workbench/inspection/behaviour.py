@@ -1,0 +1,116 @@
+"""Numbers of a run's behaviour, one per run, for the table of effects: compared by seed like the loss.
+
+Heads have no identity across runs, so that a score of heads becomes its largest and its mean; what layers
+have becomes its mean and the last layer's.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.analysis.statistics import PairedComparison, compare_pairs
+from workbench.inspection.seed_spread import at_the_end, ends, number
+from workbench.records.probes import read_probes
+
+Values = dict[tuple[str, int], dict[str, float]]  # by variant and seed
+
+
+def behaviours(table: pd.DataFrame, context: int) -> dict[str, float]:
+    """Every number by its name, from the probes ``table`` of one run trained at ``context``."""
+    last = at_the_end(table.assign(run_id=""))
+    last = last[last["value"].notna() & ~last["metric"].str.endswith("_chance")]
+    found = _heads(last[last["head"].notna() & (last["table"] == "heads")])
+    found |= _whole(last[last["layer"].isna() & (last["table"] == "heads")])
+    found |= _extrapolation(last[(last["table"] == "extrapolation") & (last["metric"] == "tail")], context)
+    single = last["head"].isna() & last["layer"].notna() & last["x"].isna() & (last["table"] != "heads")
+    return found | _layers(last[single])
+
+
+def _heads(rows: pd.DataFrame) -> dict[str, float]:
+    found = {}
+    for metric, values in rows.groupby("metric", sort=False)["value"]:
+        name = metric.replace("_", " ")
+        found |= {f"largest {name}": values.max(), f"mean {name}": values.mean()}
+    return found
+
+
+def _whole(rows: pd.DataFrame) -> dict[str, float]:
+    return {row.metric.replace("_", " "): row.value for row in rows.itertuples()}
+
+
+def _extrapolation(rows: pd.DataFrame, context: int) -> dict[str, float]:
+    losses = dict(zip(rows["x"], rows["value"], strict=True))
+    if context not in losses:
+        return {}
+    return {
+        f"ΔCE at {x / context:g}×": value - losses[context] for x, value in losses.items() if x != context
+    }
+
+
+def _layers(rows: pd.DataFrame) -> dict[str, float]:
+    found = {}
+    for (table, metric), group in rows.groupby(["table", "metric"], sort=False):
+        name = f"{table}: {metric.replace('_', ' ')}"
+        found[f"{name}, mean"] = group["value"].mean()
+        found[f"{name}, last layer"] = group.loc[group["layer"].idxmax(), "value"]
+    return found
+
+
+def read_behaviours(runs: pd.DataFrame) -> Values:
+    """Of the complete confirm runs among ``runs`` (rows of ``StudyRecords.runs``) that were measured."""
+    chosen = runs[(runs["state"] == "complete") & (runs["phase"] == "confirm")]
+    found = {}
+    for row in chosen.itertuples():
+        table = read_probes(Path(row.path))
+        if len(table):
+            found[row.variant, row.seed] = behaviours(table, row.config["model"]["context"])
+    return found
+
+
+def names(values: Values) -> list[str]:
+    """Every name that some run has, in their order."""
+    return list(dict.fromkeys(name for run in values.values() for name in run))
+
+
+def paired(values: Values, name: str, variant: str, baseline: str) -> PairedComparison | None:
+    """``variant`` minus ``baseline`` seed by seed; None where no seed has both."""
+    seeds = sorted(seed for other, seed in values if other == variant and (baseline, seed) in values)
+    both = [(values[variant, seed].get(name), values[baseline, seed].get(name)) for seed in seeds]
+    differences = [own - other for own, other in both if own is not None and other is not None]
+    return compare_pairs(differences) if differences else None
+
+
+def columns(values: Values, chosen: Iterable[str], variants: list[str], baseline: str) -> pd.DataFrame:
+    """Two columns for each name: mean ± sd over seeds, and the paired difference with its 95 % interval.
+
+    One row for each of ``variants``, in their order. Text, so that both can be read in one cell; ``-`` where
+    nothing was measured.
+    """
+    found = {}
+    for name in chosen:
+        own = [_own(values, name, variant) for variant in variants]
+        found[name] = [_spread(numbers) for numbers in own]
+        found[f"{name}: difference [95 % CI]"] = [
+            "—" if variant == baseline else _difference(paired(values, name, variant, baseline))
+            for variant in variants
+        ]
+    return pd.DataFrame(found, index=range(len(variants)))
+
+
+def _own(values: Values, name: str, variant: str) -> pd.Series:
+    return pd.Series(
+        [run[name] for (other, _), run in values.items() if other == variant and name in run], dtype=float
+    )
+
+
+def _spread(numbers: pd.Series) -> str:
+    if numbers.empty:
+        return "-"
+    return number(numbers.mean()) + (f" ± {number(numbers.std())}" if len(numbers) > 1 else "")
+
+
+def _difference(comparison: PairedComparison | None) -> str:
+    if comparison is None:
+        return "-"
+    return f"{number(comparison.mean, sign=True)}{ends(comparison.interval, sign=True)}"
