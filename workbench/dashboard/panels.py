@@ -44,7 +44,9 @@ def _data(panel: Panel) -> pd.DataFrame | UndefinedType:
 
 def _lines(panel: Lines, ink: Ink) -> list[alt.Chart]:
     colour = _series(panel, panel.ordinal)
-    x = alt.X("x:Q", title=panel.x, scale=_scale(panel.log_x, base=2), axis=alt.Axis(format="~g"))
+    whole = not panel.log_x and pd.api.types.is_integer_dtype(panel.data["x"])
+    ticks = alt.Axis(format="~r", tickMinStep=1 if whole else alt.Undefined)
+    x = alt.X("x:Q", title=panel.x, scale=_scale(panel.log_x, base=2), axis=ticks)
     y = alt.Y("y:Q", title=panel.y, scale=_scale(panel.log_y))
     solid = [name for name in panel.data["series"].unique() if name not in panel.ghosts]
     dash = alt.condition(alt.FieldOneOfPredicate("series", solid), alt.value([1, 0]), alt.value([5, 4]))
@@ -84,7 +86,7 @@ def _axis(labels: list) -> alt.Axis:
 
 def _dots(panel: Dots, ink: Ink) -> list[alt.Chart]:
     order = list(dict.fromkeys(panel.data["category"]))
-    y = alt.Y("category:N", title=None, sort=order, axis=alt.Axis(labelLimit=320))
+    y = alt.Y("category:N", title=None, sort=order, axis=alt.Axis(labelLimit=320, labelOverlap=False))
     offset = alt.YOffset("series:N") if panel.data["series"].nunique() > 1 else alt.Undefined
     base = alt.Chart(panel.data).encode(
         y=y, yOffset=offset, color=_series(panel, False), tooltip=_tooltip(panel)

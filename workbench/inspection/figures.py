@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workbench.analysis.colours import PALETTE
+from workbench.analysis.colours import BASELINE_COLOUR, PALETTE
 from workbench.analysis.figures import WIDTH, styled
 from workbench.inspection.panels import (
     Bars,
@@ -29,7 +29,7 @@ _HEIGHT = 2.5  # inches of one row of axes
 _COLUMNS = 4  # facets side by side
 _GAP = 4  # pixels between maps of a mosaic
 _LINE_WIDTH = 96  # characters of text in a row of tokens
-GHOST = "#8A97A6"
+GHOST, BASELINE = "#8A97A6", "#6B7684"
 
 
 @styled
@@ -46,12 +46,16 @@ def figure(result: Result) -> Figure:
 
 
 def series_colours(names: list[str], given: Mapping[str, str], ordinal: bool) -> dict[str, str]:
-    """A colour per series: the given ones, shades of one colour if ordinal, else the palette's."""
+    """A colour per series: the given ones, shades of one colour if ordinal, else the palette's.
+
+    The baseline is a ghost beside what is looked at: a grey that shows on light and dark alike.
+    """
     if ordinal:
         shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.9, max(2, len(names))))
         return {name: mpl.colors.to_hex(shade) for name, shade in zip(names, shades, strict=False)}
     free = cycle([colour for colour in PALETTE if colour not in given.values()] or list(PALETTE))
-    return {name: given.get(name) or next(free) for name in names}
+    bound = {name: BASELINE if colour == BASELINE_COLOUR else colour for name, colour in given.items()}
+    return {name: bound.get(name) or next(free) for name in names}
 
 
 def _rows(panel: Panel) -> float:
@@ -84,7 +88,8 @@ def _facets(part: Figure, panel: Panel) -> list[tuple[Axes, tuple[str, pd.DataFr
     groups = [(str(name), group) for name, group in panel.data.groupby(facet, sort=False)]
     columns = min(_COLUMNS, len(groups))
     rows = math.ceil(len(groups) / columns)
-    grid = part.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    shared = not isinstance(panel, Heatmap)  # whose columns may differ
+    grid = part.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False).ravel()
     for unused in grid[len(groups) :]:
         unused.set_axis_off()
     return list(zip(grid, groups, strict=False))
@@ -100,10 +105,12 @@ def _lines(axes: Axes, panel: Lines, data: pd.DataFrame) -> None:
         axes.plot(line["x"], line["y"], style, color=colour, label=name, marker="." if len(line) < 12 else "")
         if "low" in line:
             axes.fill_between(line["x"], line["low"], line["high"], color=colour, alpha=0.18, linewidth=0)
-    if panel.seeds is not None:
+    if panel.seeds is not None and panel.facet is None:
         for (name, _), thin in panel.seeds.groupby(["series", "seed"], sort=False):
             axes.plot(thin["x"], thin["y"], color=colours.get(name, GHOST), linewidth=0.4, alpha=0.5)
     _axes(axes, panel.x, panel.y, log_x=panel.log_x, log_y=panel.log_y)
+    if not panel.log_x and pd.api.types.is_integer_dtype(panel.data["x"]):
+        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
     if 1 < len(names) <= 12:
         axes.legend()
 
@@ -122,7 +129,18 @@ def _heatmap(axes: Axes, panel: Heatmap, data: pd.DataFrame) -> None:
     axes.set_xticks(*_ticks(list(grid.columns)))
     axes.set_yticks(*_ticks(list(grid.index)))
     axes.figure.colorbar(image, ax=axes, label=panel.value)
+    if "text" in data:
+        _cell_texts(axes, data, grid, (low + high) / 2)
     _axes(axes, panel.x, panel.y)
+
+
+def _cell_texts(axes: Axes, data: pd.DataFrame, grid: pd.DataFrame, middle: float) -> None:
+    columns, rows = (list(labels) for labels in (grid.columns, grid.index))
+    for x, y, value, text in data[["x", "y", "value", "text"]].itertuples(index=False):
+        if x in columns and y in rows:
+            ink = "black" if value > middle else "white"
+            place = (columns.index(x), rows.index(y))
+            axes.text(*place, text, ha="center", va="center", fontsize=4, color=ink, parse_math=False)
 
 
 def heat_domain(panel: Heatmap) -> tuple[float, float]:
@@ -195,7 +213,15 @@ def _tokens(axes: Axes, panel: Tokens, data: pd.DataFrame) -> None:
         level = level if math.isfinite(level) else 0.5 * panel.diverging  # the first token has no loss
         box = {"facecolor": (*shades(level)[:3], 0.55), "edgecolor": "none", "pad": 0.6}
         place = (column / _LINE_WIDTH, 1 - (row + 1) / lines)
-        axes.text(*place, token, fontsize=5.5, family="monospace", bbox=box, transform=axes.transAxes)
+        axes.text(
+            *place,
+            token,
+            fontsize=5.5,
+            family="monospace",
+            bbox=box,
+            parse_math=False,
+            transform=axes.transAxes,
+        )
         column += len(token)
 
 

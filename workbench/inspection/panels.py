@@ -35,9 +35,9 @@ class Lines(Panel):
     """Lines of ``data`` with columns ``x, y, series`` and, where known, ``low, high`` (a band).
 
     ``seeds``: a thin line behind for each value of its column ``seed`` (columns ``x, y, series, seed``).
-    ``facet``: a column that splits the panel. ``colours`` by series; others follow the palette. ``order``
-    gives ordinal series (layers, heads) shades of one colour instead. Series in ``ghosts`` are drawn pale and
-    dashed: the baseline, or theory.
+    ``facet``: a column that splits the panel; facets have no thin lines. ``colours`` by series; others follow
+    the palette. Whole numbers in ``x`` get whole ticks. ``ordinal`` gives ordinal series (layers, heads)
+    shades of one colour instead. Series in ``ghosts`` are drawn pale and dashed: the baseline, or theory.
     """
 
     x: str

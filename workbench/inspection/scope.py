@@ -79,9 +79,10 @@ class Scope:
         return found
 
     def seeds(self, role: str = "run") -> pd.DataFrame:
-        """Every complete run of the same variant and phase (``run_id, seed, path``), by seed."""
+        """Complete runs of the same variant, phase and learning rate (``run_id, seed, path``), by seed."""
         record, runs = self.record(role), self.study(role).runs
         same = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
+        same &= runs["learning_rate"] == record.learning_rate
         found = runs[same & (runs["state"] == "complete")].sort_values("seed")
         return found[["run_id", "seed", "path"]].reset_index(drop=True)
 

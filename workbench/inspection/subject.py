@@ -78,4 +78,6 @@ def _open(path: str, version: int) -> Subject:
 
 
 def _visible(piece: str) -> str:
-    return piece.replace(" ", "␣").replace("\n", "⏎").replace("\t", "⇥") or "∅"
+    """White space as signs, and what cannot be printed (or breaks an SVG file) as its code."""
+    signs = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+    return "".join(signs.get(one, one if one.isprintable() else f"\\x{ord(one):02x}") for one in piece) or "∅"

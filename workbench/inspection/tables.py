@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from workbench.inspection.distance import profile_table
+from workbench.inspection.feedforward_activity import feedforward_table
 from workbench.inspection.head_scores import LONGEST_REPEAT, WINDOWS, head_table
 from workbench.inspection.probe import Probe
 from workbench.inspection.repeats import REPEATS
+from workbench.inspection.residual import residual_table
 from workbench.model.decoder import Decoder
 
 
@@ -33,4 +35,6 @@ def _profile_tokens(probe: Probe) -> float:
 TABLES = {
     "heads": Table(head_table, _head_tokens),
     "profiles": Table(profile_table, _profile_tokens),
+    "residual": Table(residual_table, _profile_tokens),
+    "feedforward": Table(feedforward_table, lambda probe: 1.75 * _profile_tokens(probe)),
 }

@@ -12,7 +12,18 @@ from workbench.inspection.scope import Scope
 
 Page = Literal["attention", "position", "activations"]
 # In the order in which the pages show them; each module registers one view or more.
-_MODULES = ("prompt_attention", "head_scores", "formation", "distance_profiles")
+_MODULES = (
+    "prompt_attention",
+    "head_scores",
+    "formation",
+    "distance_profiles",
+    "rope_bands",
+    "positional_share",
+    "residual",
+    "feedforward",
+    "prediction",
+    "ablation",
+)
 _VIEWS: dict[str, "View"] = {}
 
 

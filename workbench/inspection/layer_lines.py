@@ -1,0 +1,124 @@
+"""One number per layer and run, drawn by layer: a line per variant over its seeds, each seed thin."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from workbench.analysis.statistics import mean_interval
+from workbench.inspection.panels import Lines, Rule
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import (
+    difference_sentence,
+    mean_in_words,
+    number,
+    paired_difference,
+    run_first,
+    seeds_in_words,
+    spread,
+)
+
+_PALE = 0.55  # how far the first token's colour is from the variant's to white
+_LARGEST = 300.0  # of a logarithm
+_SMALLEST = 1e-9  # below it a value is what rounding left of 0
+FIRST_TOKEN = "first token"
+
+
+def of_metric(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of ``metric`` by layer, without missing values."""
+    found = table[(table["metric"] == metric) & table["layer"].notna()].dropna(subset="value")
+    columns = ["role", "series", "seed", "run_id", "layer", "x", "value", "n"]
+    return found[columns].astype({"layer": int})
+
+
+def lines_by_layer(
+    scope: Scope,
+    table: pd.DataFrame,
+    metric: str,
+    *,
+    title: str,
+    y: str,
+    first: str | None = None,
+    rules: tuple[Rule, ...] = (),
+    log: bool = True,
+    note: str = "",
+) -> Lines:
+    """A panel of ``metric`` by layer; ``first`` names the metric of the windows' first tokens, drawn paler.
+
+    With ``log`` the axis is logarithmic, and means and intervals are of logarithms, unless a value is 0, or
+    what rounding left of it.
+    """
+    rows = run_first(scope, of_metric(table, metric))
+    if first is not None:
+        own = run_first(scope, of_metric(table, first))
+        rows = pd.concat([rows, own.assign(series=[_first(name) for name in own["series"]])])
+    rows = rows.drop(columns="x").rename(columns={"layer": "x", "value": "y"})
+    log = log and bool((rows["y"] > _SMALLEST).all())
+    return Lines(
+        title=title,
+        data=_mean(rows, log),
+        x="layer (-1: embedding)" if (rows["x"] < 0).any() else "layer",
+        y=y,
+        log_y=log,
+        colours=_colours(scope),
+        rules=rules,
+        seeds=rows[["x", "y", "series", "seed"]].reset_index(drop=True),
+        note=note,
+    )
+
+
+def told_by_layer(scope: Scope, table: pd.DataFrame, metric: str, what: str) -> list[str]:
+    """For each role, ``metric`` at the last layer over seeds; then the paired difference there."""
+    last = at_last_layer(of_metric(table, metric))
+    told = []
+    for role in scope.roles:
+        values = last.loc[last["role"] == role, "value"]
+        if len(values):
+            told.append(
+                f"{scope.series[role]}: {what} at the last layer is {mean_in_words(values)} "
+                f"({seeds_in_words(len(values))})."
+            )
+    if scope.against is not None and last["role"].nunique() == len(scope.roles):
+        comparison = paired_difference(scope, last, "value")
+        told.append(difference_sentence(scope, comparison, f"{what} at the last layer"))
+    return told
+
+
+def at_last_layer(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's deepest layer."""
+    return rows[rows["layer"] == rows.groupby(["role", "run_id"])["layer"].transform("max")]
+
+
+def factor_in_words(factors: pd.Series) -> str:
+    """``9.3 [7.1, 12.0]``: the geometric mean of positive factors and, of two seeds or more, its interval."""
+    logarithms = np.log(factors[factors > 0]).tolist()
+    if not logarithms:
+        return "missing"
+    interval = mean_interval(logarithms)
+    # Few seeds that disagree give ends beyond what a number holds.
+    ends = None if interval is None else np.exp(np.clip([interval.low, interval.high], -_LARGEST, _LARGEST))
+    beside = "" if ends is None else f" [{number(ends[0])}, {number(ends[1])}]"
+    return f"{number(float(np.exp(np.mean(logarithms))))}{beside}"
+
+
+def _mean(rows: pd.DataFrame, log: bool) -> pd.DataFrame:
+    if not log:
+        return spread(rows, "y", ["series", "x"])
+    found = spread(rows.assign(y=np.log(rows["y"])), "y", ["series", "x"])
+    ends = [name for name in ("y", "low", "high") if name in found]
+    found[ends] = np.exp(found[ends].clip(-_LARGEST, _LARGEST))
+    return found
+
+
+def _first(series: str) -> str:
+    return f"{series}, {FIRST_TOKEN}"
+
+
+def _colours(scope: Scope) -> Mapping[str, str]:
+    pale = {_first(name): _paler(colour) for name, colour in scope.colours.items()}
+    return scope.colours | pale
+
+
+def _paler(colour: str) -> str:
+    return mpl.colors.to_hex(np.array(mpl.colors.to_rgb(colour)) * (1 - _PALE) + _PALE)

@@ -1,0 +1,86 @@
+"""The position codes of the runs in a scope, each once, and what a picture of them consists of."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from workbench.inspection.panels import Panel
+from workbench.inspection.scope import Scope
+from workbench.model.config import ModelConfig
+from workbench.model.decoder import Decoder
+from workbench.model.positions import Learned, Positions
+from workbench.model.relative_bias import T5Bias
+
+TRAINED = (Learned.Config, T5Bias.Config)  # codes with parameters
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Panels of one kind of code, what they say, and what a reader must know."""
+
+    panels: tuple[Panel, ...] = ()
+    answers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Code:
+    """A run's position code, with the ``name`` and ``colour`` of legends; ``decoder`` if it was trained."""
+
+    name: str
+    colour: str
+    config: ModelConfig
+    decoder: Decoder | None = None
+
+    @cached_property
+    def positions(self) -> Positions:
+        """The code itself."""
+        return self.decoder.positions if self.decoder else self.config.positions.build(self.config)
+
+    @property
+    def table(self) -> Tensor:
+        """The table of learned positions, ``(context, D)``."""
+        return self.decoder.positions.table.detach()
+
+
+def config_of(scope: Scope, role: str) -> ModelConfig:
+    """The config of the run that plays ``role``."""
+    return ModelConfig.from_dict(scope.record(role).config["model"])
+
+
+def codes(scope: Scope) -> tuple[list[Code], list[str]]:
+    """The codes of all roles, and a sentence for each that cannot be drawn because its weights are gone.
+
+    A code without parameters that two runs share is drawn once, under both names.
+    """
+    found: list[Code] = []
+    missing: list[str] = []
+    for role in scope.roles:
+        config, name = config_of(scope, role), scope.series[role]
+        named = {"name": name, "colour": scope.colours[name], "config": config}
+        if not isinstance(config.positions, TRAINED):
+            found = _with(found, Code(**named))
+        elif scope.directory(role).weights.exists():
+            found.append(Code(**named, decoder=scope.subject(role).decoder))
+        else:
+            missing.append(
+                f"{name}: the run's weights are gone, so its {config.positions.name} positions cannot be "
+                f"drawn."
+            )
+    return found, missing
+
+
+def _with(known: list[Code], new: Code) -> list[Code]:
+    same = [code for code in known if code.decoder is None and _shape(code) == _shape(new)]
+    if not same:
+        return [*known, new]
+    joined = replace(same[0], name=f"{same[0].name} and {new.name}")
+    return [joined if code is same[0] else code for code in known]
+
+
+def _shape(code: Code) -> Any:
+    """All that a code without parameters depends on."""
+    config = code.config
+    return config.positions, config.context, config.width, config.heads, config.head_width
