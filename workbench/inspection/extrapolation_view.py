@@ -1,0 +1,294 @@
+"""Whether a model generalises beyond its training length, by a rule that is stated, with its foils beside it.
+
+After Press et al. 2022 (arXiv 2108.12409). The unit is the run: the change of its loss against its own loss
+at the training length L, on the same targets.
+"""
+
+import math
+
+import pandas as pd
+
+from workbench.analysis.statistics import mean_interval
+from workbench.errors import UserError
+from workbench.inspection.panels import Dots, Lines, Panel, Result, Rule
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import (
+    at_the_end,
+    difference_sentence,
+    ends,
+    number,
+    one_variant,
+    paired_difference,
+    run_first,
+    seed_differences,
+    seeds_in_words,
+    spread,
+)
+from workbench.inspection.views import Option, View, register
+from workbench.model.config import ModelConfig
+
+MEASURES = {
+    "tail": "loss of the same targets",
+    "full": "mean loss over the whole window",
+    "nonoverlapping": "mean loss over non-overlapping windows",
+}
+LENGTHS = ("1.25", "1.5", "2", "4", "8")
+SUPPORTED, REFUTED, OPEN = "supported", "refuted", "not enough seeds"
+RUN = ["role", "series", "seed", "run_id"]
+_FOIL = (
+    "This measure is a foil. In longer windows a smaller part of the tokens has little context, so it falls "
+    "with length even for a model that ignores what is far away{}. Claims are judged on the same targets "
+    "('tail')."
+)
+_OTHER_TARGETS = {"full": ", and it scores other tokens at each length"}
+
+
+@register
+class Extrapolation(View):
+    """Change of the loss against c / L over seeds, the claims' verdicts, and the losses themselves."""
+
+    name = "extrapolation"
+    title = "Length extrapolation"
+    question = "Does the model generalise beyond its training length, and does it use more context?"
+    page = "position"
+    tables = ("extrapolation",)
+    options = (
+        Option(
+            name="measure",
+            label="Measure",
+            choices=lambda _: list(MEASURES),
+            default="tail",
+            help="tail: the same targets at every length; the other two show what usual measures suggest",
+        ),
+        Option(
+            name="length",
+            label="Claim at",
+            choices=lambda _: list(LENGTHS),
+            default="2",
+            help="Times the training length at which the claims are judged",
+        ),
+        Option(
+            name="margin",
+            label="Margin in nats",
+            kind="number",
+            default="0.02",
+            help="A loss that rises by less still counts as generalising",
+        ),
+    )
+
+    def compute(self, scope: Scope, **options: str) -> Result:
+        """The view of each run's last checkpoint; raises ``UserError`` for a margin that is no number."""
+        measure, scale, margin = options["measure"], float(options["length"]), in_nats(options["margin"])
+        table = at_the_end(scope.probes("extrapolation"))
+        tail, shown = changes(scope, table, "tail"), changes(scope, table, measure)
+        panels = (
+            _change_panel(scope, shown, measure, margin),
+            _difference_panel(scope, shown, measure),
+            _losses_panel(scope, table, measure),
+        )
+        return Result(
+            view=self.name,
+            title=f"{self.title}: {MEASURES[measure]}",
+            question=self.question,
+            panels=tuple(panel for panel in panels if panel is not None),
+            source=scope.source(seeds=True, detail=f"{_targets(table, measure)} targets of validation text"),
+            answers=tuple(_answers(scope, tail, shown, measure, scale, margin)),
+            notes=_notes(margin),
+            tables={"loss of every run": table[[*RUN, "metric", "x", "value", "n"]]},
+        )
+
+
+def _notes(margin: float) -> tuple[str, ...]:
+    return (
+        "Same targets: the last L/2 tokens of each text are scored with contexts of c tokens that end there, "
+        "so that nothing but the length of the context differs. Text is the same for all runs: intervals "
+        "(95 %, Student's t) cover seeds, not the choice of text.",
+        f"'Generalises to s x' is supported if the upper end of the interval of the change is below "
+        f"{margin:g} nats, refuted if the lower end is not. 'Uses longer context' takes 0 instead. Anything "
+        f"between, and a single seed: {OPEN}.",
+    )
+
+
+def in_nats(text: str, name: str = "margin") -> float:
+    """The number in ``text``; raises ``UserError`` if it is none from 0 on."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise UserError(f"{name}: {text!r} is no number of nats from 0 on; write for example 0.02")
+    return value
+
+
+def training_length(scope: Scope, role: str) -> int:
+    """The context L that the run was trained with."""
+    return int(scope.record(role).config["model"]["context"])
+
+
+def changes(scope: Scope, table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Columns ``role, series, seed, run_id, x, scale, value, change``; ``scale`` is c / L, ``value`` a loss.
+
+    ``change`` is the loss minus that of the same run at L. Runs without a value at L are left out.
+    """
+    own = table[table["metric"] == metric]
+    own = own.assign(length=own["role"].map({role: training_length(scope, role) for role in scope.roles}))
+    base = own[own["x"] == own["length"]][["role", "run_id", "value"]]
+    found = own.merge(base, on=["role", "run_id"], suffixes=("", "_base"))
+    found = found.assign(scale=found["x"] / found["length"], change=found["value"] - found["value_base"])
+    return found[[*RUN, "x", "scale", "value", "change"]].sort_values("x", kind="stable")
+
+
+def verdict(values: list[float], limit: float) -> str:
+    """What the seeds' ``values`` say of the claim that their mean is below ``limit``."""
+    interval = mean_interval(values)
+    if interval is None:
+        return OPEN
+    return SUPPORTED if interval.high < limit else REFUTED if interval.low >= limit else OPEN
+
+
+def reach(own: pd.DataFrame, margin: float) -> float:
+    """The largest c / L up to which every measured context is ``SUPPORTED``; 1 if the next one is not."""
+    found = 1.0
+    for scale, group in own[own["scale"] > 1].groupby("scale"):
+        if verdict(group["change"].tolist(), margin) != SUPPORTED:
+            break
+        found = float(scale)
+    return found
+
+
+def _targets(table: pd.DataFrame, measure: str) -> str:
+    counts = table.loc[table["metric"] == measure, "n"]
+    least, most = int(counts.min()), int(counts.max())
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def _change_panel(scope: Scope, shown: pd.DataFrame, measure: str, margin: float) -> Lines | None:
+    beyond = shown[shown["scale"] >= 1].rename(columns={"change": "y"}).drop(columns=["x", "value"])
+    beyond = beyond.rename(columns={"scale": "x"})
+    if beyond.empty:
+        return None
+    return Lines(
+        title="Change of the loss with the length of the context",
+        data=spread(run_first(scope, beyond), "y", ["series", "x"]),
+        x="context / training length L",
+        y="loss minus loss at L (nats)",
+        log_x=True,
+        colours=scope.colours,
+        rules=(Rule(at=0.0, label=""), Rule(at=margin, label=f"0 and margin {margin:g}")),
+        seeds=beyond[["series", "seed", "x", "y"]],
+        note="" if measure == "tail" else "A foil: see above.",
+    )
+
+
+def _difference_panel(scope: Scope, shown: pd.DataFrame, measure: str) -> Dots | None:
+    """The changes of both runs against each other, paired by seed, at every length that both have."""
+    name = " minus ".join(scope.series.values())
+    seeds = []
+    for scale, group in shown[shown["scale"] > 1].groupby("scale"):
+        for seed, value in seed_differences(scope, group, "change").items():
+            seeds.append({"category": f"{scale:g} x L", "value": value, "series": name, "seed": seed})
+    if not seeds:
+        return None
+    single = pd.DataFrame(seeds)
+    return Dots(
+        title="Difference of the changes, paired by seed",
+        data=spread(single, "value", ["category", "series"]),
+        x=f"{name}: change of the loss (nats)",
+        rules=(Rule(at=0.0, label="no difference", axis="x"),),
+        seeds=single,
+    )
+
+
+def _losses_panel(scope: Scope, table: pd.DataFrame, measure: str) -> Panel:
+    own = table[table["metric"] == measure].sort_values("x", kind="stable")
+    lengths = own["role"].map({role: training_length(scope, role) for role in scope.roles})
+    names = [f"{x / length:g} x L ({x:.0f})" for x, length in zip(own["x"], lengths, strict=True)]
+    own = run_first(scope, own.assign(category=names)).sort_values("x", kind="stable")
+    return Dots(
+        title="Loss at each context (tokens)",
+        data=spread(own, "value", ["category", "series"]),
+        x=f"{MEASURES[measure]} (nats)",
+        colours=scope.colours,
+        seeds=own[["category", "series", "seed", "value"]],
+    )
+
+
+def _answers(
+    scope: Scope, tail: pd.DataFrame, shown: pd.DataFrame, measure: str, scale: float, margin: float
+) -> list[str]:
+    told = [] if measure == "tail" else [_FOIL.format(_OTHER_TARGETS.get(measure, ""))]
+    for role in scope.roles:
+        told.append(_of_variant(scope, role, tail, scale, margin))
+        if measure != "tail":
+            told.append(_beside(scope, role, tail, shown, scale))
+    if scope.against is not None:
+        told.append(_paired(scope, tail, scale))
+    return [sentence for sentence in told if sentence]
+
+
+def _of_variant(scope: Scope, role: str, tail: pd.DataFrame, scale: float, margin: float) -> str:
+    own, name = tail[tail["role"] == role], scope.series[role]
+    if not (own["scale"] > 1).any():
+        return _undefined(scope, role)
+    at = _at(own, scale)
+    claims = f"no text is long enough to judge {scale:g} x"
+    if at:
+        claims = (
+            f"'generalises to {scale:g} x': {verdict(at, margin)}; 'uses longer context' ({scale:g} x): "
+            f"{verdict(at, 0.0)} (change {change_in_words(at)} nats, {seeds_in_words(len(at))})"
+        )
+    return f"{name}: {_how_far(own, training_length(scope, role), margin)}; {claims}."
+
+
+def _how_far(own: pd.DataFrame, length: int, margin: float) -> str:
+    """How far each measured context is within the margin, and what the next one is."""
+    if own.groupby("scale").size().max() < 2:
+        return "one seed has no interval, so how far it generalises stays open"
+    far = reach(own, margin)
+    trained = f"its training length of {length:,} tokens"
+    told = f"generalises to {far:g} x {trained} ({change_in_words(_at(own, far))} nats)"
+    if far == 1:
+        told = f"is not shown to generalise beyond {trained}"
+    further = own.loc[own["scale"] > far, "scale"]
+    if further.empty:
+        return f"{told}, the longest context measured"
+    return f"{told}; at {further.min():g} x the loss changes by {change_in_words(_at(own, further.min()))}"
+
+
+def _undefined(scope: Scope, role: str) -> str:
+    name, config = scope.series[role], ModelConfig.from_dict(scope.record(role).config["model"])
+    limit = config.positions.build(config).limit
+    if limit is None:
+        return f"{name}: the validation text is too short for contexts beyond the training length."
+    return (
+        f"{name}: positions beyond the training length are not defined ({config.positions.name} has a table "
+        f"of {limit:,}), so neither claim has a value."
+    )
+
+
+def _beside(scope: Scope, role: str, tail: pd.DataFrame, shown: pd.DataFrame, scale: float) -> str:
+    foil, honest = (_at(table[table["role"] == role], scale) for table in (shown, tail))
+    if not foil or not honest:
+        return ""
+    return (
+        f"{scope.series[role]} at {scale:g} x: by this measure the loss changes by {change_in_words(foil)} "
+        f"nats, on the same targets by {change_in_words(honest)}."
+    )
+
+
+def _paired(scope: Scope, tail: pd.DataFrame, scale: float) -> str:
+    at = tail[tail["scale"] == scale]
+    lacking = [scope.series[role] for role in scope.roles if role not in set(at["role"])]
+    if lacking and not one_variant(scope):
+        return f"There is no difference at {scale:g} x: {' and '.join(lacking)} has no value there."
+    comparison = paired_difference(scope, at, "change") if len(at) else None
+    return difference_sentence(scope, comparison, f"the change of the loss at {scale:g} x", " nats")
+
+
+def _at(own: pd.DataFrame, scale: float) -> list[float]:
+    return own.loc[own["scale"] == scale, "change"].dropna().tolist()
+
+
+def change_in_words(values: list[float]) -> str:
+    """``+0.53 [+0.38, +0.68]``: the mean with its sign and, of two values or more, its interval."""
+    return f"{number(sum(values) / len(values), sign=True)}{ends(mean_interval(values), sign=True)}"
