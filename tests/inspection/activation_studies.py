@@ -6,10 +6,10 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from workbench.inspection.feedforward_activity import feedforward_table
-from workbench.inspection.head_scores import head_table
+from workbench.inspection.activations.feedforward_activity import feedforward_table
+from workbench.inspection.activations.residual import residual_table
+from workbench.inspection.attention.head_scores import head_table
 from workbench.inspection.probe import Probe
-from workbench.inspection.residual import residual_table
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
 from workbench.records.files import write_yaml

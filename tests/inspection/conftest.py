@@ -22,7 +22,7 @@ STUDY = {
     "factors": {"positions": ["rope", "learned"]},
     "data": {"corpus": {"path": "text"}, "tokenizer": "bytes"},
     "training": {
-        "tokens": 4096,
+        "tokens": 1024,
         "batch_size": 4,
         "evaluations": 2,
         "evaluation_tokens": 512,

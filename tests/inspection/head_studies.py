@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from workbench.inspection.distance import profile_table
-from workbench.inspection.head_scores import head_table
+from workbench.inspection.attention.head_scores import head_table
+from workbench.inspection.position.distance import profile_table
 from workbench.inspection.probe import Probe
 from workbench.inspection.scope import Scope
 from workbench.model import Decoder, preset

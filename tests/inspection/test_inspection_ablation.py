@@ -6,8 +6,8 @@ from test_inspection_head_views import _check, _panel
 from torch.nn import functional as F
 
 from workbench.errors import UserError
-from workbench.inspection.ablation import head_effects, seconds, silenced
-from workbench.inspection.ablation_view import REPEATS, HeadAblation
+from workbench.inspection.activations.ablation import head_effects, seconds, silenced
+from workbench.inspection.activations.ablation_view import REPEATS, HeadAblation
 from workbench.inspection.probes import probe_of
 from workbench.records.probes import PROBES
 
@@ -177,7 +177,7 @@ def test_large_models_start_with_one_layer_and_few_tokens(study, monkeypatch):
     options = {option.name: option for option in VIEW.options}
     assert options["layer"].value(scope, None) == "all"
     assert options["tokens"].value(scope, None) == "2048"
-    monkeypatch.setattr("workbench.inspection.ablation._SPEED", 1e5)
+    monkeypatch.setattr("workbench.inspection.activations.ablation._SPEED", 1e5)
     assert options["layer"].value(scope, None) == "2"
     assert options["tokens"].value(scope, None) == "64"
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from workbench.inspection.attention_shape import (
+from workbench.inspection.attention.shape import (
     attended_offsets,
     entropy,
     max_score,
@@ -16,7 +16,7 @@ from workbench.inspection.attention_shape import (
     share_by_chance,
     uniform,
 )
-from workbench.inspection.distance import binned, distance_bins, profile_of_bias, score_of_bias
+from workbench.inspection.position.distance import binned, distance_bins, profile_of_bias, score_of_bias
 from workbench.model.relative_bias import alibi_slopes
 from workbench.seeds import generator
 

@@ -11,9 +11,11 @@ from head_studies import Made, probe, scope_of, write_study
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection import position_picture_bands
-from workbench.inspection.attention_shape import reachable, uniform
-from workbench.inspection.bands import (
+from workbench.inspection.attention.shape import reachable, uniform
+from workbench.inspection.capture import capture
+from workbench.inspection.figures import figure
+from workbench.inspection.position import picture_bands as position_picture_bands
+from workbench.inspection.position.bands import (
     band_norms,
     band_scores,
     band_table,
@@ -27,9 +29,7 @@ from workbench.inspection.bands import (
     window_losses,
     without_rotation,
 )
-from workbench.inspection.capture import capture
-from workbench.inspection.figures import figure
-from workbench.inspection.rope_bands_view import RopeBands
+from workbench.inspection.position.rope_bands_view import RopeBands
 from workbench.inspection.scope import Scope
 from workbench.model import Decoder, preset
 from workbench.model.rope_scaling import frequencies

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from workbench.errors import UserError
-from workbench.inspection.attention_shape import reachable
+from workbench.inspection.attention.shape import reachable
 from workbench.inspection.capture import QUANTITIES, capture, kernel_error, uncompiled
 from workbench.inspection.passes import passes
 from workbench.model import Decoder, preset

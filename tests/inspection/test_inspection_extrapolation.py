@@ -9,19 +9,19 @@ from position_studies import Bigrams, Counting, decoder, made_probe, study
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection import extrapolation
-from workbench.inspection.extrapolation import (
+from workbench.inspection.capture import reading
+from workbench.inspection.figures import figure
+from workbench.inspection.position import extrapolation
+from workbench.inspection.position.extrapolation import (
     contexts,
     disjoint_losses,
     extrapolation_table,
     extrapolation_tokens,
-    fused,
     tail_losses,
     tail_windows,
     window_losses,
 )
-from workbench.inspection.extrapolation_view import OPEN, REFUTED, SUPPORTED, Extrapolation, verdict
-from workbench.inspection.figures import figure
+from workbench.inspection.position.extrapolation_view import OPEN, REFUTED, SUPPORTED, Extrapolation, verdict
 from workbench.inspection.probe import Probe
 from workbench.inspection.scope import Scope
 
@@ -183,19 +183,19 @@ def test_the_decoder_is_left_as_it_was():
     model.eval()
     again = extrapolation_table(model, made_probe())
     assert again["value"].tolist() == first["value"].tolist()
-    with pytest.raises(UserError, match="float"), fused(model.bfloat16()):
+    with pytest.raises(UserError, match="float"), reading(model.bfloat16()):
         pass
 
 
 def test_the_fused_kernel_is_used():
-    with fused(decoder()) as plain:
+    with reading(decoder()) as plain:
         assert plain.attention_kernel == "fused"
         assert not torch.is_grad_enabled()
 
 
 def test_losses_do_not_depend_on_batches():
     model, windows = decoder(), made_probe().text
-    with fused(model) as plain:
+    with reading(model) as plain:
         expected = torch.nn.functional.cross_entropy(
             plain(windows[:, :-1]).transpose(1, 2), windows[:, 1:], reduction="none"
         )

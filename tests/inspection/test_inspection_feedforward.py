@@ -7,7 +7,7 @@ from head_studies import scope_of
 from test_inspection_head_views import _check, _panel
 
 from workbench.errors import UserError
-from workbench.inspection.feedforward_activity import (
+from workbench.inspection.activations.feedforward_activity import (
     BINS,
     THRESHOLDS,
     bin_centres,
@@ -16,7 +16,7 @@ from workbench.inspection.feedforward_activity import (
     has_exact_zeros,
     histogram,
 )
-from workbench.inspection.feedforward_view import HISTOGRAMS, FeedForwardUnits
+from workbench.inspection.activations.feedforward_view import HISTOGRAMS, FeedForwardUnits
 from workbench.inspection.probe import Probe
 from workbench.model.component import FEEDFORWARDS
 from workbench.model.feedforward import FeedForward

@@ -4,9 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from workbench.inspection.attention_shape import uniform
-from workbench.inspection.distance import profile_of_bias, profile_table
-from workbench.inspection.head_scores import (
+from workbench.inspection.attention.head_scores import (
     copy_loss_gap,
     duplicate_token,
     head_table,
@@ -18,8 +16,10 @@ from workbench.inspection.head_scores import (
     sink,
     token_losses,
 )
+from workbench.inspection.attention.repeats import Repeats, random_repeats, usual_tokens
+from workbench.inspection.attention.shape import uniform
+from workbench.inspection.position.distance import profile_of_bias, profile_table
 from workbench.inspection.probe import MEASURED, Probe
-from workbench.inspection.repeats import Repeats, random_repeats, usual_tokens
 from workbench.model import Decoder, preset
 from workbench.model.component import POSITIONS
 from workbench.seeds import generator

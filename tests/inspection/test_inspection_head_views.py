@@ -8,14 +8,14 @@ from head_studies import BATCH, CONTEXT, STEPS, Made, probe, scope_of, write_stu
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection.distance import profile_of_bias
-from workbench.inspection.distance_profiles_view import DistanceProfiles
+from workbench.inspection.attention.formation import formation
+from workbench.inspection.attention.formation_view import CENSORED, FORMED, Formation
+from workbench.inspection.attention.head_kinds import KINDS
+from workbench.inspection.attention.head_scores_view import HeadScores
 from workbench.inspection.figures import figure
-from workbench.inspection.formation import formation
-from workbench.inspection.formation_view import CENSORED, FORMED, Formation
-from workbench.inspection.head_kinds import KINDS
-from workbench.inspection.head_scores_view import HeadScores
 from workbench.inspection.panels import Heatmap, Lines
+from workbench.inspection.position.distance import profile_of_bias
+from workbench.inspection.position.distance_profiles_view import DistanceProfiles
 from workbench.inspection.seed_spread import number, spread
 from workbench.model import preset
 from workbench.model.relative_bias import ALiBi
@@ -58,11 +58,11 @@ def _panel(result, title):
     return next(panel for panel in result.panels if panel.title.startswith(title))
 
 
-def _check(result):
-    """It can be drawn as charts, and every number is finite or missing."""
+def _check(result, *, validate=False):
+    """It can be drawn as charts, and every number is finite or missing. Vega-Lite's schema takes seconds."""
     for panel in result.panels:
         assert len(panel.data)
-        assert chart(panel, INK).to_dict()
+        assert chart(panel, INK).to_dict(validate=validate)
         for frame in [panel.data] + ([panel.seeds] if getattr(panel, "seeds", None) is not None else []):
             numbers = frame.select_dtypes("number").to_numpy(dtype=float)
             assert not np.isinf(numbers).any()
@@ -75,7 +75,7 @@ def _check(result):
 @pytest.mark.parametrize("against", ["baseline", None])
 def test_every_view_can_be_drawn(view, against, study):
     result = view.show(scope_of(study, "changed", against))
-    _check(result)
+    _check(result, validate=True)
     figure(result).savefig(io.BytesIO(), format="svg")
 
 

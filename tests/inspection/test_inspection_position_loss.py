@@ -11,8 +11,8 @@ from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.inspection.figures import figure
-from workbench.inspection.position_loss import position_bins, position_loss_table
-from workbench.inspection.position_loss_view import PositionLoss, effective_context
+from workbench.inspection.position.loss import position_bins, position_loss_table
+from workbench.inspection.position.loss_view import PositionLoss, effective_context
 from workbench.inspection.scope import Scope
 from workbench.records.probes import read_probes, write_probes
 

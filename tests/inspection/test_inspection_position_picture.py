@@ -9,10 +9,12 @@ from head_studies import Made, probe, scope_of, write_study
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection import position_picture_bands, positional_share_view
 from workbench.inspection.capture import capture
 from workbench.inspection.figures import figure
-from workbench.inspection.position_picture import (
+from workbench.inspection.position import picture_bands as position_picture_bands
+from workbench.inspection.position import positional_share_view
+from workbench.inspection.position.linear_probe import held_out_r2, position_table
+from workbench.inspection.position.picture import (
     cosine_matrix,
     position_scores,
     power_spectrum,
@@ -20,21 +22,20 @@ from workbench.inspection.position_picture import (
     spaced,
     toeplitz_residual,
 )
-from workbench.inspection.position_picture_bias import alibi, t5
-from workbench.inspection.position_picture_code import Code
-from workbench.inspection.position_picture_learned import learned, sinusoidal
-from workbench.inspection.position_picture_relative import (
+from workbench.inspection.position.picture_bias import alibi, t5
+from workbench.inspection.position.picture_code import Code
+from workbench.inspection.position.picture_learned import learned, sinusoidal
+from workbench.inspection.position.picture_relative import (
     bias_by_distance,
     critical_dimension,
     decay,
     distances,
     half_lives,
 )
-from workbench.inspection.position_picture_rotary import rotary
-from workbench.inspection.position_probe import held_out_r2, position_table
-from workbench.inspection.positional_share_view import PositionalShare
+from workbench.inspection.position.picture_rotary import rotary
+from workbench.inspection.position.positional_share_view import PositionalShare
+from workbench.inspection.position.rope_bands_view import RopeBands
 from workbench.inspection.probes import probe_of
-from workbench.inspection.rope_bands_view import RopeBands
 from workbench.inspection.scope import Scope
 from workbench.model import Decoder, preset
 from workbench.model.relative_bias import alibi_slopes, t5_bucket

@@ -6,7 +6,7 @@ from test_inspection_head_views import _check, _panel
 from torch.nn import functional as F
 
 from workbench.errors import UserError
-from workbench.inspection.attribution import (
+from workbench.inspection.activations.attribution import (
     BIAS,
     FEEDFORWARD,
     HEAD,
@@ -15,10 +15,10 @@ from workbench.inspection.attribution import (
     attribution,
     not_additive,
 )
+from workbench.inspection.activations.logit_lens import logit_lens, read_out, stream
+from workbench.inspection.activations.prediction_view import EMBEDDING, TILE, PredictionByDepth
 from workbench.inspection.capture import capture
-from workbench.inspection.logit_lens import logit_lens, read_out, stream
 from workbench.inspection.panels import Bars
-from workbench.inspection.prediction_view import EMBEDDING, TILE, PredictionByDepth
 
 TEXT = tokens(1, 12)
 VIEW = PredictionByDepth()
@@ -73,7 +73,7 @@ def test_the_lens_sees_where_a_prediction_is_made():
 def test_long_texts_are_read_in_pieces(monkeypatch):
     decoder = stirred(decoder_of())
     whole = logit_lens(decoder, TEXT)
-    monkeypatch.setattr("workbench.inspection.logit_lens._LOGITS", 3 * 257)
+    monkeypatch.setattr("workbench.inspection.activations.logit_lens._LOGITS", 3 * 257)
     pieces = logit_lens(decoder, TEXT)
     torch.testing.assert_close(pieces.loss, whole.loss)
     assert torch.equal(pieces.top, whole.top)

@@ -7,7 +7,7 @@ from head_studies import scope_of
 from test_inspection_head_views import _check, _panel
 
 from workbench.errors import UserError
-from workbench.inspection.residual import (
+from workbench.inspection.activations.residual import (
     EMBEDDING,
     NORM_PLACES,
     kurtosis,
@@ -16,7 +16,7 @@ from workbench.inspection.residual import (
     residual_table,
     rms,
 )
-from workbench.inspection.residual_view import QUANTITIES, Residual
+from workbench.inspection.activations.residual_view import QUANTITIES, Residual
 
 NORMS = ["rmsnorm", "layernorm", "dynamic_tanh", "none"]
 PLACEMENTS = ["pre", "post", "sandwich", "parallel"]

@@ -11,11 +11,10 @@ from position_studies import VOCABULARY, Bigrams, Lookup, Uniform, decoder, made
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection import shift_recall_view
 from workbench.inspection.figures import figure
-from workbench.inspection.recall import cells, many_pairs, one_pair, recall_table, recalled
-from workbench.inspection.scope import Scope
-from workbench.inspection.shift import (
+from workbench.inspection.position import shift_recall_view
+from workbench.inspection.position.recall import cells, many_pairs, one_pair, recall_table, recalled
+from workbench.inspection.position.shift import (
     id_shifts,
     preceded_loss,
     shift_texts,
@@ -24,7 +23,8 @@ from workbench.inspection.shift import (
     shifts_up_to,
     text_shifts,
 )
-from workbench.inspection.shift_recall_view import PositionShift, RecallView
+from workbench.inspection.position.shift_recall_view import PositionShift, RecallView
+from workbench.inspection.scope import Scope
 from workbench.model import Decoder, preset
 
 INK = Ink("#111111", "#888888", "#FFFFFF")

@@ -14,6 +14,7 @@ from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Panel, Rule
 HEIGHT = 320
 _FACETS = 4  # side by side
 _FACET_WIDTH, _FACET_HEIGHT = 210, 170
+_FEW = 10  # places on an axis that have a tick each
 _CELL = 26  # pixels of a heatmap's row, at most
 
 
@@ -44,9 +45,7 @@ def _data(panel: Panel) -> pd.DataFrame | UndefinedType:
 
 def _lines(panel: Lines, ink: Ink) -> list[alt.Chart]:
     colour = _series(panel, panel.ordinal)
-    whole = not panel.log_x and pd.api.types.is_integer_dtype(panel.data["x"])
-    ticks = alt.Axis(format="~r", tickMinStep=1 if whole else alt.Undefined)
-    x = alt.X("x:Q", title=panel.x, scale=_scale(panel.log_x, base=2), axis=ticks)
+    x = alt.X("x:Q", title=panel.x, scale=_scale(panel.log_x, base=2), axis=_ticks(panel))
     y = alt.Y("y:Q", title=panel.y, scale=_scale(panel.log_y))
     solid = [name for name in panel.data["series"].unique() if name not in panel.ghosts]
     dash = alt.condition(alt.FieldOneOfPredicate("series", solid), alt.value([1, 0]), alt.value([5, 4]))
@@ -61,6 +60,17 @@ def _lines(panel: Lines, ink: Ink) -> list[alt.Chart]:
     few = len(panel.data) <= 400
     marks = base.mark_point(filled=True, size=34 if few else 12, opacity=0.9 if few else 0.01)
     return [*layers, base.mark_line(strokeWidth=2).encode(strokeDash=dash), marks]
+
+
+def _ticks(panel: Lines) -> alt.Axis:
+    """Few places have a tick each; on logarithmic axes powers of two, which Vega would crowd."""
+    places = sorted(panel.data["x"].dropna().unique().tolist())
+    if panel.log_x and places:
+        powers = range(math.floor(math.log2(places[0])), math.ceil(math.log2(places[-1])) + 1)
+        values = places if len(places) <= _FEW else [2.0**power for power in powers]
+        return alt.Axis(format="~r", values=values, labelOverlap=True)
+    whole = pd.api.types.is_integer_dtype(panel.data["x"])
+    return alt.Axis(format="~r", tickMinStep=1 if whole else alt.Undefined)
 
 
 def _heatmap(panel: Heatmap, ink: Ink) -> list[alt.Chart]:
@@ -91,14 +101,15 @@ def _dots(panel: Dots, ink: Ink) -> list[alt.Chart]:
     base = alt.Chart(panel.data).encode(
         y=y, yOffset=offset, color=_series(panel, False), tooltip=_tooltip(panel)
     )
-    layers = [base.mark_point(filled=True, size=90, opacity=1).encode(x=alt.X("value:Q", title=panel.x))]
+    value, low = (alt.X(f"{name}:Q", title=panel.x, scale=_scale(False)) for name in ("value", "low"))
+    layers = [base.mark_point(filled=True, size=90, opacity=1).encode(x=value)]
     if "low" in panel.data:
-        layers.insert(0, base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q", title=panel.x), x2="high:Q"))
+        layers.insert(0, base.mark_rule(strokeWidth=2.5).encode(x=low, x2="high:Q"))
     if panel.seeds is not None:
         single = alt.Chart(panel.seeds).mark_circle(size=26, opacity=0.5, yOffset=8)
         layers.append(
             single.encode(
-                x="value:Q",
+                x=value,
                 y=y,
                 yOffset=offset,
                 color=_series(panel, False),
@@ -128,7 +139,7 @@ def _series(panel: Lines | Dots | Bars, ordinal: bool) -> alt.Color:
     colours = series_colours(names, panel.colours, ordinal)
     ghosts = getattr(panel, "ghosts", frozenset())
     scale = alt.Scale(domain=names, range=[GHOST if name in ghosts else colours[name] for name in names])
-    legend = alt.Legend(orient="top", labelLimit=320, columns=4) if len(names) > 1 else None
+    legend = alt.Legend(orient="top", labelLimit=320, columns=4, symbolOpacity=1) if len(names) > 1 else None
     return alt.Color("series:N", title=None, scale=scale, legend=legend)
 
 

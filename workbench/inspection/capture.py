@@ -103,9 +103,12 @@ def capture(
 def reading(decoder: Decoder, *, kernel: str = "fused", gradients: bool = False) -> Iterator[Decoder]:
     """Yield the decoder ready to be read: un-compiled, in evaluation mode, in its own precision.
 
-    Unless ``gradients``, without autograd. Mode and kernel are as before at the end.
+    Unless ``gradients``, without autograd. Mode and kernel are as before at the end. Raises ``UserError`` for
+    a decoder that is not fp32 (or fp64).
     """
     decoder = uncompiled(decoder)
+    if decoder.dtype not in (torch.float32, torch.float64):
+        raise UserError(f"capture: the decoder is {decoder.dtype}; convert it with decoder.float() first")
     training, before = decoder.training, decoder.attention_kernel
     # Texts of many lengths would be compiled one by one.
     compiled, decoder._compiled_call_impl = decoder._compiled_call_impl, None
@@ -136,8 +139,6 @@ def _check(decoder: Decoder, wanted: list[str]) -> None:
     for name in wanted:
         if name not in QUANTITIES:
             raise UserError(f"capture: unknown quantity {name!r}; {suggestion(name, QUANTITIES)}")
-    if decoder.dtype not in (torch.float32, torch.float64):
-        raise UserError(f"capture: the decoder is {decoder.dtype}; convert it with decoder.float() first")
     if "gate" in wanted and not isinstance(decoder.blocks[0].feedforward, GatedFeedForward):
         name = decoder.config.feedforward.name
         raise UserError(f"capture: 'gate': the feed-forward network {name} has none; capture 'hidden'")

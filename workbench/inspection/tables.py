@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from workbench.inspection.distance import profile_table
-from workbench.inspection.feedforward_activity import feedforward_table
-from workbench.inspection.head_scores import LONGEST_REPEAT, WINDOWS, head_table
+from workbench.inspection.activations.feedforward_activity import feedforward_table
+from workbench.inspection.activations.residual import residual_table
+from workbench.inspection.attention.head_scores import LONGEST_REPEAT, WINDOWS, head_table
+from workbench.inspection.attention.repeats import REPEATS
+from workbench.inspection.position.distance import profile_table
+from workbench.inspection.position.extrapolation import extrapolation_table, extrapolation_tokens
+from workbench.inspection.position.loss import position_loss_table
 from workbench.inspection.probe import Probe
-from workbench.inspection.repeats import REPEATS
-from workbench.inspection.residual import residual_table
 from workbench.model.decoder import Decoder
 
 
@@ -37,4 +39,6 @@ TABLES = {
     "profiles": Table(profile_table, _profile_tokens),
     "residual": Table(residual_table, _profile_tokens),
     "feedforward": Table(feedforward_table, lambda probe: 1.75 * _profile_tokens(probe)),
+    "extrapolation": Table(extrapolation_table, extrapolation_tokens),
+    "position_loss": Table(position_loss_table, lambda probe: probe.text[:, 1:].numel() / 2),
 }

@@ -13,16 +13,19 @@ from workbench.inspection.scope import Scope
 Page = Literal["attention", "position", "activations"]
 # In the order in which the pages show them; each module registers one view or more.
 _MODULES = (
-    "prompt_attention",
-    "head_scores",
-    "formation",
-    "distance_profiles",
-    "rope_bands",
-    "positional_share",
-    "residual",
-    "feedforward",
-    "prediction",
-    "ablation",
+    "attention.prompt_attention",
+    "attention.head_scores",
+    "attention.formation",
+    "position.extrapolation",
+    "position.loss",
+    "position.distance_profiles",
+    "position.rope_bands",
+    "position.positional_share",
+    "position.shift_recall",
+    "activations.residual",
+    "activations.feedforward",
+    "activations.prediction",
+    "activations.ablation",
 )
 _VIEWS: dict[str, "View"] = {}
 

@@ -1,0 +1,1 @@
+"""What flows between attention and prediction: norms, the residual stream, feed-forward units, effects."""

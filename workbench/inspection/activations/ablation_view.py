@@ -1,0 +1,275 @@
+"""What the loss loses without each head, and whether the heads that look right are the ones that matter."""
+
+import math
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from workbench.errors import UserError
+from workbench.inspection.activations.ablation import HeadEffects, head_effects, seconds
+from workbench.inspection.attention.head_kinds import KINDS, TEXT_IN_CELLS, of_run, scores_of
+from workbench.inspection.attention.repeats import random_repeats, usual_tokens
+from workbench.inspection.panels import Dots, Heatmap, Panel, Result, Rule
+from workbench.inspection.probes import probe_of
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import at_the_end, number
+from workbench.inspection.subject import Subject
+from workbench.inspection.views import Option, View, register
+from workbench.model.config import ModelConfig
+
+ALL = "all"
+TEXT, REPEATS = "validation text", "repeated random tokens"
+MODES = {"zero": "zeroed", "mean": "replaced by its mean over the tokens"}
+_BUDGET = 2.0  # seconds that the view may take before anything is chosen
+_LEAST, _MOST = 64, 2048  # tokens that it is measured on before anything is chosen
+_RANKED = 12  # heads in the panel beside a score
+
+
+def _config(scope: Scope, role: str) -> ModelConfig:
+    return ModelConfig.from_dict(scope.record(role).config["model"])
+
+
+def _cost(scope: Scope, tokens: int, layer: str) -> float:
+    return sum(seconds(_config(scope, role), tokens, _layers(scope, role, layer)) for role in scope.roles)
+
+
+def _layers(scope: Scope, role: str, layer: str) -> list[int]:
+    known = range(_config(scope, role).layers)
+    return list(known) if layer == ALL else [int(layer)] if int(layer) in known else []
+
+
+def _default_layer(scope: Scope) -> str:
+    return ALL if _cost(scope, _LEAST, ALL) <= 2 * _BUDGET else str(_config(scope, "run").layers - 1)
+
+
+def _default_tokens(scope: Scope) -> str:
+    per_token = _cost(scope, 1, _default_layer(scope))
+    return str(max(_LEAST, min(_MOST, 64 * int(_BUDGET / per_token / 64))))
+
+
+@register
+class HeadAblation(View):
+    """Heads are silenced one at a time; the rest of the decoder computes what follows from it."""
+
+    name = "head_ablation"
+    title = "What each head does"
+    question = "How much worse is the loss without each head, and do the heads that look right matter?"
+    page = "activations"
+    live = True
+    options = (
+        Option(
+            name="mode",
+            label="A silenced head's output is",
+            choices=lambda _: list(MODES),
+            default="zero",
+            help="Zero takes away the constant part of its output too; mean keeps it",
+        ),
+        Option(
+            name="on",
+            label="Measured on",
+            choices=lambda _: [TEXT, REPEATS],
+            default=TEXT,
+            help="On repeated random tokens the loss of the second copy counts: that is what induction heads "
+            "are for",
+        ),
+        Option(
+            name="layer",
+            label="Layer",
+            choices=lambda scope: [ALL, *map(str, range(_config(scope, "run").layers))],
+            default=_default_layer,
+            help="All layers take longest; one layer of a large model is quicker",
+        ),
+        Option(
+            name="tokens",
+            label="Tokens",
+            kind="number",
+            default=_default_tokens,
+            help="The time grows in proportion: the number shown first takes about two seconds on one core, "
+            "if a model is not too large for that",
+        ),
+        Option(
+            name="score",
+            label="Beside the score",
+            choices=lambda _: list(KINDS),
+            default="induction",
+            help="How the head looks, from the measured head scores",
+        ),
+    )
+
+    def compute(self, scope: Scope, **options: str) -> Result:
+        """The view of the runs' final weights; raises ``UserError`` for a number that is none."""
+        tokens = _whole(options["tokens"])
+        found = {}
+        for role in scope.roles:
+            layers = _layers(scope, role, options["layer"])
+            if layers:
+                found[role] = _Effects(scope, role, tokens, layers, options)
+        reach = max(float(one.table["change"].abs().max()) for one in found.values())
+        domain = (-reach, reach) if reach > 0 else None
+        panels: list[Panel] = [one.map(domain) for one in found.values()]
+        panels += [panel for one in found.values() for panel in one.beside()]
+        return Result(
+            view=self.name,
+            title=f"{self.title}: {options['mode']}",
+            question=self.question,
+            panels=tuple(panels),
+            source=scope.source(detail=f"{found['run'].count} tokens of {options['on']}"),
+            answers=tuple(sentence for one in found.values() for sentence in one.answers()),
+            notes=(
+                f"Change of the mean loss when one head's output is {MODES[options['mode']]}, the others as "
+                "they "
+                f"are. Heads make up for each other: a small change does not say that a head does nothing.",
+                "One run each: heads have no identity across seeds. Errors are standard errors over "
+                "sequences, and "
+                "say how exact the number is for this run alone. Layers and heads count from 0.",
+                f"This took about {_cost(scope, tokens, options['layer']):.1f} s of one core, by estimate.",
+            ),
+            tables={
+                "effect of every head": pd.concat([one.table for one in found.values()], ignore_index=True)
+            },
+        )
+
+
+class _Effects:
+    """One run's effects, beside a score of its heads where that was measured."""
+
+    def __init__(
+        self, scope: Scope, role: str, tokens: int, layers: list[int], options: dict[str, str]
+    ) -> None:
+        self.series, self.colours = scope.series[role], scope.colours
+        self.kind, self.mode = KINDS[options["score"]], options["mode"]
+        sequences, counted = _sequences(scope.subject(role), tokens, options["on"])
+        self.count = int(counted.sum())
+        decoder = scope.subject(role).decoder
+        self.found: HeadEffects = head_effects(decoder, sequences, self.mode, layers=layers, counted=counted)
+        self.table = _table(self.found).assign(series=self.series)
+        scores = _scores(scope, role, options["score"])
+        self.scored = scores is not None
+        if scores is not None:
+            self.table = self.table.merge(scores, on=["layer", "head"], how="left")
+
+    def map(self, domain: tuple[float, float] | None) -> Heatmap:
+        """Layers by heads, on a scale that the runs share."""
+        data = self.table.rename(columns={"layer": "y", "head": "x", "change": "value"})
+        data = data[["y", "x", "value", "error", *(["score"] if self.scored else [])]].copy()
+        if data["x"].max() < TEXT_IN_CELLS:
+            data["text"] = [number(value, sign=True) for value in data["value"]]
+        return Heatmap(
+            title=f"{self.series}: change of the loss without each head",
+            data=data,
+            x="head",
+            y="layer",
+            value="change (nats)",
+            diverging=True,
+            domain=domain,
+        )
+
+    def beside(self) -> list[Dots]:
+        """The heads with the highest scores in their order: do they matter?"""
+        ranked = self._ranked()
+        if ranked.empty:
+            return []
+        top = ranked.head(_RANKED)
+        names = [f"{row.layer}.{row.head}: {number(row.score)}" for row in top.itertuples()]
+        data = pd.DataFrame({"category": names, "value": top["change"].tolist(), "series": self.series})
+        error = top["error"].to_numpy()
+        if pd.notna(error).all():
+            data = data.assign(low=data["value"] - error, high=data["value"] + error)
+        return [
+            Dots(
+                title=f"{self.series}: heads by their {self.kind.label}, and what the loss loses without "
+                "them",
+                data=data,
+                x="change of the loss (nats)",
+                colours=self.colours,
+                rules=(Rule(at=0.0, label="no change", axis="x"),),
+                note="layer.head and its score, the highest first. Lines: one standard error over sequences.",
+            )
+        ]
+
+    def answers(self) -> list[str]:
+        worst = self.table.loc[self.table["change"].idxmax()]
+        told = (
+            f"{self.series}: the loss is {number(self.found.loss)} nats. Without layer {worst['layer']} head "
+            f"{worst['head']} it rises most, by "
+            f"{number(worst['change'], sign=True)}{_error(worst['error'])}; "
+            f"{_matter(self.table)}."
+        )
+        return [told, self._agreement()]
+
+    def _ranked(self) -> pd.DataFrame:
+        if not self.scored:
+            return pd.DataFrame()
+        return self.table.dropna(subset="score").sort_values("score", ascending=False, kind="stable")
+
+    def _agreement(self) -> str:
+        ranked = self._ranked()
+        if ranked.empty:
+            return f"{self.series}: its heads' {self.kind.label} was not measured; 'workbench probe' does it."
+        first = ranked.iloc[0]
+        place = int((self.table["change"] > first["change"]).sum()) + 1
+        sentence = (
+            f"{self.series}: the {self.kind.most}, layer {first['layer']} head {first['head']} "
+            f"({number(first['score'])}), changes the loss by {number(first['change'], sign=True)}: number "
+            f"{place} "
+            f"of {len(self.table)} heads"
+        )
+        correlation = ranked["score"].corr(ranked["change"], method="spearman")
+        if not math.isfinite(correlation):
+            return f"{sentence}."
+        told = number(correlation, sign=True)
+        return f"{sentence}. Over all heads the rank correlation of score and change is {told}."
+
+
+def _sequences(subject: Subject, tokens: int, on: str) -> tuple[Tensor, Tensor]:
+    """About ``tokens`` targets: sequences ``(B, T + 1)``, and which targets count ``(B, T)``."""
+    probe = probe_of(subject)
+    length = min(probe.text.shape[1] - 1, tokens)
+    windows = max(1, round(tokens / length))
+    if on == TEXT:
+        text = probe.text[:windows, : length + 1]
+        return text, torch.ones_like(text[:, 1:], dtype=torch.bool)
+    length = max(8, length)
+    repeats = random_repeats(usual_tokens(probe, least=length // 2), length, count=windows)
+    # The first token of the second copy is foretold by nothing.
+    target = torch.arange(1, length)
+    period = repeats.periods[:, None]
+    return repeats.tokens, (target > period) & (target < 2 * period)
+
+
+def _table(found: HeadEffects) -> pd.DataFrame:
+    rows = [
+        {"layer": layer, "head": head, "change": change, "error": error}
+        for layer, changes, errors in zip(
+            found.layers, found.changes.tolist(), found.errors.tolist(), strict=True
+        )
+        for head, (change, error) in enumerate(zip(changes, errors, strict=True))
+    ]
+    return pd.DataFrame(rows)
+
+
+def _scores(scope: Scope, role: str, score: str) -> pd.DataFrame | None:
+    try:
+        own = of_run(scope, role, scores_of(at_the_end(scope.probes("heads")), score))
+    except UserError:  # not measured: the effects stand by themselves
+        return None
+    return own[["layer", "head", "value"]].rename(columns={"value": "score"})
+
+
+def _matter(table: pd.DataFrame) -> str:
+    """How many heads the data can tell from doing nothing."""
+    if table["error"].isna().any():
+        return f"on one sequence no error is known for the {len(table)} heads"
+    clear = int((table["change"] > 2 * table["error"]).sum())
+    return f"{clear} of {len(table)} heads raise it by more than two standard errors"
+
+
+def _error(error: float) -> str:
+    return "" if math.isnan(error) else f" (standard error {number(error)})"
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise UserError(f"tokens: {text!r} is no number of tokens; give a whole number from 2 on")
+    return int(text)

@@ -1,0 +1,222 @@
+"""How many units of the feed-forward networks act, and what their activations see."""
+
+import pandas as pd
+
+from workbench.inspection.activations.feedforward_activity import SILENT
+from workbench.inspection.activations.layer_lines import lines_by_layer, of_metric, told_by_layer
+from workbench.inspection.panels import Lines, Panel, Result
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import (
+    at_the_end,
+    mean_in_words,
+    number,
+    run_first,
+    seeds_in_words,
+    spread,
+)
+from workbench.inspection.views import Option, View, register
+from workbench.model.config import ModelConfig
+from workbench.model.feedforward import GatedFeedForward, PlainFeedForward
+
+HISTOGRAMS = {
+    "before": "before the activation (of a gated network: the gate)",
+    "after": "after the activation (of a gated network: the gate's)",
+}
+_LINES = {
+    "active": (
+        "Units above 0 per token",
+        "share of the units",
+        "Only for activations that are exactly 0 below 0.",
+    ),
+    "silent": (
+        "Units that never reach 1 % of the layer's largest value",
+        "share of the units",
+        "",
+    ),
+    "dead": (
+        "Dead units: never above 0",
+        "share of the units",
+        "Only for activations that are exactly 0 below 0.",
+    ),
+    "effective_rank_share": (
+        "Effective rank of the hidden vectors",
+        "share of what it can be",
+        "1: all directions are used alike. Of the number of units or of tokens, whichever is less.",
+    ),
+    "negative": (
+        "Values below 0 before the activation",
+        "share of the values",
+        "",
+    ),
+}
+
+
+@register
+class FeedForwardUnits(View):
+    """Histograms by layer, the curve over thresholds, then shares by layer over all seeds."""
+
+    name = "feedforward"
+    title = "Feed-forward units"
+    question = "How many units act on a token, does any never act, and what does a gate change?"
+    page = "activations"
+    tables = ("feedforward",)
+    options = (
+        Option(
+            name="histogram",
+            label="Histogram",
+            choices=lambda _: list(HISTOGRAMS),
+            default="before",
+            help="Of the values before the activation, or after it; of a gated network its gate's",
+        ),
+    )
+
+    def available(self, scope: Scope) -> str | None:
+        """A network of one's own may have no units that could be counted."""
+        for role in scope.roles:
+            network = _network(scope, role).feedforward
+            if not issubclass(network.component, GatedFeedForward | PlainFeedForward):
+                return f"the network {network.name} is neither gated nor plain: it has no known units"
+        return None
+
+    def compute(self, scope: Scope, **options: str) -> Result:
+        """The view of each run's last checkpoint."""
+        table = at_the_end(scope.probes("feedforward"))
+        tokens = int(table.loc[table["metric"] == "silent", "n"].max())
+        return Result(
+            view=self.name,
+            title=self.title,
+            question=self.question,
+            panels=(
+                _histogram(scope, table, options["histogram"]),
+                _thresholds(scope, table),
+                *_shares(scope, table),
+            ),
+            source=scope.source(seeds=True, detail=f"{tokens:,} tokens of validation text"),
+            answers=tuple(_answers(scope, table, tokens)),
+            notes=tuple(_notes(scope, tokens)),
+            tables={
+                "every run": table[["series", "seed", "run_id", "layer", "x", "metric", "value", "n"]],
+            },
+        )
+
+
+def _network(scope: Scope, role: str) -> ModelConfig:
+    return ModelConfig.from_dict(scope.record(role).config["model"])
+
+
+def _histogram(scope: Scope, table: pd.DataFrame, which: str) -> Lines:
+    return _by_x(
+        scope,
+        of_metric(table, which),
+        title=f"Values {HISTOGRAMS[which]}",
+        x="value, in root mean squares of the layer",
+        y="share of the values",
+        note="The outermost bins hold everything beyond them.",
+    )
+
+
+def _thresholds(scope: Scope, table: pd.DataFrame) -> Lines:
+    """Percent on a logarithmic axis: each network's values stand at their own scale."""
+    rows = of_metric(table, "below")
+    return _by_x(
+        scope,
+        rows.assign(x=100 * rows["x"], value=1 - rows["value"]),
+        title="Active by threshold",
+        x="threshold (% of the layer's largest hidden value)",
+        y="share of values that reach it",
+        log_x=True,
+    )
+
+
+def _by_x(
+    scope: Scope, rows: pd.DataFrame, *, title: str, x: str, y: str, note: str = "", log_x: bool = False
+) -> Lines:
+    """An axes per layer."""
+    rows = run_first(scope, rows.sort_values(["layer", "x"])).rename(columns={"value": "y"})
+    data = spread(rows, "y", ["layer", "series", "x"]).sort_values("layer", kind="stable")
+    return Lines(
+        title=title,
+        data=data.assign(layer=[f"layer {layer}" for layer in data["layer"]]),
+        x=x,
+        y=y,
+        log_x=log_x,
+        colours=scope.colours,
+        facet="layer",
+        note=note,
+    )
+
+
+def _shares(scope: Scope, table: pd.DataFrame) -> list[Panel]:
+    return [
+        lines_by_layer(scope, table, metric, title=title, y=y, note=note, log=False)
+        for metric, (title, y, note) in _LINES.items()
+        if (table["metric"] == metric).any()
+    ]
+
+
+def _notes(scope: Scope, tokens: int) -> list[str]:
+    notes = [
+        f"Measured on {tokens:,} tokens: a unit that no token of these woke may act on rarer ones, so that "
+        "dead "
+        f"and silent units are upper bounds. Reference values (largest, root mean square) are each layer's "
+        "own.",
+        "Layers count from 0. Bands are 95 % t intervals over seeds.",
+    ]
+    configs = [_network(scope, role) for role in scope.roles]
+    if len({config.feedforward.name for config in configs}) > 1:
+        widths = " and ".join(
+            f"{config.feedforward.name} {config.feedforward_width:,} units" for config in configs
+        )
+        notes.insert(
+            0,
+            f"Two different networks ({widths}): compare shares, not numbers. A gated network's hidden value "
+            "is a "
+            f"product, so that a threshold on it does not mean what it means for a plain one.",
+        )
+    return notes
+
+
+def _answers(scope: Scope, table: pd.DataFrame, tokens: int) -> list[str]:
+    told = [_activity(scope, role, table, tokens) for role in scope.roles]
+    told += told_by_layer(scope, table, "effective_rank_share", "the effective rank's share")
+    return told + _compared(scope, table)
+
+
+def _activity(scope: Scope, role: str, table: pd.DataFrame, tokens: int) -> str:
+    own = table[table["role"] == role]
+    reach = own[(own["metric"] == "below") & (own["x"] == SILENT)]
+    shares = 1 - reach.groupby("run_id")["value"].mean()
+    parts = [
+        f"{scope.series[role]} ({_network(scope, role).feedforward.name}): {_percent(shares)} of the hidden "
+        "values "
+        f"reach 1 % of their layer's largest (mean over layers, {seeds_in_words(len(shares))})"
+    ]
+    active = of_metric(own, "active").groupby("run_id")["value"].mean()
+    if len(active):
+        parts.append(f"a token activates {_percent(active)} of the units")
+    parts.append(_never(own, tokens))
+    return "; ".join(parts) + "."
+
+
+def _never(own: pd.DataFrame, tokens: int) -> str:
+    exact = bool((own["metric"] == "dead").any())
+    means = of_metric(own, "dead" if exact else "silent").groupby("layer")["value"].mean()
+    least = "above 0" if exact else "above that 1 %"
+    if means.max() == 0:
+        return f"every unit is {least} on some of the {tokens:,} tokens"
+    return (
+        f"units that are never {least} on the {tokens:,} tokens are most frequent in layer {means.idxmax()}: "
+        f"{number(100 * means.max())} % of its units (mean over seeds)"
+    )
+
+
+def _percent(values: pd.Series) -> str:
+    return f"{mean_in_words(100 * values)} %"
+
+
+def _compared(scope: Scope, table: pd.DataFrame) -> list[str]:
+    """The paired difference in active values, by the rule that every network has."""
+    below = of_metric(table, "below")
+    rows = below[below["x"] == SILENT]
+    reached = rows.assign(metric="reached", value=1 - rows["value"])
+    return told_by_layer(scope, reached, "reached", "the share of values that reach 1 %")[len(scope.roles) :]

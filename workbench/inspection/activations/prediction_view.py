@@ -1,0 +1,315 @@
+"""Where a prediction is formed: the logit lens by layer and position, and who wrote one token's logit."""
+
+import pandas as pd
+import torch
+
+from workbench.errors import UserError
+from workbench.inspection.activations.attribution import (
+    BIAS,
+    FEEDFORWARD,
+    HEAD,
+    POSITION,
+    TOKEN,
+    Attribution,
+    attribution,
+    not_additive,
+)
+from workbench.inspection.activations.logit_lens import Lens, logit_lens
+from workbench.inspection.panels import Bars, Heatmap, Lines, Panel, Result
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import number
+from workbench.inspection.subject import Subject
+from workbench.inspection.views import Option, View, register
+
+TILE = 24  # positions side by side
+PROMPT = 64  # tokens of the text that is shown before another is typed
+LONGEST = 1024  # tokens of a text
+_LETTERS = 6  # of a token in a cell
+EMBEDDING = "embedding"
+COMPARED = "the runner-up"
+COMPARISONS = [COMPARED, "nothing"]
+
+
+def _default_text(scope: Scope) -> str:
+    """As much as every run has positions for."""
+    subject = scope.subject()
+    contexts = [scope.record(role).config["model"]["context"] for role in scope.roles]
+    return subject.tokenizer.decode(subject.corpus.validation[: min(PROMPT, *contexts)])
+
+
+@register
+class PredictionByDepth(View):
+    """One text under one run or two; the second is left out where its tokenizer differs."""
+
+    name = "logit_lens"
+    title = "Prediction by depth"
+    question = "At which depth is the next token known, and which parts wrote it?"
+    page = "activations"
+    live = True
+    options = (
+        Option(name="text", label="Text", kind="text", default=_default_text),
+        Option(name="first", label="First token of the grid", kind="number", default="0"),
+        Option(
+            name="token",
+            label="Token to explain",
+            kind="number",
+            default="",
+            help="Its number in the text, from 1 on; empty: the last one",
+        ),
+        Option(
+            name="against",
+            label="Explain its logit against",
+            choices=lambda _: COMPARISONS,
+            default=COMPARED,
+            help="The most probable other token: a constant added to all logits changes no prediction",
+        ),
+    )
+
+    def compute(self, scope: Scope, **options: str) -> Result:
+        """The view of the runs' final weights; raises ``UserError`` for a text that a run cannot take."""
+        subjects = _subjects(scope)
+        tokens = _tokens(subjects["run"], options["text"])  # (1, T)
+        first = _whole("first", options["first"], tokens.shape[1] - 2)
+        token = _whole("token", options["token"] or str(tokens.shape[1] - 1), tokens.shape[1] - 1, least=1)
+        read = {role: _Reading(subject, tokens, scope.series[role]) for role, subject in subjects.items()}
+        told = {role: _explained(one, token - 1, options["against"]) for role, one in read.items()}
+        panels = [one.grid(slice(first, first + TILE)) for one in read.values()]
+        panels += [*_depth(scope, read), *_written(read, told, options["against"])]
+        return Result(
+            view=self.name,
+            title=self.title,
+            question=self.question,
+            panels=tuple(panels),
+            source=scope.source(detail=f"{tokens.shape[1]} tokens"),
+            answers=tuple(_answers(scope, read, told, token)),
+            notes=(
+                "The final norm and the head are applied to the stream after each layer. This is a reading, "
+                "not a "
+                "belief: the head was trained for the last layer alone, so that a layer may know more than "
+                "the "
+                "lens shows, early layers above all.",
+                "Losses are of one text under one run: they say nothing about seeds. Layers, heads and "
+                "tokens "
+                "count from 0.",
+                "Contributions are to the last layer's sum, each norm frozen at its scale on this text: what "
+                "a head "
+                "does through later layers is in their rows, so that this is no causal effect.",
+            ),
+            tables=_tables(read, told),
+        )
+
+
+class _Reading:
+    """One run's lens on the text."""
+
+    def __init__(self, subject: Subject, tokens: torch.Tensor, series: str) -> None:
+        self.subject, self.tokens, self.series = subject, tokens, series
+        self.pieces = _printable(subject, tokens[0])
+        self.lens: Lens = logit_lens(subject.decoder, tokens)
+        self.names = [EMBEDDING, *map(str, range(subject.decoder.config.layers))]
+
+    def table(self) -> pd.DataFrame:
+        """A row per layer and position."""
+        rows, columns = self.lens.loss.shape
+        tops = _printable(self.subject, self.lens.top.flatten())
+        return pd.DataFrame(
+            {
+                "series": self.series,
+                "layer": [name for name in self.names for _ in range(columns)],
+                "position": list(range(columns)) * rows,
+                "token": self.pieces[:-1] * rows,
+                "next": self.pieces[1:] * rows,
+                "probability": self.lens.target.flatten().tolist(),
+                "loss": self.lens.loss.flatten().tolist(),
+                "divergence": self.lens.divergence.flatten().tolist(),
+                "most probable": tops,
+            }
+        )
+
+    def grid(self, tile: slice) -> Heatmap:
+        """Layers from the last one down, a tile of positions from left to right."""
+        table = self.table()
+        shown = table[(table["position"] >= tile.start) & (table["position"] < tile.stop)]
+        shown = shown.iloc[::-1].sort_values("position", kind="stable")
+        data = pd.DataFrame(
+            {
+                "x": [f"{row.position} {row.token}" for row in shown.itertuples()],
+                "y": shown["layer"],
+                "value": shown["probability"],
+                "text": shown["most probable"].str.slice(0, _LETTERS),
+                "next": shown["next"],
+                "most probable": shown["most probable"],
+            }
+        )
+        end = int(shown["position"].max())
+        count = len(self.pieces)
+        return Heatmap(
+            title=f"{self.series}: probability of the actual next token",
+            data=data.reset_index(drop=True),
+            x="token",
+            y="after layer",
+            value="probability",
+            domain=(0.0, 1.0),
+            note=f"In the cells: the most probable token. Tokens {tile.start} to {end} of {count}.",
+        )
+
+
+def _printable(subject: Subject, ids: torch.Tensor) -> list[str]:
+    """Tokens as text, control characters by their codes: no figure can hold them."""
+    pieces = subject.pieces(ids)
+    return [piece if piece.isprintable() else piece.encode("unicode_escape").decode() for piece in pieces]
+
+
+def _subjects(scope: Scope) -> dict[str, Subject]:
+    found = {role: scope.subject(role) for role in scope.roles}
+    if len(found) > 1 and found["run"].tokenizer.spec != found["against"].tokenizer.spec:
+        del found["against"]
+    return found
+
+
+def _tokens(subject: Subject, text: str) -> torch.Tensor:
+    tokens = subject.encode(text)
+    if not 2 <= tokens.shape[1] <= LONGEST:
+        raise UserError(f"text: it has {tokens.shape[1]} tokens; give 2 to {LONGEST:,}")
+    return tokens
+
+
+def _whole(key: str, text: str, most: int, least: int = 0) -> int:
+    if not text.isdigit() or not least <= int(text) <= most:
+        raise UserError(f"{key}: {text!r} is no token of the text; give a number from {least} to {most}")
+    return int(text)
+
+
+def _explained(read: _Reading, position: int, against: str) -> Attribution | str:
+    decoder = read.subject.decoder
+    reason = not_additive(decoder)
+    if reason:
+        return f"{read.series}: who wrote the logit cannot be told: {reason}."
+    return attribution(decoder, read.tokens, position, against_rival=against == COMPARED)
+
+
+def _depth(scope: Scope, read: dict[str, _Reading]) -> list[Panel]:
+    titles = {
+        "loss": ("Loss by depth, mean over the text", "loss (nats)"),
+        "divergence": ("How far each layer is from the last, mean over the text", "KL divergence (nats)"),
+    }
+    panels: list[Panel] = []
+    for name, (title, y) in titles.items():
+        rows = [
+            {"series": one.series, "x": layer, "y": value}
+            for one in read.values()
+            for layer, value in enumerate(getattr(one.lens, name).mean(-1).tolist(), start=-1)
+        ]
+        data, x = pd.DataFrame(rows), "layer (-1: embedding)"
+        panels.append(Lines(title=title, data=data, x=x, y=y, colours=scope.colours))
+    return panels
+
+
+def _written(read: dict[str, _Reading], told: dict[str, Attribution | str], against: str) -> list[Panel]:
+    known = {role: one for role, one in told.items() if isinstance(one, Attribution)}
+    if not known:
+        return []
+    what = "difference of the logits" if against == COMPARED else "logit"
+    bars = [_by_layer(one.terms).assign(variant=read[role].series) for role, one in known.items()]
+    reach = max(_reach(one.terms) for one in known.values())
+    domain = (-reach, reach) if reach > 0 else None
+    heads = [_heads(one.terms, read[role].series, what, domain) for role, one in known.items()]
+    by_layer = Bars(
+        title=f"What wrote the {what}",
+        data=pd.concat(bars, ignore_index=True),
+        x="part",
+        y="contribution",
+        facet="variant",
+    )
+    return [by_layer, *heads]
+
+
+def _reach(terms: pd.DataFrame) -> float:
+    return float(terms.loc[terms["part"] == HEAD, "value"].abs().max())
+
+
+def _by_layer(terms: pd.DataFrame) -> pd.DataFrame:
+    """Heads of a layer together, beside its feed-forward network; the rest under its name."""
+    kinds = {HEAD: "attention", FEEDFORWARD: "feed-forward"}
+    places = {TOKEN: "token", POSITION: "position", BIAS: "biases"}
+    rows = terms.assign(
+        series=terms["part"].map(kinds).fillna("embedding, biases"),
+        x=[places.get(row.part) or f"{row.layer:.0f}" for row in terms.itertuples()],
+    )
+    summed = rows.groupby(["x", "series"], sort=False)["value"].sum().reset_index()
+    return summed.rename(columns={"value": "y"})
+
+
+def _heads(terms: pd.DataFrame, series: str, what: str, domain: tuple[float, float] | None) -> Heatmap:
+    own = terms[terms["part"] == HEAD].astype({"layer": int, "head": int})
+    data = own.rename(columns={"layer": "y", "head": "x"})[["y", "x", "value"]]
+    return Heatmap(
+        title=f"{series}: contribution of each head to the {what}",
+        data=data.reset_index(drop=True),
+        x="head",
+        y="layer",
+        value="contribution",
+        diverging=True,
+        domain=domain,
+    )
+
+
+def _answers(
+    scope: Scope, read: dict[str, _Reading], told: dict[str, Attribution | str], token: int
+) -> list[str]:
+    answers = [_formed(one) for one in read.values()]
+    for role, one in told.items():
+        answers.append(one if isinstance(one, str) else _wrote(read[role], one, token))
+    if len(read) < len(scope.roles):
+        answers.append(
+            f"{scope.series['against']} has another tokenizer: its predictions are of other tokens, so it is "
+            "left out."
+        )
+    return answers
+
+
+def _formed(read: _Reading) -> str:
+    loss, lens = read.lens.loss.mean(-1), read.lens  # (L + 1,)
+    same = (lens.top == lens.top[-1]).double().mean(-1)  # (L + 1,)
+    half = int((same >= 0.5).nonzero()[0])
+    place = "the embedding" if half == 0 else f"layer {half - 1}"
+    return (
+        f"{read.series}: the loss of the lens goes from {number(float(loss[0]))} nats at the embedding to "
+        f"{number(float(loss[-1]))} at the last layer, on this text of {len(read.pieces)} tokens. "
+        f"{_capital(place)} "
+        f"is the first whose most probable token is that of the last layer at half of the positions "
+        f"({number(100 * float(same[half]))} %)."
+    )
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _wrote(read: _Reading, found: Attribution, token: int) -> str:
+    target, rival = _printable(read.subject, torch.tensor([found.target, found.rival]))
+    largest = found.terms.iloc[found.terms["value"].abs().argsort()[::-1][:3]]
+    parts = ", ".join(f"{_name(row)} {number(row.value, sign=True)}" for row in largest.itertuples())
+    gap = abs(found.logit - found.terms["value"].sum())
+    return (
+        f"{read.series}: for token {token} ('{target}'; its strongest rival is '{rival}') the value "
+        "explained is "
+        f"{number(found.logit, sign=True)}. The largest contributions: {parts}. All of them add up to it "
+        f"within {gap:.0e}."
+    )
+
+
+def _name(row: object) -> str:
+    if row.part == HEAD:
+        return f"layer {row.layer:.0f} head {row.head:.0f}"
+    return f"{row.part} of layer {row.layer:.0f}" if row.part == FEEDFORWARD else row.part
+
+
+def _tables(read: dict[str, _Reading], told: dict[str, Attribution | str]) -> dict[str, pd.DataFrame]:
+    tables = {"lens at every position": pd.concat([one.table() for one in read.values()], ignore_index=True)}
+    terms = [
+        one.terms.assign(series=read[role].series)
+        for role, one in told.items()
+        if isinstance(one, Attribution)
+    ]
+    return tables | ({"contributions": pd.concat(terms, ignore_index=True)} if terms else {})

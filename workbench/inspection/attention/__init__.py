@@ -1,0 +1,1 @@
+"""What heads read: shapes and kinds of attention, matched heads, and when they form."""

@@ -1,0 +1,235 @@
+"""Which kinds of heads a run has, and how far that depends on the seed."""
+
+import pandas as pd
+
+from workbench.inspection.attention.head_kinds import (
+    KINDS,
+    TEXT_IN_CELLS,
+    Kind,
+    chance_of,
+    of_run,
+    reference_lines,
+    run_statistics,
+    scores_of,
+    threshold,
+)
+from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import (
+    at_the_end,
+    difference_sentence,
+    mean_in_words,
+    number,
+    paired_difference,
+    run_first,
+    seed_differences,
+    seeds_in_words,
+    spread,
+)
+from workbench.inspection.views import Option, View, register
+
+
+@register
+class HeadScores(View):
+    """Scores by layer and head; the sorted scores of all seeds; one number per run, paired by seed."""
+
+    name = "head_scores"
+    title = "Head scores"
+    question = "Which kinds of heads are there, and is that stable over seeds?"
+    page = "attention"
+    tables = ("heads",)
+    options = (
+        Option(
+            name="score",
+            label="Score",
+            choices=lambda _: list(KINDS),
+            default="induction",
+            help="Kind of head",
+        ),
+        Option(
+            name="threshold",
+            label="Threshold",
+            kind="number",
+            default="0.3",
+            help="Heads above it are counted",
+        ),
+    )
+
+    def compute(self, scope: Scope, **options: str) -> Result:
+        """The view of each run's last checkpoint; raises ``UserError`` for a threshold that is no number."""
+        kind, least = KINDS[options["score"]], threshold(options["threshold"])
+        table = at_the_end(scope.probes("heads"))
+        heads = scores_of(table, options["score"])
+        rules = reference_lines(table, options["score"], least)
+        runs = run_statistics(heads, least)
+        return Result(
+            view=self.name,
+            title=f"{self.title}: {kind.label}",
+            question=self.question,
+            panels=(
+                _map(scope, heads, kind, least),
+                _sorted(scope, heads, kind, rules),
+                *_statistics(scope, runs, kind, rules, least),
+            ),
+            source=scope.source(seeds=True, detail=f"{int(heads['n'].max())} sequences per head"),
+            answers=tuple(_answers(scope, table, heads, runs, kind, least, options["score"])),
+            notes=(
+                f"Measured as {kind.measured}. Chance is what uniform attention gives on the same tokens.",
+                "Layers and heads count from 0. A head has no identity across runs: compare sorted scores or "
+                "one number per run. Intervals: 95 %, Student's t over runs.",
+            ),
+            tables={"scores of every head and seed": heads, "statistics of every run": runs},
+        )
+
+
+def _map(scope: Scope, heads: pd.DataFrame, kind: Kind, least: float) -> Heatmap:
+    data = pd.concat([of_run(scope, role, heads) for role in scope.roles], ignore_index=True)
+    data = data.rename(columns={"layer": "y", "head": "x"})[["series", "seed", "y", "x", "value"]]
+    if data["x"].max() < TEXT_IN_CELLS:
+        data["text"] = [number(value) if pd.notna(value) else "" for value in data["value"]]
+    top = max(float(data["value"].max()), least)
+    return Heatmap(
+        title="Every head of the chosen run" + "s" * (len(scope.roles) - 1),
+        data=data,
+        x="head",
+        y="layer",
+        value=kind.label,
+        domain=(0.0, top) if data["value"].min() >= 0 and top > 0 else None,
+        facet="series" if len(scope.roles) > 1 else None,
+    )
+
+
+def _sorted(scope: Scope, heads: pd.DataFrame, kind: Kind, rules: tuple[Rule, ...]) -> Lines:
+    ranked = heads.dropna(subset="value").sort_values("value", ascending=False)
+    ranked = ranked.assign(x=ranked.groupby(["role", "run_id"]).cumcount() + 1).rename(columns={"value": "y"})
+    data = spread(run_first(scope, ranked.sort_values("x")), "y", ["series", "x"])
+    return Lines(
+        title="Heads sorted by their score: mean over seeds, each seed thin",
+        data=data,
+        x="rank of the head",
+        y=kind.label,
+        colours=scope.colours,
+        rules=rules,
+        seeds=ranked[["x", "y", "series", "seed", "layer", "head"]],
+    )
+
+
+def _statistics(
+    scope: Scope, runs: pd.DataFrame, kind: Kind, rules: tuple[Rule, ...], least: float
+) -> list[Panel]:
+    scores = {"strongest": "strongest head", "three": "mean of the three strongest"}
+    panels = [
+        _dots(scope, runs, scores, title="One number per run", x=kind.label, rules=rules),
+        _counts(scope, runs, least),
+    ]
+    differences = _differences(scope, runs, scores, kind)
+    return [*panels, differences] if differences else panels
+
+
+def _dots(
+    scope: Scope, runs: pd.DataFrame, names: dict[str, str], *, title: str, x: str, rules: tuple[Rule, ...]
+) -> Dots:
+    single = runs.melt(["series", "seed"], list(names), "category", "value").replace({"category": names})
+    return Dots(
+        title=title,
+        data=spread(single, "value", ["category", "series"]),
+        x=x,
+        colours=scope.colours,
+        rules=tuple(Rule(at=rule.at, label=rule.label, axis="x") for rule in rules),
+        seeds=single[["category", "value", "series", "seed"]],
+    )
+
+
+def _counts(scope: Scope, runs: pd.DataFrame, least: float) -> Dots:
+    """Means without intervals: a few small whole numbers are nothing for a t interval."""
+    single = runs.assign(category=f"heads from {least:g} on").rename(columns={"above": "value"})
+    return Dots(
+        title="How many heads",
+        data=spread(single, "value", ["category", "series"])[["category", "series", "value", "seeds"]],
+        x="number of heads",
+        colours=scope.colours,
+        seeds=single[["category", "value", "series", "seed"]],
+    )
+
+
+def _differences(scope: Scope, runs: pd.DataFrame, names: dict[str, str], kind: Kind) -> Dots | None:
+    parts = [seed_differences(scope, runs, name) for name in names]
+    series = " minus ".join(scope.series.values())
+    single = pd.concat(
+        [
+            pd.DataFrame({"category": label, "value": part, "series": series}).rename_axis("seed")
+            for label, part in zip(names.values(), parts, strict=True)
+        ]
+    ).reset_index()
+    if single.empty:
+        return None
+    return Dots(
+        title="Difference, paired by seed",
+        data=spread(single, "value", ["category", "series"]),
+        x=f"difference of the {kind.label}",
+        rules=(Rule(at=0.0, label="no difference", axis="x"),),
+        seeds=single,
+    )
+
+
+def _answers(
+    scope: Scope,
+    table: pd.DataFrame,
+    heads: pd.DataFrame,
+    runs: pd.DataFrame,
+    kind: Kind,
+    least: float,
+    score: str,
+) -> list[str]:
+    chance = chance_of(table, score)
+    told = [_strongest(scope, role, heads, runs, kind, least, chance) for role in scope.roles]
+    if scope.against is not None:
+        comparison = paired_difference(scope, runs, "strongest")
+        told.append(difference_sentence(scope, comparison, f"the {kind.most}'s score"))
+    return told + (_fixed_offset(scope, table) if score in ("induction", "induction_fixed") else [])
+
+
+def _strongest(
+    scope: Scope,
+    role: str,
+    heads: pd.DataFrame,
+    runs: pd.DataFrame,
+    kind: Kind,
+    least: float,
+    chance: float | None,
+) -> str:
+    own, mine = of_run(scope, role, heads).dropna(subset="value"), runs[runs["role"] == role]
+    if own.empty:
+        return f"{scope.series[role]}: no head's window reaches what is scored."
+    best = own.loc[own["value"].idxmax()]
+    beside = f" (chance {number(chance)})" if chance is not None else ""
+    return (
+        f"{scope.series[role]}: {kind.most} is layer {best['layer']} head {best['head']} with "
+        f"{number(best['value'])}{beside}. Over {seeds_in_words(len(mine))} the strongest of a run has "
+        f"{mean_in_words(mine['strongest'])}; {_counted(mine['above'])} {least:g}."
+    )
+
+
+def _counted(above: pd.Series) -> str:
+    low, high = int(above.min()), int(above.max())
+    if low < high:
+        return f"{low} to {high} heads reach"
+    return "1 head reaches" if low == 1 else f"{low} heads reach"
+
+
+def _fixed_offset(scope: Scope, table: pd.DataFrame) -> list[str]:
+    """What the fixed period says beside the random ones: it cannot tell induction from a fixed offset."""
+    told = []
+    for role in scope.roles:
+        own = table[table["role"] == role]
+        best = [
+            run_statistics(scores_of(own, score), 0.0)["strongest"].mean()
+            for score in ("induction", "induction_fixed")
+        ]
+        if best[1] > 0.2 and best[0] < best[1] / 2:
+            told.append(
+                f"{scope.series[role]}: at one fixed period the strongest head scores {number(best[1])}, at "
+                f"random periods {number(best[0])}: it looks a fixed number of tokens back, not for an "
+                f"earlier copy."
+            )
+    return told

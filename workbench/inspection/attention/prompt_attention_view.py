@@ -1,0 +1,273 @@
+"""One text under one run or two: every head's map, one head and its match, who predicts what better."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from workbench.errors import UserError
+from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
+from workbench.inspection.attention.reading import SHOWS, Reading, read, window_size
+from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import number
+from workbench.inspection.subject import Subject, open_subject
+from workbench.inspection.views import Option, View, register
+from workbench.records.run import RunDirectory
+
+TILE = 256  # tokens along each side of a map
+PROMPT = 64  # tokens of the text that is shown before another is typed
+
+
+def default_text(scope: Scope) -> str:
+    """The beginning of the validation text."""
+    subject = scope.subject()
+    return subject.tokenizer.decode(subject.corpus.validation[:PROMPT])
+
+
+def layers_of(scope: Scope) -> list[str]:
+    """The run's layers, as options are written."""
+    return [str(layer) for layer in range(scope.subject().decoder.config.layers)]
+
+
+def heads_of(scope: Scope) -> list[str]:
+    """The run's heads, as options are written."""
+    return [str(head) for head in range(scope.subject().decoder.config.heads)]
+
+
+def whole_number(name: str, text: str, below: int) -> int:
+    """``text`` as a number from 0 to ``below - 1``; raises ``UserError`` naming the option."""
+    if not text.isdigit() or int(text) >= below:
+        raise UserError(f"{name}: {text!r} is not a token of the text; give 0 to {below - 1}")
+    return int(text)
+
+
+@register
+class PromptAttention(View):
+    """Maps are of the explicit attention; its difference to the fused one is stated."""
+
+    name = "prompt_attention"
+    title = "Attention on a text"
+    question = "What does each head read, and what changes when a part is swapped?"
+    page = "attention"
+    live = True
+    options = (
+        Option(name="text", label="Text", kind="text", default=default_text),
+        Option(name="layer", label="Layer", choices=layers_of, default="0"),
+        Option(name="head", label="Head", choices=heads_of, default="0"),
+        Option(name="show", label="Show", choices=lambda _: list(SHOWS), default="attention"),
+        Option(
+            name="first",
+            label="First token",
+            kind="number",
+            default="0",
+            help=f"Maps show {TILE} tokens from here",
+        ),
+        Option(
+            name="key",
+            label="First key",
+            kind="number",
+            default="",
+            help="Where the keys begin, if not there too",
+        ),
+    )
+
+    def compute(self, scope: Scope, **options: str) -> Result:
+        """The view of the runs' final weights; raises ``UserError`` for a text that a run cannot take."""
+        chosen, show = (int(options["layer"]), int(options["head"])), options["show"]
+        count = scope.subject().encode(options["text"]).shape[1]
+        first = whole_number("first", options["first"], count)
+        readings = {role: read(scope.subject(role), options["text"], first) for role in scope.roles}
+        comparable = _same_tokens(readings)
+        pairs = _pairs(scope) if comparable else None
+        tiles = _tiles(readings["run"], first, options["key"])
+        maps = _maps(scope, readings, pairs, chosen, show)
+        return Result(
+            view=self.name,
+            title=f"{self.title}: layer {chosen[0]}, head {chosen[1]}",
+            question=self.question,
+            panels=(
+                _thumbnails(scope, readings, pairs, chosen),
+                _token_maps(readings["run"], maps, tiles, show),
+                *_losses(scope, readings),
+            ),
+            source=scope.source(detail=f"{count} tokens"),
+            answers=tuple(_answers(scope, readings, pairs, chosen)),
+            notes=_notes(readings["run"], show),
+            tables={"matched heads": pairs.table()} if pairs else {},
+        )
+
+
+def _same_tokens(readings: dict[str, Reading]) -> bool:
+    ids = [reading.ids for reading in readings.values()]
+    return len(ids) > 1 and torch.equal(*ids)
+
+
+def _pairs(scope: Scope) -> HeadPairs:
+    return pair_heads(scope.subject(), scope.subject("against"), _second_seed(scope))
+
+
+def _second_seed(scope: Scope) -> Subject | None:
+    others = [path for path in scope.seeds()["path"] if RunDirectory(path).run_id != scope.run.run_id]
+    others = [path for path in others if RunDirectory(path).weights.exists()]
+    return open_subject(RunDirectory(others[0])) if others else None
+
+
+def _tiles(reading: Reading, first: int, key: str) -> tuple[slice, slice]:
+    """Queries and keys of the maps, as places in the window."""
+    start = first - reading.start
+    place = start if not key else whole_number("key", key, reading.total) - reading.start
+    if not 0 <= place < len(reading.ids):
+        last = reading.start + len(reading.ids) - 1
+        raise UserError(f"key: {key} is not read together with token {first}; give {reading.start} to {last}")
+    return slice(start, start + TILE), slice(place, place + TILE)
+
+
+def _partner(pairs: HeadPairs | None, layer: int, head: int) -> int:
+    return pairs.partner[layer][head] if pairs and layer < len(pairs.partner) else -1
+
+
+def _maps(
+    scope: Scope, readings: dict[str, Reading], pairs: HeadPairs | None, chosen: tuple[int, int], show: str
+) -> dict[str, Tensor]:
+    """The chosen head, its match and their difference by name, each ``(W, W)``."""
+    layer, head = chosen
+    mine, partner = readings["run"].shown(layer, head, show), _partner(pairs, layer, head)
+    found = {f"{scope.series['run']}: head {head}": mine}
+    if partner >= 0:
+        other = readings["against"].shown(layer, partner, show)
+        found |= {f"{scope.series['against']}: head {partner}": other, "difference": mine - other}
+    return found
+
+
+def _thumbnails(
+    scope: Scope, readings: dict[str, Reading], pairs: HeadPairs | None, chosen: tuple[int, int]
+) -> Maps:
+    rows, maps = [], []
+    layers, heads = readings["run"].thumbnails.shape[:2]
+    for layer, head in np.ndindex(layers, heads):
+        rows.append(_thumbnail(scope, "run", layer, head, head, pale=False))
+        maps.append(readings["run"].thumbnails[layer, head])
+    for layer, head in np.ndindex(layers, heads):
+        if (partner := _partner(pairs, layer, head)) >= 0:
+            rows.append(_thumbnail(scope, "against", layer, head, partner, pale=pairs.apart(layer, head)))
+            maps.append(readings["against"].thumbnails[layer, partner])
+    return Maps(
+        title="Every head" if not pairs else "Every head, and the heads that match them",
+        data=pd.DataFrame(rows),
+        maps=torch.stack(maps).numpy(),
+        chosen=chosen,
+        note="Rows are layers, columns heads, from 0; the square root of the attention, the largest in each "
+        "cell. Choose a head by clicking it."
+        + (" Pale: further from its match than two seeds of one variant are." if pairs else ""),
+    )
+
+
+def _thumbnail(scope: Scope, role: str, layer: int, head: int, own: int, *, pale: bool) -> dict:
+    name = f"layer {layer} head {own}"
+    return {"series": scope.series[role], "layer": layer, "head": head, "name": name, "pale": pale}
+
+
+def _token_maps(
+    reading: Reading, maps: dict[str, Tensor], tiles: tuple[slice, slice], show: str
+) -> TokenMaps:
+    queries, keys = (torch.arange(len(reading.ids))[tile] for tile in tiles)  # (Q,), (K,)
+    rows, columns = (queries[:, None] >= keys).nonzero(as_tuple=True)
+    data = {"query": rows.numpy(), "key": columns.numpy()}
+    data |= {name: values[queries[rows], keys[columns]].numpy() for name, values in maps.items()}
+    return TokenMaps(
+        title="Layer and head in full",
+        data=pd.DataFrame(data),
+        queries=reading.pieces[tiles[0]],
+        keys=reading.pieces[tiles[1]],
+        first=(int(queries[0]) + reading.start, int(keys[0]) + reading.start),
+        value=SHOWS[show],
+        diverging=frozenset(maps) if show == "attention minus uniform" else frozenset({"difference"}),
+        note="Rows are queries, columns the keys that they read. Point at a map: the text below takes the "
+        "colours of that query's row.",
+    )
+
+
+def _losses(scope: Scope, readings: dict[str, Reading]) -> list[Panel]:
+    mine = readings["run"]
+    loss = np.array([math.nan, *mine.losses.tolist()])
+    if not _same_tokens(readings):
+        data = pd.DataFrame({"token": mine.pieces, "value": loss})
+        return [Tokens(title="Loss of each token", data=data, value="loss (nats)", diverging=False)]
+    theirs = np.array([math.nan, *readings["against"].losses.tolist()])
+    names = [scope.series[role] for role in ("run", "against")]
+    data = {"token": mine.pieces, "value": loss - theirs, names[0]: loss, names[1]: theirs}
+    return [
+        Tokens(
+            title=f"Which tokens {names[0]} predicts better (blue) and worse (red)",
+            data=pd.DataFrame(data),
+            value=f"loss of {names[0]} minus {names[1]} (nats)",
+        )
+    ]
+
+
+def _answers(
+    scope: Scope, readings: dict[str, Reading], pairs: HeadPairs | None, chosen: tuple[int, int]
+) -> list[str]:
+    told = []
+    if "against" in readings:
+        told += _compared(scope, pairs, chosen)
+    if len(readings["run"].losses):
+        told.append(_loss_sentence(scope, readings))
+    errors = max(scope.subject(role).kernel_error for role in scope.roles)
+    return [*told, f"Explicit attention, which is shown, gives the fused one's logits within {errors:.0e}."]
+
+
+def _compared(scope: Scope, pairs: HeadPairs | None, chosen: tuple[int, int]) -> list[str]:
+    if pairs is None:
+        return [f"{scope.series['against']} splits the text into other tokens: its heads cannot be compared."]
+    return [_match(scope, pairs, chosen), *_all_pairs(pairs)]
+
+
+def _match(scope: Scope, pairs: HeadPairs, chosen: tuple[int, int]) -> str:
+    layer, head = chosen
+    partner = _partner(pairs, layer, head)
+    if partner < 0:
+        return f"Head {head} of layer {layer} has no partner: {scope.series['against']} has fewer."
+    told = (
+        f"Head {head} of layer {layer} is matched with head {partner} of {scope.series['against']}: they are "
+        f"{pairs.distance[layer, head]:.3f} nats apart (Jensen-Shannon)"
+    )
+    if pairs.floor is None:
+        return f"{told}. There is no second seed to tell whether that is much."
+    verdict, floor = "more" if pairs.apart(layer, head) else "no more", pairs.floor[layer]
+    return f"{told}, {verdict} than heads of two seeds of one variant are (median {floor:.3f})."
+
+
+def _all_pairs(pairs: HeadPairs) -> list[str]:
+    if pairs.floor is None:
+        return []
+    matched = [(i, j) for i, row in enumerate(pairs.partner) for j, partner in enumerate(row) if partner >= 0]
+    apart = sum(pairs.apart(*pair) for pair in matched)
+    told = f"{apart} of {len(matched)} pairs are further apart than their layer's median between two seeds."
+    return [told]
+
+
+def _loss_sentence(scope: Scope, readings: dict[str, Reading]) -> str:
+    means = {role: float(reading.losses.mean()) for role, reading in readings.items()}
+    parts = [f"{scope.series[role]} {number(mean)}" for role, mean in means.items()]
+    return f"Loss on this text: {', '.join(parts)} nats per token. One text is no evidence: see the verdicts."
+
+
+def _notes(reading: Reading, show: str) -> tuple[str, ...]:
+    told, context = [], reading.subject.decoder.config.context
+    if len(reading.ids) > context:
+        told.append(f"The text is longer than the {context} tokens of training: the rest is extrapolated.")
+    if reading.total > len(reading.ids):
+        last = reading.start + len(reading.ids) - 1
+        told.append(
+            f"The model reads {window_size(reading.subject)} tokens at once: shown are {reading.start} "
+            f"to {last} of {reading.total}. Choose another first token to see others."
+        )
+    if show == "attention without the first token":
+        told.append("The first token, on which heads park attention, is left out of the maps in full.")
+    if show == "attention x size of what is read":
+        told.append("Each weight times the length of the vector that reading that token alone would add.")
+    return tuple(told)

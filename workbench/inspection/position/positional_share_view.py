@@ -1,0 +1,222 @@
+"""How positional each head's scores are, across position codes, beside each code's own picture."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from workbench.inspection.attention.head_kinds import KINDS, chance_of, of_run, scores_of
+from workbench.inspection.panels import Bars, Dots, Lines, Result, Rule
+from workbench.inspection.position.linear_probe import LEAST, WINDOWS, position_table
+from workbench.inspection.position.picture_panels import pictures
+from workbench.inspection.probes import probe_of
+from workbench.inspection.scope import Scope
+from workbench.inspection.seed_spread import (
+    at_the_end,
+    difference_sentence,
+    mean_in_words,
+    number,
+    paired_difference,
+    run_first,
+    seed_differences,
+    seeds_in_words,
+    spread,
+)
+from workbench.inspection.views import Option, View, register
+
+SCORE = "positional_share"
+LABEL = KINDS[SCORE].label
+WHOLE = "all layers"
+READABLE = 0.05  # R², below which nothing is said to be read
+_RUN = ["role", "series", "seed", "run_id"]
+
+
+@register
+class PositionalShare(View):
+    """The share of the score variance that distance explains, the codes' pictures, and a linear probe."""
+
+    name = "positional_share"
+    title = "Positional share and the code itself"
+    question = "How positional is each head, and what does the position code look like?"
+    page = "position"
+    tables = ("heads",)
+    options = (
+        Option(
+            name="probe",
+            label="Read positions from states",
+            kind="toggle",
+            default="False",
+            help=f"Fits a linear map from each layer's states to positions: a pass over {WINDOWS} windows, "
+            f"about ten seconds per run for 10 million parameters on a CPU",
+        ),
+    )
+
+    def compute(self, scope: Scope, **options: str) -> Result:
+        """The view of each run's last checkpoint; pictures and the probe are of the chosen runs."""
+        table = at_the_end(scope.probes("heads"))
+        heads, chance = scores_of(table, SCORE), chance_of(table, SCORE)
+        layers = _layers(run_first(scope, heads))
+        picture = pictures(scope)
+        probe = _probe(scope) if options["probe"] == "True" else _Probe()
+        return Result(
+            view=self.name,
+            title=self.title,
+            question=self.question,
+            panels=(*_shares(scope, heads, layers, chance), *probe.panels, *picture.panels),
+            source=scope.source(seeds=True, detail=f"{int(heads['n'].max())} windows of validation text"),
+            answers=(*_answers(scope, heads, layers, chance), *probe.answers, *picture.answers),
+            notes=(
+                f"Positional share: {KINDS[SCORE].measured}, the code's bias included. It says why "
+                f"scores vary, not how much: a head whose scores hardly vary can be all positional.",
+                "Layers and heads count from 0. Intervals: 95 %, Student's t over runs. Pictures of codes "
+                "are of the chosen runs.",
+                *probe.notes,
+                *picture.notes,
+            ),
+            tables={"positional share of every head and seed": heads},
+        )
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """What the linear probe adds to the view; nothing if it was not asked for."""
+
+    panels: tuple[Lines, ...] = ()
+    answers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _layers(heads: pd.DataFrame) -> pd.DataFrame:
+    """One row per run and layer, and per run over all layers: the mean over heads, ``category, value``."""
+    by_layer = heads.groupby([*_RUN, "layer"], sort=False)["value"].mean().reset_index()
+    by_layer = by_layer.sort_values("layer", kind="stable")
+    by_layer["category"] = [f"layer {layer}" for layer in by_layer["layer"]]
+    whole = heads.groupby(_RUN, sort=False)["value"].mean().reset_index().assign(category=WHOLE)
+    return pd.concat([whole, by_layer], ignore_index=True).dropna(subset="value")
+
+
+def _shares(
+    scope: Scope, heads: pd.DataFrame, layers: pd.DataFrame, chance: float | None
+) -> list[Bars | Dots]:
+    label = f"chance {number(chance)}" if chance is not None else ""
+    rules = () if chance is None else (Rule(at=chance, label=label, axis="x"),)
+    means = Dots(
+        title="Positional share, mean over heads",
+        data=spread(layers, "value", ["category", "series"]),
+        x=LABEL,
+        colours=scope.colours,
+        rules=rules,
+        seeds=layers[["category", "value", "series", "seed"]],
+    )
+    found = [_ranked(scope, heads), means, _differences(scope, layers)]
+    return [panel for panel in found if panel is not None and len(panel.data)]
+
+
+def _ranked(scope: Scope, heads: pd.DataFrame) -> Bars:
+    """Heads of the chosen runs by rank: a head has no identity across runs."""
+    chosen = pd.concat([of_run(scope, role, heads) for role in scope.roles], ignore_index=True)
+    chosen = chosen.dropna(subset="value").sort_values("value", ascending=False)
+    chosen = chosen.assign(x=chosen.groupby("role").cumcount() + 1).rename(columns={"value": "y"})
+    return Bars(
+        title="Heads of the chosen run" + "s" * (len(scope.roles) - 1) + ", sorted",
+        data=run_first(scope, chosen.sort_values("x"))[["x", "y", "series", "seed", "layer", "head"]],
+        x="rank of the head",
+        y=LABEL,
+        colours=scope.colours,
+    )
+
+
+def _differences(scope: Scope, layers: pd.DataFrame) -> Dots | None:
+    series = " minus ".join(scope.series.values())
+    parts = []
+    for category, rows in layers.groupby("category", sort=False):
+        found = seed_differences(scope, rows, "value")
+        columns = {"category": category, "value": found, "series": series}
+        parts.append(pd.DataFrame(columns).rename_axis("seed").reset_index())
+    single = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if single.empty:
+        return None
+    return Dots(
+        title="Difference of the means, paired by seed",
+        data=spread(single, "value", ["category", "series"]),
+        x=f"difference of the {LABEL}",
+        rules=(Rule(at=0.0, label="no difference", axis="x"),),
+        seeds=single,
+    )
+
+
+def _answers(scope: Scope, heads: pd.DataFrame, layers: pd.DataFrame, chance: float | None) -> list[str]:
+    whole = layers[layers["category"] == WHOLE]
+    told = [_share(scope, role, heads, whole, chance) for role in scope.roles]
+    if scope.against is not None:
+        comparison = paired_difference(scope, whole, "value")
+        told.append(difference_sentence(scope, comparison, "the mean positional share"))
+    return told
+
+
+def _share(scope: Scope, role: str, heads: pd.DataFrame, whole: pd.DataFrame, chance: float | None) -> str:
+    own, mine = of_run(scope, role, heads).dropna(subset="value"), whole[whole["role"] == role]
+    if own.empty:
+        return f"{scope.series[role]}: scores do not vary, so distance explains nothing of them."
+    least, most = own.loc[own["value"].idxmin()], own.loc[own["value"].idxmax()]
+    beside = f"; chance {number(chance)}" if chance is not None else ""
+    return (
+        f"{scope.series[role]}: distance explains {mean_in_words(mine['value'])} of the score variance "
+        f"(mean over heads, {seeds_in_words(len(mine))}{beside}); in the chosen run from "
+        f"{number(least['value'])} (layer {least['layer']} head {least['head']}) to {number(most['value'])} "
+        f"(layer {most['layer']} head {most['head']})."
+    )
+
+
+def _probe(scope: Scope) -> _Probe:
+    frames, told = [], []
+    for role in scope.roles:
+        name = scope.series[role]
+        if not scope.directory(role).weights.exists():
+            told.append(f"{name}: the run's weights are gone, so positions cannot be read from its states.")
+            continue
+        subject = scope.subject(role)
+        text = probe_of(subject).text[:WINDOWS, :-1]
+        if len(text) < LEAST:
+            told.append(f"{name}: {len(text)} windows of text are too few to read positions from states.")
+            continue
+        frames.append(position_table(subject.decoder, text).assign(series=name))
+        told.append(_readable(name, frames[-1]))
+    return _Probe(_curves(scope, frames), tuple(told), _PROBE_NOTES if frames else ())
+
+
+_PROBE_NOTES = (
+    "Positions are read by ridge regression, fitted on some windows and tested on others, of one run per "
+    "variant. What a linear map cannot read may be there all the same.",
+)
+
+
+def _curves(scope: Scope, frames: list[pd.DataFrame]) -> tuple[Lines, ...]:
+    if not frames:
+        return ()
+    data = pd.concat(frames, ignore_index=True).rename(columns={"layer": "x", "r2": "y"})
+    panel = Lines(
+        title="How well a linear map reads the position from the states",
+        data=data[["x", "y", "series"]],
+        x="blocks passed",
+        y="R² on held-out windows",
+        colours=scope.colours,
+        rules=(Rule(at=0.0, label="nothing known"),),
+    )
+    return (panel,)
+
+
+def _readable(name: str, table: pd.DataFrame) -> str:
+    best, first, last = table.loc[table["r2"].idxmax()], table.iloc[0]["r2"], table.iloc[-1]["r2"]
+    if best["r2"] < READABLE:
+        return (
+            f"{name}: a linear map reads next to nothing of the position (R² below {READABLE:g} everywhere)."
+        )
+    return (
+        f"{name}: a linear map reads the position from the states with R² {number(first)} before the first "
+        f"block and {number(last)} after the last; the most is {number(best['r2'])}, "
+        f"{_where(int(best['layer']))}."
+    )
+
+
+def _where(blocks: int) -> str:
+    return "before the first block" if blocks == 0 else f"after block {blocks - 1}"
