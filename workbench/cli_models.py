@@ -9,7 +9,10 @@ import typer
 from workbench.cli_shared import RESULTS, AsJson, Out, progress_bar, show
 
 RunName = Annotated[
-    str, typer.Argument(help="A run: its id, the beginning of it, its directory, or imported/NAME.")
+    str,
+    typer.Argument(
+        help="A run: its id or the beginning of it, its directory, STUDY/VARIANT/SEED, or imported/NAME."
+    ),
 ]
 
 

@@ -210,7 +210,7 @@ def test_the_grid_starts_where_it_is_told_to(study):
         VIEW.show(scope, long | {"first": "99"})
     with pytest.raises(UserError, match="give a number from 1 to 47"):
         VIEW.show(scope, long | {"token": "0"})
-    with pytest.raises(UserError, match="text: it has 1 tokens"):
+    with pytest.raises(UserError, match="text: it has one token"):
         VIEW.show(scope, {"text": "a"})
 
 
@@ -250,4 +250,22 @@ def test_a_trained_study(trained):
     """The default text fits a table of 32 positions."""
     result = VIEW.show(trained)
     _check(result)
-    assert "32 tokens" in result.source
+    assert "tokens 0 to 31 of 32" in result.source
+
+
+def test_a_text_longer_than_the_window_is_read_by_pages(study):
+    text = "".join(chr(97 + (7 * place) % 26) for place in range(600))
+    scope = scope_of(study, "baseline")
+    table = VIEW.show(scope, {"text": text, "first": "300"}).tables["lens at every position"]
+    assert (table["position"].min(), table["position"].max()) == (256, 510)
+    assert VIEW.show(scope, {"text": text, "first": "300"}).panels[0].data["x"].iloc[0].startswith("300 ")
+    subject = scope.subject()
+    ids = subject.encode(text)[0, 256:512]
+    with torch.no_grad():
+        losses = torch.nn.functional.cross_entropy(
+            subject.decoder(ids[None, :-1])[0], ids[1:], reduction="none"
+        )
+    last = table[table["layer"] == table["layer"].iloc[-1]]
+    assert last["loss"].tolist() == pytest.approx(losses.tolist(), abs=1e-4)
+    with pytest.raises(UserError, match="give a number from 257 to 511"):
+        VIEW.show(scope, {"text": text, "first": "300", "token": "3"})

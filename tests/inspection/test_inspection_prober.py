@@ -27,11 +27,12 @@ def test_nothing_is_measured_beyond_the_budget():
 def test_final_weights_come_first_then_heads_at_late_checkpoints():
     assert plan(400, 3, COSTS) == {400: ["residual"]}
     assert plan(400, 17, COSTS) == {400: ["heads", "profiles", "residual"]}
-    assert plan(400, 17 + 15 + 10, COSTS) == {
-        400: ["heads", "profiles", "residual"],
-        200: ["heads", "profiles"],
-        100: ["heads"],
-    }
+    final = ["heads", "profiles", "residual"]
+    assert plan(400, 17 + 20 + 1, COSTS) == {400: final, 200: ["heads"], 100: ["heads"]}
+    assert plan(400, 17 + 90 + 1, COSTS) == {400: final} | {step: ["heads"] for step in log_spaced(400)}
+    dear = COSTS | {"position_loss": 30.0}
+    assert plan(400, 17 + 90 + 30, dear)[400] == [*final, "position_loss"]
+    assert "position_loss" not in plan(400, 17 + 60, dear)[400]
     everything = plan(400, 1e9, COSTS)
     assert set(everything) == {400, *log_spaced(400)}
     assert all(set(names) == set(COSTS) for names in everything.values())

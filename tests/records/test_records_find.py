@@ -31,13 +31,21 @@ def results(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["bbbb11112222", "bbbb", "tiny/two"])
+@pytest.mark.parametrize("name", ["bbbb11112222", "bbbb", "tiny/two", "tiny/two/1"])
 def test_a_run_is_found_by_id_by_its_beginning_and_by_variant(results, name):
     assert find_run(results, name).run_id == "bbbb11112222"
 
 
 def test_a_run_is_found_by_its_path(results):
     assert find_run(results / "nowhere", str(results / "tiny/runs/cccc11112222")).run_id == "cccc11112222"
+
+
+def test_a_seed_tells_the_runs_of_a_variant_apart(results):
+    assert find_run(results, "tiny/one/2").run_id == "aaaa33334444"
+    with pytest.raises(UserError, match="no complete run of 'tiny/one/3'"):
+        find_run(results, "tiny/one/3")
+    with pytest.raises(UserError, match="no complete run of 'tiny/two/2'"):  # it failed
+        find_run(results, "tiny/two/2")
 
 
 @pytest.mark.parametrize("name", ["aaaa", "tiny/one"])

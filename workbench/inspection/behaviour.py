@@ -7,6 +7,7 @@ have becomes its mean and the last layer's.
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from workbench.analysis.statistics import PairedComparison, compare_pairs
@@ -19,7 +20,7 @@ Values = dict[tuple[str, int], dict[str, float]]  # by variant and seed
 def behaviours(table: pd.DataFrame, context: int) -> dict[str, float]:
     """Every number by its name, from the probes ``table`` of one run trained at ``context``."""
     last = at_the_end(table.assign(run_id=""))
-    last = last[last["value"].notna() & ~last["metric"].str.endswith("_chance")]
+    last = last[np.isfinite(last["value"]) & ~last["metric"].str.endswith("_chance")]
     found = _heads(last[last["head"].notna() & (last["table"] == "heads")])
     found |= _whole(last[last["layer"].isna() & (last["table"] == "heads")])
     found |= _extrapolation(last[(last["table"] == "extrapolation") & (last["metric"] == "tail")], context)

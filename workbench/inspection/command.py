@@ -7,12 +7,11 @@ from workbench.analysis.figures import FORMATS, save
 from workbench.errors import UserError, suggestion
 from workbench.inspection.figures import figure
 from workbench.inspection.panels import Result
-from workbench.inspection.probes import lacking, measure_missing
+from workbench.inspection.probes import forget, lacking, measure_missing
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import View, find_view, views
 from workbench.records.find import find_run
 from workbench.records.index import list_studies, load_study
-from workbench.records.probes import PROBES
 from workbench.records.run import RunDirectory
 
 Progress = Callable[[str, float], None]
@@ -88,7 +87,7 @@ def probe_runs(
     runs = _complete_runs(name, results)
     if again:
         for run in runs:
-            (run.path / PROBES).unlink(missing_ok=True)
+            forget(run)
     wanted = [run for run in runs if lacking(run)]
     measure_missing(wanted, progress=progress)
     return wanted

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from itertools import cycle
+from textwrap import fill
 
 import matplotlib as mpl
 import numpy as np
@@ -28,6 +29,7 @@ from workbench.inspection.panels import (
 _HEIGHT = 2.5  # inches of one row of axes
 _COLUMNS = 4  # facets side by side
 _GAP = 4  # pixels between maps of a mosaic
+_SOURCE_WIDTH = 130  # characters of the line that says what was looked at
 _LINE_WIDTH = 96  # characters of text in a row of tokens
 GHOST, BASELINE = "#8A97A6", "#6B7684"
 
@@ -41,7 +43,7 @@ def figure(result: Result) -> Figure:
     for part, panel in zip(parts, result.panels, strict=True):
         _draw(part, panel)
     whole.suptitle(result.title, fontsize=9, fontweight="bold")
-    whole.supxlabel(result.source, fontsize=6, color=GHOST)
+    whole.supxlabel(fill(result.source, _SOURCE_WIDTH), fontsize=6, color=GHOST)
     return whole
 
 

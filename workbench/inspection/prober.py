@@ -1,8 +1,8 @@
 """Measuring a run while it trains, within a share of its time.
 
 What is measured when depends on sizes alone, never on a clock: all seeds of a variant have the same tables at
-the same steps. Final weights come first, then checkpoints at halves of the run, the latest first: heads form
-over orders of magnitude.
+the same steps. Final weights come first, then heads at halves of the run, the latest first: they form over
+orders of magnitude. What does not fit into the share can be measured afterwards, on final weights.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from workbench.model.decoder import Decoder
 from workbench.records.probes import append_probes
 from workbench.training.trial import Trial
 
-FOLLOWED = ("heads", "profiles")  # at checkpoints, before the others are
+FOLLOWED = ("heads",)  # at every checkpoint: heads form while a run trains, the rest is about its end
+LATER = ("position_loss",)  # takes half a thousand windows: checkpoints of heads are worth more
 CHECKPOINTS = 10  # besides the last: 1/2, 1/4, ... of the steps, and before training
 
 
@@ -26,9 +27,10 @@ def log_spaced(steps: int, count: int = CHECKPOINTS) -> list[int]:
 
 def plan(steps: int, budget: float, costs: dict[str, float]) -> dict[int, list[str]]:
     """Tables to measure at each step, as long as their ``costs`` stay within ``budget``, both in tokens."""
-    wishes = [(steps, name) for name in costs]
-    for names in (FOLLOWED, [name for name in costs if name not in FOLLOWED]):
-        wishes += [(step, name) for step in log_spaced(steps) for name in names if name in costs]
+    wishes = [(steps, name) for name in costs if name not in LATER]
+    wishes += [(step, name) for step in log_spaced(steps) for name in FOLLOWED if name in costs]
+    wishes += [(steps, name) for name in LATER if name in costs]
+    wishes += [(step, name) for step in log_spaced(steps) for name in costs if name not in FOLLOWED]
     chosen: dict[int, list[str]] = {}
     for step, name in wishes:
         if costs[name] <= budget:

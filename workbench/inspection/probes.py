@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from workbench.inspection.probe import Probe, make_probe
 from workbench.inspection.subject import Subject, open_subject
 from workbench.inspection.tables import TABLES
-from workbench.records.probes import append_probes, read_probes
+from workbench.records.probes import append_probes, read_probes, write_probes
 from workbench.records.run import RunDirectory
 
 Progress = Callable[[str, float], None]
@@ -21,6 +21,16 @@ def lacking(directory: RunDirectory, tables: Collection[str] = tuple(TABLES)) ->
     known, step = read_probes(directory.path), _last_step(directory)
     measured = set(known.loc[known["step"] == step, "table"])
     return [name for name in tables if name not in measured]
+
+
+def forget(directory: RunDirectory) -> None:
+    """Drop what can be measured anew, and what is of another probe; raises ``UserError`` without weights.
+
+    Checkpoints of training stay: their weights are gone, and so would be what was measured on them.
+    """
+    probe, known = probe_of(open_subject(directory)), read_probes(directory.path)
+    kept = (known["step"] != _last_step(directory)) & (known["probe_hash"] == probe.hash)
+    write_probes(directory.path, known[kept])
 
 
 def measure_run(

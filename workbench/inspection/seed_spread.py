@@ -105,7 +105,8 @@ def ends(interval: Interval | None, *, sign: bool = False) -> str:
         return ""
     digits = _decimals(max(abs(interval.low), abs(interval.high)))
     plus = "+" if sign else ""
-    return f" [{interval.low:{plus},.{digits}f}, {interval.high:{plus},.{digits}f}]"
+    low, high = (round(end, digits) + 0.0 for end in (interval.low, interval.high))  # no minus before a zero
+    return f" [{low:{plus},.{digits}f}, {high:{plus},.{digits}f}]"
 
 
 def number(value: float, *, sign: bool = False) -> str:

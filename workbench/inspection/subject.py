@@ -32,9 +32,19 @@ class Subject:
 
     @cached_property
     def corpus(self) -> TokenizedCorpus:
-        """The corpus that the run was trained (or, if imported, is evaluated) on."""
+        """The corpus that the run was trained (or, if imported, is evaluated) on.
+
+        Raises ``UserError`` if its text is another one now and the tokenizer was learned from it.
+        """
         data = data_of(self.directory, self.record)
-        return prepare(data["corpus"], data["tokenizer"], cache_directory())
+        corpus = prepare(data["corpus"], data["tokenizer"], cache_directory())
+        learned = isinstance(data["tokenizer"], dict) and "bpe" in data["tokenizer"]
+        if learned and data.get("fingerprint") not in (None, corpus.fingerprint):
+            raise UserError(
+                f"{self.directory.run_id}: its tokenizer was learned from {data['corpus']}, whose text is "
+                f"another one now; inspect it where the text is as it was"
+            )
+        return corpus
 
     @property
     def tokenizer(self) -> Tokenizer:

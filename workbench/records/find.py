@@ -1,4 +1,4 @@
-"""Which run a user means: by id, by the beginning of an id, by path, or as ``study/variant``."""
+"""Which run a user means: by id, by the beginning of an id, by path, or as ``study/variant/seed``."""
 
 from pathlib import Path
 
@@ -13,8 +13,9 @@ _SHOWN = 5
 def find_run(results: Path, name: str) -> RunDirectory:
     """The one run that ``name`` stands for among the studies in ``results``.
 
-    A run id or at least four of its first characters, the path of a run directory, ``imported/gpt2``, or
-    ``study/variant`` where that variant has a single complete run. Raises ``UserError`` for none and several.
+    A run id or at least four of its first characters, the path of a run directory, ``imported/gpt2``,
+    ``study/variant/seed`` for the run that confirms, or ``study/variant`` where that variant has a single
+    complete run. Raises ``UserError`` for none and several.
     """
     if (Path(name) / "run.json").is_file():
         return RunDirectory(Path(name).resolve())
@@ -27,7 +28,9 @@ def find_run(results: Path, name: str) -> RunDirectory:
     if found:
         shown = ", ".join(_told(one) for one in found[:_SHOWN])
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise UserError(f"run: {name!r} may be any of {shown}{more}; give the id of one")
+        raise UserError(
+            f"run: {name!r} may be any of {shown}{more}; give the id of one, or STUDY/VARIANT/SEED"
+        )
     raise UserError(_unknown(name, directories, Path(results)))
 
 
@@ -45,15 +48,19 @@ def _by_beginning(directories: list[RunDirectory], name: str) -> list[RunDirecto
 def _by_variant(directories: list[RunDirectory], name: str) -> list[RunDirectory]:
     study, _, variant = name.partition("/")
     chosen = [one for one in directories if one.path.parent.parent.name == study]
-    return [one for one in chosen if _is(one, variant)]
+    found = [one for one in chosen if _is(one, variant)]
+    variant, _, seed = variant.rpartition("/")
+    return found or [one for one in chosen if seed.isdigit() and _is(one, variant, int(seed))]
 
 
-def _is(directory: RunDirectory, variant: str) -> bool:
+def _is(directory: RunDirectory, variant: str, seed: int | None = None) -> bool:
+    """Whether it is a complete run of the variant; with a seed, the one that confirms at it."""
     try:
         record = directory.read()
     except RecordError:  # a damaged record is listed as a problem of its study; it is nobody's choice
         return False
-    return record.variant == variant and record.state is State.COMPLETE
+    wanted = seed is None or (record.seed == seed and record.phase == "confirm")
+    return record.variant == variant and record.state is State.COMPLETE and wanted
 
 
 def _told(directory: RunDirectory) -> str:

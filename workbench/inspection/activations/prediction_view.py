@@ -16,25 +16,26 @@ from workbench.inspection.activations.attribution import (
 )
 from workbench.inspection.activations.logit_lens import Lens, logit_lens
 from workbench.inspection.panels import Bars, Heatmap, Lines, Panel, Result
+from workbench.inspection.prompts import default_text, whole_number, window, window_size
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
 from workbench.inspection.subject import Subject
 from workbench.inspection.views import Option, View, register
 
 TILE = 24  # positions side by side
-PROMPT = 64  # tokens of the text that is shown before another is typed
-LONGEST = 1024  # tokens of a text
 _LETTERS = 6  # of a token in a cell
 EMBEDDING = "embedding"
 COMPARED = "the runner-up"
 COMPARISONS = [COMPARED, "nothing"]
-
-
-def _default_text(scope: Scope) -> str:
-    """As much as every run has positions for."""
-    subject = scope.subject()
-    contexts = [scope.record(role).config["model"]["context"] for role in scope.roles]
-    return subject.tokenizer.decode(subject.corpus.validation[: min(PROMPT, *contexts)])
+_NOTES = (
+    "The final norm and the head are applied to the stream after each layer. This is a reading, not a "
+    "belief: the head was trained for the last layer alone, so that a layer may know more than the lens "
+    "shows, early layers above all.",
+    "Losses are of one text under one run: they say nothing about seeds. Layers, heads and tokens count "
+    "from 0.",
+    "Contributions are to the last layer's sum, each norm frozen at its scale on this text: what a head does "
+    "through later layers is in their rows, so that this is no causal effect.",
+)
 
 
 @register
@@ -47,7 +48,7 @@ class PredictionByDepth(View):
     page = "activations"
     live = True
     options = (
-        Option(name="text", label="Text", kind="text", default=_default_text),
+        Option(name="text", label="Text", kind="text", default=default_text),
         Option(name="first", label="First token of the grid", kind="number", default="0"),
         Option(
             name="token",
@@ -68,11 +69,16 @@ class PredictionByDepth(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of the runs' final weights; raises ``UserError`` for a text that a run cannot take."""
         subjects = _subjects(scope)
-        tokens = _tokens(subjects["run"], options["text"])  # (1, T)
-        first = _whole("first", options["first"], tokens.shape[1] - 2)
-        token = _whole("token", options["token"] or str(tokens.shape[1] - 1), tokens.shape[1] - 1, least=1)
-        read = {role: _Reading(subject, tokens, scope.series[role]) for role, subject in subjects.items()}
-        told = {role: _explained(one, token - 1, options["against"]) for role, one in read.items()}
+        ids = _ids(subjects["run"], options["text"])  # (T,)
+        first = whole_number("first", options["first"], len(ids) - 2)
+        start, window_ids = window(ids, first, min(map(window_size, subjects.values())))
+        last = start + len(window_ids) - 1
+        token = whole_number("token", options["token"] or str(last), last, start + 1)
+        read = {
+            role: _Reading(subject, window_ids[None], start, scope.series[role])
+            for role, subject in subjects.items()
+        }
+        told = {role: _explained(one, token - start - 1, options["against"]) for role, one in read.items()}
         panels = [one.grid(slice(first, first + TILE)) for one in read.values()]
         panels += [*_depth(scope, read), *_written(read, told, options["against"])]
         return Result(
@@ -80,21 +86,9 @@ class PredictionByDepth(View):
             title=self.title,
             question=self.question,
             panels=tuple(panels),
-            source=scope.source(detail=f"{tokens.shape[1]} tokens"),
+            source=scope.source(detail=f"tokens {start} to {last} of {len(ids)}"),
             answers=tuple(_answers(scope, read, told, token)),
-            notes=(
-                "The final norm and the head are applied to the stream after each layer. This is a reading, "
-                "not a "
-                "belief: the head was trained for the last layer alone, so that a layer may know more than "
-                "the "
-                "lens shows, early layers above all.",
-                "Losses are of one text under one run: they say nothing about seeds. Layers, heads and "
-                "tokens "
-                "count from 0.",
-                "Contributions are to the last layer's sum, each norm frozen at its scale on this text: what "
-                "a head "
-                "does through later layers is in their rows, so that this is no causal effect.",
-            ),
+            notes=_NOTES,
             tables=_tables(read, told),
         )
 
@@ -102,21 +96,21 @@ class PredictionByDepth(View):
 class _Reading:
     """One run's lens on the text."""
 
-    def __init__(self, subject: Subject, tokens: torch.Tensor, series: str) -> None:
-        self.subject, self.tokens, self.series = subject, tokens, series
-        self.pieces = _printable(subject, tokens[0])
+    def __init__(self, subject: Subject, tokens: torch.Tensor, start: int, series: str) -> None:
+        self.subject, self.tokens, self.start, self.series = subject, tokens, start, series
+        self.pieces = subject.pieces(tokens[0])
         self.lens: Lens = logit_lens(subject.decoder, tokens)
         self.names = [EMBEDDING, *map(str, range(subject.decoder.config.layers))]
 
     def table(self) -> pd.DataFrame:
         """A row per layer and position."""
         rows, columns = self.lens.loss.shape
-        tops = _printable(self.subject, self.lens.top.flatten())
+        tops = self.subject.pieces(self.lens.top.flatten())
         return pd.DataFrame(
             {
                 "series": self.series,
                 "layer": [name for name in self.names for _ in range(columns)],
-                "position": list(range(columns)) * rows,
+                "position": list(range(self.start, self.start + columns)) * rows,
                 "token": self.pieces[:-1] * rows,
                 "next": self.pieces[1:] * rows,
                 "probability": self.lens.target.flatten().tolist(),
@@ -142,7 +136,6 @@ class _Reading:
             }
         )
         end = int(shown["position"].max())
-        count = len(self.pieces)
         return Heatmap(
             title=f"{self.series}: probability of the actual next token",
             data=data.reset_index(drop=True),
@@ -150,14 +143,15 @@ class _Reading:
             y="after layer",
             value="probability",
             domain=(0.0, 1.0),
-            note=f"In the cells: the most probable token. Tokens {tile.start} to {end} of {count}.",
+            note=f"In the cells: the most probable token. Tokens {tile.start} to {end}.",
         )
 
 
-def _printable(subject: Subject, ids: torch.Tensor) -> list[str]:
-    """Tokens as text, control characters by their codes: no figure can hold them."""
-    pieces = subject.pieces(ids)
-    return [piece if piece.isprintable() else piece.encode("unicode_escape").decode() for piece in pieces]
+def _ids(subject: Subject, text: str) -> torch.Tensor:
+    ids = subject.encode(text)[0]  # (T,)
+    if len(ids) < 2:
+        raise UserError("text: it has one token, and nothing to foretell; give at least two")
+    return ids
 
 
 def _subjects(scope: Scope) -> dict[str, Subject]:
@@ -165,19 +159,6 @@ def _subjects(scope: Scope) -> dict[str, Subject]:
     if len(found) > 1 and found["run"].tokenizer.spec != found["against"].tokenizer.spec:
         del found["against"]
     return found
-
-
-def _tokens(subject: Subject, text: str) -> torch.Tensor:
-    tokens = subject.encode(text)
-    if not 2 <= tokens.shape[1] <= LONGEST:
-        raise UserError(f"text: it has {tokens.shape[1]} tokens; give 2 to {LONGEST:,}")
-    return tokens
-
-
-def _whole(key: str, text: str, most: int, least: int = 0) -> int:
-    if not text.isdigit() or not least <= int(text) <= most:
-        raise UserError(f"{key}: {text!r} is no token of the text; give a number from {least} to {most}")
-    return int(text)
 
 
 def _explained(read: _Reading, position: int, against: str) -> Attribution | str:
@@ -275,8 +256,7 @@ def _formed(read: _Reading) -> str:
     place = "the embedding" if half == 0 else f"layer {half - 1}"
     return (
         f"{read.series}: the loss of the lens goes from {number(float(loss[0]))} nats at the embedding to "
-        f"{number(float(loss[-1]))} at the last layer, on this text of {len(read.pieces)} tokens. "
-        f"{_capital(place)} "
+        f"{number(float(loss[-1]))} at the last layer, on these {len(read.pieces)} tokens. {_capital(place)} "
         f"is the first whose most probable token is that of the last layer at half of the positions "
         f"({number(100 * float(same[half]))} %)."
     )
@@ -287,15 +267,14 @@ def _capital(words: str) -> str:
 
 
 def _wrote(read: _Reading, found: Attribution, token: int) -> str:
-    target, rival = _printable(read.subject, torch.tensor([found.target, found.rival]))
+    target, rival = read.subject.pieces(torch.tensor([found.target, found.rival]))
     largest = found.terms.iloc[found.terms["value"].abs().argsort()[::-1][:3]]
     parts = ", ".join(f"{_name(row)} {number(row.value, sign=True)}" for row in largest.itertuples())
     gap = abs(found.logit - found.terms["value"].sum())
     return (
         f"{read.series}: for token {token} ('{target}'; its strongest rival is '{rival}') the value "
-        "explained is "
-        f"{number(found.logit, sign=True)}. The largest contributions: {parts}. All of them add up to it "
-        f"within {gap:.0e}."
+        f"explained is {number(found.logit, sign=True)}. The largest contributions: {parts}. All of them add "
+        f"up to it within {gap:.0e}."
     )
 
 

@@ -66,12 +66,13 @@ class Formation(View):
     )
 
     def available(self, scope: Scope) -> str | None:
-        """It needs checkpoints; a run that was measured after training has one."""
+        """It needs checkpoints; a run that was measured after training has one, or none before it was."""
         paths = [path for role in scope.roles for path in scope.seeds(role)["path"]]
         steps = [read_probes(path)["step"].nunique() for path in paths]
-        if not steps or max(steps) != 1:
+        if not steps or max(steps) > 1:
             return None
-        return "these runs were measured once, at their end; only runs measured while they train can show it"
+        when = "measured once, at their end" if max(steps) else "not measured"
+        return f"these runs were {when}; only runs measured while they train can show it"
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view; raises ``UserError`` for a threshold that is no number."""

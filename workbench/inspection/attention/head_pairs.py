@@ -61,7 +61,9 @@ def pair_heads(ours: Subject, theirs: Subject, same: Subject | None) -> HeadPair
 
 @lru_cache(maxsize=16)
 def _matched(ours: Subject, theirs: Subject) -> tuple[list[list[int]], np.ndarray]:
-    text = probe_of(ours).text[:WINDOWS, :LENGTH]  # (B, T)
+    # Learned positions end at the context; the probe has one token more.
+    length = min(LENGTH, ours.decoder.config.context, theirs.decoder.config.context)
+    text = probe_of(ours).text[:WINDOWS, :length]  # (B, T)
     partners, distances = [], []
     for first, second in zip(_attention(ours, text), _attention(theirs, text), strict=False):
         apart = jensen_shannon(first, second)  # (H, G)

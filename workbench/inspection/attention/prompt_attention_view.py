@@ -7,10 +7,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from workbench.errors import UserError
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
-from workbench.inspection.attention.reading import SHOWS, Reading, read, window_size
+from workbench.inspection.attention.reading import SHOWS, Reading, read
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
+from workbench.inspection.prompts import default_text, whole_number, window_size
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
 from workbench.inspection.subject import Subject, open_subject
@@ -18,13 +18,6 @@ from workbench.inspection.views import Option, View, register
 from workbench.records.run import RunDirectory
 
 TILE = 256  # tokens along each side of a map
-PROMPT = 64  # tokens of the text that is shown before another is typed
-
-
-def default_text(scope: Scope) -> str:
-    """The beginning of the validation text."""
-    subject = scope.subject()
-    return subject.tokenizer.decode(subject.corpus.validation[:PROMPT])
 
 
 def layers_of(scope: Scope) -> list[str]:
@@ -35,13 +28,6 @@ def layers_of(scope: Scope) -> list[str]:
 def heads_of(scope: Scope) -> list[str]:
     """The run's heads, as options are written."""
     return [str(head) for head in range(scope.subject().decoder.config.heads)]
-
-
-def whole_number(name: str, text: str, below: int) -> int:
-    """``text`` as a number from 0 to ``below - 1``; raises ``UserError`` naming the option."""
-    if not text.isdigit() or int(text) >= below:
-        raise UserError(f"{name}: {text!r} is not a token of the text; give 0 to {below - 1}")
-    return int(text)
 
 
 @register
@@ -78,10 +64,9 @@ class PromptAttention(View):
         """The view of the runs' final weights; raises ``UserError`` for a text that a run cannot take."""
         chosen, show = (int(options["layer"]), int(options["head"])), options["show"]
         count = scope.subject().encode(options["text"]).shape[1]
-        first = whole_number("first", options["first"], count)
-        readings = {role: read(scope.subject(role), options["text"], first) for role in scope.roles}
-        comparable = _same_tokens(readings)
-        pairs = _pairs(scope) if comparable else None
+        first = whole_number("first", options["first"], count - 1)
+        readings = _readings(scope, options["text"], first)
+        pairs = _pairs(scope) if "against" in readings else None
         tiles = _tiles(readings["run"], first, options["key"])
         maps = _maps(scope, readings, pairs, chosen, show)
         return Result(
@@ -100,9 +85,19 @@ class PromptAttention(View):
         )
 
 
-def _same_tokens(readings: dict[str, Reading]) -> bool:
-    ids = [reading.ids for reading in readings.values()]
-    return len(ids) > 1 and torch.equal(*ids)
+def _readings(scope: Scope, text: str, first: int) -> dict[str, Reading]:
+    """By role, of one window; of the run alone where the other splits text into other tokens."""
+    subjects = {role: scope.subject(role) for role in scope.roles}
+    if not _same_tokens(list(subjects.values()), text):
+        subjects.pop("against", None)
+    size = min(window_size(subject) for subject in subjects.values())
+    return {role: read(subject, text, first, size) for role, subject in subjects.items()}
+
+
+def _same_tokens(subjects: list[Subject], text: str) -> bool:
+    ids = [subject.encode(text) for subject in subjects]  # each (1, T)
+    # Two vocabularies may share the tokens of a short text.
+    return torch.equal(ids[0], ids[-1]) and len({subject.tokenizer.vocabulary for subject in subjects}) == 1
 
 
 def _pairs(scope: Scope) -> HeadPairs:
@@ -118,10 +113,9 @@ def _second_seed(scope: Scope) -> Subject | None:
 def _tiles(reading: Reading, first: int, key: str) -> tuple[slice, slice]:
     """Queries and keys of the maps, as places in the window."""
     start = first - reading.start
-    place = start if not key else whole_number("key", key, reading.total) - reading.start
-    if not 0 <= place < len(reading.ids):
-        last = reading.start + len(reading.ids) - 1
-        raise UserError(f"key: {key} is not read together with token {first}; give {reading.start} to {last}")
+    last = min(start + TILE, len(reading.ids)) - 1  # the last query that is shown: it reads no later key
+    least, most = reading.start, reading.start + last
+    place = start if not key else whole_number("key", key, most, least) - reading.start
     return slice(start, start + TILE), slice(place, place + TILE)
 
 
@@ -193,7 +187,7 @@ def _token_maps(
 def _losses(scope: Scope, readings: dict[str, Reading]) -> list[Panel]:
     mine = readings["run"]
     loss = np.array([math.nan, *mine.losses.tolist()])
-    if not _same_tokens(readings):
+    if "against" not in readings:
         data = pd.DataFrame({"token": mine.pieces, "value": loss})
         return [Tokens(title="Loss of each token", data=data, value="loss (nats)", diverging=False)]
     theirs = np.array([math.nan, *readings["against"].losses.tolist()])
@@ -212,7 +206,7 @@ def _answers(
     scope: Scope, readings: dict[str, Reading], pairs: HeadPairs | None, chosen: tuple[int, int]
 ) -> list[str]:
     told = []
-    if "against" in readings:
+    if scope.against:
         told += _compared(scope, pairs, chosen)
     if len(readings["run"].losses):
         told.append(_loss_sentence(scope, readings))
@@ -263,8 +257,8 @@ def _notes(reading: Reading, show: str) -> tuple[str, ...]:
     if reading.total > len(reading.ids):
         last = reading.start + len(reading.ids) - 1
         told.append(
-            f"The model reads {window_size(reading.subject)} tokens at once: shown are {reading.start} "
-            f"to {last} of {reading.total}. Choose another first token to see others."
+            f"{reading.size} tokens are read at once: shown are {reading.start} to {last} of "
+            f"{reading.total}. Choose another first token to see others."
         )
     if show == "attention without the first token":
         told.append("The first token, on which heads park attention, is left out of the maps in full.")

@@ -16,10 +16,10 @@ from workbench.inspection.attention.head_scores import token_losses
 from workbench.inspection.attention.shape import uniform
 from workbench.inspection.capture import capture
 from workbench.inspection.passes import passes
+from workbench.inspection.prompts import window, window_size
 from workbench.inspection.subject import Subject
 
 THUMBNAIL = 64  # pixels of a small map's side, at most
-LEAST_WINDOW = 256  # tokens that are read at once also where the context is shorter
 _KEPT_NUMBERS = 2**24  # of attention kept in memory per reading: 64 MiB
 _READINGS = 6  # kept in memory
 SHOWS = {
@@ -31,15 +31,16 @@ SHOWS = {
 
 
 class Reading:
-    """``start``: where in the text its window begins. ``ids (W,)``, ``pieces`` (texts), ``losses (W - 1,)``.
+    """``start``: where in the text of ``total`` tokens its window of ``size`` at most begins.
+
+    ``ids (W,)``, ``pieces`` (their texts), ``losses (W - 1,)``.
 
     ``thumbnails (L, H, S, S)``: the largest attention in each cell of a coarse grid: no diagonal is lost.
     """
 
-    def __init__(self, subject: Subject, ids: Tensor, first: int) -> None:
-        size = window_size(subject)
-        self.start, self.total = first // size * size, len(ids)
-        self.subject, self.ids = subject, ids[self.start : self.start + size]  # (W,)
+    def __init__(self, subject: Subject, ids: Tensor, first: int, size: int) -> None:
+        self.subject, self.total, self.size = subject, len(ids), size
+        self.start, self.ids = window(ids, first, size)  # (W,)
         self.pieces = subject.pieces(self.ids)
         self._layers: dict[int, Tensor] = {}
         self._read()
@@ -84,17 +85,15 @@ class Reading:
         return (values @ own.T).norm(dim=-1).cpu()  # (W,)
 
 
-def window_size(subject: Subject) -> int:
-    """How many tokens the decoder reads at once: its context, or 256 where that is less and it can."""
-    limit, context = subject.decoder.positions.limit, subject.decoder.config.context
-    return context if limit is not None else max(context, LEAST_WINDOW)
+def read(subject: Subject, text: str, first: int = 0, size: int | None = None) -> Reading:
+    """The reading of the window that holds token ``first``, kept; raises ``UserError`` for an empty text.
 
-
-def read(subject: Subject, text: str, first: int = 0) -> Reading:
-    """The reading of the window that holds token ``first``, kept; raises ``UserError`` for an empty text."""
-    return _read(subject, text, first // window_size(subject) * window_size(subject))
+    ``size``: its tokens, at most and by default ``window_size``; two runs are compared on equal windows.
+    """
+    size = size or window_size(subject)
+    return _read(subject, text, first // size * size, size)
 
 
 @lru_cache(maxsize=_READINGS)
-def _read(subject: Subject, text: str, first: int) -> Reading:
-    return Reading(subject, subject.encode(text)[0], first)
+def _read(subject: Subject, text: str, first: int, size: int) -> Reading:
+    return Reading(subject, subject.encode(text)[0], first, size)

@@ -1,0 +1,41 @@
+"""Texts that a reader types: which part of a long one is read, and numbers of tokens in it."""
+
+from torch import Tensor
+
+from workbench.errors import UserError
+from workbench.inspection.scope import Scope
+from workbench.inspection.subject import Subject
+
+PROMPT = 64  # tokens of the text that is shown before another is typed
+LEAST_WINDOW = 256  # tokens that are read at once also where the context is shorter
+
+
+def default_text(scope: Scope) -> str:
+    """The beginning of the validation text: as much as every run was trained to read, at most 64 tokens."""
+    subject = scope.subject()
+    contexts = [scope.record(role).config["model"]["context"] for role in scope.roles]
+    return subject.tokenizer.decode(subject.corpus.validation[: min(PROMPT, *contexts)])
+
+
+def window_size(subject: Subject) -> int:
+    """How many tokens the decoder reads at once: its context, or 256 where that is less and it can."""
+    limit, context = subject.decoder.positions.limit, subject.decoder.config.context
+    return context if limit is not None else max(context, LEAST_WINDOW)
+
+
+def window(ids: Tensor, first: int, size: int) -> tuple[int, Tensor]:
+    """Where the window of ``ids (T,)`` that holds token ``first`` begins, and its tokens, at most ``size``.
+
+    A last window of a single token, which foretells nothing, goes with the one before it.
+    """
+    start = first // size * size
+    if start == len(ids) - 1 and start > 0:
+        start -= 1
+    return start, ids[start : start + size]
+
+
+def whole_number(name: str, text: str, most: int, least: int = 0) -> int:
+    """``text`` as a number from ``least`` to ``most``; raises ``UserError`` naming the option."""
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise UserError(f"{name}: {text!r} is no token of what is read; give a number from {least} to {most}")
+    return int(text)
