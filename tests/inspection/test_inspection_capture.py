@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from workbench.errors import UserError
 from workbench.inspection.attention.shape import reachable
-from workbench.inspection.capture import QUANTITIES, capture, kernel_error, uncompiled
+from workbench.inspection.capture import QUANTITIES, capture, kernel_error, reading, uncompiled
 from workbench.inspection.passes import passes
 from workbench.model import Decoder, preset
 from workbench.model.component import POSITIONS
@@ -37,11 +37,8 @@ def _name(change):
 def _decoder(**changes):
     decoder = Decoder(preset("llama", **(SMALL | changes)))
     decoder.initialize(1)
-    for (
-        name,
-        parameter,
-    ) in decoder.named_parameters():  # larger than at the start, so that attention is uneven
-        if parameter.ndim > 1:
+    for name, parameter in decoder.named_parameters():
+        if parameter.ndim > 1:  # larger than at the start, so that attention is uneven
             torch.nn.init.normal_(parameter, std=0.3, generator=generator("capture test", name))
     return decoder
 
@@ -285,3 +282,18 @@ def test_passes_cover_every_sequence_and_layer_once(numbers, monkeypatch):
             assert torch.allclose(part.seen["probabilities", layer], expected, atol=1e-6)
     firsts = torch.cat([part.logits for part in parts if part.logits is not None])
     assert torch.allclose(firsts, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(("positions", "equivariant"), [("none", True), ("rope", False), ("alibi", False)])
+def test_without_mask_and_positions_order_is_unknown(positions, equivariant, monkeypatch):
+    """Then attention sees a set: tokens in another order give the same logits in that order."""
+    monkeypatch.setattr("workbench.model.attention._masked", _bias_alone)
+    model, tokens = _decoder(positions=positions), _tokens()
+    order = torch.randperm(tokens.shape[1], generator=generator("order"))
+    with reading(model, kernel="explicit"):
+        apart = (model(tokens[:, order]) - model(tokens)[:, order]).abs().max()
+    assert (apart < 1e-5) == equivariant
+
+
+def _bias_alone(scores, mask):
+    return scores if mask is None else scores + mask.masked_fill(mask == -torch.inf, 0.0)
