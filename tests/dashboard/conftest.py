@@ -1,7 +1,25 @@
 """Studies for the dashboard's tests, written once: pages only read."""
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import inspection_studies
 import pytest
 from dashboard_studies import beat, write_study
+from streamlit.testing.v1 import AppTest
+
+from workbench.dashboard.launch import command
+
+APP = Path(__file__).parents[2] / "app.py"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROME_OWN = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +49,113 @@ def live_results(tmp_path_factory):
         return folders[finished]
 
     return live
+
+
+@pytest.fixture(scope="session")
+def inspected(tmp_path_factory, cache):
+    """A results folder with a study whose runs have weights and tables; its text is in ``cache``."""
+    folder = tmp_path_factory.mktemp("inspected") / "results"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_CACHE", cache)
+        inspection_studies.write_study(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def runs(inspected):
+    """Run ids of the study in ``inspected`` by variant and seed."""
+    return {key: run.run_id for key, run in inspection_studies.runs_of(inspected / "inside").items()}
+
+
+@pytest.fixture
+def unmeasured(tmp_path):
+    """A results folder whose runs have weights and no tables."""
+    inspection_studies.write_study(tmp_path / "results", tables=False)
+    return tmp_path / "results"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """The cache that every test has; fixtures that outlive a test name it themselves."""
+    return str(tmp_path_factory.getbasetemp() / "cache")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """A function that opens the dashboard of a results folder on a page, as at a URL with ``parameters``."""
+
+    def open_page(folder, page="overview", **parameters):
+        monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(folder)])
+        app = AppTest.from_file(str(APP), default_timeout=60)
+        for name, value in parameters.items():
+            app.query_params[name] = value
+        return app.switch_page(f"workbench/dashboard/{page}.py").run()
+
+    return open_page
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium that is installed on this machine."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox", *CHROME_OWN])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory, cache):
+    """A function that serves a results folder, from a directory without settings, and gives its address."""
+    servers = []
+
+    def start(results):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = tmp_path_factory.mktemp("server") / "log.txt"
+        environment = os.environ | {"WORKBENCH_CACHE": cache}
+        with log.open("w") as output:
+            server = subprocess.Popen(
+                command(results, port), stdout=output, stderr=output, cwd=log.parent, env=environment
+            )
+        servers.append((server, log))
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for server, _ in servers:
+        server.terminate()
+        server.wait(timeout=20)
+    assert not [log for _, log in servers if "Traceback" in log.read_text()]
+
+
+def _wait_for(url, server, log):
+    for _ in range(200):
+        if server.poll() is not None:
+            pytest.fail(f"the server ended: {log.read_text()}")
+        try:
+            urllib.request.urlopen(url, timeout=1).close()
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    pytest.fail(f"the server did not answer within 20 s: {log.read_text()}")
+
+
+@pytest.fixture
+def page(browser):
+    """A fresh tab that notes whom it asks and what goes wrong in it."""
+    tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+    tab.set_default_timeout(20_000)
+    tab.asked, tab.errors = [], []
+    tab.on("request", lambda request: tab.asked.append(request.url))
+    tab.on("websocket", lambda socket: tab.asked.append(socket.url))
+    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    yield tab
+    tab.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,79 +1,18 @@
 """The real server in a real browser: what is seen, what a click does to the URL, and whom the page asks."""
 
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from workbench.dashboard.launch import command
 from workbench.records.index import load_study
 
 pytestmark = pytest.mark.browser
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROME_OWN = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """A Chromium that is installed on this machine."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox", *CHROME_OWN])
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def address(results, tmp_path_factory):
-    """A dashboard of the finished study, started from a directory that has no settings of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            command(results, port), stdout=output, stderr=subprocess.STDOUT, cwd=log.parent
-        )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-    assert "Traceback" not in log.read_text()
-
-
-def _wait_for(url, server, log):
-    for _ in range(200):
-        if server.poll() is not None:
-            pytest.fail(f"the server ended: {log.read_text()}")
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail(f"the server did not answer within 20 s: {log.read_text()}")
-
-
-@pytest.fixture
-def page(browser):
-    """A fresh tab that notes whom it asks and what goes wrong in it."""
-    tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-    tab.set_default_timeout(20_000)
-    tab.asked, tab.errors = [], []
-    tab.on("request", lambda request: tab.asked.append(request.url))
-    tab.on("websocket", lambda socket: tab.asked.append(socket.url))
-    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
-    yield tab
-    tab.close()
+def address(results, serve):
+    """A dashboard of the finished study."""
+    return serve(results)
 
 
 def parameters(page):

@@ -8,7 +8,6 @@ from pathlib import Path
 import dashboard_studies
 import pytest
 from dashboard_studies import SEEDS, write_study
-from streamlit.testing.v1 import AppTest
 
 from workbench.records.files import read_yaml, write_yaml
 from workbench.records.index import load_study
@@ -17,21 +16,6 @@ from workbench.records.run import RunDirectory, State
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = ["overview", "runs", "curves", "effects"]
 SWITCH = {name: f"workbench/dashboard/{name}.py" for name in PAGES}
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    """A function that opens the dashboard of a results folder on a page."""
-
-    def open_page(folder, page="overview", **parameters):
-        monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(folder)])
-        app = AppTest.from_file(str(APP), default_timeout=30)
-        for name, value in parameters.items():
-            app.query_params[name] = value
-        app.run()
-        return app if page == "overview" else app.switch_page(SWITCH[page]).run()
-
-    return open_page
 
 
 def texts(app):

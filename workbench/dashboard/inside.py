@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.dashboard.state import FOLDER, View
+from workbench.errors import RecordError
 from workbench.inspection.behaviour import columns, names
 
 
@@ -35,7 +36,11 @@ def _query(now: View, variant: str) -> dict[str, str] | None:
 
 def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
     """``table``, a row per variant of the report, with the columns that the reader asks for."""
-    values = now.library.behaviours(now.records)
+    try:
+        values = now.library.behaviours(now.records)
+    except RecordError as error:
+        st.warning(str(error), icon=":material/warning:")
+        return table
     known = names(values)
     if not known:
         st.caption(

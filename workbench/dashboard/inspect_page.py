@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ import streamlit as st
 from workbench.analysis.figures import to_bytes
 from workbench.dashboard import empty, maps, painted_text, state
 from workbench.dashboard.panels import chart
-from workbench.dashboard.probing import offer_probing
+from workbench.dashboard.probing import READING, offer_probing
 from workbench.errors import UserError
 from workbench.inspection.figures import figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
@@ -19,8 +18,6 @@ from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
 from workbench.records.run import RunDirectory
 
-# Decoders are switched to explicit attention while they are read: one session at a time.
-_LOCK = RLock()
 _RESULTS = 64  # computed views in memory
 NOTHING = "—"
 
@@ -102,20 +99,21 @@ def _pick(title: str, key: str, options: list[str], labels: dict[str, str], defa
 
 def _view(view: View, scope: Scope) -> None:
     st.caption(view.question)
+    try:
+        _open(view, scope)
+    except UserError as error:  # also of a run without weights or text, before anything is computed
+        st.warning(str(error), icon=":material/info:")
+
+
+def _open(view: View, scope: Scope) -> None:
     reason = view.available(scope)
     if reason:
         st.info(f"{reason[0].upper()}{reason[1:]}.")
         return
-    if lacking := scope.unprobed(view.tables):
+    if view.tables and (lacking := scope.unprobed(view.tables)):
         offer_probing(lacking, view.tables)
         return
-    given = _ask_all(view, scope)
-    try:
-        result = _computed(view, scope, given)
-    except UserError as error:
-        st.warning(str(error), icon=":material/info:")
-        return
-    show(result)
+    show(_computed(view, scope, _ask_all(view, scope)))
 
 
 def _ask_all(view: View, scope: Scope) -> dict[str, str]:
@@ -160,7 +158,7 @@ def _computed(view: View, scope: Scope, given: dict[str, str]) -> Result:
     kept: dict[Any, Result] = _kept()
     key = (view.name, versions, tuple(sorted(given.items())))
     if key not in kept:
-        with st.spinner("Computing …"), _LOCK:
+        with st.spinner("Computing …"), READING:
             kept[key] = view.show(scope, given)
         while len(kept) > _RESULTS:
             kept.pop(next(iter(kept)))

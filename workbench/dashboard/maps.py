@@ -35,7 +35,7 @@ _TOKEN_MAPS = st.components.v2.component(
     css=f"""
 #root {{ {_FONT} }}
 #root > div {{ display: flex; flex-wrap: wrap; gap: 20px; }}
-figure {{ margin: 0; flex: 1 1 0; min-width: 220px; max-width: 560px; }}
+figure {{ margin: 0; flex: 1 1 0; min-width: 220px; max-width: 480px; }}
 figcaption {{ font-size: 14px; margin-bottom: 4px; }}
 small {{ opacity: 0.7; }}
 canvas {{ width: 100%; image-rendering: pixelated; border: 1px solid var(--st-border-color);

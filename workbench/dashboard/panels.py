@@ -68,7 +68,7 @@ def _ticks(panel: Lines) -> alt.Axis:
     if panel.log_x and places:
         powers = range(math.floor(math.log2(places[0])), math.ceil(math.log2(places[-1])) + 1)
         values = places if len(places) <= _FEW else [2.0**power for power in powers]
-        return alt.Axis(format="~r", values=values, labelOverlap=True)
+        return alt.Axis(format=",.3~r", values=values, labelOverlap=True)
     whole = pd.api.types.is_integer_dtype(panel.data["x"])
     return alt.Axis(format="~r", tickMinStep=1 if whole else alt.Undefined)
 

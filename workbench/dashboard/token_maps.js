@@ -1,28 +1,41 @@
 // Attention maps side by side; the one under the pointer tells its numbers and colours the text below.
-const BLUE = [0, 114, 178]
-const RED = [213, 94, 0]
+const LIGHT = { below: [0, 114, 178], above: [213, 94, 0] }
+const DARK = { below: [86, 180, 233], above: [230, 120, 40] }
 
-function values(map, rows, columns) {
-  const raw = Uint8Array.from(atob(map.levels), (letter) => letter.charCodeAt(0))
-  const levels = new Uint16Array(raw.buffer)
-  const scale = (map.high - map.low) / 65534
-  // Level 0 is an empty cell.
-  return Float32Array.from(levels, (level) => (level ? map.low + (level - 1) * scale : NaN))
+// The theme's text colour: light text means a dark page, on which darker shades would vanish.
+function onDark(element) {
+  const probe = document.createElement("i")
+  probe.style.color = "var(--st-text-color)"
+  element.append(probe)
+  const [red, green, blue] = getComputedStyle(probe).color.match(/[\d.]+/g).map(Number)
+  probe.remove()
+  return red + green + blue > 3 * 128
 }
 
-function colour(value, map) {
+function values(map) {
+  const letters = atob(map.levels) // two to a level, the lower byte first
+  const found = new Float32Array(letters.length / 2)
+  const scale = (map.high - map.low) / 65534
+  for (let cell = 0; cell < found.length; cell++) {
+    const level = letters.charCodeAt(2 * cell) + 256 * letters.charCodeAt(2 * cell + 1)
+    found[cell] = level ? map.low + (level - 1) * scale : NaN // level 0 is an empty cell
+  }
+  return found
+}
+
+function colour(value, map, shades) {
   if (Number.isNaN(value)) return [0, 0, 0, 0]
   const reach = Math.max(Math.abs(map.low), Math.abs(map.high)) || 1
   const level = Math.sqrt(Math.min(1, Math.abs(value) / reach))
-  return [...(map.diverging && value > 0 ? RED : BLUE), Math.round(255 * level)]
+  return [...(map.diverging && value > 0 ? shades.above : shades.below), Math.round(255 * level)]
 }
 
-function draw(canvas, map, numbers, rows, columns) {
+function draw(canvas, map, numbers, rows, columns, shades) {
   canvas.width = columns
   canvas.height = rows
   const context = canvas.getContext("2d")
   const image = context.createImageData(columns, rows)
-  numbers.forEach((value, cell) => image.data.set(colour(value, map), 4 * cell))
+  numbers.forEach((value, cell) => image.data.set(colour(value, map, shades), 4 * cell))
   context.putImageData(image, 0, 0)
 }
 
@@ -46,6 +59,7 @@ function told(map, value, data, row, column) {
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector("#root")
+  const shades = onDark(root) ? DARK : LIGHT
   const [rows, columns] = [data.queries.length, data.keys.length]
   const line = document.createElement("p")
   line.className = "told"
@@ -54,20 +68,20 @@ export default function ({ data, parentElement }) {
   const spans = [...box.querySelectorAll("span")]
 
   const figures = data.maps.map((map) => {
-    const numbers = values(map, rows, columns)
+    const numbers = values(map)
     const figure = document.createElement("figure")
     const caption = document.createElement("figcaption")
     caption.textContent = map.name
     const canvas = document.createElement("canvas")
     canvas.setAttribute("role", "img")
     canvas.setAttribute("aria-label", `${map.name}, ${rows} queries by ${columns} keys`)
-    draw(canvas, map, numbers, rows, columns)
+    draw(canvas, map, numbers, rows, columns, shades)
     canvas.onmousemove = (event) => {
       const row = Math.min(rows - 1, Math.floor((event.offsetY / canvas.clientHeight) * rows))
       const column = Math.min(columns - 1, Math.floor((event.offsetX / canvas.clientWidth) * columns))
       line.textContent = told(map, numbers[row * columns + column], data, row, column)
       spans.forEach((span, place) => {
-        const [red, green, blue, strength] = colour(numbers[row * columns + place], map)
+        const [red, green, blue, strength] = colour(numbers[row * columns + place], map, shades)
         span.style.background = `rgba(${red}, ${green}, ${blue}, ${(0.75 * strength) / 255})`
         span.className = data.first[1] + place === data.first[0] + row ? "query" : ""
       })

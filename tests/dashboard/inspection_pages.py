@@ -1,0 +1,19 @@
+"""Moving through the pages Attention, Position and Activations in Streamlit's test harness."""
+
+from workbench.inspection.views import find_view
+
+
+def to_page(app, page):
+    """Open another page in the same session."""
+    return app.switch_page(f"workbench/dashboard/{page}.py").run()
+
+
+def to_view(app, name):
+    """Choose a view of the page that is open."""
+    return app.segmented_control(key=f"{find_view(name).page}_view").set_value(name).run()
+
+
+def texts(app):
+    """All that the page says, without the sidebar."""
+    kinds = ("header", "markdown", "caption", "info", "warning")
+    return "\n".join(str(item.value) for kind in kinds for item in app.main.get(kind))
