@@ -71,10 +71,10 @@ def test_feedforward_agrees_with_its_formula_in_float64(name, bias):
 
 
 def test_swiglu_is_the_network_of_llama_in_transformers():
-    ours, theirs = _built("swiglu"), LlamaMLP(LlamaConfig(hidden_size=WIDTH, intermediate_size=HIDDEN))
-    theirs.load_state_dict(
-        {f"{name}_proj.weight": getattr(ours, name).weight for name in ("gate", "up", "down")}
-    )
+    config = LlamaConfig(hidden_size=WIDTH, intermediate_size=HIDDEN, num_attention_heads=1)
+    ours, theirs = _built("swiglu"), LlamaMLP(config)
+    weights = {f"{name}_proj.weight": getattr(ours, name).weight for name in ("gate", "up", "down")}
+    theirs.load_state_dict(weights)
     torch.testing.assert_close(ours(_input()), theirs(_input()))
 
 

@@ -71,10 +71,10 @@ function mark(root, data) {
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root")
   const shade = onDark(root) ? SKY : BLUE
-  const drawn = JSON.stringify([data.maps, data.levels, shade])
+  const drawn = [data.levels, JSON.stringify(data.maps), shade.join()]
   root.choose = (map) => setTriggerValue("picked", { layer: map.layer, head: map.head })
   // Another choice among the same maps draws nothing anew.
-  if (root.drawn !== drawn) {
+  if (!drawn.every((part, place) => root.drawn?.[place] === part)) {
     const names = [...new Set(data.maps.map((map) => map.series))]
     root.replaceChildren(...names.map((series) => grid(series, { ...data, shade }, (map) => root.choose(map))))
     root.drawn = drawn

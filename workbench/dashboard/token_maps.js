@@ -27,7 +27,8 @@ function colour(value, map, shades) {
   if (Number.isNaN(value)) return [0, 0, 0, 0]
   const reach = Math.max(Math.abs(map.low), Math.abs(map.high)) || 1
   const level = Math.sqrt(Math.min(1, Math.abs(value) / reach))
-  return [...(map.diverging && value > 0 ? shades.above : shades.below), Math.round(255 * level)]
+  const [red, green, blue] = map.diverging && value > 0 ? shades.above : shades.below
+  return [red, green, blue, Math.round(255 * level)]
 }
 
 function draw(canvas, map, numbers, rows, columns, shades) {
@@ -35,7 +36,11 @@ function draw(canvas, map, numbers, rows, columns, shades) {
   canvas.height = rows
   const context = canvas.getContext("2d")
   const image = context.createImageData(columns, rows)
-  numbers.forEach((value, cell) => image.data.set(colour(value, map, shades), 4 * cell))
+  const pixels = new Uint32Array(image.data.buffer) // one per cell, its first byte lowest
+  numbers.forEach((value, cell) => {
+    const [red, green, blue, strength] = colour(value, map, shades)
+    pixels[cell] = (strength << 24) | (blue << 16) | (green << 8) | red
+  })
   context.putImageData(image, 0, 0)
 }
 

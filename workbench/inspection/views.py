@@ -98,10 +98,10 @@ def register(cls: type[View]) -> type[View]:
 
 
 def views(page: Page | None = None) -> list[View]:
-    """All views, or those of a page, in their order."""
-    for module in _MODULES:
-        import_module(f"workbench.inspection.{module}_view")
-    return [view for view in _VIEWS.values() if page in (None, view.page)]
+    """All views, or those of a page, in the order of their modules, whichever was imported first."""
+    modules = [import_module(f"workbench.inspection.{module}_view").__name__ for module in _MODULES]
+    found = sorted(_VIEWS.values(), key=lambda view: modules.index(type(view).__module__))
+    return [view for view in found if page in (None, view.page)]
 
 
 def find_view(name: str) -> View:
