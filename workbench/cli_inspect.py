@@ -55,7 +55,8 @@ def probe(
 
     with progress_bar() as progress:
         measured = probe_runs(run, results=out, again=again, progress=progress)
-    print(f"measured: {len(measured)} runs" if measured else "nothing to do: every table is there")
+    runs = "1 run" if len(measured) == 1 else f"{len(measured)} runs"
+    print(f"measured: {runs}" if measured else "nothing to do: every table is there")
 
 
 INSPECT_COMMANDS = {"inspect": inspect, "probe": probe}

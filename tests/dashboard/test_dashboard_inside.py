@@ -121,7 +121,7 @@ def test_complete_runs_whose_weights_are_gone_are_explained(opened, unmeasured, 
         run.weights.unlink()
     app = to_view(opened(unmeasured, find_view(name).page), name)
     assert not app.exception
-    assert "has no weights; inspect a run whose state is 'complete'" in app.warning[0].value
+    assert "has no weights, its state is complete; choose" in app.warning[0].value
 
 
 def test_damaged_tables_are_explained(opened, unmeasured):

@@ -294,7 +294,7 @@ def test_again_measures_the_final_weights_anew_and_keeps_the_checkpoints(copy, r
     before = read_probes(run.path)
     last = before["step"] == run.read().progress["step"]
     write_probes(run.path, before.assign(value=before["value"].where(~last, -1.0)))
-    assert invoke("probe", run.run_id, "--again", "--out", copy) == "measured: 1 runs\n"
+    assert invoke("probe", run.run_id, "--again", "--out", copy) == "measured: 1 run\n"
     _assert_same(_last(run), before[last])
     assert set(_last(run)["table"]) == set(TABLES)
     found = read_probes(run.path)
@@ -308,7 +308,7 @@ def test_again_drops_what_was_measured_on_other_texts(copy, runs):
     run = _directory(copy, runs["learned", 2001])
     rows = read_probes(run.path)
     write_probes(run.path, rows.assign(probe_hash="other"))
-    assert invoke("probe", "tiny/positions=learned/2001", "--again", "--out", copy) == "measured: 1 runs\n"
+    assert invoke("probe", "tiny/positions=learned/2001", "--again", "--out", copy) == "measured: 1 run\n"
     found = read_probes(run.path)
     assert set(found["step"]) == {run.read().progress["step"]}
     assert set(found["probe_hash"]) == set(rows["probe_hash"])
@@ -334,8 +334,13 @@ def test_a_run_without_weights_is_told_so(copy, runs, refused, tmp_path):
     # Tables that were measured while it trained are there all the same.
     invoke("inspect", run.run_id, "--view", "residual", "--to", tmp_path / "new", *asked)
     (run.path / PROBES).unlink()
-    for command in (("inspect", run.run_id, "--view", "residual"), ("probe", run.run_id), ("probe", "tiny")):
+    for command in (("inspect", run.run_id, "--view", "residual"), ("probe", run.run_id)):
         assert f"error: {run.run_id}: has no weights" in refused(*command, *asked)
+    # It does not keep a study's other runs from being measured.
+    assert invoke("probe", "tiny", *asked) == "nothing to do: every table is there\n"
+    for other in (copy / "tiny" / "runs").glob("*/model.safetensors"):
+        other.unlink()
+    assert "error: tiny: no complete run of it has weights" in refused("probe", "tiny", *asked)
 
 
 def test_only_complete_runs_of_a_study_are_measured(copy, runs):

@@ -237,7 +237,7 @@ def test_what_cannot_be_attributed_is_said_and_the_lens_still_shown(study):
 
 def test_a_run_with_another_tokenizer_is_left_out(study, monkeypatch):
     scope = scope_of(study, "changed", "baseline")
-    other = type("Subject", (), {"tokenizer": type("Tokenizer", (), {"spec": "other"})})
+    other = type("Subject", (), {"splits": "other"})
     subjects = {"run": scope.subject("run"), "against": other}
     monkeypatch.setattr(type(scope), "subject", lambda self, role="run": subjects[role])
     result = VIEW.show(scope, WORDS)

@@ -67,5 +67,5 @@ def test_a_tokenizer_that_was_learned_from_another_text_is_refused(tmp_path, tex
 def test_a_run_without_weights_says_so(tmp_path, text):
     directory = _run(tmp_path, text, "bytes")
     directory.weights.unlink()
-    with pytest.raises(UserError, match="has no weights; inspect a run whose state is 'complete'"):
+    with pytest.raises(UserError, match="has no weights, its state is complete; choose"):
         open_subject(directory)

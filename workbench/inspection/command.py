@@ -80,7 +80,7 @@ def parse_options(texts: list[str]) -> dict[str, str]:
 def probe_runs(
     name: str, *, results: Path, again: bool, progress: Progress = lambda text, part: None
 ) -> list[RunDirectory]:
-    """Measure what is lacking (or, ``again``, everything) in a study's complete runs, or in one run.
+    """Measure what is lacking (or, ``again``, everything) in a study's runs that have weights, or in one run.
 
     Gives the runs that were measured. Raises ``UserError`` for a name that is neither.
     """
@@ -98,4 +98,8 @@ def _complete_runs(name: str, results: Path) -> list[RunDirectory]:
     if name not in studies:
         return [find_run(results, name)]
     runs = load_study(studies[name]).runs
-    return [RunDirectory(path) for path in runs.loc[runs["state"] == "complete", "path"]]
+    complete = [RunDirectory(path) for path in runs.loc[runs["state"] == "complete", "path"]]
+    found = [run for run in complete if run.weights.exists()]
+    if not found:
+        raise UserError(f"{name}: no complete run of it has weights; finish it with 'workbench run'")
+    return found

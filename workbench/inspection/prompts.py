@@ -17,6 +17,12 @@ def default_text(scope: Scope) -> str:
     return subject.tokenizer.decode(subject.corpus.validation[: min(PROMPT, *contexts)])
 
 
+def comparable(scope: Scope) -> dict[str, Subject]:
+    """The subjects by role; of the run alone where the other splits text into other tokens."""
+    found = {role: scope.subject(role) for role in scope.roles}
+    return found if len({subject.splits for subject in found.values()}) == 1 else {"run": found["run"]}
+
+
 def window_size(subject: Subject) -> int:
     """How many tokens the decoder reads at once: its context, or 256 where that is less and it can."""
     limit, context = subject.decoder.positions.limit, subject.decoder.config.context

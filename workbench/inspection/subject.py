@@ -51,6 +51,15 @@ class Subject:
         """Text to token ids and back."""
         return self.corpus.tokenizer
 
+    @property
+    def splits(self) -> object:
+        """How it splits text: equal for two runs that give every text the same tokens."""
+        spec, data = self.tokenizer.spec, self.record.config["data"]
+        if not isinstance(spec, dict):
+            return spec
+        # Imports keep one file in places of their own; learned ones are of their text.
+        return spec.get("sha256") or (str(spec), data.get("fingerprint"))
+
     @cached_property
     def kernel_error(self) -> float:
         """Largest difference of a logit between explicit and fused attention, on random tokens."""
@@ -76,7 +85,8 @@ def open_subject(directory: RunDirectory) -> Subject:
     weights = directory.weights
     if not weights.exists():
         raise UserError(
-            f"{directory.run_id}: has no weights; inspect a run whose state is 'complete' (workbench status)"
+            f"{directory.run_id}: has no weights, its state is {directory.read().state}; choose a "
+            f"complete run that still has its model.safetensors"
         )
     return _open(str(directory.path), weights.stat().st_mtime_ns)
 

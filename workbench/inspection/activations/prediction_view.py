@@ -16,7 +16,7 @@ from workbench.inspection.activations.attribution import (
 )
 from workbench.inspection.activations.logit_lens import Lens, logit_lens
 from workbench.inspection.panels import Bars, Heatmap, Lines, Panel, Result
-from workbench.inspection.prompts import default_text, whole_number, window, window_size
+from workbench.inspection.prompts import comparable, default_text, whole_number, window, window_size
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
 from workbench.inspection.subject import Subject
@@ -68,7 +68,7 @@ class PredictionByDepth(View):
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of the runs' final weights; raises ``UserError`` for a text that a run cannot take."""
-        subjects = _subjects(scope)
+        subjects = comparable(scope)
         ids = _ids(subjects["run"], options["text"])  # (T,)
         first = whole_number("first", options["first"], len(ids) - 2)
         start, window_ids = window(ids, first, min(map(window_size, subjects.values())))
@@ -152,19 +152,6 @@ def _ids(subject: Subject, text: str) -> torch.Tensor:
     if len(ids) < 2:
         raise UserError("text: it has one token, and nothing to foretell; give at least two")
     return ids
-
-
-def _subjects(scope: Scope) -> dict[str, Subject]:
-    found = {role: scope.subject(role) for role in scope.roles}
-    if len(found) > 1 and _tokenizer(found["run"]) != _tokenizer(found["against"]):
-        del found["against"]
-    return found
-
-
-def _tokenizer(subject: Subject) -> object:
-    """What tells tokenizers apart: imported runs keep the same file in places of their own."""
-    spec = subject.tokenizer.spec
-    return spec.get("sha256", spec) if isinstance(spec, dict) else spec
 
 
 def _explained(read: _Reading, position: int, against: str) -> Attribution | str:

@@ -10,7 +10,7 @@ from torch import Tensor
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
 from workbench.inspection.attention.reading import SHOWS, Reading, read
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
-from workbench.inspection.prompts import default_text, whole_number, window_size
+from workbench.inspection.prompts import comparable, default_text, whole_number, window_size
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
 from workbench.inspection.subject import Subject, open_subject
@@ -87,17 +87,9 @@ class PromptAttention(View):
 
 def _readings(scope: Scope, text: str, first: int) -> dict[str, Reading]:
     """By role, of one window; of the run alone where the other splits text into other tokens."""
-    subjects = {role: scope.subject(role) for role in scope.roles}
-    if not _same_tokens(list(subjects.values()), text):
-        subjects.pop("against", None)
+    subjects = comparable(scope)
     size = min(window_size(subject) for subject in subjects.values())
     return {role: read(subject, text, first, size) for role, subject in subjects.items()}
-
-
-def _same_tokens(subjects: list[Subject], text: str) -> bool:
-    ids = [subject.encode(text) for subject in subjects]  # each (1, T)
-    # Two vocabularies may share the tokens of a short text.
-    return torch.equal(ids[0], ids[-1]) and len({subject.tokenizer.vocabulary for subject in subjects}) == 1
 
 
 def _pairs(scope: Scope) -> HeadPairs:
@@ -105,9 +97,11 @@ def _pairs(scope: Scope) -> HeadPairs:
 
 
 def _second_seed(scope: Scope) -> Subject | None:
-    others = [path for path in scope.seeds()["path"] if RunDirectory(path).run_id != scope.run.run_id]
-    others = [path for path in others if RunDirectory(path).weights.exists()]
-    return open_subject(RunDirectory(others[0])) if others else None
+    """A seed of the run's variant that is not looked at already."""
+    shown = {scope.directory(role).run_id for role in scope.roles}
+    runs = [RunDirectory(path) for path in scope.seeds()["path"]]
+    others = [run for run in runs if run.run_id not in shown and run.weights.exists()]
+    return open_subject(others[0]) if others else None
 
 
 def _tiles(reading: Reading, first: int, key: str) -> tuple[slice, slice]:
@@ -155,7 +149,7 @@ def _thumbnails(
         chosen=chosen,
         note="Rows are layers, columns heads, from 0; the square root of the attention, the largest in each "
         "cell. Choose a head by clicking it."
-        + (" Pale: further from its match than two seeds of one variant are." if pairs else ""),
+        + (" Pale: further from its match than the median pair of two seeds." if pairs else ""),
     )
 
 
@@ -240,8 +234,10 @@ def _all_pairs(pairs: HeadPairs) -> list[str]:
         return []
     matched = [(i, j) for i, row in enumerate(pairs.partner) for j, partner in enumerate(row) if partner >= 0]
     apart = sum(pairs.apart(*pair) for pair in matched)
-    told = f"{apart} of {len(matched)} pairs are further apart than their layer's median between two seeds."
-    return [told]
+    return [
+        f"{apart} of {len(matched)} pairs are further apart than their layer's median between two seeds; of "
+        f"two seeds' own pairs half are."
+    ]
 
 
 def _loss_sentence(scope: Scope, readings: dict[str, Reading]) -> str:
@@ -263,5 +259,7 @@ def _notes(reading: Reading, show: str) -> tuple[str, ...]:
     if show == "attention without the first token":
         told.append("The first token, on which heads park attention, is left out of the maps in full.")
     if show == "attention x size of what is read":
-        told.append("Each weight times the length of the vector that reading that token alone would add.")
+        gated = reading.subject.decoder.config.attention_gate != "none"
+        before = ", before the gate" if gated else ""
+        told.append(f"Weight times the length of what reading that token alone would add{before}.")
     return tuple(told)
