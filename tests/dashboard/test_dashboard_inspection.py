@@ -11,7 +11,9 @@ from inspection_pages import texts, to_page, to_view
 from inspection_studies import CHANGED, runs_of
 
 from workbench.dashboard import maps
-from workbench.inspection.panels import TokenMaps
+from workbench.dashboard.effect_charts import Ink
+from workbench.dashboard.panels import chart
+from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import find_view, views
 from workbench.records.probes import read_probes
@@ -51,6 +53,8 @@ def test_every_view_says_what_it_computes(opened, inspected, page):
         assert [text for text in wanted if text not in shown] == [], view.name
         labels = [button.label for button in app.get("download_button")]
         assert labels == ["SVG", "PDF", *(f"{name} (CSV)" for name in result.all_tables())]
+        drawn = [panel for panel in result.panels if not isinstance(panel, Maps | TokenMaps | Tokens)]
+        assert all(chart(panel, Ink.of(dark=False)).to_dict(validate=True) for panel in drawn)
 
 
 def test_a_view_that_does_not_apply_says_why(opened, inspected, runs):
@@ -156,6 +160,18 @@ def test_an_option_that_cannot_be_used_is_explained(opened, inspected, option, t
     assert not app.exception
     assert told in app.warning[0].value
     assert app.selectbox(key="prompt_attention.layer")  # the options stay, so that it can be mended
+
+
+def test_painted_text_is_text_whatever_it_says(opened, inspected):
+    app = opened(inspected, "attention", **{"prompt_attention.text": "<b>&\n'"})
+    painted = app.get("html")[0].proto.body
+    assert [piece.partition("</span>")[0] for piece in painted.split('px 0">')[1:]] == [
+        "&lt;", "b", "&gt;", "&amp;", "⏎", "&#x27;"
+    ]  # fmt: skip
+    assert "⏎</span><br>" in painted
+    app.text_area(key="prompt_attention.text").set_value("a").run()
+    assert not app.exception
+    assert "(nats): no token has one." in texts(app)
 
 
 def test_options_come_from_the_url(opened, inspected):

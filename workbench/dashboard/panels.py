@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import altair as alt
 import pandas as pd
-from altair.utils.schemapi import UndefinedType
+from altair.utils.schemapi import UndefinedType, debug_mode
 
 from workbench.dashboard.effect_charts import Ink
 from workbench.inspection.figures import GHOST, heat_domain, series_colours
@@ -18,16 +19,37 @@ _FEW = 10  # places on an axis that have a tick each
 _CELL = 26  # pixels of a heatmap's row, at most
 
 
-def chart(panel: Panel, ink: Ink) -> alt.Chart | alt.LayerChart | alt.FacetChart:
+class _Unchecked:
+    """Checking a chart against Vega-Lite's schema takes as long as making it; it is for tests."""
+
+    def to_dict(self, validate: bool = False, **options: Any) -> dict[str, Any]:
+        return super().to_dict(validate=validate, **options)
+
+
+class _Layers(_Unchecked, alt.LayerChart):
+    pass
+
+
+class _Facets(_Unchecked, alt.FacetChart):
+    pass
+
+
+def chart(panel: Panel, ink: Ink) -> alt.LayerChart | alt.FacetChart:
     """The chart of any panel but tokens and maps, which are drawn as text and as images."""
+    with debug_mode(False):  # the same check of every part of a chart
+        return _chart(panel, ink)
+
+
+def _chart(panel: Panel, ink: Ink) -> alt.LayerChart | alt.FacetChart:
     layers = _DRAW[type(panel)](panel, ink)
     layers += [_rule(rule, ink) for rule in getattr(panel, "rules", ())]
     facet = getattr(panel, "facet", None)
     if facet is None:
-        return alt.layer(*layers).properties(height=_height(panel))
-    small = alt.layer(*layers, data=panel.data).properties(width=_FACET_WIDTH, height=_FACET_HEIGHT)
+        return _Layers(layer=layers, height=_height(panel))
+    small = alt.layer(*layers, width=_FACET_WIDTH, height=_FACET_HEIGHT)
     order = list(dict.fromkeys(panel.data[facet].astype(str)))
-    return small.facet(facet=alt.Facet(f"{facet}:N", title=None, sort=order), columns=_FACETS)
+    by = alt.Facet(f"{facet}:N", title=None, sort=order)
+    return _Facets(data=panel.data, spec=small, facet=by, columns=_FACETS)
 
 
 def _height(panel: Panel) -> int:
@@ -48,15 +70,16 @@ def _lines(panel: Lines, ink: Ink) -> list[alt.Chart]:
     x = alt.X("x:Q", title=panel.x, scale=_scale(panel.log_x, base=2), axis=_ticks(panel))
     y = alt.Y("y:Q", title=panel.y, scale=_scale(panel.log_y))
     solid = [name for name in panel.data["series"].unique() if name not in panel.ghosts]
-    dash = alt.condition(alt.FieldOneOfPredicate("series", solid), alt.value([1, 0]), alt.value([5, 4]))
+    whole = {"test": alt.FieldOneOfPredicate("series", solid), "value": [1, 0]}
+    dash = alt.StrokeDashValue([5, 4], condition=whole)
     base = alt.Chart(_data(panel)).encode(x=x, y=y, color=colour, tooltip=_tooltip(panel))
     layers = []
     if "low" in panel.data:
         band = alt.Chart(_data(panel)).mark_area(opacity=0.16)
-        layers.append(band.encode(x=x, y=alt.Y("low:Q", title=panel.y), y2="high:Q", color=colour))
+        layers.append(band.encode(x=x, y=alt.Y("low:Q", title=panel.y), y2=alt.Y2("high:Q"), color=colour))
     if panel.seeds is not None and panel.facet is None:
         thin = alt.Chart(panel.seeds).mark_line(strokeWidth=0.7, opacity=0.5)
-        layers.append(thin.encode(x=x, y=y, color=colour, detail="seed:N"))
+        layers.append(thin.encode(x=x, y=y, color=colour, detail=alt.Detail("seed:N")))
     few = len(panel.data) <= 400
     marks = base.mark_point(filled=True, size=34 if few else 12, opacity=0.9 if few else 0.01)
     return [*layers, base.mark_line(strokeWidth=2).encode(strokeDash=dash), marks]
@@ -85,8 +108,9 @@ def _heatmap(panel: Heatmap, ink: Ink) -> list[alt.Chart]:
     layers = [base.mark_rect().encode(color=colour)]
     if "text" in panel.data:
         middle = (low + high) / 2
-        ink_of = alt.condition(alt.datum.value > middle, alt.value("#111111"), alt.value("#FFFFFF"))
-        layers.append(base.mark_text(fontSize=9).encode(text="text:N", color=ink_of))
+        dark = {"test": alt.datum.value > middle, "value": "#111111"}
+        ink_of = alt.ColorValue("#FFFFFF", condition=dark)
+        layers.append(base.mark_text(fontSize=9).encode(text=alt.Text("text:N"), color=ink_of))
     return layers
 
 
@@ -104,16 +128,17 @@ def _dots(panel: Dots, ink: Ink) -> list[alt.Chart]:
     value, low = (alt.X(f"{name}:Q", title=panel.x, scale=_scale(False)) for name in ("value", "low"))
     layers = [base.mark_point(filled=True, size=90, opacity=1).encode(x=value)]
     if "low" in panel.data:
-        layers.insert(0, base.mark_rule(strokeWidth=2.5).encode(x=low, x2="high:Q"))
+        layers.insert(0, base.mark_rule(strokeWidth=2.5).encode(x=low, x2=alt.X2("high:Q")))
     if panel.seeds is not None:
         single = alt.Chart(panel.seeds).mark_circle(size=26, opacity=0.5, yOffset=8)
+        named = [alt.Tooltip(name) for name in ("category", "series", "seed")]
         layers.append(
             single.encode(
                 x=value,
                 y=y,
                 yOffset=offset,
                 color=_series(panel, False),
-                tooltip=["category", "series", "seed", alt.Tooltip("value:Q", format=".4~g")],
+                tooltip=[*named, alt.Tooltip("value:Q", format=".4~g")],
             )
         )
     return layers
@@ -162,8 +187,12 @@ def _field(data: pd.DataFrame, name: str, title: str) -> alt.Tooltip:
 def _rule(rule: Rule, ink: Ink) -> alt.LayerChart:
     frame = pd.DataFrame({"at": [float(rule.at)], "label": [rule.label]})
     place = {rule.axis: alt.X("at:Q") if rule.axis == "x" else alt.Y("at:Q")}
-    line = alt.Chart(frame).mark_rule(strokeDash=[2, 3], color=ink.faint).encode(**place, tooltip="label:N")
-    across = {"y": alt.value(0)} if rule.axis == "x" else {"x": alt.value("width")}
+    line = (
+        alt.Chart(frame)
+        .mark_rule(strokeDash=[2, 3], color=ink.faint)
+        .encode(**place, tooltip=alt.Tooltip("label:N"))
+    )
+    across = {"y": alt.YValue(0)} if rule.axis == "x" else {"x": alt.XValue("width")}
     text = alt.Chart(frame).mark_text(
         align="left" if rule.axis == "x" else "right",
         dx=4 if rule.axis == "x" else -2,
@@ -172,7 +201,7 @@ def _rule(rule: Rule, ink: Ink) -> alt.LayerChart:
         color=ink.faint,
         fontSize=11,
     )
-    return line + text.encode(**place, **across, text="label:N")
+    return line + text.encode(**place, **across, text=alt.Text("label:N"))
 
 
 def finite(data: pd.DataFrame, column: str = "value") -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import pandas as pd
 
@@ -52,7 +53,13 @@ class Scope:
 
     def study(self, role: str = "run") -> StudyRecords:
         """The study that the run belongs to."""
-        return self.load(self.directory(role).path.parent.parent)
+        return self._studies[self.directory(role).path.parent.parent]
+
+    @cached_property
+    def _studies(self) -> dict[Path, StudyRecords]:
+        """Read once: views ask for seeds many times."""
+        paths = {self.directory(role).path.parent.parent for role in self.roles}
+        return {path: self.load(path) for path in paths}
 
     def subject(self, role: str = "run") -> Subject:
         """The run's decoder and text, for live views."""

@@ -5,6 +5,7 @@ on.
 """
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -33,10 +34,20 @@ def empty_probes() -> pd.DataFrame:
 
 
 def read_probes(run: Path) -> pd.DataFrame:
-    """The run's table, empty where nothing was probed; raises ``RecordError`` for a damaged file."""
+    """The run's table, empty where nothing was probed; raises ``RecordError`` for a damaged file.
+
+    Kept until the file changes, so that callers must not change it.
+    """
     path = Path(run) / PROBES
-    if not path.exists():
+    try:
+        status = path.stat()
+    except FileNotFoundError:
         return empty_probes()
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, modified: int, size: int) -> pd.DataFrame:
     try:
         return pd.read_parquet(path).astype(COLUMNS)
     except Exception as error:  # pyarrow raises many kinds
