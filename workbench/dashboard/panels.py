@@ -56,7 +56,8 @@ def _height(panel: Panel) -> int:
     if isinstance(panel, Heatmap):
         return min(520, max(120, _CELL * panel.data["y"].nunique()))
     if isinstance(panel, Dots):
-        return 50 + 44 * panel.data["category"].nunique()
+        legend = 40 * (panel.data["series"].nunique() > 1)
+        return 80 + legend + 44 * panel.data["category"].nunique()  # axis and legend are part of it
     return HEIGHT
 
 

@@ -33,18 +33,20 @@ def spread(table: pd.DataFrame, value: str, by: list[str]) -> pd.DataFrame:
     """
     groups = table.dropna(subset=value).groupby(by, sort=False)[value]
     found = groups.agg(["mean", "std", "count", "min", "max"]).astype(float)
-    # As ``mean_interval`` of each group, all at once: tables of profiles have hundreds of them.
-    largest = found[["min", "max"]].abs().max(axis=1)
-    deviation = (
-        found["std"].mask(found["max"] - found["min"] <= _EQUAL * largest, 0.0).where(found["count"] > 1)
-    )
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, found["count"] - 1) * deviation / np.sqrt(found["count"])
+    reach = _reach(found)
+    columns = {value: found["mean"]}
+    if reach.notna().any():
+        columns |= {"low": found["mean"] - reach, "high": found["mean"] + reach}
+    columns["seeds"] = found["count"].astype(int)
     keys = pd.DataFrame(found.index.tolist(), columns=by)
-    ends = {"low": found["mean"] - reach, "high": found["mean"] + reach}
-    columns = (
-        {value: found["mean"]} | (ends if reach.notna().any() else {}) | {"seeds": found["count"].astype(int)}
-    )
     return keys.assign(**{name: column.to_numpy() for name, column in columns.items()})
+
+
+def _reach(groups: pd.DataFrame) -> pd.Series:
+    """Half of ``mean_interval`` of each group, all at once: tables of profiles have hundreds."""
+    constant = groups["max"] - groups["min"] <= _EQUAL * groups[["min", "max"]].abs().max(axis=1)
+    deviation = groups["std"].mask(constant & (groups["count"] > 1), 0.0)
+    return stats.t.ppf((1 + CONFIDENCE) / 2, groups["count"] - 1) * deviation / np.sqrt(groups["count"])
 
 
 def paired_difference(scope: "Scope", table: pd.DataFrame, value: str) -> PairedComparison | None:

@@ -277,7 +277,7 @@ def _difference(scope: Scope, formed: pd.DataFrame) -> str:
     known = seed_differences(scope, formed.assign(one=1.0), "one").index
     if not one_variant(scope) and formed[formed["seed"].isin(known)]["step"].isna().any():
         return (
-            "Formation has no mean difference: some seeds have not formed by the end, and leaving them out "
+            "Formation has no mean difference: there are seeds without it by the end, and leaving them out "
             "would favour the variant that fails more often."
         )
     comparison = paired_difference(scope, formed, "step")

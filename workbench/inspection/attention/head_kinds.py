@@ -9,6 +9,8 @@ from workbench.inspection.panels import Rule
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
 
+# Scores that are attention to certain tokens, of which uniform attention has little.
+ATTENDED = ("induction", "induction_fixed", "previous_token", "duplicate_token", "sink")
 TEXT_IN_CELLS = 16  # heads, at most: more leave no room for numbers in a heatmap
 
 

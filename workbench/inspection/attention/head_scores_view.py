@@ -3,6 +3,7 @@
 import pandas as pd
 
 from workbench.inspection.attention.head_kinds import (
+    ATTENDED,
     KINDS,
     TEXT_IN_CELLS,
     Kind,
@@ -183,6 +184,8 @@ def _answers(
 ) -> list[str]:
     chance = chance_of(table, score)
     told = [_strongest(scope, role, heads, runs, kind, least, chance) for role in scope.roles]
+    if score in ATTENDED and chance is not None and runs["strongest"].max() <= 2 * chance:
+        told.append("No head of any run has twice what uniform attention gives: there are none of this kind.")
     if scope.against is not None:
         comparison = paired_difference(scope, runs, "strongest")
         told.append(difference_sentence(scope, comparison, f"the {kind.most}'s score"))
