@@ -74,7 +74,12 @@ def _unknown(name: str, directories: list[RunDirectory], results: Path) -> str:
     study, slash, _ = name.partition("/")
     here = [one for one in directories if one.path.parent.parent.name == study]
     if slash and here:
-        variants = sorted({one.read().variant for one in here})
+        variant, _, seed = name.partition("/")[2].rpartition("/")
+        records = [one.read() for one in here]
+        seeds = sorted(one.seed for one in records if one.variant == variant and one.phase == "confirm")
+        if seed.isdigit() and seeds:
+            return f"run: no complete run of {name!r}; seeds of {variant} are {', '.join(map(str, seeds))}"
+        variants = sorted({one.variant for one in records})
         return f"run: no complete run of {name!r}; {suggestion(name.partition('/')[2], variants)}"
     return (
         f"run: there is no run {name!r} under {results}; the dashboard's Runs page has their ids, and "
