@@ -8,8 +8,10 @@ from workbench.inspection.panels import Lines, Panel, Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
+    difference_sentence,
     mean_in_words,
     number,
+    paired_difference,
     run_first,
     seeds_in_words,
     spread,
@@ -170,8 +172,7 @@ def _notes(scope: Scope, tokens: int) -> list[str]:
         notes.insert(
             0,
             f"Two different networks ({widths}): compare shares, not numbers. A gated network's hidden value "
-            "is a "
-            f"product, so that a threshold on it does not mean what it means for a plain one.",
+            "is a product, so that a threshold on it does not mean what it means for a plain one.",
         )
     return notes
 
@@ -188,8 +189,7 @@ def _activity(scope: Scope, role: str, table: pd.DataFrame, tokens: int) -> str:
     shares = 1 - reach.groupby("run_id")["value"].mean()
     parts = [
         f"{scope.series[role]} ({_network(scope, role).feedforward.name}): {_percent(shares)} of the hidden "
-        "values "
-        f"reach 1 % of their layer's largest (mean over layers, {seeds_in_words(len(shares))})"
+        f"values reach 1 % of their layer's largest (mean over layers, {seeds_in_words(len(shares))})"
     ]
     active = of_metric(own, "active").groupby("run_id")["value"].mean()
     if len(active):
@@ -216,7 +216,10 @@ def _percent(values: pd.Series) -> str:
 
 def _compared(scope: Scope, table: pd.DataFrame) -> list[str]:
     """The paired difference in active values, by the rule that every network has."""
+    if scope.against is None:
+        return []
     below = of_metric(table, "below")
-    rows = below[below["x"] == SILENT]
-    reached = rows.assign(metric="reached", value=1 - rows["value"])
-    return told_by_layer(scope, reached, "reached", "the share of values that reach 1 %")[len(scope.roles) :]
+    reach = below[below["x"] == SILENT].assign(value=lambda rows: 100 * (1 - rows["value"]))
+    runs = reach.groupby(["role", "seed", "run_id"])["value"].mean().reset_index()
+    what = "the share of values that reach 1 % (mean over layers)"
+    return [difference_sentence(scope, paired_difference(scope, runs, "value"), what, " percentage points")]
