@@ -19,34 +19,34 @@ _FEW = 10  # places on an axis that have a tick each
 _CELL = 26  # pixels of a heatmap's row, at most
 
 
-class _Unchecked:
-    """Checking a chart against Vega-Lite's schema takes as long as making it; it is for tests."""
+class _Quick(alt.TopLevelMixin):
+    """Without what takes most of the time: checking against Vega-Lite's schema, and copying every layer."""
 
     def to_dict(self, validate: bool = False, **options: Any) -> dict[str, Any]:
         return super().to_dict(validate=validate, **options)
 
 
-class _Layers(_Unchecked, alt.LayerChart):
+class _Layers(_Quick, alt.TopLevelLayerSpec):
     pass
 
 
-class _Facets(_Unchecked, alt.FacetChart):
+class _Facets(_Quick, alt.TopLevelFacetSpec):
     pass
 
 
-def chart(panel: Panel, ink: Ink) -> alt.LayerChart | alt.FacetChart:
+def chart(panel: Panel, ink: Ink) -> _Layers | _Facets:
     """The chart of any panel but tokens and maps, which are drawn as text and as images."""
     with debug_mode(False):  # the same check of every part of a chart
         return _chart(panel, ink)
 
 
-def _chart(panel: Panel, ink: Ink) -> alt.LayerChart | alt.FacetChart:
+def _chart(panel: Panel, ink: Ink) -> _Layers | _Facets:
     layers = _DRAW[type(panel)](panel, ink)
-    layers += [_rule(rule, ink) for rule in getattr(panel, "rules", ())]
+    layers += [part for rule in getattr(panel, "rules", ()) for part in _rule(rule, ink)]
     facet = getattr(panel, "facet", None)
     if facet is None:
         return _Layers(layer=layers, height=_height(panel))
-    small = alt.layer(*layers, width=_FACET_WIDTH, height=_FACET_HEIGHT)
+    small = alt.LayerSpec(layer=layers, width=_FACET_WIDTH, height=_FACET_HEIGHT)
     order = list(dict.fromkeys(panel.data[facet].astype(str)))
     by = alt.Facet(f"{facet}:N", title=None, sort=order)
     return _Facets(data=panel.data, spec=small, facet=by, columns=_FACETS)
@@ -185,7 +185,7 @@ def _field(data: pd.DataFrame, name: str, title: str) -> alt.Tooltip:
     return alt.Tooltip(f"{name}:N", title=title)
 
 
-def _rule(rule: Rule, ink: Ink) -> alt.LayerChart:
+def _rule(rule: Rule, ink: Ink) -> list[alt.Chart]:
     frame = pd.DataFrame({"at": [float(rule.at)], "label": [rule.label]})
     place = {rule.axis: alt.X("at:Q") if rule.axis == "x" else alt.Y("at:Q")}
     line = (
@@ -202,7 +202,7 @@ def _rule(rule: Rule, ink: Ink) -> alt.LayerChart:
         color=ink.faint,
         fontSize=11,
     )
-    return line + text.encode(**place, **across, text=alt.Text("label:N"))
+    return [line, text.encode(**place, **across, text=alt.Text("label:N"))]
 
 
 def finite(data: pd.DataFrame, column: str = "value") -> pd.DataFrame:
