@@ -6,7 +6,8 @@ from workbench.inspection.probes import probe_of
 from workbench.inspection.tables import TABLES
 from workbench.records.probes import read_probes
 from workbench.records.run import RunDirectory, State
-from workbench.training.trial import Watcher, run_trial
+from workbench.training.run import Watcher
+from workbench.training.trial import run_trial
 
 
 def test_checkpoints_are_halves_of_the_run_and_its_beginning():

@@ -101,7 +101,7 @@ OPTIONS = [
 def test_attention_agrees_with_explicit_sums(small, options, with_bias, kernel):
     config = small(**options)
     attention = _built(config)
-    attention.explicit = kernel == "explicit" or config.attention_softcap is not None
+    attention.kernel = "explicit" if config.attention_softcap is not None else kernel
     bias = torch.randn(4, 7, 7, generator=generator("bias")) if with_bias else None
     found = attention(_input(), _order(attention, bias=bias))
     expected = _reference(attention, _input(), config, bias)
@@ -135,7 +135,7 @@ def test_attention_gradient_is_right(small, options):
     attention = _built(small(**options)).double()
     bias = torch.randn(4, 3, 3, generator=generator("bias"), dtype=torch.float64)
     x = _input(3).double().requires_grad_()
-    attention.explicit = True
+    attention.kernel = "explicit"
     assert torch.autograd.gradcheck(lambda x: attention(x, _order(attention, 3)), x)
     assert torch.autograd.gradcheck(lambda x: attention(x, _order(attention, 3, bias=bias)), x)
 
@@ -167,7 +167,7 @@ def test_the_kernel_is_chosen_for_all_layers(decoder):
     model = decoder()
     assert model.attention_kernel == "fused"
     model.attention_kernel = "explicit"
-    assert [block.attention.explicit for block in model.blocks] == [True, True]
+    assert [block.attention.kernel for block in model.blocks] == ["explicit", "explicit"]
     with pytest.raises(UserError, match="attention_kernel: unknown 'flash'"):
         model.attention_kernel = "flash"
 

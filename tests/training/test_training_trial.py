@@ -7,16 +7,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from workbench.data.batches import prepare
+from workbench.data.batches import EvaluationBatches, prepare
 from workbench.model.component import FACTORS, FEEDFORWARDS, NORMS, POSITIONS
 from workbench.model.decoder import Decoder
 from workbench.model.norms import RMSNorm
 from workbench.model.presets import preset
 from workbench.records.run import RunDirectory, RunRecord, State
-from workbench.training import trial as trial_module
 from workbench.training.config import TrainingConfig
 from workbench.training.module import DecoderModule
-from workbench.training.trial import Watcher, run_trial
+from workbench.training.run import Run, Watcher
+from workbench.training.trial import run_trial
 
 CONTEXT = 16
 STEPS = 12
@@ -102,11 +102,10 @@ def test_a_trial_ends_with_weights_metrics_and_its_cost(tmp_path, corpus):
 
 def test_saved_weights_give_the_recorded_loss(tmp_path, corpus):
     record, directory = train(tmp_path, corpus)
-    trial = trial_module.Trial(directory, corpus, Watcher())
-    decoder = Decoder(trial.model)
+    decoder = Decoder(Run(directory, corpus).model)
     decoder.load_state_dict(weights(directory))
     nats = tokens = 0
-    for inputs, targets, _ in trial_module.EvaluationBatches(corpus, CONTEXT, 2, 128):
+    for inputs, targets, _ in EvaluationBatches(corpus, CONTEXT, 2, 128):
         logits = decoder(inputs)  # (B, T, V)
         nats += (
             torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).item()
@@ -118,7 +117,7 @@ def test_saved_weights_give_the_recorded_loss(tmp_path, corpus):
 
 def test_bits_per_byte_are_the_nats_over_the_bytes(tmp_path, corpus):
     record, _ = train(tmp_path, corpus)
-    evaluation = trial_module.EvaluationBatches(corpus, CONTEXT, 2, 128)
+    evaluation = EvaluationBatches(corpus, CONTEXT, 2, 128)
     expected = record.summary["validation/loss"] * evaluation.tokens / math.log(2) / evaluation.bytes
     assert record.summary["validation/bits_per_byte"] == pytest.approx(expected)
 

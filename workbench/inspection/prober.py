@@ -5,14 +5,15 @@ the same steps. Final weights come first, then heads at halves of the run, the l
 orders of magnitude. What does not fit into the share can be measured afterwards, on final weights.
 """
 
-from collections.abc import Callable
+from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.inspection.probe import Probe, make_probe
+from workbench.inspection.probe import Probe as ProbeText
+from workbench.inspection.probe import make_probe
 from workbench.inspection.tables import TABLES
 from workbench.model.decoder import Decoder
 from workbench.records.probes import append_probes
-from workbench.training.trial import Trial
+from workbench.training.run import Probe, Run
 
 FOLLOWED = ("heads",)  # at every checkpoint: heads form while a run trains, the rest is about its end
 LATER = ("position_loss",)  # takes half a thousand windows: checkpoints of heads are worth more
@@ -39,22 +40,26 @@ def plan(steps: int, budget: float, costs: dict[str, float]) -> dict[int, list[s
     return chosen
 
 
-def prober(trial: Trial) -> Callable[[Decoder, int], None]:
-    """What writes the tables of ``trial`` beside its metrics."""
-    share = trial.training.probes
+def prober(run: Run) -> Probe:
+    """What writes the tables of ``run`` beside its metrics."""
+    share = run.training.probes
     if not share:
-        return lambda decoder, step: None
-    probe = make_probe(trial.corpus, trial.model.context)
-    costs = {name: table.tokens(probe) for name, table in TABLES.items()}
-    planned = plan(trial.steps, share * trial.training.tokens, costs)
-    return lambda decoder, step: _measure(trial, probe, decoder, step, planned.get(step, []))
+        return Probe()
+    measures = make_probe(run.corpus, run.model.context)
+    costs = {name: table.tokens(measures) for name, table in TABLES.items()}
+    planned = plan(run.steps, share * run.training.tokens, costs)
+    path = run.directory.path
+    return Probe(
+        steps=frozenset(planned),
+        look=lambda decoder, step: _measure(path, measures, decoder, step, planned[step]),
+    )
 
 
-def _measure(trial: Trial, probe: Probe, decoder: Decoder, step: int, names: list[str]) -> None:
+def _measure(path: Path, probe: ProbeText, decoder: Decoder, step: int, names: list[str]) -> None:
     for name in names:
         try:
             rows = TABLES[name].measure(decoder, probe)
         except UserError as error:  # a part of the user's own need not have what a table looks at
             print(f"step {step}: {name} was not measured: {error}")
             continue
-        append_probes(trial.directory.path, rows.assign(table=name, step=step, probe_hash=probe.hash))
+        append_probes(path, rows.assign(table=name, step=step, probe_hash=probe.hash))

@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.model.cache import LayerCache
+from workbench.model.folded_attention import folded_attention
 from workbench.model.positions import Positions
 from workbench.model.windows import attention_mask
 
 if TYPE_CHECKING:
     from workbench.model.config import ModelConfig
 
+KERNELS = ("fused", "explicit", "folded")
 HOOK_POINTS = ("queries", "keys", "values", "scores", "probabilities")
 
 
@@ -61,10 +63,11 @@ class Order:
 class CausalSelfAttention(nn.Module):
     """``softmax(cap(scale * rotate(norm(q)) rotate(norm(k))^T) + mask) v``, gated, concatenated, projected.
 
-    ``explicit`` writes the softmax out, and every quantity passes through a module of its own, where forward
-    hooks can read or change it: ``queries``, ``keys`` (both rotated), ``values`` ``(B, H, T or S, d_head)``,
-    ``scores`` (scaled and capped, before bias and mask) and ``probabilities`` ``(B, H, T, S)``. The fused
-    kernels have no soft cap: with one, attention is always explicit.
+    ``kernel`` "explicit" writes the softmax out, and every quantity passes through a module of its own, where
+    forward hooks can read or change it: ``queries``, ``keys`` (both rotated), ``values``
+    ``(B, H, T or S, d_head)``, ``scores`` (scaled and capped, before bias and mask) and ``probabilities``
+    ``(B, H, T, S)``. The fused kernels have no soft cap: with one, attention is always explicit. "folded" is
+    fused too, where ``torch.func.vmap`` runs several models on a CPU.
     """
 
     def __init__(self, config: "ModelConfig", window: int | None = None) -> None:
@@ -83,7 +86,7 @@ class CausalSelfAttention(nn.Module):
         self.gate = nn.Linear(config.width, gates, bias=False) if gates else None
         for name in HOOK_POINTS:
             setattr(self, name, nn.Identity())
-        self.explicit = config.attention_softcap is not None
+        self.kernel = "fused" if self.softcap is None else "explicit"
 
     def forward(self, x: Tensor, order: Order, cache: LayerCache | None = None) -> Tensor:
         """``(B, T, D) -> (B, T, D)``; with a cache, attention reaches the tokens that it holds as well."""
@@ -92,13 +95,14 @@ class CausalSelfAttention(nn.Module):
         if cache is not None:
             key, value = cache.append(key, value)  # (B, G, S, d_head)
         key, value = self._repeat(order.rotate_keys(key)), self._repeat(value)  # (B, H, S, d_head)
-        attend = self._explicit if self.explicit else self._fused
+        attend = self._explicit if self.kernel == "explicit" else self._fused
         mixed = attend(query, key, value, order.masks[self.window])  # (B, H, T, d_head)
         return self.output(self._gated(mixed, x).transpose(1, 2).flatten(2))  # (B, T, D)
 
     def _fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        if mask is not None and mask.is_floating_point():
-            mask = mask.type_as(query)
+        mask = _additive(mask, query)  # (T, S) or (1, H, T, S)
+        if self.kernel == "folded" and not (mask is not None and mask.requires_grad):
+            return folded_attention(query, key, value, mask, self.scale)  # (B, H, T, d_head)
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=mask is None, scale=self.scale
         )  # (B, H, T, d_head)
@@ -124,6 +128,15 @@ class CausalSelfAttention(nn.Module):
 
     def _repeat(self, x: Tensor) -> Tensor:
         return x if self.groups == 1 else x.repeat_interleave(self.groups, dim=1)  # (B, H, S, d_head)
+
+
+def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
+    """The mask as what is added to the scores, in the queries' type and a shape that fused kernels take."""
+    if mask is None:
+        return None
+    if not mask.is_floating_point():
+        mask = query.new_zeros(()).masked_fill(~mask, -torch.inf)  # (T, S)
+    return mask.type_as(query) if mask.dim() == 2 else mask.type_as(query).unsqueeze(0)  # (1, H, T, S)
 
 
 def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.errors import UserError
-from workbench.model.attention import Order
+from workbench.model.attention import KERNELS, Order
 from workbench.model.block import Block
 from workbench.model.cache import KeyValueCache
 from workbench.model.component import Component, preserved_rng
@@ -120,23 +120,24 @@ class Decoder(nn.Module):
 
     @property
     def attention_kernel(self) -> str:
-        """``fused`` or ``explicit``; soft-capped scores have no fused kernel and are always explicit."""
-        return "explicit" if self.blocks[0].attention.explicit else "fused"
+        """``fused``, ``explicit`` or ``folded``; soft-capped scores are always explicit."""
+        return self.blocks[0].attention.kernel
 
     @attention_kernel.setter
     def attention_kernel(self, kernel: str) -> None:
-        if kernel not in ("fused", "explicit"):
-            raise UserError(f"attention_kernel: unknown {kernel!r}; use 'fused' or 'explicit'")
+        if kernel not in KERNELS:
+            raise UserError(f"attention_kernel: unknown {kernel!r}; use one of {', '.join(KERNELS)}")
         for block in self.blocks:
-            block.attention.explicit = kernel == "explicit" or self.config.attention_softcap is not None
+            capped = self.config.attention_softcap is not None
+            block.attention.kernel = "explicit" if capped else kernel
 
     @property
-    def dropout_generator(self) -> torch.Generator | None:
+    def dropout_generator(self) -> torch.Generator | tuple[torch.Generator, ...] | None:
         """What dropout draws its masks from; setting it hands it to every dropout in the decoder."""
         return self.dropout.generator
 
     @dropout_generator.setter
-    def dropout_generator(self, value: torch.Generator | None) -> None:
+    def dropout_generator(self, value: torch.Generator | tuple[torch.Generator, ...] | None) -> None:
         for module in self.modules():
             if isinstance(module, Dropout):
                 module.generator = value

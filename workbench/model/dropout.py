@@ -1,5 +1,7 @@
 """Dropout that draws from a generator of its own, never from the global one."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,13 +11,14 @@ from workbench.errors import UserError
 class Dropout(nn.Module):
     """Zeroes each element with ``probability`` in training, and scales the others to keep the mean.
 
-    Srivastava et al. 2014. ``generator`` must be set before training, on the device of the input.
+    Srivastava et al. 2014. ``generator`` must be set before training, on the device of the input; where
+    ``torch.func.vmap`` runs several models at once, a tuple with one for each.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
-        self.generator: torch.Generator | None = None
+        self.generator: torch.Generator | tuple[torch.Generator, ...] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape; in evaluation, or with probability 0, ``x`` itself."""
@@ -26,5 +29,33 @@ class Dropout(nn.Module):
                 f"dropout is {self.probability} but has no generator; set decoder.dropout_generator = "
                 f"workbench.seeds.generator(seed, 'dropout', device=...) before training, or dropout to 0"
             )
-        kept = torch.rand(x.shape, generator=self.generator, device=x.device) >= self.probability
-        return x * kept / (1 - self.probability)
+        return x * (self._uniform(x) >= self.probability) / (1 - self.probability)
+
+    def _uniform(self, x: Tensor) -> Tensor:
+        if isinstance(self.generator, tuple):
+            return _UniformOfEach.apply(x.detach(), self.generator)
+        return torch.rand(x.shape, generator=self.generator, device=x.device)
+
+
+class _UniformOfEach(torch.autograd.Function):
+    """Uniform numbers in the shape of ``x``; the batching rule draws each model's from its own generator."""
+
+    @staticmethod
+    def forward(x: Tensor, generators: tuple[torch.Generator, ...]) -> Tensor:
+        raise RuntimeError("several generators of dropout, but one model; set one generator")
+
+    @staticmethod
+    def setup_context(context: Any, inputs: tuple, output: Tensor) -> None:
+        context.mark_non_differentiable(output)
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[None, None]:
+        return None, None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple, x: Tensor, generators: tuple[torch.Generator, ...]
+    ) -> tuple[Tensor, int]:
+        shape = x.movedim(in_dims[0], 0).shape[1:]
+        draws = [torch.rand(shape, generator=generator, device=x.device) for generator in generators]
+        return torch.stack(draws), 0

@@ -17,6 +17,7 @@ from workbench.records.files import read_json, write_json
 RECORD = "run.json"
 WEIGHTS = "model.safetensors"
 CHECKPOINT = "last.ckpt"
+REPLICA = "replica.ckpt"
 
 
 class State(StrEnum):
@@ -111,6 +112,16 @@ class RunDirectory:
     def checkpoint(self) -> Path:
         """The checkpoint to resume from; there only while the run is unfinished."""
         return self.path / CHECKPOINT
+
+    @property
+    def replica(self) -> Path:
+        """The same for a run that trains in a population."""
+        return self.path / REPLICA
+
+    def forget_checkpoints(self) -> None:
+        """Delete what the run would be resumed from."""
+        self.checkpoint.unlink(missing_ok=True)
+        self.replica.unlink(missing_ok=True)
 
     @property
     def weights(self) -> Path:

@@ -19,7 +19,8 @@ from workbench.data.cache import cache_directory
 from workbench.errors import UserError
 from workbench.inspection.prober import prober
 from workbench.records.run import RunDirectory
-from workbench.training.trial import Watcher, run_trial
+from workbench.training.run import Watcher
+from workbench.training.trial import run_trial
 
 LOG = "log.txt"
 
@@ -82,12 +83,9 @@ def _serve(directory: Path, channel: Channel) -> str:
     _quiet()
     run = RunDirectory(directory)
 
-    def report(event: dict[str, Any]) -> None:
-        channel.send({"run_id": run.run_id, **event})
-
-    watcher = Watcher(report=report, should_stop=channel.should_stop, probe=prober)
+    watcher = Watcher(report=channel.send, should_stop=channel.should_stop, probe=prober)
     state = run_trial(run, _corpus, watcher).state
-    report({"event": "ended", "state": str(state)})
+    channel.send({"run_id": run.run_id, "event": "ended", "state": str(state)})
     return str(state)
 
 

@@ -1,6 +1,5 @@
 """What a trained decoder scores on text: the validation of training, for any run and any corpus."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from workbench.data.batches import EvaluationBatches, TokenizedCorpus
 from workbench.errors import UserError
 from workbench.model.decoder import Decoder
 from workbench.records.run import RunDirectory, RunRecord
+from workbench.training.metrics import validation_metrics
 
 Progress = Callable[[str, float], None]
 TOKENIZER = "tokenizer.json"  # beside an imported run's weights
@@ -44,11 +44,7 @@ def evaluate(
         nats += loss.item() * targets.numel()
         tokens, text_bytes = tokens + targets.numel(), text_bytes + count
         progress("evaluating", number / len(batches))
-    return {
-        "validation/loss": nats / tokens,
-        "validation/bits_per_byte": nats / math.log(2) / max(1, text_bytes),
-        "tokens": tokens,
-    }
+    return validation_metrics(nats, tokens, text_bytes) | {"tokens": tokens}
 
 
 def data_of(directory: RunDirectory, record: RunRecord) -> dict[str, Any]:

@@ -39,3 +39,8 @@ def memory_bytes(device: str) -> int:
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     return psutil.Process().memory_info().rss
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory ran out, on the GPU or in the process."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)

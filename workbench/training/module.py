@@ -12,12 +12,9 @@ from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.seeds import generator, stable_hash
 from workbench.training.config import TrainingConfig
+from workbench.training.metrics import validation_metrics
 from workbench.training.optimizer import build_optimizer
 from workbench.training.schedule import rate_factor
-
-
-class Diverged(RuntimeError):
-    """The loss is no longer a finite number. An outcome of the trial, not a fault of the program."""
 
 
 class DecoderModule(lightning.LightningModule):
@@ -36,7 +33,7 @@ class DecoderModule(lightning.LightningModule):
         self.decoder.initialize(seed)
         self.gradient_norm = math.nan
         self.validation: dict[str, float] = {}
-        self._sums = [0.0, 0, 0]
+        self._start_sums()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits ``(B, T, V)`` of the next token."""
@@ -76,22 +73,21 @@ class DecoderModule(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the fixed validation tokens: nats, tokens, bytes."""
-        self._sums = [0.0, 0, 0]
+        self._start_sums()
 
     def validation_step(self, batch: tuple[Tensor, Tensor, int], batch_index: int) -> None:
-        """Add one batch to the sums."""
+        """Add one batch to the sums, without waiting for the device."""
         tokens, targets, target_bytes = batch
-        nats = self.loss(tokens, targets).item() * targets.numel()
-        self._sums = [a + b for a, b in zip(self._sums, (nats, targets.numel(), target_bytes), strict=True)]
+        self._nats = self._nats + self.loss(tokens, targets).double() * targets.numel()
+        self._tokens, self._bytes = self._tokens + targets.numel(), self._bytes + target_bytes
 
     def on_validation_epoch_end(self) -> None:
         """Loss in nats per token and in bits per byte, which compares across tokenizers."""
-        nats, tokens, text_bytes = self._sums
-        self.validation = {
-            "validation/loss": nats / tokens,
-            "validation/bits_per_byte": nats / math.log(2) / max(1, text_bytes),
-        }
-        self.log_dict(self.validation)
+        self.validation = validation_metrics(self._nats.item(), self._tokens, self._bytes)
+
+    def _start_sums(self) -> None:
+        self._nats: Tensor | float = 0.0
+        self._tokens = self._bytes = 0
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the last validation, so that a run killed after its last step needs no new one."""

@@ -1,0 +1,170 @@
+"""A trial between its record and its outcome: what it was asked to do, and what is written when it ends."""
+
+import math
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
+from workbench.errors import UserError
+from workbench.model.config import ModelConfig
+from workbench.model.decoder import Decoder
+from workbench.records import metrics
+from workbench.records.provenance import git_state, hardware, versions
+from workbench.records.run import RunDirectory, RunRecord, State, now
+from workbench.training.config import TrainingConfig
+from workbench.training.hardware import out_of_memory, peak_flops
+from workbench.training.log import Accounting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What is shown a decoder after some ``steps`` of its training (0: before the first)."""
+
+    steps: frozenset[int] = frozenset()
+    look: Callable[[Decoder, int], None] = lambda decoder, step: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watcher:
+    """The driver's ear, hand and eye: ``report`` hears of progress, ``should_stop`` asks for a clean stop.
+
+    Each event names its run as ``run_id``. ``probe`` gives what looks at the decoder of a run.
+    """
+
+    report: Callable[[dict[str, Any]], None] = lambda event: None
+    should_stop: Callable[[], bool] = lambda: False
+    probe: Callable[["Run"], Probe] = lambda run: Probe()
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a run has to show for itself: its last losses, and what training took."""
+
+    validation: dict[str, float] = field(default_factory=dict)
+    train_loss: float = math.nan
+    seconds: float = 0.0
+    peak_memory: int = 0
+
+
+class Run:
+    """A run directory with its configuration read and its data at hand."""
+
+    def __init__(self, directory: RunDirectory, corpus: TokenizedCorpus) -> None:
+        self.directory, self.corpus = directory, corpus
+        self.record = directory.read()
+        self.model = ModelConfig.from_dict(self.record.config["model"])
+        options = dict(self.record.config["training"])
+        self.device = options.pop("device")
+        self.training = TrainingConfig(**options)
+        self.steps = self.training.steps(self.model.context)
+        self.interval = self.steps // self.training.evaluations
+
+    @property
+    def study(self) -> Path:
+        """The directory of its study."""
+        return self.directory.path.parent.parent
+
+    @property
+    def accounting(self) -> Accounting:
+        """What turns its steps into tokens, FLOPs and utilisation."""
+        return Accounting(
+            tokens_per_step=self.training.batch_size * self.model.context,
+            flops_per_token=self.model.flops_per_token(),
+            peak_flops=peak_flops(self.device, self.training.precision),
+            device=self.device,
+        )
+
+    def training_batches(self) -> TrainingBatches:
+        """What it trains on, by step."""
+        return TrainingBatches(
+            self.corpus.train, self.model.context, self.training.batch_size, seed=self.record.seed
+        )
+
+    def evaluation_batches(self) -> EvaluationBatches:
+        """What it is judged on: the same for every run of a study."""
+        return EvaluationBatches(
+            self.corpus, self.model.context, self.training.batch_size, self.training.evaluation_tokens
+        )
+
+    def begin(self, **provenance: Any) -> None:
+        """Mark it as running, and note where."""
+        self.record.state, self.record.attempts = State.RUNNING, self.record.attempts + 1
+        self.record.started = self.record.started or now()
+        self.record.provenance |= {
+            **git_state(),
+            "versions": versions(),
+            "hardware": hardware(self.device),
+            "precision": self.training.precision,
+            **provenance,
+        }
+        self.directory.write(self.record)
+
+    def reached(self, step: int) -> None:
+        """Note how far it is."""
+        self.record.progress = {"step": step, "steps": self.steps}
+        self.directory.write(self.record)
+
+    def finish(self, state: State, error: str | None = None, outcome: Outcome | None = None) -> None:
+        """Write the outcome, and delete what it would have been resumed from."""
+        self.record.state, self.record.error, self.record.finished = state, error, now()
+        if outcome is not None:
+            self._account(outcome)
+        metrics.compact(self.directory.path)
+        self.directory.write(self.record)
+        self.directory.forget_checkpoints()
+
+    def _account(self, outcome: Outcome) -> None:
+        table = metrics.read_metrics(self.directory.path)
+        tokens, step = (int(table[name].max()) if len(table) else 0 for name in ("tokens", "step"))
+        flops_per_token = self.model.flops_per_token()
+        summary = {**outcome.validation, "train/loss": outcome.train_loss}
+        # JSON has no NaN; a diverged trial's loss is missing, and its state and error say why.
+        self.record.summary = {key: value for key, value in summary.items() if math.isfinite(value)}
+        self.record.progress = {"step": step, "steps": self.steps}
+        self.record.cost = {
+            "tokens": tokens,
+            "flops": float(tokens * flops_per_token),
+            "seconds": round(outcome.seconds, 3),
+            "parameters": self.model.num_parameters(),
+            "flops_per_token": flops_per_token,
+            "peak_memory_bytes": outcome.peak_memory,
+            "tokens_per_second": round(tokens / max(outcome.seconds, 1e-9), 1),
+        }
+
+
+def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], TokenizedCorpus]) -> Run | RunRecord:
+    """The run with the corpus that its configuration names, or its record where that failed it.
+
+    A record that cannot be read raises ``RecordError``.
+    """
+    record = directory.read()
+    try:
+        return Run(directory, corpus(record.config["data"]))
+    except Exception as error:  # a missing component or corpus fails this trial, not the sweep
+        record.state, record.error, record.finished = State.FAILED, describe(error), now()
+        directory.write(record)
+        return record
+
+
+def plain_weights(decoder: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The decoder's own tensors on the CPU, each once: a tied head is the token table under a second name."""
+    seen: dict[int, str] = {}
+    tensors = {}
+    for name, tensor in decoder.state_dict().items():
+        if seen.setdefault(tensor.data_ptr(), name) == name:
+            tensors[name] = tensor.detach().cpu().contiguous()
+    return tensors
+
+
+def describe(error: Exception) -> str:
+    """An error as a record keeps it: the user's own in one line, others with their traceback."""
+    if out_of_memory(error):
+        return f"out of memory: {error}. Use a smaller batch_size, context or model."
+    if isinstance(error, UserError):
+        return str(error)
+    return "".join(traceback.format_exception(error)).strip()
