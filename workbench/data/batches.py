@@ -14,22 +14,27 @@ import torch
 from torch import Tensor
 
 from workbench.data.tokenized import TokenizedCorpus, prepare
+from workbench.data.windows import Windows
 from workbench.errors import UserError
 from workbench.seeds import generator
 
-__all__ = ["EvaluationBatches", "TokenizedCorpus", "TrainingBatches", "prepare"]
+__all__ = ["EvaluationBatches", "ReplicatedBatches", "TokenizedCorpus", "TrainingBatches", "prepare"]
 
 
 class TrainingBatches:
     """Batches of ``tokens`` ``(N,)`` by step: in each epoch, every window once, in an order of its own.
 
-    Each epoch also shifts where its windows begin, so that a token is not always at the same position.
+    Each epoch also shifts where its windows begin, so that a token is not always at the same position. On a
+    GPU the batches are cut there.
     """
 
-    def __init__(self, tokens: np.ndarray, context: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, tokens: np.ndarray, context: int, batch_size: int, seed: int, device: str = "cpu"
+    ) -> None:
         _require_positive(context=context, batch_size=batch_size)
         _require_window(tokens, context, "train")
-        self._tokens, self._context, self._batch_size, self._seed = tokens, context, batch_size, seed
+        self._cut, self._context = Windows(tokens, context).on(device), context
+        self._batch_size, self._seed = batch_size, seed
         # One window fewer than fits, where there are several, leaves room to shift them.
         self.windows = max(1, len(tokens) // context - 1)
         self._shifts = min(context, len(tokens) - self.windows * context)
@@ -37,12 +42,17 @@ class TrainingBatches:
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets of ``step`` (from 0), both ``(B, T)`` int64."""
+        return self._cut(self.starts(step))
+
+    def starts(self, step: int) -> np.ndarray:
+        """Where the windows of ``step`` begin: ``(B,)``."""
         if step < 0:
             raise ValueError(f"step {step} is negative; steps count from 0")
         numbers = np.arange(step * self._batch_size, (step + 1) * self._batch_size)  # (B,)
         epochs, places = np.divmod(numbers, self.windows)
-        starts = [self._starts(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)]
-        return _gather(self._tokens, np.concatenate(starts), self._context)
+        return np.concatenate(
+            [self._starts(int(epoch))[places[epochs == epoch]] for epoch in np.unique(epochs)]
+        )
 
     def epochs(self, steps: int) -> float:
         """How many passes over the windows ``steps`` steps make."""
@@ -66,6 +76,19 @@ class TrainingBatches:
         return shift + order * self._context
 
 
+class ReplicatedBatches:
+    """The batches of R trials side by side, each in its own order of the same tokens."""
+
+    def __init__(self, tokens: np.ndarray, trials: list[TrainingBatches], context: int, device: str) -> None:
+        self._cut, self._trials = Windows(tokens, context).on(device), trials
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of ``step`` (from 0), both ``(R, B, T)`` int64."""
+        starts = np.stack([trial.starts(step) for trial in self._trials])  # (R, B)
+        inputs, targets = self._cut(starts.ravel())
+        return inputs.unflatten(0, starts.shape), targets.unflatten(0, starts.shape)
+
+
 class EvaluationBatches:
     """The validation windows that every trial of a study is judged on, in batches.
 
@@ -85,9 +108,9 @@ class EvaluationBatches:
                 f"evaluation_tokens: {max_tokens} is less than one window of the context ({context}); "
                 "raise evaluation_tokens or lower the context"
             )
-        self._tokens, self._byte_lengths = corpus.validation, corpus.byte_lengths
+        self._cut, self._byte_lengths = Windows(corpus.validation, context), corpus.byte_lengths
         self._context, self._batch_size = context, batch_size
-        self._starts = _spread((len(self._tokens) - 1) // context, context, max_tokens)
+        self._starts = _spread((len(corpus.validation) - 1) // context, context, max_tokens)
 
     @property
     def tokens(self) -> int:
@@ -109,7 +132,7 @@ class EvaluationBatches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
         for first in range(0, len(self._starts), self._batch_size):
             starts = self._starts[first : first + self._batch_size]
-            inputs, targets = _gather(self._tokens, starts, self._context)
+            inputs, targets = self._cut(starts)
             yield inputs, targets, self.bytes_in(targets)
 
 
@@ -124,12 +147,6 @@ def _spread(available: int, context: int, max_tokens: int | None) -> np.ndarray:
     wanted = available if max_tokens is None else min(available, max_tokens // context)
     order = torch.randperm(available, generator=generator("evaluation"))
     return order[:wanted].sort().values.numpy() * context
-
-
-def _gather(tokens: np.ndarray, starts: np.ndarray, context: int) -> tuple[Tensor, Tensor]:
-    places = starts[:, None] + np.arange(context + 1)  # (B, T + 1)
-    windows = torch.from_numpy(np.asarray(tokens)[places].astype(np.int64))  # (B, T + 1)
-    return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
 
 
 def _require_positive(**numbers: int) -> None:

@@ -101,7 +101,7 @@ class CausalSelfAttention(nn.Module):
 
     def _fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         mask = _additive(mask, query)  # (T, S) or (1, H, T, S)
-        if self.kernel == "folded" and not (mask is not None and mask.requires_grad):
+        if self.kernel == "folded":
             return folded_attention(query, key, value, mask, self.scale)  # (B, H, T, d_head)
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=mask is None, scale=self.scale

@@ -7,6 +7,7 @@ here is that kernel with a rule that folds the models into the batch: attention 
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
@@ -15,7 +16,8 @@ _backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 def folded_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """``softmax(scale q k^T + mask) v`` of ``(B, H, T, d_head)``; causal where ``mask`` is None.
 
-    ``mask``: additive, ``(T, S)`` or ``(1, H, T, S)``, and no gradient flows into it.
+    ``mask``: additive, ``(T, S)`` or ``(1, H, T, S)``. For use under ``vmap``: elsewhere no gradient flows
+    into the mask.
     """
     return torch.ops.workbench.folded_attention(query, key, value, mask, scale)[0]  # (B, H, T, d_head)
 
@@ -55,13 +57,13 @@ def _(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: object) -
     )
 
 
-def _keep(context: torch.autograd.function.FunctionCtx, inputs: tuple, output: tuple) -> None:
-    query, key, value, mask, context.scale = inputs
-    context.save_for_backward(query, key, value, *output, mask)
+def _keep(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: tuple) -> None:
+    query, key, value, mask, ctx.scale = inputs
+    ctx.save_for_backward(query, key, value, *output, mask)
 
 
-def _differentiate(context: torch.autograd.function.FunctionCtx, gradient: Tensor, _: Tensor) -> tuple:
-    gradients = torch.ops.workbench.folded_attention_backward(gradient, *context.saved_tensors, context.scale)
+def _differentiate(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor, _: Tensor) -> tuple:
+    gradients = torch.ops.workbench.folded_attention_backward(gradient, *ctx.saved_tensors, ctx.scale)
     return *gradients, None, None
 
 
@@ -79,12 +81,16 @@ def _fold(
     scale: float,
 ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
     size, batch = info.batch_size, query.shape[1 if in_dims[0] == 0 else 0]
-    parts = (_folded(part, dim, size) for part, dim in zip((query, key, value), in_dims[:3], strict=True))
+    parts = [_folded(part, dim, size) for part, dim in zip((query, key, value), in_dims[:3], strict=True)]
     if mask is not None and in_dims[3] is not None:
         mask = mask.movedim(in_dims[3], 0)  # (R, T, S) or (R, 1, H, T, S)
         mask = mask.unsqueeze(1).unsqueeze(1) if mask.dim() == 3 else mask
         mask = mask.expand(size, batch, *mask.shape[2:]).flatten(0, 1)  # (R * B, 1 or H, T, S)
-    found = torch.ops.workbench.folded_attention(*parts, mask, scale)
+    if mask is not None and mask.requires_grad:  # a learned bias: the flash kernel has no gradient for it
+        output = F.scaled_dot_product_attention(*parts, attn_mask=mask, scale=scale)  # (R * B, H, T, d_head)
+        found = output, output.new_zeros(output.shape[:-1])
+    else:
+        found = torch.ops.workbench.folded_attention(*parts, mask, scale)
     return tuple(part.unflatten(0, (size, batch)) for part in found), (0, 0)
 
 

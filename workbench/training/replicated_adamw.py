@@ -1,0 +1,126 @@
+"""AdamW (arXiv 1711.05101) for R models at once, each with a learning rate and constants of its own.
+
+The update is that of ``torch.optim.AdamW``; torch's own takes one number per tensor, not one per row.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from workbench.training.config import TrainingConfig
+
+
+def _per_row(values: list[float]) -> Tensor:
+    return torch.tensor(values)[:, None]  # (R, 1)
+
+
+def _update(
+    rows: Tensor,
+    gradient: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    *,
+    limit: Tensor,
+    betas: tuple[Tensor, Tensor],
+    epsilon: Tensor,
+    step_size: Tensor,
+    decay: Tensor,
+    correction: Tensor,
+) -> Tensor:
+    """Clip, then one step of AdamW, in place on ``(R, P)``; returns the norms before clipping ``(R, 1)``."""
+    norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)  # (R, 1)
+    gradient.mul_((limit / (norm + 1e-6)).clamp(max=1.0))
+    mean.lerp_(gradient, 1 - betas[0])
+    square.mul_(betas[1]).add_((1 - betas[1]) * gradient.square())
+    rows.mul_(1 - decay)
+    rows.sub_(step_size * mean / (square.sqrt() / correction + epsilon))
+    return norm
+
+
+class ReplicatedAdamW(torch.optim.Optimizer):
+    """AdamW with per-row clipping on one parameter ``(R, P)``.
+
+    ``rate`` gives the learning rates of the R rows at a step. ``decayed (P,)`` marks what weight decay
+    reaches. ``norms (R,)`` are the gradients' norms at the last step, before clipping.
+    """
+
+    def __init__(
+        self,
+        rows: nn.Parameter,
+        decayed: Tensor,
+        constants: list[TrainingConfig],
+        rate: Callable[[int], list[float]],
+        *,
+        first_step: int = 0,
+        compiled: bool = False,
+    ) -> None:
+        super().__init__([rows], {})
+        self._decayed, self._constants, self._rate, self.count = decayed, constants, rate, first_step
+        self._update = torch.compile(_update, dynamic=False) if compiled else _update
+        self.mean, self.square = torch.zeros_like(rows), torch.zeros_like(rows)  # (R, P)
+        self.norms: Tensor | None = None
+        self._prepare()
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step; ``closure`` computes the gradients."""
+        with torch.enable_grad():
+            loss = closure() if closure is not None else None
+        rows = self.rows
+        scalars = self._scalars().to(rows.device, non_blocking=True)  # (3, R, 1)
+        step_size, shrink, correction = scalars.unbind()
+        norms = self._update(
+            rows,
+            rows.grad,
+            self.mean,
+            self.square,
+            limit=self._limit,
+            betas=self._betas,
+            epsilon=self._epsilon,
+            step_size=step_size,
+            decay=shrink * self._decayed,
+            correction=correction,
+        )
+        self.norms, self.count = norms.squeeze(1), self.count + 1
+        return loss
+
+    @property
+    def rows(self) -> nn.Parameter:
+        """The parameter."""
+        return self.param_groups[0]["params"][0]
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates of the coming step."""
+        return self._rate(self.count)
+
+    def keep(self, indices: list[int]) -> None:
+        """Go on with these rows of the moments and constants only."""
+        self.mean, self.square = self.mean[indices], self.square[indices]
+        self._constants = [self._constants[index] for index in indices]
+        self._prepare()
+
+    def _prepare(self) -> None:
+        device = self.rows.device
+        limits = [constants.clip or float("inf") for constants in self._constants]
+        self._limit = _per_row(limits).to(device)
+        self._betas = tuple(
+            _per_row([constants.betas[index] for constants in self._constants]).to(device) for index in (0, 1)
+        )
+        self._epsilon = _per_row([constants.epsilon for constants in self._constants]).to(device)
+        self._decayed = self._decayed.to(device)
+
+    def _scalars(self) -> Tensor:
+        """Step size, shrinking by weight decay and square root of the second moment's correction."""
+        count = self.count + 1
+        columns = [
+            (
+                rate / (1 - constants.betas[0] ** count),
+                rate * constants.weight_decay,
+                (1 - constants.betas[1] ** count) ** 0.5,
+            )
+            for rate, constants in zip(self._rate(self.count), self._constants, strict=True)
+        ]
+        return torch.tensor(columns).T[:, :, None]  # (3, R, 1)
