@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli_bench import BENCH_COMMANDS
 from workbench.cli_inspect import INSPECT_COMMANDS
 from workbench.cli_models import MODEL_COMMANDS
+from workbench.cli_publish import PUBLISH_COMMANDS
 from workbench.cli_shared import RESULTS, AsJson, Out, console, show
 from workbench.errors import UserError
 
@@ -63,6 +65,14 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run failed trials again; they are kept otherwise.")
     ] = False,
+    population: Annotated[
+        str,
+        typer.Option(
+            "--population",
+            metavar="auto|N",
+            help="Trials of a variant trained in one program. auto: measured on a GPU, 1 on a CPU.",
+        ),
+    ] = "auto",
 ) -> None:
     """Run a study to its verdict. Ctrl-C stops it cleanly; the same command goes on where it stopped."""
     _tell_mistakes_at_once(study, overrides)
@@ -75,6 +85,7 @@ def run(
         out=out,
         retry_failed=retry_failed,
         command=_command(),
+        population=population,
     )
     if not finished:
         raise typer.Exit(130)
@@ -163,7 +174,7 @@ def dashboard(
     raise typer.Exit(serve(out, port))
 
 
-for _name, _command_of in (INSPECT_COMMANDS | MODEL_COMMANDS).items():
+for _name, _command_of in (INSPECT_COMMANDS | MODEL_COMMANDS | BENCH_COMMANDS | PUBLISH_COMMANDS).items():
     app.command(_name)(_command_of)
 
 

@@ -28,7 +28,7 @@ def shown():
 def test_without_a_terminal_each_trial_is_a_line_with_an_eta(shown):
     display, stream = shown
     display.phase("confirm", 2)
-    display.started(record("a", State.QUEUED), slot=0)
+    display.started([record("a", State.QUEUED)])
     display.progress(record("a"), 10, 2.6)
     display.ended(record("a"))
     lines = stream.getvalue().splitlines()
@@ -40,7 +40,7 @@ def test_without_a_terminal_each_trial_is_a_line_with_an_eta(shown):
 
 def test_a_run_is_counted_once_however_often_it_is_met(shown):
     display, _ = shown
-    display.started(record("a", State.QUEUED), slot=0)
+    display.started([record("a", State.QUEUED)])
     display.ended(record("a"))
     for _ in range(3):
         display.found(record("a"))
@@ -51,7 +51,7 @@ def test_a_run_is_counted_once_however_often_it_is_met(shown):
 def test_outcomes_that_are_not_results_are_told(shown):
     display, stream = shown
     for run_id, state in (("a", State.FAILED), ("b", State.DIVERGED), ("c", State.RUNNING)):
-        display.started(record(run_id, State.QUEUED), slot=0)
+        display.started([record(run_id, State.QUEUED)])
         display.ended(record(run_id, state, error="Traceback\nValueError: broken"))
     output = stream.getvalue()
     assert "failed: ValueError: broken" in output

@@ -8,6 +8,7 @@ from workbench.analysis.units import unit_of
 from workbench.records.index import StudyRecords
 
 TEST = "paired t over seeds, 95 %; equivalence: two one-sided t tests (90 % interval); Holm over the family"
+HALVED = "the worse half of the learning rates was stopped after a quarter of the steps, and again after half"
 _SHORT = 10
 
 
@@ -35,6 +36,8 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "dirty": manifest.get("git_dirty"),
         "hardware": _hardware(runs),
         "precision": _distinct(runs, "precision"),
+        "populations": _populations(runs),
+        "halving": bool(manifest.get("halving")),
         **_compute(runs),
         "command": manifest.get("command"),
     }
@@ -118,6 +121,19 @@ def _mixed(runs: pd.DataFrame) -> list[str]:
     return [f"runs come from {len(v)} {k}: {', '.join(v)}" for k, v in found.items() if len(v) > 1]
 
 
+def _shared(sizes: list[int]) -> str:
+    if not sizes:
+        return ""
+    most = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else str(sizes[0])
+    return f"{most} runs trained in one program; seconds, memory and speed are each run's share"
+
+
+def _populations(runs: pd.DataFrame) -> list[int]:
+    """How many runs trained in one program, the sizes that occur; nothing where all trained alone."""
+    sizes = {int(item["population"]) for item in _provenance(runs) if item.get("population")}
+    return sorted(size for size in sizes if size > 1)
+
+
 def _amendments(manifest: dict[str, Any]) -> list[str]:
     return [
         f"amended {item.get('time', 'after its start')}: {', '.join(item.get('keys', []))} changed; "
@@ -137,6 +153,8 @@ def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("data", facts["data"] or ""),
         ("hardware", "; ".join(facts["hardware"])),
         ("precision", ", ".join(facts["precision"])),
+        ("populations", _shared(facts["populations"])),
+        ("tuning", HALVED if facts["halving"] else ""),
         ("compute", _hours(facts)),
         ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
         (

@@ -51,14 +51,19 @@ class Display:
             self._done += 1
             self._steps_before += self._steps
 
-    def started(self, record: RunRecord, slot: int) -> None:
-        """A trial begins or resumes."""
-        self._current[record.run_id] = step = record.progress.get("step", 0)
-        self._steps_before += step
+    def started(self, records: list[RunRecord]) -> None:
+        """Trials begin or resume; those of a population have one bar together."""
+        for record in records:
+            self._current[record.run_id] = step = record.progress.get("step", 0)
+            self._steps_before += step
         if self._bars is not None:
-            self._tasks[record.run_id] = self._bars.add_task(
-                f"  {label(record)}", total=self._steps, completed=step, info=""
-            )
+            first = records[0]
+            text = label(first) if len(records) == 1 else group_label(records)
+            step = first.progress.get("step", 0)
+            task = self._bars.add_task(f"  {text}", total=self._steps, completed=step, info="")
+            self._tasks |= {record.run_id: task for record in records}
+        elif len(records) > 1:
+            self.note(f"{group_label(records)}: begins")
 
     def progress(self, record: RunRecord, step: int, loss: float) -> None:
         """A trial reached ``step``."""
@@ -69,9 +74,12 @@ class Display:
 
     def ended(self, record: RunRecord) -> None:
         """A trial has an outcome, or stopped to be resumed."""
-        self._current.pop(record.run_id, None)
-        if self._bars is not None and record.run_id in self._tasks:
-            self._bars.remove_task(self._tasks.pop(record.run_id))
+        step = self._current.pop(record.run_id, None)
+        if step is not None and record.state is State.PRUNED:
+            self._steps_before += self._steps - step  # will not be done
+        task = self._tasks.pop(record.run_id, None)
+        if task is not None and task not in self._tasks.values():
+            self._bars.remove_task(task)
         if record.state is not State.RUNNING:
             self._seen.add(record.run_id)
             self._done += 1
@@ -118,6 +126,12 @@ class Display:
 def label(record: RunRecord) -> str:
     """A trial's name for people."""
     return f"{record.phase} · {record.variant} · seed {record.seed} · rate {record.learning_rate:g}"
+
+
+def group_label(records: list[RunRecord]) -> str:
+    """A population's name for people."""
+    first = records[0]
+    return f"{first.phase} · {first.variant} · population of {len(records)}"
 
 
 def _outcome(record: RunRecord) -> str:

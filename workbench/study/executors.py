@@ -22,13 +22,14 @@ class Executor(Protocol):
     def free_slots(self) -> list[int]:
         """Slots without a trial."""
 
-    def submit(self, slot: int, run: Path) -> None:
-        """Start the trial in ``run`` on a free slot."""
+    def submit(self, slot: int, runs: list[Path], halving: dict[str, Any] | None = None) -> None:
+        """Start the trials in ``runs`` on a free slot; several are one population."""
 
     def next_event(self, timeout: float) -> dict[str, Any] | None:
         """The next report of any slot; None when none came within ``timeout`` seconds.
 
-        "lost" (with the exit status) says that a slot's process ended; the run it had is named.
+        "lost" (with the exit status) says that a slot's process ended, and names the runs that it still had;
+        "too_large" that these runs do not fit into memory together.
         """
 
     def stop(self) -> Iterator[dict[str, Any]]:
@@ -44,7 +45,7 @@ class _Slot:
     environment: dict[str, str]
     log: Path
     process: subprocess.Popen | None = None
-    run: Path | None = None
+    runs: set[str] = field(default_factory=set)
     ready: bool = field(default=False)
 
 
@@ -63,18 +64,18 @@ class LocalExecutor:
 
     def free_slots(self) -> list[int]:
         """Slots without a trial."""
-        return [slot.index for slot in self._slots if slot.run is None]
+        return [slot.index for slot in self._slots if not slot.runs]
 
-    def submit(self, slot: int, run: Path) -> None:
-        """Start the trial in ``run`` on a free slot, in a new process if the slot has none."""
+    def submit(self, slot: int, runs: list[Path], halving: dict[str, Any] | None = None) -> None:
+        """Start the trials in ``runs`` on a free slot, in a new process if the slot has none."""
         chosen = self._slots[slot]
         if chosen.process is None:
             self._spawn(chosen)
-        chosen.run = run
-        self._send(chosen, {"run": str(run)})
+        chosen.runs = {run.name for run in runs}
+        self._send(chosen, {"runs": [str(run) for run in runs], "halving": halving})
 
     def next_event(self, timeout: float) -> dict[str, Any] | None:
-        """The next report; a process's end is reported as "lost" with the run it had, if any."""
+        """The next report; a process's end is reported as "lost" with the runs it had, if any."""
         try:
             process, slot, event = self._events.get(timeout=timeout)
         except queue.Empty:
@@ -101,7 +102,7 @@ class LocalExecutor:
             if slot.process is not None:
                 slot.process.kill()
                 slot.process.wait()
-                slot.process = slot.run = None
+                slot.process, slot.runs = None, set()
 
     def _spawn(self, slot: _Slot) -> None:
         slot.log.parent.mkdir(parents=True, exist_ok=True)
@@ -127,14 +128,16 @@ class LocalExecutor:
         if event["event"] == "ready":
             slot.ready = True
         elif event["event"] == "ended":
-            slot.run = None
+            slot.runs.discard(event["run_id"])
+        elif event["event"] == "too_large":
+            slot.runs = set()
         elif event["event"] == "lost":
-            run, slot.run, slot.process = slot.run, None, None
+            runs, slot.runs, slot.process = sorted(slot.runs), set(), None
             if not slot.ready and not self._stopping:
                 raise UserError(
                     f"worker {slot.index} could not start (status {event['status']}); see {slot.log}"
                 )
-            event = event | {"run_id": run.name if run else None}
+            event = event | {"run_ids": runs}
         return event
 
     def _send(self, slot: _Slot, message: dict[str, Any]) -> None:

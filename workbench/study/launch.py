@@ -19,6 +19,7 @@ from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
 from workbench.study.heartbeat import Heartbeat, sole_driver
 from workbench.study.plan import Plan, freeze
+from workbench.study.populations import PopulationSize, chosen_size
 from workbench.study.runner import Runner
 from workbench.study.schema import StudyFile, find_study_file, load_study_file
 from workbench.study.start import open_start
@@ -58,14 +59,25 @@ def import_paths(path: Path) -> list[Path]:
 
 
 def run_study(
-    path: Path, *, overrides: list[str], workers: int | None, out: Path, retry_failed: bool, command: str
+    path: Path,
+    *,
+    overrides: list[str],
+    workers: int | None,
+    out: Path,
+    retry_failed: bool,
+    command: str,
+    population: str = "auto",
 ) -> bool:
-    """Run the study and print its report; False when it was stopped before its end."""
+    """Run the study and print its report; False when it was stopped before its end.
+
+    ``population`` is how many trials of a variant train in one program: a number, or "auto".
+    """
     console = Console()
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
+    size = chosen_size(population, plan)
     with sole_driver(directory):
-        finished = _drive(plan, directory, path, workers, retry_failed, command, console)
+        finished = _drive(plan, directory, path, workers, retry_failed, command, console, size)
     if finished:
         _print_report(directory, console)
     else:
@@ -81,6 +93,7 @@ def _drive(
     retry_failed: bool,
     command: str,
     console: Console,
+    population: PopulationSize,
 ) -> bool:
     if plan.start:
         plan.start.place(directory)
@@ -96,7 +109,13 @@ def _drive(
         import_paths=import_paths(path),
     )
     runner = Runner(
-        plan, directory, executor, display=display, heartbeat=heartbeat, retry_failed=retry_failed
+        plan,
+        directory,
+        executor,
+        display=display,
+        heartbeat=heartbeat,
+        retry_failed=retry_failed,
+        population=population,
     )
     return _until_done(runner)
 

@@ -122,6 +122,7 @@ class Plan:
             "variants": [self._describe(variant) for variant in self.variants],
             "learning_rates": study["learning_rates"],
             "grid_growth": study["grid_growth"],
+            **({"halving": True} if self.study.halving else {}),
             "seeds": self.study.seeds.lists(),
             "phases": self.study.phases,
             "context": study["context"],

@@ -4,6 +4,7 @@ Everything it knows is on disk before it acts, so it can be killed at any moment
 Optuna of finished runs, resumes interrupted ones from their checkpoints, and repeats nothing.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,9 +18,11 @@ from workbench.study.display import Display
 from workbench.study.executors import Executor
 from workbench.study.heartbeat import Heartbeat
 from workbench.study.plan import Plan
+from workbench.study.populations import Group, PopulationSize, grouped, one_by_one, shared_out
 from workbench.study.tuning import Ledger, grown
 
 _ATTEMPTS = 3  # a worker that dies with the same trial this often has found that trial's outcome
+_ATTEMPTS_TOGETHER = 2  # a population that its worker dies with this often is split
 
 
 class Runner:
@@ -34,11 +37,14 @@ class Runner:
         display: Display,
         heartbeat: Heartbeat,
         retry_failed: bool = False,
+        population: PopulationSize = one_by_one,
     ) -> None:
         self.plan, self.directory, self.executor = plan, directory, executor
         self.display, self.heartbeat, self.retry_failed = display, heartbeat, retry_failed
+        self.population = population
         self.ledger = Ledger(directory, plan.study.metric)
         self._running: dict[str, RunRecord] = {}
+        self._groups: dict[str, Group] = {}
         self._lost: dict[str, int] = {}
 
     def run(self) -> None:
@@ -87,7 +93,7 @@ class Runner:
         """Bring every record to an outcome."""
         self.display.phase(phase, len(records))
         self.heartbeat.set(phase=phase)
-        waiting = deque(self._unfinished(records))
+        waiting = deque(self._grouped(list(self._unfinished(records))))
         while waiting or self._running:
             self._assign(waiting)
             event = self.executor.next_event(timeout=1.0)
@@ -116,29 +122,53 @@ class Runner:
             self.display.note(f"{error}; running this trial again")
             return None
 
-    def _assign(self, waiting: deque[RunRecord]) -> None:
+    def _grouped(self, records: list[RunRecord]) -> list[Group]:
+        """Trials that train together. Rates that the grid grew by have none to compete with: no halving."""
+        study = self.plan.study
+
+        def halves(record: RunRecord) -> bool:
+            return study.halving and record.phase == "tune" and record.learning_rate in study.learning_rates
+
+        slots = len(self.executor.free_slots())
+
+        def size(record: RunRecord) -> int:
+            return shared_out(self.population(record), len(records), slots)
+
+        return grouped(records, self.directory / "runs", size, halves)
+
+    def _assign(self, waiting: deque[Group]) -> None:
         for slot in self.executor.free_slots():
             if not waiting:
                 return
-            record = waiting.popleft()
-            self.ledger.start(record)
-            self._running[record.run_id] = record
-            self.executor.submit(slot, self.directory / "runs" / record.run_id)
-            self.display.started(record, slot)
+            group = waiting.popleft()
+            for record in group.records:
+                self.ledger.start(record)
+                self._running[record.run_id], self._groups[record.run_id] = record, group
+            runs = [self.directory / "runs" / record.run_id for record in group.records]
+            self.executor.submit(slot, runs, self._halving() if group.halving else None)
+            self.display.started(group.records)
 
-    def _handle(self, event: dict[str, Any], waiting: deque[RunRecord]) -> None:
-        record = self._running.get(event.get("run_id"))
-        if record is None:
-            return
+    def _halving(self) -> dict[str, Any]:
+        return {"candidates": len(self.plan.study.learning_rates), "metric": self.plan.study.metric}
+
+    def _handle(self, event: dict[str, Any], waiting: deque[Group]) -> None:
         kind = event["event"]
+        if kind in ("lost", "too_large"):
+            left = [self._running[name] for name in event["run_ids"] if name in self._running]
+            if left and kind == "lost":
+                self._worker_lost(left, event["status"], waiting)
+            elif left:
+                self._split(left, "does not fit into memory", waiting)
+        elif event.get("run_id") in self._running:
+            self._heard(kind, self._running[event["run_id"]], event)
+
+    def _heard(self, kind: str, record: RunRecord, event: dict[str, Any]) -> None:
         if kind == "progress":
             self.display.progress(record, event["step"], event["loss"])
         elif kind == "evaluation":
             self.ledger.report(record.run_id, event["step"], event[self.plan.study.metric])
         elif kind == "ended":
             self._ended(record)
-        elif kind == "lost":
-            self._worker_lost(record, event["status"], waiting)
 
     def _ended(self, record: RunRecord) -> None:
         del self._running[record.run_id]
@@ -147,18 +177,48 @@ class Runner:
             self.ledger.finish(known)
         self.display.ended(known)
 
-    def _worker_lost(self, record: RunRecord, status: int, waiting: deque[RunRecord]) -> None:
-        """A killed worker is no outcome of its trial: resume, unless it keeps happening."""
-        run = RunDirectory(self.directory / "runs" / record.run_id)
-        if run.read().state in FINISHED:  # it died after its last word
-            self._ended(record)
-            return
-        self._lost[record.run_id] = self._lost.get(record.run_id, 0) + 1
-        if self._lost[record.run_id] < _ATTEMPTS:
+    def _worker_lost(self, records: list[RunRecord], status: int, waiting: deque[Group]) -> None:
+        """A killed worker is no outcome of its trials: resume, unless it keeps happening."""
+        left = [record for record in records if not self._ended_after_all(record)]
+        for record in left:
+            self._lost[record.run_id] = self._lost.get(record.run_id, 0) + 1
+        most = max((self._lost[record.run_id] for record in left), default=0)
+        if len(left) > 1 and most >= _ATTEMPTS_TOGETHER:
+            self._split(left, f"lost its worker again ({_cause(status)})", waiting)
+        elif left and most < _ATTEMPTS:
+            self.display.note(f"worker lost ({_cause(status)}); resuming {_named(left)}")
+            self._requeue(left, waiting)
+        elif left:
+            self._give_up(left[0], status)
+
+    def _ended_after_all(self, record: RunRecord) -> bool:
+        """Whether a trial had its outcome before its worker died, after its last word."""
+        if RunDirectory(self.directory / "runs" / record.run_id).read().state not in FINISHED:
+            return False
+        self._ended(record)
+        return True
+
+    def _requeue(self, records: list[RunRecord], waiting: deque[Group]) -> None:
+        """Put what is left of a group in front; its members may stand at different steps now."""
+        halving = self._groups[records[0].run_id].halving
+        for record in records:
             del self._running[record.run_id]
-            waiting.appendleft(record)
-            self.display.note(f"worker lost ({_cause(status)}); resuming {record.variant} seed {record.seed}")
-            return
+        runs, whole = self.directory / "runs", len(records)
+        waiting.extendleft(reversed(grouped(records, runs, lambda _: whole, lambda _: halving)))
+
+    def _split(self, records: list[RunRecord], why: str, waiting: deque[Group]) -> None:
+        for record in records:
+            del self._running[record.run_id]
+            self._lost.pop(record.run_id, None)
+        half = math.ceil(len(records) / 2)
+        without = ", without halving" if self._groups[records[0].run_id].halving else ""
+        self.display.note(
+            f"a population of {len(records)} {why}: {_named(records)} goes on {half} at a time{without}"
+        )
+        waiting.extendleft(reversed(grouped(records, self.directory / "runs", lambda _: half)))
+
+    def _give_up(self, record: RunRecord, status: int) -> None:
+        run = RunDirectory(self.directory / "runs" / record.run_id)
         failed = run.read()
         failed.state, failed.finished = State.FAILED, now()
         failed.error = (
@@ -166,6 +226,11 @@ class Runner:
         )
         run.write(failed)
         self._ended(failed)
+
+
+def _named(records: list[RunRecord]) -> str:
+    seeds = sorted({record.seed for record in records})
+    return f"{records[0].variant} seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def _cause(status: int) -> str:

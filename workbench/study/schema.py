@@ -99,6 +99,10 @@ class StudyFile(_Section):
     grid_growth: int = Field(
         2, ge=0, le=10, description="how often the grid may grow when a best rate is at its edge"
     )
+    halving: bool = Field(
+        False,
+        description="tune each variant's learning rates in one population and stop the worse ones early",
+    )
     seeds: Seeds = Seeds()
     metric: Literal["validation/loss", "validation/bits_per_byte"] = "validation/loss"
     margin: float = Field(gt=0, description="differences within this many units of the metric do not matter")

@@ -1,7 +1,8 @@
-"""One slot's process: takes trials from the driver, one at a time, and reports on them.
+"""One slot's process: takes trials from the driver, one or a population at a time, and reports on them.
 
-Lines of JSON go both ways. In: ``{"run": directory}`` or ``{"stop": true}``; end of input means that the
-driver is gone. Out: progress, evaluations, and how each run ended. What a trial prints goes to its log.
+Lines of JSON go both ways. In: ``{"runs": [directory, ...], "halving": {...} or null}`` or
+``{"stop": true}``; end of input means that the driver is gone. Out: progress, evaluations, and how each run
+ended. What a trial prints goes to its log.
 """
 
 import json
@@ -10,6 +11,7 @@ import queue
 import sys
 import threading
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -18,11 +20,31 @@ from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.errors import UserError
 from workbench.inspection.prober import prober
-from workbench.records.run import RunDirectory
+from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.training.halving import Halving
+from workbench.training.population_trial import TooLarge, run_population
 from workbench.training.run import Watcher
 from workbench.training.trial import run_trial
 
 LOG = "log.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Runs to train together, and whether the worse learning rates among them are to stop early."""
+
+    runs: list[RunDirectory]
+    halving: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> "Task":
+        """What a line of the driver's says."""
+        return cls(runs=[RunDirectory(Path(run)) for run in message["runs"]], halving=message["halving"])
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is a trial that trains as one; one that began in a population ends in one."""
+        return len(self.runs) == 1 and not self.runs[0].replica.exists() and self.halving is None
 
 
 class Channel:
@@ -30,7 +52,7 @@ class Channel:
 
     def __init__(self, source: IO[str], sink: IO[str]) -> None:
         self._sink, self._source = sink, source
-        self._runs: queue.Queue[str | None] = queue.Queue()
+        self._tasks: queue.Queue[Task | None] = queue.Queue()
         self._stop = threading.Event()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -43,18 +65,18 @@ class Channel:
         """Whether the driver asked for a clean stop."""
         return self._stop.is_set()
 
-    def next_run(self) -> str | None:
-        """The next run directory; None when there is no more to do."""
-        return None if self._stop.is_set() else self._runs.get()
+    def next_task(self) -> "Task | None":
+        """What to train next; None when there is no more to do."""
+        return None if self._stop.is_set() else self._tasks.get()
 
     def _listen(self) -> None:
         for line in self._source:
             message = json.loads(line)
             if message.get("stop"):
                 self._stop.set()
-                self._runs.put(None)
+                self._tasks.put(None)
             else:
-                self._runs.put(message["run"])
+                self._tasks.put(Task.of(message))
         # End of input: the driver died. Its successor will resume this trial from the last checkpoint.
         os._exit(1)
 
@@ -63,9 +85,11 @@ def main() -> None:
     """Serve the driver until it says stop or goes away."""
     channel = Channel(sys.stdin, os.fdopen(os.dup(1), "w", encoding="utf-8"))
     channel.send({"event": "ready", "pid": os.getpid()})
-    while (directory := channel.next_run()) is not None:
-        _redirect_output(Path(directory) / LOG)
-        if _serve(Path(directory), channel) == "failed":
+    while (task := channel.next_task()) is not None:
+        _redirect_output(task.runs[0].path / LOG)
+        for run in task.runs[1:]:
+            (run.path / LOG).write_text(f"trained in a population: see ../{task.runs[0].run_id}/{LOG}\n")
+        if not _serve(task, channel):
             return  # a failed trial's traceback can pin memory: the next one gets a new process
 
 
@@ -79,14 +103,34 @@ def _redirect_output(log: Path) -> None:
     os.close(handle)
 
 
-def _serve(directory: Path, channel: Channel) -> str:
+def _serve(task: Task, channel: Channel) -> bool:
+    """Train, and say how each run ended; False where this process had better not go on."""
     _quiet()
-    run = RunDirectory(directory)
+    told: set[str] = set()
 
-    watcher = Watcher(report=channel.send, should_stop=channel.should_stop, probe=prober)
-    state = run_trial(run, _corpus, watcher).state
-    channel.send({"run_id": run.run_id, "event": "ended", "state": str(state)})
-    return str(state)
+    def report(event: dict[str, Any]) -> None:
+        if event["event"] == "ended":
+            told.add(event["run_id"])
+        channel.send(event)
+
+    watcher = Watcher(report=report, should_stop=channel.should_stop, probe=prober)
+    try:
+        records = _train(task, watcher)
+    except TooLarge as error:
+        left = [run.run_id for run in task.runs if run.run_id not in told]
+        channel.send({"event": "too_large", "run_ids": left, "error": str(error)})
+        return False
+    for record in records:
+        if record.run_id not in told:
+            channel.send({"run_id": record.run_id, "event": "ended", "state": str(record.state)})
+    return all(record.state is not State.FAILED for record in records)
+
+
+def _train(task: Task, watcher: Watcher) -> list[RunRecord]:
+    if task.alone:
+        return [run_trial(task.runs[0], _corpus, watcher)]
+    halving = None if task.halving is None else Halving(**task.halving)
+    return run_population(task.runs, _corpus, watcher, halving)
 
 
 @cache

@@ -95,17 +95,25 @@ class Population(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Bring the mould to the device; compile where asked."""
+        self.prepare(compiled=bool(self.replicas[0].training.compile))
+
+    def prepare(self, *, compiled: bool) -> None:
+        """Make ready to train on the device where the rows are."""
         self.mould.to(self.device)
         if self.device.type == "cpu":
             self.mould.attention_kernel = "folded"
         self._generators = tuple(
             generator(replica.seed, "dropout", device=self.device) for replica in self.replicas
         )
-        if self.replicas[0].training.compile:
+        if compiled:
             self._losses = torch.compile(self._losses, dynamic=False)
             self._same_losses = torch.compile(self._same_losses, dynamic=False)
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
+        """Seed dropout by the step, so that a resumed run draws the masks that it would have drawn."""
+        self.seed_dropout()
+
+    def seed_dropout(self) -> None:
         """Seed each replica's dropout by its seed and the step, as a trial alone does."""
         if self.mould.config.dropout:
             for replica, own in zip(self.replicas, self._generators, strict=True):

@@ -1,6 +1,5 @@
 """What a population leaves behind while it trains: for each replica what a trial alone leaves."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,21 +14,23 @@ from workbench.training.callbacks import Interrupted
 from workbench.training.halving import Halving
 from workbench.training.log import Clock, Diverged, RunLog, rows_every
 from workbench.training.population import Population
+from workbench.training.replica_file import save_replica
 from workbench.training.run import Outcome, Probe, Run, plain_weights
 
 
 @dataclass
 class Member:
-    """A run of the population, its rows, and its last validation."""
+    """A run of the population, its rows, and its last validation. ``report`` tells the driver of it."""
 
     run: Run
     log: RunLog
+    report: Callable[[dict[str, Any]], None]
     validation: dict[str, float] = field(default_factory=dict)
 
-    def restore(self, checkpoint: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Go on where its checkpoint stands."""
-        self.validation = checkpoint["validation"]
-        self.log.last_loss, self.log.peak_memory = checkpoint["last_loss"], checkpoint["peak_memory"]
+        self.validation = state["validation"]
+        self.log.last_loss, self.log.peak_memory = state["last_loss"], state["peak_memory"]
 
     def finish(self, state: State, seconds: float, error: str | None = None) -> None:
         """Write its outcome."""
@@ -41,6 +42,7 @@ class Member:
         )
         self.log.close()
         self.run.finish(state, error, outcome)
+        self.report({"event": "ended", "state": str(state)})
 
 
 class PopulationRecorder(lightning.Callback):
@@ -164,8 +166,8 @@ class PopulationRecorder(lightning.Callback):
 
     def _why(self, module: Population, keep: int) -> str:
         return (
-            f"pruned at step {module.step}: not among the {keep} learning rates with the lowest "
-            f"{self._halving.metric}"
+            f"stopped at step {module.step}: its learning rate is not among the best {keep} of "
+            f"{self._halving.candidates} by {self._halving.metric}"
         )
 
     def _keep(self, module: Population, indices: list[int]) -> None:
@@ -184,17 +186,14 @@ class PopulationRecorder(lightning.Callback):
 
     def _save(self, module: Population) -> None:
         for index, member in self._live(module):
-            content = {
+            state = {
                 "step": module.step,
-                "rows": module.state(index),
                 "seconds": self._clock.seconds,
                 "validation": member.validation,
                 "last_loss": member.log.last_loss,
                 "peak_memory": member.log.peak_memory,
             }
-            temporary = member.run.directory.replica.with_suffix(".tmp")
-            torch.save(content, temporary)
-            os.replace(temporary, member.run.directory.replica)
+            save_replica(member.run.directory.replica, module.state(index), state)
 
     def _live(self, module: Population) -> list[tuple[int, Member]]:
         return [(index, member) for index, member in enumerate(self._members) if module.alive[index]]

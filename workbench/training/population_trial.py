@@ -22,6 +22,7 @@ from workbench.training.hardware import out_of_memory
 from workbench.training.log import Clock, RunLog
 from workbench.training.population import Population, Replica
 from workbench.training.population_recorder import Member, PopulationRecorder
+from workbench.training.replica_file import load_replica
 from workbench.training.run import Run, Watcher, describe, open_run
 from workbench.training.start import begin_from
 from workbench.training.trial import trainer_options
@@ -37,6 +38,9 @@ SHARED = (
     "compile",
     "threads",
 )
+
+
+Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # what load_replica gives
 
 
 class TooLarge(RuntimeError):
@@ -94,7 +98,7 @@ class PopulationTrial:
         torch.set_num_threads(self._first.training.threads)
         _require_alike(self._runs)
         checkpoints = self._checkpoints()
-        first_step = checkpoints[0]["step"] if checkpoints else 0
+        first_step = checkpoints[0][1]["step"] if checkpoints else 0
         try:
             self._members = [self._member(run, first_step) for run in self._runs]
             self._fit(checkpoints, first_step)
@@ -102,16 +106,13 @@ class PopulationTrial:
             for member in self._members:
                 member.log.close()
 
-    def _checkpoints(self) -> list[dict[str, Any]]:
+    def _checkpoints(self) -> list[Checkpoint]:
         """What each run goes on from; empty where they begin."""
         paths = [run.directory.replica for run in self._runs]
         if not any(path.exists() for path in paths):
             return []
-        found = [
-            torch.load(path, map_location="cpu", weights_only=True) if path.exists() else {"step": 0}
-            for path in paths
-        ]
-        if len({checkpoint["step"] for checkpoint in found}) > 1:
+        found = [load_replica(path) if path.exists() else ({}, {"step": 0}) for path in paths]
+        if len({state["step"] for _, state in found}) > 1:
             raise UserError("population: its runs stand at different steps; run the study again")
         return found
 
@@ -122,9 +123,9 @@ class PopulationTrial:
         def report(event: dict[str, Any]) -> None:
             self._watcher.report({"run_id": run.record.run_id, **event})
 
-        return Member(run, RunLog(writer, run.accounting, run.steps, report))
+        return Member(run, RunLog(writer, run.accounting, run.steps, report), report)
 
-    def _fit(self, checkpoints: list[dict[str, Any]], first_step: int) -> None:
+    def _fit(self, checkpoints: list[Checkpoint], first_step: int) -> None:
         first = self._first
         replicas = [
             Replica(training=run.training, learning_rate=run.record.learning_rate, seed=run.record.seed)
@@ -157,13 +158,13 @@ class PopulationTrial:
             halving=self._halving,
         )
 
-    def _place(self, population: Population, checkpoints: list[dict[str, Any]]) -> None:
+    def _place(self, population: Population, checkpoints: list[Checkpoint]) -> None:
         """Weights to begin or to go on from."""
-        if checkpoints and checkpoints[0]["step"]:
-            population.resume([checkpoint["rows"] for checkpoint in checkpoints])
-            for member, checkpoint in zip(self._members, checkpoints, strict=True):
-                member.restore(checkpoint)
-            self._clock = Clock(checkpoints[0]["seconds"], len(self._runs))
+        if checkpoints:
+            population.resume([tensors for tensors, _ in checkpoints])
+            for member, (_, state) in zip(self._members, checkpoints, strict=True):
+                member.restore(state)
+            self._clock = Clock(checkpoints[0][1]["seconds"], len(self._runs))
         elif "start" in self._first.record.config:
             sha256 = self._first.record.config["start"]["sha256"]
             population.begin(lambda decoder: begin_from(decoder, self._first.study, sha256))

@@ -1,0 +1,93 @@
+"""Which trials train in one program, and how many."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from workbench.errors import UserError
+from workbench.records.run import RunDirectory, RunRecord
+from workbench.study.plan import Plan
+from workbench.training.replica_file import replica_state
+
+PopulationSize = Callable[[RunRecord], int]
+
+
+def one_by_one(record: RunRecord) -> int:
+    """Every trial in a program of its own."""
+    return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Trials of one variant that train together. ``halving`` stops the worse learning rates early."""
+
+    records: list[RunRecord]
+    halving: bool = False
+
+
+def grouped(
+    records: Iterable[RunRecord],
+    runs: Path,
+    size: PopulationSize,
+    halves: Callable[[RunRecord], bool] = lambda record: False,
+) -> list[Group]:
+    """``records`` in groups of at most ``size``, in the order of their first; those of ``halves`` unsplit.
+
+    A trial that was stopped while it trained alone goes on alone; others go on with those at its step.
+    """
+    together: dict[tuple, list[RunRecord]] = {}
+    for record in records:
+        together.setdefault(_key(record, RunDirectory(runs / record.run_id), halves(record)), []).append(
+            record
+        )
+    groups = []
+    for (*_, halving), members in together.items():
+        width = len(members) if halving else size(members[0])
+        groups += [
+            Group(records=members[first : first + width], halving=halving)
+            for first in range(0, len(members), width)
+        ]
+    return groups
+
+
+def _key(record: RunRecord, run: RunDirectory, halving: bool) -> tuple:
+    if run.checkpoint.exists():
+        return record.variant, record.run_id, False
+    step = replica_state(run.replica)["step"] if run.replica.exists() else 0
+    return record.variant, step, halving
+
+
+def shared_out(size: int, trials: int, slots: int) -> int:
+    """A size that leaves no slot without work while another has a population: at least 1."""
+    return max(1, min(size, math.ceil(trials / slots)))
+
+
+def chosen_size(asked: str, plan: Plan) -> PopulationSize:
+    """What ``--population`` means: a number, or ``auto``: measured for each variant on a GPU, 1 on a CPU.
+
+    Raises ``UserError`` for anything else.
+    """
+    if asked == "auto":
+        return one_by_one if plan.device == "cpu" else _measured(plan)
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UserError(
+            f"--population: {asked!r} is neither auto nor a number above 0; give for example 16"
+        )
+    return lambda record: int(asked)
+
+
+def _measured(plan: Plan) -> PopulationSize:
+    """A variant's size is measured when its first trial is due."""
+    from workbench.training.sizing import population_size
+
+    most = max(plan.trial_counts().values())
+    training = plan.study.training.resolve(plan.device)
+    models = {variant.name: variant.model for variant in plan.variants}
+
+    @cache
+    def size(variant: str) -> int:
+        return population_size(models[variant], training, plan.device, most)
+
+    return lambda record: size(record.variant)
