@@ -10,9 +10,11 @@ from safetensors.torch import load_file
 from workbench.data.batches import EvaluationBatches, prepare
 from workbench.model.component import FACTORS, FEEDFORWARDS, NORMS, POSITIONS
 from workbench.model.decoder import Decoder
+from workbench.model.loss import next_token_loss
 from workbench.model.norms import RMSNorm
 from workbench.model.presets import preset
 from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
 from workbench.training.module import DecoderModule
 from workbench.training.run import Run, Watcher
@@ -250,3 +252,54 @@ def test_a_gpu_trial_in_bf16_compiled(tmp_path, corpus):
     assert record.provenance["precision"] == "bf16"
     assert record.cost["peak_memory_bytes"] > 0
     assert "mfu" in directory.metrics().columns
+
+
+def test_a_loss_in_chunks_is_the_same(tmp_path, corpus, monkeypatch):
+    calls = []
+    chunked = torch.nn.functional.linear_cross_entropy
+
+    def counting(*args, **options):
+        calls.append(options["options"])
+        return chunked(*args, **options)
+
+    whole, _ = train(tmp_path / "whole", corpus)
+    monkeypatch.setattr("workbench.model.loss.WHOLE_BYTES", 0)
+    monkeypatch.setattr(torch.nn.functional, "linear_cross_entropy", counting)
+    found, _ = train(tmp_path / "chunks", corpus)
+    assert found.state is State.COMPLETE, found.error
+    assert len(calls) > STEPS
+    assert found.summary == pytest.approx(whole.summary, rel=1e-5)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_loss_in_chunks_has_the_same_gradient(monkeypatch, tied):
+    decoder = Decoder(
+        preset("llama", vocabulary=97, context=8, layers=1, width=16, heads=2, tied_embeddings=tied)
+    )
+    decoder.initialize(1)
+    tokens = torch.randint(97, (3, 8), generator=generator("loss"))  # (B, T)
+    found = []
+    for size in (2**30, 0):
+        monkeypatch.setattr("workbench.model.loss.WHOLE_BYTES", size)
+        decoder.zero_grad()
+        next_token_loss(decoder, tokens, tokens.flip(0)).backward()
+        found.append(torch.cat([parameter.grad.flatten() for parameter in decoder.parameters()]))
+    torch.testing.assert_close(*found, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("asked", [True, "cuda_graphs"])
+def test_a_compiled_trial_is_the_same(tmp_path, corpus, monkeypatch, asked):
+    compile_, modes = torch.compile, []
+
+    def traced(function, *, dynamic, mode):
+        modes.append(mode)
+        return compile_(function, backend="aot_eager", dynamic=dynamic)
+
+    expected, _ = train(tmp_path / "eager", corpus)
+    monkeypatch.setattr(torch, "compile", traced)
+    settings = config()
+    settings["training"]["compile"] = asked
+    found, _ = train(tmp_path / "compiled", corpus, settings)
+    assert found.state is State.COMPLETE, found.error
+    assert found.summary == pytest.approx(expected.summary, rel=1e-5)
+    assert modes == [None if asked is True else "reduce-overhead"]

@@ -45,6 +45,10 @@ class Order:
         """For the last ``new`` of the tokens at positions ``ids (S,)``."""
         query_ids = ids[ids.shape[0] - new :]  # (T,)
         bias = positions.bias(query_ids, ids)  # (H, T, S) or None
+        if bias is not None and not any(True for _ in positions.parameters()):
+            bias = bias.unsqueeze(
+                0
+            )  # (1, H, T, S): the CPU's fused kernel takes this, but has no gradient for it
         size = {"queries": new, "keys": ids.shape[0], "device": ids.device}
         masks = {window: attention_mask(**size, window=window, bias=bias) for window in windows}
         queries = positions.prepare(query_ids)
@@ -100,7 +104,7 @@ class CausalSelfAttention(nn.Module):
         return self.output(self._gated(mixed, x).transpose(1, 2).flatten(2))  # (B, T, D)
 
     def _fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        mask = _additive(mask, query)  # (T, S) or (1, H, T, S)
+        mask = _additive(mask, query)  # (T, S), (H, T, S) or (1, H, T, S)
         if self.kernel == "folded":
             return folded_attention(query, key, value, mask, self.scale)  # (B, H, T, d_head)
         return F.scaled_dot_product_attention(
@@ -131,12 +135,10 @@ class CausalSelfAttention(nn.Module):
 
 
 def _additive(mask: Tensor | None, query: Tensor) -> Tensor | None:
-    """The mask as what is added to the scores, in the queries' type and a shape that fused kernels take."""
-    if mask is None:
-        return None
-    if not mask.is_floating_point():
-        mask = query.new_zeros(()).masked_fill(~mask, -torch.inf)  # (T, S)
-    return mask.type_as(query) if mask.dim() == 2 else mask.type_as(query).unsqueeze(0)  # (1, H, T, S)
+    """The mask as what is added to the scores, in the queries' type."""
+    if mask is None or mask.is_floating_point():
+        return None if mask is None else mask.type_as(query)
+    return query.new_zeros(()).masked_fill(~mask, -torch.inf)  # (T, S)
 
 
 def _masked(scores: Tensor, mask: Tensor | None) -> Tensor:

@@ -41,6 +41,12 @@ class Decoder(nn.Module):
         With a ``cache``, ``tokens`` go on from those that it holds, and so do the default positions.
         Raises ``UserError`` where a position has no entry in a table of learned positions.
         """
+        return self.logits(self.features(tokens, position_ids, cache))  # (B, T, V)
+
+    def features(
+        self, tokens: Tensor, position_ids: Tensor | None = None, cache: KeyValueCache | None = None
+    ) -> Tensor:
+        """``(B, T) -> (B, T, D)``: what the head reads, after the final norm. Arguments as in ``forward``."""
         position_ids = self._position_ids(tokens, position_ids, cache)  # (T,)
         x = self.token_embedding(tokens)  # (B, T, D)
         embedding = self.positions.embed(position_ids)  # (T, D) or None
@@ -50,10 +56,16 @@ class Decoder(nn.Module):
         layers = [None] * len(self.blocks) if cache is None else cache.layers
         for block, layer_cache in zip(self.blocks, layers, strict=True):
             x = block(x, order, layer_cache)  # (B, T, D)
-        return self._logits(self.final_norm(x))  # (B, T, V)
+        return self.final_norm(x)  # (B, T, D)
 
-    def _logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: Tensor) -> Tensor:
+        """``(B, T, D) -> (B, T, V)``."""
         return F.linear(x, self.token_embedding.weight) if self.head is None else self.head(x)  # (B, T, V)
+
+    @property
+    def head_weight(self) -> Tensor:
+        """``(V, D)``: the token table where the head is tied to it."""
+        return self.token_embedding.weight if self.head is None else self.head.weight
 
     def _position_ids(
         self, tokens: Tensor, position_ids: Tensor | None, cache: KeyValueCache | None

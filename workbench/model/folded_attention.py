@@ -16,8 +16,8 @@ _backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 def folded_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """``softmax(scale q k^T + mask) v`` of ``(B, H, T, d_head)``; causal where ``mask`` is None.
 
-    ``mask``: additive, ``(T, S)`` or ``(1, H, T, S)``. For use under ``vmap``: elsewhere no gradient flows
-    into the mask.
+    ``mask``: additive, ``(T, S)``, ``(H, T, S)`` or ``(1, H, T, S)``. For use under ``vmap``: elsewhere no
+    gradient flows into the mask.
     """
     return torch.ops.workbench.folded_attention(query, key, value, mask, scale)[0]  # (B, H, T, d_head)
 
@@ -83,8 +83,9 @@ def _fold(
     size, batch = info.batch_size, query.shape[1 if in_dims[0] == 0 else 0]
     parts = [_folded(part, dim, size) for part, dim in zip((query, key, value), in_dims[:3], strict=True)]
     if mask is not None and in_dims[3] is not None:
-        mask = mask.movedim(in_dims[3], 0)  # (R, T, S) or (R, 1, H, T, S)
-        mask = mask.unsqueeze(1).unsqueeze(1) if mask.dim() == 3 else mask
+        mask = mask.movedim(in_dims[3], 0)  # (R, [[1,] H,] T, S)
+        while mask.dim() < 5:
+            mask = mask.unsqueeze(1)
         mask = mask.expand(size, batch, *mask.shape[2:]).flatten(0, 1)  # (R * B, 1 or H, T, S)
     if mask is not None and mask.requires_grad:  # a learned bias: the flash kernel has no gradient for it
         output = F.scaled_dot_product_attention(*parts, attn_mask=mask, scale=scale)  # (R * B, H, T, d_head)

@@ -32,7 +32,9 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 on a GPU, fp32 on a CPU"
     )
-    compile: Literal["auto"] | bool = Field("auto", description="torch.compile; auto: on a GPU")
+    compile: Literal["auto", "cuda_graphs"] | bool = Field(
+        "auto", description="torch.compile; auto: on a GPU; cuda_graphs: and replay its kernels as graphs"
+    )
     threads: int = Field(1, gt=0, description="CPU threads of one trial")
 
     def steps(self, context: int) -> int:

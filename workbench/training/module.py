@@ -6,11 +6,12 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
+from workbench.model.loss import next_token_loss
 from workbench.seeds import generator, stable_hash
+from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
 from workbench.training.metrics import validation_metrics
 from workbench.training.optimizer import build_optimizer
@@ -31,6 +32,7 @@ class DecoderModule(lightning.LightningModule):
         self.training_config, self.learning_rate, self.seed, self.steps = training, learning_rate, seed, steps
         self.decoder = Decoder(model)
         self.decoder.initialize(seed)
+        self._loss = next_token_loss
         self.gradient_norm = math.nan
         self.validation: dict[str, float] = {}
         self._start_sums()
@@ -41,18 +43,17 @@ class DecoderModule(lightning.LightningModule):
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats per token, computed in fp32."""
-        logits = self(tokens)  # (B, T, V)
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        return self._loss(self.decoder, tokens, targets)
 
     def on_fit_start(self) -> None:
-        """Give dropout a generator of its own, and compile in place where asked (keeps parameter names)."""
+        """Give dropout a generator of its own, and compile decoder and loss together where asked."""
         self.decoder.dropout_generator = generator(self.seed, "dropout", device=self.device)
-        if self.training_config.compile:
-            self.decoder.compile()
+        self._loss = compiled(next_token_loss, self.training_config)
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Seed dropout by the step, so that a resumed run draws the masks that it would have drawn."""
-        self.decoder.dropout_generator.manual_seed(stable_hash(self.seed, "dropout", self.global_step))
+        if self.decoder.config.dropout:
+            self.decoder.dropout_generator.manual_seed(stable_hash(self.seed, "dropout", self.global_step))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One batch's loss."""

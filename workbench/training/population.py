@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.seeds import generator, stable_hash
+from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
 from workbench.training.metrics import validation_metrics
 from workbench.training.replicated_adamw import ReplicatedAdamW
@@ -89,15 +90,22 @@ class Population(lightning.LightningModule):
         return self.first_step + self.global_step
 
     @property
+    def _training(self) -> TrainingConfig:
+        """For what all replicas share."""
+        return self.replicas[0].training
+
+    @property
     def optimizer(self) -> ReplicatedAdamW:
         """What trains the rows."""
         return self._optimizer
 
     def on_fit_start(self) -> None:
         """Bring the mould to the device; compile where asked."""
-        self.prepare(compiled=bool(self.replicas[0].training.compile))
+        self.prepare()
+        self._losses = compiled(self._losses, self._training)
+        self._same_losses = compiled(self._same_losses, self._training)
 
-    def prepare(self, *, compiled: bool) -> None:
+    def prepare(self) -> None:
         """Make ready to train on the device where the rows are."""
         self.mould.to(self.device)
         if self.device.type == "cpu":
@@ -105,9 +113,6 @@ class Population(lightning.LightningModule):
         self._generators = tuple(
             generator(replica.seed, "dropout", device=self.device) for replica in self.replicas
         )
-        if compiled:
-            self._losses = torch.compile(self._losses, dynamic=False)
-            self._same_losses = torch.compile(self._same_losses, dynamic=False)
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Seed dropout by the step, so that a resumed run draws the masks that it would have drawn."""
@@ -139,7 +144,6 @@ class Population(lightning.LightningModule):
             constants,
             self._rates,
             first_step=self.first_step,
-            compiled=bool(constants[0].compile),
         )
         for index, state in enumerate(self._states):
             self._optimizer.mean[index], self._optimizer.square[index] = state["mean"], state["square"]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
 
 
@@ -54,11 +55,10 @@ class ReplicatedAdamW(torch.optim.Optimizer):
         rate: Callable[[int], list[float]],
         *,
         first_step: int = 0,
-        compiled: bool = False,
     ) -> None:
         super().__init__([rows], {})
         self._decayed, self._constants, self._rate, self.count = decayed, constants, rate, first_step
-        self._update = torch.compile(_update, dynamic=False) if compiled else _update
+        self._update = compiled(_update, constants[0])
         self.mean, self.square = torch.zeros_like(rows), torch.zeros_like(rows)  # (R, P)
         self.norms: Tensor | None = None
         self._prepare()

@@ -79,11 +79,10 @@ class Run:
             device=self.device,
         )
 
-    def training_batches(self) -> TrainingBatches:
-        """What it trains on, by step."""
-        return TrainingBatches(
-            self.corpus.train, self.model.context, self.training.batch_size, seed=self.record.seed
-        )
+    def training_batches(self, device: str = "cpu") -> TrainingBatches:
+        """What it trains on, by step, cut on ``device``."""
+        size, seed = self.training.batch_size, self.record.seed
+        return TrainingBatches(self.corpus.train, self.model.context, size, seed, device)
 
     def evaluation_batches(self) -> EvaluationBatches:
         """What it is judged on: the same for every run of a study."""

@@ -60,7 +60,7 @@ def step_seconds(model: ModelConfig, training: TrainingConfig, device: str, size
     """Seconds of a training step of ``size`` replicas: the fastest of a few, uncompiled, on random tokens."""
     replicas = [Replica(training=training, learning_rate=1e-3, seed=seed) for seed in range(size)]
     population = Population(model, replicas, steps=_STEPS).to(device)
-    population.prepare(compiled=False)
+    population.prepare()
     optimizer = population.configure_optimizers()
     shape = (size, training.batch_size, model.context)
     tokens = torch.randint(model.vocabulary, shape, generator=generator("sizing")).to(device)  # (R, B, T)

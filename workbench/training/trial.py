@@ -112,10 +112,11 @@ class Trial:
 
     def _loaders(self, trainer: lightning.Trainer) -> tuple[DataLoader, DataLoader]:
         run = self._run
-        stream = _Batches(run.training_batches(), run.steps, lambda: trainer.global_step)
+        stream = _Batches(run.training_batches(run.device), run.steps, lambda: trainer.global_step)
         # A loader draws a number for its workers, of which there are none: not from the global generator.
-        options = {"batch_size": None, "pin_memory": run.device == "cuda", "generator": generator("loader")}
-        return DataLoader(stream, **options), DataLoader(list(run.evaluation_batches()), **options)
+        options = {"batch_size": None, "generator": generator("loader")}
+        validation = DataLoader(list(run.evaluation_batches()), pin_memory=run.device == "cuda", **options)
+        return DataLoader(stream, **options), validation
 
     def _report(self, event: dict[str, Any]) -> None:
         if event["event"] == "evaluation":

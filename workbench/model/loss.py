@@ -1,0 +1,39 @@
+"""The loss of next-token prediction, without all logits in memory where they would be many.
+
+Logits ``(B, T, V)`` in fp32, their logarithms and their gradient outgrow the rest of a small model with a
+large vocabulary. ``torch.nn.functional.linear_cross_entropy`` (torch 2.13) takes head and cross-entropy
+together, a chunk of the tokens at a time.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from workbench.model.decoder import Decoder
+
+WHOLE_BYTES = (
+    2**30
+)  # logits in fp32 up to this size are computed at once, which is as fast and compiles better
+
+
+def next_token_loss(decoder: Decoder, tokens: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy in nats per token, in fp32, of ``targets (B, T)`` after ``tokens (B, T)``."""
+    if not in_chunks(targets.numel(), decoder.config.vocabulary) or torch.is_inference_mode_enabled():
+        return F.cross_entropy(decoder(tokens).flatten(0, 1).float(), targets.flatten())
+    x, weight = _autocast(decoder.features(tokens).flatten(0, 1), decoder.head_weight)  # (B * T, D), (V, D)
+    options = torch.nn.LinearCrossEntropyOptions(allow_retain_graph=torch.compiler.is_compiling())
+    return F.linear_cross_entropy(x, weight, targets.flatten(), options=options).float()
+
+
+def in_chunks(tokens: int, vocabulary: int) -> bool:
+    """Whether logits of so many tokens are too many to hold, and this torch can do without."""
+    return 4 * tokens * vocabulary > WHOLE_BYTES and hasattr(F, "linear_cross_entropy")
+
+
+def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """What autocast would make of the inputs of a matrix product; it does not know the chunked operator."""
+    device = x.device.type
+    if not torch.is_autocast_enabled(device):
+        return x, weight
+    dtype = torch.get_autocast_dtype(device)
+    return x.to(dtype), weight.to(dtype)
