@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from workbench.errors import UserError
@@ -70,3 +72,39 @@ def test_an_unknown_run_says_what_would_work(results, name, message):
 def test_without_any_run_the_remedy_is_to_make_one(tmp_path):
     with pytest.raises(UserError, match=r"there is no run under .*; run a study, or import a model"):
         find_run(tmp_path / "empty", "aaaa")
+
+
+@pytest.fixture
+def published(results):
+    """The same results with a copy of the study among the published ones, without weights."""
+    shutil.copytree(results / "tiny", results / "published" / "tiny")
+    return results
+
+
+@pytest.mark.parametrize(
+    ("name", "study"),
+    [
+        ("bbbb11112222", "tiny"),
+        ("bbbb", "tiny"),
+        ("tiny/two", "tiny"),
+        ("tiny/one/2", "tiny"),
+        ("published/tiny/two", "published/tiny"),
+        ("published/tiny/one/2", "published/tiny"),
+    ],
+)
+def test_a_run_and_its_published_copy_are_one_run_in_two_places(published, name, study):
+    assert find_run(published, name).path.parents[1] == published / study
+
+
+def test_of_a_run_in_two_places_an_id_means_the_one_with_weights(published):
+    (published / "published/tiny/runs/bbbb11112222/model.safetensors").touch()
+    assert find_run(published, "bbbb").path.parents[2] == published / "published"
+    with pytest.raises(UserError, match=r"may be any of aaaa11112222 \(confirm, seed 1\), aaaa33334444 \("):
+        find_run(published, "aaaa")
+
+
+def test_a_published_study_alone_answers_to_its_own_name(published):
+    shutil.rmtree(published / "tiny")
+    assert find_run(published, "tiny/two/1").path.parents[1] == published / "published" / "tiny"
+    with pytest.raises(UserError, match="no complete run of 'tiny/one/3'; seeds of one are 1, 2"):
+        find_run(published, "tiny/one/3")

@@ -1,6 +1,7 @@
 """Records survive being read while written, being cut short, and being damaged."""
 
 import json
+import os
 from itertools import product
 
 import pandas as pd
@@ -10,6 +11,7 @@ import yaml
 from workbench.errors import RecordError
 from workbench.records import RunDirectory, RunRecord, State, list_studies, load_study, run_id, write_record
 from workbench.records.files import write_atomically
+from workbench.records.index import study_title
 from workbench.records.metrics import MetricsWriter, compact, read_metrics, truncate_after
 
 
@@ -136,13 +138,22 @@ def test_a_missing_manifest_is_an_error_that_names_it(tmp_path):
 
 
 def test_studies_are_listed_newest_first_with_the_published_ones(tmp_path):
-    import os
-
     for age, name in ((100, "published/old"), (50, "middle"), (0, "new")):
         write_study(tmp_path / name, [])
         moment = 1_700_000_000 - age
         os.utime(tmp_path / name / "study.yaml", (moment, moment))
     assert [path.name for path in list_studies(tmp_path)] == ["new", "middle", "old"]
+
+
+def test_published_studies_come_after_those_that_were_run_here(tmp_path):
+    for name in ("published/b", "published/a", "old"):
+        write_study(tmp_path / name, [])
+    os.utime(tmp_path / "old" / "study.yaml", (1, 1))
+    for name in ("a", "b"):  # as a checkout writes them
+        os.utime(tmp_path / "published" / name / "study.yaml", (2, 2))
+    studies = list_studies(tmp_path)
+    assert [study_title(path) for path in studies] == ["old", "published/a", "published/b"]
+    assert [load_study(path).is_published for path in studies] == [False, True, True]
 
 
 def test_a_study_without_runs_has_an_empty_table_with_columns(tmp_path):

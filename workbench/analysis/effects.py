@@ -66,7 +66,7 @@ def study_report(study: StudyRecords) -> Report:
     rows = [build_row(variant, study, tuned, outcomes, pilot) for variant in manifest["variants"]]
     rows = _adjust(rows)
     effects = factorial_effects(manifest, outcomes)
-    equal_flops = loss_at_flops(study) if flops_differ(study) else None
+    equal_flops = loss_at_flops(study, outcomes=outcomes) if flops_differ(study) else None
     notes = [
         *pilot_warnings(pilot, margin, unit),
         *[f"{row.variant}: {note}" for row in rows for note in row.notes],

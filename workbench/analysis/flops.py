@@ -6,7 +6,9 @@ has ended, which works against it: if its loss is still lower that is real, if h
 """
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -18,9 +20,10 @@ from workbench.analysis.statistics import PairedComparison, Verdict, compare_pai
 from workbench.analysis.verdicts import decide
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
-from workbench.records.run import RunDirectory
+from workbench.records.metrics import metrics_version, read_evaluations
 
 _RELEVANT = 0.01
+_KEPT = 2048  # validation curves in memory: a few kB each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +54,16 @@ def flops_differ(study: StudyRecords) -> bool:
     return len(known) > 1 and max(known) - min(known) > _RELEVANT * max(known)
 
 
-def loss_at_flops(study: StudyRecords, flops: float | None = None) -> EqualFlops | None:
+def loss_at_flops(
+    study: StudyRecords, flops: float | None = None, outcomes: dict[str, Outcomes] | None = None
+) -> EqualFlops | None:
     """Compare all variants at ``flops``; by default the most that every variant reached.
 
-    None when no complete confirm run has a validation curve.
+    ``outcomes`` are the study's confirm outcomes, where they are known already. None when no complete confirm
+    run has a validation curve.
     """
     metric = study.manifest["metric"]
-    _, outcomes = confirm_phase(study)
+    outcomes = confirm_phase(study)[1] if outcomes is None else outcomes
     curves, notes = _curves(outcomes, metric)
     reached = [min(curve["flops"].max() for curve in mine.values()) for mine in curves.values() if mine]
     if not reached:
@@ -86,11 +92,17 @@ def _curves(outcomes: dict[str, Outcomes], metric: str) -> tuple[dict[str, dict]
 
 
 def validation_curve(path: str | Path, metric: str) -> pd.DataFrame:
-    """The rows of a run's metrics at which ``metric`` was evaluated, in order of steps."""
-    table = RunDirectory(Path(path)).metrics()
-    if metric not in table or "flops" not in table:
-        return table.iloc[:0]
-    return table.dropna(subset=[metric]).sort_values("step")
+    """The rows of a run's metrics at which ``metric`` was evaluated, in order of steps.
+
+    Kept until the run's metrics change, so that callers must not change it.
+    """
+    return _curve(Path(path), metric, metrics_version(Path(path)))
+
+
+@lru_cache(maxsize=_KEPT)
+def _curve(path: Path, metric: str, version: Hashable) -> pd.DataFrame:
+    table = read_evaluations(path, metric)
+    return table if "flops" in table else table.iloc[:0]
 
 
 def _read_at(outcomes: Outcomes, curves: dict[int, pd.DataFrame], metric: str, flops: float) -> Outcomes:

@@ -8,6 +8,7 @@ import pandas as pd
 from workbench.records.run import FINISHED, State
 
 _UNEQUAL = 0.05
+_COLUMNS = ["variant", "phase", "state", "seed", "learning_rate", "tokens", "flops"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ def choose_learning_rate(runs: pd.DataFrame, variant: str, metric: str) -> Tuned
     While tuning goes on, only rates with as many seeds as the most-tried one compete. None when no
     tuning run has finished.
     """
+    runs = runs.reindex(columns=[*_COLUMNS, metric])  # whole rows, configurations and all, are slow to pick
     finished = _finished(runs, variant)
     if finished.empty:
         return None
@@ -54,7 +56,7 @@ def choose_learning_rate(runs: pd.DataFrame, variant: str, metric: str) -> Tuned
         interior=rates[0] < best < rates[-1],
         losses=losses,
         trials=len(finished),
-        flops=_total(finished, "flops"),
+        flops=float(finished["flops"].fillna(0).sum()),
         tokens=_granted_tokens(finished, runs),
     )
 
@@ -97,13 +99,7 @@ def outcome_value(run: dict, metric: str) -> float:
 
 
 def _granted_tokens(finished: pd.DataFrame, runs: pd.DataFrame) -> float:
-    if "tokens" not in finished:
-        return 0.0
     tuned = runs[runs["phase"] == "tune"]
     budget = tuned.loc[tuned["state"] == State.COMPLETE, "tokens"].max()
     complete = finished["state"] == State.COMPLETE
     return float(finished["tokens"].where(complete, budget).fillna(0).sum())
-
-
-def _total(frame: pd.DataFrame, column: str) -> float:
-    return float(frame[column].fillna(0).sum()) if column in frame else 0.0

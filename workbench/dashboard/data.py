@@ -15,7 +15,7 @@ from workbench.errors import RecordError
 from workbench.inspection.behaviour import Values, read_behaviours
 from workbench.records.files import read_json
 from workbench.records.index import DRIVER, MANIFEST, StudyRecords, load_study
-from workbench.records.metrics import COMPACT, LIVE
+from workbench.records.metrics import metrics_version
 from workbench.records.probes import PROBES
 from workbench.records.run import RECORD, RunDirectory
 
@@ -38,12 +38,6 @@ def study_version(path: Path) -> tuple[Hashable, ...]:
     runs = path / "runs"
     names = sorted(entry.name for entry in os.scandir(runs)) if runs.is_dir() else []
     return (version(path / MANIFEST), *((name, version(runs / name / RECORD)) for name in names))
-
-
-def metrics_version(run: Path) -> tuple[str, Version]:
-    """Version of a run's metrics, whichever file holds them at present."""
-    compact = version(run / COMPACT)
-    return (COMPACT, compact) if compact != (0, 0) else (LIVE, version(run / LIVE))
 
 
 def pulse(records: StudyRecords) -> tuple[Hashable, ...]:

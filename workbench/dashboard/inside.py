@@ -6,6 +6,7 @@ import streamlit as st
 from workbench.dashboard.state import FOLDER, View
 from workbench.errors import RecordError
 from workbench.inspection.behaviour import columns, names
+from workbench.records.run import RunDirectory
 
 
 def inside_link(now: View, variant: str) -> None:
@@ -24,14 +25,23 @@ def inside_link(now: View, variant: str) -> None:
 def _query(now: View, variant: str) -> dict[str, str] | None:
     runs = now.records.runs
     done = runs[(runs["state"] == "complete") & (runs["phase"] == "confirm")]
-    by_seed = done.pivot_table(index="seed", columns="variant", values="run_id", aggfunc="first")
-    if not {variant, now.baseline} <= set(by_seed):
+    weights = [RunDirectory(path).weights.exists() for path in done["path"]]
+    # A published study has the weights of few runs: a pair that can be looked into as far as possible.
+    pairs = [*_pairs(done.loc[weights], variant, now.baseline), *_pairs(done, variant, now.baseline)]
+    if not pairs:
         return None
-    both = by_seed[[variant, now.baseline]].dropna()
-    if both.empty:
-        return None
-    query = {"study": st.query_params["study"], "inspect": both.iloc[0][variant]}
-    return query | {"against": both.iloc[0][now.baseline], "baseline": now.baseline}
+    inspect, against = pairs[0]
+    query = {"study": st.query_params["study"], "inspect": inspect}
+    return query | {"against": against, "baseline": now.baseline}
+
+
+def _pairs(runs: pd.DataFrame, variant: str, baseline: str) -> list[tuple[str, str]]:
+    """Run ids of both variants at each seed that both have."""
+    by_seed = runs.pivot_table(index="seed", columns="variant", values="run_id", aggfunc="first")
+    if not {variant, baseline} <= set(by_seed):
+        return []
+    both = by_seed[[variant, baseline]].dropna()
+    return list(zip(both[variant], both[baseline], strict=True))
 
 
 def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
@@ -45,7 +55,7 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
     if not known:
         st.caption(
             "Columns of behaviour (heads, extrapolation, activations) need measured runs: "
-            f"`workbench probe {now.records.name}`."
+            f"`workbench probe {now.records.title}`."
         )
         return table
     chosen = st.multiselect(

@@ -61,15 +61,19 @@ def _pick_scope() -> Scope | None:
 
 
 def _inspectable(runs: pd.DataFrame) -> pd.DataFrame:
+    """Complete runs; those without weights, as most of a published study are, come last and say so."""
     if runs.empty:
         return runs
     found = runs[runs["state"] == "complete"].copy()
     order = {"confirm": 0, "import": 0, "tune": 1, "pilot": 2}
     found["rank"] = found["phase"].map(order).fillna(3)
+    found["weightless"] = [not RunDirectory(path).weights.exists() for path in found["path"]]
     found["label"] = [
-        f"{row.variant} · {row.phase} · seed {row.seed} · {row.run_id[:6]}" for row in found.itertuples()
+        f"{row.variant} · {row.phase} · seed {row.seed} · {row.run_id[:6]}"
+        + (" · no weights" if row.weightless else "")
+        for row in found.itertuples()
     ]
-    return found.sort_values(["rank", "variant", "seed"])
+    return found.sort_values(["weightless", "rank", "variant", "seed"])
 
 
 def _defaults(runs: pd.DataFrame, baseline: str) -> tuple[str, str]:

@@ -6,15 +6,19 @@ import streamlit as st
 
 from workbench.dashboard import state
 from workbench.dashboard.data import pulse, with_heartbeat
-from workbench.dashboard.formats import duration
+from workbench.dashboard.formats import duration, plural
 from workbench.dashboard.progress import last_activity
 from workbench.records.index import StudyRecords
+from workbench.records.weights import with_weights
 
 SECONDS = 3
 
 
 def indicator(records: StudyRecords) -> None:
     """Say whether the study is running; while it is, follow it unless paused."""
+    if records.is_published:
+        _published(records)
+        return
     if not records.is_live:
         st.caption(f":material/check_circle: {_rest(records)}")
         return
@@ -27,6 +31,15 @@ def indicator(records: StudyRecords) -> None:
     if not paused:
         st.session_state["_pulse"] = pulse(records)
         st.fragment(_watch, run_every=SECONDS)()
+
+
+def _published(records: StudyRecords) -> None:
+    st.badge("Published", icon=":material/public:", color="blue")
+    count = plural(len(records.runs), "run")
+    st.caption(
+        f"Committed to be read by others: {count}, {len(with_weights(records.path))} with weights. "
+        "Running the study makes one of your own."
+    )
 
 
 def _watch() -> None:

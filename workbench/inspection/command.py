@@ -11,7 +11,7 @@ from workbench.inspection.probes import forget, lacking, measure_missing
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import View, find_view, views
 from workbench.records.find import find_run
-from workbench.records.index import list_studies, load_study
+from workbench.records.index import PUBLISHED, list_studies, load_study, study_title
 from workbench.records.run import RunDirectory
 
 Progress = Callable[[str, float], None]
@@ -94,10 +94,11 @@ def probe_runs(
 
 
 def _complete_runs(name: str, results: Path) -> list[RunDirectory]:
-    studies = {study.name: study for study in list_studies(results)} if results.is_dir() else {}
-    if name not in studies:
+    studies = {study_title(path): path for path in list_studies(results)} if results.is_dir() else {}
+    study = studies.get(name) or studies.get(f"{PUBLISHED}/{name}")
+    if study is None:
         return [find_run(results, name)]
-    runs = load_study(studies[name]).runs
+    runs = load_study(study).runs
     complete = [RunDirectory(path) for path in runs.loc[runs["state"] == "complete", "path"]]
     found = [run for run in complete if run.weights.exists()]
     if not found:

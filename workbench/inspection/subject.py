@@ -14,6 +14,7 @@ from workbench.errors import UserError
 from workbench.inspection.capture import kernel_error
 from workbench.model.decoder import Decoder
 from workbench.records.run import RunDirectory, RunRecord
+from workbench.records.weights import require_weights
 from workbench.seeds import generator
 from workbench.training.evaluation import data_of
 from workbench.training.weights import load_run
@@ -82,13 +83,8 @@ class Subject:
 
 def open_subject(directory: RunDirectory) -> Subject:
     """The run's subject, kept in memory until its weights change; raises ``UserError`` without weights."""
-    weights = directory.weights
-    if not weights.exists():
-        raise UserError(
-            f"{directory.run_id}: has no weights, its state is {directory.read().state}; choose a "
-            f"complete run that still has its model.safetensors"
-        )
-    return _open(str(directory.path), weights.stat().st_mtime_ns)
+    require_weights(directory)
+    return _open(str(directory.path), directory.weights.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=_KEPT)

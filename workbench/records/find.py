@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.errors import RecordError, UserError, suggestion
-from workbench.records.index import list_studies
+from workbench.records.index import list_studies, study_title
 from workbench.records.run import RunDirectory, State
 
 _SHORTEST = 4  # characters of an id that may stand for it
@@ -15,7 +15,8 @@ def find_run(results: Path, name: str) -> RunDirectory:
 
     A run id or at least four of its first characters, the path of a run directory, ``imported/gpt2``,
     ``study/variant/seed`` for the run that confirms, or ``study/variant`` where that variant has a single
-    complete run. Raises ``UserError`` for none and several.
+    complete run. A run that is published too is taken where it has weights, from its own study first;
+    ``published/`` before the study's name means the copy. Raises ``UserError`` for none and several.
     """
     if (Path(name) / "run.json").is_file():
         return RunDirectory(Path(name).resolve())
@@ -23,6 +24,7 @@ def find_run(results: Path, name: str) -> RunDirectory:
     found = [one for one in directories if one.run_id == name] or _by_beginning(directories, name)
     if not found and "/" in name:
         found = _by_variant(directories, name)
+    found = _one_of_each(found)
     if len(found) == 1:
         return found[0]
     if found:
@@ -45,12 +47,32 @@ def _by_beginning(directories: list[RunDirectory], name: str) -> list[RunDirecto
     return [one for one in directories if len(name) >= _SHORTEST and one.run_id.startswith(name)]
 
 
+def _one_of_each(found: list[RunDirectory]) -> list[RunDirectory]:
+    """Of a run that lies in several places the first that has weights, or else the first."""
+    chosen: dict[str, RunDirectory] = {}
+    for one in sorted(found, key=lambda one: not one.weights.exists()):
+        chosen.setdefault(one.run_id, one)
+    return list(chosen.values())
+
+
 def _by_variant(directories: list[RunDirectory], name: str) -> list[RunDirectory]:
-    study, _, variant = name.partition("/")
-    chosen = [one for one in directories if one.path.parent.parent.name == study]
+    chosen, variant = _of_study(directories, name)
     found = [one for one in chosen if _is(one, variant)]
     variant, _, seed = variant.rpartition("/")
     return found or [one for one in chosen if seed.isdigit() and _is(one, variant, int(seed))]
+
+
+def _of_study(directories: list[RunDirectory], name: str) -> tuple[list[RunDirectory], str]:
+    """The runs of the study that ``name`` begins with, and what follows; one's own study before a copy."""
+    for title in (_title, lambda one: one.path.parent.parent.name):
+        chosen = [one for one in directories if name.startswith(f"{title(one)}/")]
+        if chosen:
+            return chosen, name.removeprefix(f"{title(chosen[0])}/")
+    return [], name.partition("/")[2]
+
+
+def _title(directory: RunDirectory) -> str:
+    return study_title(directory.path.parent.parent)
 
 
 def _is(directory: RunDirectory, variant: str, seed: int | None = None) -> bool:
@@ -71,16 +93,15 @@ def _told(directory: RunDirectory) -> str:
 def _unknown(name: str, directories: list[RunDirectory], results: Path) -> str:
     if not directories:
         return f"run: {name!r}: there is no run under {results}; run a study, or import a model, first"
-    study, slash, _ = name.partition("/")
-    here = [one for one in directories if one.path.parent.parent.name == study]
-    if slash and here:
-        variant, _, seed = name.partition("/")[2].rpartition("/")
+    here, rest = _of_study(directories, name)
+    if here:
+        variant, _, seed = rest.rpartition("/")
         records = [one.read() for one in here]
         seeds = sorted(one.seed for one in records if one.variant == variant and one.phase == "confirm")
         if seed.isdigit() and seeds:
             return f"run: no complete run of {name!r}; seeds of {variant} are {', '.join(map(str, seeds))}"
         variants = sorted({one.variant for one in records})
-        return f"run: no complete run of {name!r}; {suggestion(name.partition('/')[2], variants)}"
+        return f"run: no complete run of {name!r}; {suggestion(rest, variants)}"
     return (
         f"run: there is no run {name!r} under {results}; the dashboard's Runs page has their ids, and "
         f"study/variant names the run of a variant that has only one"

@@ -14,6 +14,7 @@ from workbench.records.run import RECORD, RunDirectory, RunRecord, config_hash
 
 MANIFEST = "study.yaml"
 DRIVER = "driver.json"
+PUBLISHED = "published"  # the folder of results that are committed
 _LIVE_SECONDS = 30.0
 _COLUMNS = [
     "run_id",
@@ -65,6 +66,16 @@ class StudyRecords:
         return self.manifest["name"]
 
     @property
+    def title(self) -> str:
+        """What tells the study from others of its name: ``quickstart``, or ``published/quickstart``."""
+        return study_title(self.path)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is a copy that was made to be committed: complete, with the weights of few runs."""
+        return is_published(self.path)
+
+    @property
     def is_live(self) -> bool:
         """Whether a driver is at work: it says so, and said so within the last half minute."""
         if not self.driver or self.driver.get("state") != "running":
@@ -90,10 +101,26 @@ def load_study(path: Path) -> StudyRecords:
 
 
 def list_studies(results: Path) -> list[Path]:
-    """Directories under ``results`` (and ``results/published``) that hold a manifest, newest first."""
-    results = Path(results)
-    manifests = [*results.glob(f"*/{MANIFEST}"), *results.glob(f"published/*/{MANIFEST}")]
+    """Directories that hold a manifest, newest first: those in ``results``, then those that are published.
+
+    A checkout gives all published studies the same age, and a pull a new one: one's own stay before them.
+    """
+    return [study for folder in (Path(results), Path(results) / PUBLISHED) for study in _newest_first(folder)]
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    manifests = sorted(folder.glob(f"*/{MANIFEST}"))
     return [item.parent for item in sorted(manifests, key=_last_change, reverse=True)]
+
+
+def is_published(study: Path) -> bool:
+    """Whether a study's directory lies among the published ones."""
+    return study.parent.name == PUBLISHED
+
+
+def study_title(study: Path) -> str:
+    """The name of a study's directory, with ``published/`` before it where it lies there."""
+    return f"{PUBLISHED}/{study.name}" if is_published(study) else study.name
 
 
 def _last_change(manifest: Path) -> float:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.errors import UserError
-from workbench.records.index import list_studies
+from workbench.records.index import is_published, list_studies
 from workbench.study.model_options import OPTION_LEVELS
 from workbench.study.schema import load_study_file, study_files
 
@@ -20,14 +20,15 @@ def catalogue(kinds: list[str], results: Path) -> dict[str, list[dict[str, str]]
 
 
 def _studies(results: Path) -> list[dict[str, str]]:
-    done = {path.name for path in list_studies(results)}
+    # One's own results come first, and are said rather than the published ones.
+    done = {path.name: "published" if is_published(path) else "yes" for path in list_studies(results)[::-1]}
     rows = []
     for path in study_files():
         try:
             question = load_study_file(path).question
         except UserError as error:
             question = f"cannot be read: {error}"
-        rows.append({"name": str(path), "about": question, "results": "yes" if path.stem in done else "no"})
+        rows.append({"name": str(path), "about": question, "results": done.get(path.stem, "no")})
     return rows
 
 

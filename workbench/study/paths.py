@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.records.index import MANIFEST, list_studies
+from workbench.records.index import MANIFEST, PUBLISHED, list_studies, study_title
 
 
 def find_results(study: str, results: Path) -> Path:
     """The results directory that ``study`` means: a directory, a study file, or a study's name."""
     path = Path(study)
-    for candidate in (path, results / study, results / path.stem, results / "published" / path.stem):
+    for candidate in (path, results / study, results / path.stem, results / PUBLISHED / path.stem):
         if (candidate / MANIFEST).exists():
             return candidate
-    known = [item.name for item in list_studies(results)]
+    known = [study_title(item) for item in list_studies(results)]
     remedy = (
         f"Studies there: {', '.join(known)}" if known else "Run one: workbench run ablations/quickstart.yaml"
     )

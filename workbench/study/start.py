@@ -16,6 +16,7 @@ from workbench.model.decoder import Decoder
 from workbench.model.weights import plan_transfer
 from workbench.records.find import find_run
 from workbench.records.run import RunDirectory, State
+from workbench.records.weights import require_weights
 from workbench.study.schema import StudyFile
 from workbench.training.evaluation import data_of
 from workbench.training.start import START
@@ -93,11 +94,9 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
     except UserError as error:
         raise UserError(f"{study.name}: start: {error}") from None
     record = directory.read()
-    if record.state is not State.COMPLETE or not directory.weights.exists():
-        raise UserError(
-            f"{study.name}: start: run {record.run_id} is {record.state} and has no weights to start from; "
-            f"name a complete run"
-        )
+    if record.state is not State.COMPLETE:
+        raise UserError(f"{study.name}: start: run {record.run_id} is {record.state}; name a complete run")
+    require_weights(directory)
     with open(directory.weights, "rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
     return Start(

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.table import Table
 
 from workbench.errors import RecordError
-from workbench.records.index import StudyRecords, list_studies, load_study
+from workbench.records.index import PUBLISHED, StudyRecords, list_studies, load_study
 from workbench.records.run import State
 from workbench.study.paths import find_results
 
@@ -32,6 +32,7 @@ def _describe(records: StudyRecords) -> dict[str, Any]:
         "name": records.name,
         "question": records.manifest.get("question", ""),
         "path": str(records.path),
+        "published": records.is_published,
         "live": records.is_live,
         "phase": driver.get("phase"),
         "message": driver.get("message", ""),
@@ -48,6 +49,8 @@ def _state(records: StudyRecords, driver: dict[str, Any]) -> str:
         return "running"
     if records.manifest.get("design") == "import":
         return "imported"
+    if records.is_published:  # its driver stayed where it ran
+        return "published"
     # A driver that was killed left "running" behind, with no heartbeat since.
     return "interrupted" if driver.get("state") == "running" else driver.get("state", "unknown")
 
@@ -66,7 +69,8 @@ def render_status(facts: dict[str, Any]) -> Group:
         counts = [
             str(study["runs"][state]) for state in ("complete", "running", "queued", "diverged", "failed")
         ]
-        table.add_row(study["name"], study["state"], *counts, study["message"])
+        name = f"{PUBLISHED}/{study['name']}" if study["published"] else study["name"]
+        table.add_row(name, study["state"], *counts, study["message"])
     lines = [line for study in facts["studies"] for line in (*study["errors"], *study["problems"])]
     empty = [] if facts["studies"] else [f"no studies under {facts['results']}; run one: workbench run STUDY"]
     return Group(*([table] if facts["studies"] else []), *empty, *lines, *facts["problems"])

@@ -1,18 +1,21 @@
 """Optuna keeps the trials: one Optuna study per variant, all in one journal file.
 
 A study per variant makes budgets equal by construction and lets a variant be added later (a categorical
-parameter could not grow). Candidates are enqueued and asked for by the driver, the journal's only writer,
-so no cell is run twice. ``optuna-dashboard results/<study>/optuna.journal`` opens the file.
+parameter could not grow). The driver, the journal's only writer, enters every trial with its learning rate
+and seed in a single line: nothing is sampled, so no cell is run twice, and a driver that is killed leaves a
+whole trial or none. ``optuna-dashboard results/<study>/optuna.journal`` opens the file.
 """
 
 import math
+import warnings
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from workbench.records.run import RunRecord, State
 
@@ -24,7 +27,11 @@ _SPACE = {
 
 
 class Ledger:
-    """The study's Optuna storage. Every method may be called again after a crash: nothing is told twice."""
+    """The study's Optuna storage. Every method may be called again after a crash: nothing is told twice.
+
+    The trials of a variant are read when it is first asked for and remembered by run. Each line that is
+    written costs a lock and a flush to disk; finding finished runs again writes none.
+    """
 
     def __init__(self, directory: Path, metric: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -35,63 +42,96 @@ class Ledger:
         self._metric = metric
         self._studies: dict[str, optuna.Study] = {}
         self._live: dict[str, Trial] = {}
+        self._told: dict[str, TrialState] = {}
 
     def start(self, record: RunRecord) -> None:
-        """Note that a run begins or goes on: asks Optuna for its trial unless it has one."""
+        """Note that a run begins or goes on: enters a trial unless it has one.
+
+        A run that failed and is tried again gets a second trial; what became of the first stays.
+        """
         study = self._study(record.variant)
-        known = self._find(study, record.run_id)
-        if known is None:
-            self._live[record.run_id] = self._ask(study, record)
-        elif not known.state.is_finished():
-            self._live[record.run_id] = self._reopen(study, known)
+        over = self._told.get(record.run_id, TrialState.FAIL) != TrialState.FAIL
+        if record.run_id not in self._live and not over:
+            self._enter(study, record, TrialState.RUNNING)
 
     def report(self, run_id: str, step: int, value: float) -> None:
         """Note an evaluation of a running trial (never per step: each costs milliseconds)."""
         trial = self._live.get(run_id)
-        if trial is not None and math.isfinite(value):
+        if trial is None or not math.isfinite(value):
+            return
+        with warnings.catch_warnings():
+            # A resumed run repeats the evaluations since its checkpoint; Optuna keeps the first, and warns.
+            warnings.filterwarnings("ignore", message=".*is already reported")
             trial.report(value, step)
 
     def finish(self, record: RunRecord) -> None:
         """Tell Optuna how a run ended; a run that it has no trial for is entered as finished."""
         study = self._study(record.variant)
-        known = self._find(study, record.run_id)
-        if known is not None and known.state.is_finished():
-            return
+        state, value = self._outcome(record)
         trial = self._live.pop(record.run_id, None)
-        if trial is None:
-            trial = self._ask(study, record) if known is None else self._reopen(study, known)
-        trial.set_user_attr("state", str(record.state))
-        if record.error:
-            trial.set_user_attr("error", record.error.splitlines()[-1][:500])
-        if record.state is State.COMPLETE:
-            study.tell(trial, record.summary[self._metric])
-        else:
-            study.tell(trial, state=TrialState.FAIL)
+        if trial is not None:
+            for key, text in _reasons(record).items():
+                trial.set_user_attr(key, text)
+            # A pruned trial's value is the one that was reported last: Optuna takes no other.
+            study.tell(trial, None if state is TrialState.PRUNED else value, state)
+            self._told[record.run_id] = state
+        elif record.run_id not in self._told:
+            self._enter(study, record, state, value)
+
+    def _outcome(self, record: RunRecord) -> tuple[TrialState, float | None]:
+        value = record.summary.get(self._metric)
+        finite = value is not None and math.isfinite(value)
+        if record.state is State.PRUNED:
+            return TrialState.PRUNED, value if finite else None
+        # Complete without a finite metric is no result; the tables say "failed" too.
+        complete = record.state is State.COMPLETE and finite
+        return (TrialState.COMPLETE, value) if complete else (TrialState.FAIL, None)
 
     def _study(self, variant: str) -> optuna.Study:
         if variant not in self._studies:
-            self._studies[variant] = optuna.create_study(
+            known = variant in {study.study_name for study in self._storage.get_all_studies()}
+            # Creating writes a line even where the study exists.
+            opened = optuna.load_study if known else optuna.create_study
+            self._studies[variant] = opened(
                 study_name=variant,
                 storage=self._storage,
-                direction="minimize",
-                load_if_exists=True,
                 sampler=optuna.samplers.RandomSampler(seed=0),
                 pruner=optuna.pruners.NopPruner(),
             )
+            for trial in self._studies[variant].get_trials(deepcopy=False):
+                self._remember(self._studies[variant], trial)
         return self._studies[variant]
 
-    def _ask(self, study: optuna.Study, record: RunRecord) -> Trial:
-        parameters = {"learning_rate": record.learning_rate, "seed": record.seed}
-        study.enqueue_trial(parameters, user_attrs={"phase": record.phase, "run_id": record.run_id})
-        return study.ask(_SPACE)
+    def _enter(
+        self, study: optuna.Study, record: RunRecord, state: TrialState, value: float | None = None
+    ) -> None:
+        ended = {} if state is TrialState.RUNNING else _reasons(record)
+        pruned = state is TrialState.PRUNED and value is not None
+        trial = create_trial(
+            state=state,
+            value=value,
+            params={"learning_rate": record.learning_rate, "seed": record.seed},
+            distributions=_SPACE,
+            user_attrs={"phase": record.phase, "run_id": record.run_id} | ended,
+            intermediate_values={record.progress.get("step", 0): value} if pruned else {},
+        )
+        study.add_trial(trial)
+        self._remember(study, study.get_trials(deepcopy=False)[-1])
 
-    def _reopen(self, study: optuna.Study, known: FrozenTrial) -> Trial:
-        # A driver killed between enqueueing and asking leaves a waiting trial: it is the next one asked for.
-        return study.ask(_SPACE) if known.state == TrialState.WAITING else Trial(study, known._trial_id)
+    def _remember(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        run_id = trial.user_attrs.get("run_id")
+        if trial.state.is_finished():
+            self._told[run_id] = trial.state
+        elif trial.state is TrialState.RUNNING:
+            self._live[run_id] = Trial(study, trial._trial_id)
 
-    def _find(self, study: optuna.Study, run_id: str) -> FrozenTrial | None:
-        trials = study.get_trials(deepcopy=False)
-        return next((trial for trial in trials if trial.user_attrs.get("run_id") == run_id), None)
+
+def _reasons(record: RunRecord) -> dict[str, Any]:
+    """What a trial says of its run beside its value: why there is none."""
+    if record.state is State.COMPLETE:
+        return {}
+    error = {"error": record.error.splitlines()[-1][:500]} if record.error else {}
+    return {"state": str(record.state)} | error
 
 
 def grown(candidates: list[float], chosen: list[float]) -> list[float]:

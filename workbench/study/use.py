@@ -15,6 +15,7 @@ from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
 from workbench.model.weights import plain_tensors
 from workbench.records.files import write_json
+from workbench.records.index import is_published
 from workbench.records.run import RunDirectory, now
 from workbench.seeds import generator
 from workbench.study.imports import PHASE
@@ -38,8 +39,9 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """The run's validation loss on its own corpus, or another; kept in the run's ``evaluations.json``.
 
-    Left at None, everything is as when the run was trained, so that the result is the one in its record. An
-    imported run's first evaluation on its default corpus becomes its summary.
+    What is published is left as it is. Left at None, everything is as when the run was trained, so that the
+    result is the one in its record. An imported run's first evaluation on its default corpus becomes its
+    summary.
     """
     record, decoder = directory.read(), load_run(directory)
     training = record.config["training"]
@@ -54,7 +56,8 @@ def evaluate_run(
     result = evaluate(decoder, text, **settings, progress=progress)
     told = {"time": now(), "corpus": text.describe()["description"], "fingerprint": text.fingerprint}
     entry = told | {key: settings[key] for key in ("context", "batch_size")} | result
-    _keep(directory, entry)
+    if not is_published(directory.path.parent.parent):
+        _keep(directory, entry)
     if record.phase == PHASE and corpus is None and context is None and not record.summary:
         record.summary = {key: value for key, value in result.items() if key.startswith("validation/")}
         directory.write(record)

@@ -49,6 +49,7 @@ class DecoderModule(lightning.LightningModule):
         """Give dropout a generator of its own, and compile decoder and loss together where asked."""
         self.decoder.dropout_generator = generator(self.seed, "dropout", device=self.device)
         self._loss = compiled(next_token_loss, self.training_config)
+        self._trained = list(self.parameters())  # looked up once: a walk over all modules, not one a step
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Seed dropout by the step, so that a resumed run draws the masks that it would have drawn."""
@@ -62,7 +63,7 @@ class DecoderModule(lightning.LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip the global gradient norm and keep its value before clipping for the record."""
         limit = self.training_config.clip
-        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit or math.inf)
+        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self._trained, limit or math.inf)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW whose rate follows the schedule, step by step."""

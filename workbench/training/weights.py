@@ -7,15 +7,13 @@ from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.weights import load_weights
 from workbench.records.run import RunDirectory
+from workbench.records.weights import require_weights
 
 
 def load_run(directory: RunDirectory, device: str = "cpu") -> Decoder:
     """The run's decoder in fp32 and evaluation mode; raises ``UserError`` where it has no sound weights."""
     record = directory.read()
-    if not directory.weights.exists():
-        raise UserError(
-            f"run {directory.run_id}: has no weights, its state is {record.state}; choose a complete run"
-        )
+    require_weights(directory)
     decoder = Decoder(ModelConfig.from_dict(record.config["model"]))
     load_weights(decoder, _tensors(directory))
     return decoder.to(device).eval()

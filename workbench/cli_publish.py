@@ -1,0 +1,34 @@
+"""The command that makes a finished study fit to be committed: publish."""
+
+from typing import Annotated
+
+import typer
+
+from workbench.cli_shared import RESULTS, Out, progress_bar
+
+
+def publish(
+    study: Annotated[str, typer.Argument(help="A finished study's name, or its results directory.")],
+    weights: Annotated[
+        int, typer.Option("--weights", min=0, help="Of how many confirm seeds of each variant weights go in.")
+    ] = 1,
+    limit: Annotated[
+        float, typer.Option("--limit", min=0, help="Megabytes that all published studies may take.")
+    ] = 20,
+    out: Out = RESULTS,
+) -> None:
+    """Copy a finished study to results/published: records, report and figures, no paths of this machine."""
+    from workbench.study.paths import find_results
+    from workbench.study.publish import publish as publish_study
+
+    with progress_bar() as progress:
+        done = publish_study(find_results(study, out), out, weights=weights, limit=limit, progress=progress)
+    print(
+        f"published: {done.path}: {done.runs} runs, {done.weights} with weights, {done.megabytes:.1f} MB "
+        f"({done.all_megabytes:.1f} of {limit:g} MB for all)\n"
+        f"read it:   {done.path / 'report.md'}\n"
+        f"commit it: git add {done.path}"
+    )
+
+
+PUBLISH_COMMANDS = {"publish": publish}

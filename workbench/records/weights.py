@@ -1,0 +1,38 @@
+"""Which runs have weights: of a published study only a few do."""
+
+from pathlib import Path
+
+from workbench.errors import UserError
+from workbench.records.index import is_published
+from workbench.records.run import WEIGHTS, RunDirectory
+
+_SHOWN = 6
+
+
+def with_weights(study: Path) -> list[RunDirectory]:
+    """The runs of a study's directory that have their weights."""
+    return [RunDirectory(path.parent) for path in sorted((study / "runs").glob(f"*/{WEIGHTS}"))]
+
+
+def require_weights(directory: RunDirectory) -> None:
+    """Raise ``UserError`` for a run without weights, saying why there are none and which runs have some."""
+    if directory.weights.exists():
+        return
+    study = directory.path.parent.parent
+    if is_published(study):
+        raise UserError(_unpublished(directory, study))
+    raise UserError(
+        f"{directory.run_id}: has no weights, its state is {directory.read().state}; choose a "
+        f"complete run that still has its model.safetensors"
+    )
+
+
+def _unpublished(directory: RunDirectory, study: Path) -> str:
+    record = directory.read()
+    told = f"{record.variant} seed {record.seed} of {study.name} was published without its weights"
+    records = [run.read() for run in with_weights(study)]
+    names = sorted(f"{one.variant} seed {one.seed}" for one in records)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    if not names:
+        return f"{told}, as all its runs were; views of what was measured work without them"
+    return f"{told}; choose a run that has them: {', '.join(names[:_SHOWN])}{more}"
