@@ -72,9 +72,7 @@ def chosen_size(asked: str, plan: Plan) -> PopulationSize:
     if asked == "auto":
         return one_by_one if plan.device == "cpu" else _measured(plan)
     if not asked.isdecimal() or int(asked) < 1:
-        raise UserError(
-            f"--population: {asked!r} is neither auto nor a number above 0; give for example 16"
-        )
+        raise UserError(f"--population: {asked!r} is neither auto nor a number above 0; give for example 16")
     return lambda record: int(asked)
 
 
