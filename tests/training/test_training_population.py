@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -39,7 +40,7 @@ LEVELS = [
     ("norm_placement", "parallel"),
     ("dropout", 0.1),
 ]
-TRIALS = [(0.01, 1), (0.01, 2), (0.003, 1)]  # learning rate, seed
+TRIALS = [(0.01, 1), (0.003, 2)]  # learning rate, seed
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +102,20 @@ def compare(records, expected, tolerance=1e-5):
             assert record.summary[key] == pytest.approx(value, rel=tolerance), key
 
 
+@pytest.fixture(scope="module")
+def by_itself(corpus, tmp_path_factory):
+    """Trains the trials of a level alone, once for all tests that ask for them."""
+    return cache(
+        lambda factor, level: alone(tmp_path_factory.mktemp("alone"), corpus, config(**{factor: level}))
+    )
+
+
 @pytest.mark.parametrize(("factor", "level"), LEVELS)
-def test_a_replica_equals_the_trial_alone(tmp_path, corpus, factor, level):
-    settings = config(**{factor: level})
+def test_a_replica_equals_the_trial_alone(tmp_path, corpus, by_itself, factor, level):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*performance drop.*")
-        found, ours = together(tmp_path / "together", corpus, settings)
-    expected, theirs = alone(tmp_path / "alone", corpus, settings)
+        found, ours = together(tmp_path, corpus, config(**{factor: level}))
+    expected, theirs = by_itself(factor, level)
     compare(found, expected)
     for one, other in zip(ours, theirs, strict=True):
         for name, tensor in load_file(other.weights).items():
@@ -153,21 +161,18 @@ def test_budgets_must_be_the_same(tmp_path, corpus, different):
     assert "train them apart" in records[0].error
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
-def test_a_compiled_population_is_the_same(tmp_path, corpus, backend, monkeypatch):
-    _compile_with(backend, monkeypatch)
-    found, _ = together(tmp_path / "together", corpus, config({"compile": True}))
-    expected, _ = alone(tmp_path / "alone", corpus, config())
-    compare(found, expected)
+@pytest.mark.slow
+def test_a_compiled_population_is_the_same(tmp_path, corpus, by_itself):
+    found, _ = together(tmp_path, corpus, config({"compile": True}))
+    compare(found, by_itself("norm", "rmsnorm")[0])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("factor", "level"), [item for item in LEVELS if item[0] != "dropout"])
-def test_every_level_can_be_compiled_in_a_population(tmp_path, corpus, factor, level, monkeypatch):
+@pytest.mark.parametrize(("factor", "level"), LEVELS)
+def test_every_level_can_be_compiled_in_a_population(tmp_path, corpus, by_itself, factor, level, monkeypatch):
     _compile_with("aot_eager", monkeypatch)
-    found, _ = together(tmp_path / "together", corpus, config({"compile": True}, **{factor: level}))
-    expected, _ = alone(tmp_path / "alone", corpus, config(**{factor: level}))
-    compare(found, expected)
+    found, _ = together(tmp_path, corpus, config({"compile": True}, **{factor: level}))
+    compare(found, by_itself(factor, level)[0])
 
 
 def _compile_with(backend, monkeypatch):
