@@ -5,7 +5,17 @@ BIN    := $(VENV)/bin
 PORT   ?= 8501
 DEMO_SERVE ?= 1
 
-.PHONY: demo test lint dashboard clean
+# The studies of results/published: on a GPU at about 5M parameters, elsewhere at what two cores can do in two hours.
+PUBLISHED ?= positions feedforward norms recipes
+GPU := $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
+ifeq ($(GPU),0)
+SCALE ?= --set seeds.confirm=8 --set training.tokens=400_000
+else
+SCALE ?= --set seeds.confirm=8 --set size.layers=6 --set size.width=256 --set size.heads=8 \
+	--set training.tokens=20_000_000 --set training.batch_size=32
+endif
+
+.PHONY: demo test lint dashboard bench published clean
 
 demo: $(VENV)/.installed
 	$(BIN)/workbench run ablations/quickstart.yaml
@@ -17,6 +27,14 @@ test: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(VENV)/.installed
+	$(BIN)/workbench bench
+
+published: $(VENV)/.installed  # stop and start it at will: each study goes on where it stopped
+	for study in $(PUBLISHED); do \
+		$(BIN)/workbench run ablations/$$study.yaml $(SCALE) && $(BIN)/workbench publish $$study || exit 1; \
+	done
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
