@@ -10,6 +10,7 @@ import os
 import queue
 import sys
 import threading
+import traceback
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -70,15 +71,20 @@ class Channel:
         return None if self._stop.is_set() else self._tasks.get()
 
     def _listen(self) -> None:
-        for line in self._source:
-            message = json.loads(line)
-            if message.get("stop"):
-                self._stop.set()
-                self._tasks.put(None)
-            else:
-                self._tasks.put(Task.of(message))
-        # End of input: the driver died. Its successor will resume this trial from the last checkpoint.
+        try:
+            for line in self._source:
+                self._hear(json.loads(line))
+        except Exception:
+            traceback.print_exc()
+        # End of input: the driver died. Its successor resumes these trials from their last checkpoints.
         os._exit(1)
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if message.get("stop"):
+            self._stop.set()
+            self._tasks.put(None)
+        else:
+            self._tasks.put(Task.of(message))
 
 
 def main() -> None:
