@@ -34,6 +34,12 @@ def peak_flops(device: str, precision: str) -> float | None:
     return next((peak for key, peak in _PEAKS.items() if key in name), None)
 
 
+def forget_peak_memory(device: str) -> None:
+    """Begin the peak anew: a worker's earlier trials are none of the next one's business."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
 def memory_bytes(device: str) -> int:
     """Memory in use: torch's peak allocation on a GPU, the process's resident set on a CPU."""
     if device == "cuda":

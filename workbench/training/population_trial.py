@@ -18,7 +18,7 @@ from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.callbacks import Interrupted
 from workbench.training.halving import Halving
-from workbench.training.hardware import out_of_memory
+from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Clock, RunLog
 from workbench.training.population import Population, Replica
 from workbench.training.population_recorder import Member, PopulationRecorder
@@ -96,6 +96,7 @@ class PopulationTrial:
 
     def _train(self) -> None:
         torch.set_num_threads(self._first.training.threads)
+        forget_peak_memory(self._first.device)
         _require_alike(self._runs)
         checkpoints = self._checkpoints()
         first_step = checkpoints[0][1]["step"] if checkpoints else 0

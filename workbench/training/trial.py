@@ -13,6 +13,7 @@ from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.callbacks import Checkpointer, Interrupted, Probing, Recorder
+from workbench.training.hardware import forget_peak_memory
 from workbench.training.log import Diverged, RunLog
 from workbench.training.module import DecoderModule
 from workbench.training.run import Outcome, Run, Watcher, describe, open_run, plain_weights
@@ -65,6 +66,7 @@ class Trial:
 
     def _train(self) -> None:
         torch.set_num_threads(self._run.training.threads)
+        forget_peak_memory(self._run.device)
         resume_from = self._resume_point()
         writer = metrics.MetricsWriter(self._run.directory.path)
         try:
