@@ -112,15 +112,16 @@ def _footer(facts: dict[str, Any]) -> list[str]:
         f"budget:   {facts['tokens_per_trial']:,} tokens per trial ({facts['steps_per_trial']} steps, "
         f"{facts['epochs']:.2f} passes over the text)",
         f"trials:   {facts['trials']['total']} ({trials}); more if a learning-rate grid grows",
-        f"time:     about {_duration(facts['estimated_seconds'])} on {facts['workers']} worker(s){_less(facts)}",
+        f"time:     about {_duration(facts['estimated_seconds'])} on {_workers(facts)}",
         f"manifest: {facts['hash']}",
     ]
     lines += [_start(variant) for variant in facts["variants"] if "start" in variant]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
 
 
-def _less(facts: dict[str, Any]) -> str:
-    return ", trial by trial; populations take less" if facts["device"] == "cuda" else ""
+def _workers(facts: dict[str, Any]) -> str:
+    less = ", trial by trial; populations take less" if facts["device"] == "cuda" else ""
+    return f"{facts['workers']} worker(s){less}"
 
 
 def _start(variant: dict[str, Any]) -> str:

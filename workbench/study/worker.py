@@ -23,6 +23,7 @@ from workbench.errors import UserError
 from workbench.inspection.prober import prober
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.training.halving import Halving
+from workbench.training.hardware import release_memory
 from workbench.training.population_trial import TooLarge, run_population
 from workbench.training.run import Watcher
 from workbench.training.trial import run_trial
@@ -126,6 +127,7 @@ def _serve(task: Task, channel: Channel) -> bool:
         left = [run.run_id for run in task.runs if run.run_id not in told]
         channel.send({"event": "too_large", "run_ids": left, "error": str(error)})
         return False
+    release_memory()
     for record in records:
         if record.run_id not in told:
             channel.send({"run_id": record.run_id, "event": "ended", "state": str(record.state)})

@@ -1,5 +1,7 @@
 """What this machine offers: the device, its peak arithmetic rate, and the memory used."""
 
+import gc
+
 import psutil
 import torch
 
@@ -45,6 +47,13 @@ def memory_bytes(device: str) -> int:
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
     return psutil.Process().memory_info().rss
+
+
+def release_memory() -> None:
+    """Give back what is no longer used: other processes may share the GPU."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def out_of_memory(error: BaseException) -> bool:

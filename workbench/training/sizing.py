@@ -5,7 +5,6 @@ fills the device. The size is doubled until that happens. Steps are measured unc
 later than compiled ones, so that the size is rather too large than too small.
 """
 
-import gc
 import time
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ import torch
 from workbench.model.config import ModelConfig
 from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
-from workbench.training.hardware import out_of_memory
+from workbench.training.hardware import out_of_memory, release_memory
 from workbench.training.population import Population, Replica
 
 _STEPS = 3
@@ -71,8 +70,7 @@ def step_seconds(model: ModelConfig, training: TrainingConfig, device: str, size
             return min(_step(population, optimizer, tokens, device) for _ in range(_STEPS))
     finally:
         del population, optimizer, tokens
-        gc.collect()
-        torch.cuda.empty_cache()
+        release_memory()
 
 
 def _step(

@@ -1,0 +1,79 @@
+"""Whole commands inside the test's own process, for tests that ask nothing about processes.
+
+Starting a driver or a worker costs many times what a tiny study trains for: each imports Lightning anew.
+"""
+
+import io
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from workbench import cli
+from workbench.study import worker
+from workbench.study.executors import LocalExecutor
+
+
+class _Worker:
+    """Stands for a worker's process: what the driver writes to it is done when ``write`` returns."""
+
+    def __init__(self, tell: Callable[["_Worker", dict[str, Any]], None]) -> None:
+        self.stdin, self._tell = self, tell
+        self.send({"event": "ready"})
+
+    def write(self, line: str) -> None:
+        message = json.loads(line)
+        with warnings.catch_warnings():  # a worker silences some for good
+            goes_on = not message.get("stop") and worker._serve(worker.Task.of(message), self)
+        if not goes_on:
+            self.send({"event": "lost", "status": 0})
+
+    def send(self, event: dict[str, Any]) -> None:
+        self._tell(self, json.loads(json.dumps(event)))
+
+    def should_stop(self) -> bool:
+        return False
+
+    def flush(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self) -> None: ...
+
+
+class InProcessExecutor(LocalExecutor):
+    """The executor with its bookkeeping, but without processes."""
+
+    def _spawn(self, slot: Any) -> None:
+        slot.process = _Worker(lambda process, event: self._events.put((process, slot, event)))
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """The process as ``workbench`` would find it when called in ``folder``, which holds its cache too."""
+    worker._prepared.cache_clear()  # it knows texts by paths as studies name them: relative to the folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("WORKBENCH_CACHE", str(folder / "cache"))
+        patch.setattr(sys, "path", [*sys.path])
+        yield
+
+
+def workbench(folder: Path, *arguments: str) -> CompletedProcess:
+    """``workbench`` in ``folder`` to its end, as its entry point runs it; trials are trained here too.
+
+    An error that would have been a traceback is raised.
+    """
+    output, errors = io.StringIO(), io.StringIO()
+    with inside(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["workbench", *arguments])
+        patch.setattr("workbench.study.launch.LocalExecutor", InProcessExecutor)
+        with redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended:
+            cli.main()
+    return CompletedProcess(arguments, ended.value.code or 0, output.getvalue(), errors.getvalue())

@@ -1,0 +1,1 @@
+"""Benchmarks of the workbench itself: ``workbench bench``. Ratios are between things measured in turn."""

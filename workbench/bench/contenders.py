@@ -1,0 +1,136 @@
+"""Two ways to train a decoder of the workbench: its real path, a trial under Lightning, and a bare loop.
+
+Both take the very same steps. What the real path costs beyond the bare loop is Lightning, the callbacks and
+the data loader.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from workbench.bench.sizes import Size
+from workbench.data.batches import TokenizedCorpus
+from workbench.data.tokenizers import ByteTokenizer
+from workbench.model.config import ModelConfig
+from workbench.records.run import FINISHED, RunDirectory, RunRecord, State, run_id
+from workbench.training.config import TrainingConfig
+from workbench.training.module import DecoderModule
+from workbench.training.run import Run, Watcher
+from workbench.training.trial import run_trial
+
+_RATE, _PHASE = 1e-3, "confirm"
+
+
+class _RandomTokenizer(ByteTokenizer):
+    """Stands for any vocabulary; what random tokens say is nobody's concern."""
+
+    def __init__(self, vocabulary: int) -> None:
+        self.vocabulary = vocabulary
+
+    def byte_lengths(self) -> np.ndarray:
+        """One byte each: ``(V,)``."""
+        return np.ones(self.vocabulary, dtype=np.int64)
+
+
+def training_of(size: Size, *, steps: int, precision: str, compiled: bool) -> TrainingConfig:
+    """How a trial of ``size`` is trained for ``steps`` steps, with one validation at the end."""
+    return TrainingConfig(
+        tokens=steps * size.tokens_per_step,
+        batch_size=size.batch_size,
+        evaluations=1,
+        evaluation_tokens=size.context,
+        precision=precision,
+        compile=compiled,
+    )
+
+
+def make_run(
+    model: ModelConfig,
+    training: TrainingConfig,
+    tokens: np.ndarray,
+    *,
+    device: str,
+    folder: Path,
+    seed: int = 1,
+) -> Run:
+    """A run on random ``tokens (N,)`` that nothing has happened to yet, in ``folder``."""
+    config = {
+        "model": model.to_dict(),
+        "data": {"corpus": "random", "tokenizer": "bytes"},
+        "training": training.model_dump(mode="json") | {"device": device},
+    }
+    name = run_id(config, _PHASE, _RATE, seed)
+    directory = RunDirectory(folder / "runs" / name)
+    directory.write(
+        RunRecord(
+            run_id=name,
+            study="benchmark",
+            variant="baseline",
+            phase=_PHASE,
+            seed=seed,
+            learning_rate=_RATE,
+            config=config,
+        )
+    )
+    tokenizer = _RandomTokenizer(model.vocabulary)
+    return Run(directory, TokenizedCorpus(tokens, tokens, tokenizer=tokenizer, meta={}))
+
+
+def train_for_real(run: Run, watcher: Watcher) -> RunRecord:
+    """Train as the workbench's workers do; raises ``RuntimeError`` with the record's error if that fails."""
+    record = run_trial(run.directory, lambda data: run.corpus, watcher)
+    if record.state in FINISHED and record.state is not State.COMPLETE:
+        raise RuntimeError(record.error)
+    return record
+
+
+def arithmetic(run: Run) -> AbstractContextManager:
+    """What the forward pass of ``run`` is computed in."""
+    if run.training.precision == "fp32":
+        return nullcontext()
+    return torch.autocast(run.device, dtype=torch.bfloat16)
+
+
+class BareLoop:
+    """Steps a ``DecoderModule`` by itself: its own loss, clipping, optimizer and schedule, nothing else."""
+
+    def __init__(self, run: Run) -> None:
+        self.module = DecoderModule(
+            run.model,
+            run.training,
+            learning_rate=run.record.learning_rate,
+            seed=run.record.seed,
+            steps=run.steps,
+        ).to(run.device)
+        self.module.on_fit_start()
+        found = self.module.configure_optimizers()
+        self.optimizer, self.schedule = found["optimizer"], found["lr_scheduler"]["scheduler"]
+        self._batches, self._device, self._taken = run.training_batches(), run.device, 0
+        self._arithmetic = arithmetic(run)
+
+    def run(self, steps: int) -> float:
+        """Train ``steps`` steps; returns the last loss, the only one that is waited for."""
+        for _ in range(steps):
+            loss = self.step()
+        return loss.item()
+
+    def step(self) -> torch.Tensor:
+        """One optimizer step; returns the loss without waiting for it."""
+        batch = tuple(self._moved(part) for part in self._batches.batch(self._taken))  # (B, T) each
+        self.module.on_train_batch_start(batch, self._taken)
+        with self._arithmetic:
+            loss = self.module.training_step(batch, self._taken)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.module.configure_gradient_clipping(self.optimizer)
+        self.optimizer.step()
+        self.schedule.step()
+        self._taken += 1
+        return loss.detach()
+
+    def _moved(self, part: torch.Tensor) -> torch.Tensor:
+        if part.device.type == self._device:
+            return part
+        return part.pin_memory().to(self._device, non_blocking=True)

@@ -1,0 +1,43 @@
+"""Running a study's own driver without a reader: nothing is shown."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from workbench.study.display import Display
+from workbench.study.executors import Executor
+from workbench.study.heartbeat import Heartbeat
+from workbench.study.plan import Plan
+from workbench.study.runner import Runner
+
+
+def run_study(plan: Plan, directory: Path, executor: Executor) -> None:
+    """Bring the study in ``directory`` to its end."""
+    display = Display(Console(file=io.StringIO()), workers=1)
+    Runner(plan, directory, executor, display=display, heartbeat=Heartbeat(directory, 1)).run()
+
+
+class NoWorkers:
+    """An executor for a study that is finished; to hand it a trial is a fault."""
+
+    def free_slots(self) -> list[int]:
+        """None."""
+        return []
+
+    def submit(self, slot: int, *_: Any, **__: Any) -> None:
+        """There is no slot."""
+        raise RuntimeError("a finished study handed out a trial")
+
+    def next_event(self, timeout: float) -> dict[str, Any] | None:
+        """Waited for only while a trial is missing, which would be for ever."""
+        raise RuntimeError("a finished study waits for a trial")
+
+    def stop(self) -> Iterator[dict[str, Any]]:
+        """Nothing runs."""
+        return iter(())
+
+    def kill(self) -> None:
+        """Nothing runs."""
