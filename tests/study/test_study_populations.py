@@ -31,7 +31,12 @@ def names(groups):
 def test_trials_of_a_variant_train_together_in_groups_of_the_size(tmp_path):
     records = [record(f"{variant}{seed}", variant, seed=seed) for seed in range(5) for variant in "ab"]
     groups = grouped(records, tmp_path, lambda one: 2 if one.variant == "a" else 3)
-    assert names(groups) == [["a0", "a1"], ["a2", "a3"], ["a4"], ["b0", "b1", "b2"], ["b3", "b4"]]
+    assert names(groups) == [["a0", "a1"], ["b0", "b1", "b2"], ["a2", "a3"], ["b3", "b4"], ["a4"]]
+
+
+def test_one_by_one_they_keep_their_order_by_seed_so_that_a_stop_leaves_pairs(tmp_path):
+    records = [record(f"{variant}{seed}", variant, seed=seed) for seed in range(3) for variant in "ab"]
+    assert names(grouped(records, tmp_path, lambda one: 1)) == [[one.run_id] for one in records]
 
 
 def test_those_that_are_halved_stay_in_one_group(tmp_path):

@@ -1,7 +1,7 @@
 """Which trials train in one program, and how many."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,7 +28,7 @@ class Group:
 
 
 def grouped(
-    records: Iterable[RunRecord],
+    records: list[RunRecord],
     runs: Path,
     size: PopulationSize,
     halves: Callable[[RunRecord], bool] = lambda record: False,
@@ -37,11 +37,11 @@ def grouped(
 
     A trial that was stopped while it trained alone goes on alone; others go on with those at its step.
     """
+    place = {record.run_id: number for number, record in enumerate(records)}
     together: dict[tuple, list[RunRecord]] = {}
     for record in records:
-        together.setdefault(_key(record, RunDirectory(runs / record.run_id), halves(record)), []).append(
-            record
-        )
+        key = _key(record, RunDirectory(runs / record.run_id), halves(record))
+        together.setdefault(key, []).append(record)
     groups = []
     for (*_, halving), members in together.items():
         width = len(members) if halving else size(members[0])
@@ -49,7 +49,7 @@ def grouped(
             Group(records=members[first : first + width], halving=halving)
             for first in range(0, len(members), width)
         ]
-    return groups
+    return sorted(groups, key=lambda group: place[group.records[0].run_id])
 
 
 def _key(record: RunRecord, run: RunDirectory, halving: bool) -> tuple:
