@@ -1,9 +1,9 @@
 """The command line: quick to answer, machine-readable, and honest about mistakes."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
@@ -26,12 +26,19 @@ def test_help_imports_nothing_heavy():
 
 
 def test_help_answers_in_half_a_second():
-    times = []
+    """Of processor time: what else the machine does at the moment is not the command's fault."""
+    seconds = []
     for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "workbench", "--help"], capture_output=True, check=True)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5
+        before = _children_seconds()
+        command = [sys.executable, "-m", "workbench", "--help"]
+        subprocess.run(command, capture_output=True, check=True, timeout=30)
+        seconds.append(_children_seconds() - before)
+    assert min(seconds) < 0.5
+
+
+def _children_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_every_command_has_help():

@@ -145,15 +145,31 @@ def _wait_for(url, server, log):
     pytest.fail(f"the server did not answer within 20 s: {log.read_text()}")
 
 
+@pytest.fixture(scope="module")
+def new_tab(browser):
+    """A function that opens a tab which notes whom it asks and what goes wrong in it.
+
+    All are tabs of one window, so that the dashboard's own code is loaded and compiled once.
+    """
+    window = browser.new_context(viewport={"width": 1440, "height": 1000})
+
+    def open_tab():
+        tab = window.new_page()
+        tab.set_default_timeout(20_000)
+        tab.asked, tab.errors = [], []
+        tab.on("request", lambda request: tab.asked.append(request.url))
+        tab.on("websocket", lambda socket: tab.asked.append(socket.url))
+        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+        return tab
+
+    yield open_tab
+    window.close()
+
+
 @pytest.fixture
-def page(browser):
-    """A fresh tab that notes whom it asks and what goes wrong in it."""
-    tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-    tab.set_default_timeout(20_000)
-    tab.asked, tab.errors = [], []
-    tab.on("request", lambda request: tab.asked.append(request.url))
-    tab.on("websocket", lambda socket: tab.asked.append(socket.url))
-    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+def page(new_tab):
+    """A fresh tab."""
+    tab = new_tab()
     yield tab
     tab.close()
 

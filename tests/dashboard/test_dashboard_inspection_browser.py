@@ -44,14 +44,27 @@ def at(address, scope):
     return url
 
 
+@pytest.fixture(scope="module")
+def tab(new_tab):
+    """A tab that tests share: loading a page takes most of their time."""
+    return new_tab()
+
+
 @pytest.fixture
-def seen(page, at, scope):
-    """The page Attention on ``TEXT``, at layer 1 and head 2, and the result that it shows."""
+def seen(tab, at, scope):
+    """The page Attention on ``TEXT``, at layer 1 and head 2, in ``tab``; the result that it shows."""
     given = {"text": TEXT, "layer": "1", "head": "2"}
     result = find_view("prompt_attention").show(scope, given)
-    page.goto(at("attention", **{f"prompt_attention.{name}": value for name, value in given.items()}))
-    wait_for_source(page, result)
+    url = at("attention", **{f"prompt_attention.{name}": value for name, value in given.items()})
+    if _place(tab.url) != _place(url):  # no test came before, or it went elsewhere
+        tab.goto(url)
+    wait_for_source(tab, result)
     return result
+
+
+def _place(url):
+    parts = urlparse(url)
+    return parts.path, parse_qs(parts.query)
 
 
 def wait_for_source(page, result):
@@ -77,12 +90,12 @@ def test_every_view_is_drawn_and_nothing_leaves_the_machine(page, at, scope, nam
     assert hosts == {"127.0.0.1"}
 
 
-def test_the_pointer_reads_a_map_and_the_text_takes_its_colours(page, seen):
+def test_the_pointer_reads_a_map_and_the_text_takes_its_colours(tab, seen):
     for place in range(3):
         for row, column in ((20, 4), (9, 9)):
-            _read(page, seen.panels[1], place, row, column)
-    _point(page, 0, row=0, column=29, cells=30)
-    assert page.locator("p.told").inner_text().endswith(": later")
+            _read(tab, seen.panels[1], place, row, column)
+    _point(tab, 0, row=0, column=29, cells=30)
+    assert tab.locator("p.told").inner_text().endswith(": later")
 
 
 def _point(page, place, *, row, column, cells):
@@ -111,9 +124,9 @@ def _read(page, panel, place, row, column):
     assert spans.nth(row).get_attribute("class") == "query"
 
 
-def test_each_token_tells_its_loss(page, seen):
+def test_each_token_tells_its_loss(tab, seen):
     data = seen.panels[2].data
-    spans = page.locator("#prompt_attention_2 > span")
+    spans = tab.locator("#prompt_attention_2 > span")
     spans.last.wait_for()
     assert spans.all_inner_texts() == data["token"].tolist()
     for row in (1, len(data) - 1):
@@ -123,38 +136,38 @@ def test_each_token_tells_its_loss(page, seen):
     assert spans.first.get_attribute("title").endswith("none")
 
 
-def test_a_thumbnail_chooses_its_head(page, seen):
-    chosen = page.locator("button.chosen")
+def test_a_thumbnail_chooses_its_head(tab, seen):
+    chosen = tab.locator("button.chosen")
     assert chosen.first.get_attribute("title") == "layer 1 head 2"
-    page.locator("figure", has_text=CHANGED).locator("button").nth(3).click()  # the match of layer 0, head 3
-    page.wait_for_url(re.compile(r"prompt_attention\.head=3"))
-    assert "prompt_attention.layer" not in page.url  # 0 is the default
-    page.locator("figcaption", has_text="baseline: head 3").wait_for()
-    assert [page.get_by_role("combobox", name=name).input_value() for name in ("Layer", "Head")] == ["0", "3"]
+    tab.locator("figure", has_text=CHANGED).locator("button").nth(3).click()  # the match of layer 0, head 3
+    tab.wait_for_url(re.compile(r"prompt_attention\.head=3"))
+    assert "prompt_attention.layer" not in tab.url  # 0 is the default
+    tab.locator("figcaption", has_text="baseline: head 3").wait_for()
+    assert [tab.get_by_role("combobox", name=name).input_value() for name in ("Layer", "Head")] == ["0", "3"]
     assert chosen.first.get_attribute("title") == "layer 0 head 3"
 
 
-def test_what_is_seen_is_in_the_address(page, browser, seen):
-    page.get_by_role("combobox", name="Show").click()
-    page.get_by_role("option", name="attention minus uniform").click()
-    page.wait_for_url(re.compile(r"prompt_attention\.show=attention\+minus"))
-    page.get_by_text("Point at a map for its numbers (weight minus uniform)").wait_for()
+def test_what_is_seen_is_in_the_address(tab, browser, seen):
+    tab.get_by_role("combobox", name="Show").click()
+    tab.get_by_role("option", name="attention minus uniform").click()
+    tab.wait_for_url(re.compile(r"prompt_attention\.show=attention\+minus"))
+    tab.get_by_text("Point at a map for its numbers (weight minus uniform)").wait_for()
     other = browser.new_context().new_page()
-    other.goto(page.url)
+    other.goto(tab.url)
     other.get_by_text("Point at a map for its numbers (weight minus uniform)").wait_for()
     wait_for_source(other, seen)
     for path in ("figcaption", "p.text", "textarea"):
-        assert other.locator(path).all_inner_texts() == page.locator(path).all_inner_texts()
+        assert other.locator(path).all_inner_texts() == tab.locator(path).all_inner_texts()
     assert other.locator("button.chosen").first.get_attribute("title") == "layer 1 head 2"
     other.context.close()
 
 
-def test_downloads_hold_the_numbers_that_are_shown(page, seen, tmp_path):
+def test_downloads_hold_the_numbers_that_are_shown(tab, seen, tmp_path):
     tables = {f"{name} (CSV)": table for name, table in seen.all_tables().items()}
     for number, (label, table) in enumerate(tables.items()):
-        found = pd.read_csv(io.StringIO(_download(page, label, f"prompt_attention-{number}.csv", tmp_path)))
+        found = pd.read_csv(io.StringIO(_download(tab, label, f"prompt_attention-{number}.csv", tmp_path)))
         pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-5)
-    drawing = _download(page, "SVG", "prompt_attention.svg", tmp_path)
+    drawing = _download(tab, "SVG", "prompt_attention.svg", tmp_path)
     assert drawing.startswith("<?xml")
     assert [name for name in ("layer 1, head 2", *seen.panels[1].names) if name not in drawing] == []
 

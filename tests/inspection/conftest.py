@@ -1,18 +1,15 @@
 """A study that was really trained, with every table at every checkpoint."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from shared_between_workers import made_once
 
 from workbench.inspection.scope import Scope
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory
 
-REPOSITORY = Path(__file__).parents[2]
 STUDY = {
     "question": "does inspection work on what was trained?",
     "baseline": "llama",
@@ -37,18 +34,27 @@ STUDY = {
 
 @pytest.fixture(scope="session")
 def trained_study(tmp_path_factory):
-    """The directory of the study, trained by the command line."""
-    folder = tmp_path_factory.mktemp("trained")
+    """The directory of the study, trained by the command line; tests read it, or copy it."""
+    study = made_once(tmp_path_factory, "trained", _train) / "results" / "tiny"
+    before = _written(study)
+    yield study
+    assert _written(study) == before
+
+
+def _train(folder):
+    from in_process import workbench  # imports Lightning, which most tests of this folder do without
+
     (folder / "text").mkdir()
     for index in range(8):
         words = " ".join(f"alpha{(index * number) % 7} beta gamma" for number in range(200))
         (folder / "text" / f"{index}.txt").write_text(words)
     (folder / "tiny.yaml").write_text(json.dumps(STUDY))
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "WORKBENCH_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "workbench", "run", "tiny.yaml", "--workers", "1"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = workbench(folder, "run", "tiny.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "results" / "tiny"
+
+
+def _written(study):
+    return {path: path.stat().st_mtime_ns for path in study.rglob("*")}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import in_process
 import yaml
 
 REPOSITORY = Path(__file__).parents[2]
@@ -76,7 +77,7 @@ def workbench(folder: Path, *arguments: str, timeout: float = 240) -> subprocess
 
 def report(folder: Path) -> dict:
     """The study's report as ``report --json`` prints it."""
-    answer = workbench(folder, "report", "tiny", "--json")
+    answer = in_process.workbench(folder, "report", "tiny", "--json")
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
 

@@ -1,10 +1,15 @@
-"""A tiny real study through the command line: to its verdict, and through everything that can go wrong."""
+"""A tiny real study through the command line: to its verdict, and through everything that can go wrong.
+
+What is about processes runs in processes of its own; the studies that those are compared with do not.
+"""
 
 import json
 import os
 import signal
 
+import in_process
 import optuna
+import psutil
 import pytest
 import studies
 from optuna.storages import JournalStorage
@@ -67,14 +72,15 @@ def test_the_journal_holds_one_study_per_variant(undisturbed):
 def test_running_again_repeats_nothing(undisturbed):
     folder, _ = undisturbed
     before = {path: path.stat().st_mtime_ns for path in (folder / "results/tiny/runs").glob("*/*")}
-    answer = studies.workbench(folder, "run", "tiny.yaml")
+    answer = in_process.workbench(folder, "run", "tiny.yaml")
     assert answer.returncode == 0, answer.stderr
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "results/tiny/runs").glob("*/*")}
 
 
 def test_a_rerun_elsewhere_is_bitwise_equal(undisturbed, tmp_path):
+    """One after another in this process, against two workers: a trial knows nothing of its surroundings."""
     studies.make_study(tmp_path)
-    answer = studies.workbench(tmp_path, "run", "tiny.yaml", "--workers", "1")
+    answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert studies.outcomes(tmp_path) == studies.outcomes(undisturbed[0])
     for run in (tmp_path / "results/tiny/runs").iterdir():
@@ -110,7 +116,7 @@ SLOW |= {"learning_rates": [0.01]}
 def undisturbed_slow(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slow")
     studies.make_study(folder, **SLOW)
-    answer = studies.workbench(folder, "run", "tiny.yaml")
+    answer = in_process.workbench(folder, "run", "tiny.yaml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return folder
 
@@ -129,14 +135,15 @@ def test_killing_loses_nothing(undisturbed_slow, tmp_path, victim):
     studies.make_study(tmp_path, **SLOW)
     process = studies.start(tmp_path, "run", "tiny.yaml")
     studies.wait_for(checkpointed(tmp_path, "confirm"), process)
+    workers = workers_of(process.pid)
     if victim == "driver":
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        again = studies.workbench(tmp_path, "run", "tiny.yaml")
+        assert psutil.wait_procs(workers, timeout=60)[1] == []  # nobody is left to train for
+        again = in_process.workbench(tmp_path, "run", "tiny.yaml")
         assert again.returncode == 0, again.stdout + again.stderr
     else:
-        worker = workers_of(process.pid)[0]
-        os.kill(worker, signal.SIGKILL)
+        workers[0].kill()
         output, _ = process.communicate(timeout=240)
         assert process.returncode == 0, output
         assert "worker lost" in output
@@ -146,11 +153,7 @@ def test_killing_loses_nothing(undisturbed_slow, tmp_path, victim):
 
 
 def workers_of(pid):
-    import psutil
-
-    return [
-        child.pid for child in psutil.Process(pid).children() if "workbench.study.worker" in child.cmdline()
-    ]
+    return [child for child in psutil.Process(pid).children() if "workbench.study.worker" in child.cmdline()]
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(undisturbed_slow, tmp_path):
@@ -161,7 +164,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(undisturbed_slow, tmp
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "goes on where this one stopped" in output
-    status = json.loads(studies.workbench(tmp_path, "status", "tiny", "--json").stdout)["studies"][0]
+    status = json.loads(in_process.workbench(tmp_path, "status", "tiny", "--json").stdout)["studies"][0]
     assert status["state"] == "stopped"
     again = studies.workbench(tmp_path, "run", "tiny.yaml")
     assert again.returncode == 0, again.stdout + again.stderr
@@ -170,45 +173,85 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(undisturbed_slow, tmp
 
 def test_a_second_driver_is_refused_and_told_who_holds_the_study(tmp_path):
     studies.make_study(tmp_path, **SLOW)
-    process = studies.start(tmp_path, "run", "tiny.yaml")
+    process = studies.start(tmp_path, "run", "tiny.yaml", "--workers", "1")
     try:
         studies.wait_for((tmp_path / "results/tiny/driver.json").exists, process)
-        second = studies.workbench(tmp_path, "run", "tiny.yaml")
+        second = in_process.workbench(tmp_path, "run", "tiny.yaml")
         assert second.returncode == 2
         assert f"process {process.pid}" in second.stderr
-        assert "Traceback" not in second.stderr
     finally:
-        os.kill(process.pid, signal.SIGKILL)
+        for one in (process, *workers_of(process.pid)):
+            one.kill()
         process.wait()
 
 
+def faulty(*names):
+    """Changes to the study: its norm against these faulty ones, at one learning rate."""
+    parts = ["rmsnorm", *(f"faulty_parts:{name}" for name in names)]
+    return {"factors": {"norm": parts}, "learning_rates": [0.01]}
+
+
+def by_part(folder):
+    """Run records by the faulty part and the seed."""
+    return {(run["variant"].rpartition(":")[2], run["seed"]): run for run in studies.records(folder)}
+
+
+def rows_by_part(folder):
+    return {row["variant"].rpartition(":")[2]: row for row in studies.report(folder)["rows"]}
+
+
 def test_trials_that_go_wrong_are_outcomes_and_the_sweep_goes_on(tmp_path):
-    parts = [
-        "rmsnorm",
-        *(f"faulty_parts:{name}Norm" for name in ("Nan", "Crashing", "Hungry", "Killing", "Scaled")),
-    ]
-    studies.make_study(
-        tmp_path, factors={"norm": parts}, learning_rates=[0.01], seeds={"pilot": 0, "tune": 0, "confirm": 2}
-    )
-    answer = studies.workbench(tmp_path, "run", "tiny.yaml")
+    """One worker, so that each trial after a failure shows that a new one took over."""
+    parts = ("NanNorm", "ScaledNorm", "HungryNorm", "KillingNorm", "CrashingNorm")
+    studies.make_study(tmp_path, **faulty(*parts), seeds={"pilot": 0, "tune": 0, "confirm": 1})
+    answer = studies.workbench(tmp_path, "run", "tiny.yaml", "--workers", "1")
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    runs = {(run["variant"].rpartition(":")[2], run["seed"]): run for run in studies.records(tmp_path)}
-    assert len(runs) == 12
-    states = {
-        name: {run["state"] for (variant, _), run in runs.items() if variant == name} for name, _ in runs
-    }
-    assert states["NanNorm"] == {"diverged"}
-    assert states["CrashingNorm"] == states["HungryNorm"] == states["KillingNorm"] == {"failed"}
-    assert states["ScaledNorm"] == states["baseline"] == {"complete"}
-    assert "became nan at step" in runs["NanNorm", 2001]["error"]
-    assert "the norm broke" in runs["CrashingNorm", 2001]["error"]
-    assert runs["HungryNorm", 2001]["error"].startswith("out of memory")
+    runs = by_part(tmp_path)
+    assert len(runs) == 6
+    check_outcomes(runs, seed=2001)
+    assert runs["KillingNorm", 2001]["state"] == "failed"
     assert "died 3 times" in runs["KillingNorm", 2001]["error"]
-    rows = {row["variant"].rpartition(":")[2]: row for row in studies.report(tmp_path)["rows"]}
+    rows = rows_by_part(tmp_path)
+    assert {name for name, row in rows.items() if row["failed"]} == {
+        "HungryNorm",
+        "KillingNorm",
+        "CrashingNorm",
+    }
+    assert "diverged" in answer.stdout
+
+
+def check_outcomes(runs, seed):
+    """Each part has the outcome that it is made for."""
+    states = {name: run["state"] for (name, its_seed), run in runs.items() if its_seed == seed}
+    assert states["NanNorm"] == "diverged"
+    assert states["CrashingNorm"] == states["HungryNorm"] == "failed"
+    assert states["ScaledNorm"] == states["baseline"] == "complete"
+    assert "became nan at step" in runs["NanNorm", seed]["error"]
+    assert "the norm broke" in runs["CrashingNorm", seed]["error"]
+    assert runs["HungryNorm", seed]["error"].startswith("out of memory")
+
+
+def test_outcomes_are_counted_over_seeds(tmp_path):
+    parts = ("NanNorm", "CrashingNorm", "HungryNorm", "ScaledNorm")
+    studies.make_study(tmp_path, **faulty(*parts), seeds={"pilot": 0, "tune": 0, "confirm": 2})
+    answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    runs = by_part(tmp_path)
+    assert len(runs) == 10
+    for seed in (2001, 2002):
+        check_outcomes(runs, seed)
+    rows = rows_by_part(tmp_path)
     assert rows["NanNorm"]["diverged"] == 2
-    assert rows["CrashingNorm"]["failed"] == 2
+    assert rows["CrashingNorm"]["failed"] == rows["HungryNorm"]["failed"] == 2
     assert rows["ScaledNorm"]["seeds_done"] == 2
     assert "diverged" in answer.stdout
+
+
+def test_a_mistake_ends_the_process_with_its_message_and_code_two(tmp_path):
+    answer = studies.workbench(tmp_path, "run", "nowhere.yaml")
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert answer.stderr.startswith("error: nowhere.yaml: the file is missing")
+    assert "Traceback" not in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -225,7 +268,7 @@ def test_trials_that_go_wrong_are_outcomes_and_the_sweep_goes_on(tmp_path):
 )
 def test_bad_input_is_one_message_and_exit_code_two(tmp_path, arguments, message):
     studies.make_study(tmp_path)
-    answer = studies.workbench(tmp_path, *arguments)
+    answer = in_process.workbench(tmp_path, *arguments)
     assert answer.returncode == 2, answer.stdout + answer.stderr
     assert message in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from studies import TINY, make_study, workbench
+from in_process import workbench
+from studies import TINY, make_study
 from tiny_models import save_llama
 from typer.testing import CliRunner
 
