@@ -99,15 +99,16 @@ def running(folder, phase):
     ]
 
 
-def checkpointed(folder, phase):
-    return lambda: (folder / "results/tiny/runs").exists() and running(folder, phase)
+def checkpointed(folder, phase, trials=1):
+    return lambda: (folder / "results/tiny/runs").exists() and len(running(folder, phase)) >= trials
 
 
 LONG = {"training": {"tokens": 12_800, "batch_size": 4, "evaluations": 10, "evaluation_tokens": 512}}
 SLOW = {**LONG, "baseline": {"preset": "llama", "norm": "faulty_parts:SlowNorm"}}
 SLOW |= {
     "factors": {"norm": ["faulty_parts:SlowNorm", "rmsnorm"]},
-    "seeds": {"pilot": 1, "tune": 0, "confirm": 2},
+    # A pilot of two: whichever number of workers there is, all are up when the trials of "confirm" begin.
+    "seeds": {"pilot": 2, "tune": 0, "confirm": 2},
 }
 SLOW |= {"learning_rates": [0.01]}
 
@@ -130,20 +131,22 @@ def table(folder):
     ]
 
 
-@pytest.mark.parametrize("victim", ["driver", "worker"])
-def test_killing_loses_nothing(undisturbed_slow, tmp_path, victim):
+@pytest.mark.parametrize(("victim", "workers"), [("driver", 2), ("worker", 1)])
+def test_killing_loses_nothing(undisturbed_slow, tmp_path, victim, workers):
+    """Each worker has a trial when it happens."""
     studies.make_study(tmp_path, **SLOW)
-    process = studies.start(tmp_path, "run", "tiny.yaml")
-    studies.wait_for(checkpointed(tmp_path, "confirm"), process)
-    workers = workers_of(process.pid)
+    process = studies.start(tmp_path, "run", "tiny.yaml", "--workers", str(workers))
+    studies.wait_for(checkpointed(tmp_path, "confirm", workers), process)
+    alive = workers_of(process.pid)
+    assert len(alive) == workers
     if victim == "driver":
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        assert psutil.wait_procs(workers, timeout=60)[1] == []  # nobody is left to train for
+        assert psutil.wait_procs(alive, timeout=60)[1] == []  # nobody is left to train for
         again = in_process.workbench(tmp_path, "run", "tiny.yaml")
         assert again.returncode == 0, again.stdout + again.stderr
     else:
-        workers[0].kill()
+        alive[0].kill()
         output, _ = process.communicate(timeout=240)
         assert process.returncode == 0, output
         assert "worker lost" in output
@@ -158,7 +161,8 @@ def workers_of(pid):
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(undisturbed_slow, tmp_path):
     studies.make_study(tmp_path, **SLOW)
-    process = studies.start(tmp_path, "run", "tiny.yaml")
+    command = ("run", "tiny.yaml", "--workers", "1")
+    process = studies.start(tmp_path, *command)
     studies.wait_for(checkpointed(tmp_path, "confirm"), process)
     os.killpg(process.pid, signal.SIGINT)  # to the foreground group, as a terminal does
     output, _ = process.communicate(timeout=60)
@@ -166,7 +170,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(undisturbed_slow, tmp
     assert "goes on where this one stopped" in output
     status = json.loads(in_process.workbench(tmp_path, "status", "tiny", "--json").stdout)["studies"][0]
     assert status["state"] == "stopped"
-    again = studies.workbench(tmp_path, "run", "tiny.yaml")
+    again = studies.workbench(tmp_path, *command)
     assert again.returncode == 0, again.stdout + again.stderr
     assert studies.outcomes(tmp_path) == studies.outcomes(undisturbed_slow)
 
