@@ -13,7 +13,7 @@ from workbench.cli_inspect import INSPECT_COMMANDS
 from workbench.cli_models import MODEL_COMMANDS
 from workbench.cli_publish import PUBLISH_COMMANDS
 from workbench.cli_shared import RESULTS, AsJson, Out, console, show
-from workbench.errors import UserError
+from workbench.errors import StudyStopped, UserError
 
 app = typer.Typer(
     help="Does this one change to a language model help, at your budget, beyond noise?",
@@ -196,3 +196,6 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except StudyStopped as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

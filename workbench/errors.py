@@ -12,6 +12,13 @@ class UserError(ValueError):
     """Input that cannot be used as it stands; the message says what to change."""
 
 
+class StudyStopped(RuntimeError):
+    """A study that cannot go on, through no mistake in its file; the message says why and what to do.
+
+    The command line prints it without a traceback and ends with exit code 1.
+    """
+
+
 class RecordError(UserError):
     """A record on disk that is missing, damaged, or of a later format."""
 

@@ -157,7 +157,7 @@ def test_a_lost_population_resumes_and_is_split_when_it_is_lost_again(study):
     submitted, notes = study("lost", "lost", population=4, seeds={"tune": 2, "confirm": 2})
     assert [size for size, _ in submitted] == [4, 4, 2, 2, 4]
     assert "worker lost (killed by signal 9" in notes[0]
-    assert "lost its worker again" in notes[1]
+    assert "was lost again (worker lost (killed by signal 9" in notes[1]
 
 
 def test_halving_takes_all_rates_of_a_variant_and_is_lost_with_a_split(study):

@@ -1,7 +1,9 @@
-"""Writing small files so that a reader sees the old content or the new, never half of it."""
+"""Writing files so that a reader sees the old content or the new, never half of it; reading them back."""
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,51 @@ _QUICK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _QUICK_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def write_atomically(path: Path, content: str) -> None:
-    """Write ``content`` beside ``path``, then rename it into place (atomic within a file system)."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what shall replace ``path``: a reader sees the old content or the new, never half of it.
+
+    The file that the block wrote is flushed to the disk, then renamed into place (atomic within a file
+    system), and the rename is flushed too: after a power loss no file is older than another that speaks of
+    it. Where the block or the disk fails, ``path`` stays as it was and nothing is left beside it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps two writers of the same file from sharing a temporary one.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        yield temporary
+        _sync(temporary)
+        put_in_place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def put_in_place(finished: Path, path: Path) -> None:
+    """Rename a file that is on the disk to ``path``, and have the new name on the disk as well."""
+    os.replace(finished, path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the file, or the folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a damaged file under another name, out of the way of the one that replaces it."""
+    aside = path.with_name(f"{path.name}.damaged")
+    os.replace(path, aside)
+    return aside
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Replace ``path`` by ``content`` as UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,7 +1,8 @@
 """Metrics of one run: appended as JSON lines while it trains, compacted to Parquet at its end.
 
 One writer per file, so no locks. A reader cuts at the last newline, so a line that is being
-written (or was cut short by ``kill -9``) is never parsed.
+written (or was cut short by ``kill -9``) is never parsed. A checkpoint holds the rows up to its step: a run
+that is resumed begins its file with those, whatever became of the old one.
 """
 
 import json
@@ -15,6 +16,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import RecordError
+from workbench.records.files import replacing, write_atomically
+
+Row = dict[str, float | int | None]  # the axes (step, tokens, flops, seconds) and any metrics
 
 LIVE = "metrics.jsonl"
 COMPACT = "metrics.parquet"
@@ -23,18 +27,26 @@ _FLUSH_SECONDS = 1.0
 
 
 class MetricsWriter:
-    """Appends rows to ``metrics.jsonl``; flushed about once a second and at every validation."""
+    """Appends rows to ``metrics.jsonl``; flushed about once a second and at every validation.
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / LIVE
-        self._file: IO[str] = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - open for the whole run
+    ``rows`` are all of the run's: those that it is given to begin with, and what was appended since.
+    """
+
+    def __init__(self, directory: Path, rows: list[Row] | None = None) -> None:
+        path = directory / LIVE
+        self.rows = list(rows or [])
+        write_atomically(path, "".join(_line(row) for row in self.rows))
+        # An attempt that was killed between compacting its rows and its last record leaves them compact.
+        (directory / COMPACT).unlink(missing_ok=True)
+        self._file: IO[str] = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open for the whole run
         self._flushed = time.monotonic()
 
-    def append(self, row: dict[str, float | int], *, flush: bool = False) -> None:
-        """Append one row; ``row`` holds the axes (step, tokens, flops, seconds) and any metrics."""
+    def append(self, row: Row, *, flush: bool = False) -> None:
+        """Append one row."""
         # JSON has no NaN: Python would write the token NaN, which other readers refuse. A gap says the same.
         clean = {key: value if math.isfinite(value) else None for key, value in row.items()}
-        self._file.write(json.dumps(clean) + "\n")
+        self.rows.append(clean)
+        self._file.write(_line(clean))
         if flush or time.monotonic() - self._flushed > _FLUSH_SECONDS:
             self.flush()
 
@@ -48,15 +60,6 @@ class MetricsWriter:
         self._file.close()
 
 
-def truncate_after(directory: Path, step: int) -> None:
-    """Drop rows later than ``step``: what a killed attempt logged past its last checkpoint."""
-    rows = [row for row in _all_rows(directory) if row["step"] <= step]
-    temporary = directory / f".{LIVE}.tmp"
-    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    os.replace(temporary, directory / LIVE)
-    (directory / COMPACT).unlink(missing_ok=True)
-
-
 def compact(directory: Path) -> None:
     """Turn ``metrics.jsonl`` into ``metrics.parquet`` (zstd) by atomic rename; then drop the lines."""
     frame = _frame(_live_rows(directory / LIVE))
@@ -66,9 +69,8 @@ def compact(directory: Path) -> None:
 
 def save_frame(directory: Path, frame: pd.DataFrame) -> None:
     """Write ``frame`` as the run's ``metrics.parquet``, atomically."""
-    temporary = directory / f".{COMPACT}.tmp"
-    frame.to_parquet(temporary, compression="zstd", index=False)
-    os.replace(temporary, directory / COMPACT)
+    with replacing(directory / COMPACT) as temporary:
+        frame.to_parquet(temporary, compression="zstd", index=False)
 
 
 def read_metrics(directory: Path) -> pd.DataFrame:
@@ -114,12 +116,8 @@ def _read_compact(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         return file.read(wanted, use_threads=False).to_pandas(use_threads=False)
 
 
-def _all_rows(directory: Path) -> list[dict[str, Any]]:
-    # A run killed between compacting and its final record has its rows in the compact file.
-    if not (directory / COMPACT).exists():
-        return _live_rows(directory / LIVE)
-    table = _read_compact(directory / COMPACT)
-    return [row.dropna().to_dict() for _, row in table.iterrows()]
+def _line(row: Row) -> str:
+    return json.dumps(row) + "\n"
 
 
 def _live_rows(path: Path) -> list[dict[str, Any]]:

@@ -4,13 +4,13 @@ Values from different probes must not be drawn on one axis: each row carries the
 on.
 """
 
-import os
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from workbench.errors import RecordError
+from workbench.records.files import replacing
 
 PROBES = "probes.parquet"
 # step: 0 is before training; table: which group of measures; x: distance, position, period or context in
@@ -56,10 +56,8 @@ def _read(path: Path, modified: int, size: int) -> pd.DataFrame:
 
 def write_probes(run: Path, table: pd.DataFrame) -> None:
     """Replace the run's table atomically."""
-    path = Path(run) / PROBES
-    temporary = path.with_suffix(".tmp")
-    table[list(COLUMNS)].astype(COLUMNS).to_parquet(temporary, index=False)
-    os.replace(temporary, path)
+    with replacing(Path(run) / PROBES) as temporary:
+        table[list(COLUMNS)].astype(COLUMNS).to_parquet(temporary, index=False)
 
 
 def append_probes(run: Path, rows: pd.DataFrame) -> None:

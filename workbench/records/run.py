@@ -18,6 +18,8 @@ RECORD = "run.json"
 WEIGHTS = "model.safetensors"
 CHECKPOINT = "last.ckpt"
 REPLICA = "replica.ckpt"
+LOG = "log.txt"
+NEXT_REPLICA = "replica.next.ckpt"
 
 
 class State(StrEnum):
@@ -118,10 +120,15 @@ class RunDirectory:
         """The same for a run that trains in a population."""
         return self.path / REPLICA
 
+    @property
+    def next_replica(self) -> Path:
+        """The same while not all runs of the population have theirs: it counts once one has been renamed."""
+        return self.path / NEXT_REPLICA
+
     def forget_checkpoints(self) -> None:
         """Delete what the run would be resumed from."""
-        self.checkpoint.unlink(missing_ok=True)
-        self.replica.unlink(missing_ok=True)
+        for path in (self.checkpoint, self.replica, self.next_replica):
+            path.unlink(missing_ok=True)
 
     @property
     def weights(self) -> Path:

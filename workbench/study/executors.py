@@ -6,14 +6,15 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from workbench.errors import UserError
-
 _STOP_SECONDS = 60.0
+_SILENCE_SECONDS = 300.0  # many signs of life of a worker (study/worker.py)
+_LAST_WORDS_SECONDS = 5.0
 
 
 class Executor(Protocol):
@@ -29,7 +30,8 @@ class Executor(Protocol):
         """The next report of any slot; None when none came within ``timeout`` seconds.
 
         "lost" (with the exit status) says that a slot's process ended, and names the runs that it still had;
-        "too_large" that these runs do not fit into memory together.
+        "fault" that these runs met a fault of the machine, which is no outcome; "too_large" that they do not
+        fit into memory together.
         """
 
     def stop(self) -> Iterator[dict[str, Any]]:
@@ -46,7 +48,8 @@ class _Slot:
     log: Path
     process: subprocess.Popen | None = None
     runs: set[str] = field(default_factory=set)
-    ready: bool = field(default=False)
+    ready: bool = False
+    silence: float = 0.0  # seconds since its process was heard of
 
 
 class LocalExecutor:
@@ -55,7 +58,6 @@ class LocalExecutor:
     def __init__(
         self, slots: int, *, device: str, threads: int, logs: Path, import_paths: list[Path]
     ) -> None:
-        self._stopping = False
         self._events: queue.Queue[tuple[subprocess.Popen, _Slot, dict[str, Any]]] = queue.Queue()
         self._slots = [
             _Slot(index, _environment(index, device, threads, import_paths), logs / f"worker-{index}.log")
@@ -76,17 +78,36 @@ class LocalExecutor:
 
     def next_event(self, timeout: float) -> dict[str, Any] | None:
         """The next report; a process's end is reported as "lost" with the runs it had, if any."""
-        try:
-            process, slot, event = self._events.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        if process is not slot.process:
-            return None  # the last words of a process that was replaced
-        return self._note(slot, event) | {"slot": slot.index}
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            asked = time.monotonic()
+            try:
+                process, slot, event = self._events.get(timeout=left)
+            except queue.Empty:
+                return None
+            finally:
+                self._count_silence(time.monotonic() - asked)
+            if process is not slot.process:
+                continue  # the last words of a process that was replaced
+            told = self._note(slot, event)
+            slot.silence = 0.0
+            if event["event"] != "alive":
+                return told | {"slot": slot.index}
+        return None
+
+    def _count_silence(self, seconds: float) -> None:
+        """Kill a process that was silent for too long: stopped, or waiting for a disk that does not answer.
+
+        Only the seconds that the driver itself listened count: a machine that slept kills nobody.
+        """
+        for slot in self._slots:
+            if slot.process is not None and slot.runs:
+                slot.silence += seconds
+                if slot.silence > _SILENCE_SECONDS:
+                    slot.process.kill()
 
     def stop(self) -> Iterator[dict[str, Any]]:
         """Ask every trial to save and stop; kill what has not stopped after a minute."""
-        self._stopping = True
         for slot in self._slots:
             self._send(slot, {"stop": True})
         while any(slot.process for slot in self._slots):
@@ -117,27 +138,40 @@ class LocalExecutor:
                 process_group=0,  # Ctrl-C is the driver's to hear; it asks its workers to stop
             )
         slot.ready = False
-        threading.Thread(target=self._listen, args=(slot, slot.process), daemon=True).start()
+        slot.silence = 0.0
+        listener = threading.Thread(target=self._listen, args=(slot, slot.process), daemon=True)
+        listener.start()
+        threading.Thread(target=self._await_end, args=(slot, slot.process, listener), daemon=True).start()
 
     def _listen(self, slot: _Slot, process: subprocess.Popen) -> None:
         for line in process.stdout:
             self._events.put((process, slot, json.loads(line)))
-        self._events.put((process, slot, {"event": "lost", "status": process.wait()}))
+
+    def _await_end(self, slot: _Slot, process: subprocess.Popen, listener: threading.Thread) -> None:
+        status = process.wait()
+        # What it said last comes first. Its pipe may stay open beyond its end: a child of it has it too.
+        listener.join(timeout=_LAST_WORDS_SECONDS)
+        self._events.put((process, slot, {"event": "lost", "status": status}))
 
     def _note(self, slot: _Slot, event: dict[str, Any]) -> dict[str, Any]:
         if event["event"] == "ready":
             slot.ready = True
         elif event["event"] == "ended":
             slot.runs.discard(event["run_id"])
-        elif event["event"] == "too_large":
+        elif event["event"] in ("too_large", "fault"):
             slot.runs = set()
         elif event["event"] == "lost":
-            runs, slot.runs, slot.process = sorted(slot.runs), set(), None
-            if not slot.ready and not self._stopping:
-                raise UserError(
-                    f"worker {slot.index} could not start (status {event['status']}); see {slot.log}"
-                )
-            event = event | {"run_ids": runs}
+            told = {
+                "run_ids": sorted(slot.runs),
+                "started": slot.ready,
+                "silent": slot.silence > _SILENCE_SECONDS,
+                "log": str(slot.log),
+            }
+            event = event | told
+            slot.runs = set()
+            slot.process = None
+        if event.get("leaves"):
+            slot.process = None  # it ends by itself: its end is no loss, and the next trial gets a new one
         return event
 
     def _send(self, slot: _Slot, message: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,11 @@ class Heartbeat:
             self._write()
 
     def _write(self) -> None:
-        write_json(self._path, self._state | {"updated": now()})
         self._last = time.monotonic()
+        # Where it cannot be written, readers take the study for interrupted until a later beat; no trial
+        # depends on it. A record that cannot be written ends the sweep with a message of its own.
+        with suppress(OSError):
+            write_json(self._path, self._state | {"updated": now()})
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
+from workbench.errors import StudyStopped
 from workbench.records.index import load_study
+from workbench.records.run import State
 from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
 from workbench.study.heartbeat import Heartbeat, sole_driver
@@ -80,9 +82,24 @@ def run_study(
         finished = _drive(plan, directory, path, workers, retry_failed, command, console, size)
     if finished:
         _print_report(directory, console)
+        _require_a_result(directory)
     else:
         console.print("stopped; the same command goes on where this one stopped", highlight=False)
     return finished
+
+
+def _require_a_result(directory: Path) -> None:
+    """Raise ``StudyStopped`` where no trial completed: a script must not take such a study for done."""
+    runs = load_study(directory).runs
+    if (runs["state"] == State.COMPLETE).any():
+        return
+    counts = ", ".join(f"{count} {state}" for state, count in runs["state"].value_counts().items())
+    errors = [error.strip() for error in runs["error"] if isinstance(error, str) and error.strip()]
+    reason = f"; the first: {errors[0].splitlines()[-1]}" if errors else ""
+    raise StudyStopped(
+        f"{directory.name}: no trial completed ({counts}){reason}. Mend the cause; then run the same command "
+        f"with --retry-failed"
+    )
 
 
 def _drive(
@@ -97,8 +114,8 @@ def _drive(
 ) -> bool:
     if plan.start:
         plan.start.place(directory)
-    for key in freeze(plan.manifest(command), directory):
-        console.print(f"note: {key} differs from this study's earlier manifest; the report says so")
+    for note in freeze(plan.manifest(command), directory):
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     slots = workers or default_slots(plan.device)
     heartbeat, display = Heartbeat(directory, slots), Display(console, slots)
     executor = LocalExecutor(
@@ -129,6 +146,11 @@ def _until_done(runner: Runner) -> bool:
     except KeyboardInterrupt:
         runner.display.note("stopping: running trials save a checkpoint (again to stop at once)")
         runner.stop()
+    except (StudyStopped, OSError) as error:
+        ending["message"] = f"stopped: {error}"
+        runner.display.note("stopping: this study cannot go on; running trials save a checkpoint")
+        runner.stop()
+        raise
     finally:
         runner.executor.kill()
         runner.display.close()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.batches import TokenizedCorpus, check_windows
-from workbench.records.files import read_yaml, write_yaml
+from workbench.errors import RecordError
+from workbench.records.files import read_yaml, set_aside, write_yaml
 from workbench.records.index import MANIFEST
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import RunRecord, config_hash, now, run_id
@@ -164,21 +165,30 @@ def manifest_hash(manifest: dict[str, Any]) -> str:
 
 
 def freeze(manifest: dict[str, Any], directory: Path) -> list[str]:
-    """Write the manifest into the study's directory; returns the keys that differ from an earlier one.
+    """Write the manifest into the study's directory; returns what its reader should be told.
 
     A change after runs exist is allowed (more seeds, another variant) and never hidden: it is appended
-    to ``amendments``, which every report shows.
+    to ``amendments``, which every report shows. A damaged manifest is set aside: the study file, from which
+    this one was made, is what counts.
     """
     path = directory / MANIFEST
-    amendments: list[dict[str, Any]] = []
-    changed: list[str] = []
+    before: dict[str, Any] = {}
+    notes: list[str] = []
     if path.exists():
-        before = read_yaml(path)
-        amendments = before.get("amendments", [])
-        changed = [key for key in manifest if key not in _UNHASHED and manifest[key] != before.get(key)]
-        if changed:
-            amendments.append(
-                {"time": now(), "from": before.get("hash"), "to": manifest["hash"], "keys": changed}
+        try:
+            before = read_yaml(path)
+        except RecordError as error:
+            aside = set_aside(path)
+            notes.append(
+                f"{error}; it is made anew from the study file, without the amendments that it may have "
+                f"listed, and the damaged file is kept as {aside.name}"
             )
+    amendments = before.get("amendments", [])
+    changed = [key for key in manifest if key not in _UNHASHED and manifest[key] != before.get(key)]
+    if before and changed:
+        amendments.append(
+            {"time": now(), "from": before.get("hash"), "to": manifest["hash"], "keys": changed}
+        )
+        notes += [f"{key} differs from this study's earlier manifest; the report says so" for key in changed]
     write_yaml(path, manifest | ({"amendments": amendments} if amendments else {}))
-    return changed
+    return notes

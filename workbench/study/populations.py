@@ -7,16 +7,23 @@ from functools import cache
 from pathlib import Path
 
 from workbench.errors import UserError
+from workbench.records.files import put_in_place
 from workbench.records.run import RunDirectory, RunRecord
 from workbench.study.plan import Plan
-from workbench.training.replica_file import replica_state
+from workbench.training.replica_file import replica_step
 
 PopulationSize = Callable[[RunRecord], int]
+Halves = Callable[[RunRecord], bool]
 
 
 def one_by_one(record: RunRecord) -> int:
     """Every trial in a program of its own."""
     return 1
+
+
+def never(record: RunRecord) -> bool:
+    """No trial is halved."""
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +34,40 @@ class Group:
     halving: bool = False
 
 
+def settle(records: list[RunRecord], runs: Path, halves: Halves = never) -> None:
+    """Bring every trial to the last complete save of the population that it trained in.
+
+    A save is complete once a checkpoint of it took the place of the one before: all of its files were on the
+    disk by then. Those that are halved compete at one step, so that where one of them lost its checkpoint all
+    begin anew: another number of competitors would halve otherwise.
+    """
+    together: dict[tuple[str, bool], list[RunDirectory]] = {}
+    for record in records:
+        members = together.setdefault((record.variant, halves(record)), [])
+        members.append(RunDirectory(runs / record.run_id))
+    for (_, halving), members in together.items():
+        complete = {replica_step(run.replica) for run in members}
+        for run in members:
+            step = replica_step(run.next_replica)
+            if step is not None and step in complete:
+                put_in_place(run.next_replica, run.replica)
+            run.next_replica.unlink(missing_ok=True)
+        if halving and len({replica_step(run.replica) for run in members}) > 1:
+            for run in members:
+                run.replica.unlink(missing_ok=True)
+
+
 def grouped(
     records: list[RunRecord],
     runs: Path,
     size: PopulationSize,
-    halves: Callable[[RunRecord], bool] = lambda record: False,
+    halves: Halves = never,
 ) -> list[Group]:
     """``records`` in groups of at most ``size``, in the order of their first; those of ``halves`` unsplit.
 
     A trial that was stopped while it trained alone goes on alone; others go on with those at its step.
     """
+    settle(records, runs, halves)
     place = {record.run_id: number for number, record in enumerate(records)}
     together: dict[tuple, list[RunRecord]] = {}
     for record in records:
@@ -55,8 +86,7 @@ def grouped(
 def _key(record: RunRecord, run: RunDirectory, halving: bool) -> tuple:
     if run.checkpoint.exists():
         return record.variant, record.run_id, False
-    step = replica_state(run.replica)["step"] if run.replica.exists() else 0
-    return record.variant, step, halving
+    return record.variant, replica_step(run.replica) or 0, halving
 
 
 def shared_out(size: int, trials: int, slots: int) -> int:

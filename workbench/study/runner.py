@@ -2,6 +2,9 @@
 
 Everything it knows is on disk before it acts, so it can be killed at any moment: run again, it tells
 Optuna of finished runs, resumes interrupted ones from their checkpoints, and repeats nothing.
+
+What a trial finds is an outcome. What befalls it is none: a lost worker, a full disk, a damaged file. Such a
+trial is tried again, and the study stops when the same trial is lost again and again without getting further.
 """
 
 import math
@@ -11,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench.analysis.tuning import TunedRate, choose_learning_rate
-from workbench.errors import RecordError
+from workbench.errors import RecordError, StudyStopped
 from workbench.records.index import load_study
-from workbench.records.run import FINISHED, RunDirectory, RunRecord, State, now
+from workbench.records.run import FINISHED, LOG, RunDirectory, RunRecord, State
 from workbench.study.display import Display
 from workbench.study.executors import Executor
 from workbench.study.heartbeat import Heartbeat
@@ -21,8 +24,8 @@ from workbench.study.plan import Plan
 from workbench.study.populations import Group, PopulationSize, grouped, one_by_one, shared_out
 from workbench.study.tuning import Ledger, grown
 
-_ATTEMPTS = 3  # a worker that dies with the same trial this often has found that trial's outcome
-_ATTEMPTS_TOGETHER = 2  # a population that its worker dies with this often is split
+_ATTEMPTS = 3  # the study stops when the same trial is lost this often without getting further
+_ATTEMPTS_TOGETHER = 2  # a population is split when it is lost this often without getting further
 
 
 class Runner:
@@ -43,13 +46,17 @@ class Runner:
         self.display, self.heartbeat, self.retry_failed = display, heartbeat, retry_failed
         self.population = population
         self.ledger = Ledger(directory, plan.study.metric)
+        self._waiting: deque[Group] = deque()
         self._running: dict[str, RunRecord] = {}
         self._groups: dict[str, Group] = {}
-        self._lost: dict[str, int] = {}
+        self._losses = Losses()
+        self._stopping = False
 
     def run(self) -> None:
         """Run every phase of the study; returns when all trials have an outcome."""
         self.display.begin(self.plan.trial_counts(), self.plan.steps)
+        if self.ledger.note:
+            self.display.note(f"note: {self.ledger.note}")
         if "pilot" in self.plan.study.phases:
             self._execute("pilot", self.plan.pilot())
         chosen = self._tune() if "tune" in self.plan.study.phases else self._only_rate()
@@ -57,8 +64,9 @@ class Runner:
 
     def stop(self) -> None:
         """Ask the running trials to save and stop, and wait for them."""
+        self._stopping = True
         for event in self.executor.stop():
-            self._handle(event, deque())
+            self._handle(event)
 
     def _only_rate(self) -> dict[str, float]:
         return {variant.name: self.plan.study.learning_rates[0] for variant in self.plan.variants}
@@ -93,18 +101,18 @@ class Runner:
         """Bring every record to an outcome."""
         self.display.phase(phase, len(records))
         self.heartbeat.set(phase=phase)
-        waiting = deque(self._grouped(list(self._unfinished(records))))
-        while waiting or self._running:
-            self._assign(waiting)
+        self._waiting = deque(self._grouped(list(self._unfinished(records))))
+        while self._waiting or self._running:
+            self._assign()
             event = self.executor.next_event(timeout=1.0)
             if event is not None:
-                self._handle(event, waiting)
+                self._handle(event)
             self.heartbeat.beat(self.display.message())
             self.display.refresh()
 
     def _unfinished(self, records: list[RunRecord]) -> Iterable[RunRecord]:
         for record in records:
-            run = RunDirectory(self.directory / "runs" / record.run_id)
+            run = self._directory_of(record)
             known = self._known(run)
             if known is None or (self.retry_failed and known.state is State.FAILED):
                 run.write(record)
@@ -114,6 +122,9 @@ class Runner:
                 self.display.found(known)
             else:
                 yield known
+
+    def _directory_of(self, record: RunRecord) -> RunDirectory:
+        return RunDirectory(self.directory / "runs" / record.run_id)
 
     def _known(self, run: RunDirectory) -> RunRecord | None:
         try:
@@ -136,29 +147,31 @@ class Runner:
 
         return grouped(records, self.directory / "runs", size, halves)
 
-    def _assign(self, waiting: deque[Group]) -> None:
+    def _assign(self) -> None:
         for slot in self.executor.free_slots():
-            if not waiting:
+            if not self._waiting:
                 return
-            group = waiting.popleft()
+            group = self._waiting.popleft()
             for record in group.records:
                 self.ledger.start(record)
-                self._running[record.run_id], self._groups[record.run_id] = record, group
-            runs = [self.directory / "runs" / record.run_id for record in group.records]
+                self._running[record.run_id] = record
+                self._groups[record.run_id] = group
+            runs = [self._directory_of(record).path for record in group.records]
             self.executor.submit(slot, runs, self._halving() if group.halving else None)
             self.display.started(group.records)
 
     def _halving(self) -> dict[str, Any]:
         return {"candidates": len(self.plan.study.learning_rates), "metric": self.plan.study.metric}
 
-    def _handle(self, event: dict[str, Any], waiting: deque[Group]) -> None:
+    def _handle(self, event: dict[str, Any]) -> None:
         kind = event["event"]
-        if kind in ("lost", "too_large"):
+        if kind in ("lost", "fault", "too_large"):
             left = [self._running[name] for name in event["run_ids"] if name in self._running]
-            if left and kind == "lost":
-                self._worker_lost(left, event["status"], waiting)
+            left = [record for record in left if not self._ended_after_all(record)]
+            if left and kind == "too_large":
+                self._split(left, "does not fit into memory")
             elif left:
-                self._split(left, "does not fit into memory", waiting)
+                self._try_again(left, _cause(event))
         elif event.get("run_id") in self._running:
             self._heard(kind, self._running[event["run_id"]], event)
 
@@ -167,65 +180,84 @@ class Runner:
             self.display.progress(record, event["step"], event["loss"])
         elif kind == "evaluation":
             self.ledger.report(record.run_id, event["step"], event[self.plan.study.metric])
-        elif kind == "ended":
-            self._ended(record)
-
-    def _ended(self, record: RunRecord) -> None:
-        del self._running[record.run_id]
-        known = RunDirectory(self.directory / "runs" / record.run_id).read()
-        if known.state in FINISHED:
-            self.ledger.finish(known)
-        self.display.ended(known)
-
-    def _worker_lost(self, records: list[RunRecord], status: int, waiting: deque[Group]) -> None:
-        """A killed worker is no outcome of its trials: resume, unless it keeps happening."""
-        left = [record for record in records if not self._ended_after_all(record)]
-        for record in left:
-            self._lost[record.run_id] = self._lost.get(record.run_id, 0) + 1
-        most = max((self._lost[record.run_id] for record in left), default=0)
-        if len(left) > 1 and most >= _ATTEMPTS_TOGETHER:
-            self._split(left, f"lost its worker again ({_cause(status)})", waiting)
-        elif left and most < _ATTEMPTS:
-            self.display.note(f"worker lost ({_cause(status)}); resuming {_named(left)}")
-            self._requeue(left, waiting)
-        elif left:
-            self._give_up(left[0], status)
+        elif kind == "ended" and not self._ended_after_all(record):
+            if self._stopping:
+                self.display.ended(self._running.pop(record.run_id))
+            else:
+                self._try_again([record], "ended without an outcome")
 
     def _ended_after_all(self, record: RunRecord) -> bool:
-        """Whether a trial had its outcome before its worker died, after its last word."""
-        if RunDirectory(self.directory / "runs" / record.run_id).read().state not in FINISHED:
+        """Whether the trial has its outcome: what is on the disk decides, not what its worker said last."""
+        known = self._known(self._directory_of(record))
+        if known is None or known.state not in FINISHED:
             return False
-        self._ended(record)
+        del self._running[record.run_id]
+        self.ledger.finish(known)
+        self.display.ended(known)
         return True
 
-    def _requeue(self, records: list[RunRecord], waiting: deque[Group]) -> None:
+    def _try_again(self, records: list[RunRecord], cause: str) -> None:
+        """Requeue trials that were lost; raises ``StudyStopped`` for those that are lost again and again."""
+        if self._stopping:
+            return
+        most = max(self._losses.add(record.run_id, self._step_of(record)) for record in records)
+        if len(records) > 1 and most >= _ATTEMPTS_TOGETHER:
+            self._split(records, f"was lost again ({cause})")
+        elif most < _ATTEMPTS:
+            self.display.note(f"{_named(records)}: {cause}; it is tried again from its last checkpoint")
+            self._requeue(records)
+        else:
+            raise StudyStopped(
+                f"{self.plan.study.name}: {_named(records)} was lost {most} times without getting further "
+                f"({cause}). No outcome is recorded, and nothing is lost: mend the cause (what the trial "
+                f"printed is in {self._directory_of(records[0]).path / LOG}) and run the same command again"
+            )
+
+    def _step_of(self, record: RunRecord) -> int:
+        """How far the trial came; a damaged record is written anew, as the plan has it."""
+        run = self._directory_of(record)
+        known = self._known(run)
+        if known is None:
+            run.write(record)
+            return 0
+        return known.progress.get("step", 0)
+
+    def _requeue(self, records: list[RunRecord]) -> None:
         """Put what is left of a group in front; its members may stand at different steps now."""
         halving = self._groups[records[0].run_id].halving
         for record in records:
             del self._running[record.run_id]
-        runs, whole = self.directory / "runs", len(records)
-        waiting.extendleft(reversed(grouped(records, runs, lambda _: whole, lambda _: halving)))
+        again = grouped(records, self.directory / "runs", lambda _: len(records), lambda _: halving)
+        self._waiting.extendleft(reversed(again))
 
-    def _split(self, records: list[RunRecord], why: str, waiting: deque[Group]) -> None:
+    def _split(self, records: list[RunRecord], why: str) -> None:
         for record in records:
             del self._running[record.run_id]
-            self._lost.pop(record.run_id, None)
+            self._losses.forget(record.run_id)
         half = math.ceil(len(records) / 2)
         without = ", without halving" if self._groups[records[0].run_id].halving else ""
         self.display.note(
             f"a population of {len(records)} {why}: {_named(records)} goes on {half} at a time{without}"
         )
-        waiting.extendleft(reversed(grouped(records, self.directory / "runs", lambda _: half)))
+        self._waiting.extendleft(reversed(grouped(records, self.directory / "runs", lambda _: half)))
 
-    def _give_up(self, record: RunRecord, status: int) -> None:
-        run = RunDirectory(self.directory / "runs" / record.run_id)
-        failed = run.read()
-        failed.state, failed.finished = State.FAILED, now()
-        failed.error = (
-            f"the worker process died {_ATTEMPTS} times ({_cause(status)}); see log.txt of this run"
-        )
-        run.write(failed)
-        self._ended(failed)
+
+class Losses:
+    """How often in a row each trial was lost without getting further than the time before."""
+
+    def __init__(self) -> None:
+        self._lost: dict[str, tuple[int, int]] = {}
+
+    def add(self, run_id: str, step: int) -> int:
+        """Note that the trial was lost after ``step`` steps; returns how often it came no further."""
+        times, furthest = self._lost.get(run_id, (0, -1))
+        times = 1 if step > furthest else times + 1
+        self._lost[run_id] = (times, max(step, furthest))
+        return times
+
+    def forget(self, run_id: str) -> None:
+        """Begin to count anew."""
+        self._lost.pop(run_id, None)
 
 
 def _named(records: list[RunRecord]) -> str:
@@ -233,10 +265,24 @@ def _named(records: list[RunRecord]) -> str:
     return f"{records[0].variant} seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
-def _cause(status: int) -> str:
+def _cause(event: dict[str, Any]) -> str:
+    """What befell the trials of a lost worker, or of one that reports a fault."""
+    if event["event"] == "fault":
+        return event["error"]
+    status = event["status"]
+    if event.get("silent"):
+        return "worker lost (no sign of life)"
+    if not event.get("started", True):
+        return f"worker could not start ({_status(status)}), see {event['log']}"
+    return f"worker lost ({_status(status)})"
+
+
+def _status(status: int) -> str:
     if status == -9:
         return "killed by signal 9, perhaps for want of memory"
-    return f"signal {-status}" if status < 0 else f"exit status {status}"
+    if status < 0:
+        return f"signal {-status}"
+    return f"exit status {status}"
 
 
 def _join(rates: list[float]) -> str:

@@ -14,6 +14,7 @@ from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.weights import plan_transfer
+from workbench.records.files import replacing
 from workbench.records.find import find_run
 from workbench.records.run import RunDirectory, State
 from workbench.records.weights import require_weights
@@ -53,18 +54,18 @@ class Start:
         return study.model_copy(update=changes)
 
     def place(self, study: Path) -> None:
-        """Put the weights into the study's directory, so that it does not depend on the run any more."""
+        """Put the weights into the study's directory, so that it does not depend on the run any more.
+
+        A file there that is not these weights, damaged or of an earlier start, is replaced.
+        """
         target = study / START
-        if target.exists():
+        if target.exists() and _sha256(target) == self.sha256:
             return
-        study.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".tmp")
-        partial.unlink(missing_ok=True)
-        try:
-            os.link(self.directory.weights, partial)  # no second copy where the file system can
-        except OSError:
-            shutil.copyfile(self.directory.weights, partial)
-        os.replace(partial, target)
+        with replacing(target) as temporary:
+            try:
+                os.link(self.directory.weights, temporary)  # no second copy where the file system can
+            except OSError:
+                shutil.copyfile(self.directory.weights, temporary)
 
     def transfer(self, model: ModelConfig) -> dict[str, Any]:
         """How many parameters ``model`` keeps from the run, and which it starts afresh."""
@@ -97,14 +98,17 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
     if record.state is not State.COMPLETE:
         raise UserError(f"{study.name}: start: run {record.run_id} is {record.state}; name a complete run")
     require_weights(directory)
-    with open(directory.weights, "rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
     return Start(
         directory=directory,
         model=ModelConfig.from_dict(record.config["model"]),
         data=data_of(directory, record),
-        sha256=digest,
+        sha256=_sha256(directory.weights),
     )
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _families(names: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ and seed in a single line: nothing is sampled, so no cell is run twice, and a dr
 whole trial or none. ``optuna-dashboard results/<study>/optuna.journal`` opens the file.
 """
 
+import json
 import math
 import warnings
 from pathlib import Path
@@ -17,6 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from workbench.records.files import set_aside
 from workbench.records.run import RunRecord, State
 
 JOURNAL = "optuna.journal"
@@ -30,15 +32,22 @@ class Ledger:
     """The study's Optuna storage. Every method may be called again after a crash: nothing is told twice.
 
     The trials of a variant are read when it is first asked for and remembered by run. Each line that is
-    written costs a lock and a flush to disk; finding finished runs again writes none.
+    written costs a lock and a flush to disk; finding finished runs again writes none. A damaged journal is
+    set aside and begun anew, and ``note`` says so: it holds nothing that the run records do not, and every
+    run that is found finished is entered again.
     """
 
     def __init__(self, directory: Path, metric: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        path = str(directory / JOURNAL)
-        # A lock left by a killed driver is stale: the study's own lock already keeps a second driver out.
-        Path(path + ".lock").unlink(missing_ok=True)
-        self._storage = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
+        self.note: str | None = None
+        path = directory / JOURNAL
+        if damage := journal_damage(path):
+            aside = set_aside(path)
+            self.note = (
+                f"{JOURNAL} was damaged ({damage}): it is made anew from the run records, and the damaged "
+                f"file is kept as {aside.name}"
+            )
+        self._storage = _opened(path)
         self._metric = metric
         self._studies: dict[str, optuna.Study] = {}
         self._live: dict[str, Trial] = {}
@@ -124,6 +133,38 @@ class Ledger:
             self._told[run_id] = trial.state
         elif trial.state is TrialState.RUNNING:
             self._live[run_id] = Trial(study, trial._trial_id)
+
+
+def journal_damage(path: Path) -> str | None:
+    """What is wrong with the journal at ``path``; None for a sound one, and where there is none.
+
+    Optuna reads up to the first line that is no entry, and appends to a line that has no end: such a file
+    would stop this study, or the next driver of it.
+    """
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        return "its last line is cut short"
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            json.loads(line)
+        except ValueError:
+            return f"line {number} is not JSON"
+    try:
+        _opened(path).get_all_studies()
+    except OSError:
+        raise
+    except Exception as error:  # whatever Optuna makes of lines that are no entries
+        return f"Optuna cannot read it: {type(error).__name__} {error}"
+    return None
+
+
+def _opened(path: Path) -> JournalStorage:
+    # A lock left by a killed driver is stale: the study's own lock already keeps a second driver out.
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
+    return JournalStorage(backend)
 
 
 def _reasons(record: RunRecord) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 import warnings
 from dataclasses import dataclass
@@ -21,14 +22,14 @@ from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.errors import UserError
 from workbench.inspection.prober import prober
-from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.records.run import LOG, RunDirectory, RunRecord, State
 from workbench.training.halving import Halving
 from workbench.training.hardware import release_memory
 from workbench.training.population_trial import TooLarge, run_population
 from workbench.training.run import Watcher
 from workbench.training.trial import run_trial
 
-LOG = "log.txt"
+_SIGN_OF_LIFE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +54,20 @@ class Channel:
     """The driver's lines, read in a thread so that a request to stop is heard while training."""
 
     def __init__(self, source: IO[str], sink: IO[str]) -> None:
-        self._sink, self._source = sink, source
+        self._sink = sink
+        self._source = source
+        self._sending = threading.Lock()
         self._tasks: queue.Queue[Task | None] = queue.Queue()
         self._stop = threading.Event()
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._breathe, daemon=True).start()
 
     def send(self, event: dict[str, Any]) -> None:
         """Report to the driver."""
-        self._sink.write(json.dumps(event) + "\n")
-        self._sink.flush()
+        line = json.dumps(event) + "\n"
+        with self._sending:
+            self._sink.write(line)
+            self._sink.flush()
 
     def should_stop(self) -> bool:
         """Whether the driver asked for a clean stop."""
@@ -79,6 +85,15 @@ class Channel:
             traceback.print_exc()
         # End of input: the driver died. Its successor resumes these trials from their last checkpoints.
         os._exit(1)
+
+    def _breathe(self) -> None:
+        """Tell the driver now and then that this process is there: between two reports hours may pass."""
+        while True:
+            time.sleep(_SIGN_OF_LIFE_SECONDS)
+            try:
+                self.send({"event": "alive"})
+            except OSError:  # the driver is gone, and this process will be in a moment
+                return
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message.get("stop"):
@@ -111,7 +126,10 @@ def _redirect_output(log: Path) -> None:
 
 
 def _serve(task: Task, channel: Channel) -> bool:
-    """Train, and say how each run ended; False where this process had better not go on."""
+    """Train, and say how each run ended; False where this process had better not go on.
+
+    The last event of a process that does not go on says that it ``leaves``.
+    """
     _quiet()
     told: set[str] = set()
 
@@ -125,13 +143,22 @@ def _serve(task: Task, channel: Channel) -> bool:
         records = _train(task, watcher)
     except TooLarge as error:
         left = [run.run_id for run in task.runs if run.run_id not in told]
-        channel.send({"event": "too_large", "run_ids": left, "error": str(error)})
+        channel.send({"event": "too_large", "run_ids": left, "error": str(error), "leaves": True})
+        return False
+    except Exception as error:  # no outcome of its trials: a fault of the machine
+        traceback.print_exc()
+        left = [run.run_id for run in task.runs if run.run_id not in told]
+        text = f"{type(error).__name__}: {error}"
+        channel.send({"event": "fault", "run_ids": left, "error": text, "leaves": True})
         return False
     release_memory()
-    for record in records:
-        if record.run_id not in told:
-            channel.send({"run_id": record.run_id, "event": "ended", "state": str(record.state)})
-    return all(record.state is not State.FAILED for record in records)
+    goes_on = all(record.state is not State.FAILED for record in records)
+    untold = [record for record in records if record.run_id not in told]
+    for number, record in enumerate(untold, start=1):
+        leaves = not goes_on and number == len(untold)
+        event = {"run_id": record.run_id, "event": "ended", "state": str(record.state), "leaves": leaves}
+        channel.send(event)
+    return goes_on
 
 
 def _train(task: Task, watcher: Watcher) -> list[RunRecord]:

@@ -1,12 +1,13 @@
 """What a trial leaves behind while it trains: metrics, progress, and a checkpoint to resume from."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning
 
+from workbench.records.files import replacing
+from workbench.training.checkpoint_file import ROWS
 from workbench.training.log import Clock, RunLog, rows_every
 from workbench.training.module import DecoderModule
 from workbench.training.run import Probe
@@ -35,6 +36,12 @@ class Recorder(lightning.Callback):
         """Restore the clock."""
         self.clock = Clock(state["seconds"])
         self.run_log.peak_memory, self.run_log.last_loss = state["peak_memory"], state["last_loss"]
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the rows so far: a resumed run needs no other file to go on."""
+        checkpoint[ROWS] = self.run_log.rows
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Start the clock."""
@@ -117,6 +124,5 @@ class Checkpointer(lightning.Callback):
         raise Interrupted(f"stopped on request at step {trainer.global_step}")
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        temporary = self._path.with_suffix(".tmp")
-        trainer.save_checkpoint(temporary, weights_only=False)  # optimizer and loops too
-        os.replace(temporary, self._path)
+        with replacing(self._path) as temporary:
+            trainer.save_checkpoint(temporary, weights_only=False)  # optimizer and loops too

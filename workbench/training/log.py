@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.records.metrics import MetricsWriter
+from workbench.records.metrics import MetricsWriter, Row
 from workbench.training.hardware import memory_bytes
 
 _ROWS = 200  # metric rows per trial: enough for a curve, few enough to stay off the hot path
@@ -82,6 +82,11 @@ class RunLog:
         self._writer, self._accounting, self._steps, self._report = writer, accounting, steps, report
         self.last_loss, self.peak_memory = math.nan, 0
         self._logged = (0, 0.0)
+
+    @property
+    def rows(self) -> list[Row]:
+        """All rows so far, those before a resume included."""
+        return self._writer.rows
 
     def start(self, step: int, seconds: float) -> None:
         """Where speed is measured from."""

@@ -6,16 +6,16 @@ from typing import Any
 
 import lightning
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
+from workbench.records.files import put_in_place
 from workbench.records.run import State
 from workbench.training.callbacks import Interrupted
 from workbench.training.halving import Halving
 from workbench.training.log import Clock, Diverged, RunLog, rows_every
 from workbench.training.population import Population
 from workbench.training.replica_file import save_replica
-from workbench.training.run import Outcome, Probe, Run, plain_weights
+from workbench.training.run import Outcome, Probe, Run, save_weights
 
 
 @dataclass
@@ -88,7 +88,7 @@ class PopulationRecorder(lightning.Callback):
         """After the last step: weights, and the outcome of those that came so far."""
         self._clock.pause()
         for index, member in self._live(module):
-            save_file(plain_weights(module.decoder(index)), member.run.directory.weights)
+            save_weights(module.decoder(index), member.run.directory)
             member.finish(State.COMPLETE, self._clock.seconds)
 
     def _pause(self, trainer: lightning.Trainer, module: Population) -> None:
@@ -185,15 +185,23 @@ class PopulationRecorder(lightning.Callback):
             module.trainer.should_stop = True
 
     def _save(self, module: Population) -> None:
-        for index, member in self._live(module):
+        """Write all checkpoints before any takes the place of the one before it.
+
+        Killed in between, all runs go on from one step: the last for which a checkpoint took its place.
+        """
+        live = list(self._live(module))
+        for index, member in live:
             state = {
                 "step": module.step,
                 "seconds": self._clock.seconds,
                 "validation": member.validation,
                 "last_loss": member.log.last_loss,
                 "peak_memory": member.log.peak_memory,
+                "rows": member.log.rows,
             }
-            save_replica(member.run.directory.replica, module.state(index), state)
+            save_replica(member.run.directory.next_replica, module.state(index), state)
+        for _, member in live:
+            put_in_place(member.run.directory.next_replica, member.run.directory.replica)
 
     def _live(self, module: Population) -> list[tuple[int, Member]]:
         return [(index, member) for index, member in enumerate(self._members) if module.alive[index]]

@@ -5,6 +5,7 @@ killed may go on in another grouping, as long as its runs stand at the same step
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -12,17 +13,18 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from workbench.data.batches import ReplicatedBatches, TokenizedCorpus
-from workbench.errors import UserError
+from workbench.errors import RecordError, UserError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.callbacks import Interrupted
+from workbench.training.faults import is_machine_fault
 from workbench.training.halving import Halving
 from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Clock, RunLog
 from workbench.training.population import Population, Replica
 from workbench.training.population_recorder import Member, PopulationRecorder
-from workbench.training.replica_file import load_replica
+from workbench.training.replica_file import load_replica, replica_step
 from workbench.training.run import Run, Watcher, describe, open_run
 from workbench.training.start import begin_from
 from workbench.training.trial import trainer_options
@@ -63,12 +65,12 @@ def run_population(
 ) -> list[RunRecord]:
     """Run the trials whose records lie in ``directories``, all of one model, data, start and step.
 
-    Whatever goes wrong is recorded, except that memory ran out with several runs: that raises ``TooLarge``.
+    What goes wrong with a trial is recorded. Raised is what is no trial's fault: that memory ran out with
+    several runs (``TooLarge``), and faults of the machine (``training.faults``), which leave each run as it
+    stands at its last checkpoint.
     """
-    opened = [open_run(directory, corpus) for directory in directories]
-    runs = [run for run in opened if isinstance(run, Run)]
-    if runs:
-        PopulationTrial(runs, watcher, halving).run()
+    runs = [open_run(directory, corpus) for directory in directories]
+    PopulationTrial(runs, watcher, halving).run()
     return [directory.read() for directory in directories]
 
 
@@ -89,9 +91,12 @@ class PopulationTrial:
             self._train()
         except Interrupted:
             pass  # the records stay "running", with checkpoints: the next run of the study resumes them
-        except Exception as error:  # any crash is an outcome, but that of too many at once
+        except Exception as error:
+            if is_machine_fault(error):
+                raise
             if out_of_memory(error) and len(self._runs) > 1:
                 raise TooLarge(str(error)) from error
+            # Any other crash is the trials' own: an outcome.
             self._fail(error)
 
     def _train(self) -> None:
@@ -100,26 +105,31 @@ class PopulationTrial:
         _require_alike(self._runs)
         checkpoints = self._checkpoints()
         first_step = checkpoints[0][1]["step"] if checkpoints else 0
+        rows = [state["rows"] for _, state in checkpoints] or [[] for _ in self._runs]
         try:
-            self._members = [self._member(run, first_step) for run in self._runs]
+            for run, own in zip(self._runs, rows, strict=True):
+                self._members.append(self._member(run, own))
             self._fit(checkpoints, first_step)
         finally:
             for member in self._members:
                 member.log.close()
 
     def _checkpoints(self) -> list[Checkpoint]:
-        """What each run goes on from; empty where they begin."""
-        paths = [run.directory.replica for run in self._runs]
-        if not any(path.exists() for path in paths):
-            return []
-        found = [load_replica(path) if path.exists() else ({}, {"step": 0}) for path in paths]
-        if len({state["step"] for _, state in found}) > 1:
-            raise UserError("population: its runs stand at different steps; run the study again")
-        return found
+        """What each run goes on from; empty where they begin.
 
-    def _member(self, run: Run, first_step: int) -> Member:
-        metrics.truncate_after(run.directory.path, first_step or -1)
-        writer = metrics.MetricsWriter(run.directory.path)
+        Damaged ones are deleted before the ``RecordError`` goes on: those runs begin anew when they are tried
+        again.
+        """
+        if len({replica_step(run.directory.replica) for run in self._runs}) > 1:
+            raise UserError("population: its runs stand at different steps; run the study again")
+        if not self._first.directory.replica.exists():
+            for run in self._runs:
+                run.begin_anew()
+            return []
+        return [_load(run.directory.replica) for run in self._runs]
+
+    def _member(self, run: Run, rows: list[metrics.Row]) -> Member:
+        writer = metrics.MetricsWriter(run.directory.path, rows)
 
         def report(event: dict[str, Any]) -> None:
             self._watcher.report({"run_id": run.record.run_id, **event})
@@ -177,6 +187,14 @@ class PopulationTrial:
         for run in self._runs:
             if run.record.state is State.RUNNING:
                 run.finish(State.FAILED, text)
+
+
+def _load(path: Path) -> Checkpoint:
+    try:
+        return load_replica(path)
+    except RecordError:
+        path.unlink()
+        raise
 
 
 def _require_alike(runs: list[Run]) -> None:

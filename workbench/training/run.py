@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.records import metrics
+from workbench.records.files import replacing
 from workbench.records.provenance import git_state, hardware, versions
-from workbench.records.run import RunDirectory, RunRecord, State, now
+from workbench.records.run import RunDirectory, State, now
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
 from workbench.training.log import Accounting
@@ -108,6 +110,11 @@ class Run:
         self.record.progress = {"step": step, "steps": self.steps}
         self.directory.write(self.record)
 
+    def begin_anew(self) -> None:
+        """Note that nothing is left of what an earlier attempt reached."""
+        if self.record.progress.get("step"):
+            self.reached(0)
+
     def finish(self, state: State, error: str | None = None, outcome: Outcome | None = None) -> None:
         """Write the outcome, and delete what it would have been resumed from."""
         self.record.state, self.record.error, self.record.finished = state, error, now()
@@ -136,18 +143,19 @@ class Run:
         }
 
 
-def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], TokenizedCorpus]) -> Run | RunRecord:
-    """The run with the corpus that its configuration names, or its record where that failed it.
+def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], TokenizedCorpus]) -> Run:
+    """The run with the corpus that its configuration names.
 
-    A record that cannot be read raises ``RecordError``.
+    What fails here fails the machine, not the trial: the plan was checked before the study began, so that a
+    corpus or a component that cannot be found any more is raised, and no outcome.
     """
-    record = directory.read()
-    try:
-        return Run(directory, corpus(record.config["data"]))
-    except Exception as error:  # a missing component or corpus fails this trial, not the sweep
-        record.state, record.error, record.finished = State.FAILED, describe(error), now()
-        directory.write(record)
-        return record
+    return Run(directory, corpus(directory.read().config["data"]))
+
+
+def save_weights(decoder: torch.nn.Module, directory: RunDirectory) -> None:
+    """Write the decoder's weights as the run's final ones."""
+    with replacing(directory.weights) as temporary:
+        save_file(plain_weights(decoder), temporary)
 
 
 def plain_weights(decoder: torch.nn.Module) -> dict[str, torch.Tensor]:

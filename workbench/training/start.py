@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from workbench.errors import UserError
+from workbench.errors import RecordError
 from workbench.model.decoder import Decoder
 from workbench.model.weights import transfer_weights
 
@@ -13,13 +13,13 @@ START = "start.safetensors"  # in the study's directory
 
 
 def begin_from(decoder: Decoder, study: Path, sha256: str) -> None:
-    """Copy the study's starting weights into an initialised decoder; ``UserError`` if they changed."""
+    """Copy the study's starting weights into an initialised decoder; ``RecordError`` if they changed."""
     path = study / START
     if not path.is_file():
-        raise UserError(f"start: {path} is missing; run the study again to have it put there")
+        raise RecordError(f"start: {path} is missing; run the study again to have it put there")
     with open(path, "rb") as file:
         if file_digest(file, "sha256").hexdigest() != sha256:
-            raise UserError(
-                f"start: {path} is not the file that the study began with; delete it and run again"
+            raise RecordError(
+                f"start: {path} is not the file that the study began with; run the study again to replace it"
             )
     transfer_weights(decoder, load_file(path))

@@ -5,18 +5,20 @@ from typing import Any
 
 import lightning
 import torch
-from safetensors.torch import save_file
 from torch.utils.data import DataLoader, IterableDataset
 
 from workbench.data.batches import TokenizedCorpus, TrainingBatches
+from workbench.errors import RecordError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.callbacks import Checkpointer, Interrupted, Probing, Recorder
+from workbench.training.checkpoint_file import ROWS, load_checkpoint
+from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import forget_peak_memory
 from workbench.training.log import Diverged, RunLog
 from workbench.training.module import DecoderModule
-from workbench.training.run import Outcome, Run, Watcher, describe, open_run, plain_weights
+from workbench.training.run import Outcome, Run, Watcher, describe, open_run, save_weights
 from workbench.training.start import begin_from
 
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -37,10 +39,10 @@ def run_trial(
 ) -> RunRecord:
     """Run the trial whose record lies in ``directory``, with the corpus that its configuration names.
 
-    Whatever goes wrong is recorded; only a record that cannot be read raises (``RecordError``).
+    What goes wrong with the trial is recorded. A fault of the machine (``training.faults``) is raised, and
+    leaves the trial as it stands at its last checkpoint: run it again.
     """
-    run = open_run(directory, corpus)
-    return Trial(run, watcher).run() if isinstance(run, Run) else run
+    return Trial(open_run(directory, corpus), watcher).run()
 
 
 class Trial:
@@ -60,28 +62,38 @@ class Trial:
             pass  # the record stays "running", with a checkpoint: the next run of the study resumes it
         except Diverged as error:
             self._finish(State.DIVERGED, str(error))
-        except Exception as error:  # any crash of a trial is an outcome: recorded with its traceback
+        except Exception as error:
+            if is_machine_fault(error):
+                raise
+            # Any other crash is the trial's own: an outcome, recorded with its traceback.
             self._finish(State.FAILED, describe(error))
         return self._run.record
 
     def _train(self) -> None:
         torch.set_num_threads(self._run.training.threads)
         forget_peak_memory(self._run.device)
-        resume_from = self._resume_point()
-        writer = metrics.MetricsWriter(self._run.directory.path)
+        resume_from, rows = self._resume_point()
+        writer = metrics.MetricsWriter(self._run.directory.path, rows)
         try:
             self._fit(writer, resume_from)
         finally:
             writer.close()
 
-    def _resume_point(self) -> str | None:
-        directory = self._run.directory
-        if not directory.checkpoint.exists():
-            metrics.truncate_after(directory.path, -1)
-            return None
-        checkpoint = torch.load(directory.checkpoint, map_location="cpu", weights_only=True)
-        metrics.truncate_after(directory.path, checkpoint["global_step"])
-        return str(directory.checkpoint)
+    def _resume_point(self) -> tuple[str | None, list[metrics.Row]]:
+        """The checkpoint to go on from, and the rows up to it.
+
+        A damaged one is deleted before its ``RecordError`` goes on: the trial begins anew when it is tried
+        again.
+        """
+        checkpoint = self._run.directory.checkpoint
+        if not checkpoint.exists():
+            self._run.begin_anew()
+            return None, []
+        try:
+            return str(checkpoint), load_checkpoint(checkpoint)[ROWS]
+        except RecordError:
+            checkpoint.unlink()
+            raise
 
     def _fit(self, writer: metrics.MetricsWriter, resume_from: str | None) -> None:
         run = self._run
@@ -99,7 +111,7 @@ class Trial:
             begin_from(self._module.decoder, run.study, run.record.config["start"]["sha256"])
             trainer.validate(self._module, validation, verbose=False)  # the row of step 0: the damage
         trainer.fit(self._module, train, validation, ckpt_path=resume_from, weights_only=True)
-        save_file(plain_weights(self._module.decoder), run.directory.weights)
+        save_weights(self._module.decoder, run.directory)
 
     def _trainer(self) -> lightning.Trainer:
         run, recorder = self._run, self._recorder
