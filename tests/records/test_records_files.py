@@ -1,9 +1,62 @@
-"""YAML is read by the quick parser, and a mistake in it is still shown with its line."""
+"""Files are replaced whole, synced and in one way; mistakes in YAML are shown with their line."""
+
+import os
+from pathlib import Path
 
 import pytest
 
 from workbench.errors import RecordError
-from workbench.records.files import read_yaml, write_yaml
+from workbench.records.files import read_yaml, replacing, set_aside, write_atomically, write_yaml
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place_and_the_new_name_after(tmp_path, monkeypatch):
+    """After a power loss a name must never stand for content that was not written."""
+    calls = []
+    sync, rename = os.fsync, os.replace
+
+    def synced(handle):
+        calls.append(("sync", os.readlink(f"/proc/self/fd/{handle}")))
+        sync(handle)
+
+    def renamed(source, target):
+        calls.append(("rename", str(target)))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    with replacing(tmp_path / "run.json") as temporary:
+        temporary.write_text("new")
+    target = str(tmp_path / "run.json")
+    assert calls == [("sync", str(temporary)), ("rename", target), ("sync", str(tmp_path))]
+    assert (tmp_path / "run.json").read_text() == "new"
+
+
+@pytest.mark.parametrize("fails", ["write", "fsync", "replace"])
+def test_what_cannot_be_written_leaves_the_old_content_and_nothing_beside_it(tmp_path, monkeypatch, fails):
+    write_atomically(tmp_path / "run.json", "old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    def write_half(path, content, **_):
+        path.write_bytes(content[:2].encode())
+        full()
+
+    if fails == "write":
+        monkeypatch.setattr(Path, "write_text", write_half)
+    else:
+        monkeypatch.setattr(os, fails, full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(tmp_path / "run.json", "new")
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert (tmp_path / "run.json").read_text() == "old"
+
+
+def test_a_damaged_file_is_kept_under_another_name(tmp_path):
+    (tmp_path / "optuna.journal").write_text("torn")
+    assert set_aside(tmp_path / "optuna.journal").read_text() == "torn"
+    assert [path.name for path in tmp_path.iterdir()] == ["optuna.journal.damaged"]
 
 
 def test_yaml_comes_back_as_it_was_written_and_in_its_order(tmp_path):

@@ -12,7 +12,7 @@ from workbench.errors import RecordError
 from workbench.records import RunDirectory, RunRecord, State, list_studies, load_study, run_id, write_record
 from workbench.records.files import write_atomically
 from workbench.records.index import study_title
-from workbench.records.metrics import MetricsWriter, compact, read_metrics, truncate_after
+from workbench.records.metrics import MetricsWriter, compact, read_metrics
 
 
 def record(run: str = "abc", **changes) -> RunRecord:
@@ -108,16 +108,22 @@ def test_compacting_keeps_every_row_and_drops_the_lines(tmp_path):
     pd.testing.assert_frame_equal(read_metrics(tmp_path), live)
 
 
-@pytest.mark.parametrize("compacted", [False, True])
-def test_resuming_drops_what_was_logged_after_the_checkpoint(tmp_path, compacted):
+@pytest.mark.parametrize("left", ["lines", "compact", "torn"])
+def test_a_resumed_run_has_the_rows_of_its_checkpoint_whatever_lies_there(tmp_path, left):
     writer = MetricsWriter(tmp_path)
     for step in (1, 2, 3):
         writer.append({"step": step, "tokens": step, "flops": 1.0, "seconds": 0.1, "train/loss": 2.0})
+    kept = writer.rows[:2]
     writer.close()
-    if compacted:
+    if left == "compact":
         compact(tmp_path)
-    truncate_after(tmp_path, 2)
-    assert read_metrics(tmp_path)["step"].tolist() == [1, 2]
+    elif left == "torn":
+        (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1, "tok\n' + bytes(40) + b"\n")
+    resumed = MetricsWriter(tmp_path, kept)
+    resumed.append({"step": 4, "tokens": 4, "flops": 1.0, "seconds": 0.1, "train/loss": 2.0})
+    resumed.close()
+    assert read_metrics(tmp_path)["step"].tolist() == [1, 2, 4]
+    assert [row["step"] for row in resumed.rows] == [1, 2, 4]
 
 
 def test_runs_of_an_earlier_manifest_do_not_mix_in(tmp_path):

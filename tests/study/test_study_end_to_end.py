@@ -205,23 +205,43 @@ def rows_by_part(folder):
 
 
 def test_trials_that_go_wrong_are_outcomes_and_the_sweep_goes_on(tmp_path):
-    """One worker, so that each trial after a failure shows that a new one took over."""
-    parts = ("NanNorm", "ScaledNorm", "HungryNorm", "KillingNorm", "CrashingNorm")
+    """One worker, so that each trial after a failure shows that a new one took over; none is called lost."""
+    parts = ("NanNorm", "ScaledNorm", "HungryNorm", "CrashingNorm")
     studies.make_study(tmp_path, **faulty(*parts), seeds={"pilot": 0, "tune": 0, "confirm": 1})
     answer = studies.workbench(tmp_path, "run", "tiny.yaml", "--workers", "1")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     runs = by_part(tmp_path)
-    assert len(runs) == 6
+    assert len(runs) == 5
     check_outcomes(runs, seed=2001)
-    assert runs["KillingNorm", 2001]["state"] == "failed"
-    assert "died 3 times" in runs["KillingNorm", 2001]["error"]
+    assert {run["attempts"] for run in runs.values()} == {1}
+    assert "lost" not in answer.stdout.replace("lost pairs", "")
     rows = rows_by_part(tmp_path)
-    assert {name for name, row in rows.items() if row["failed"]} == {
-        "HungryNorm",
-        "KillingNorm",
-        "CrashingNorm",
-    }
+    assert {name for name, row in rows.items() if row["failed"]} == {"HungryNorm", "CrashingNorm"}
     assert "diverged" in answer.stdout
+
+
+def test_a_trial_that_kills_its_worker_again_and_again_stops_the_study_and_is_no_outcome(tmp_path):
+    changes = faulty("KillingNorm") | {"seeds": {"pilot": 0, "tune": 0, "confirm": 1}}
+    studies.make_study(tmp_path, **changes)
+    answer = studies.workbench(tmp_path, "run", "tiny.yaml", "--workers", "1")
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    assert "was lost 3 times without getting further (worker lost (killed by signal 9" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    states = {name: run["state"] for (name, _), run in by_part(tmp_path).items()}
+    assert states == {"baseline": "complete", "KillingNorm": "running"}
+    assert by_part(tmp_path)["KillingNorm", 2001]["attempts"] == 3
+    status = json.loads(in_process.workbench(tmp_path, "status", "tiny", "--json").stdout)["studies"][0]
+    assert status["state"] == "stopped"
+    assert "was lost 3 times" in status["message"]
+
+
+def test_a_study_without_a_complete_trial_is_not_taken_for_done(tmp_path):
+    changes = faulty("CrashingNorm") | {"baseline": {"preset": "llama", "norm": "faulty_parts:HungryNorm"}}
+    changes["factors"]["norm"][0] = "faulty_parts:HungryNorm"
+    studies.make_study(tmp_path, **changes, seeds={"pilot": 0, "tune": 0, "confirm": 1})
+    answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
+    assert answer.returncode == 1
+    assert "tiny: no trial completed (2 failed); the first: out of memory" in answer.stderr
 
 
 def check_outcomes(runs, seed):

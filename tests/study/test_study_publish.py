@@ -7,15 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from workbench.analysis.effects import study_report
 from workbench.cli import app
-from workbench.errors import UserError
+from workbench.errors import RecordError, UserError
 from workbench.records.files import read_yaml, write_json, write_yaml
 from workbench.records.find import find_run
 from workbench.records.index import list_studies, load_study
 from workbench.records.metrics import MetricsWriter
+from workbench.records.probes import empty_probes, write_probes
 from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
 from workbench.records.weights import require_weights
 from workbench.study.catalogue import catalogue
@@ -23,7 +27,7 @@ from workbench.study.paths import find_results
 from workbench.study.publish import publish
 from workbench.study.scrub import Scrubber
 from workbench.study.status import render_status, study_status
-from workbench.study.tuning import Ledger
+from workbench.study.tuning import Ledger, journal_damage
 
 USER, HOST = "alice-of-the-lab", "node07.cluster"
 SEEDS = [11, 12, 13]
@@ -109,7 +113,8 @@ def write_run(folder, ledger, settings, variant, seed, loss, phase="confirm"):
     )
     axes = {"step": [2, 4], "tokens": [400, 800], "flops": [5e5, 1e6], "seconds": [0.5, 1.0]}
     run = write_record(folder, record, pd.DataFrame(axes | {"validation/loss": [loss + 0.2, loss]}))
-    run.weights.write_bytes(np.random.default_rng(seed).bytes(WEIGHTS))
+    numbers = np.random.default_rng(seed).standard_normal(WEIGHTS // 4, dtype=np.float32)
+    save_file({"head.weight": numbers}, run.weights)
     (run.path / "log.txt").write_text(f"{Path.cwd()} on {HOST}\n")
     ledger.finish(record)
     return run
@@ -245,6 +250,25 @@ def test_rows_of_a_lost_worker_are_compacted(study):
     assert copy.metrics()["train/loss"].tolist() == [3.0]
 
 
+@pytest.mark.parametrize("name", ["metrics.parquet", "model.safetensors", "probes.parquet"])
+def test_a_damaged_file_of_a_run_is_named_and_nothing_is_published(study, name):
+    run = run_of(study, "baseline", 11).path
+    write_probes(run, empty_probes())
+    (run / name).write_bytes((run / name).read_bytes()[:-20])
+    with pytest.raises(RecordError, match=f"{run.name}/{name}: (cannot be read|is damaged)"):
+        published(study)
+    assert not (study.parent / "published" / study.name).exists()
+
+
+def test_a_damaged_journal_is_published_as_the_records_have_it(study):
+    (study / "optuna.journal").write_text('{"op_code": 0, "worker')
+    copy = published(study).path
+    assert journal_damage(copy / "optuna.journal") is None
+    storage = JournalStorage(JournalFileBackend(str(copy / "optuna.journal")))
+    trials = [trial for one in storage.get_all_studies() for trial in storage.get_all_trials(one._study_id)]
+    assert len(trials) == len(list(copy.glob("runs/*/run.json")))
+
+
 def test_the_limit_counts_all_published_studies_and_names_the_remedy(study, place):
     with pytest.raises(UserError, match=r"limit: mine takes 0\.\d MB, 0\.1 of them weights.*fewer --weights"):
         published(study, limit=0.05)
@@ -259,7 +283,7 @@ def test_the_limit_counts_all_published_studies_and_names_the_remedy(study, plac
 
 def test_publishing_again_replaces_the_copy(study):
     published(study, weights=3)
-    run_of(study, "baseline", 11).path.joinpath("probes.parquet").write_bytes(b"tables")
+    write_probes(run_of(study, "baseline", 11).path, empty_probes())
     copy = published(study).path
     assert len(list(copy.glob("runs/*/model.safetensors"))) == 2
     assert len(list(copy.glob("runs/*/probes.parquet"))) == 1

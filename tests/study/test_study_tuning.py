@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from workbench.records.run import RunRecord, State
-from workbench.study.tuning import Ledger, grown
+from workbench.study.tuning import Ledger, grown, journal_damage
 
 
 def record(run_id="r1", state=State.QUEUED, loss=None, variant="baseline", rate=0.01) -> RunRecord:
@@ -193,6 +193,70 @@ def test_a_lock_left_by_a_killed_driver_does_not_stall(tmp_path):
     ledger = Ledger(tmp_path, "validation/loss")
     ledger.finish(record(state=State.COMPLETE, loss=1.0))
     assert len(trials(ledger)) == 1
+
+
+def three_runs(directory):
+    """A journal of three runs, one of them still running."""
+    ledger = Ledger(directory, "validation/loss")
+    ended = [record(f"r{seed}", State.COMPLETE, 2.0 + seed) for seed in (1, 2)]
+    for one in ended:
+        ledger.finish(one)
+    ledger.start(record("r3"))
+    return ended
+
+
+def cut(content):
+    return content[:-20]
+
+
+def unended(content):
+    return content[:-1]
+
+
+def zeros_at_the_end(content):
+    return content[:-30] + bytes(30)
+
+
+def zeros_and_a_line(content):
+    return content[:-30] + bytes(29) + b"\n"
+
+
+def garbage_inside(content):
+    first, rest = content.split(b"\n", 1)
+    return first + b"\nnot an entry\n" + rest
+
+
+def entries_of_nothing(content):
+    return b'{"op_code": 4}\n[1]\n'
+
+
+DAMAGES = [cut, unended, zeros_at_the_end, zeros_and_a_line, garbage_inside, entries_of_nothing]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_journal_is_set_aside_and_made_anew(tmp_path, damage):
+    ended = three_runs(tmp_path)
+    journal = tmp_path / "optuna.journal"
+    torn = damage(journal.read_bytes())
+    journal.write_bytes(torn)
+    ledger = Ledger(tmp_path, "validation/loss")
+    assert "optuna.journal was damaged" in ledger.note
+    assert (tmp_path / "optuna.journal.damaged").read_bytes() == torn
+    for one in ended:
+        ledger.finish(one)
+    ledger.start(record("r3"))
+    again = Ledger(tmp_path, "validation/loss")
+    assert again.note is None
+    assert [trial.value for trial in trials(again)] == [3.0, 4.0, None]
+
+
+def test_a_sound_journal_is_left_as_it_is(tmp_path):
+    three_runs(tmp_path)
+    before = (tmp_path / "optuna.journal").read_bytes()
+    assert journal_damage(tmp_path / "optuna.journal") is None
+    assert Ledger(tmp_path, "validation/loss").note is None
+    assert (tmp_path / "optuna.journal").read_bytes() == before
+    assert journal_damage(tmp_path / "elsewhere" / "optuna.journal") is None
 
 
 @pytest.mark.parametrize(

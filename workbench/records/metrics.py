@@ -92,7 +92,10 @@ def _read(directory: Path, columns: list[str] | None) -> pd.DataFrame:
         try:
             return _read_compact(directory / COMPACT, columns)
         except (OSError, ValueError) as error:
-            raise RecordError(f"{directory / COMPACT}: cannot be read ({error})") from error
+            raise RecordError(
+                f"{directory / COMPACT}: cannot be read ({error}); delete the run's directory and run the "
+                f"study again to have it trained anew"
+            ) from error
     return _frame(_live_rows(directory / LIVE))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.errors import RecordError
-from workbench.records.files import replacing
+from workbench.records.files import replacing, set_aside
 
 PROBES = "probes.parquet"
 # step: 0 is before training; table: which group of measures; x: distance, position, period or context in
@@ -61,8 +61,12 @@ def write_probes(run: Path, table: pd.DataFrame) -> None:
 
 
 def append_probes(run: Path, rows: pd.DataFrame) -> None:
-    """Add rows, replacing those of the same step and table."""
-    known = read_probes(run)
+    """Add rows, replacing those of the same step and table; a damaged table is set aside and begun anew."""
+    try:
+        known = read_probes(run)
+    except RecordError:
+        set_aside(Path(run) / PROBES)
+        known = empty_probes()
     fresh = set(zip(rows["step"], rows["table"], strict=True))
     old = [key not in fresh for key in zip(known["step"], known["table"], strict=True)]
     write_probes(run, pd.concat([known[old], rows[list(COLUMNS)].astype(COLUMNS)], ignore_index=True))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+_WORKER = [sys.executable, "-m", "workbench.study.worker"]
 _STOP_SECONDS = 60.0
 _SILENCE_SECONDS = 300.0  # many signs of life of a worker (study/worker.py)
 _LAST_WORDS_SECONDS = 5.0
@@ -129,7 +130,7 @@ class LocalExecutor:
         slot.log.parent.mkdir(parents=True, exist_ok=True)
         with open(slot.log, "ab") as log:
             slot.process = subprocess.Popen(
-                [sys.executable, "-m", "workbench.study.worker"],
+                _WORKER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from safetensors import SafetensorError, safe_open
 
 from workbench.analysis.effects import study_report
 from workbench.analysis.figures import save, study_figures
 from workbench.analysis.report import render
-from workbench.errors import UserError
+from workbench.errors import RecordError, UserError
 from workbench.records.files import read_json, write_atomically, write_json, write_yaml
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, load_study
 from workbench.records.metrics import COMPACT, save_frame
-from workbench.records.probes import PROBES
+from workbench.records.probes import PROBES, read_probes
 from workbench.records.run import FINISHED, RECORD, WEIGHTS, RunDirectory, config_hash
 from workbench.records.weights import with_weights
 from workbench.study.scrub import Scrubber
-from workbench.study.tuning import JOURNAL
+from workbench.study.tuning import JOURNAL, Ledger, journal_damage
 
 Progress = Callable[[str, float], None]
 REPORT = "report"
@@ -120,11 +121,28 @@ def _copy_runs(
         write_json(target.path / RECORD, scrubber.value(read_json(source.path / RECORD)))
         _copy_tables(source, target)
         if row["phase"] == "confirm" and row["seed"] in kept.get(row["variant"], []):
+            _copy_weights(source, target)
+
+
+def _copy_weights(source: RunDirectory, target: RunDirectory) -> None:
+    """Raises ``RecordError`` for a file that was cut short: nobody could load the copy."""
+    try:
+        with safe_open(source.weights, "pt"):
             shutil.copyfile(source.weights, target.weights)
+    except SafetensorError as error:
+        raise RecordError(
+            f"{source.weights}: is damaged ({error}); publish without weights (--weights 0), or delete the "
+            f"run's directory and run the study again"
+        ) from error
 
 
 def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
-    """Metrics and probes; the rows of a run whose worker was lost were never compacted."""
+    """Metrics and probes, as far as they can be read; rows of an old lost run may never have been compacted.
+
+    Raises ``RecordError`` naming the file that cannot be read.
+    """
+    source.metrics()
+    read_probes(source.path)
     if (source.path / COMPACT).exists():
         shutil.copyfile(source.path / COMPACT, target.path / COMPACT)
     else:
@@ -140,7 +158,9 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
         variant["config_hash"] = hashes.get(variant.get("config_hash"), variant.get("config_hash"))
     write_yaml(copy / MANIFEST, manifest)
     journal = records.path / JOURNAL
-    if journal.exists():
+    if journal_damage(journal):
+        Ledger.from_records(copy, records.manifest["metric"])
+    elif journal.exists():
         lines = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         write_atomically(copy / JOURNAL, text)

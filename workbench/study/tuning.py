@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from workbench.records.files import set_aside
-from workbench.records.run import RunRecord, State
+from workbench.records.run import FINISHED, RECORD, RunDirectory, RunRecord, State
 
 JOURNAL = "optuna.journal"
 _SPACE = {
@@ -52,6 +52,16 @@ class Ledger:
         self._studies: dict[str, optuna.Study] = {}
         self._live: dict[str, Trial] = {}
         self._told: dict[str, TrialState] = {}
+
+    @classmethod
+    def from_records(cls, directory: Path, metric: str) -> "Ledger":
+        """A new journal of the study's finished runs, in the order in which they ended."""
+        ledger = cls(directory, metric)
+        runs = [RunDirectory(path.parent) for path in sorted((directory / "runs").glob(f"*/{RECORD}"))]
+        finished = [record for record in map(RunDirectory.read, runs) if record.state in FINISHED]
+        for record in sorted(finished, key=lambda record: record.finished or ""):
+            ledger.finish(record)
+        return ledger
 
     def start(self, record: RunRecord) -> None:
         """Note that a run begins or goes on: enters a trial unless it has one.
