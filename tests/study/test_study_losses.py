@@ -1,4 +1,4 @@
-"""What befalls a trial is tried again while it gets further; then the study stops, and nothing is an outcome."""
+"""A trial that is lost is tried again while it gets further; then the study stops: losses are no outcomes."""
 
 import pytest
 import studies
