@@ -6,7 +6,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from workbench.records.run import RunRecord, State
+from workbench.records.run import FINISHED, RunRecord, State
 
 _LINE_SECONDS = 30.0
 
@@ -80,7 +80,7 @@ class Display:
         task = self._tasks.pop(record.run_id, None)
         if task is not None and task not in self._tasks.values():
             self._bars.remove_task(task)
-        if record.state is not State.RUNNING:
+        if record.state in FINISHED:
             self._seen.add(record.run_id)
             self._done += 1
         outcome = _outcome(record)
@@ -137,7 +137,7 @@ def group_label(records: list[RunRecord]) -> str:
 def _outcome(record: RunRecord) -> str:
     if record.state is State.COMPLETE:
         return f"loss {record.summary['validation/loss']:.4f}"
-    if record.state is State.RUNNING:
+    if record.state not in FINISHED:
         return "stopped, resumes next time"
     return f"{record.state}: {(record.error or '').splitlines()[-1][:160]}"
 

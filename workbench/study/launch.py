@@ -95,7 +95,7 @@ def _require_a_result(directory: Path) -> None:
         return
     counts = ", ".join(f"{count} {state}" for state, count in runs["state"].value_counts().items())
     errors = [error.strip() for error in runs["error"] if isinstance(error, str) and error.strip()]
-    reason = f"; the first: {errors[0].splitlines()[-1]}" if errors else ""
+    reason = f"; for example: {errors[0].splitlines()[-1]}" if errors else ""
     raise StudyStopped(
         f"{directory.name}: no trial completed ({counts}){reason}. Mend the cause; then run the same command "
         f"with --retry-failed"

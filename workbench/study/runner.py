@@ -182,7 +182,8 @@ class Runner:
             self.ledger.report(record.run_id, event["step"], event[self.plan.study.metric])
         elif kind == "ended" and not self._ended_after_all(record):
             if self._stopping:
-                self.display.ended(self._running.pop(record.run_id))
+                del self._running[record.run_id]
+                self.display.ended(self._known(self._directory_of(record)) or record)
             else:
                 self._try_again([record], "ended without an outcome")
 
