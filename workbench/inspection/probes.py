@@ -13,7 +13,8 @@ Progress = Callable[[str, float], None]
 
 def probe_of(subject: Subject) -> Probe:
     """What a run is measured on: equal for all runs of one corpus, tokenizer and context."""
-    return make_probe(subject.corpus, subject.decoder.config.context)
+    model = subject.decoder.config
+    return make_probe(subject.corpus, model.context, model.vocabulary)
 
 
 def lacking(directory: RunDirectory, tables: Collection[str] = tuple(TABLES)) -> list[str]:

@@ -18,6 +18,7 @@ import pandas as pd
 from workbench.analysis.effects import study_report
 from workbench.analysis.figures import save, study_figures
 from workbench.analysis.report import render
+from workbench.data.tokenizers import kept_name
 from workbench.errors import UserError
 from workbench.records.files import read_json, write_atomically, write_json, write_yaml
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, load_study
@@ -27,6 +28,7 @@ from workbench.records.run import FINISHED, RECORD, WEIGHTS, RunDirectory, confi
 from workbench.records.weights import with_weights
 from workbench.study.scrub import Scrubber
 from workbench.study.tuning import JOURNAL
+from workbench.training.run_text import keep_tokenizer, open_tokenizer
 
 Progress = Callable[[str, float], None]
 REPORT = "report"
@@ -114,6 +116,7 @@ def _copy_runs(
     records: StudyRecords, copy: Path, scrubber: Scrubber, kept: dict[str, list[int]], progress: Progress
 ) -> None:
     rows = records.runs[records.runs["state"].isin([str(state) for state in FINISHED])].to_dict("records")
+    _copy_tokenizers(records.path, copy, rows)
     for number, row in enumerate(rows):
         progress(f"run {number + 1} of {len(rows)}", number / len(rows))
         source, target = RunDirectory(row["path"]), RunDirectory(copy / "runs" / row["run_id"])
@@ -121,6 +124,15 @@ def _copy_runs(
         _copy_tables(source, target)
         if row["phase"] == "confirm" and row["seed"] in kept.get(row["variant"], []):
             shutil.copyfile(source.weights, target.weights)
+
+
+def _copy_tokenizers(study: Path, copy: Path, rows: list[dict]) -> None:
+    """What the runs' tokens mean: the file of each tokenizer, under its digest; early records kept none."""
+    for row in rows:
+        spec = row["config"]["data"]["tokenizer"]
+        if isinstance(spec, dict) and "sha256" in spec and not (copy / kept_name(spec["sha256"])).exists():
+            run = RunDirectory(row["path"])
+            keep_tokenizer(open_tokenizer(run, run.read()), copy)
 
 
 def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
