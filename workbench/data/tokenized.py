@@ -105,8 +105,8 @@ def prepare(
     """The corpus in tokens, from ``cache`` or built into it; safe when several processes ask at once.
 
     ``tokenizer`` is what a study file asks for, learned from this corpus where it is to be learned; or one
-    that is there already. ``progress`` hears what is being done and the part of it that is done, 0 to 1, every
-    few seconds. Raises ``UserError`` for options that cannot be, and for a cache that cannot be written.
+    that is there already. ``progress`` hears what is being done and the part of it that is done, 0 to 1,
+    every few seconds. Raises ``UserError`` for options that cannot be and for a cache that cannot be written.
     """
     config = corpus_config(corpus)
     given = tokenizer if isinstance(tokenizer, Tokenizer) else None

@@ -100,7 +100,7 @@ class Tokenizer(ABC):
         beyond = np.unique(ids[ids >= vocabulary])
         if len(beyond) == 0:
             return
-        named = ", ".join(f"{self.decode_all([token])!r} ({token})" for token in beyond[:_SHOWN].tolist())
+        named = ", ".join(f"{self.name_of(token)!r} ({token})" for token in beyond[:_SHOWN].tolist())
         more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
         raise UserError(
             f"{key}: the text has tokens that the model does not know, {named}{more}; its ids end at "
@@ -108,12 +108,12 @@ class Tokenizer(ABC):
             "trained with (--tokenizer)"
         )
 
-    def decode_all(self, ids: Iterable[int]) -> str:
-        """The text of ``ids``, with what stands for no text by its name."""
-        return self.decode(ids)
+    def name_of(self, token: int) -> str:
+        """What to call an id."""
+        return self.decode([token])
 
     def save(self, folder: Path) -> None:
-        """Write its ``tokenizer.json``, if it has one, into ``folder``, as Hugging Face's libraries read it."""
+        """Write its ``tokenizer.json`` (Hugging Face's libraries read it too), if any, into ``folder``."""
         if self.content is not None:
             (folder / TOKENIZER).write_bytes(self.content)
 
@@ -201,11 +201,12 @@ class FileTokenizer(Tokenizer):
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ``ids``."""
-        return self.decode_all(i for i in ids if i != self._end)
+        return self._model.decode([int(i) for i in ids if i != self._end], skip_special_tokens=False)
 
-    def decode_all(self, ids: Iterable[int]) -> str:
-        """The text of ``ids``, special tokens by their names."""
-        return self._model.decode([int(i) for i in ids], skip_special_tokens=False)
+    def name_of(self, token: int) -> str:
+        """What to call an id: an added token, special or not, by what the file calls it."""
+        added = self._model.get_added_tokens_decoder().get(token)
+        return self.decode([token]) if added is None else added.content
 
     def byte_lengths(self) -> np.ndarray | None:
         """By the vocabulary's own spelling of bytes; 0 for special tokens. None where that is not exact."""

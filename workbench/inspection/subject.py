@@ -33,12 +33,12 @@ class Subject:
     @cached_property
     def corpus(self) -> TokenizedCorpus:
         """The corpus that the run was trained (or, if imported, is evaluated) on, as it is now."""
-        return open_corpus(self.directory, self.record)
+        return open_corpus(self.directory)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """Text to token ids and back, as the run learned them."""
-        return open_tokenizer(self.directory, self.record)
+        return open_tokenizer(self.directory)
 
     @property
     def splits(self) -> object:

@@ -131,8 +131,7 @@ def _copy_tokenizers(study: Path, copy: Path, rows: list[dict]) -> None:
     for row in rows:
         spec = row["config"]["data"]["tokenizer"]
         if isinstance(spec, dict) and "sha256" in spec and not (copy / kept_name(spec["sha256"])).exists():
-            run = RunDirectory(row["path"])
-            keep_tokenizer(open_tokenizer(run, run.read()), copy)
+            keep_tokenizer(open_tokenizer(RunDirectory(row["path"])), copy)
 
 
 def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:

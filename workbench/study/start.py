@@ -115,7 +115,7 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
         directory=directory,
         model=ModelConfig.from_dict(record.config["model"]),
         corpus=record.config["data"]["corpus"],
-        tokenizer=open_tokenizer(directory, record),
+        tokenizer=open_tokenizer(directory),
         sha256=digest,
     )
 

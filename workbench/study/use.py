@@ -48,7 +48,7 @@ def evaluate_run(
     record, decoder = directory.read(), load_run(directory)
     training = record.config["training"]
     torch.set_num_threads(max(training["threads"], 1))
-    text = open_corpus(directory, record, corpus, progress=progress)
+    text = open_corpus(directory, corpus, progress)
     longest = min(decoder.config.context, LONGEST) if record.phase == PHASE else decoder.config.context
     settings = {
         "context": context or longest,
@@ -98,7 +98,7 @@ def generate_text(
     seed: int,
 ) -> Iterator[str]:
     """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known."""
-    decoder, tokenizer = load_run(directory), open_tokenizer(directory, directory.read())
+    decoder, tokenizer = load_run(directory), open_tokenizer(directory)
     prompted = tokenizer.encode(prompt)
     tokenizer.require_known(prompted, decoder.config.vocabulary, "prompt")
     start = torch.as_tensor(prompted.astype("int64"))[None]  # (1, T)
@@ -124,7 +124,7 @@ def export_run(directory: RunDirectory, path: Path, *, layout: str, dtype: str |
     with TemporaryDirectory() as folder:
         file = Path(folder) / TOKENIZER
         if _keeps_tokenizer(record):
-            open_tokenizer(directory, record).save(file.parent)
+            open_tokenizer(directory).save(file.parent)
         write_checkpoint(
             decoder.config,
             plain_tensors(decoder),

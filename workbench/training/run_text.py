@@ -4,6 +4,7 @@ A learned tokenizer is a thing that a study keeps, in a file named by its SHA-25
 again from a text that has changed since, it would give ids that the model does not know.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +26,8 @@ from workbench.errors import UserError
 from workbench.records.files import write_atomically
 from workbench.records.index import is_published, study_title
 from workbench.records.run import RunDirectory, RunRecord
+
+Progress = Callable[[str, float], None]
 
 
 def keep_tokenizer(tokenizer: Tokenizer, study: Path) -> None:
@@ -48,13 +51,14 @@ def kept_tokenizer(study: Path, spec: Spec) -> Tokenizer:
     return BytePairTokenizer(path.read_bytes()) if learned(spec) else FileTokenizer(path, spec)
 
 
-def open_tokenizer(directory: RunDirectory, record: RunRecord) -> Tokenizer:
+def open_tokenizer(directory: RunDirectory) -> Tokenizer:
     """The run's own tokenizer: the study's, or the one that came with an imported model.
 
     A learned one that is missing or damaged is remade where the run's corpus still gives the same. Raises
     ``UserError`` where there is none, and where its text is another one now.
     """
-    study, spec = directory.path.parent.parent, record.config["data"]["tokenizer"]
+    study, record = directory.path.parent.parent, directory.read()
+    spec = record.config["data"]["tokenizer"]
     if spec is None:
         raise UserError(
             f"run {record.run_id}: came without a tokenizer; import it again with --tokenizer {TOKENIZER}"
@@ -74,11 +78,11 @@ def open_tokenizer(directory: RunDirectory, record: RunRecord) -> Tokenizer:
 
 
 def open_corpus(
-    directory: RunDirectory, record: RunRecord, corpus: Any | None = None, **options: Any
+    directory: RunDirectory, corpus: Any | None = None, progress: Progress = lambda text, part: None
 ) -> TokenizedCorpus:
-    """The run's corpus as it is now, or ``corpus``, in the run's own tokens; ``options`` of ``prepare``."""
-    chosen = corpus or record.config["data"]["corpus"]
-    return prepare(chosen, open_tokenizer(directory, record), cache_directory(), **options)
+    """The run's corpus as it is now, or ``corpus``, in the run's own tokens."""
+    chosen = corpus or directory.read().config["data"]["corpus"]
+    return prepare(chosen, open_tokenizer(directory), cache_directory(), progress=progress)
 
 
 def text_changed(record: RunRecord, text: TokenizedCorpus) -> bool:
@@ -135,6 +139,6 @@ def _require_whole(path: Path, digest: str) -> None:
     else:
         return
     raise UserError(
-        f"data.tokenizer: {path} {problem}, and its runs cannot be read without it; put it back from a copy, or "
-        "the text that it was learned from, or run the study anew under another name"
+        f"data.tokenizer: {path} {problem}, and its runs cannot be read without it; put it back from a copy, "
+        "or the text that it was learned from, or run the study anew under another name"
     )
