@@ -75,6 +75,15 @@ def words():
     return model
 
 
+def without_spaces():
+    """Byte-level after a step that drops white space."""
+    model = byte_level()
+    model.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(" ", "removed"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    return model
+
+
 def with_added():
     """Byte-level, with words of its own beside the bytes; one takes the space before it."""
     model = byte_level()
@@ -88,6 +97,7 @@ KINDS = {
     "composed": (lambda: byte_level(normalizer=normalizers.NFC()), False),
     "decomposed": (lambda: byte_level(normalizer=normalizers.NFKD()), False),
     "lower case": (lambda: byte_level(normalizer=normalizers.BertNormalizer()), False),
+    "spaces removed": (without_spaces, False),
     "few bytes": (lambda: byte_level(alphabet=False), False),
     "added words": (with_added, False),
     "LLaMA": (lambda: pieces(fallback=True), False),
@@ -197,6 +207,29 @@ def test_the_state_of_a_file_is_not_its_tokens(opened, state):
     found = opened(byte_level(), state)
     assert [item.ids.tolist() for item in found.encode_counted(TEXTS)] == expected
     assert [ids.tolist() for ids in found.encode_documents(TEXTS)] == expected
+
+
+@pytest.mark.parametrize("make", [unigram, words, lambda: pieces(fallback=True)])
+def test_well_known_special_tokens_are_special_whatever_a_file_says(opened, make):
+    expected = [ids.tolist() for ids in opened(make()).encode_documents(TEXTS)]
+
+    def unlisted(values):
+        values["added_tokens"] = []
+
+    def ordinary(values):
+        for token in values["added_tokens"]:
+            token["special"] = False
+
+    for state in (ordinary, unlisted):
+        assert [ids.tolist() for ids in opened(make(), state).encode_documents(TEXTS)] == expected
+
+
+def test_ids_need_not_follow_each_other(opened):
+    def apart(values):
+        values["model"]["vocab"]["cc"] = 400
+
+    tokenizer = opened(byte_level(), apart)
+    assert tokenizer.vocabulary == len(tokenizer.byte_lengths()) == 401
 
 
 def test_a_file_is_known_by_its_content(opened, tmp_path):

@@ -15,13 +15,26 @@ import tokenizers
 from tokenizers import Regex, pre_tokenizers
 
 _NO_STATE = ("truncation", "padding", "post_processor")
+# Tokens that are never text, whatever a file says of them.
+_CONTROL = (
+    "<|endoftext|>",
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<s>",
+    "</s>",
+    "<bos>",
+    "<eos>",
+    "<pad>",
+    "<unk>",
+)
 _KEEPS_ALL = ("Split", "Digits", "ByteLevel")  # pre-tokenizers that cut and lose nothing, as set below
 
 
 def open_plain(content: bytes, ends: Iterable[str] = ()) -> tuple[tokenizers.Tokenizer, dict[str, Any]]:
     """The tokenizer that ``content`` holds, and its settings; raises ``ValueError`` if it holds none.
 
-    The first of ``ends`` that it knows is special, whatever the file says of it.
+    The first of ``ends`` that it knows is special, whatever the file says of it, and so are the well-known
+    tokens that it has beside its text.
     """
     settings = _settings(content)
     settings |= dict.fromkeys(_NO_STATE)
@@ -29,7 +42,9 @@ def open_plain(content: bytes, ends: Iterable[str] = ()) -> tuple[tokenizers.Tok
         settings["model"]["dropout"] = None  # merges left out at random: a help in training, no text's tokens
     model = _load(settings)
     end = next((token for token in ends if model.token_to_id(token) is not None), None)
-    if end is not None and _made_special(settings, end, model.token_to_id(end)):
+    control = [token for token in _CONTROL if _stands_beside_text(settings, token)]
+    changed = [_made_special(settings, token, model.token_to_id(token)) for token in {end, *control} - {None}]
+    if any(changed):
         model = _load(settings)
     model.encode_special_tokens = True
     _guard(model, settings)
@@ -61,7 +76,7 @@ def spells_bytes(settings: dict[str, Any]) -> bool:
 
 def _settings(content: bytes) -> dict[str, Any]:
     try:
-        settings = json.loads(content)
+        settings = json.loads(content.decode("utf-8-sig"))
         if not isinstance(settings["model"], dict):
             raise TypeError("its model is no object")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -74,6 +89,17 @@ def _load(settings: dict[str, Any]) -> tokenizers.Tokenizer:
         return tokenizers.Tokenizer.from_str(json.dumps(settings))
     except Exception as error:  # the library raises bare Exception
         raise ValueError(str(error)) from error
+
+
+def _stands_beside_text(settings: dict[str, Any], token: str) -> bool:
+    """Whether a token was added, or is in a vocabulary without merges, which would learn it from a text."""
+    if any(item["content"] == token for item in settings.get("added_tokens", [])):
+        return True
+    kind = settings["model"]
+    vocabulary = kind.get("vocab", {})
+    if kind.get("type", "BPE") == "BPE":
+        return False
+    return token in (vocabulary if isinstance(vocabulary, dict) else {piece for piece, _ in vocabulary})
 
 
 def _made_special(settings: dict[str, Any], token: str, place: int) -> bool:
@@ -97,8 +123,8 @@ def _guard(model: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
     The library then finds it twice: as the special token, which is switched off, and as the piece (in Unigram
     and word vocabularies). Cut after its first character, it is spelt by other pieces.
     """
-    special = {item["content"]: item["id"] for item in settings.get("added_tokens", []) if item["special"]}
-    reached = [token for token in special if len(token) > 1 and _reaches(model, token, special[token])]
+    special = [item["content"] for item in settings.get("added_tokens", []) if item["special"]]
+    reached = [token for token in special if len(token) > 1 and _reaches(model, token)]
     if not reached:
         return
     cuts = [f"{re.escape(token[0])}(?={re.escape(token[1:])})" for token in reached]
@@ -107,8 +133,8 @@ def _guard(model: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
     model.pre_tokenizer = pre_tokenizers.Sequence([*before, cut])
 
 
-def _reaches(model: tokenizers.Tokenizer, token: str, place: int) -> bool:
-    spellings = (token, f"a {token} a", f"a{token}a")
+def _reaches(model: tokenizers.Tokenizer, token: str) -> bool:
+    place, spellings = model.token_to_id(token), (token, f"a {token} a", f"a{token}a")
     return any(place in item.ids for item in model.encode_batch(spellings, add_special_tokens=False))
 
 

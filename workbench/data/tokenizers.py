@@ -144,7 +144,7 @@ class BytePairTokenizer(Tokenizer):
         """Raises ``ValueError`` if ``content`` is no tokenizer.json."""
         self._model, _ = open_plain(content, [_END])
         self.content = content
-        self.vocabulary = self._model.get_vocab_size(with_added_tokens=True)
+        self.vocabulary = max(self._model.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         self.spec = {"bpe": self.vocabulary, "sha256": sha256(content).hexdigest()}
 
     def encode(self, text: str) -> np.ndarray:
@@ -182,7 +182,7 @@ class FileTokenizer(Tokenizer):
         # Known by its content: where it lay is no part of a run's identity.
         digest = sha256(self.content).hexdigest()
         self.spec = spec | {"file": kept_name(digest), "sha256": digest}
-        self.vocabulary = self._model.get_vocab_size(with_added_tokens=True)
+        self.vocabulary = max(self._model.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         ends = [self._model.token_to_id(token) for token in ENDS_OF_TEXT]
         self._end = next((end for end in ends if end is not None), None)
         if self._end is None:
