@@ -19,9 +19,8 @@ def count_bytes(text: str, offsets: np.ndarray) -> tuple[np.ndarray, int]:
         return np.zeros(0, dtype=np.uint32), _uncovered_bytes(text, offsets)
     reached = places[np.maximum.accumulate(offsets[:, 1])]  # (N,)
     reached[-1] = places[-1]
-    ends, first, sizes = np.unique(
-        reached, return_index=True, return_counts=True
-    )  # tokens of one end: a group
+    # Tokens that end at the same place are a group: it shares what lies between the end before and its own.
+    ends, first, sizes = np.unique(reached, return_index=True, return_counts=True)
     group = np.repeat(np.arange(len(ends)), sizes)  # (N,)
     number = np.arange(len(reached)) - first[group]  # within the group, from 0
     amounts = np.diff(ends, prepend=0)[group]

@@ -33,8 +33,8 @@ _KEEPS_ALL = ("Split", "Digits", "ByteLevel")  # pre-tokenizers that cut and los
 def open_plain(content: bytes, ends: Iterable[str] = ()) -> tuple[tokenizers.Tokenizer, dict[str, Any]]:
     """The tokenizer that ``content`` holds, and its settings; raises ``ValueError`` if it holds none.
 
-    The first of ``ends`` that it knows is special, whatever the file says of it, and so are the well-known
-    tokens that it has beside its text.
+    The first of ``ends``, all of them well-known, that it has is special, whatever the file says of it, and
+    so are the well-known tokens that it has beside its text.
     """
     settings = _settings(content)
     settings |= dict.fromkeys(_NO_STATE)
@@ -42,8 +42,8 @@ def open_plain(content: bytes, ends: Iterable[str] = ()) -> tuple[tokenizers.Tok
         settings["model"]["dropout"] = None  # merges left out at random: a help in training, no text's tokens
     model = _load(settings)
     end = next((token for token in ends if model.token_to_id(token) is not None), None)
-    control = [token for token in _CONTROL if _stands_beside_text(settings, token)]
-    changed = [_made_special(settings, token, model.token_to_id(token)) for token in {end, *control} - {None}]
+    control = [token for token in _CONTROL if token == end or _stands_beside_text(settings, token)]
+    changed = [_made_special(settings, token, model.token_to_id(token)) for token in control]
     if any(changed):
         model = _load(settings)
     model.encode_special_tokens = True

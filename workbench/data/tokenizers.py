@@ -12,6 +12,7 @@ its ``tokenizer.json``, which its specification names.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -227,7 +228,8 @@ class FileTokenizer(Tokenizer):
             yield from super().encode_counted(documents)
             return
         for text, item in zip(documents, _encode_batches(self._model, documents), strict=True):
-            offsets = np.array(item.offsets, dtype=np.int64).reshape(-1, 2)
+            # Twice as fast as an array of the list of pairs.
+            offsets = np.fromiter(chain.from_iterable(item.offsets), dtype=np.int64).reshape(-1, 2)
             counts, uncovered = count_bytes(text, offsets)
             ids = np.array([*item.ids, self._end], dtype=self.dtype)
             unknown = 0 if self._unknown is None else int(counts[ids[:-1] == self._unknown].sum())
