@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli_models import RunName
-from workbench.cli_shared import RESULTS, Out, progress_bar
+from workbench.cli_shared import RESULTS, Out, console, progress_bar
 
 
 def inspect(
@@ -52,9 +52,13 @@ def probe(
 ) -> None:
     """Measure what heads, positions and activations of trained runs do: the tables behind most views."""
     from workbench.inspection.command import probe_runs
+    from workbench.inspection.probes import on_other_text
 
     with progress_bar() as progress:
         measured = probe_runs(run, results=out, again=again, progress=progress)
+    if other := on_other_text(measured):
+        note = f"the text is another one than {len(other)} of them were trained on; they were measured on it"
+        console(stderr=True).print(f"note: data.corpus: {note}", highlight=False)
     runs = "1 run" if len(measured) == 1 else f"{len(measured)} runs"
     print(f"measured: {runs}" if measured else "nothing to do: every table is there")
 

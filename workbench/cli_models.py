@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli_shared import RESULTS, AsJson, Out, progress_bar, show
+from workbench.cli_shared import RESULTS, AsJson, Out, console, progress_bar, show
 
 RunName = Annotated[
     str,
@@ -84,6 +84,8 @@ def evaluate(
             batch_size=batch_size,
             progress=progress,
         )
+    for note in found["notes"]:
+        console(stderr=True).print(f"note: {note}", highlight=False, markup=False)
     show(found, as_json, render_evaluation)
 
 

@@ -112,7 +112,7 @@ def write_text(folder: Path) -> dict:
 
 
 def _probe(corpus: dict) -> Probe:
-    return make_probe(prepare(corpus, "bytes", cache_directory()), LENGTH)
+    return make_probe(prepare(corpus, "bytes", cache_directory()), LENGTH, 257)
 
 
 def _write_tables(run: Path, decoder: Decoder, probe: Probe) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_the_manifest_says_what_the_data_are(folder, cache):
         "field": "text",
         "validation_fraction": 0.1,
     }
-    assert facts["tokenizer"] == {"bpe": 300}
+    assert facts["tokenizer"] == {"bpe": 300, "sha256": sha256(corpus.tokenizer.content).hexdigest()}
     assert facts["vocabulary"] == 300 == corpus.vocabulary
     assert facts["train_tokens"] == len(corpus.train)
     assert facts["validation_tokens"] == len(corpus.validation)
@@ -105,6 +106,18 @@ def test_other_options_or_other_files_build_anew(folder, cache, builds):
     (folder / "3.txt").write_text("another text")
     assert prepare(spec, "bytes", cache).fingerprint != prints[0]
     assert len(builds) == 4
+
+
+def test_a_tokenizer_that_is_there_serves_for_any_text(folder, cache, builds, tmp_path):
+    tokenizer = prepare({"path": str(folder)}, {"bpe": 300}, cache).tokenizer
+    prepare({"path": str(folder)}, tokenizer, cache)
+    assert len(builds) == 1  # one entry, however it was asked for
+    other = tmp_path / "other.txt"
+    other.write_text("gamma delta epsilon\n" * 40)
+    corpus = prepare({"path": str(other)}, tokenizer, cache)
+    assert corpus.describe()["tokenizer"] == tokenizer.spec
+    assert tokenizer.decode(corpus.train).startswith("gamma delta epsilon\n")
+    assert prepare({"path": str(other)}, {"bpe": 258}, cache).tokenizer.spec != tokenizer.spec
 
 
 def flip_a_byte(path: Path):

@@ -1,14 +1,15 @@
-"""Both tokenizers: exact round trips, exact byte counts, and the same vocabulary each time."""
+"""Bytes and learned pairs: exact round trips, exact byte counts, and the same vocabulary each time."""
 
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from workbench.data.tokenizers import load_tokenizer, parse_tokenizer, train_tokenizer
+from workbench.data.tokenizers import BytePairTokenizer, parse_tokenizer, train_tokenizer
 from workbench.errors import UserError
 
 TRAINING = [f"the cat number {i} sat on the mat; le café était fermé, {i * i} fois\n" for i in range(300)]
@@ -64,7 +65,7 @@ def test_bytes_are_the_bytes():
 def test_pairs_merge_what_the_training_text_repeats():
     tokenizer = train_tokenizer({"bpe": 400}, TRAINING)
     assert tokenizer.vocabulary == 400
-    assert tokenizer.spec == {"bpe": 400}
+    assert tokenizer.spec == {"bpe": 400, "sha256": sha256(tokenizer.content).hexdigest()}
     assert len(tokenizer.encode(TRAINING[0])) < len(TRAINING[0].encode()) / 2
 
 
@@ -85,17 +86,18 @@ def test_training_gives_the_same_vocabulary_in_another_process(tmp_path):
     assert (tmp_path / "again" / "tokenizer.json").read_bytes() == (tmp_path / "tokenizer.json").read_bytes()
 
 
-def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path, unicode_texts):
+def test_a_saved_tokenizer_is_the_same(tmp_path, unicode_texts):
+    tokenizer = train_tokenizer({"bpe": 400}, TRAINING)
     tokenizer.save(tmp_path)
-    again = load_tokenizer(tokenizer.spec, tmp_path)
-    assert again.vocabulary == tokenizer.vocabulary
+    again = BytePairTokenizer((tmp_path / "tokenizer.json").read_bytes())
+    assert again.spec == tokenizer.spec
     assert all(np.array_equal(again.encode(text), tokenizer.encode(text)) for text in unicode_texts)
 
 
-def test_a_damaged_file_is_named(tmp_path):
-    (tmp_path / "tokenizer.json").write_text("{")
-    with pytest.raises(ValueError, match="the tokenizer is damaged"):
-        load_tokenizer({"bpe": 400}, tmp_path)
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"model": 3}', b'{"model": {}}', b"\xff"])
+def test_what_is_no_tokenizer_is_refused(content):
+    with pytest.raises(ValueError, match=r"."):
+        BytePairTokenizer(content)
 
 
 @pytest.mark.parametrize("spec", ["words", "byte", {"bpe": 400, "x": 1}, {"bpee": 400}, None, 400])

@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from workbench.dashboard.maps import _encoded
+from workbench.data.batches import prepare
+from workbench.data.tokenizers import ByteTokenizer
 from workbench.errors import UserError
 from workbench.inspection.attention import prompt_attention_view, reading
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
@@ -29,6 +31,7 @@ from workbench.model.weights import plain_tensors
 from workbench.records.files import write_yaml
 from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
 from workbench.seeds import generator
+from workbench.training.run_text import keep_tokenizer
 
 CONTEXT, HEADS, LAYERS, WINDOW = 32, 4, 2, 8
 ORDER = [[1, 3, 0, 2], [2, 0, 3, 1]]  # head j of the permuted copy is head ORDER[layer][j] of the original
@@ -78,11 +81,13 @@ def study(tmp_path_factory):
     for index in range(12):
         lines = [f"line {index * number % 11} of alpha{number} and beta\n" for number in range(60)]
         (folder / "text" / f"{index}.txt").write_text("".join(lines))
-    known = []
-    for name, (changes, tokenizer, seeds) in VARIANTS.items():
+    corpus, known = {"path": str(folder / "text")}, []
+    for name, (changes, asked, seeds) in VARIANTS.items():
+        tokenizer = prepare(corpus, asked, folder / "cache").tokenizer
+        keep_tokenizer(tokenizer, folder)
         config = {
             "model": _decoder(**changes).config.to_dict(),
-            "data": {"corpus": {"path": str(folder / "text")}, "tokenizer": tokenizer},
+            "data": {"corpus": corpus, "tokenizer": tokenizer.spec},
             "training": {"batch_size": 8, "tokens": 800, "of": name},  # equal models must not be one run
         }
         known.append({"name": name, "change": {}, "config_hash": config_hash(config)})
@@ -149,10 +154,8 @@ def _identity_reader():
     return decoder
 
 
-class _AllBytes:
-    """A tokenizer whose ids are those of ``text``'s characters, all 256 of them."""
-
-    vocabulary = 257
+class _AllBytes(ByteTokenizer):
+    """One whose ids are those of ``text``'s characters, all 256 of them."""
 
     def encode(self, text):
         return np.array([ord(one) for one in text], dtype=np.uint16)
@@ -164,7 +167,7 @@ class _AllBytes:
 @pytest.mark.parametrize("length", [256, 200, 64, 30])
 def test_a_single_diagonal_survives_in_thumbnails(length):
     subject = Subject(None, None, _identity_reader())
-    vars(subject)["corpus"] = type("Corpus", (), {"tokenizer": _AllBytes()})
+    vars(subject)["tokenizer"] = _AllBytes()
     found = read(subject, "".join(map(chr, range(length))))
     side = min(length, 64)
     assert found.thumbnails.shape == (1, HEADS, side, side)

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -5,10 +7,12 @@ from safetensors.torch import save_file
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
 from workbench.errors import UserError
-from workbench.inspection.subject import open_subject
+from workbench.inspection.subject import Subject, open_subject
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
 from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.training.run_text import keep_tokenizer
+from workbench.training.weights import load_run
 
 
 @pytest.fixture
@@ -21,8 +25,11 @@ def text(tmp_path):
     return folder
 
 
-def _run(tmp_path, text, tokenizer):
+def _run(tmp_path, text, tokenizer, *, kept=True):
     corpus = prepare({"path": str(text)}, tokenizer, cache_directory())
+    if kept:
+        keep_tokenizer(corpus.tokenizer, tmp_path / "s")
+        tokenizer = corpus.tokenizer.spec
     sizes = {"vocabulary": corpus.vocabulary, "context": 16, "width": 16, "layers": 1, "heads": 2}
     model = preset("llama", **sizes)
     data = {"corpus": {"path": str(text)}, "tokenizer": tokenizer, "fingerprint": corpus.fingerprint}
@@ -56,12 +63,44 @@ def test_both_kernels_agree_and_the_error_is_known(tmp_path, text):
     assert 0 <= open_subject(_run(tmp_path, text, "bytes")).kernel_error < 1e-4
 
 
-def test_a_tokenizer_that_was_learned_from_another_text_is_refused(tmp_path, text):
-    learned, fixed = (_run(tmp_path / name, text, t) for name, t in (("l", {"bpe": 270}), ("f", "bytes")))
+def test_text_is_read_in_the_tokens_that_the_run_learned(tmp_path, text):
+    directory = _run(tmp_path, text, {"bpe": 270})
+    before = open_subject(directory).encode("alpha beta").tolist()
+    (text / "more.txt").write_text("omega psi chi phi\n" * 60)
+    subject = Subject(directory, directory.read(), load_run(directory))
+    assert subject.encode("alpha beta").tolist() == before
+    assert subject.corpus.fingerprint != subject.record.config["data"]["fingerprint"]
+    assert subject.corpus.tokenizer.spec == subject.tokenizer.spec
+    shutil.rmtree(text)
+    again = Subject(directory, directory.read(), load_run(directory))
+    assert again.encode("alpha beta").tolist() == before
+
+
+def test_an_early_record_is_refused_when_its_text_changed(tmp_path, text):
+    learned = _run(tmp_path / "l", text, {"bpe": 270}, kept=False)
+    fixed = _run(tmp_path / "f", text, "bytes")
+    assert open_subject(learned).encode("ab").shape[0] == 1
     (text / "more.txt").write_text("omega psi chi phi\n" * 60)
     assert open_subject(fixed).encode("ab").tolist() == [[97, 98]]
-    with pytest.raises(UserError, match=r"tokenizer was learned from .* another one now"):
-        open_subject(learned).encode("ab")
+    subject = Subject(learned, learned.read(), load_run(learned))
+    with pytest.raises(
+        UserError, match=r"run aaaa00000000 of s: its tokenizer was not kept, .* another one now"
+    ):
+        subject.encode("ab")
+
+
+def test_a_text_of_tokens_beyond_the_model_is_refused(tmp_path, text):
+    subject = open_subject(_run(tmp_path, text, "bytes"))
+    small = Subject(
+        subject.directory,
+        subject.record,
+        Decoder(preset("llama", vocabulary=100, context=16, width=16, layers=1, heads=2)),
+    )
+    assert small.encode("AB").tolist() == [[65, 66]]
+    with pytest.raises(
+        UserError, match=r"text: the text has tokens that the model does not know, 'n' \(110\)"
+    ):
+        small.encode("An")
 
 
 def test_a_run_without_weights_says_so(tmp_path, text):

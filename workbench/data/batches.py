@@ -94,7 +94,7 @@ class EvaluationBatches:
 
     At most ``max_tokens`` targets, spread over the whole split, drawn with a generator that knows neither
     the trial nor its seed. Iterating gives inputs and targets, both ``(B, T)`` int64, and the number of
-    UTF-8 bytes that the targets stand for; the last batch may be smaller. Bits per byte are then
+    UTF-8 bytes of the text that the targets stand for; the last batch may be smaller. Bits per byte are then
     ``nats / (ln 2 * bytes)`` over all batches; an end of document costs nats and stands for no byte.
     """
 
@@ -108,7 +108,7 @@ class EvaluationBatches:
                 f"evaluation_tokens: {max_tokens} is less than one window of the context ({context}); "
                 "raise evaluation_tokens or lower the context"
             )
-        self._cut, self._byte_lengths = Windows(corpus.validation, context), corpus.byte_lengths
+        self._cut, self._corpus = Windows(corpus.validation, context), corpus
         self._context, self._batch_size = context, batch_size
         self._starts = _spread((len(corpus.validation) - 1) // context, context, max_tokens)
 
@@ -122,9 +122,12 @@ class EvaluationBatches:
         """How many UTF-8 bytes the targets stand for."""
         return sum(count for _, _, count in self)
 
-    def bytes_in(self, targets: Tensor) -> int:
-        """How many UTF-8 bytes ``targets`` stand for."""
-        return int(self._byte_lengths[targets.cpu().numpy()].sum())
+    def require_known(self, vocabulary: int) -> None:
+        """Raise ``UserError`` if a token is beyond a model's ``vocabulary``."""
+        tokenizer = self._corpus.tokenizer
+        for inputs, targets, _ in self if tokenizer.vocabulary > vocabulary else ():
+            for ids in (inputs, targets):
+                tokenizer.require_known(ids.numpy(), vocabulary, "data.corpus")
 
     def __len__(self) -> int:
         return -(-len(self._starts) // self._batch_size)
@@ -133,7 +136,7 @@ class EvaluationBatches:
         for first in range(0, len(self._starts), self._batch_size):
             starts = self._starts[first : first + self._batch_size]
             inputs, targets = self._cut(starts)
-            yield inputs, targets, self.bytes_in(targets)
+            yield inputs, targets, self._corpus.bytes_of(starts + 1, self._context)
 
 
 def check_windows(corpus: TokenizedCorpus, context: int, evaluation_tokens: int | None = None) -> None:

@@ -2,7 +2,8 @@
 
 An entry of the cache is a folder named by a hash of all that decides its content. It is built beside its
 place and renamed into it under a lock, so that no process sees half of one; each opening checks sizes and
-checksums, and a damaged entry is built anew.
+checksums, and a damaged entry is built anew. A tokenizer enters by its own hash: one that was learned serves
+for other texts too, and for its own when that has changed. What was learned from which text lies beside.
 """
 
 import json
@@ -12,7 +13,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -25,14 +26,26 @@ from filelock import FileLock
 from workbench.data.corpora import corpus_config, load_documents
 from workbench.data.source import CorpusConfig
 from workbench.data.split import Documents
-from workbench.data.tokenizers import Spec, Tokenizer, load_tokenizer, parse_tokenizer, train_tokenizer
-from workbench.errors import UserError
+from workbench.data.tokenizers import (
+    TOKENIZER,
+    BytePairTokenizer,
+    Spec,
+    Tokenizer,
+    given_tokenizer,
+    learned,
+    parse_tokenizer,
+    train_tokenizer,
+)
+from workbench.errors import RecordError, UserError
+from workbench.records.files import read_json, write_json
 
 Progress = Callable[[str, float], None]
-_FORMAT = 1  # raise it when the same options begin to give other files
+_FORMAT = 2  # raise it when the same options begin to give other files
 _META, _CHECKSUMS = "meta.json", "checksums.json"
 _SPLITS = ("train", "validation")
+_BYTES = "validation_bytes.bin"  # where ids alone do not say how many bytes they stand for
 _REPORT_SECONDS = 2.0
+_CHECKED = 2**22  # tokens looked at at once
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class TokenizedCorpus:
     validation: np.memmap
     tokenizer: Tokenizer
     meta: dict[str, Any]
+    validation_bytes: np.memmap | None = None
 
     @property
     def vocabulary(self) -> int:
@@ -55,9 +69,27 @@ class TokenizedCorpus:
         return self.meta["fingerprint"]
 
     @cached_property
-    def byte_lengths(self) -> np.ndarray:
-        """How many UTF-8 bytes each id stands for, ``(V,)``."""
+    def byte_lengths(self) -> np.ndarray | None:
+        """How many UTF-8 bytes each id stands for, ``(V,)``; None where ``validation_bytes`` say it."""
         return self.tokenizer.byte_lengths()
+
+    @property
+    def unspelled(self) -> float:
+        """The share of the text's bytes that the tokenizer has no token for but an unknown one, or none."""
+        return self.meta.get("unspelled_share", 0.0)
+
+    def bytes_of(self, starts: np.ndarray, length: int) -> int:
+        """How many UTF-8 bytes the ``length`` validation tokens from each of ``starts (B,)`` stand for."""
+        places = starts[:, None] + np.arange(length)  # (B, T)
+        if self.validation_bytes is not None:
+            return int(np.asarray(self.validation_bytes)[places].sum(dtype=np.int64))
+        return int(self.byte_lengths[np.asarray(self.validation)[places]].sum())
+
+    def require_known(self, vocabulary: int) -> None:
+        """Raise ``UserError`` if a token of the text is beyond a model's ``vocabulary``."""
+        for tokens in (self.train, self.validation) if self.vocabulary > vocabulary else ():
+            for start in range(0, len(tokens), _CHECKED):
+                self.tokenizer.require_known(tokens[start : start + _CHECKED], vocabulary, "data.corpus")
 
     def describe(self) -> dict[str, Any]:
         """What a study's manifest says of its data."""
@@ -66,22 +98,67 @@ class TokenizedCorpus:
 
 def prepare(
     corpus: str | dict[str, Any] | CorpusConfig,
-    tokenizer: Spec,
+    tokenizer: Spec | Tokenizer,
     cache: Path,
     progress: Progress = lambda text, part: None,
 ) -> TokenizedCorpus:
     """The corpus in tokens, from ``cache`` or built into it; safe when several processes ask at once.
 
-    ``progress`` hears what is being done and the part of it that is done, 0 to 1, every few seconds.
-    Raises ``UserError`` for options that cannot be, and for a cache that cannot be written.
+    ``tokenizer`` is what a study file asks for, learned from this corpus where it is to be learned; or one
+    that is there already. ``progress`` hears what is being done and the part of it that is done, 0 to 1,
+    every few seconds. Raises ``UserError`` for options that cannot be and for a cache that cannot be written.
     """
-    config, spec = corpus_config(corpus), parse_tokenizer(tokenizer)
-    entry = Path(cache) / _cache_key(config, spec)
-    if found := _open(entry):
+    config = corpus_config(corpus)
+    given = tokenizer if isinstance(tokenizer, Tokenizer) else None
+    spec = parse_tokenizer(tokenizer) if given is None else given.spec
+    if given is None and not learned(spec):
+        given = given_tokenizer(spec)
+    if given is None:
+        return _prepare_learned(config, spec, Path(cache), progress)
+    entry = Path(cache) / _cache_key(config, given.spec)
+    if found := _open(entry, given):
         return found
     with _lock(entry):
         # Another process may have built it while this one waited.
-        return _open(entry) or _build(config, spec, entry, progress)
+        return _open(entry, given) or _build(
+            config, _read_documents(config, progress), given, entry, progress
+        )
+
+
+def _prepare_learned(config: CorpusConfig, spec: Spec, cache: Path, progress: Progress) -> TokenizedCorpus:
+    """The corpus in the tokens that are learned from it; which they were is noted in the cache."""
+    note = cache / f"{_cache_key(config, spec)}.learned.json"
+    if found := _open_learned(note, config, spec):
+        return found
+    with _lock(note):
+        if found := _open_learned(note, config, spec):
+            return found
+        documents = _read_documents(config, progress)
+        progress(f"training the tokenizer (bpe {spec['bpe']})", 0.0)
+        tokenizer = train_tokenizer(spec, documents.train)
+        entry = cache / _cache_key(config, tokenizer.spec)
+        with _lock(entry):
+            built = _open(entry, tokenizer) or _build(config, documents, tokenizer, entry, progress)
+        try:
+            write_json(note, {"sha256": tokenizer.spec["sha256"]})
+        except OSError as error:
+            raise _unwritable(cache, error) from error
+        return built
+
+
+def _open_learned(note: Path, config: CorpusConfig, spec: Spec) -> TokenizedCorpus | None:
+    try:
+        digest = read_json(note)["sha256"]
+        entry = note.parent / _cache_key(config, spec | {"sha256": digest})
+        tokenizer = BytePairTokenizer((entry / TOKENIZER).read_bytes())
+    except (RecordError, OSError, ValueError, KeyError):
+        return None
+    return _open(entry, tokenizer) if tokenizer.spec.get("sha256") == digest else None
+
+
+def _read_documents(config: CorpusConfig, progress: Progress) -> Documents:
+    progress("reading the corpus", 0.0)
+    return load_documents(config)
 
 
 def _cache_key(config: CorpusConfig, tokenizer: Spec) -> str:
@@ -110,18 +187,18 @@ def _unwritable(cache: Path, error: OSError) -> UserError:
     )
 
 
-def _open(entry: Path) -> TokenizedCorpus | None:
+def _open(entry: Path, tokenizer: Tokenizer) -> TokenizedCorpus | None:
     """The entry, or None where it is missing or damaged."""
     try:
         checksums = json.loads((entry / _CHECKSUMS).read_text(encoding="utf-8"))
         if checksums != _checksums(entry):
             return None
         meta = json.loads((entry / _META).read_text(encoding="utf-8"))
-        tokenizer = load_tokenizer(meta["tokenizer"], entry)
         tokens = [np.memmap(entry / f"{name}.bin", dtype=tokenizer.dtype, mode="r") for name in _SPLITS]
+        counts = np.memmap(entry / _BYTES, dtype=np.uint32, mode="r") if _BYTES in checksums else None
     except (OSError, ValueError):
         return None
-    return TokenizedCorpus(*tokens, tokenizer=tokenizer, meta=meta)
+    return TokenizedCorpus(*tokens, tokenizer=tokenizer, meta=meta, validation_bytes=counts)
 
 
 def _checksums(folder: Path) -> dict[str, int]:
@@ -133,17 +210,14 @@ def _checksums(folder: Path) -> dict[str, int]:
     return checksums
 
 
-def _build(config: CorpusConfig, spec: Spec, entry: Path, progress: Progress) -> TokenizedCorpus:
-    progress("reading the corpus", 0.0)
-    documents = load_documents(config)
-    if "bpe" in spec:
-        progress(f"training the tokenizer (bpe {spec['bpe']})", 0.0)
-    tokenizer = train_tokenizer(spec, documents.train)
+def _build(
+    config: CorpusConfig, documents: Documents, tokenizer: Tokenizer, entry: Path, progress: Progress
+) -> TokenizedCorpus:
     try:
         _write_entry(config, documents, tokenizer, entry, progress)
     except OSError as error:
         raise _unwritable(entry.parent, error) from error
-    built = _open(entry)
+    built = _open(entry, tokenizer)
     if built is None:
         raise UserError(f"{entry}: what was written cannot be read back; check the disk of the cache")
     return built
@@ -165,10 +239,13 @@ def _write_entry(
 def _write_files(
     config: CorpusConfig, documents: Documents, tokenizer: Tokenizer, folder: Path, progress: Progress
 ) -> None:
-    counts = {}
+    counts, unspelled = {}, 0
     for name in _SPLITS:
         report = _patient(progress, f"encoding the {name} split")
-        counts[name] = _write_tokens(getattr(documents, name), tokenizer, folder / f"{name}.bin", report)
+        counts[name], lost = _write_tokens(
+            getattr(documents, name), tokenizer, folder / f"{name}.bin", report
+        )
+        unspelled += lost
     tokenizer.save(folder)
     meta = {
         "corpus": config.spec(),
@@ -180,25 +257,33 @@ def _write_files(
         **{f"{name}_documents": len(getattr(documents, name)) for name in _SPLITS},
         "dropped_duplicates": documents.dropped_duplicates,
     }
-    _write_json(folder / _META, meta)
-    _write_json(folder / _CHECKSUMS, _checksums(folder))
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    if unspelled:
+        meta["unspelled_share"] = unspelled / sum(
+            len(text.encode("utf-8")) for name in _SPLITS for text in getattr(documents, name)
+        )
+    write_json(folder / _META, meta)
+    write_json(folder / _CHECKSUMS, _checksums(folder))
 
 
 def _write_tokens(
     documents: list[str], tokenizer: Tokenizer, path: Path, progress: Callable[[float], None]
-) -> int:
-    """Write the tokens of ``documents`` to ``path`` and count them."""
-    count = 0
-    with open(path, "wb") as file:
-        for done, ids in enumerate(tokenizer.encode_documents(documents), start=1):
-            file.write(ids)
-            count += len(ids)
+) -> tuple[int, int]:
+    """Write the tokens of ``documents`` to ``path``; returns their number and the bytes that none spells."""
+    by_text = tokenizer.byte_lengths() is None
+    count = unspelled = 0
+    with ExitStack() as files:
+        ids = files.enter_context(open(path, "wb"))
+        sizes = None
+        if by_text and path.name == "validation.bin":  # what losses are measured on
+            sizes = files.enter_context(open(path.with_name(_BYTES), "wb"))
+        for done, item in enumerate(tokenizer.encode_counted(documents), start=1):
+            ids.write(item.ids)
+            if sizes is not None:
+                sizes.write(item.bytes)
+            count += len(item.ids)
+            unspelled += item.unspelled
             progress(done / len(documents))
-    return count
+    return count, unspelled
 
 
 def _patient(progress: Progress, text: str) -> Callable[[float], None]:

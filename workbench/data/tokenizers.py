@@ -1,22 +1,27 @@
 """Text to tokens and back: bytes, byte-level byte-pair encoding, or a tokenizer that came with a model.
 
-All know how many bytes each token stands for, so that losses can be given in bits per byte and compared
-across tokenizers. The token that ends a document is no text: in the first two, no text encodes to it.
+All know how many bytes each token of a text stands for, so that losses can be given in bits per byte and
+compared across tokenizers. The token that ends a document is no text: no text encodes to it.
 Byte-pair encoding: Sennrich et al. 2016 (arXiv 1508.07909), on bytes as in GPT-2, by the ``tokenizers``
 library.
+
+What is asked for (``{"bpe": 4096}``, ``{"file": path}``) is a recipe; a tokenizer is known by the SHA-256 of
+its ``tokenizer.json``, which its specification names.
 """
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from workbench.data.byte_counts import count_bytes
+from workbench.data.plain_tokenizer import open_plain, spells_bytes, unknown_id
 from workbench.errors import UserError, suggestion
 
 KEY = "data.tokenizer"
@@ -25,17 +30,34 @@ _SMALLEST = _BYTES + 2  # every byte, one merge, the end of a document
 _LARGEST = 65_535  # ids of 16 bits; more would double the token files for no use at this scale
 # How well-known vocabularies call the token that ends a document.
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
+_END = ENDS_OF_TEXT[0]  # what learned ones call it
 _BATCH = 256  # documents encoded at once
-
+_SHOWN = 5  # tokens that an error names
+TOKENIZER = "tokenizer.json"
 
 Spec = str | dict[str, Any]
 
 
+class Counted(NamedTuple):
+    """A document's ids and the UTF-8 bytes that each stands for, both ``(N,)``, its end included.
+
+    ``bytes`` is None where ``byte_lengths`` says it; ``unspelled`` bytes are an unknown token's, or none's.
+    """
+
+    ids: np.ndarray
+    bytes: np.ndarray | None = None
+    unspelled: int = 0
+
+
 class Tokenizer(ABC):
-    """Ids ``0 .. vocabulary - 1``; the last one, ``end_of_document``, ends each document."""
+    """Ids ``0 .. vocabulary - 1``; one of them, ``end_of_document``, ends each document.
+
+    ``spec`` is what it is known by; ``content`` is its ``tokenizer.json``, None where it needs none.
+    """
 
     spec: Spec
     vocabulary: int
+    content: bytes | None = None
 
     @property
     def dtype(self) -> type[np.unsignedinteger]:
@@ -56,8 +78,11 @@ class Tokenizer(ABC):
         """The text of ``ids``; half a character shows as U+FFFD, an end of document as nothing."""
 
     @abstractmethod
-    def byte_lengths(self) -> np.ndarray:
-        """How many UTF-8 bytes each id stands for: ``(V,)`` int64, 0 for the end of a document."""
+    def byte_lengths(self) -> np.ndarray | None:
+        """How many UTF-8 bytes each id stands for: ``(V,)`` int64, 0 for the end of a document.
+
+        None where that depends on the text: ``encode_counted`` says it of a text.
+        """
 
     def encode_documents(self, documents: list[str]) -> Iterator[np.ndarray]:
         """The ids of each document, its end included."""
@@ -67,9 +92,31 @@ class Tokenizer(ABC):
     def _encode_all(self, documents: list[str]) -> Iterator[np.ndarray]:
         return map(self.encode, documents)
 
-    @abstractmethod
+    def encode_counted(self, documents: list[str]) -> Iterator[Counted]:
+        """The ids of each document, and the bytes that they stand for where that depends on the text."""
+        return map(Counted, self.encode_documents(documents))
+
+    def require_known(self, ids: np.ndarray, vocabulary: int, key: str) -> None:
+        """Raise ``UserError`` beginning with ``key`` if any of ``ids`` is beyond a model's ``vocabulary``."""
+        beyond = np.unique(ids[ids >= vocabulary])
+        if len(beyond) == 0:
+            return
+        named = ", ".join(f"{self.name_of(token)!r} ({token})" for token in beyond[:_SHOWN].tolist())
+        more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
+        raise UserError(
+            f"{key}: the text has tokens that the model does not know, {named}{more}; its ids end at "
+            f"{vocabulary - 1}: give a text without them, or import the model with the tokenizer that it was "
+            "trained with (--tokenizer)"
+        )
+
+    def name_of(self, token: int) -> str:
+        """What to call an id."""
+        return self.decode([token])
+
     def save(self, folder: Path) -> None:
-        """Write into ``folder`` what ``load_tokenizer`` needs beside the specification."""
+        """Write its ``tokenizer.json`` (Hugging Face's libraries read it too), if any, into ``folder``."""
+        if self.content is not None:
+            (folder / TOKENIZER).write_bytes(self.content)
 
 
 class ByteTokenizer(Tokenizer):
@@ -90,17 +137,16 @@ class ByteTokenizer(Tokenizer):
         """One byte each, but for the end of a document."""
         return np.array([1] * _BYTES + [0])
 
-    def save(self, folder: Path) -> None:
-        """Nothing: the specification says it all."""
-
 
 class BytePairTokenizer(Tokenizer):
-    """Byte-level byte-pair encoding with GPT-2's rule for where words begin."""
+    """Byte-level byte-pair encoding with GPT-2's rule for where words begin, as a study learned it."""
 
-    def __init__(self, model: tokenizers.Tokenizer) -> None:
-        self._model = model
-        self.vocabulary = model.get_vocab_size() + 1
-        self.spec = {"bpe": self.vocabulary}
+    def __init__(self, content: bytes) -> None:
+        """Raises ``ValueError`` if ``content`` is no tokenizer.json."""
+        self._model, _ = open_plain(content, [_END])
+        self.content = content
+        self.vocabulary = max(self._model.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        self.spec = {"bpe": self.vocabulary, "sha256": sha256(content).hexdigest()}
 
     def encode(self, text: str) -> np.ndarray:
         """The merged pieces of ``text``."""
@@ -115,33 +161,29 @@ class BytePairTokenizer(Tokenizer):
         pieces = [self._model.id_to_token(i) for i in range(self.end_of_document)]
         return np.array([*map(len, pieces), 0])
 
-    def save(self, folder: Path) -> None:
-        """Write ``tokenizer.json``, which Hugging Face's libraries read too."""
-        self._model.save(str(folder / "tokenizer.json"))
-
     def _encode_all(self, documents: list[str]) -> Iterator[np.ndarray]:
-        for start in range(0, len(documents), _BATCH):
-            encoded = self._model.encode_batch_fast(
-                documents[start : start + _BATCH], add_special_tokens=False
-            )
-            yield from (np.array(item.ids, dtype=np.uint16) for item in encoded)
+        return _encode_quickly(self._model, documents, np.uint16)
 
 
 class FileTokenizer(Tokenizer):
     """A ``tokenizer.json`` of Hugging Face's libraries, as it came with a model.
 
-    No special tokens are added to a text but the end of each document. Bytes per token are exact for
-    byte-level vocabularies (GPT-2, LLaMA 3); in vocabularies with a mark for the space (LLaMA 1 and 2), the
-    space that is put before a document counts as one byte.
+    No special tokens are added to a text but the end of each document. Bytes per token are the vocabulary's
+    own for exactly byte-level ones (GPT-2, LLaMA 3), and otherwise those that each token covers in its text.
     """
 
-    def __init__(self, path: Path, spec: dict[str, str]) -> None:
+    def __init__(self, path: Path, spec: dict[str, Any]) -> None:
         """Raises ``UserError`` for a file that is no tokenizer, or has no token that ends a document."""
         try:
-            self._model = tokenizers.Tokenizer.from_file(os.fspath(path))
-        except Exception as error:  # the library raises bare Exception
+            self.content = Path(path).read_bytes()
+            self._model, settings = open_plain(self.content, ENDS_OF_TEXT)
+        except (OSError, ValueError) as error:
             raise UserError(f"{KEY}.file: {path} is no tokenizer.json ({error}); give one") from error
-        self.spec, self.vocabulary = spec, self._model.get_vocab_size(with_added_tokens=True)
+        self._exact, self._unknown = spells_bytes(settings), unknown_id(self._model, settings)
+        # Known by its content: where it lay is no part of a run's identity.
+        digest = sha256(self.content).hexdigest()
+        self.spec = spec | {"file": kept_name(digest), "sha256": digest}
+        self.vocabulary = max(self._model.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         ends = [self._model.token_to_id(token) for token in ENDS_OF_TEXT]
         self._end = next((end for end in ends if end is not None), None)
         if self._end is None:
@@ -162,26 +204,61 @@ class FileTokenizer(Tokenizer):
         """The text of ``ids``."""
         return self._model.decode([int(i) for i in ids if i != self._end], skip_special_tokens=False)
 
-    def byte_lengths(self) -> np.ndarray:
-        """By the vocabulary's own spelling of bytes and spaces; 0 for special tokens."""
-        special = {i for i, token in self._model.get_added_tokens_decoder().items() if token.special}
-        by_byte = '"ByteLevel"' in self._model.to_str()
-        pieces = [self._model.id_to_token(i) for i in range(self.vocabulary)]
-        return np.array(
-            [0 if i in special or p is None else _bytes_of(p, by_byte) for i, p in enumerate(pieces)]
-        )
+    def name_of(self, token: int) -> str:
+        """What to call an id: an added token, special or not, by what the file calls it."""
+        added = self._model.get_added_tokens_decoder().get(token)
+        return self.decode([token]) if added is None else added.content
 
-    def save(self, folder: Path) -> None:
-        """Copy it."""
-        self._model.save(str(folder / "tokenizer.json"))
+    def byte_lengths(self) -> np.ndarray | None:
+        """By the vocabulary's own spelling of bytes; 0 for special tokens. None where that is not exact."""
+        if not self._exact:
+            return None
+        added = self._model.get_added_tokens_decoder()
+        lengths = np.zeros(self.vocabulary, dtype=np.int64)
+        for i in range(self.vocabulary):
+            if i in added:  # written as it is
+                lengths[i] = 0 if added[i].special else len(added[i].content.encode("utf-8"))
+            else:  # one character per byte
+                lengths[i] = len(self._model.id_to_token(i) or "")
+        return lengths
+
+    def encode_counted(self, documents: list[str]) -> Iterator[Counted]:
+        """The ids of each document, and the bytes that each token covers where its id does not say it."""
+        if self._exact:
+            yield from super().encode_counted(documents)
+            return
+        for text, item in zip(documents, _encode_batches(self._model, documents), strict=True):
+            # Twice as fast as an array of the list of pairs.
+            offsets = np.fromiter(chain.from_iterable(item.offsets), dtype=np.int64).reshape(-1, 2)
+            counts, uncovered = count_bytes(text, offsets)
+            ids = np.array([*item.ids, self._end], dtype=self.dtype)
+            unknown = 0 if self._unknown is None else int(counts[ids[:-1] == self._unknown].sum())
+            # A document that leaves no token is not lost: its bytes are counted with its end.
+            last = 0 if len(counts) else len(text.encode("utf-8"))
+            yield Counted(ids, np.append(counts, np.uint32(last)), unknown + uncovered)
+
+    def _encode_all(self, documents: list[str]) -> Iterator[np.ndarray]:
+        return _encode_quickly(self._model, documents, self.dtype)
 
 
-def _bytes_of(piece: str, by_byte: bool) -> int:
-    if by_byte:
-        return len(piece)  # one character per byte
-    if len(piece) == 6 and piece.startswith("<0x"):
-        return 1
-    return len(piece.replace("\u2581", " ").encode())
+def _encode_quickly(
+    model: tokenizers.Tokenizer, documents: list[str], dtype: type[np.unsignedinteger]
+) -> Iterator[np.ndarray]:
+    """The ids of each document, without where in it they come from."""
+    for start in range(0, len(documents), _BATCH):
+        batch = documents[start : start + _BATCH]
+        encoded = model.encode_batch_fast(batch, add_special_tokens=False)
+        yield from (np.array(item.ids, dtype=dtype) for item in encoded)
+
+
+def _encode_batches(model: tokenizers.Tokenizer, documents: list[str]) -> Iterator[tokenizers.Encoding]:
+    for start in range(0, len(documents), _BATCH):
+        yield from model.encode_batch(documents[start : start + _BATCH], add_special_tokens=False)
+
+
+def kept_name(digest: str) -> str:
+    """The name of a tokenizer's file in a study's directory."""
+    return f"tokenizer-{digest[:12]}.json"
 
 
 def file_spec(spec: dict[str, Any]) -> dict[str, str]:
@@ -224,10 +301,8 @@ def parse_tokenizer(spec: Any) -> Spec:
 def train_tokenizer(spec: Any, documents: list[str]) -> Tokenizer:
     """The tokenizer of ``spec``, trained on ``documents``; raises ``UserError`` when they are too few."""
     spec = parse_tokenizer(spec)
-    if spec == "bytes":
-        return ByteTokenizer()
-    if "file" in spec:
-        return FileTokenizer(Path(spec["file"]), spec)
+    if not learned(spec):
+        return given_tokenizer(spec)
     tokenizer = BytePairTokenizer(_train(spec["bpe"] - 1, documents))
     if tokenizer.vocabulary < spec["bpe"]:
         raise UserError(
@@ -237,26 +312,24 @@ def train_tokenizer(spec: Any, documents: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def load_tokenizer(spec: Any, folder: Path) -> Tokenizer:
-    """The tokenizer of ``spec`` that was saved in ``folder``; raises ``ValueError`` for a damaged file."""
-    if spec == "bytes":
-        return ByteTokenizer()
-    if "file" in spec:
-        return FileTokenizer(folder / "tokenizer.json", spec)
-    try:
-        model = tokenizers.Tokenizer.from_file(os.fspath(folder / "tokenizer.json"))
-    except Exception as error:  # the library raises bare Exception
-        raise ValueError(f"{folder}: the tokenizer is damaged ({error})") from error
-    return BytePairTokenizer(model)
+def learned(spec: Spec | None) -> bool:
+    """Whether ``spec`` is of a tokenizer that is learned from a text."""
+    return isinstance(spec, dict) and "bpe" in spec
 
 
-def _train(pieces: int, documents: list[str]) -> tokenizers.Tokenizer:
+def given_tokenizer(spec: Spec) -> Tokenizer:
+    """The tokenizer of a parsed ``spec`` that nothing has to be learned for."""
+    return ByteTokenizer() if spec == "bytes" else FileTokenizer(Path(spec["file"]), spec)
+
+
+def _train(pieces: int, documents: list[str]) -> bytes:
+    """The tokenizer.json of ``pieces`` learned from ``documents``, and the end of a document after them."""
     model = tokenizers.Tokenizer(models.BPE())
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     model.decoder = decoders.ByteLevel()
-    # No special tokens: the library would find one inside a text that happens to spell it.
     trainer = trainers.BpeTrainer(
         vocab_size=pieces, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     model.train_from_iterator(documents, trainer, length=len(documents))
-    return model
+    model.add_special_tokens([_END])
+    return model.to_str(pretty=True).encode("utf-8")

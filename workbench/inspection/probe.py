@@ -47,15 +47,22 @@ class Probe:
         return digest.hexdigest()
 
 
-def make_probe(corpus: TokenizedCorpus, context: int) -> Probe:
-    """The probe of a corpus at a training context; fewer windows where the validation split is short."""
+def make_probe(corpus: TokenizedCorpus, context: int, vocabulary: int) -> Probe:
+    """The probe of a corpus at a training context; fewer windows where the validation split is short.
+
+    Raises ``UserError`` for a text with tokens beyond ``vocabulary``, the model's.
+    """
     tokens = corpus.validation
     longest = min(BEYOND * context, len(tokens) - 1)
+    text = _windows(tokens, min(context, LONGEST) + 1, WINDOWS, "text")
+    long = _windows(tokens, longest + 1, max(2, LONG_TOKENS // longest), "long")
+    for windows in (text, long):
+        corpus.tokenizer.require_known(windows.numpy(), vocabulary, "data.corpus")
     return Probe(
-        text=_windows(tokens, min(context, LONGEST) + 1, WINDOWS, "text"),
-        long=_windows(tokens, longest + 1, max(2, LONG_TOKENS // longest), "long"),
+        text=text,
+        long=long,
         context=context,
-        vocabulary=corpus.vocabulary,
+        vocabulary=min(vocabulary, corpus.vocabulary),
     )
 
 

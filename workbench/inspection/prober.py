@@ -45,7 +45,7 @@ def prober(run: Run) -> Probe:
     share = run.training.probes
     if not share:
         return Probe()
-    measures = make_probe(run.corpus, run.model.context)
+    measures = make_probe(run.corpus, run.model.context, run.model.vocabulary)
     costs = {name: table.tokens(measures) for name, table in TABLES.items()}
     planned = plan(run.steps, share * run.training.tokens, costs)
     path = run.directory.path

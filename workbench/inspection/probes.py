@@ -1,5 +1,6 @@
 """Measuring finished runs: the tables that views over many seeds read, written beside each run."""
 
+import json
 from collections.abc import Callable, Collection
 
 from workbench.inspection.probe import Probe, make_probe
@@ -7,13 +8,15 @@ from workbench.inspection.subject import Subject, open_subject
 from workbench.inspection.tables import TABLES
 from workbench.records.probes import append_probes, read_probes, write_probes
 from workbench.records.run import RunDirectory
+from workbench.training.run_text import open_corpus, text_changed
 
 Progress = Callable[[str, float], None]
 
 
 def probe_of(subject: Subject) -> Probe:
     """What a run is measured on: equal for all runs of one corpus, tokenizer and context."""
-    return make_probe(subject.corpus, subject.decoder.config.context)
+    model = subject.decoder.config
+    return make_probe(subject.corpus, model.context, model.vocabulary)
 
 
 def lacking(directory: RunDirectory, tables: Collection[str] = tuple(TABLES)) -> list[str]:
@@ -58,6 +61,20 @@ def measure_missing(
 
         measure_run(run, lacking(run, tables), report)
     progress("measured", 1.0)
+
+
+def on_other_text(runs: list[RunDirectory]) -> list[RunDirectory]:
+    """Those of ``runs`` whose corpus is another text now than the one that they were trained on."""
+    changed: dict[str, bool] = {}
+    found = []
+    for run in runs:
+        record = run.read()
+        data = json.dumps(record.config["data"])  # the runs of a study share their text
+        if data not in changed:
+            changed[data] = text_changed(record, open_corpus(run))
+        if changed[data]:
+            found.append(run)
+    return found
 
 
 def _last_step(directory: RunDirectory) -> int:

@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workbench.data.batches import TokenizedCorpus, prepare
-from workbench.data.cache import cache_directory
+from workbench.data.batches import TokenizedCorpus
 from workbench.data.tokenizers import Tokenizer
 from workbench.errors import UserError
 from workbench.inspection.capture import kernel_error
@@ -16,7 +15,7 @@ from workbench.model.decoder import Decoder
 from workbench.records.run import RunDirectory, RunRecord
 from workbench.records.weights import require_weights
 from workbench.seeds import generator
-from workbench.training.evaluation import data_of
+from workbench.training.run_text import open_corpus, open_tokenizer
 from workbench.training.weights import load_run
 
 _KEPT = 8  # decoders in memory
@@ -33,33 +32,19 @@ class Subject:
 
     @cached_property
     def corpus(self) -> TokenizedCorpus:
-        """The corpus that the run was trained (or, if imported, is evaluated) on.
+        """The corpus that the run was trained (or, if imported, is evaluated) on, as it is now."""
+        return open_corpus(self.directory)
 
-        Raises ``UserError`` if its text is another one now and the tokenizer was learned from it.
-        """
-        data = data_of(self.directory, self.record)
-        corpus = prepare(data["corpus"], data["tokenizer"], cache_directory())
-        learned = isinstance(data["tokenizer"], dict) and "bpe" in data["tokenizer"]
-        if learned and data.get("fingerprint") not in (None, corpus.fingerprint):
-            raise UserError(
-                f"{self.directory.run_id}: its tokenizer was learned from {data['corpus']}, whose text is "
-                f"another one now; inspect it where the text is as it was"
-            )
-        return corpus
-
-    @property
+    @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Text to token ids and back."""
-        return self.corpus.tokenizer
+        """Text to token ids and back, as the run learned them."""
+        return open_tokenizer(self.directory)
 
     @property
     def splits(self) -> object:
         """How it splits text: equal for two runs that give every text the same tokens."""
-        spec, data = self.tokenizer.spec, self.record.config["data"]
-        if not isinstance(spec, dict):
-            return spec
-        # Imports keep one file in places of their own; learned ones are of their text.
-        return spec.get("sha256") or (str(spec), data.get("fingerprint"))
+        spec = self.tokenizer.spec
+        return spec["sha256"] if isinstance(spec, dict) else spec
 
     @cached_property
     def kernel_error(self) -> float:
@@ -70,10 +55,11 @@ class Subject:
         return kernel_error(self.decoder, tokens.to(self.decoder.device))
 
     def encode(self, text: str) -> Tensor:
-        """``(1, T)`` ids of ``text``; raises ``UserError`` for an empty one."""
+        """``(1, T)`` ids of ``text``; ``UserError`` for an empty one, and for ids beyond the model's."""
         ids = self.tokenizer.encode(text)
         if len(ids) == 0:
             raise UserError("text: it has no tokens; give at least one character")
+        self.tokenizer.require_known(ids, self.decoder.config.vocabulary, "text")
         return torch.as_tensor(ids.astype("int64"))[None]  # (1, T)
 
     def pieces(self, ids: Tensor) -> list[str]:

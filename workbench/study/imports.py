@@ -11,7 +11,7 @@ import tokenizers
 from filelock import FileLock
 from safetensors.torch import save_file
 
-from workbench.data.tokenizers import FileTokenizer, file_spec
+from workbench.data.tokenizers import TOKENIZER, FileTokenizer, file_spec
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained import Checkpoint, read_checkpoint
@@ -21,7 +21,6 @@ from workbench.records.provenance import git_state, versions
 from workbench.records.run import WEIGHTS, RunDirectory, RunRecord, State, config_hash, now, run_id
 from workbench.study.plan import manifest_hash
 from workbench.training.config import TrainingConfig
-from workbench.training.evaluation import TOKENIZER
 
 STUDY, PHASE = "imported", "import"
 CORPUS = "python-stdlib"  # what an imported model is evaluated on unless told otherwise

@@ -12,10 +12,13 @@ from rich.console import Console
 
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
-from workbench.data.batches import prepare
+from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
-from workbench.errors import StudyStopped
-from workbench.records.index import load_study
+from workbench.data.corpora import corpus_config
+from workbench.data.tokenizers import Tokenizer, learned
+from workbench.errors import RecordError, StudyStopped, UserError
+from workbench.records.files import read_yaml
+from workbench.records.index import MANIFEST, load_study
 from workbench.records.run import State
 from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
@@ -26,25 +29,65 @@ from workbench.study.runner import Runner
 from workbench.study.schema import StudyFile, find_study_file, load_study_file
 from workbench.study.start import open_start
 from workbench.training.hardware import default_device
+from workbench.training.run_text import keep_tokenizer, kept_tokenizer, remade_tokenizer
 
 
 def make_plan(path: Path, overrides: list[str], console: Console, out: Path) -> Plan:
     """Read, check and resolve a study, preparing its data (cached) on the way.
 
-    A run that it starts from is looked for in ``out``.
+    A run that it starts from is looked for in ``out``, and so is the tokenizer that the study learned before.
     """
     study = read_study(path, overrides)
     start = open_start(study, out)
     study = start.completed(study) if start else study
+    known = None if start else _learned_before(study, out / study.name)
     corpus = prepare(
         study.data.corpus,
-        study.data.tokenizer,
+        start.tokenizer if start else known or study.data.tokenizer,
         cache_directory(),
         progress=lambda text, part: console.print(
             f"data: {text}{f' {part:.0%}' if part else ''}", highlight=False
         ),
     )
+    if known:
+        _tell_of_other_text(corpus, out / study.name, console)
     return Plan.build(study, corpus, default_device(), start)
+
+
+def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
+    """The tokenizer that the study in ``directory`` learned, where one of its size and corpus is asked for.
+
+    A text that changed since does not change what the study's tokens mean. Raises ``UserError`` where its
+    file is damaged and the text does not give it again.
+    """
+    data = _manifest_data(directory)
+    spec, asked = data.get("tokenizer"), study.data.tokenizer
+    if not learned(asked) or not learned(spec) or "sha256" not in spec or spec["bpe"] != asked["bpe"]:
+        return None
+    if data["corpus"] != corpus_config(study.data.corpus).spec():
+        return None
+    try:
+        return kept_tokenizer(directory, spec)
+    except UserError as error:
+        return remade_tokenizer(directory, data, error)
+
+
+def _tell_of_other_text(corpus: TokenizedCorpus, directory: Path, console: Console) -> None:
+    if corpus.fingerprint != _manifest_data(directory).get("fingerprint"):
+        console.print(
+            f"note: data.corpus: the text changed since {directory.name} was last run; the tokenizer that it "
+            "learned then stays, and what was trained on the earlier text is left out",
+            highlight=False,
+        )
+
+
+def _manifest_data(directory: Path) -> dict[str, Any]:
+    """What the study's manifest says of its data; nothing where there is none that can be read."""
+    try:
+        data = read_yaml(directory / MANIFEST).get("data")
+    except RecordError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def read_study(path: Path, overrides: list[str]) -> StudyFile:
@@ -114,6 +157,7 @@ def _drive(
 ) -> bool:
     if plan.start:
         plan.start.place(directory)
+    keep_tokenizer(plan.corpus.tokenizer, directory)
     for note in freeze(plan.manifest(command), directory):
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     slots = workers or default_slots(plan.device)

@@ -36,6 +36,8 @@ class Plan:
     ) -> "Plan":
         """Resolve ``study``; raises ``UserError`` for a combination that cannot be."""
         check_windows(corpus, study.context, study.training.evaluation_tokens)
+        if start is not None:
+            corpus.require_known(start.model.vocabulary)
         variants = build_variants(study, corpus.vocabulary, start.model if start else None)
         return cls(study=study, corpus=corpus, device=device, variants=variants, start=start)
 

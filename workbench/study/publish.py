@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from workbench.analysis.effects import study_report
 from workbench.analysis.figures import save, study_figures
 from workbench.analysis.report import render
+from workbench.data.tokenizers import kept_name
 from workbench.errors import RecordError, UserError
 from workbench.records.files import read_json, write_atomically, write_json, write_yaml
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, load_study
@@ -28,6 +29,7 @@ from workbench.records.run import FINISHED, RECORD, WEIGHTS, RunDirectory, confi
 from workbench.records.weights import with_weights
 from workbench.study.scrub import Scrubber
 from workbench.study.tuning import JOURNAL, Ledger, journal_damage
+from workbench.training.run_text import keep_tokenizer, open_tokenizer
 
 Progress = Callable[[str, float], None]
 REPORT = "report"
@@ -115,6 +117,7 @@ def _copy_runs(
     records: StudyRecords, copy: Path, scrubber: Scrubber, kept: dict[str, list[int]], progress: Progress
 ) -> None:
     rows = records.runs[records.runs["state"].isin([str(state) for state in FINISHED])].to_dict("records")
+    _copy_tokenizers(records.path, copy, rows)
     for number, row in enumerate(rows):
         progress(f"run {number + 1} of {len(rows)}", number / len(rows))
         source, target = RunDirectory(row["path"]), RunDirectory(copy / "runs" / row["run_id"])
@@ -134,6 +137,14 @@ def _copy_weights(source: RunDirectory, target: RunDirectory) -> None:
             f"{source.weights}: is damaged ({error}); publish without weights (--weights 0), or delete the "
             f"run's directory and run the study again"
         ) from error
+
+
+def _copy_tokenizers(study: Path, copy: Path, rows: list[dict]) -> None:
+    """What the runs' tokens mean: the file of each tokenizer, under its digest; early records kept none."""
+    for row in rows:
+        spec = row["config"]["data"]["tokenizer"]
+        if isinstance(spec, dict) and "sha256" in spec and not (copy / kept_name(spec["sha256"])).exists():
+            keep_tokenizer(open_tokenizer(RunDirectory(row["path"])), copy)
 
 
 def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:

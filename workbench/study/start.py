@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
+from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
@@ -19,7 +20,7 @@ from workbench.records.find import find_run
 from workbench.records.run import RunDirectory, State
 from workbench.records.weights import require_weights
 from workbench.study.schema import StudyFile
-from workbench.training.evaluation import data_of
+from workbench.training.run_text import open_tokenizer
 from workbench.training.start import START
 
 
@@ -29,7 +30,8 @@ class Start:
 
     directory: RunDirectory
     model: ModelConfig
-    data: dict[str, Any]
+    corpus: str | dict[str, Any]
+    tokenizer: Tokenizer
     sha256: str
 
     @property
@@ -42,16 +44,26 @@ class Start:
 
         Raises ``UserError`` for another tokenizer than the run's: its tokens would mean other texts.
         """
-        data = study.data.model_dump()
-        if "tokenizer" in study.data.model_fields_set and data["tokenizer"] != self.data["tokenizer"]:
+        data, given = study.data.model_dump(), study.data.model_fields_set
+        if "tokenizer" in given and not self._means_own(data["tokenizer"]):
             raise UserError(
                 f"data.tokenizer: the study starts from run {self.directory.run_id}, which knows the tokens "
-                f"of {self.data['tokenizer']!r}; remove the key"
+                f"of {self.tokenizer.spec!r}; remove the key"
             )
-        corpus = data["corpus"] if "corpus" in study.data.model_fields_set else self.data["corpus"]
-        own = {"corpus": corpus, "tokenizer": self.data["tokenizer"]}
+        corpus = data["corpus"] if "corpus" in given else self.corpus
+        own = {"corpus": corpus, "tokenizer": self.tokenizer.spec}
         changes = {"context": study.context or self.model.context, "data": study.data.model_copy(update=own)}
         return study.model_copy(update=changes)
+
+    def _means_own(self, requested: Any) -> bool:
+        """Whether a study that asks for this tokenizer may have the run's own in its stead."""
+        own = self.tokenizer.spec
+        if not isinstance(own, dict):
+            return requested == own
+        if learned(own):
+            return requested in (own, {"bpe": own["bpe"]})
+        asked = parse_tokenizer(requested)
+        return isinstance(asked, dict) and asked.get("sha256") == own["sha256"]
 
     def place(self, study: Path) -> None:
         """Put the weights into the study's directory, so that it does not depend on the run any more.
@@ -101,8 +113,9 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
     return Start(
         directory=directory,
         model=ModelConfig.from_dict(record.config["model"]),
-        data=data_of(directory, record),
         sha256=_sha256(directory.weights),
+        corpus=record.config["data"]["corpus"],
+        tokenizer=open_tokenizer(directory),
     )
 
 

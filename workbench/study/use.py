@@ -3,23 +3,25 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
-from workbench.data.batches import TokenizedCorpus, prepare
-from workbench.data.cache import cache_directory
-from workbench.data.tokenizers import Tokenizer, train_tokenizer
+from workbench.data.batches import TokenizedCorpus
+from workbench.data.tokenizers import TOKENIZER
 from workbench.errors import UserError, suggestion
 from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
 from workbench.model.weights import plain_tensors
 from workbench.records.files import write_json
 from workbench.records.index import is_published
-from workbench.records.run import RunDirectory, now
+from workbench.records.run import RunDirectory, RunRecord, now
 from workbench.seeds import generator
 from workbench.study.imports import PHASE
-from workbench.training.evaluation import TOKENIZER, data_of, evaluate
+from workbench.study.warnings import unspelled_note
+from workbench.training.evaluation import evaluate
+from workbench.training.run_text import open_corpus, open_tokenizer, text_changed
 from workbench.training.weights import load_run
 
 Progress = Callable[[str, float], None]
@@ -40,8 +42,8 @@ def evaluate_run(
     """The run's validation loss on its own corpus, or another; kept in the run's ``evaluations.json``.
 
     What is published is left as it is. Left at None, everything is as when the run was trained, so that the
-    result is the one in its record. An imported run's first evaluation on its default corpus becomes its
-    summary.
+    result is the one in its record; where its corpus is another text now, ``text_changed`` and ``notes`` say
+    so. An imported run's first evaluation on its default corpus becomes its summary.
     """
     record, decoder = directory.read(), load_run(directory)
     training = record.config["training"]
@@ -56,12 +58,27 @@ def evaluate_run(
     result = evaluate(decoder, text, **settings, progress=progress)
     told = {"time": now(), "corpus": text.describe()["description"], "fingerprint": text.fingerprint}
     entry = told | {key: settings[key] for key in ("context", "batch_size")} | result
+    changed = corpus is None and text_changed(record, text)
+    entry |= {"text_changed": changed, "notes": _notes(text, changed)}
     if not is_published(directory.path.parent.parent):
         _keep(directory, entry)
     if record.phase == PHASE and corpus is None and context is None and not record.summary:
         record.summary = {key: value for key, value in result.items() if key.startswith("validation/")}
         directory.write(record)
     return entry
+
+
+def _notes(text: TokenizedCorpus, changed: bool) -> list[str]:
+    """What about the text a reader of the result should know."""
+    notes = []
+    if changed:
+        notes.append(
+            "data.corpus: the text is another one than the run was trained and judged on, so this is not the "
+            "number in its record"
+        )
+    if text.unspelled:
+        notes.append(unspelled_note(text.unspelled))
+    return notes
 
 
 def _keep(directory: RunDirectory, entry: dict[str, Any]) -> None:
@@ -82,7 +99,9 @@ def generate_text(
 ) -> Iterator[str]:
     """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known."""
     decoder, tokenizer = load_run(directory), open_tokenizer(directory)
-    start = torch.as_tensor(tokenizer.encode(prompt).astype("int64"))[None]  # (1, T)
+    prompted = tokenizer.encode(prompt)
+    tokenizer.require_known(prompted, decoder.config.vocabulary, "prompt")
+    start = torch.as_tensor(prompted.astype("int64"))[None]  # (1, T)
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     draw = generator(seed, "generation")
     ids, shown = start[0].tolist(), len(tokenizer.decode(start[0].tolist()))
@@ -96,37 +115,29 @@ def generate_text(
             shown = len(text)
 
 
-def open_tokenizer(directory: RunDirectory) -> Tokenizer:
-    """The run's tokenizer; one that was trained on the run's corpus is found with it."""
-    spec = data_of(directory, directory.read())["tokenizer"]
-    if spec == "bytes" or "file" in spec:
-        return train_tokenizer(spec, [])
-    return open_corpus(directory).tokenizer
-
-
-def open_corpus(
-    directory: RunDirectory, corpus: Any | None = None, progress: Progress = lambda text, part: None
-) -> TokenizedCorpus:
-    """The run's corpus, or ``corpus``, in the run's tokens."""
-    data = data_of(directory, directory.read())
-    return prepare(corpus or data["corpus"], data["tokenizer"], cache_directory(), progress=progress)
-
-
 def export_run(directory: RunDirectory, path: Path, *, layout: str, dtype: str | None) -> None:
-    """Write the run's model in the layout of Hugging Face or Meta, with its tokenizer if that is a file."""
+    """Write the run's model in the layout of Hugging Face or Meta, with its tokenizer where one is kept."""
     if dtype is not None and dtype not in DTYPES:
         raise UserError(f"dtype: unknown {dtype!r}; {suggestion(dtype, list(DTYPES))}")
-    decoder = load_run(directory)
-    kind = DTYPES[dtype] if dtype else getattr(torch, directory.read().provenance.get("dtype", "float32"))
-    file = directory.path / TOKENIZER
-    write_checkpoint(
-        decoder.config,
-        plain_tensors(decoder),
-        path,
-        layout=layout,
-        dtype=kind,
-        tokenizer=file if file.exists() else None,
-    )
+    decoder, record = load_run(directory), directory.read()
+    kind = DTYPES[dtype] if dtype else getattr(torch, record.provenance.get("dtype", "float32"))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / TOKENIZER
+        if _keeps_tokenizer(record):
+            open_tokenizer(directory).save(file.parent)
+        write_checkpoint(
+            decoder.config,
+            plain_tensors(decoder),
+            path,
+            layout=layout,
+            dtype=kind,
+            tokenizer=file if file.exists() else None,
+        )
+
+
+def _keeps_tokenizer(record: RunRecord) -> bool:
+    spec = record.config["data"]["tokenizer"]
+    return isinstance(spec, dict) and "sha256" in spec
 
 
 def render_evaluation(entry: dict[str, Any]) -> str:

@@ -16,7 +16,16 @@ def study_warnings(plan: Plan, manifest: dict[str, Any]) -> list[str]:
     """One line each, naming the key or the variant and what to do."""
     sizes = [text for variant in plan.variants for text in _size(plan, variant)]
     positions = [*_positions(plan), *_position_tables(plan)]
-    return [*_seeds(manifest), *_repetition(plan, manifest), *sizes, *positions, *_twins(plan)]
+    text = [unspelled_note(plan.corpus.unspelled)] if plan.corpus.unspelled else []
+    return [*_seeds(manifest), *_repetition(plan, manifest), *text, *sizes, *positions, *_twins(plan)]
+
+
+def unspelled_note(share: float) -> str:
+    """What it means that a tokenizer has no tokens for this share of a text's bytes."""
+    return (
+        f"data.tokenizer: cannot spell {100 * share:.2g} % of the text's bytes: an unknown token stands for "
+        "them, or none, so that losses leave out what they say; take a tokenizer that has tokens for them"
+    )
 
 
 def _seeds(manifest: dict[str, Any]) -> Iterator[str]:

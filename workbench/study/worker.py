@@ -14,7 +14,7 @@ import time
 import traceback
 import warnings
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +27,7 @@ from workbench.training.halving import Halving
 from workbench.training.hardware import release_memory
 from workbench.training.population_trial import TooLarge, run_population
 from workbench.training.run import Watcher
+from workbench.training.run_text import kept_tokenizer
 from workbench.training.trial import run_trial
 
 _SIGN_OF_LIFE_SECONDS = 20.0
@@ -162,19 +163,20 @@ def _serve(task: Task, channel: Channel) -> bool:
 
 
 def _train(task: Task, watcher: Watcher) -> list[RunRecord]:
+    corpus = partial(_corpus, task.runs[0].path.parent.parent)
     if task.alone:
-        return [run_trial(task.runs[0], _corpus, watcher)]
+        return [run_trial(task.runs[0], corpus, watcher)]
     halving = None if task.halving is None else Halving(**task.halving)
-    return run_population(task.runs, _corpus, watcher, halving)
+    return run_population(task.runs, corpus, watcher, halving)
 
 
 @cache
-def _prepared(corpus: str, tokenizer: str) -> TokenizedCorpus:
-    return prepare(json.loads(corpus), json.loads(tokenizer), cache_directory())
+def _prepared(study: Path, corpus: str, tokenizer: str) -> TokenizedCorpus:
+    return prepare(json.loads(corpus), kept_tokenizer(study, json.loads(tokenizer)), cache_directory())
 
 
-def _corpus(data: dict[str, Any]) -> TokenizedCorpus:
-    corpus = _prepared(json.dumps(data["corpus"]), json.dumps(data["tokenizer"]))
+def _corpus(study: Path, data: dict[str, Any]) -> TokenizedCorpus:
+    corpus = _prepared(study, json.dumps(data["corpus"]), json.dumps(data["tokenizer"]))
     if corpus.fingerprint != data["fingerprint"]:
         raise UserError("data.corpus: the text changed since the study began; run the study again")
     return corpus

@@ -1,19 +1,15 @@
 """What a trained decoder scores on text: the validation of training, for any run and any corpus."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch.nn import functional as F
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus
-from workbench.errors import UserError
 from workbench.model.decoder import Decoder
-from workbench.records.run import RunDirectory, RunRecord
 from workbench.training.metrics import validation_metrics
 
 Progress = Callable[[str, float], None]
-TOKENIZER = "tokenizer.json"  # beside an imported run's weights
 
 
 @torch.no_grad()
@@ -29,14 +25,10 @@ def evaluate(
     """Loss in nats per token and bits per byte on the corpus's validation windows of ``context`` tokens.
 
     With a trial's own corpus, batch size and limit these are the numbers in its record. Raises ``UserError``
-    for a corpus of more token ids than the decoder knows, or a context beyond its positions.
+    for a text with tokens that the decoder does not know, or a context beyond its positions.
     """
-    if corpus.vocabulary > decoder.config.vocabulary:
-        raise UserError(
-            f"tokenizer: has {corpus.vocabulary} token ids, the model only {decoder.config.vocabulary}; "
-            f"evaluate it with the tokenizer that it was trained with"
-        )
     batches = EvaluationBatches(corpus, context or decoder.config.context, batch_size, max_tokens)
+    batches.require_known(decoder.config.vocabulary)
     nats, tokens, text_bytes = 0.0, 0, 0
     for number, (inputs, targets, count) in enumerate(batches, start=1):
         logits = decoder(inputs.to(decoder.device))  # (B, T, V)
@@ -45,18 +37,3 @@ def evaluate(
         tokens, text_bytes = tokens + targets.numel(), text_bytes + count
         progress("evaluating", number / len(batches))
     return validation_metrics(nats, tokens, text_bytes) | {"tokens": tokens}
-
-
-def data_of(directory: RunDirectory, record: RunRecord) -> dict[str, Any]:
-    """The run's ``data`` with a tokenizer that can be opened: an imported one lies beside the weights.
-
-    Raises ``UserError`` where the model came without one.
-    """
-    data = record.config["data"]
-    if data["tokenizer"] is None:
-        raise UserError(
-            f"run {record.run_id}: came without a tokenizer; import it again with --tokenizer tokenizer.json"
-        )
-    if isinstance(data["tokenizer"], dict) and data["tokenizer"].get("file") == TOKENIZER:
-        return data | {"tokenizer": data["tokenizer"] | {"file": str(directory.path / TOKENIZER)}}
-    return data
