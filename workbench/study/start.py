@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
-from workbench.model.weights import plan_transfer
+from workbench.model.weights import plan_transfer, require_finite
 from workbench.records.find import find_run
 from workbench.records.run import RunDirectory, State
 from workbench.records.weights import require_weights
@@ -97,6 +98,8 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
     if record.state is not State.COMPLETE:
         raise UserError(f"{study.name}: start: run {record.run_id} is {record.state}; name a complete run")
     require_weights(directory)
+    weights = directory.weights
+    require_finite(load_file(weights), f"{study.name}: start: {weights}: ", "start from another run")
     with open(directory.weights, "rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
     return Start(

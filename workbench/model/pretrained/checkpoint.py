@@ -15,7 +15,6 @@ from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.pretrained import huggingface, meta
-from workbench.model.pretrained.mapping import check_floating
 from workbench.model.weights import load_weights
 
 LAYOUTS = ("huggingface", "meta")
@@ -44,7 +43,7 @@ def read_checkpoint(path: str | Path, *, context: int | None = None) -> Checkpoi
     ``config.dropout`` is 0: it belongs to a training, not to weights. ``context`` is for Meta's layout, which
     does not say how long a context the model was trained for; without it the rule of ``meta.context_of``.
     Raises ``UserError``, naming file and key, for a folder of neither layout, for options of a model that the
-    decoder does not have, and for damaged, missing, surplus or misshapen weights.
+    decoder does not have, and for damaged, missing, surplus, misshapen, quantised or infinite weights.
     """
     folder = Path(path)
     layout = _layout(folder)
@@ -54,7 +53,6 @@ def read_checkpoint(path: str | Path, *, context: int | None = None) -> Checkpoi
         config, tensors = huggingface.read(folder)
     else:
         config, tensors = meta.read(folder, context)
-    check_floating(tensors, folder)
     tokenizer = folder / TOKENIZER
     return Checkpoint(
         config=config,
