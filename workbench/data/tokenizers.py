@@ -18,13 +18,12 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from workbench.errors import UserError, suggestion
+from workbench.special_tokens import KEYS, SpecialTokens, special_tokens
 
 KEY = "data.tokenizer"
 _BYTES = 256
 _SMALLEST = _BYTES + 2  # every byte, one merge, the end of a document
 _LARGEST = 65_535  # ids of 16 bits; more would double the token files for no use at this scale
-# How well-known vocabularies call the token that ends a document.
-ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
 _BATCH = 256  # documents encoded at once
 
 
@@ -43,9 +42,14 @@ class Tokenizer(ABC):
         return np.uint16 if self.vocabulary <= _LARGEST + 1 else np.uint32
 
     @property
-    def end_of_document(self) -> int:
-        """The id that separates documents."""
+    def end_of_document(self) -> int | None:
+        """The id that separates documents; None for a model's own tokenizer that has none."""
         return self.vocabulary - 1
+
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """Which tokens begin and end a text: here only the end of a document."""
+        return SpecialTokens(ends_of_text=(self.end_of_document,), end_of_document=self.end_of_document)
 
     @abstractmethod
     def encode(self, text: str) -> np.ndarray:
@@ -60,7 +64,18 @@ class Tokenizer(ABC):
         """How many UTF-8 bytes each id stands for: ``(V,)`` int64, 0 for the end of a document."""
 
     def encode_documents(self, documents: list[str]) -> Iterator[np.ndarray]:
-        """The ids of each document, its end included."""
+        """The ids of each document, its end included.
+
+        Raises ``UserError`` for several documents where no token can tell where one ends.
+        """
+        if self.end_of_document is None:
+            if len(documents) > 1:
+                raise UserError(
+                    f"{KEY}: no token of this tokenizer is known to end a document, and there are "
+                    f"{len(documents)} to keep apart; import the model again with --eos TOKEN and a new "
+                    f"--name, or, in a study file, add 'end_of_document: TOKEN' to the tokenizer"
+                )
+            return self._encode_all(documents)
         end = np.array([self.end_of_document], dtype=self.dtype)
         return (np.concatenate([ids, end]) for ids in self._encode_all(documents))
 
@@ -130,29 +145,31 @@ class BytePairTokenizer(Tokenizer):
 class FileTokenizer(Tokenizer):
     """A ``tokenizer.json`` of Hugging Face's libraries, as it came with a model.
 
-    No special tokens are added to a text but the end of each document. Bytes per token are exact for
+    No special tokens are added to a text but the end of each document: which token that is says the
+    specification (see ``workbench.special_tokens``). Bytes per token are exact for
     byte-level vocabularies (GPT-2, LLaMA 3); in vocabularies with a mark for the space (LLaMA 1 and 2), the
     space that is put before a document counts as one byte.
     """
 
     def __init__(self, path: Path, spec: dict[str, str]) -> None:
-        """Raises ``UserError`` for a file that is no tokenizer, or has no token that ends a document."""
+        """Raises ``UserError`` for a file that is no tokenizer, or has no token of the specification."""
         try:
             self._model = tokenizers.Tokenizer.from_file(os.fspath(path))
         except Exception as error:  # the library raises bare Exception
             raise UserError(f"{KEY}.file: {path} is no tokenizer.json ({error}); give one") from error
         self.spec, self.vocabulary = spec, self._model.get_vocab_size(with_added_tokens=True)
-        ends = [self._model.token_to_id(token) for token in ENDS_OF_TEXT]
-        self._end = next((end for end in ends if end is not None), None)
-        if self._end is None:
-            raise UserError(
-                f"{KEY}.file: {path} has no token that ends a document; add one of {', '.join(ENDS_OF_TEXT)}"
-            )
+        self._special_tokens = special_tokens(spec, self._model, KEY)
+        self._end = self._special_tokens.end_of_document
 
     @property
-    def end_of_document(self) -> int:
-        """The id that the model's own training put between documents."""
+    def end_of_document(self) -> int | None:
+        """The id that the model's own training put between documents, as far as that is known."""
         return self._end
+
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """What the files beside the tokenizer said, or the names of well-known vocabularies."""
+        return self._special_tokens
 
     def encode(self, text: str) -> np.ndarray:
         """The pieces of ``text``."""
@@ -165,6 +182,7 @@ class FileTokenizer(Tokenizer):
     def byte_lengths(self) -> np.ndarray:
         """By the vocabulary's own spelling of bytes and spaces; 0 for special tokens."""
         special = {i for i, token in self._model.get_added_tokens_decoder().items() if token.special}
+        special.add(self._end)  # an end that is spelt in the vocabulary is no text either
         by_byte = '"ByteLevel"' in self._model.to_str()
         pieces = [self._model.id_to_token(i) for i in range(self.vocabulary)]
         return np.array(
@@ -184,18 +202,22 @@ def _bytes_of(piece: str, by_byte: bool) -> int:
     return len(piece.replace("\u2581", " ").encode())
 
 
-def file_spec(spec: dict[str, Any]) -> dict[str, str]:
-    """``{"file": path, "sha256": digest}``; raises ``UserError`` if the file is missing or has changed."""
+def file_spec(spec: dict[str, Any]) -> dict[str, Any]:
+    """``{"file": path, "sha256": digest}``, and the special tokens if ``spec`` names any.
+
+    Raises ``UserError`` if the file is missing or has changed.
+    """
     for key in spec:
-        if key not in ("file", "sha256"):
-            raise UserError(f"{KEY}: unknown option {key!r}; {suggestion(key, ['file'])}")
+        if key not in ("file", "sha256", *KEYS):
+            raise UserError(f"{KEY}: unknown option {key!r}; {suggestion(key, ['file', *KEYS])}")
     path = Path(str(spec["file"]))
     if not path.is_file():
         raise UserError(f"{KEY}.file: there is no file {path}; give the path of a tokenizer.json")
     digest = sha256(path.read_bytes()).hexdigest()
     if spec.get("sha256", digest) != digest:
         raise UserError(f"{KEY}.file: {path} changed since it was first used; run the study again")
-    return {"file": str(path.resolve()), "sha256": digest}
+    named = {key: spec[key] for key in KEYS if key in spec}
+    return {"file": str(path.resolve()), "sha256": digest, **named}
 
 
 def parse_tokenizer(spec: Any) -> Spec:

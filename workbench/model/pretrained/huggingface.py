@@ -72,14 +72,21 @@ def _drop_tied_head(source: dict[str, Tensor], embedding: str, weights: Path) ->
 
 
 def write(
-    config: ModelConfig, tensors: Mapping[str, Tensor], folder: Path, dtype: torch.dtype | None
+    config: ModelConfig,
+    tensors: Mapping[str, Tensor],
+    folder: Path,
+    dtype: torch.dtype | None,
+    special_tokens: Mapping[str, Any],
 ) -> None:
-    """Write ``config.json`` and the weights, in files of at most ``SHARD_BYTES`` where possible."""
+    """Write ``config.json`` and the weights, in files of at most ``SHARD_BYTES`` where possible.
+
+    ``special_tokens`` are keys of ``config.json``: the ids that begin and end a text.
+    """
     model_type = fitting_model_type(config)
     family = FAMILIES[model_type]
     values = {"model_type": model_type} | family.write_config(config, model_type)
     entries = family.entries(config, values, family.prefix)
-    own = {"tie_word_embeddings": config.tied_embeddings, "bos_token_id": None, "eos_token_id": None}
+    own = {"tie_word_embeddings": config.tied_embeddings, **special_tokens}
     kind = dtype or next(iter(tensors.values())).dtype
     own["torch_dtype"] = str(kind).removeprefix("torch.")
     (folder / CONFIG).write_text(json.dumps(values | own, indent=2) + "\n", encoding="utf-8")
