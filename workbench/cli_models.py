@@ -16,6 +16,16 @@ RunName = Annotated[
 ]
 
 
+Bos = Annotated[
+    bool | None,
+    typer.Option(
+        "--bos/--no-bos",
+        help="Read the text after the token that begins one, as LLaMA does. Default: as the model's own "
+        "tokenizer does for an imported run, else not.",
+    ),
+]
+
+
 class Layout(StrEnum):
     """How an exported model is laid out."""
 
@@ -32,12 +42,22 @@ def import_model(
     tokenizer: Annotated[
         Path | None, typer.Option("--tokenizer", help="A tokenizer.json, where the folder has none.")
     ] = None,
+    eos: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--eos",
+            help="A token, or its id, that ends a text; may be given several times, the first separates "
+            "documents. Default: what the model's files say.",
+        ),
+    ] = None,
     out: Out = RESULTS,
 ) -> None:
-    """Make a trained GPT-2, LLaMA or GPT-Neo a run like any other: to evaluate, inspect, or start from."""
+    """Make a trained GPT-2, GPT-Neo, LLaMA, Mistral or Qwen 2 or 3 a run like any other."""
     from workbench.study import imports
 
-    run = imports.import_model(path, name=name, context=context, tokenizer=tokenizer, out=out)
+    run = imports.import_model(
+        path, name=name, context=context, tokenizer=tokenizer, ends_of_text=eos, out=out
+    )
     print(imports.told(run))
 
 
@@ -67,10 +87,15 @@ def evaluate(
     context: Annotated[int | None, typer.Option("--context", min=2, help="Tokens per window.")] = None,
     tokens: Annotated[int | None, typer.Option("--tokens", min=1, help="Validation tokens at most.")] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
+    bos: Bos = None,
     out: Out = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """Loss of a run on validation text: its own by default, and then the number in its record."""
+    """Loss of a run on validation text: its own by default, and then the number in its record.
+
+    With --bos each window is read after the token that begins a text. That token is no target: the loss is
+    over the same tokens with and without it.
+    """
     from workbench.records.find import find_run
     from workbench.study.overrides import corpus_spec
     from workbench.study.use import evaluate_run, render_evaluation
@@ -82,6 +107,7 @@ def evaluate(
             context=context,
             tokens=tokens,
             batch_size=batch_size,
+            bos=bos,
             progress=progress,
         )
     for note in found["notes"]:
@@ -97,9 +123,10 @@ def generate(
     top_k: Annotated[int | None, typer.Option("--top-k", help="Among the k most probable tokens.")] = None,
     top_p: Annotated[float | None, typer.Option("--top-p", help="Among those that hold p of it all.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same text.")] = 0,
+    bos: Bos = None,
     out: Out = RESULTS,
 ) -> None:
-    """Text from a run, token by token."""
+    """Text from a run, token by token, until one that ends a text."""
     from workbench.records.find import find_run
     from workbench.study.use import generate_text
 
@@ -112,6 +139,7 @@ def generate(
         top_k=top_k,
         top_p=top_p,
         seed=seed,
+        bos=bos,
     )
     for piece in pieces:
         print(piece, end="", flush=True)

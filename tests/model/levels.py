@@ -28,6 +28,7 @@ OPTIONS = {
     "tied_embeddings": [True],
     "bias": [True],
     "qkv_bias": [True],
+    "output_bias": [True],
 }
 LEVELS = {
     factor: [*REGISTERED.get(factor, []), *OPTIONS.get(factor, [])] for factor in {**REGISTERED, **OPTIONS}

@@ -191,6 +191,16 @@ def test_the_mask_hides_later_keys_only():
     assert _mask(3, 3) is None
 
 
+def test_a_window_that_reaches_all_keys_is_plain_causality(decoder, tokens):
+    """And one beyond the context begins to limit where a text is longer than it."""
+    assert _mask(4, 4, window=4) is None
+    model, plain = decoder(window=14), decoder()
+    assert torch.equal(model(tokens(1)), plain(tokens(1)))
+    longer = tokens(1, 16)
+    same = (model(longer) - plain(longer)).abs().amax(-1)[0]
+    assert same[:14].max() < 1e-5 < same[14:].min()
+
+
 def test_a_window_counts_the_query_itself():
     assert _mask(4, 4, window=2).int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
 

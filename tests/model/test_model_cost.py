@@ -20,6 +20,7 @@ SIMPLE = {
     "tied_embeddings": [False, True],
     "bias": [False, True],
     "qkv_bias": [False, True],
+    "output_bias": [False, True],
     "key_value_heads": [4, 2, 1],
     "head_width": [6],
 }

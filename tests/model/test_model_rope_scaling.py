@@ -1,9 +1,11 @@
 import math
 import re
+from itertools import product
 
 import pytest
 import torch
 from transformers import LlamaConfig
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from workbench.errors import UserError
@@ -103,6 +105,52 @@ def test_yarn_keeps_fast_pairs_and_slows_slow_ones():
     assert (ratio.diff() >= -1e-5).all()
     gain = frequencies(config, 128, torch.arange(3))[1]
     assert gain == pytest.approx(0.1 * math.log(8) + 1)
+
+
+def _authors_yarn(width, base, original, factor, fast=32.0, slow=1.0):
+    """The frequencies of the authors' code (jquesnelle/yarn, LlamaYaRNScaledRotaryEmbedding), in fp64."""
+
+    def pair_with(turns):
+        return width * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(base))
+
+    low, high = max(math.floor(pair_with(fast)), 0), min(math.ceil(pair_with(slow)), width - 1)
+    if low == high:
+        high += 0.001
+    found = []
+    for pair in range(width // 2):
+        stretched = min(max((pair - low) / (high - low), 0.0), 1.0)
+        plain = base ** (-2 * pair / width)
+        found.append(plain / factor * stretched + plain * (1 - stretched))
+    return low, high, torch.tensor(found, dtype=torch.float64)
+
+
+def test_yarn_is_the_authors_also_where_its_ramp_is_degenerate():
+    """240 shapes; in many of them the ramp has no length, or its low end lies above its high one."""
+    degenerate = 0
+    grid = product(
+        [8, 16, 32, 64, 128], [100.0, 10_000.0, 500_000.0], [4, 24, 2048, 8192], [2.0, 4.0, 8.0, 32.0]
+    )
+    for width, base, original, factor in grid:
+        config = Rotary.Config(scaling="yarn", base=base, factor=factor, original_context=original)
+        ours, gain = frequencies(config, width, torch.arange(2))
+        low, high, expected = _authors_yarn(width, base, original, factor)
+        shape = (width, base, original, factor)
+        torch.testing.assert_close(ours.double(), expected, atol=0, rtol=3e-6, msg=str(shape))
+        theirs = LlamaConfig(
+            hidden_size=width,
+            num_attention_heads=1,
+            rope_parameters={
+                "rope_type": "yarn",
+                "rope_theta": base,
+                "factor": factor,
+                "original_max_position_embeddings": original,
+            },
+        )
+        reference, their_gain = ROPE_INIT_FUNCTIONS["yarn"](theirs)
+        torch.testing.assert_close(ours, reference, atol=0, rtol=3e-6, msg=str(shape))
+        assert gain == pytest.approx(their_gain)
+        degenerate += high <= low + 0.001
+    assert degenerate >= 20
 
 
 @pytest.mark.parametrize(

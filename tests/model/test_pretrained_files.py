@@ -248,6 +248,13 @@ def test_a_damaged_config_is_refused(content, folder):
         read_checkpoint(folder)
 
 
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_config_nested_without_end_is_refused(opening, folder):
+    (folder / "config.json").write_text(opening * 100_000)
+    with pytest.raises(UserError, match=r"config.json: is nested too deeply"):
+        read_checkpoint(folder)
+
+
 def test_tensors_stay_in_the_file_until_they_are_used(tmp_path):
     """A matrix of 128 MB, in either format: reading it may not take as much memory."""
     code = (

@@ -116,6 +116,14 @@ MODELS = {
         transformers.MistralConfig(**LLAMA, num_key_value_heads=2, sliding_window=6),
         32,
     ),
+    "mistral, a window as long as its context, and beyond both": (
+        transformers.MistralConfig(**LLAMA, num_key_value_heads=2, sliding_window=32),
+        57,
+    ),
+    "mistral, a window longer than its context, and beyond both": (
+        transformers.MistralConfig(**LLAMA, num_key_value_heads=2, sliding_window=40),
+        57,
+    ),
     "qwen2": (transformers.Qwen2Config(**LLAMA, num_key_value_heads=2), 32),
     "qwen2, window in the second layer": (
         transformers.Qwen2Config(
@@ -124,6 +132,16 @@ MODELS = {
         32,
     ),
     "qwen3": (transformers.Qwen3Config(**LLAMA, num_key_value_heads=2, head_dim=12), 32),
+    "qwen3, attention_bias": (
+        transformers.Qwen3Config(**LLAMA, num_key_value_heads=2, attention_bias=True),
+        32,
+    ),
+    "qwen3, a window longer than its context in the second layer": (
+        transformers.Qwen3Config(
+            **LLAMA, num_key_value_heads=2, use_sliding_window=True, sliding_window=40, max_window_layers=1
+        ),
+        57,
+    ),
 }
 
 
@@ -134,6 +152,17 @@ def test_logits_are_those_of_transformers(name, tmp_path):
     model.save_pretrained(tmp_path)
     error, size = difference(model, tmp_path, length)
     assert error <= 1e-5 * max(1.0, size), (error, size)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "bias" in name] + ["gpt2", "qwen2"])
+def test_a_model_has_exactly_the_parameters_that_it_came_with(name, tmp_path):
+    """A stand-in of zeros would be trained by a study that starts from the model."""
+    model = published(MODELS[name][0])
+    model.save_pretrained(tmp_path)
+    checkpoint = read_checkpoint(tmp_path)
+    assert checkpoint.config.num_parameters() == model.num_parameters()
+    assert Decoder(checkpoint.config).num_parameters() == model.num_parameters()
+    assert sum(tensor.numel() for tensor in checkpoint.tensors.values()) == model.num_parameters()
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gpt_neo beyond its window", "llama", "qwen3"])
@@ -205,6 +234,51 @@ def test_weights_without_their_prefix_and_with_old_buffers(tmp_path):
     assert torch.equal(logits(read_checkpoint(tmp_path), tokens(24)), expected)
 
 
+WRAPPED = [
+    lambda name: f"_orig_mod.{name}",  # torch.compile(model)
+    lambda name: f"module.{name}",  # DistributedDataParallel
+    lambda name: f"module._orig_mod.{name}",
+    lambda name: f"_forward_module.{name}",  # Lightning's Fabric
+    lambda name: name.replace("model.", "model._orig_mod.", 1),  # torch.compile(model.model)
+    lambda name: name.replace(".self_attn.", ".self_attn._orig_mod.").replace(".mlp.", "._orig_mod.mlp."),
+]
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED, ids=lambda wrapped: wrapped("model.layers.0.mlp.up_proj.weight"))
+def test_names_from_wrappers_are_read_as_the_models_own(wrapped, tmp_path):
+    published(llama()).save_pretrained(tmp_path)
+    expected = read_checkpoint(tmp_path).tensors
+    edit_weights(tmp_path, lambda tensors: {wrapped(name): value for name, value in tensors.items()})
+    found = read_checkpoint(tmp_path).tensors
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_a_tensor_with_and_without_its_wrapper_and_an_unknown_wrapper_are_told(tmp_path):
+    published(llama()).save_pretrained(tmp_path)
+    name = "model.layers.1.mlp.up_proj.weight"
+    original = load_file(tmp_path / "model.safetensors")
+    edit_weights(tmp_path, lambda tensors: tensors | {f"_orig_mod.{name}": tensors[name] + 1})
+    with pytest.raises(UserError, match=rf"holds both .*{name} and .*{name}, which are one tensor"):
+        read_checkpoint(tmp_path)
+    edit_weights(tmp_path, lambda _: {f"net.{name}": value for name, value in original.items()})
+    with pytest.raises(UserError, match=r"there is net\.model\..* saved inside another; .* without 'net\.'"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_weights_that_are_no_numbers_are_refused(value, dtype, tmp_path):
+    published(llama(), dtype).save_pretrained(tmp_path)
+
+    def spoil(tensors):
+        tensors["model.layers.1.mlp.up_proj.weight"][3, 4:6] = value
+        return tensors
+
+    edit_weights(tmp_path, spoil)
+    with pytest.raises(UserError, match=r"layers.1.mlp.up_proj.weight: 2 of 1,280 values are NaN or inf"):
+        read_checkpoint(tmp_path)
+
+
 def test_conv1d_matrices_are_transposed_and_the_fused_one_is_split(tmp_path):
     model = published(transformers.GPT2Config(**GPT2, n_inner=WIDTH))  # square: shapes cannot tell
     model.save_pretrained(tmp_path)
@@ -261,6 +335,21 @@ REFUSED = [
     ),
     (llama(), {"rope_scaling": YARN | {"truncate": False}}, "rope_scaling.*truncated"),
     (llama(), {"partial_rotary_factor": 0.5}, "whole heads"),
+    (transformers.GPT2Config(**GPT2), {"n_layer": 10**9}, "n_layer is above 10,000"),
+    (llama(), {"num_hidden_layers": 10**30}, "num_hidden_layers is above 10,000"),
+    (llama(), {"num_attention_heads": 10**9, "num_key_value_heads": 7}, "num_attention_heads is above"),
+    (llama(), {"hidden_size": 10**12}, "hidden_size is above"),
+    (transformers.GPTNeoConfig(**NEO), {"num_layers": 10**9}, "num_layers is above 10,000"),
+    (
+        transformers.GPTNeoConfig(**NEO),
+        {"attention_types": [[["global"], 10**12]]},
+        "attention_types.*2 layers",
+    ),
+    (
+        transformers.Qwen2Config(**LLAMA),
+        {"use_sliding_window": True, "layer_types": ["full_attention"]},
+        "layer_types.*2 layers",
+    ),
     (llama(), {"vocab_size": 60}, r"model.embed_tokens.weight has shape \(61, 32\).*\(60, 32\)"),
     (llama(), {"num_hidden_layers": 3}, r"model.layers.2.* \(and 8 more\) is missing"),
     (llama(), {"num_hidden_layers": 1}, r"model.layers.1.* is not part of the model"),

@@ -241,6 +241,7 @@ def test_a_context_is_for_meta_only(tmp_path):
         ({"n_layers": 3}, r"consolidated.00.pth: layers.2.* is missing"),
         ({"n_layers": 1}, r"layers.1.* is not part of the model"),
         ({"n_layers": "two"}, r"params.json: "),
+        ({"n_layers": 10**9}, r"params.json: n_layers is above 10,000"),
         ({"rope_theta": [1]}, r"params.json: "),
         ({"n_kv_heads": 4}, r"wk.weight has shape \(16, 32\).*\(32, 32\)"),
     ],
@@ -249,6 +250,18 @@ def test_wrong_parameters_are_refused(change, message, tmp_path):
     save(tmp_path, random_weights(), params=PARAMS | change)
     with pytest.raises(UserError, match=message):
         read_checkpoint(tmp_path)
+
+
+def test_names_from_a_wrapper_are_read_and_values_that_are_no_numbers_refused(tmp_path):
+    weights = random_weights()
+    expected = read_checkpoint(save(tmp_path / "plain", weights)).tensors
+    wrapped = {f"_orig_mod.module.{name}": value for name, value in weights.items()}
+    found = read_checkpoint(save(tmp_path / "wrapped", wrapped)).tensors
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    weights["layers.1.attention.wq.weight"][0, 0] = torch.inf
+    save(tmp_path / "infinite", weights)
+    with pytest.raises(UserError, match=r"layers.1.attention.wq.weight: 1 of 1,024 values are NaN or inf"):
+        read_checkpoint(tmp_path / "infinite")
 
 
 def test_without_a_head_the_weights_are_incomplete_not_tied(tmp_path):

@@ -58,7 +58,17 @@ MODELS = {
     "llama, mlp_bias": llama(mlp_bias=True),
     "llama, reglu, wide heads": llama(hidden_act="relu", head_dim=12),
     "mistral": transformers.MistralConfig(**LLAMA, num_key_value_heads=1, sliding_window=5),
+    "mistral, window of the context": transformers.MistralConfig(
+        **LLAMA, num_key_value_heads=2, sliding_window=16
+    ),
+    "mistral, window beyond the context": transformers.MistralConfig(
+        **LLAMA, num_key_value_heads=2, sliding_window=21
+    ),
     "qwen2": transformers.Qwen2Config(**LLAMA, num_key_value_heads=1),
+    "qwen2, window beyond the context": transformers.Qwen2Config(
+        **LLAMA, num_key_value_heads=2, use_sliding_window=True, sliding_window=21, max_window_layers=1
+    ),
+    "qwen3, attention_bias": transformers.Qwen3Config(**LLAMA, num_key_value_heads=2, attention_bias=True),
     "qwen3": transformers.Qwen3Config(
         **LLAMA,
         num_key_value_heads=1,
@@ -95,9 +105,10 @@ def test_there_and_back_every_tensor_is_bitwise_the_same(name, tmp_path):
     assert all(torch.equal(second[tensor], value) for tensor, value in first.items())
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "second").eval()
     assert type(again) is type(model)
-    length = 29 if "dynamic" in name else 16
+    length = 29 if "dynamic" in name or "context" in name else 16
     assert torch.equal(again(tokens(length)).logits, model(tokens(length)).logits)
     assert read_checkpoint(tmp_path / "second").config == checkpoint.config
+    assert getattr(again.config, "sliding_window", None) == getattr(model.config, "sliding_window", None)
 
 
 def decoder(**changes):
@@ -115,6 +126,8 @@ GPT_PARTS = {"positions": "learned", "norm": "layernorm", "feedforward": "gelu_t
 OURS = {
     "llama": {},
     "llama of geglu with biases": {"feedforward": "geglu", "bias": True},
+    "llama of attention biases": {"qkv_bias": True, "output_bias": True},
+    "llama of one bias, with a zero beside it": {"output_bias": True},
     "mistral": {"window": 5},
     "qwen2": {"qkv_bias": True},
     "qwen3": {"qk_norm": "rmsnorm", "window": 5, "attention_pattern": "local,global"},

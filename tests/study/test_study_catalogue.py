@@ -20,6 +20,7 @@ EXAMPLES = {
     "tied_embeddings": True,
     "bias": True,
     "qkv_bias": True,
+    "output_bias": True,
 }
 
 

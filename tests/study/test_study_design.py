@@ -49,6 +49,29 @@ def test_a_swap_touches_nothing_else_of_the_model():
             assert differing == {factor}
 
 
+@pytest.mark.parametrize("window", [32, 40])
+def test_a_window_that_limits_nothing_is_no_level(window):
+    with pytest.raises(
+        UserError, match=rf"factors: window: {window} keys are no limit within a context of 32"
+    ):
+        variants(factors={"window": [None, window]})
+    with pytest.raises(UserError, match=r"baseline: window: .* use a smaller window, or null"):
+        variants(baseline={"preset": "llama", "window": window}, factors={"norm": ["rmsnorm", "layernorm"]})
+
+
+def test_a_trained_start_keeps_a_window_beyond_the_context():
+    """It is the model's own, and no variant's change; a level of the study must be a limit as ever."""
+    trained = variants(factors={"norm": ["rmsnorm", "layernorm"]})[0].model.with_levels(window=40)
+    base = {key: value for key, value in BASE.items() if key != "size"} | {"start": "imported/mistral"}
+
+    def started(factors):
+        return build_variants(parse_study(base | {"factors": factors}, "study.yaml"), 257, trained)
+
+    assert [one.model.window for one in started({"norm": ["rmsnorm", "layernorm"]})] == [40, 40]
+    with pytest.raises(UserError, match=r"window: 40 keys are no limit"):
+        started({"window": [40, 8]})
+
+
 def test_full_factorial_has_every_combination():
     found = variants(design="full_factorial", factors=THREE)
     assert len(found) == 8

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tiny_models import save_gpt2, save_llama
 from typer.testing import CliRunner
 
@@ -16,7 +17,19 @@ from workbench.records.find import find_run
 from workbench.records.index import load_study
 from workbench.study import use
 from workbench.study.imports import import_model
+from workbench.study.schema import parse_study
+from workbench.study.start import open_start
 from workbench.training.weights import load_run
+
+STARTED = {
+    "name": "s",
+    "question": "what does it cost?",
+    "start": "imported/model",
+    "margin": 0.1,
+    "factors": {"norm": ["rmsnorm", "layernorm"]},
+    "training": {"tokens": 1000, "batch_size": 2},
+    "learning_rates": [0.001],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +192,21 @@ def test_a_half_precision_model_stays_one(tmp_path):
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "exported", dtype="auto")
     assert again.dtype == torch.bfloat16
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))
+
+
+def test_a_run_whose_weights_are_no_numbers_is_neither_used_nor_started_from(tmp_path):
+    save_llama(tmp_path / "model")
+    run = bring(tmp_path / "model", tmp_path / "results")
+    tensors = load_file(run.weights)
+    tensors["blocks.1.attention.key.weight"][0, :3] = float("nan")
+    save_file(tensors, run.weights)
+    with pytest.raises(
+        UserError, match=r"blocks.1.attention.key.weight: 3 of 512 values are NaN or infinite"
+    ):
+        load_run(run)
+    study = parse_study(STARTED, "s.yaml")
+    with pytest.raises(UserError, match=r"s: start: .*key.weight: 3 of 512 values .* start from another run"):
+        open_start(study, tmp_path / "results")
 
 
 @pytest.mark.parametrize(

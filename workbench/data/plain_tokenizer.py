@@ -30,19 +30,27 @@ _CONTROL = (
 _KEEPS_ALL = ("Split", "Digits", "ByteLevel")  # pre-tokenizers that cut and lose nothing, as set below
 
 
-def open_plain(content: bytes, ends: Iterable[str] = ()) -> tuple[tokenizers.Tokenizer, dict[str, Any]]:
+def open_plain(
+    content: bytes, ends: Iterable[str] = (), special: Iterable[str] = ()
+) -> tuple[tokenizers.Tokenizer, dict[str, Any]]:
     """The tokenizer that ``content`` holds, and its settings; raises ``ValueError`` if it holds none.
 
     The first of ``ends``, all of them well-known, that it has is special, whatever the file says of it, and
-    so are the well-known tokens that it has beside its text.
+    so are ``special``, and the well-known tokens that it has beside its text.
     """
+    special = list(special)
     settings = _settings(content)
     settings |= dict.fromkeys(_NO_STATE)
     if "dropout" in settings["model"]:
         settings["model"]["dropout"] = None  # merges left out at random: a help in training, no text's tokens
     model = _load(settings)
     end = next((token for token in ends if model.token_to_id(token) is not None), None)
-    control = [token for token in _CONTROL if token == end or _stands_beside_text(settings, token)]
+    named = {*special, end}
+    control = [
+        token
+        for token in dict.fromkeys((*_CONTROL, *special))
+        if token in named or _stands_beside_text(settings, token)
+    ]
     changed = [_made_special(settings, token, model.token_to_id(token)) for token in control]
     if any(changed):
         model = _load(settings)

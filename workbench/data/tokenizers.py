@@ -23,13 +23,12 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from workbench.data.byte_counts import count_bytes
 from workbench.data.plain_tokenizer import open_plain, spells_bytes, unknown_id
 from workbench.errors import UserError, suggestion
+from workbench.special_tokens import ENDS_OF_TEXT, KEYS, SpecialTokens, special_tokens
 
 KEY = "data.tokenizer"
 _BYTES = 256
 _SMALLEST = _BYTES + 2  # every byte, one merge, the end of a document
 _LARGEST = 65_535  # ids of 16 bits; more would double the token files for no use at this scale
-# How well-known vocabularies call the token that ends a document.
-ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
 _END = ENDS_OF_TEXT[0]  # what learned ones call it
 _BATCH = 256  # documents encoded at once
 _SHOWN = 5  # tokens that an error names
@@ -65,9 +64,14 @@ class Tokenizer(ABC):
         return np.uint16 if self.vocabulary <= _LARGEST + 1 else np.uint32
 
     @property
-    def end_of_document(self) -> int:
-        """The id that separates documents."""
+    def end_of_document(self) -> int | None:
+        """The id that separates documents; None for a model's own tokenizer that has none."""
         return self.vocabulary - 1
+
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """Which tokens begin and end a text: here only the end of a document."""
+        return SpecialTokens(ends_of_text=(self.end_of_document,), end_of_document=self.end_of_document)
 
     @abstractmethod
     def encode(self, text: str) -> np.ndarray:
@@ -85,9 +89,24 @@ class Tokenizer(ABC):
         """
 
     def encode_documents(self, documents: list[str]) -> Iterator[np.ndarray]:
-        """The ids of each document, its end included."""
-        end = np.array([self.end_of_document], dtype=self.dtype)
+        """The ids of each document, its end included.
+
+        Raises ``UserError`` for several documents where no token can tell where one ends.
+        """
+        end = self._end_of_each(documents)
         return (np.concatenate([ids, end]) for ids in self._encode_all(documents))
+
+    def _end_of_each(self, documents: list[str]) -> np.ndarray:
+        """What follows each of ``documents``: the one id that ends it, or nothing."""
+        if self.end_of_document is not None:
+            return np.array([self.end_of_document], dtype=self.dtype)
+        if len(documents) > 1:
+            raise UserError(
+                f"{KEY}: no token of this tokenizer is known to end a document, and there are "
+                f"{len(documents)} to keep apart; import the model again with --eos TOKEN and a new "
+                f"--name, or, in a study file, add 'end_of_document: TOKEN' to the tokenizer"
+            )
+        return np.array([], dtype=self.dtype)
 
     def _encode_all(self, documents: list[str]) -> Iterator[np.ndarray]:
         return map(self.encode, documents)
@@ -168,33 +187,40 @@ class BytePairTokenizer(Tokenizer):
 class FileTokenizer(Tokenizer):
     """A ``tokenizer.json`` of Hugging Face's libraries, as it came with a model.
 
-    No special tokens are added to a text but the end of each document. Bytes per token are the vocabulary's
-    own for exactly byte-level ones (GPT-2, LLaMA 3), and otherwise those that each token covers in its text.
+    No special tokens are added to a text but the end of each document: which token that is says the
+    specification (see ``workbench.special_tokens``). Bytes per token are the vocabulary's own for exactly
+    byte-level ones (GPT-2, LLaMA 3), and otherwise those that each token covers in its text.
     """
 
     def __init__(self, path: Path, spec: dict[str, Any]) -> None:
-        """Raises ``UserError`` for a file that is no tokenizer, or has no token that ends a document."""
+        """Raises ``UserError`` for a file that is no tokenizer, or has no token of the specification."""
         try:
             self.content = Path(path).read_bytes()
             self._model, settings = open_plain(self.content, ENDS_OF_TEXT)
+            self._special_tokens = special_tokens(spec, self._model, KEY)
+            self._end = self._special_tokens.end_of_document
+            named = [self._model.id_to_token(token) for token in self._special_tokens.ids()]
+            if named:  # no text, whatever the file says of them
+                self._model, settings = open_plain(self.content, ENDS_OF_TEXT, named)
         except (OSError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
             raise UserError(f"{KEY}.file: {path} is no tokenizer.json ({error}); give one") from error
         self._exact, self._unknown = spells_bytes(settings), unknown_id(self._model, settings)
         # Known by its content: where it lay is no part of a run's identity.
         digest = sha256(self.content).hexdigest()
         self.spec = spec | {"file": kept_name(digest), "sha256": digest}
         self.vocabulary = max(self._model.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-        ends = [self._model.token_to_id(token) for token in ENDS_OF_TEXT]
-        self._end = next((end for end in ends if end is not None), None)
-        if self._end is None:
-            raise UserError(
-                f"{KEY}.file: {path} has no token that ends a document; add one of {', '.join(ENDS_OF_TEXT)}"
-            )
 
     @property
-    def end_of_document(self) -> int:
-        """The id that the model's own training put between documents."""
+    def end_of_document(self) -> int | None:
+        """The id that the model's own training put between documents, as far as that is known."""
         return self._end
+
+    @property
+    def special_tokens(self) -> SpecialTokens:
+        """What the files beside the tokenizer said, or the names of well-known vocabularies."""
+        return self._special_tokens
 
     def encode(self, text: str) -> np.ndarray:
         """The pieces of ``text``."""
@@ -227,15 +253,17 @@ class FileTokenizer(Tokenizer):
         if self._exact:
             yield from super().encode_counted(documents)
             return
+        end = self._end_of_each(documents)
         for text, item in zip(documents, _encode_batches(self._model, documents), strict=True):
             # Twice as fast as an array of the list of pairs.
             offsets = np.fromiter(chain.from_iterable(item.offsets), dtype=np.int64).reshape(-1, 2)
             counts, uncovered = count_bytes(text, offsets)
-            ids = np.array([*item.ids, self._end], dtype=self.dtype)
-            unknown = 0 if self._unknown is None else int(counts[ids[:-1] == self._unknown].sum())
+            ids = np.array(item.ids, dtype=self.dtype)
+            unknown = 0 if self._unknown is None else int(counts[ids == self._unknown].sum())
             # A document that leaves no token is not lost: its bytes are counted with its end.
-            last = 0 if len(counts) else len(text.encode("utf-8"))
-            yield Counted(ids, np.append(counts, np.uint32(last)), unknown + uncovered)
+            last = np.full(len(end), 0 if len(counts) else len(text.encode("utf-8")), dtype=np.uint32)
+            sizes = np.concatenate([counts, last])
+            yield Counted(np.concatenate([ids, end]), sizes, unknown + uncovered)
 
     def _encode_all(self, documents: list[str]) -> Iterator[np.ndarray]:
         return _encode_quickly(self._model, documents, self.dtype)
@@ -261,18 +289,22 @@ def kept_name(digest: str) -> str:
     return f"tokenizer-{digest[:12]}.json"
 
 
-def file_spec(spec: dict[str, Any]) -> dict[str, str]:
-    """``{"file": path, "sha256": digest}``; raises ``UserError`` if the file is missing or has changed."""
+def file_spec(spec: dict[str, Any]) -> dict[str, Any]:
+    """``{"file": path, "sha256": digest}``, and the special tokens if ``spec`` names any.
+
+    Raises ``UserError`` if the file is missing or has changed.
+    """
     for key in spec:
-        if key not in ("file", "sha256"):
-            raise UserError(f"{KEY}: unknown option {key!r}; {suggestion(key, ['file'])}")
+        if key not in ("file", "sha256", *KEYS):
+            raise UserError(f"{KEY}: unknown option {key!r}; {suggestion(key, ['file', *KEYS])}")
     path = Path(str(spec["file"]))
     if not path.is_file():
         raise UserError(f"{KEY}.file: there is no file {path}; give the path of a tokenizer.json")
     digest = sha256(path.read_bytes()).hexdigest()
     if spec.get("sha256", digest) != digest:
         raise UserError(f"{KEY}.file: {path} changed since it was first used; run the study again")
-    return {"file": str(path.resolve()), "sha256": digest}
+    named = {key: spec[key] for key in KEYS if key in spec}
+    return {"file": str(path.resolve()), "sha256": digest, **named}
 
 
 def parse_tokenizer(spec: Any) -> Spec:

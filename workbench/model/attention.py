@@ -83,7 +83,7 @@ class CausalSelfAttention(nn.Module):
         self.query = nn.Linear(config.width, wide, bias=config.has_qkv_bias)
         self.key = nn.Linear(config.width, narrow, bias=config.has_qkv_bias)
         self.value = nn.Linear(config.width, narrow, bias=config.has_qkv_bias)
-        self.output = nn.Linear(wide, config.width, bias=config.bias)
+        self.output = nn.Linear(wide, config.width, bias=config.has_output_bias)
         self.query_norm = config.qk_norm.build(config.head_width)
         self.key_norm = config.qk_norm.build(config.head_width)
         gates = {"none": 0, "headwise": config.heads, "elementwise": wide}[config.attention_gate]

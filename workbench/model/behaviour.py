@@ -6,7 +6,7 @@ from typing import Any
 from workbench.model.config import ModelConfig
 
 # Fields that the entries below replace by what they come to.
-_SPELLED = ("window", "attention_pattern", "attention_scale", "qkv_bias", "norm_placement")
+_SPELLED = ("window", "attention_pattern", "attention_scale", "qkv_bias", "output_bias", "norm_placement")
 
 
 def behaviour(config: ModelConfig) -> dict[str, Any]:
@@ -17,6 +17,7 @@ def behaviour(config: ModelConfig) -> dict[str, Any]:
         "windows": config.layer_windows,
         "scale": round(scale, 12),
         "qkv_bias": config.has_qkv_bias,
+        "output_bias": config.has_output_bias,
         "norm_placement": _placement(config),
     }
 

@@ -64,11 +64,6 @@ def check_combinations(config: "ModelConfig") -> None:
 
 def _check_window(config: "ModelConfig") -> None:
     window, pattern = config.window, config.attention_pattern
-    require(
-        window is None or window < config.context,
-        f"window: {window} keys are no limit within a context of {config.context}; use a smaller window, "
-        f"or null",
-    )
     local = any(config.layer_windows)
     require(
         window is None or local,

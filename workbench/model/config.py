@@ -32,7 +32,10 @@ OPTIONS = (
     "tied_embeddings",
     "bias",
     "qkv_bias",
+    "output_bias",
 )
+# Fields that came later: left out of ``to_dict`` at their default, so that hashes from before still hold.
+_LATER = ("output_bias",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +47,9 @@ class ModelConfig:
     of 8). ``norm_placement`` is explained in ``Block``; ``qk_norm`` (a level of norm), ``window``,
     ``attention_gate``, ``attention_softcap`` and ``attention_scale`` in ``CausalSelfAttention``;
     ``attention_pattern`` in ``workbench.model.windows``. ``bias`` is that of all linear maps but the head;
-    ``qkv_bias`` overrides it for query, key and value. Raises ``UserError``, with what to change, for values
-    that make no model.
+    ``qkv_bias`` overrides it for query, key and value, ``output_bias`` for attention's output projection, so
+    that a model without them has the feedforward's alone. Raises ``UserError``, with what to change, for
+    values that make no model.
     """
 
     vocabulary: int
@@ -70,6 +74,7 @@ class ModelConfig:
     tied_embeddings: bool = False
     bias: bool = False
     qkv_bias: bool | None = None
+    output_bias: bool | None = None
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -115,9 +120,17 @@ class ModelConfig:
         """Whether query, key and value maps have a bias."""
         return self.bias if self.qkv_bias is None else self.qkv_bias
 
+    @property
+    def has_output_bias(self) -> bool:
+        """Whether attention's output projection has a bias."""
+        return self.bias if self.output_bias is None else self.output_bias
+
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON; ``from_dict`` gives an equal config back."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in _LATER:
+            if values[name] is None:
+                del values[name]
         return {k: v.to_dict() if isinstance(v, ComponentConfig) else v for k, v in values.items()}
 
     @classmethod
@@ -143,7 +156,8 @@ class ModelConfig:
         """Each factor's level as short text: ``rope``, ``layernorm(eps=1e-06)``, ``true``, ``2``."""
         parts = {factor: getattr(self, factor).label for factor in PARTS}
         options = {name: plain(getattr(self, name)) for name in OPTIONS}
-        follows = {name: "default" for name in ("attention_scale", "qkv_bias") if getattr(self, name) is None}
+        derived = ("attention_scale", "qkv_bias", "output_bias")
+        follows = {name: "default" for name in derived if getattr(self, name) is None}
         return parts | options | follows
 
     def num_parameters(self) -> int:

@@ -98,7 +98,7 @@ def _attention_matrices(config: "ModelConfig") -> int:
 
 def _attention_biases(config: "ModelConfig") -> int:
     inner = config.attention_width + 2 * config.key_value_width
-    return inner * config.has_qkv_bias + config.width * config.bias
+    return inner * config.has_qkv_bias + config.width * config.has_output_bias
 
 
 def _norms(config: "ModelConfig") -> int:

@@ -135,7 +135,12 @@ def _dynamic_base(config: "Rotary.Config", width: int, position_ids: Tensor) -> 
 
 
 def _ramp(config: "Rotary.Config", width: int, pair: Tensor) -> Tensor:
-    """0 for pairs that turn often, 1 for those that hardly turn, ``(R/2,)``."""
+    """0 for pairs that turn often, 1 for those that hardly turn, ``(R/2,)``.
+
+    As in the authors' code (jquesnelle/yarn, ``find_correction_range`` and ``linear_ramp_mask``) also where
+    the ramp is degenerate: each end is bounded on its own side only, so that a short original context can
+    bring the low end above the high one. The ramp then falls, and released models were trained with that.
+    """
 
     def pair_with(turns: float) -> float:
         per_turn = config.original_context / (2 * math.pi * turns)
@@ -143,7 +148,9 @@ def _ramp(config: "Rotary.Config", width: int, pair: Tensor) -> Tensor:
 
     low = max(math.floor(pair_with(config.beta_fast)), 0)
     high = min(math.ceil(pair_with(config.beta_slow)), width - 1)
-    return ((pair - low) / max(high - low, 0.001)).clamp(0, 1)  # (R/2,)
+    if low == high:
+        high += 0.001  # the authors' step in place of a division by zero
+    return ((pair - low) / (high - low)).clamp(0, 1)  # (R/2,)
 
 
 def _gain(config: "Rotary.Config") -> float:

@@ -61,6 +61,24 @@ def plan_transfer(decoder: nn.Module, tensors: Mapping[str, Tensor]) -> Transfer
     )
 
 
+@torch.no_grad()
+def require_finite(tensors: Mapping[str, Tensor], where: str, remedy: str) -> None:
+    """Raise ``UserError`` for a tensor with NaN or infinite values, saying how many; one pass, no copies.
+
+    ``where`` goes before the tensor's name in the message.
+    """
+    for name, tensor in tensors.items():
+        if tensor.numel() == 0:
+            continue
+        least, most = tensor.aminmax()  # NaN where any value is
+        if torch.isfinite(least) and torch.isfinite(most):
+            continue
+        count = tensor.numel() - int(torch.isfinite(tensor).sum())
+        raise UserError(
+            f"{where}{name}: {count:,} of {tensor.numel():,} values are NaN or infinite; {remedy}"
+        )
+
+
 def _fits(name: str, own: Tensor, given: Tensor) -> bool:
     if name == POSITION_TABLE and own.ndim == given.ndim == 2:
         return own.shape[0] <= given.shape[0] and own.shape[1] == given.shape[1]

@@ -2,7 +2,9 @@
 
 Child et al. 2019 (arXiv 1904.10509) and GPT-3 (arXiv 2005.14165, section 2.1: "alternating dense and locally
 banded") use bands; Mistral and Gemma the same under the name of sliding windows. A window of W is W keys, the
-query's own among them, as in OpenAI's sparse attention, GPT-Neo and Mistral; some code counts W + 1.
+query's own among them, as in OpenAI's sparse attention, GPT-Neo and Mistral; some code counts W + 1. A window
+as long as the context is no limit within it, yet one for longer texts: a study refuses it as a level, a model
+that came with it keeps it.
 """
 
 from typing import Any
@@ -49,6 +51,8 @@ def attention_mask(
     With a ``bias (H, T, S)``: the bias, minus infinity where a key comes later or lies outside the window.
     Without: ``(T, S)``, True where attention is allowed; None for plain causality over equal lengths.
     """
+    if window is not None and window >= keys:
+        window = None  # reaches all there is: plain causality, which has faster kernels
     if bias is None and window is None and queries == keys:
         return None
     key = torch.arange(keys, device=device)  # (S,)

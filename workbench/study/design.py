@@ -72,7 +72,9 @@ def _parts_of(study: StudyFile, name: str, baseline: ModelConfig) -> ModelConfig
     size = {key: getattr(baseline, key) for key in ("layers", "width", "heads", "head_width")}
     if study.size.feedforward_width is not None:
         size["feedforward_width"] = study.size.feedforward_width
-    return preset(name, vocabulary=baseline.vocabulary, context=study.context, **size)
+    parts = preset(name, vocabulary=baseline.vocabulary, context=study.context, **size)
+    _refuse_idle_window(parts, f"{study.name}: {name}")
+    return parts
 
 
 def _change(study: StudyFile, config: ModelConfig, levels: dict[str, Level], key: str) -> ModelConfig:
@@ -87,9 +89,22 @@ def _change(study: StudyFile, config: ModelConfig, levels: dict[str, Level], key
     if "feedforward" in changes and study.size.feedforward_width is None and study.start is None:
         changes["feedforward_width"] = None  # the new kind's own rule; matching then starts from it
     try:
-        return config.with_levels(**changes)
+        changed = config.with_levels(**changes)
     except UserError as error:
         raise UserError(f"{study.name}: {key}: {error}") from None
+    # A trained start keeps the window that it came with, which longer texts than the study's may meet.
+    if study.start is None or "window" in levels:
+        _refuse_idle_window(changed, f"{study.name}: {key}")
+    return changed
+
+
+def _refuse_idle_window(config: ModelConfig, key: str) -> None:
+    """A window that no key of the study's context is outside of would be compared with itself."""
+    if config.window is not None and config.window >= config.context:
+        raise UserError(
+            f"{key}: window: {config.window} keys are no limit within a context of {config.context}; use a "
+            f"smaller window, or null"
+        )
 
 
 def _own_level(config: ModelConfig, factor: str, level: Level) -> Any:

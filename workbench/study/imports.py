@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from workbench.data.tokenizers import TOKENIZER, FileTokenizer, file_spec
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained import Checkpoint, read_checkpoint
+from workbench.model.pretrained.special_tokens import read_special_tokens
 from workbench.records.files import write_yaml
 from workbench.records.index import MANIFEST
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import WEIGHTS, RunDirectory, RunRecord, State, config_hash, now, run_id
+from workbench.special_tokens import SpecialTokens, token_id
 from workbench.study.plan import manifest_hash
 from workbench.training.config import TrainingConfig
 
@@ -28,12 +31,20 @@ _BATCH_SIZE = 8
 
 
 def import_model(
-    path: Path, *, name: str | None, context: int | None, tokenizer: Path | None, out: Path
+    path: Path,
+    *,
+    name: str | None,
+    context: int | None,
+    tokenizer: Path | None,
+    out: Path,
+    ends_of_text: list[str] | None = None,
 ) -> RunDirectory:
     """Read the model in the folder ``path`` and write it as a run; the same model twice is the same run.
 
     ``name`` is the folder's by default. ``tokenizer`` is a ``tokenizer.json`` where the folder has none.
-    Raises ``UserError`` for a folder that holds no model, and for a name that another model has.
+    ``ends_of_text`` are tokens, or their ids, that end a text; the first separates documents. By default what
+    the folder's files say (see ``workbench.model.pretrained.special_tokens``). Raises ``UserError`` for a
+    folder that holds no model, for a name that another model has, and for tokens that there are not.
     """
     checkpoint, name = read_checkpoint(path, context=context), _name(name, path)
     study = Path(out) / STUDY
@@ -42,7 +53,7 @@ def import_model(
         # Built beside its place and renamed: a broken-off import leaves nothing that looks like a run.
         partial = Path(tempfile.mkdtemp(prefix=".import-", dir=study / "runs"))
         try:
-            directory = _write(checkpoint, Path(path), name, tokenizer, partial)
+            directory = _write(checkpoint, Path(path), name, tokenizer, ends_of_text, partial)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         write_yaml(study / MANIFEST, _manifest(study))
@@ -57,12 +68,18 @@ def _name(name: str | None, path: Path) -> str:
 
 
 def _write(
-    checkpoint: Checkpoint, source: Path, name: str, tokenizer: Path | None, partial: Path
+    checkpoint: Checkpoint,
+    source: Path,
+    name: str,
+    tokenizer: Path | None,
+    ends_of_text: list[str] | None,
+    partial: Path,
 ) -> RunDirectory:
     contiguous = {key: tensor.contiguous() for key, tensor in checkpoint.tensors.items()}
     save_file(contiguous, partial / WEIGHTS)
     spec = _tokenizer(checkpoint, source, tokenizer, partial)
-    record = _record(checkpoint, source, name, _config(checkpoint, spec, partial / WEIGHTS))
+    special = _special_tokens(checkpoint, source, ends_of_text, partial / TOKENIZER)
+    record = _record(checkpoint, source, name, _config(checkpoint, spec, special, partial / WEIGHTS))
     target = RunDirectory(partial.parent / record.run_id)
     _refuse_other(partial.parent, record)
     if not target.exists():
@@ -93,13 +110,38 @@ def _tokenizer(
     return {"file": TOKENIZER, "sha256": spec["sha256"]}
 
 
-def _config(checkpoint: Checkpoint, tokenizer: dict[str, str] | None, weights: Path) -> dict[str, Any]:
+def _special_tokens(
+    checkpoint: Checkpoint, source: Path, ends_of_text: list[str] | None, tokenizer: Path
+) -> SpecialTokens:
+    """What begins and ends a text of the model: what its files say, the ends unless they are given."""
+    model = tokenizers.Tokenizer.from_file(str(tokenizer)) if tokenizer.exists() else None
+    vocabulary = checkpoint.config.vocabulary
+    found = read_special_tokens(source, checkpoint.layout, vocabulary, model)
+    if not ends_of_text:
+        return found
+    # A number is an id: vocabularies have pieces for digits, which end no text.
+    given = [int(end) if end.isdecimal() else end for end in ends_of_text]
+    ends = tuple(token_id(end, model, "eos") for end in given)
+    for end in ends:
+        if end >= vocabulary:
+            raise UserError(f"eos: {end} is no token of the model, which has {vocabulary}; give another")
+    return replace(found, ends_of_text=ends, end_of_document=ends[0])
+
+
+def _config(
+    checkpoint: Checkpoint, tokenizer: dict[str, str] | None, special: SpecialTokens, weights: Path
+) -> dict[str, Any]:
     with open(weights, "rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
     training = TrainingConfig(tokens=1, batch_size=_BATCH_SIZE).resolve("cpu").model_dump(mode="json")
     return {
         "model": checkpoint.config.to_dict(),
-        "data": {"corpus": CORPUS, "tokenizer": tokenizer, "fingerprint": None},
+        "data": {
+            "corpus": CORPUS,
+            "tokenizer": tokenizer,
+            "special_tokens": special.to_dict(),
+            "fingerprint": None,
+        },
         "training": training | {"tokens": 0, "device": "cpu"},
         "weights": digest,
     }
@@ -141,8 +183,12 @@ def _refuse_other(runs: Path, record: RunRecord) -> None:
         if known.run_id == record.run_id and known.variant != record.variant:
             raise UserError(f"name: this model is imported already as {known.variant!r} (run {known.run_id})")
         if known.variant == record.variant and known.run_id != record.run_id:
+            other = "another model"
+            if known.config["weights"] == record.config["weights"]:
+                other = "this model with another tokenizer, or other ends of text,"
             raise UserError(
-                f"name: {record.variant!r} is another model already (run {known.run_id}); give a new --name"
+                f"name: {record.variant!r} is {other} already (run {known.run_id}); give a new --name, or "
+                f"delete {runs / known.run_id}"
             )
 
 
@@ -191,8 +237,24 @@ def told(directory: RunDirectory) -> str:
     parts = ", ".join(labels[factor] for factor in ("positions", "norm", "feedforward"))
     name = f"{record.study}/{record.variant}"
     missing = "" if record.config["data"]["tokenizer"] else "\nIt came without a tokenizer: see --tokenizer."
+    missing += _told_tokens(record.config["data"]["special_tokens"])
     return (
         f"{name} is run {record.run_id}: {model.num_parameters():,} parameters, {model.layers} layers, width "
         f"{model.width}, context {model.context}; {parts}.{missing}\n"
         f"Next: workbench evaluate {name} · workbench generate {name} 'text' · 'start: {name}' in a study"
     )
+
+
+def _told_tokens(special: dict[str, Any]) -> str:
+    """Which tokens begin and end its texts, in a line of its own."""
+    first, ends = special["beginning_of_text"], special["ends_of_text"]
+    told = "\nNo token is known to end its texts: see --eos."
+    if ends:
+        told = f"\nIts texts end with token {' or '.join(map(str, ends))}"
+        if special["end_of_document"] not in ends:
+            told += f" (documents with {special['end_of_document']})"
+        told += "."
+    if first is not None:
+        put = "is" if special["adds_beginning"] else "is not"
+        told += f" Token {first}, which begins a text, {put} put before prompts by default (--bos, --no-bos)."
+    return told

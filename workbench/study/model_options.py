@@ -125,4 +125,11 @@ OPTION_LEVELS = (
         formula="W x + b",
         paper="Yang et al. 2024, arXiv 2407.10671",
     ),
+    OptionLevel(
+        option="output_bias",
+        name="true, false",
+        about="the bias of attention's output projection alone; true in LLaMA with attention_bias",
+        formula="W x + b",
+        paper="Chowdhery et al. 2022, arXiv 2204.02311",
+    ),
 )

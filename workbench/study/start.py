@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
-from workbench.model.weights import plan_transfer
+from workbench.model.weights import plan_transfer, require_finite
 from workbench.records.files import replacing
 from workbench.records.find import find_run
 from workbench.records.run import RunDirectory, State
@@ -110,6 +111,8 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
     if record.state is not State.COMPLETE:
         raise UserError(f"{study.name}: start: run {record.run_id} is {record.state}; name a complete run")
     require_weights(directory)
+    weights = directory.weights
+    require_finite(load_file(weights), f"{study.name}: start: {weights}: ", "start from another run")
     return Start(
         directory=directory,
         model=ModelConfig.from_dict(record.config["model"]),

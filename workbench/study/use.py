@@ -9,15 +9,16 @@ from typing import Any
 import torch
 
 from workbench.data.batches import TokenizedCorpus
-from workbench.data.tokenizers import TOKENIZER
+from workbench.data.tokenizers import TOKENIZER, Tokenizer
 from workbench.errors import UserError, suggestion
 from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
 from workbench.model.weights import plain_tensors
-from workbench.records.files import write_json
+from workbench.records.files import set_aside, write_json
 from workbench.records.index import is_published
 from workbench.records.run import RunDirectory, RunRecord, now
 from workbench.seeds import generator
+from workbench.special_tokens import SpecialTokens
 from workbench.study.imports import PHASE
 from workbench.study.warnings import unspelled_note
 from workbench.training.evaluation import evaluate
@@ -37,32 +38,39 @@ def evaluate_run(
     context: int | None = None,
     tokens: int | None = None,
     batch_size: int | None = None,
+    bos: bool | None = None,
     progress: Progress = lambda text, part: None,
 ) -> dict[str, Any]:
     """The run's validation loss on its own corpus, or another; kept in the run's ``evaluations.json``.
 
     What is published is left as it is. Left at None, everything is as when the run was trained, so that the
     result is the one in its record; where its corpus is another text now, ``text_changed`` and ``notes`` say
-    so. An imported run's first evaluation on its default corpus becomes its summary.
+    so. An imported run's first evaluation on its default corpus becomes its summary. ``bos`` says whether
+    each window is read after the token that begins a text, which is no target; None is as the model's own
+    tokenizer does.
     """
     record, decoder = directory.read(), load_run(directory)
     training = record.config["training"]
     torch.set_num_threads(max(training["threads"], 1))
     text = open_corpus(directory, corpus, progress)
-    longest = min(decoder.config.context, LONGEST) if record.phase == PHASE else decoder.config.context
+    beginning = _beginning(directory, text.tokenizer, bos)
+    longest = decoder.config.context
+    if record.phase == PHASE:
+        longest = min(longest if beginning is None else longest - 1, LONGEST)
     settings = {
         "context": context or longest,
         "batch_size": batch_size or training["batch_size"],
         "max_tokens": tokens or training["evaluation_tokens"],
     }
-    result = evaluate(decoder, text, **settings, progress=progress)
+    result = evaluate(decoder, text, **settings, beginning=beginning, progress=progress)
     told = {"time": now(), "corpus": text.describe()["description"], "fingerprint": text.fingerprint}
+    told["beginning_of_text"] = beginning
     entry = told | {key: settings[key] for key in ("context", "batch_size")} | result
     changed = corpus is None and text_changed(record, text)
     entry |= {"text_changed": changed, "notes": _notes(text, changed)}
     if not is_published(directory.path.parent.parent):
         _keep(directory, entry)
-    if record.phase == PHASE and corpus is None and context is None and not record.summary:
+    if record.phase == PHASE and (corpus, context, bos) == (None, None, None) and not record.summary:
         record.summary = {key: value for key, value in result.items() if key.startswith("validation/")}
         directory.write(record)
     return entry
@@ -83,7 +91,12 @@ def _notes(text: TokenizedCorpus, changed: bool) -> list[str]:
 
 def _keep(directory: RunDirectory, entry: dict[str, Any]) -> None:
     path = directory.path / EVALUATIONS
-    known = json.loads(path.read_text()) if path.exists() else []
+    known = []
+    if path.exists():
+        try:
+            known = [*json.loads(path.read_text(encoding="utf-8"))]
+        except (ValueError, TypeError):
+            set_aside(path)  # damaged: kept beside, so that neither it nor this evaluation is lost
     write_json(path, [*known, entry])
 
 
@@ -96,23 +109,43 @@ def generate_text(
     top_k: int | None,
     top_p: float | None,
     seed: int,
+    bos: bool | None = None,
 ) -> Iterator[str]:
-    """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known."""
+    """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known.
+
+    It ends at any token that ends a text, which is not shown. ``bos`` says whether the prompt is read after
+    the token that begins a text; None is as the model's own tokenizer does.
+    """
     decoder, tokenizer = load_run(directory), open_tokenizer(directory)
+    beginning = _beginning(directory, tokenizer, bos)
+    ends = tokenizer.special_tokens.ends_of_text
     prompted = tokenizer.encode(prompt)
     tokenizer.require_known(prompted, decoder.config.vocabulary, "prompt")
-    start = torch.as_tensor(prompted.astype("int64"))[None]  # (1, T)
+    ids = prompted.tolist()
+    read = ids if beginning is None else [beginning, *ids]
+    start = torch.tensor([read], dtype=torch.int64)  # (1, T)
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     draw = generator(seed, "generation")
-    ids, shown = start[0].tolist(), len(tokenizer.decode(start[0].tolist()))
+    shown = len(tokenizer.decode(ids))
     for token in stream(decoder, start, new_tokens=tokens, generator=draw, **options):
-        if int(token) == tokenizer.end_of_document:
+        if int(token) in ends:
             return
         ids.append(int(token))
         text = tokenizer.decode(ids)
         if not text.endswith("\ufffd"):  # half a character: wait for the rest
             yield text[shown:]
             shown = len(text)
+
+
+def _beginning(directory: RunDirectory, tokenizer: Tokenizer, wanted: bool | None) -> int | None:
+    """The token to read a text after, None for none; ``UserError`` if one is wanted that is not known."""
+    special, record = tokenizer.special_tokens, directory.read()
+    if wanted is None:
+        # A study trains on windows as they are, also where it starts from a model that was trained otherwise.
+        wanted = special.adds_beginning and record.phase == PHASE
+    if wanted and special.beginning_of_text is None:
+        raise UserError(f"bos: run {record.run_id} has no token that begins a text; use --no-bos")
+    return special.beginning_of_text if wanted else None
 
 
 def export_run(directory: RunDirectory, path: Path, *, layout: str, dtype: str | None) -> None:
@@ -132,6 +165,7 @@ def export_run(directory: RunDirectory, path: Path, *, layout: str, dtype: str |
             layout=layout,
             dtype=kind,
             tokenizer=file if file.exists() else None,
+            special_tokens=_special_tokens(directory),
         )
 
 
@@ -140,10 +174,25 @@ def _keeps_tokenizer(record: RunRecord) -> bool:
     return isinstance(spec, dict) and "sha256" in spec
 
 
+def _special_tokens(directory: RunDirectory) -> SpecialTokens:
+    """What begins and ends the run's texts, as far as its record says: no corpus is opened for it."""
+    data = directory.read().config["data"]
+    if "special_tokens" in data:
+        return SpecialTokens.from_dict(data["special_tokens"])
+    spec = data["tokenizer"]
+    if isinstance(spec, dict) and "bpe" in spec:
+        end = spec["bpe"] - 1
+        return SpecialTokens(ends_of_text=(end,), end_of_document=end)
+    return SpecialTokens() if spec is None else open_tokenizer(directory).special_tokens
+
+
 def render_evaluation(entry: dict[str, Any]) -> str:
     """An evaluation in words."""
+    after = ""
+    if entry["beginning_of_text"] is not None:
+        after = f", each window read after the beginning of text (token {entry['beginning_of_text']})"
     return (
         f"validation/loss          {entry['validation/loss']:.4f} nats per token\n"
         f"validation/bits_per_byte {entry['validation/bits_per_byte']:.4f}\n"
-        f"on {entry['tokens']:,} tokens of {entry['corpus']}, context {entry['context']}"
+        f"on {entry['tokens']:,} tokens of {entry['corpus']}, context {entry['context']}{after}"
     )

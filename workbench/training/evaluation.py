@@ -20,6 +20,7 @@ def evaluate(
     batch_size: int,
     max_tokens: int | None,
     context: int | None = None,
+    beginning: int | None = None,
     progress: Progress = lambda text, part: None,
 ) -> dict[str, float]:
     """Loss in nats per token and bits per byte on the corpus's validation windows of ``context`` tokens.
@@ -31,7 +32,9 @@ def evaluate(
     batches.require_known(decoder.config.vocabulary)
     nats, tokens, text_bytes = 0.0, 0, 0
     for number, (inputs, targets, count) in enumerate(batches, start=1):
-        logits = decoder(inputs.to(decoder.device))  # (B, T, V)
+        if beginning is not None:
+            inputs = F.pad(inputs, (1, 0), value=beginning)  # (B, 1 + T)
+        logits = decoder(inputs.to(decoder.device))[:, -targets.shape[1] :]  # (B, T, V)
         loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.to(decoder.device).flatten())
         nats += loss.item() * targets.numel()
         tokens, text_bytes = tokens + targets.numel(), text_bytes + count

@@ -74,7 +74,7 @@ def open_tokenizer(directory: RunDirectory) -> Tokenizer:
     # An imported model's lies beside its weights; that of an early record where the study file said.
     path = directory.path / TOKENIZER if spec["file"] == TOKENIZER else Path(spec["file"])
     _require_whole(path, spec["sha256"])
-    return FileTokenizer(path, spec)
+    return FileTokenizer(path, spec | record.config["data"].get("special_tokens", {}))
 
 
 def open_corpus(

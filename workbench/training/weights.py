@@ -5,17 +5,22 @@ from safetensors.torch import load_file
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
-from workbench.model.weights import load_weights
+from workbench.model.weights import load_weights, require_finite
 from workbench.records.run import RunDirectory
 from workbench.records.weights import require_weights
 
 
 def load_run(directory: RunDirectory, device: str = "cpu") -> Decoder:
-    """The run's decoder in fp32 and evaluation mode; raises ``UserError`` where it has no sound weights."""
+    """The run's decoder in fp32 and evaluation mode; raises ``UserError`` where it has no sound weights.
+
+    Weights with NaN or infinite values are not sound: every number that they give would be NaN.
+    """
     record = directory.read()
     require_weights(directory)
     decoder = Decoder(ModelConfig.from_dict(record.config["model"]))
-    load_weights(decoder, _tensors(directory))
+    tensors = _tensors(directory)
+    require_finite(tensors, f"{directory.weights}: ", "choose another run, or train or import this one again")
+    load_weights(decoder, tensors)
     return decoder.to(device).eval()
 
 

@@ -1,6 +1,5 @@
 """A checkpoint as the rest of the workbench sees it, and which layout a folder has."""
 
-import json
 import shutil
 import tempfile
 from collections import Counter
@@ -15,8 +14,9 @@ from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.pretrained import huggingface, meta
-from workbench.model.pretrained.mapping import check_floating
+from workbench.model.pretrained.special_tokens import write_special_tokens
 from workbench.model.weights import load_weights
+from workbench.special_tokens import SpecialTokens
 
 LAYOUTS = ("huggingface", "meta")
 TOKENIZER = "tokenizer.json"
@@ -44,7 +44,7 @@ def read_checkpoint(path: str | Path, *, context: int | None = None) -> Checkpoi
     ``config.dropout`` is 0: it belongs to a training, not to weights. ``context`` is for Meta's layout, which
     does not say how long a context the model was trained for; without it the rule of ``meta.context_of``.
     Raises ``UserError``, naming file and key, for a folder of neither layout, for options of a model that the
-    decoder does not have, and for damaged, missing, surplus or misshapen weights.
+    decoder does not have, and for damaged, missing, surplus, misshapen, quantised or infinite weights.
     """
     folder = Path(path)
     layout = _layout(folder)
@@ -54,7 +54,6 @@ def read_checkpoint(path: str | Path, *, context: int | None = None) -> Checkpoi
         config, tensors = huggingface.read(folder)
     else:
         config, tensors = meta.read(folder, context)
-    check_floating(tensors, folder)
     tokenizer = folder / TOKENIZER
     return Checkpoint(
         config=config,
@@ -73,10 +72,13 @@ def write_checkpoint(
     layout: str = "huggingface",
     dtype: torch.dtype | None = None,
     tokenizer: Path | None = None,
+    special_tokens: SpecialTokens | None = None,
 ) -> None:
     """Write a decoder's parameters so that transformers' ``from_pretrained``, or Meta's code, loads them.
 
-    ``dtype`` None keeps each tensor's type. ``tokenizer`` is a ``tokenizer.json`` to put beside the weights.
+    ``dtype`` None keeps each tensor's type. ``tokenizer`` is a ``tokenizer.json`` to put beside the weights;
+    with ``special_tokens`` transformers' ``generate`` stops where a text ends, and its tokenizer begins a
+    text as the model's own did.
     The Hugging Face model type follows from the config's parts. Raises ``UserError`` for a config that the
     layout has no words for, naming the part and what would fit; for tensors that are not the config's; and
     for a ``path`` that exists and is not an empty folder. The folder appears complete or not at all.
@@ -93,9 +95,11 @@ def write_checkpoint(
     partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         partial.chmod(0o755)  # made for its owner alone, which is not how models are kept
-        writer = huggingface.write if layout == "huggingface" else meta.write
-        writer(config, tensors, partial, dtype)
-        _write_tokenizer(tokenizer, partial)
+        tokens = write_special_tokens(special_tokens or SpecialTokens(), partial, tokenizer)
+        if layout == "huggingface":
+            huggingface.write(config, tensors, partial, dtype, tokens)
+        else:
+            meta.write(config, tensors, partial, dtype)
         partial.replace(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -124,10 +128,3 @@ def _check_own(config: ModelConfig, tensors: Mapping[str, Tensor]) -> None:
     """The decoder's own check of names and shapes; on the meta device the copy itself does nothing."""
     with torch.device("meta"):
         load_weights(Decoder(config), tensors)
-
-
-def _write_tokenizer(tokenizer: Path | None, folder: Path) -> None:
-    if tokenizer is not None:
-        shutil.copyfile(tokenizer, folder / TOKENIZER)
-        settings = {"tokenizer_class": "PreTrainedTokenizerFast"}
-        (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")

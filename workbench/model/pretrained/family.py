@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.mapping import Entry
 from workbench.model.pretrained.options import Options, Rule
@@ -30,7 +28,7 @@ class Family:
     read_config: Callable[[Options, bool], ModelConfig]
     entries: Callable[[ModelConfig, Mapping[str, Any], str], list[Entry]]
     rules: Callable[[ModelConfig], dict[str, list[Rule]]]
-    write_config: Callable[[ModelConfig, Mapping[str, Tensor], str], dict[str, Any]]
+    write_config: Callable[[ModelConfig, str], dict[str, Any]]
 
 
 def inverse(table: Mapping[str, str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from workbench.model.pretrained.huggingface_gpt_neo import GPT_NEO
 from workbench.model.pretrained.huggingface_llama import LLAMA
 from workbench.model.pretrained.mapping import Entry, decode, encode
 from workbench.model.pretrained.options import Options, broken_rules, described_by, refusal
-from workbench.model.pretrained.reading import read_indexed, read_json, read_tensors
+from workbench.model.pretrained.reading import read_indexed, read_json, read_tensors, without_wrappers
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
@@ -45,7 +45,8 @@ def read(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
         config = family.read_config(options, tied)
     weights = _weights_file(folder)
     source = read_indexed(weights) if weights.name in _INDEX else read_tensors(weights)
-    prefix = family.prefix if any(name.startswith(family.prefix) for name in source) else ""
+    source = without_wrappers(source, str(weights))
+    prefix = family.prefix if any(f".{family.prefix}" in f".{name}" for name in source) else ""
     if config.tied_embeddings:
         _drop_tied_head(source, f"{prefix}{family.embedding}", weights)
     entries = family.entries(config, options.values, prefix)
@@ -71,14 +72,21 @@ def _drop_tied_head(source: dict[str, Tensor], embedding: str, weights: Path) ->
 
 
 def write(
-    config: ModelConfig, tensors: Mapping[str, Tensor], folder: Path, dtype: torch.dtype | None
+    config: ModelConfig,
+    tensors: Mapping[str, Tensor],
+    folder: Path,
+    dtype: torch.dtype | None,
+    special_tokens: Mapping[str, Any],
 ) -> None:
-    """Write ``config.json`` and the weights, in files of at most ``SHARD_BYTES`` where possible."""
+    """Write ``config.json`` and the weights, in files of at most ``SHARD_BYTES`` where possible.
+
+    ``special_tokens`` are keys of ``config.json``: the ids that begin and end a text.
+    """
     model_type = fitting_model_type(config)
     family = FAMILIES[model_type]
-    values = {"model_type": model_type} | family.write_config(config, tensors, model_type)
+    values = {"model_type": model_type} | family.write_config(config, model_type)
     entries = family.entries(config, values, family.prefix)
-    own = {"tie_word_embeddings": config.tied_embeddings, "bos_token_id": None, "eos_token_id": None}
+    own = {"tie_word_embeddings": config.tied_embeddings, **special_tokens}
     kind = dtype or next(iter(tensors.values())).dtype
     own["torch_dtype"] = str(kind).removeprefix("torch.")
     (folder / CONFIG).write_text(json.dumps(values | own, indent=2) + "\n", encoding="utf-8")

@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.family import Family, inverse
 from workbench.model.pretrained.mapping import Entry, fused, same, transposed
@@ -33,12 +31,12 @@ def read_config(options: Options, tied: bool) -> ModelConfig:
     """Our config for a ``config.json``; unscaled scores (``scale_attn_weights`` false) are a scale of 1."""
     options.refuse({"scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False})
     return ModelConfig(
-        vocabulary=options["vocab_size"],
-        context=options["n_positions"],
-        width=options["n_embd"],
-        layers=options["n_layer"],
-        heads=options["n_head"],
-        feedforward_width=options.get("n_inner"),
+        vocabulary=options.size("vocab_size"),
+        context=options.size("n_positions"),
+        width=options.size("n_embd"),
+        layers=options.layers("n_layer"),
+        heads=options.size("n_head"),
+        feedforward_width=options.size_or_none("n_inner"),
         positions="learned",
         norm={"name": "layernorm", "eps": options.get("layer_norm_epsilon", 1e-5)},
         feedforward=options.translate("activation_function", ACTIVATIONS, "gelu_new"),
@@ -88,6 +86,7 @@ def parts_rules(config: ModelConfig) -> list[Rule]:
         (config.qk_norm.name == "none", "qk_norm", "none"),
         (config.feedforward.name in ACTIVATIONS.values(), "feedforward", " or ".join(inverse(ACTIVATIONS))),
         (config.bias, "bias", "true"),
+        (config.has_output_bias, "output_bias", "true"),
         (config.key_value_heads == config.heads, "key_value_heads", str(config.heads)),
         (config.attention_width == config.width, "head_width", "width / heads"),
     ]
@@ -103,7 +102,7 @@ def _rules(config: ModelConfig) -> dict[str, list[Rule]]:
     return {"gpt2": [*parts_rules(config), *own]}
 
 
-def _write_config(config: ModelConfig, tensors: Mapping[str, Tensor], model_type: str) -> dict[str, Any]:
+def _write_config(config: ModelConfig, model_type: str) -> dict[str, Any]:
     return {
         "architectures": ["GPT2LMHeadModel"],
         "vocab_size": config.vocabulary,

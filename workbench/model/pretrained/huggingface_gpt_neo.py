@@ -8,8 +8,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.family import Family, inverse
 from workbench.model.pretrained.huggingface_gpt2 import ACTIVATIONS, parts_rules
@@ -19,22 +17,22 @@ from workbench.model.pretrained.options import Options, Rule
 
 
 def _read_config(options: Options, tied: bool) -> ModelConfig:
-    context, layers = options["max_position_embeddings"], options["num_layers"]
-    kinds = _expand(options)
+    context, layers = options.size("max_position_embeddings"), options.layers("num_layers")
+    kinds = _expand(options, layers)
     if len(kinds) != layers or set(kinds) - {"global", "local"}:
         raise options.error("attention_types", f"it must name 'global' or 'local' for {layers} layers")
     return ModelConfig(
-        vocabulary=options["vocab_size"],
+        vocabulary=options.size("vocab_size"),
         context=context,
-        width=options["hidden_size"],
+        width=options.size("hidden_size"),
         layers=layers,
-        heads=options["num_heads"],
-        feedforward_width=options.get("intermediate_size"),
+        heads=options.size("num_heads"),
+        feedforward_width=options.size_or_none("intermediate_size"),
         positions="learned",
         norm={"name": "layernorm", "eps": options.get("layer_norm_epsilon", 1e-5)},
         feedforward=options.translate("activation_function", ACTIVATIONS, "gelu_new"),
         initialization="gpt2",
-        **window_and_pattern(kinds, options.get("window_size", 256), context),
+        **window_and_pattern(kinds, options.get("window_size", 256)),
         attention_scale=1.0,
         tied_embeddings=tied,
         bias=True,
@@ -42,10 +40,14 @@ def _read_config(options: Options, tied: bool) -> ModelConfig:
     )
 
 
-def _expand(options: Options) -> list[str]:
-    """``[[["global", "local"], 12]]`` means both kinds in turn, twelve times."""
+def _expand(options: Options, layers: int) -> list[str]:
+    """``[[["global", "local"], 12]]`` means both kinds in turn, twelve times.
+
+    What goes beyond the ``layers`` is cut one after them: enough to tell that they do not fit.
+    """
     try:
-        return [kind for kinds, times in options["attention_types"] for kind in kinds * times]
+        groups = options["attention_types"]
+        return [kind for kinds, times in groups for kind in kinds * min(times, layers + 1)]
     except (TypeError, ValueError):
         raise options.error("attention_types", "write for example [[['global', 'local'], 12]]") from None
 
@@ -88,7 +90,7 @@ def _rules(config: ModelConfig) -> dict[str, list[Rule]]:
     return {"gpt_neo": [*parts_rules(config), *own]}
 
 
-def _write_config(config: ModelConfig, tensors: Mapping[str, Tensor], model_type: str) -> dict[str, Any]:
+def _write_config(config: ModelConfig, model_type: str) -> dict[str, Any]:
     return {
         "architectures": ["GPTNeoForCausalLM"],
         "vocab_size": config.vocabulary,

@@ -4,16 +4,13 @@ All share LLaMA's names. Mistral adds a window (which counts the query's own key
 of query, key and value, Qwen3 normalised queries and keys. Rotary pairs are half a head apart, as ours are.
 Old files hold ``rotary_emb.inv_freq``, which is computed here.
 
-``attention_bias`` is one for all four attention maps and ``mlp_bias`` one for the feedforward's; our ``bias``
-is that of the output projection and the feedforward maps. Where the two differ, a bias of zeros stands in,
-and writing leaves it out again.
+``mlp_bias`` is our ``bias``, ``attention_bias`` our ``qkv_bias`` and ``output_bias`` in one: a config of ours
+that has only one of the two is written with zeros for the other.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
-
-from torch import Tensor
 
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.family import Family, inverse
@@ -28,53 +25,55 @@ _ARCHITECTURES = {"llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwe
 
 
 def _read_config(options: Options, tied: bool) -> ModelConfig:
-    model_type, context = options["model_type"], options["max_position_embeddings"]
+    model_type, context = options["model_type"], options.size("max_position_embeddings")
     norm = {"name": "rmsnorm", "eps": options.get("rms_norm_eps", 1e-6)}
     biases = _biases(options.values)
-    bias = biases["output"] or biases["feedforward"]
+    bias = biases["feedforward"]
     return ModelConfig(
-        vocabulary=options["vocab_size"],
+        vocabulary=options.size("vocab_size"),
         context=context,
-        width=options["hidden_size"],
-        layers=options["num_hidden_layers"],
-        heads=options["num_attention_heads"],
-        key_value_heads=options.get("num_key_value_heads"),
-        head_width=options.get("head_dim"),
-        feedforward_width=options["intermediate_size"],
+        width=options.size("hidden_size"),
+        layers=options.layers("num_hidden_layers"),
+        heads=options.size("num_attention_heads"),
+        key_value_heads=options.size_or_none("num_key_value_heads"),
+        head_width=options.size_or_none("head_dim"),
+        feedforward_width=options.size("intermediate_size"),
         positions=read_rope(options, context),
         norm=norm,
         feedforward=options.translate("hidden_act", ACTIVATIONS, "silu"),
         initialization="llama",
         qk_norm=norm if model_type == "qwen3" else "none",
-        **window_and_pattern(_kinds(options), options.get("sliding_window", 4096), context),
+        **window_and_pattern(_kinds(options), options.get("sliding_window", 4096)),
         tied_embeddings=tied,
         bias=bias,
         qkv_bias=None if biases["qkv"] == bias else biases["qkv"],
+        output_bias=None if biases["output"] == bias else biases["output"],
     )
 
 
 def _biases(values: Mapping[str, Any]) -> dict[str, bool]:
     """Which maps have a bias, from the values of a ``config.json``."""
-    attention = bool(values.get("attention_bias", False))
-    qwen2 = values["model_type"] == "qwen2"
+    model_type = values["model_type"]
+    # Mistral has no biases and Qwen2 always has the same ones, whatever their files say.
+    attention = model_type in ("llama", "qwen3") and bool(values.get("attention_bias", False))
     return {
-        "qkv": attention or qwen2,
-        "output": attention and not qwen2,
-        "feedforward": bool(values.get("mlp_bias", False)),
+        "qkv": attention or model_type == "qwen2",
+        "output": attention,
+        "feedforward": model_type == "llama" and bool(values.get("mlp_bias", False)),
     }
 
 
 def _kinds(options: Options) -> list[str]:
     """Whether each layer has the window, ``global`` or ``local``."""
-    layers, model_type = options["num_hidden_layers"], options["model_type"]
+    layers, model_type = options.layers("num_hidden_layers"), options["model_type"]
     if model_type == "mistral":
         return ["local"] * layers
     if model_type == "llama" or not options.get("use_sliding_window", False):
         return ["global"] * layers
-    full = options.get("max_window_layers", 28)
+    full = min(options.get("max_window_layers", 28), layers)
     named = options.get("layer_types") or ["full_attention"] * full + ["sliding_attention"] * (layers - full)
-    if set(named) - set(_KINDS):
-        raise options.error("layer_types", f"the decoder has {' and '.join(_KINDS)}")
+    if set(named) - set(_KINDS) or len(named) < layers:
+        raise options.error("layer_types", f"{layers} layers need as many words, {' or '.join(_KINDS)}")
     return [_KINDS[kind] for kind in named[:layers]]
 
 
@@ -132,12 +131,15 @@ def _rules(config: ModelConfig) -> dict[str, list[Rule]]:
         ),
     ]
     plain = (config.qk_norm.name == "none", "qk_norm", "none")
-    unbiased = (not config.bias, "bias", "false")
+    unbiased = [
+        (not config.bias, "bias", "false"),
+        (not config.has_output_bias, "output_bias", "false"),
+    ]
     qkv = config.has_qkv_bias
     divided = (config.width % config.heads == 0, "heads", f"a divisor of width {config.width}")
     return {
-        "mistral": [*shared, plain, unbiased, (not qkv, "qkv_bias", "false"), _windowed(kinds == {"local"})],
-        "qwen2": [*shared, plain, unbiased, (qkv, "qkv_bias", "true")],
+        "mistral": [*shared, plain, *unbiased, (not qkv, "qkv_bias", "false"), _windowed(kinds == {"local"})],
+        "qwen2": [*shared, plain, *unbiased, (qkv, "qkv_bias", "true")],
         "qwen3": [*shared, *_qwen3(config)],
         "llama": [*shared, plain, divided, (kinds == {"global"}, "window", "null")],
     }
@@ -151,11 +153,11 @@ def _qwen3(config: ModelConfig) -> list[Rule]:
     return [
         (config.qk_norm == config.norm, "qk_norm", f"{config.norm.label}, as the other norms"),
         (not config.bias, "bias", "false"),
-        (not config.has_qkv_bias, "qkv_bias", "false"),
+        (config.has_output_bias == config.has_qkv_bias, "output_bias", "qkv_bias's value"),
     ]
 
 
-def _write_config(config: ModelConfig, tensors: Mapping[str, Tensor], model_type: str) -> dict[str, Any]:
+def _write_config(config: ModelConfig, model_type: str) -> dict[str, Any]:
     values = {
         "architectures": [f"{_ARCHITECTURES[model_type]}ForCausalLM"],
         "vocab_size": config.vocabulary,
@@ -170,25 +172,21 @@ def _write_config(config: ModelConfig, tensors: Mapping[str, Tensor], model_type
         "attention_dropout": 0.0,
         **write_rope(config),
     }
-    own = {"llama": _llama_values, "mistral": _mistral_values}.get(model_type, _qwen_values)
-    return values | own(config, tensors)
+    own = {"llama": _llama_values, "mistral": _mistral_values, "qwen3": _qwen3_values}.get(
+        model_type, _qwen_values
+    )
+    return values | own(config)
 
 
-def _llama_values(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """A bias that is zero everywhere is left out where LLaMA has a switch for it."""
-    return {
-        "attention_bias": config.has_qkv_bias or _any_nonzero(tensors, ".attention.output.bias"),
-        "mlp_bias": any(
-            _any_nonzero(tensors, f".feedforward.{name}.bias") for name in ("gate", "up", "down")
-        ),
-    }
+def _llama_values(config: ModelConfig) -> dict[str, Any]:
+    return {"attention_bias": config.has_qkv_bias or config.has_output_bias, "mlp_bias": config.bias}
 
 
-def _mistral_values(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def _mistral_values(config: ModelConfig) -> dict[str, Any]:
     return {"sliding_window": config.window}
 
 
-def _qwen_values(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def _qwen_values(config: ModelConfig) -> dict[str, Any]:
     return {
         "use_sliding_window": config.window is not None,
         "sliding_window": config.window,
@@ -197,8 +195,8 @@ def _qwen_values(config: ModelConfig, tensors: Mapping[str, Tensor]) -> dict[str
     }
 
 
-def _any_nonzero(tensors: Mapping[str, Tensor], ending: str) -> bool:
-    return any(bool(value.any()) for name, value in tensors.items() if name.endswith(ending))
+def _qwen3_values(config: ModelConfig) -> dict[str, Any]:
+    return _qwen_values(config) | {"attention_bias": config.has_qkv_bias}
 
 
 LLAMA = Family(

@@ -5,12 +5,13 @@ from typing import Any
 from workbench.model.config import ModelConfig
 
 
-def window_and_pattern(kinds: list[str], window: int | None, context: int) -> dict[str, Any]:
+def window_and_pattern(kinds: list[str], window: int | None) -> dict[str, Any]:
     """The config's ``window`` and ``attention_pattern`` for ``global`` and ``local`` layers.
 
-    A window that is no limit within the context is none. The pattern is the shortest that repeats.
+    A window as long as the context is kept: it limits what texts beyond the context may attend to. The
+    pattern is the shortest that repeats.
     """
-    if window is None or window >= context or "local" not in kinds:
+    if window is None or "local" not in kinds:
         return {"window": None, "attention_pattern": None}
     if "global" not in kinds:
         return {"window": window, "attention_pattern": None}

@@ -7,7 +7,6 @@ tensor is checked before it is touched.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
+from workbench.model.weights import require_finite
 
 
 @dataclass(frozen=True)
@@ -81,33 +81,37 @@ def decode(
 ) -> dict[str, Tensor]:
     """Our tensors from those of ``source``, contiguous and each in memory of its own.
 
-    A bias of ours that no entry has is zero. Raises ``UserError`` for missing, surplus (unless ``ignored``
-    matches the whole name) and misshapen tensors; ``where`` is what the message calls the source.
+    Raises ``UserError`` for missing, surplus (unless ``ignored`` matches the whole name) and misshapen
+    tensors, for quantised ones, and for values that are no finite number; ``where`` is what the message calls
+    the source.
     """
-    own = shapes(config)
     _check_names(entries, source, where, ignored)
+    own = shapes(config)
     for entry in entries:
         _check_shape(entry, source[entry.theirs], own, where)
     found: dict[str, Tensor] = {}
     for entry in entries:
         found |= zip(entry.ours, map(_own, entry.split(source[entry.theirs])), strict=True)
-    return {name: found[name] if name in found else zero_bias(name, found) for name in own}
+    _check_floating(found, where)
+    used = {entry.theirs: source[entry.theirs] for entry in entries}
+    require_finite(used, f"{where}: ", "fetch the file again, or use another checkpoint of the model")
+    return {name: found[name] for name in own}
 
 
 def encode(entry: Entry, tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> Tensor:
     """Their tensor, contiguous and in memory of its own; a bias that we do not have is zero."""
-    parts = [tensors[name] if name in tensors else zero_bias(name, tensors) for name in entry.ours]
+    parts = [tensors[name] if name in tensors else _zero_bias(name, tensors) for name in entry.ours]
     joined = entry.join(*parts).detach().cpu()
     return _own(joined if dtype is None else joined.to(dtype))
 
 
-def zero_bias(name: str, tensors: Mapping[str, Tensor]) -> Tensor:
+def _zero_bias(name: str, tensors: Mapping[str, Tensor]) -> Tensor:
     """A bias of zeros for the matrix beside it: the function that a model without one computes."""
     weight = tensors[f"{name.removesuffix('.bias')}.weight"]
     return weight.new_zeros(weight.shape[0])
 
 
-def check_floating(tensors: Mapping[str, Tensor], where: Path) -> None:
+def _check_floating(tensors: Mapping[str, Tensor], where: str) -> None:
     """Quantised weights need their own arithmetic, which the decoder does not have."""
     for name, tensor in tensors.items():
         if tensor.dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
@@ -129,6 +133,13 @@ def _check_names(
     known = {entry.theirs for entry in entries}
     missing = [entry.theirs for entry in entries if entry.theirs not in source]
     if missing:
+        wrapped = next((name for name in source if name.endswith(f".{missing[0]}")), None)
+        if wrapped is not None:
+            prefix = wrapped.removesuffix(missing[0])
+            raise UserError(
+                f"{where}: {_few(missing)} is missing, but there is {wrapped}: the model was saved inside "
+                f"another; save its own state_dict(), or rename the tensors without {prefix!r}"
+            )
         raise UserError(f"{where}: {_few(missing)} is missing; the weights are incomplete: fetch them again")
     surplus = [name for name in source if name not in known and not ignored.fullmatch(name)]
     if surplus:

@@ -66,7 +66,7 @@ def read(folder: Path, context: int | None = None) -> tuple[ModelConfig, dict[st
     for key in options.values:
         if key not in _KNOWN:
             raise options.error(key, f"the decoder knows {', '.join(sorted(_KNOWN))}")
-    source, where = read_shards(folder, options["dim"])
+    source, where = read_shards(folder, options.size("dim"))
     for needed in (EMBEDDING, "layers.0.feed_forward.w1.weight"):
         if needed not in source:
             raise UserError(f"{where}: {needed} is missing; the weights are incomplete: fetch them again")
@@ -84,11 +84,11 @@ def _read_config(
     return ModelConfig(
         vocabulary=source[EMBEDDING].shape[0],
         context=context or context_of(options.values),
-        width=options["dim"],
-        layers=options["n_layers"],
-        heads=options["n_heads"],
-        key_value_heads=options.get("n_kv_heads"),
-        head_width=options.get("head_dim"),
+        width=options.size("dim"),
+        layers=options.layers("n_layers"),
+        heads=options.size("n_heads"),
+        key_value_heads=options.size_or_none("n_kv_heads"),
+        head_width=options.size_or_none("head_dim"),
         feedforward_width=source["layers.0.feed_forward.w1.weight"].shape[0],
         positions=_read_rope(options.values),
         norm={"name": "rmsnorm", "eps": options.get("norm_eps", 1e-5)},
@@ -174,6 +174,7 @@ def _rules(config: ModelConfig) -> list[Rule]:
         (not any(config.layer_windows), "window", "null"),
         (not config.bias, "bias", "false"),
         (not config.has_qkv_bias, "qkv_bias", "false"),
+        (not config.has_output_bias, "output_bias", "false"),
         (config.attention_width == config.width, "head_width", "width / heads"),
     ]
 

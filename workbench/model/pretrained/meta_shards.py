@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.model.pretrained.reading import read_tensors
+from workbench.model.pretrained.reading import read_tensors, without_wrappers
 
 _DIMENSIONS = {"wq": 0, "wk": 0, "wv": 0, "w1": 0, "w3": 0, "output": 0, "wo": 1, "w2": 1}
 _KINDS = (".safetensors", ".pth")
@@ -21,7 +21,7 @@ _KINDS = (".safetensors", ".pth")
 def read_shards(folder: Path, width: int) -> tuple[dict[str, Tensor], str]:
     """All tensors of the folder's ``consolidated`` files, joined, and what to call their source."""
     files = _files(folder)
-    shards = [read_tensors(file) for file in files]
+    shards = [without_wrappers(read_tensors(file), str(file)) for file in files]
     if len(files) == 1:
         return shards[0], str(files[0])
     where = f"{files[0]} to {files[-1].name}"

@@ -10,6 +10,8 @@ from workbench.model.config import ModelConfig
 
 # Whether a rule holds, the field that it is about, and what would fit.
 Rule = tuple[bool, str, str]
+_MOST_LAYERS = 10_000  # twenty times the deepest published model
+_LARGEST = 2**24  # of any other size; contexts are the largest, some ten million
 
 
 class Options:
@@ -27,6 +29,23 @@ class Options:
     def get(self, key: str, default: Any = None) -> Any:
         """A value, or ``default`` where the key is absent; null stays None."""
         return self.values.get(key, default)
+
+    def size(self, key: str) -> Any:
+        """A size that must be there; the config checks its kind, this one what no model can have."""
+        return self._bounded(key, self[key], _LARGEST)
+
+    def size_or_none(self, key: str) -> Any:
+        """A size that may be left out."""
+        return self._bounded(key, self.get(key), _LARGEST)
+
+    def layers(self, key: str) -> Any:
+        """How many layers there are: each of them is described before the weights are looked at."""
+        return self._bounded(key, self[key], _MOST_LAYERS)
+
+    def _bounded(self, key: str, value: Any, most: int) -> Any:
+        if isinstance(value, int) and value > most:
+            raise UserError(f"{self.file}: {key} is above {most:,}, which no model has; fetch the file again")
+        return value
 
     def refuse(self, harmless: Mapping[str, Any]) -> None:
         """Raise ``UserError`` for an option that is set to anything but its harmless value."""

@@ -18,6 +18,15 @@ from torch import Tensor
 
 from workbench.errors import UserError
 
+# torch.compile; DataParallel, DistributedDataParallel and DeepSpeed; Lightning's Fabric; FSDP; checkpointing.
+_WRAPPERS = {
+    "_orig_mod",
+    "module",
+    "_forward_module",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+}
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; ``UserError`` if there is none."""
@@ -27,6 +36,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: there is no such file; fetch it again") from None
     except ValueError as error:
         raise UserError(f"{path}: is not JSON ({error}); fetch it again") from error
+    except RecursionError:
+        raise UserError(f"{path}: is nested too deeply to be a model's; fetch it again") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds a {type(values).__name__}, expected an object; fetch it again")
     return values
@@ -54,6 +65,23 @@ def read_indexed(index: Path) -> dict[str, Tensor]:
         if name not in tensors:
             raise UserError(f"{index.parent / file}: {name} is missing, though {index.name} places it there")
     return tensors
+
+
+def without_wrappers(tensors: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+    """The tensors under the names of the model itself, whatever it was wrapped in when it was saved.
+
+    ``torch.compile``, ``DistributedDataParallel`` and their like put a word of their own into each name, in
+    front or where the wrapped part begins. Raises ``UserError`` if two tensors then have one name.
+    """
+    names: dict[str, str] = {}
+    for name in tensors:
+        bare = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+        if bare in names:
+            raise UserError(
+                f"{where}: holds both {names[bare]} and {name}, which are one tensor of the model; remove one"
+            )
+        names[bare] = name
+    return {bare: tensors[name] for bare, name in names.items()}
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
