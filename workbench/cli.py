@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli_bench import BENCH_COMMANDS
+from workbench.cli_errors import ended
 from workbench.cli_inspect import INSPECT_COMMANDS
 from workbench.cli_models import MODEL_COMMANDS
 from workbench.cli_publish import PUBLISH_COMMANDS
@@ -190,9 +191,5 @@ def _command() -> str:
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one message and exit code 2, never a traceback."""
-    try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Entry point: what user or machine have to mend is one line and exit code 2, never a traceback."""
+    sys.exit(ended(app))

@@ -13,6 +13,7 @@ from workbench.errors import UserError
 
 SETTINGS = Path(__file__).with_name("settings.toml")
 DEFAULT_PORT = 8501
+_LARGEST_PORT = 65_535
 
 
 def app_file() -> Path:
@@ -65,6 +66,8 @@ def _flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[str]:
 
 
 def _require_free(port: int) -> None:
+    if not 1 <= port <= _LARGEST_PORT:
+        raise UserError(f"--port {port}: ports are numbers from 1 to {_LARGEST_PORT}; choose another one")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -5,6 +5,7 @@ place and renamed into it under a lock, so that no process sees half of one; eac
 checksums, and a damaged entry is built anew.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -29,9 +30,20 @@ from workbench.data.tokenizers import Spec, Tokenizer, load_tokenizer, parse_tok
 from workbench.errors import UserError
 
 Progress = Callable[[str, float], None]
-_FORMAT = 1  # raise it when the same options begin to give other files
+_FORMAT = 2  # raise it when the same options begin to give other files
 _META, _CHECKSUMS = "meta.json", "checksums.json"
 _SPLITS = ("train", "validation")
+_COUNTS = tuple(f"{split}_{what}" for split in _SPLITS for what in ("tokens", "documents"))
+# What every entry's meta.json says; one that lacks any of it is built anew.
+_META_KEYS = {
+    "corpus",
+    "description",
+    "tokenizer",
+    "vocabulary",
+    "fingerprint",
+    "dropped_duplicates",
+    *_COUNTS,
+}
 _REPORT_SECONDS = 2.0
 
 
@@ -104,22 +116,39 @@ def _lock(entry: Path) -> Iterator[None]:
 
 
 def _unwritable(cache: Path, error: OSError) -> UserError:
+    _refuse_want(cache, error)
     return UserError(
         f"{cache}: the cache cannot be written ({error.strerror or error}); "
         "point WORKBENCH_CACHE at a folder with room"
     )
 
 
+def _refuse_want(entry: Path, error: OSError) -> None:
+    """Raise what is the machine's fault and says nothing of the entry."""
+    if error.errno == errno.ENOMEM:
+        raise MemoryError(f"{entry}: no memory is left to map the tokens of the corpus") from error
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise error
+
+
 def _open(entry: Path) -> TokenizedCorpus | None:
-    """The entry, or None where it is missing or damaged."""
+    """The entry, or None where it is missing or damaged.
+
+    Raises ``MemoryError`` where it is whole and cannot be mapped for want of memory.
+    """
     try:
         checksums = json.loads((entry / _CHECKSUMS).read_text(encoding="utf-8"))
         if checksums != _checksums(entry):
             return None
         meta = json.loads((entry / _META).read_text(encoding="utf-8"))
+        if not isinstance(meta, dict) or not meta.keys() >= _META_KEYS:
+            return None
         tokenizer = load_tokenizer(meta["tokenizer"], entry)
         tokens = [np.memmap(entry / f"{name}.bin", dtype=tokenizer.dtype, mode="r") for name in _SPLITS]
-    except (OSError, ValueError):
+    except OSError as error:
+        _refuse_want(entry, error)
+        return None
+    except (ValueError, TypeError):
         return None
     return TokenizedCorpus(*tokens, tokenizer=tokenizer, meta=meta)
 

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from workbench.errors import UserError, suggestion
+from workbench.quantities import read_whole
 
 _WORDS = {
     int: "a whole number",
@@ -63,11 +64,19 @@ def _fit(value: Any, kind: Any) -> tuple[bool, Any]:
     if kind is float:
         return _fit_float(value)
     if kind is int:
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        return whole, int(value) if whole else value  # NumPy's whole numbers too, which JSON refuses
+        return _fit_int(value)
     if kind in _WORDS:
         return isinstance(value, kind), value
     return True, value  # a type of the user's own: its class knows better
+
+
+def _fit_int(value: Any) -> tuple[bool, Any]:
+    try:
+        value = read_whole(value)  # 1e2 as well, which YAML 1.1 reads as text
+    except ValueError:
+        return False, value
+    whole = isinstance(value, Integral)
+    return whole, int(value) if whole else value  # NumPy's whole numbers too, which JSON refuses
 
 
 def _fit_float(value: Any) -> tuple[bool, Any]:

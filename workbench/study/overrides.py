@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from workbench.errors import UserError
+from workbench.records.yaml_text import parse_yaml
 
 
 def apply_override(values: dict[str, Any], override: str) -> None:
@@ -30,15 +29,6 @@ def corpus_spec(text: str) -> Any:
 
 def _value(text: str, override: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override}: the value is not YAML ({error})") from None
-    return _number(value)
-
-
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads 1e-3 as text; nobody who types it means text.
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+        return parse_yaml(text)
+    except ValueError as error:
+        raise UserError(f"--set {override}: the value is not YAML: {error}") from None

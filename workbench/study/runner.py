@@ -19,7 +19,7 @@ from workbench.study.executors import Executor
 from workbench.study.heartbeat import Heartbeat
 from workbench.study.plan import Plan
 from workbench.study.populations import Group, PopulationSize, grouped, one_by_one, shared_out
-from workbench.study.tuning import Ledger, grown
+from workbench.study.tuning import Ledger, at_edge, grown
 
 _ATTEMPTS = 3  # a worker that dies with the same trial this often has found that trial's outcome
 _ATTEMPTS_TOGETHER = 2  # a population that its worker dies with this often is split
@@ -77,7 +77,7 @@ class Runner:
                 f"a best learning rate is at the grid's edge: adding {_join(added)} for all variants"
             )
             self.display.expect(len(added) * len(self.plan.tune([0.0])))
-        self._announce(tuned, at_edge=bool(added))
+        self._announce(tuned, at_edge=at_edge(candidates, [rate.learning_rate for rate in tuned]))
         return {rate.variant: rate.learning_rate for rate in tuned}
 
     def _tuned(self) -> list[TunedRate]:
