@@ -31,7 +31,8 @@ Overrides = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Trials at once. Default: one per GPU, or per core.")
+    int | None,
+    typer.Option("--workers", min=1, max=4096, help="Trials at once. Default: one per GPU, or per core."),
 ]
 StudyPath = Annotated[
     Path, typer.Argument(help="A study file, or the name of one at hand (see list studies).")

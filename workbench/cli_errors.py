@@ -55,8 +55,8 @@ def told(error: Exception) -> str:
         return f"memory ran out ({_place(error)}); {_REMEDIES[errno.ENOMEM]}"
     if isinstance(error, UnicodeEncodeError):
         return (
-            f"{error.object[error.start : error.end]!r} cannot be written as {error.encoding}; give arguments "
-            "as UTF-8, and set PYTHONIOENCODING=utf-8 where the terminal has another encoding"
+            f"{error.object[error.start : error.end]!r} cannot be written as {error.encoding}; give "
+            "arguments as UTF-8, and set PYTHONIOENCODING=utf-8 where the terminal has another encoding"
         )
     kind = "is nested too deeply" if isinstance(error, RecursionError) else "has a number that is too large"
     return f"what was given {kind} ({_place(error)}); make it smaller"

@@ -84,7 +84,7 @@ def _fit_float(value: Any) -> tuple[bool, Any]:
         return False, value
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number may be too large for a float
         return False, value
     return math.isfinite(number), number
 

@@ -22,6 +22,7 @@ from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory
 
 _PROBE_PASSES = 3
+_PROBE_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
 _YEAR = 365.25 * 24 * 3600
 
 
@@ -79,7 +80,9 @@ def _measure(model: ModelConfig, training: TrainingConfig, device: str) -> float
     decoder = Decoder(model).to(device)
     decoder.initialize(0)
     decoder.dropout_generator = generator("probe", device=device)
-    shape = (training.batch_size, model.context)
+    # The cost of a token does not depend on the batch where a pass takes long.
+    sequences = int(_PROBE_FLOPS[device] / (model.flops_per_token() * model.context))
+    shape = (max(1, min(training.batch_size, sequences)), model.context)
     tokens = torch.randint(model.vocabulary, shape, generator=generator("probe")).to(device)  # (B, T)
     times = [_time_pass(decoder, tokens, device) for _ in range(_PROBE_PASSES)]
     # The first pass warms caches and the fastest is the least disturbed; a fifth more for the optimizer

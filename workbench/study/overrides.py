@@ -6,6 +6,8 @@ from typing import Any
 from workbench.errors import UserError
 from workbench.records.yaml_text import parse_yaml
 
+_SHOWN = 80  # characters of an override that an error repeats
+
 
 def apply_override(values: dict[str, Any], override: str) -> None:
     """Set the dotted key of ``key=value`` in ``values``, in place; the value is read as YAML."""
@@ -31,4 +33,5 @@ def _value(text: str, override: str) -> Any:
     try:
         return parse_yaml(text)
     except ValueError as error:
-        raise UserError(f"--set {override}: the value is not YAML: {error}") from None
+        shown = override if len(override) <= _SHOWN else f"{override[:_SHOWN]}…"
+        raise UserError(f"--set {shown}: the value is not YAML: {error}") from None

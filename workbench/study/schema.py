@@ -24,9 +24,9 @@ FIRST_SEED = {"pilot": 1, "tune": 1_001, "confirm": 2_001}
 PHASES = tuple(FIRST_SEED)
 Level = str | bool | int | float | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
-_LARGEST = {"layers": 1_000, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
+_LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
-MOST_VARIANTS, MOST_TRIALS = 1_000, 100_000
+MOST_VARIANTS, MOST_TRIALS = 512, 100_000
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
 # What the workbench keeps under results beside studies.
 TAKEN_NAMES = ("published", "imported", "benchmarks")

@@ -55,8 +55,8 @@ class TrainingConfig(BaseModel):
         if self.evaluations <= needed:
             return None
         return (
-            f"training.evaluations: {self.evaluations:,} are more than the {needed:,} steps that {self.tokens:,} "
-            f"tokens make at {self.batch_size:,} × {context:,} a step, and would multiply the budget; give "
+            f"training.evaluations: {self.evaluations:,} are more than the {needed:,} steps that "
+            f"{self.tokens:,} tokens make at {self.batch_size:,} × {context:,} a step, and would multiply the budget; give "
             f"{needed:,} or less, or more tokens"
         )
 
