@@ -18,6 +18,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from workbench.errors import UserError, suggestion
+from workbench.pointers import refuse_pointer_file
 
 KEY = "data.tokenizer"
 _BYTES = 256
@@ -192,6 +193,7 @@ def file_spec(spec: dict[str, Any]) -> dict[str, str]:
     path = Path(str(spec["file"]))
     if not path.is_file():
         raise UserError(f"{KEY}.file: there is no file {path}; give the path of a tokenizer.json")
+    refuse_pointer_file(path)
     digest = sha256(path.read_bytes()).hexdigest()
     if spec.get("sha256", digest) != digest:
         raise UserError(f"{KEY}.file: {path} changed since it was first used; run the study again")

@@ -83,13 +83,13 @@ class ComponentConfig:
 class Component:
     """Base of every part. A subclass may nest a ``Config(<Base>.Config)`` with its options.
 
-    ``factor`` says which factor the part is a level of, ``required`` which methods such a level defines;
+    ``factor`` says which factor the part is a level of, ``required`` which method such a level defines;
     ``name`` is its registered name or import path.
     ``paper``, ``formula`` and ``constraints`` are what ``workbench list components`` says of it.
     """
 
     factor: ClassVar[str | None] = None
-    required: ClassVar[tuple[str, ...]] = ()
+    required: ClassVar[str] = ""
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     formula: ClassVar[str] = ""
@@ -196,11 +196,8 @@ class Registry:
             raise UserError(f"{self.factor}: {name} is not a level; derive the class from {base}")
         if found != self.factor:
             raise UserError(f"{self.factor}: {name} is a level of {found}; write it under '{found}' instead")
-        lacking = _lacking(cls)
-        if lacking:
-            raise UserError(
-                f"{self.factor}: {name} is no level as it stands; define {lacking}() in the class"
-            )
+        if cls.required and Component in cls.__bases__:
+            raise UserError(f"{self.factor}: {name} is what levels derive from; define {cls.required} in one")
         return cls
 
 
@@ -211,15 +208,6 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-
-def _lacking(cls: type[Component]) -> str | None:
-    """The method that a level of the factor has to define and ``cls`` only has from its base."""
-    for method in cls.required:
-        owner = next((base for base in cls.__mro__ if method in vars(base)), nn.Module)
-        if owner is nn.Module or Component in owner.__bases__:
-            return method
-    return None
 
 
 def _import(path: str, factor: str) -> Any:

@@ -65,6 +65,8 @@ def _probe(variant: Variant, training: TrainingConfig, device: str) -> float:
     torch.set_num_threads(training.threads)
     try:
         return _measure(variant.model, training, device)
+    except NotImplementedError as error:  # a part of the user's own that lacks a method
+        raise UserError(f"{variant.name}: {error}; define it in the class") from error
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

@@ -40,6 +40,7 @@ class Plan:
         problem = study.training.budget_problem(study.context)
         if problem:
             raise UserError(f"{study.name}: {problem}")
+        study = study.model_copy(update={"training": study.training.fitted(study.context)})
         variants = build_variants(study, corpus.vocabulary, start.model if start else None)
         training = study.training.resolve(device)
         for variant in variants:

@@ -40,8 +40,8 @@ def _budget(plan: Plan) -> Iterator[str]:
     if plan.tokens > ROUNDING * max(asked, plan.study.training.batch_size * plan.study.context):
         evaluations = plan.study.training.evaluations
         yield (
-            f"training.evaluations: {plan.tokens:,} tokens are {plan.tokens / asked - 1:.0%} more than asked, "
-            f"so that {evaluations} evaluations fall at equal distances; take a number that divides the steps"
+            f"training.evaluations: {plan.tokens:,} tokens are {plan.tokens / asked - 1:.0%} more than asked,"
+            f" for {evaluations} evaluations to fall at equal distances; take a number that divides the steps"
         )
 
 

@@ -29,7 +29,9 @@ class TrainingConfig(BaseModel):
     warmup: Number = Field(0.1, ge=0, lt=1, description="fraction of the steps with a rising learning rate")
     final_rate: Number = Field(0.1, ge=0, le=1, description="last learning rate as a fraction of the peak")
     evaluations: Whole = Field(
-        10, gt=0, description="validations per trial, evenly spaced, the last at the end"
+        10,
+        gt=0,
+        description="validations per trial, evenly spaced, the last at the end; left out: 10 or each step",
     )
     evaluation_tokens: Whole = Field(
         65_536, gt=0, le=LARGEST_TOKENS, description="validation tokens, the same for every trial"
@@ -52,13 +54,17 @@ class TrainingConfig(BaseModel):
     def budget_problem(self, context: int) -> str | None:
         """Why the budget cannot be kept, with the remedy: more evaluations than it has steps, or None."""
         needed = self._needed_steps(context)
-        if self.evaluations <= needed:
+        if self.evaluations <= needed or "evaluations" not in self.model_fields_set:
             return None
         return (
-            f"training.evaluations: {self.evaluations:,} are more than the {needed:,} steps that "
-            f"{self.tokens:,} tokens make at {self.batch_size:,} × {context:,} a step, and would multiply the budget; give "
-            f"{needed:,} or less, or more tokens"
+            f"training.evaluations: {self.evaluations:,} would multiply the budget: {self.tokens:,} "
+            f"tokens are {needed:,} steps of {self.batch_size:,} × {context:,}; give {needed:,} or less, or more tokens"
         )
+
+    def fitted(self, context: int) -> "TrainingConfig":
+        """Itself, with as many evaluations as there are steps where it was left out and they are fewer."""
+        fewer = min(self.evaluations, self._needed_steps(context))
+        return self if fewer == self.evaluations else self.model_copy(update={"evaluations": fewer})
 
     def _needed_steps(self, context: int) -> int:
         return math.ceil(self.tokens / (self.batch_size * context))
