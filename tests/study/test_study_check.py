@@ -78,7 +78,7 @@ def test_a_budget_that_evaluations_round_up_by_much(warnings):
 def test_more_evaluations_than_steps_are_refused_from_a_start_too(corpus):
     training = STUDY["training"] | {"evaluations": 21}
     study = parse_study(STUDY | {"training": training, "context": 31}, "study.yaml")
-    with pytest.raises(UserError, match=r"training\.evaluations: 21 .*20 or less"):
+    with pytest.raises(UserError, match=r"training\.evaluations: 21 .*20 or fewer"):
         Plan.build(study.model_copy(update={"context": 32}), corpus, "cpu")
 
 

@@ -13,7 +13,7 @@ from yaml import events
 
 MOST_BYTES = 8_000_000  # of a file; the manifest of a thousand variants has one million
 _DEEPEST = 64  # levels; a manifest has eight. libyaml's composer recurses in C, where depth ends the process
-_MOST_VALUES = 1_000_000  # an alias counts as what it stands for: a file of 1 kB can hold 10^9
+_MOST_VALUES = 200_000  # an alias counts as what it stands for: a file of 1 kB can hold 10^9
 _SHOWN = 60
 
 # Seven times as fast where PyYAML was built with libyaml; a manifest of 24 variants has 25 kB.
@@ -58,6 +58,8 @@ def parse_yaml(text: str) -> Any:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ValueError(_told(error, text)) from None
+    except UnicodeEncodeError:
+        raise ValueError("it is not UTF-8 text; write it as UTF-8") from None
     except ValueError:  # Python turns no text of more than 4,300 digits into a number
         raise ValueError("a number in it has thousands of digits; write a smaller one") from None
 

@@ -7,10 +7,12 @@ from pydantic import BaseModel, ValidationError
 
 from workbench.errors import suggestion
 
+_MOST_LINES = 12
+_SHOWN = 80  # characters of a value
 _SHOULD_BE = "input should be a "
 _REPR = Repr()
-_REPR.maxlevel = 3
-_REPR.maxstring = 60
+_REPR.maxlevel = 2
+_REPR.maxstring = _SHOWN
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
@@ -18,10 +20,9 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
     said: dict[str, list[str]] = {}
     for item in error.errors():
         said.setdefault(_key(item["loc"]), []).append(_say(item, model))
-    lines = []
-    for key, messages in said.items():
-        lines.append(f"{source}: {key + ': ' if key else ''}{_any_of(messages)}")
-    return "\n".join(lines)
+    lines = [f"{source}: {key + ': ' if key else ''}{_any_of(messages)}" for key, messages in said.items()]
+    more = [f"{source}: and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+    return "\n".join([*lines[:_MOST_LINES], *more])
 
 
 def _any_of(messages: list[str]) -> str:
@@ -55,7 +56,7 @@ def _say(item: dict[str, Any], model: type[BaseModel]) -> str:
     if item["input"] is None:
         return "stands without a value; give it one"
     # Bounded while it is made: an alias may stand for very much.
-    shown = f"{message[0].lower()}{message[1:]}, got {_REPR.repr(item['input'])}"
+    shown = f"{message[0].lower()}{message[1:]}, got {_REPR.repr(item['input'])[:_SHOWN]}"
     if kind in ("string_type", "invalid_key") and isinstance(item["input"], bool | int | float):
         return f"{shown}; YAML reads it so: put it in quotes"
     return shown

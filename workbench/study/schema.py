@@ -112,9 +112,9 @@ class StudyFile(_Section):
     size: Size = Size()
     context: Whole | None = Field(None, gt=1, le=_LARGEST["context"], validate_default=False)
     design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = "one_at_a_time"
-    factors: dict[str, list[Level]] = {}
+    factors: dict[str, Annotated[list[Level], Field(max_length=MOST_VARIANTS)]] = {}
     reference: str | None = None
-    variants: list[dict[str, Level]] = []
+    variants: list[dict[str, Level]] = Field([], max_length=MOST_VARIANTS)
     match: Literal["parameters", "flops", "none"] = "parameters"
     data: Data = Data()
     training: TrainingConfig

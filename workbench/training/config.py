@@ -57,8 +57,8 @@ class TrainingConfig(BaseModel):
         if self.evaluations <= needed or "evaluations" not in self.model_fields_set:
             return None
         return (
-            f"training.evaluations: {self.evaluations:,} would multiply the budget: {self.tokens:,} "
-            f"tokens are {needed:,} steps of {self.batch_size:,} × {context:,}; give {needed:,} or less, or more tokens"
+            f"training.evaluations: {self.evaluations:,} would multiply the budget: {self.tokens:,} tokens "
+            f"are {needed:,} steps of {self.batch_size:,} × {context:,}; give {needed:,} or fewer"
         )
 
     def fitted(self, context: int) -> "TrainingConfig":
