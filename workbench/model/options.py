@@ -49,6 +49,8 @@ def coerce(value: Any, hint: Any, key: str) -> Any:
     """
     value = tuple(value) if isinstance(value, list) else value
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if isinstance(value, str) and str in kinds:
+        return value  # text stays text where text is asked for, whatever number it may look like
     for kind in kinds:
         fits, converted = _fit(value, kind)
         if fits:
