@@ -208,10 +208,12 @@ class StudyFile(_Section):
                 f"{key}: {variants:,} variants are more than {MOST_VARIANTS:,}; leave levels out, or take "
                 "another design"
             )
-        trials = variants * sum(map(len, self.seeds.lists().values())) * len(self.learning_rates)
+        counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
+        each = counts["tune"] * len(self.learning_rates) + counts["confirm"]
+        trials = counts["pilot"] + variants * each
         if trials > MOST_TRIALS:
             raise ValueError(
-                f"seeds: {trials:,} trials ({variants:,} variants, at every seed and learning rate) are more "
+                f"seeds: {trials:,} trials of {variants:,} variants are more "
                 f"than {MOST_TRIALS:,}; give fewer seeds, rates or variants"
             )
 
