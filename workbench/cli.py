@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from workbench.cli_bench import BENCH_COMMANDS
+from workbench.cli_errors import ended
 from workbench.cli_inspect import INSPECT_COMMANDS
 from workbench.cli_models import MODEL_COMMANDS
 from workbench.cli_publish import PUBLISH_COMMANDS
 from workbench.cli_shared import RESULTS, AsJson, Out, console, show
-from workbench.errors import StudyStopped, UserError
+from workbench.errors import UserError
 
 app = typer.Typer(
     help="Does this one change to a language model help, at your budget, beyond noise?",
@@ -30,7 +31,8 @@ Overrides = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Trials at once. Default: one per GPU, or per core.")
+    int | None,
+    typer.Option("--workers", min=1, max=4096, help="Trials at once. Default: one per GPU, or per core."),
 ]
 StudyPath = Annotated[
     Path, typer.Argument(help="A study file, or the name of one at hand (see list studies).")
@@ -190,12 +192,5 @@ def _command() -> str:
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one message and exit code 2, never a traceback."""
-    try:
-        app()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except StudyStopped as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+    """Entry point: what user or machine have to mend is one line and exit code 2, never a traceback."""
+    sys.exit(ended(app))

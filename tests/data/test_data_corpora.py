@@ -5,6 +5,7 @@ import json
 import os
 
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
 from workbench.data.corpora import corpus_config, list_corpora, load_documents
@@ -28,11 +29,11 @@ def message(spec):
 
 
 def write_rows(path, rows=ROWS):
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         pd.DataFrame(rows).to_parquet(path)
         return {"path": str(path)}
     content = "\n".join(json.dumps(row) for row in rows).encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content) if path.suffix.lower() == ".gz" else content)
     return {"path": str(path)}
 
 
@@ -65,7 +66,20 @@ def test_folder_reads_what_the_glob_matches(folder):
     assert "31 documents" in load({"path": str(folder)}).description
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.ndjson", "rows.parquet"])
+ROW_FILES = [
+    "rows.jsonl",
+    "rows.jsonl.gz",
+    "rows.ndjson",
+    "rows.jsonlines",
+    "rows.jsonlines.gz",
+    "ROWS.JSONL",
+    "Rows.NDJSON.GZ",
+    "rows.parquet",
+    "ROWS.Parquet",
+]
+
+
+@pytest.mark.parametrize("name", ROW_FILES)
 def test_each_row_is_a_document(tmp_path, name):
     documents = load(write_rows(tmp_path / name))
     assert texts_of(documents) == sorted(row["text"] for row in ROWS)
@@ -145,7 +159,13 @@ def test_catalogue_examples_are_sound():
         ({"path": "x", "task": "copy"}, ["path and task", "keep one"]),
         ({"path": "x", "feild": "text"}, ["unknown key 'feild'", "did you mean 'field'"]),
         ({"path": "x", "max_bytes": 0}, ["data.corpus.max_bytes", "greater than 0", "got 0"]),
-        ({"path": "x", "max_bytes": "5e7"}, ["data.corpus.max_bytes", "'5e7'"]),
+        ({"path": "x", "max_bytes": "5,000"}, ["data.corpus.max_bytes", "write 5_000"]),
+        ({"path": "x", "max_bytes": "2.5"}, ["data.corpus.max_bytes", "got 2.5"]),
+        ({"task": "copy", "documents": 10**12}, ["data.corpus.documents", "10000000"]),
+        ({"task": "copy", "documents": True}, ["data.corpus.documents", "true is no number"]),
+        ({"task": "copy", "seed": 2**70}, ["data.corpus.seed"]),
+        ({"path": "~nobody-of-that-name/x"}, ["data.corpus.path", "no such user"]),
+        ({"path": "x" * 5000}, ["data.corpus.path", "too long"]),
         ({"path": "x", "validation_fraction": 1.0}, ["data.corpus.validation_fraction", "less than 1"]),
         ({"path": ""}, ["data.corpus.path"]),
         ({"task": "kopy"}, ["data.corpus.task", "'copy' or 'recall'"]),
@@ -187,12 +207,50 @@ def test_a_glob_without_matches_shows_the_endings_there_are(folder):
         ("a.jsonl", b'{"text": 3}', ["line 1", "holds int"]),
         ("a.jsonl.gz", b"not gzip", ["a.jsonl.gz", "cannot be read"]),
         ("a.parquet", b"not parquet", ["a.parquet", "cannot be read as Parquet"]),
+        ("A.CSV", b"a,b", ["A.CSV", "{huggingface: csv"]),
+        ("a.jsonl", b"[" * 100_000, ["line 1", "thousands of levels deep"]),
+        ("a.jsonl", b'{"text": "x"}\n{"text": "a", "text": "b"}', ["line 2", "'text' twice"]),
+        ("a.jsonl", b'{"id": 1, "text": "a", "id": 2}', ["line 1", "'id' twice"]),
+        ("a.jsonl", b'{"text": {"en": "a"}}', ["line 1", "holds dict"]),
+        ("a.jsonl", b'[["text", "a"]]', ["line 1", "not a JSON object"]),
+        ("a.jsonl", b'{"text": "a", "n": ' + b"1" * 5000 + b"}", ["line 1", "not JSON"]),
+        ("a.txt", b"text\0text", ["a.txt", "binary", "byte 4"]),
+        ("a.txt", "text".encode("utf-16"), ["a.txt", "UTF-16", "UTF-8"]),
+        ("a.txt.gz", gzip.compress(b"text"), ["a.txt.gz", "gunzip"]),
+        ("a.zip", b"PK\x03\x04\x00\x00", ["a.zip", "zip archive", "unpack"]),
+        ("a.tar", bytes(257) + b"ustar" + bytes(250), ["a.tar", "tar archive", "unpack"]),
+        *(
+            (f"a.{ending}", b"version https://git-lfs.github.com/spec/v1\nsize 12\n", ["git lfs pull"])
+            for ending in ("txt", "md", "jsonl", "jsonl.gz", "parquet", "csv")
+        ),
+        ("a.txt", b"/annex/objects/SHA256E-s1--4d7a.txt\n", ["git annex get"]),
     ],
 )
 def test_unreadable_files_are_named(tmp_path, name, content, parts):
     (tmp_path / name).write_bytes(content)
     text = message({"path": str(tmp_path / name)})
     assert all(part in text for part in parts), text
+
+
+def test_a_link_whose_content_is_not_here_is_not_left_out_of_a_folder(folder):
+    os.symlink("../.git/annex/objects/aa/more.txt", folder / "more.txt")
+    assert "git annex get" in message({"path": str(folder)})
+
+
+def test_keys_inside_a_row_that_nobody_reads_may_stand_twice(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "one", "meta": {"k": 1, "k": 2}}\n{"text": "two"}\n')
+    assert texts_of(load({"path": str(tmp_path / "a.jsonl")})) == ["one", "two"]
+
+
+def test_a_whole_number_of_bytes_may_be_written_2e2(folder):
+    assert corpus_config({"path": str(folder), "max_bytes": "2e2"}).max_bytes == 200
+
+
+def test_a_parquet_column_that_is_there_twice_is_named(tmp_path):
+    columns = [pyarrow.array(["a"]), pyarrow.array(["b"])]
+    table = pyarrow.Table.from_arrays(columns, names=["text", "text"])
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    assert "the column 'text' twice" in message({"path": str(tmp_path / "rows.parquet")})
 
 
 def test_parquet_names_its_columns(tmp_path):

@@ -1,5 +1,6 @@
 """The cache: built once, shared by processes, never used damaged."""
 
+import errno
 import json
 import os
 import random
@@ -218,3 +219,31 @@ def test_unsound_options_raise_before_anything_is_written(folder, cache):
     with pytest.raises(UserError, match=r"data\.corpus\.path"):
         prepare({"path": "nowhere"}, "bytes", cache)
     assert not cache.exists()
+
+
+def test_an_entry_whose_facts_lack_a_key_is_built_anew(folder, cache, builds):
+    corpus = prepare({"path": str(folder)}, "bytes", cache)
+    entry = entry_of(cache)
+    for key in corpus.meta:
+        facts = {name: value for name, value in corpus.meta.items() if name != key}
+        (entry / "meta.json").write_text(json.dumps(facts))
+        (entry / "checksums.json").write_text(json.dumps(tokenized._checksums(entry)))
+        builds.clear()
+        assert prepare({"path": str(folder)}, "bytes", cache).meta == corpus.meta
+        assert len(builds) == 1
+
+
+def test_want_of_memory_is_no_damaged_entry_and_no_full_disk(folder, cache, builds, monkeypatch):
+    prepare({"path": str(folder)}, "bytes", cache)
+    builds.clear()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenized.np, "memmap", full)
+        with pytest.raises(MemoryError, match="no memory is left to map"):
+            prepare({"path": str(folder)}, "bytes", cache)
+    assert builds == []
+    assert prepare({"path": str(folder)}, "bytes", cache).vocabulary == 257
+    assert builds == []

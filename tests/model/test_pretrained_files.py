@@ -301,3 +301,10 @@ def test_no_value_of_the_config_leads_to_another_error(value, folder):
             messages.append(str(error))
     assert len(messages) >= (5 if value is None else 8)
     assert all(message.startswith(str(folder)) for message in messages)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_pointer_of_git_lfs_is_told_with_its_remedy(folder, name):
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n")
+    with pytest.raises(UserError, match=rf"{name}: is a Git LFS pointer.*git lfs pull"):
+        read_checkpoint(folder)

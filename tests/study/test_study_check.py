@@ -9,8 +9,10 @@ from typer.testing import CliRunner
 
 from workbench.cli import app
 from workbench.data.batches import prepare
+from workbench.errors import UserError
 from workbench.model import preset
 from workbench.model.positions import Positions
+from workbench.study.check import seconds_per_token
 from workbench.study.plan import Plan
 from workbench.study.schema import parse_study
 from workbench.study.warnings import study_warnings
@@ -66,6 +68,34 @@ def test_repeated_text(warnings):
     (found,) = warnings(training=STUDY["training"] | {"tokens": 200_000})
     assert found.startswith("training.tokens: ")
     assert "passes over the training text" in found
+
+
+def test_a_budget_that_evaluations_round_up_by_much(warnings):
+    (found,) = warnings(training=STUDY["training"] | {"evaluations": 19})
+    assert found.startswith("training.evaluations: 4,864 tokens are 90% more than asked")
+
+
+def test_more_evaluations_than_steps_are_refused_from_a_start_too(corpus):
+    training = STUDY["training"] | {"evaluations": 21}
+    study = parse_study(STUDY | {"training": training, "context": 31}, "study.yaml")
+    with pytest.raises(UserError, match=r"training\.evaluations: 21 .*20 or fewer"):
+        Plan.build(study.model_copy(update={"context": 32}), corpus, "cpu")
+
+
+def test_evaluations_that_were_left_out_do_not_raise_the_budget(corpus):
+    training = {key: value for key, value in STUDY["training"].items() if key != "evaluations"}
+    plan = Plan.build(parse_study(STUDY | {"training": training | {"tokens": 512}}, "s"), corpus, "cpu")
+    assert (plan.tokens, plan.steps, plan.study.training.evaluations) == (512, 4, 4)
+
+
+def test_want_of_memory_while_check_measures_names_the_variant(monkeypatch, corpus):
+    def full(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    plan = Plan.build(parse_study(STUDY, "study.yaml"), corpus, "cpu")
+    monkeypatch.setattr("workbench.study.check.Decoder", full)
+    with pytest.raises(UserError, match=r"baseline: .* do not fit into memory; lower training\.batch_size"):
+        seconds_per_token(plan)
 
 
 def test_unequal_sizes_without_matching(warnings):

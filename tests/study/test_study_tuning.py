@@ -5,8 +5,10 @@ import math
 import optuna
 import pytest
 
+from workbench.quantities import LARGEST_SEED
 from workbench.records.run import RunRecord, State
-from workbench.study.tuning import Ledger, grown, journal_damage
+from workbench.study.schema import RATES
+from workbench.study.tuning import Ledger, at_edge, grown, journal_damage
 
 
 def record(run_id="r1", state=State.QUEUED, loss=None, variant="baseline", rate=0.01) -> RunRecord:
@@ -270,3 +272,21 @@ def test_a_sound_journal_is_left_as_it_is(tmp_path):
 )
 def test_the_grid_grows_on_the_side_that_was_hit(chosen, added):
     assert grown([0.001, 0.002, 0.004], chosen) == added
+
+
+def test_the_grid_never_grows_out_of_the_bounds_of_a_studys_rates():
+    assert grown([4.0, 8.0], [8.0]) == []
+    assert grown([2e-9, 8e-9], [2e-9]) == []
+    assert grown([2e-9, 4e-9, 8.0], [2e-9, 8.0]) == [1e-9]
+    assert at_edge([4.0, 8.0], [8.0])
+    assert not at_edge([2.0, 4.0, 8.0], [4.0])
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_the_journal_takes_every_rate_and_seed_that_a_study_may_have(tmp_path, rate):
+    ledger = Ledger(tmp_path, "validation/loss")
+    one = record(state=State.COMPLETE, loss=1.0, rate=rate)
+    one.seed = LARGEST_SEED
+    ledger.finish(one)
+    (trial,) = ledger._study("baseline").trials
+    assert trial.params == {"learning_rate": rate, "seed": LARGEST_SEED}

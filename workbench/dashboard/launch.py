@@ -13,6 +13,7 @@ from workbench.errors import UserError
 
 SETTINGS = Path(__file__).with_name("settings.toml")
 DEFAULT_PORT = 8501
+_LARGEST_PORT = 65_535
 
 
 def app_file() -> Path:
@@ -33,14 +34,14 @@ def command(results: Path, port: int | None = None) -> list[str]:
     Flags win over configuration files, so a copy started from any directory is as closed as a checkout.
     """
     flags = list(_flags(tomllib.loads(SETTINGS.read_text(encoding="utf-8"))))
-    flags += ["--server.port", str(port or DEFAULT_PORT)]
+    flags += ["--server.port", str(DEFAULT_PORT if port is None else port)]
     arguments = ["--", "--results", str(Path(results).absolute())]
     return [sys.executable, "-m", "streamlit", "run", str(app_file()), *flags, *arguments]
 
 
 def serve(results: Path, port: int | None = None) -> int:
     """Serve until interrupted and return the server's exit status; raises ``UserError`` for a taken port."""
-    port = port or DEFAULT_PORT
+    port = DEFAULT_PORT if port is None else port
     _require_free(port)
     sys.stdout.write(f"Dashboard of {results} at http://127.0.0.1:{port} (Ctrl-C stops it)\n")
     sys.stdout.flush()
@@ -65,6 +66,8 @@ def _flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[str]:
 
 
 def _require_free(port: int) -> None:
+    if not 1 <= port <= _LARGEST_PORT:
+        raise UserError(f"--port {port}: ports are numbers from 1 to {_LARGEST_PORT}; choose another one")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -13,11 +13,27 @@ from pydantic import Field
 
 from workbench.data.source import KEY, LISTED, CorpusConfig, Source
 from workbench.errors import UserError, suggestion
+from workbench.pointers import refuse_pointer_file
 from workbench.seeds import stable_hash
 
-_JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
-_PARQUET = (".parquet",)
+# Endings in small letters: ROWS.JSONL holds rows as well.
+_JSON_LINES = tuple(f".{name}{packed}" for name in ("jsonl", "jsonlines", "ndjson") for packed in ("", ".gz"))
+_PARQUET = (".parquet", ".pq")
 _NOT_PROSE = (".json", ".csv", ".tsv")
+# How files begin that are no text, and what to do with them: told of what cannot be read as text.
+_BINARY = {
+    b"\x1f\x8b": "is compressed with gzip; unpack it first (gunzip)",
+    b"BZh": "is compressed with bzip2; unpack it first (bunzip2)",
+    b"\xfd7zXZ\x00": "is compressed with xz; unpack it first (unxz)",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it first (unzstd)",
+    b"PK\x03\x04": "is a zip archive; unpack it and give the folder",
+    b"7z\xbc\xaf": "is a 7z archive; unpack it and give the folder",
+    b"%PDF": "is a PDF; extract its text first",
+    b"PAR1": "is a Parquet file; name it with the ending .parquet",
+    b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
+}
+_TAR_MAGIC = slice(257, 262)
 
 
 class LocalFiles(CorpusConfig):
@@ -31,7 +47,7 @@ class LocalFiles(CorpusConfig):
     def open(self) -> Source:
         """Open the files; raises ``UserError`` naming what is missing."""
         self._files()
-        shown = f"{self.path} ({self.glob})" if Path(self.path).expanduser().is_dir() else self.path
+        shown = f"{self.path} ({self.glob})" if self._root().is_dir() else self.path
         return Source(shown, self._documents())
 
     def identity(self) -> Any:
@@ -44,34 +60,56 @@ class LocalFiles(CorpusConfig):
             yield from self._read(path)
 
     def _read(self, path: Path) -> Iterable[str]:
-        if path.name.endswith(_JSON_LINES):
+        _refuse_pointer(path)
+        ending = path.name.lower()
+        if ending.endswith(_JSON_LINES):
             return _json_lines(path, self.field)
-        if path.name.endswith(_PARQUET):
+        if ending.endswith(_PARQUET):
             return _parquet(path, self.field)
-        if path.name.endswith(_NOT_PROSE):
+        if ending.endswith(_NOT_PROSE):
             raise UserError(
                 f"{KEY}.path: {path} is a table, not text; convert it to JSON lines or Parquet, or load it "
-                f"with {{huggingface: {path.suffix[1:]}, data_files: ...}}"
+                f"with {{huggingface: {path.suffix[1:].lower()}, data_files: ...}}"
             )
         return [_text(path)]
 
+    def _root(self) -> Path:
+        try:
+            return Path(self.path).expanduser()
+        except RuntimeError:
+            raise UserError(
+                f"{KEY}.path: {self.path!r}: there is no such user here; write the path out"
+            ) from None
+
     def _files(self) -> list[tuple[str, Path]]:
         """Name and path of each file, in an order drawn from the names: any prefix is a fair sample."""
-        root = Path(self.path).expanduser()
-        if root.is_file():
-            return [(root.name, root)]
-        if not root.is_dir():
+        root = self._root()
+        try:
+            if root.is_file():
+                return [(root.name, root)]
+            is_folder = root.is_dir()
+        except (OSError, ValueError) as error:  # a name that is too long, or has a NUL in it
+            raise UserError(
+                f"{KEY}.path: {self.path[:60]!r} cannot be a path ({error.__class__.__name__}: "
+                f"{getattr(error, 'strerror', None) or error}); give another"
+            ) from None
+        if not is_folder:
+            _refuse_pointer(root)
             raise UserError(f"{KEY}.path: no file or folder {str(root)!r}{_near(root)}")
         named = [(path.relative_to(root).as_posix(), path) for path in self._matches(root)]
         return sorted(named, key=lambda item: (stable_hash("file", item[0]), item[0]))
 
     def _matches(self, root: Path) -> list[Path]:
         try:
-            files = [path for path in root.glob(self.glob) if path.is_file()]
+            found = list(root.glob(self.glob))
         except (ValueError, NotImplementedError) as error:
             raise UserError(
                 f"{KEY}.glob: {self.glob!r} is no pattern inside a folder ({error}); try '**/*.txt'"
             ) from None
+        files = [path for path in found if path.is_file()]
+        for path in found:
+            if path.is_symlink() and not path.exists():
+                _refuse_pointer(path)
         if not files:
             raise UserError(
                 f"{KEY}.glob: no file matches {self.glob!r} under {str(root)!r}; it holds {_endings(root)}"
@@ -97,22 +135,44 @@ def require_field(field: str, known: Iterable[str], place: str) -> None:
         raise UserError(f"{KEY}.field: {place} has no field {field!r}; {suggestion(field, known, LISTED)}")
 
 
+def _refuse_pointer(path: Path) -> None:
+    try:
+        refuse_pointer_file(path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except UserError as error:
+        raise UserError(f"{KEY}.path: {error}") from None
+
+
+def _unreadable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{KEY}.path: {path} cannot be read ({error.strerror}); check its permissions")
+
+
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{KEY}.path: {path} is not UTF-8 text (byte {error.start}); "
-            "convert it, or leave it out with 'glob'"
-        ) from None
+        content = path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"{KEY}.path: {path} cannot be read ({error.strerror}); check its permissions"
-        ) from None
+        raise _unreadable(path, error) from None
+    if b"\0" in content:
+        raise _no_text(path, content, f"is binary, not text (byte {content.index(0)} is 0)")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _no_text(path, content, f"is not UTF-8 text (byte {error.start})") from None
+
+
+def _no_text(path: Path, content: bytes, what: str) -> UserError:
+    told = f"{what}; convert it, or leave it out with 'glob'"
+    for beginning, known in _BINARY.items():
+        if content.startswith(beginning):
+            told = known
+    if content[_TAR_MAGIC] == b"ustar":
+        told = "is a tar archive; unpack it and give the folder"
+    return UserError(f"{KEY}.path: {path} {told}")
 
 
 def _json_lines(path: Path, field: str) -> Iterator[str]:
-    opener = gzip.open if path.suffix == ".gz" else open
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         with opener(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
@@ -126,13 +186,24 @@ def _json_lines(path: Path, field: str) -> Iterator[str]:
 
 def _row(line: str, field: str, place: str) -> str:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{KEY}.path: {place} is not JSON ({error.msg}); mend or remove the line") from None
-    if not isinstance(row, dict):
+        # As pairs, which show a key that stands twice. Objects are tuples then, and arrays lists.
+        row = json.loads(line, object_pairs_hook=tuple)
+    except RecursionError:
+        raise UserError(
+            f"{KEY}.path: {place} is nested thousands of levels deep; mend or remove the line"
+        ) from None
+    except ValueError as error:
+        told = getattr(error, "msg", error)
+        raise UserError(f"{KEY}.path: {place} is not JSON ({told}); mend or remove the line") from None
+    if not isinstance(row, tuple):
         raise UserError(f"{KEY}.path: {place} is not a JSON object; each line is one, {{{field!r}: ...}}")
-    require_field(field, row, place)
-    return require_text(row[field], field, place)
+    values = dict(row)
+    if len(values) < len(row):
+        (twice, _), *_ = Counter(key for key, _ in row).most_common(1)
+        raise UserError(f"{KEY}.field: {place} has the key {twice!r} twice; keep one of them")
+    require_field(field, values, place)
+    value = values[field]
+    return require_text(dict(value) if isinstance(value, tuple) else value, field, place)
 
 
 def _parquet(path: Path, field: str) -> Iterator[str]:
@@ -141,7 +212,10 @@ def _parquet(path: Path, field: str) -> Iterator[str]:
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{KEY}.path: {path} cannot be read as Parquet ({error}); check the file") from None
     with table:
-        require_field(field, table.schema_arrow.names, str(path))
+        names = table.schema_arrow.names
+        require_field(field, names, str(path))
+        if names.count(field) > 1:
+            raise UserError(f"{KEY}.field: {path} has the column {field!r} twice; rename one of them")
         for batch in table.iter_batches(columns=[field]):
             for value in batch.column(0).to_pylist():
                 yield require_text(value, field, str(path))

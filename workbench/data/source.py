@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import UserError, suggestion
+from workbench.quantities import Number, Whole
 
 LISTED = 12  # how many known names an error lists: a corpus can have very many
+LARGEST_BYTES = 10**15
 KEY = "data.corpus"  # where the specification stands in a study file: errors begin with it
 
 
@@ -26,8 +28,10 @@ class CorpusConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     unit: ClassVar[str] = "documents"
 
-    max_bytes: int | None = Field(None, gt=0, description="take documents up to this many UTF-8 bytes")
-    validation_fraction: float = Field(
+    max_bytes: Whole | None = Field(
+        None, gt=0, le=LARGEST_BYTES, description="take documents up to this many UTF-8 bytes"
+    )
+    validation_fraction: Number = Field(
         0.1, gt=0, lt=1, description="share of the documents kept for validation"
     )
 
@@ -62,5 +66,7 @@ def _explain(item: dict[str, Any], kind: type[CorpusConfig]) -> str:
     if item["type"] == "extra_forbidden":
         known = sorted(kind.model_fields, key=_is_common)
         return f"{KEY}: unknown key {name!r}; {suggestion(name, known, LISTED)}"
+    if item["type"] == "value_error":
+        return f"{KEY}.{name}: {item['msg'].removeprefix('Value error, ')}"
     message = item["msg"][0].lower() + item["msg"][1:]
     return f"{KEY}.{name}: {message}, got {item['input']!r}; change its value"

@@ -10,8 +10,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from workbench.data.source import CorpusConfig, Source
+from workbench.quantities import LARGEST_SEED, Whole
 from workbench.seeds import stable_hash
 
+_MOST_DOCUMENTS = 10_000_000  # half a gigabyte, and minutes to draw; all of it is in memory at once
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]
 
 
@@ -20,8 +22,8 @@ class Task(CorpusConfig):
 
     unit: ClassVar[str] = "documents"
     task: Literal["copy", "recall"] = Field(description="which task the documents pose")
-    documents: int = Field(20_000, ge=2, description="how many documents are drawn")
-    seed: int = Field(0, description="which documents are drawn")
+    documents: Whole = Field(20_000, ge=2, le=_MOST_DOCUMENTS, description="how many documents are drawn")
+    seed: Whole = Field(0, ge=-LARGEST_SEED, le=LARGEST_SEED, description="which documents are drawn")
 
     def open(self) -> Source:
         """Start drawing."""

@@ -6,6 +6,7 @@ checksums, and a damaged entry is built anew. A tokenizer enters by its own hash
 for other texts too, and for its own when that has changed. What was learned from which text lies beside.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -44,6 +45,17 @@ _FORMAT = 2  # raise it when the same options begin to give other files
 _META, _CHECKSUMS = "meta.json", "checksums.json"
 _SPLITS = ("train", "validation")
 _BYTES = "validation_bytes.bin"  # where ids alone do not say how many bytes they stand for
+_COUNTS = tuple(f"{split}_{what}" for split in _SPLITS for what in ("tokens", "documents"))
+# What every entry's meta.json says; one that lacks any of it is built anew.
+_META_KEYS = {
+    "corpus",
+    "description",
+    "tokenizer",
+    "vocabulary",
+    "fingerprint",
+    "dropped_duplicates",
+    *_COUNTS,
+}
 _REPORT_SECONDS = 2.0
 _CHECKED = 2**22  # tokens looked at at once
 
@@ -181,22 +193,39 @@ def _lock(entry: Path) -> Iterator[None]:
 
 
 def _unwritable(cache: Path, error: OSError) -> UserError:
+    _refuse_want(cache, error)
     return UserError(
         f"{cache}: the cache cannot be written ({error.strerror or error}); "
         "point WORKBENCH_CACHE at a folder with room"
     )
 
 
+def _refuse_want(entry: Path, error: OSError) -> None:
+    """Raise what is the machine's fault and says nothing of the entry."""
+    if error.errno == errno.ENOMEM:
+        raise MemoryError(f"{entry}: no memory is left to map the tokens of the corpus") from error
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise error
+
+
 def _open(entry: Path, tokenizer: Tokenizer) -> TokenizedCorpus | None:
-    """The entry, or None where it is missing or damaged."""
+    """The entry, or None where it is missing or damaged.
+
+    Raises ``MemoryError`` where it is whole and cannot be mapped for want of memory.
+    """
     try:
         checksums = json.loads((entry / _CHECKSUMS).read_text(encoding="utf-8"))
         if checksums != _checksums(entry):
             return None
         meta = json.loads((entry / _META).read_text(encoding="utf-8"))
+        if not isinstance(meta, dict) or not meta.keys() >= _META_KEYS:
+            return None
         tokens = [np.memmap(entry / f"{name}.bin", dtype=tokenizer.dtype, mode="r") for name in _SPLITS]
         counts = np.memmap(entry / _BYTES, dtype=np.uint32, mode="r") if _BYTES in checksums else None
-    except (OSError, ValueError):
+    except OSError as error:
+        _refuse_want(entry, error)
+        return None
+    except (ValueError, TypeError):
         return None
     return TokenizedCorpus(*tokens, tokenizer=tokenizer, meta=meta, validation_bytes=counts)
 

@@ -23,6 +23,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from workbench.data.byte_counts import count_bytes
 from workbench.data.plain_tokenizer import open_plain, spells_bytes, unknown_id
 from workbench.errors import UserError, suggestion
+from workbench.pointers import refuse_pointer_file
 from workbench.special_tokens import ENDS_OF_TEXT, KEYS, SpecialTokens, special_tokens
 
 KEY = "data.tokenizer"
@@ -300,6 +301,7 @@ def file_spec(spec: dict[str, Any]) -> dict[str, Any]:
     path = Path(str(spec["file"]))
     if not path.is_file():
         raise UserError(f"{KEY}.file: there is no file {path}; give the path of a tokenizer.json")
+    refuse_pointer_file(path)
     digest = sha256(path.read_bytes()).hexdigest()
     if spec.get("sha256", digest) != digest:
         raise UserError(f"{KEY}.file: {path} changed since it was first used; run the study again")

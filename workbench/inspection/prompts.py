@@ -1,5 +1,7 @@
 """Texts that a reader types: which part of a long one is read, and numbers of tokens in it."""
 
+import re
+
 from torch import Tensor
 
 from workbench.errors import UserError
@@ -42,6 +44,7 @@ def window(ids: Tensor, first: int, size: int) -> tuple[int, Tensor]:
 
 def whole_number(name: str, text: str, most: int, least: int = 0) -> int:
     """``text`` as a number from ``least`` to ``most``; raises ``UserError`` naming the option."""
-    if not text.isdecimal() or not least <= int(text) <= most:
+    # Not isdecimal: other scripts have digits too.
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
         raise UserError(f"{name}: {text!r} is no token of what is read; give a number from {least} to {most}")
     return int(text)

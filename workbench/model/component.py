@@ -83,11 +83,13 @@ class ComponentConfig:
 class Component:
     """Base of every part. A subclass may nest a ``Config(<Base>.Config)`` with its options.
 
-    ``factor`` says which factor the part is a level of; ``name`` is its registered name or import path.
+    ``factor`` says which factor the part is a level of, ``required`` which method such a level defines;
+    ``name`` is its registered name or import path.
     ``paper``, ``formula`` and ``constraints`` are what ``workbench list components`` says of it.
     """
 
     factor: ClassVar[str | None] = None
+    required: ClassVar[str] = ""
     name: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     formula: ClassVar[str] = ""
@@ -170,6 +172,11 @@ class Registry:
             return spec
         options = dict(spec) if isinstance(spec, dict) else {"name": spec}
         name = options.pop("name", None)
+        if isinstance(name, bool):
+            raise UserError(
+                f"{self.factor}: {str(name).lower()} names no level (YAML reads yes, no, on and off as true "
+                f"and false); put the name in quotes. Known: {', '.join(self.names())}"
+            )
         if not isinstance(name, str) or not name:
             raise UserError(
                 f"{self.factor}: {spec!r} names no level; write a name or {{name: ..., option: value}}. "
@@ -189,6 +196,8 @@ class Registry:
             raise UserError(f"{self.factor}: {name} is not a level; derive the class from {base}")
         if found != self.factor:
             raise UserError(f"{self.factor}: {name} is a level of {found}; write it under '{found}' instead")
+        if cls.required and Component in cls.__bases__:
+            raise UserError(f"{self.factor}: {name} is what levels derive from; define {cls.required} in one")
         return cls
 
 

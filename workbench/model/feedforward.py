@@ -23,6 +23,7 @@ class FeedForward(Component, nn.Module):
     """
 
     factor = "feedforward"
+    required = "forward"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(ComponentConfig):

@@ -25,6 +25,7 @@ class Initialization(Component):
     """Base of the levels: a class of your own overrides ``matrix``."""
 
     factor = "initialization"
+    required = "matrix"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(ComponentConfig):

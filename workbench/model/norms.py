@@ -15,6 +15,7 @@ class Norm(Component, nn.Module):
     """Maps ``(..., width)`` to the same shape. Its config builds it from the width."""
 
     factor = "norm"
+    required = "forward"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(ComponentConfig):

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from workbench.errors import UserError, suggestion
+from workbench.quantities import read_whole
 
 _WORDS = {
     int: "a whole number",
@@ -48,6 +49,8 @@ def coerce(value: Any, hint: Any, key: str) -> Any:
     """
     value = tuple(value) if isinstance(value, list) else value
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if isinstance(value, str) and str in kinds:
+        return value  # text stays text where text is asked for, whatever number it may look like
     for kind in kinds:
         fits, converted = _fit(value, kind)
         if fits:
@@ -63,11 +66,19 @@ def _fit(value: Any, kind: Any) -> tuple[bool, Any]:
     if kind is float:
         return _fit_float(value)
     if kind is int:
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        return whole, int(value) if whole else value  # NumPy's whole numbers too, which JSON refuses
+        return _fit_int(value)
     if kind in _WORDS:
         return isinstance(value, kind), value
     return True, value  # a type of the user's own: its class knows better
+
+
+def _fit_int(value: Any) -> tuple[bool, Any]:
+    try:
+        value = read_whole(value)  # 1e2 as well, which YAML 1.1 reads as text
+    except ValueError:
+        return False, value
+    whole = isinstance(value, Integral)
+    return whole, int(value) if whole else value  # NumPy's whole numbers too, which JSON refuses
 
 
 def _fit_float(value: Any) -> tuple[bool, Any]:
@@ -75,7 +86,7 @@ def _fit_float(value: Any) -> tuple[bool, Any]:
         return False, value
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number may be too large for a float
         return False, value
     return math.isfinite(number), number
 

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from workbench.errors import RecordError
+from workbench.pointers import refuse_pointer, refuse_pointer_file
+from workbench.records.yaml_text import MOST_BYTES, parse_yaml
 
 # Seven times as fast where PyYAML was built with libyaml; a manifest of 24 variants has 25 kB.
-_QUICK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _QUICK_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -31,6 +32,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         put_in_place(temporary, path)
+    except OSError as error:
+        # A write that fails does not say which file it was for.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -70,12 +75,13 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; raises ``RecordError`` naming the file when it is missing or damaged."""
+    text = _text(path, "JSON")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecordError(f"{path}: the file is missing") from None
-    except (OSError, ValueError) as error:
+        value = json.loads(text)
+    except ValueError as error:
         raise RecordError(f"{path}: cannot be read as JSON ({error})") from error
+    except RecursionError:
+        raise RecordError(f"{path}: cannot be read as JSON (it is nested thousands of levels deep)") from None
     if not isinstance(value, dict):
         raise RecordError(f"{path}: holds a {type(value).__name__}, expected an object")
     return value
@@ -89,19 +95,30 @@ def write_yaml(path: Path, value: dict[str, Any]) -> None:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; raises ``RecordError`` naming the file when it is missing or damaged."""
+    text = _text(path, "YAML", most_bytes=MOST_BYTES)
     try:
-        value = _parse_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RecordError(f"{path}: the file is missing") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RecordError(f"{path}: cannot be read as YAML ({error})") from error
+        value = parse_yaml(text)
+    except ValueError as error:
+        raise RecordError(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(value, dict):
         raise RecordError(f"{path}: holds no mapping; is it a study file?")
     return value
 
 
-def _parse_yaml(text: str) -> Any:
+def _text(path: Path, kind: str, most_bytes: int | None = None) -> str:
     try:
-        return yaml.load(text, Loader=_QUICK_LOADER)
-    except yaml.YAMLError:
-        return yaml.safe_load(text)  # slower, and its error shows the line
+        size = path.stat().st_size
+        if most_bytes is not None and size > most_bytes:
+            raise RecordError(f"{path}: has {size:,} bytes, and {most_bytes:,} are the most; make it smaller")
+        content = path.read_bytes()
+        refuse_pointer(path, content)
+        return content.decode("utf-8")
+    except FileNotFoundError:
+        refuse_pointer_file(path)
+        raise RecordError(f"{path}: the file is missing") from None
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read as {kind} ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise RecordError(
+            f"{path}: cannot be read as {kind} (byte {error.start} is not UTF-8); save it as UTF-8 text"
+        ) from None

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from workbench.errors import UserError
+from workbench.pointers import refuse_pointer_file
 from workbench.records.index import is_published
 from workbench.records.run import WEIGHTS, RunDirectory
 
@@ -17,6 +18,7 @@ def with_weights(study: Path) -> list[RunDirectory]:
 def require_weights(directory: RunDirectory) -> None:
     """Raise ``UserError`` for a run without weights, saying why there are none and which runs have some."""
     if directory.weights.exists():
+        refuse_pointer_file(directory.weights)
         return
     study = directory.path.parent.parent
     if is_published(study):

@@ -9,16 +9,21 @@ import torch
 from rich.console import Console, Group
 from rich.table import Table
 
+from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.seeds import generator
+from workbench.study.design import Variant
 from workbench.study.executors import default_slots
 from workbench.study.launch import make_plan
 from workbench.study.plan import Plan
 from workbench.study.warnings import study_warnings
 from workbench.training.config import TrainingConfig
+from workbench.training.hardware import out_of_memory
 
 _PROBE_PASSES = 3
+_PROBE_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
+_YEAR = 365.25 * 24 * 3600
 
 
 def check_study(path: Path, *, overrides: list[str], workers: int | None, out: Path) -> dict[str, Any]:
@@ -52,19 +57,36 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
 def seconds_per_token(plan: Plan) -> dict[str, float]:
     """Measured seconds per training token of each variant: a few passes on random tokens, no updates."""
     training = plan.study.training.resolve(plan.device)
-    return {variant.name: _probe(variant.model, training, plan.device) for variant in plan.variants}
+    return {variant.name: _probe(variant, training, plan.device) for variant in plan.variants}
 
 
-def _probe(model: ModelConfig, training: TrainingConfig, device: str) -> float:
+def _probe(variant: Variant, training: TrainingConfig, device: str) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(training.threads)
+    try:
+        return _measure(variant.model, training, device)
+    except NotImplementedError as error:  # a part of the user's own that lacks a method
+        raise UserError(f"{variant.name}: {error}; define it in the class") from error
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(
+            f"{variant.name}: {variant.model.num_parameters():,} parameters at batch_size "
+            f"{training.batch_size:,} do not fit into memory; lower training.batch_size, context or size"
+        ) from error
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _measure(model: ModelConfig, training: TrainingConfig, device: str) -> float:
     decoder = Decoder(model).to(device)
     decoder.initialize(0)
     decoder.dropout_generator = generator("probe", device=device)
-    shape = (training.batch_size, model.context)
+    # The cost of a token does not depend on the batch where a pass takes long.
+    sequences = int(_PROBE_FLOPS[device] / (model.flops_per_token() * model.context))
+    shape = (max(1, min(training.batch_size, sequences)), model.context)
     tokens = torch.randint(model.vocabulary, shape, generator=generator("probe")).to(device)  # (B, T)
     times = [_time_pass(decoder, tokens, device) for _ in range(_PROBE_PASSES)]
-    torch.set_num_threads(threads)
     # The first pass warms caches and the fastest is the least disturbed; a fifth more for the optimizer
     # and evaluation.
     return 1.2 * min(times[1:]) / tokens.numel()
@@ -135,4 +157,8 @@ def _start(variant: dict[str, Any]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else str(timedelta(seconds=round(seconds)))
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds > 2 * _YEAR:  # and a timedelta ends at some point
+        return f"{seconds / _YEAR:,.0f} years"
+    return str(timedelta(seconds=round(seconds)))

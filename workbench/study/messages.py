@@ -1,21 +1,38 @@
 """pydantic's errors, retold: file, key, what is wrong, what to do."""
 
+from reprlib import Repr
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from workbench.errors import suggestion
 
+_MOST_LINES = 12
+_SHOWN = 80  # characters of a value
+_SHOULD_BE = "input should be a "
+_REPR = Repr()
+_REPR.maxlevel = 2
+_REPR.maxstring = _SHOWN
+
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
     """One line per mistake: ``file: key: what is wrong; remedy``."""
-    lines = []
+    said: dict[str, list[str]] = {}
     for item in error.errors():
-        key = _key(item["loc"])
-        line = f"{source}: {key + ': ' if key else ''}{_say(item, model)}"
-        if line not in lines:
-            lines.append(line)
-    return "\n".join(lines)
+        said.setdefault(_key(item["loc"]), []).append(_say(item, model))
+    lines = [f"{source}: {key + ': ' if key else ''}{_any_of(messages)}" for key, messages in said.items()]
+    more = [f"{source}: and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+    return "\n".join([*lines[:_MOST_LINES], *more])
+
+
+def _any_of(messages: list[str]) -> str:
+    """What the branches of a union say of one value, as one sentence."""
+    different = list(dict.fromkeys(messages))
+    kinds = [message.partition(", got ")[0].removeprefix(_SHOULD_BE) for message in different]
+    if len(different) == 1 or not all(message.startswith(_SHOULD_BE) for message in different):
+        return different[0]
+    shown = different[0].partition(", got ")[2]
+    return f"{_SHOULD_BE}{', '.join(kinds[:-1])} or {kinds[-1]}, got {shown}"
 
 
 def _key(location: tuple[Any, ...]) -> str:
@@ -36,8 +53,13 @@ def _say(item: dict[str, Any], model: type[BaseModel]) -> str:
         return "this key is needed and missing"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    shown = repr(item["input"])
-    return f"{message[0].lower()}{message[1:]}, got {shown[:60]}"
+    if item["input"] is None:
+        return "stands without a value; give it one"
+    # Bounded while it is made: an alias may stand for very much.
+    shown = f"{message[0].lower()}{message[1:]}, got {_REPR.repr(item['input'])[:_SHOWN]}"
+    if kind in ("string_type", "invalid_key") and isinstance(item["input"], bool | int | float):
+        return f"{shown}; YAML reads it so: put it in quotes"
+    return shown
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from workbench.errors import UserError
+from workbench.records.yaml_text import parse_yaml
+
+_SHOWN = 80  # characters of an argument that an error repeats
 
 
 def apply_override(values: dict[str, Any], override: str) -> None:
@@ -19,26 +20,18 @@ def apply_override(values: dict[str, Any], override: str) -> None:
         target = target.setdefault(part, {})
         if not isinstance(target, dict):
             raise UserError(f"--set {override}: {part!r} is a {type(target).__name__}, it has no keys inside")
-    target[last] = _value(text, override)
+    target[last] = _value(text, f"--set {override}")
 
 
 def corpus_spec(text: str) -> Any:
     """``--corpus``: a name, ``{key: value}`` as in a study file, or the path of a file or folder."""
-    value = _value(text, f"corpus={text}")
-    return {"path": text} if isinstance(value, str) and Path(text).exists() else value
+    value = _value(text, f"--corpus {text}")
+    return {"path": text} if not isinstance(value, dict) and Path(text).exists() else value
 
 
-def _value(text: str, override: str) -> Any:
+def _value(text: str, argument: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {override}: the value is not YAML ({error})") from None
-    return _number(value)
-
-
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads 1e-3 as text; nobody who types it means text.
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+        return parse_yaml(text)
+    except ValueError as error:
+        shown = argument if len(argument) <= _SHOWN else f"{argument[:_SHOWN]}…"
+        raise UserError(f"{shown}: the value is not YAML: {error}") from None

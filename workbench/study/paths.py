@@ -9,7 +9,9 @@ from workbench.records.index import MANIFEST, PUBLISHED, list_studies, study_tit
 def find_results(study: str, results: Path) -> Path:
     """The results directory that ``study`` means: a directory, a study file, or a study's name."""
     path = Path(study)
-    for candidate in (path, results / study, results / path.stem, results / PUBLISHED / path.stem):
+    # A study's name may have dots: only of a file the ending is left out.
+    name = path.stem if path.suffix.lower() in (".yaml", ".yml") else path.name
+    for candidate in (path, results / study, results / name, results / PUBLISHED / name):
         if (candidate / MANIFEST).exists():
             return candidate
     known = [study_title(item) for item in list_studies(results)]

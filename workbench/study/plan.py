@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.batches import TokenizedCorpus, check_windows
-from workbench.errors import RecordError
+from workbench.errors import RecordError, UserError
 from workbench.records.files import read_yaml, set_aside, write_yaml
 from workbench.records.index import MANIFEST
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import RunRecord, config_hash, now, run_id
 from workbench.study.design import BASELINE, Variant, build_variants
+from workbench.study.room import require_room
 from workbench.study.schema import StudyFile
 from workbench.study.start import Start
 
@@ -38,7 +39,14 @@ class Plan:
         check_windows(corpus, study.context, study.training.evaluation_tokens)
         if start is not None:
             corpus.require_known(start.model.vocabulary)
+        problem = study.training.budget_problem(study.context)
+        if problem:
+            raise UserError(f"{study.name}: {problem}")
+        study = study.model_copy(update={"training": study.training.fitted(study.context)})
         variants = build_variants(study, corpus.vocabulary, start.model if start else None)
+        training = study.training.resolve(device)
+        for variant in variants:
+            require_room(f"{study.name}: {variant.name}", variant.model, training, device)
         return cls(study=study, corpus=corpus, device=device, variants=variants, start=start)
 
     @property
@@ -117,12 +125,13 @@ class Plan:
     def manifest(self, command: str) -> dict[str, Any]:
         """The resolved study, with its hash: what ``study.yaml`` holds."""
         study = self.study.model_dump(mode="json")
+        factors = self._factor_labels()
         training = self.study.training.resolve(self.device).model_dump(mode="json")
         body = {
             **{key: study[key] for key in ("name", "question", "design", "match", "metric", "margin")},
-            "factors": self._factor_labels(),
+            "factors": factors,
             "baseline": BASELINE,
-            "variants": [self._describe(variant) for variant in self.variants],
+            "variants": [self._describe(variant, factors) for variant in self.variants],
             "learning_rates": study["learning_rates"],
             "grid_growth": study["grid_growth"],
             **({"halving": True} if self.study.halving else {}),
@@ -144,8 +153,7 @@ class Plan:
                     labels.append(variant.levels[factor])
         return levels
 
-    def _describe(self, variant: Variant) -> dict[str, Any]:
-        factors = self._factor_labels()
+    def _describe(self, variant: Variant, factors: dict[str, list[str]]) -> dict[str, Any]:
         return {
             "name": variant.name,
             "levels": {factor: variant.levels[factor] for factor in factors},

@@ -1,6 +1,7 @@
 """Which trials train in one program, and how many."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -101,7 +102,7 @@ def chosen_size(asked: str, plan: Plan) -> PopulationSize:
     """
     if asked == "auto":
         return one_by_one if plan.device == "cpu" else _measured(plan)
-    if not asked.isdecimal() or int(asked) < 1:
+    if not re.fullmatch(r"[0-9]{1,6}", asked) or int(asked) < 1:
         raise UserError(f"--population: {asked!r} is neither auto nor a number above 0; give for example 16")
     return lambda record: int(asked)
 

@@ -22,7 +22,7 @@ from workbench.study.executors import Executor
 from workbench.study.heartbeat import Heartbeat
 from workbench.study.plan import Plan
 from workbench.study.populations import Group, PopulationSize, grouped, one_by_one, shared_out
-from workbench.study.tuning import Ledger, grown
+from workbench.study.tuning import Ledger, at_edge, grown
 
 _ATTEMPTS = 3  # the study stops when the same trial is lost this often without getting further
 _ATTEMPTS_TOGETHER = 2  # a population is split when it is lost this often without getting further
@@ -85,7 +85,7 @@ class Runner:
                 f"a best learning rate is at the grid's edge: adding {_join(added)} for all variants"
             )
             self.display.expect(len(added) * len(self.plan.tune([0.0])))
-        self._announce(tuned, at_edge=bool(added))
+        self._announce(tuned, at_edge=at_edge(candidates, [rate.learning_rate for rate in tuned]))
         return {rate.variant: rate.learning_rate for rate in tuned}
 
     def _tuned(self) -> list[TunedRate]:

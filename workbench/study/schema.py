@@ -4,12 +4,16 @@ Every error names the file, the key and the remedy. Defaults are the field's usu
 study leaves out is written into its manifest, so that a result never depends on a later default.
 """
 
+import os
+import re
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from workbench.errors import UserError, suggestion
+from workbench.quantities import LARGEST_SEED, Number, Whole, read_whole
 from workbench.records.files import read_yaml
 from workbench.study.messages import explain
 from workbench.study.overrides import apply_override
@@ -19,6 +23,14 @@ from workbench.training.config import TrainingConfig
 FIRST_SEED = {"pilot": 1, "tune": 1_001, "confirm": 2_001}
 PHASES = tuple(FIRST_SEED)
 Level = str | bool | int | float | dict[str, Any] | None
+# Beyond every published model, and small enough to be counted through; what fits into memory is less.
+_LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
+RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
+MOST_VARIANTS, MOST_TRIALS = 512, 100_000
+_MOST_SEEDS, _MOST_RATES = 1_000, 100
+# What the workbench keeps under results beside studies.
+TAKEN_NAMES = ("published", "imported", "benchmarks")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class _Section(BaseModel):
@@ -28,10 +40,10 @@ class _Section(BaseModel):
 class Size(_Section):
     """Overrides of the baseline preset's size."""
 
-    layers: int | None = Field(None, gt=0)
-    width: int | None = Field(None, gt=0)
-    heads: int | None = Field(None, gt=0)
-    feedforward_width: int | None = Field(None, gt=0)
+    layers: Whole | None = Field(None, gt=0, le=_LARGEST["layers"])
+    width: Whole | None = Field(None, gt=0, le=_LARGEST["width"])
+    heads: Whole | None = Field(None, gt=0, le=_LARGEST["heads"])
+    feedforward_width: Whole | None = Field(None, gt=0, le=_LARGEST["feedforward_width"])
 
 
 class Data(_Section):
@@ -48,14 +60,15 @@ class Seeds(_Section):
     tune: int | list[int] = 2
     confirm: int | list[int] = 8
 
-    @field_validator("pilot", "tune", "confirm")
+    @field_validator("pilot", "tune", "confirm", mode="before")
     @classmethod
-    def _sound(cls, value: int | list[int]) -> int | list[int]:
-        if isinstance(value, int) and not 0 <= value <= 1000:
-            raise ValueError("give a count from 0 to 1000, or a list of seeds")
-        if isinstance(value, list) and (len(set(value)) < len(value) or any(seed < 0 for seed in value)):
-            raise ValueError("seeds must be different and not negative")
-        return value
+    def _sound(cls, value: Any) -> int | list[int]:
+        if isinstance(value, list):
+            return _sound_seeds([read_whole(seed) for seed in value])
+        count = read_whole(value)
+        if not isinstance(count, int) or not 0 <= count <= _MOST_SEEDS:
+            raise ValueError(f"give a count from 0 to {_MOST_SEEDS:,}, or a list of seeds")
+        return count
 
     @model_validator(mode="after")
     def _disjoint(self) -> "Seeds":
@@ -79,24 +92,36 @@ class Seeds(_Section):
         return list(range(FIRST_SEED[phase], FIRST_SEED[phase] + value))
 
 
+def _sound_seeds(seeds: list[Any]) -> list[int]:
+    if not all(isinstance(seed, int) and 0 <= seed <= LARGEST_SEED for seed in seeds):
+        raise ValueError(f"seeds are whole numbers from 0 to {LARGEST_SEED:,} (2^53); give others")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("seeds must be different; name each once")
+    if len(seeds) > _MOST_SEEDS:
+        raise ValueError(f"{len(seeds):,} seeds are more than {_MOST_SEEDS:,}; give fewer")
+    return seeds
+
+
 class StudyFile(_Section):
     """A whole study file, checked."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    name: Annotated[str, Field(max_length=80)]
     question: Annotated[str, Field(min_length=1)]
     start: str | None = Field(None, description="a run whose weights every variant starts from")
     baseline: str | dict[str, Level] = "llama"
     size: Size = Size()
-    context: int | None = Field(None, gt=1, validate_default=False)
+    context: Whole | None = Field(None, gt=1, le=_LARGEST["context"], validate_default=False)
     design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = "one_at_a_time"
-    factors: dict[str, list[Level]] = {}
+    factors: dict[str, Annotated[list[Level], Field(max_length=MOST_VARIANTS)]] = {}
     reference: str | None = None
-    variants: list[dict[str, Level]] = []
+    variants: list[dict[str, Level]] = Field([], max_length=MOST_VARIANTS)
     match: Literal["parameters", "flops", "none"] = "parameters"
     data: Data = Data()
     training: TrainingConfig
-    learning_rates: list[Annotated[float, Field(gt=0, le=10)]] = Field(min_length=1)
-    grid_growth: int = Field(
+    learning_rates: list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]] = Field(
+        min_length=1, max_length=_MOST_RATES
+    )
+    grid_growth: Whole = Field(
         2, ge=0, le=10, description="how often the grid may grow when a best rate is at its edge"
     )
     halving: bool = Field(
@@ -105,7 +130,22 @@ class StudyFile(_Section):
     )
     seeds: Seeds = Seeds()
     metric: Literal["validation/loss", "validation/bits_per_byte"] = "validation/loss"
-    margin: float = Field(gt=0, description="differences within this many units of the metric do not matter")
+    margin: Number = Field(gt=0, description="differences within this many units of the metric do not matter")
+
+    @field_validator("name")
+    @classmethod
+    def _sound_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            possible = re.sub(r"[^A-Za-z0-9_.-]+", "-", value).strip("-.")
+            raise ValueError(
+                f"{value!r} names a folder and has letters, digits, '_', '-' and '.' only; write 'name: "
+                f"{possible or 'my-study'}' into the file, or rename the file"
+            )
+        if value.casefold() in TAKEN_NAMES:
+            raise ValueError(f"{value!r} is a folder of the workbench's own; choose another name")
+        if value.endswith((".", ".tmp")) or ".." in value:
+            raise ValueError(f"{value!r} is no sound name of a folder for its dots; choose another name")
+        return value
 
     @field_validator("learning_rates")
     @classmethod
@@ -126,6 +166,7 @@ class StudyFile(_Section):
                 )
         self._check_factors()
         self._check_start()
+        self._check_budget()
         if len(self.learning_rates) > 1 and not self.seeds.lists()["tune"]:
             raise ValueError("several learning_rates need seeds.tune of at least 1 to choose between them")
         return self
@@ -150,6 +191,40 @@ class StudyFile(_Section):
         for factor, levels in self.factors.items():
             if len(levels) < 2:
                 raise ValueError(f"factor '{factor}' needs at least two levels, the baseline's first")
+
+    def _check_budget(self) -> None:
+        problem = self.training.budget_problem(self.context) if self.context else None
+        if problem:
+            raise ValueError(problem)
+        cores = os.cpu_count() or 1
+        if self.training.threads > cores:
+            raise ValueError(
+                f"training.threads: {self.training.threads:,} are more than this machine's {cores} cores; "
+                f"give {cores} or less"
+            )
+        key, variants = self._most_variants()
+        if variants > MOST_VARIANTS:
+            raise ValueError(
+                f"{key}: {variants:,} variants are more than {MOST_VARIANTS:,}; leave levels out, or take "
+                "another design"
+            )
+        counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
+        each = counts["tune"] * len(self.learning_rates) + counts["confirm"]
+        trials = counts["pilot"] + variants * each
+        if trials > MOST_TRIALS:
+            raise ValueError(
+                f"seeds: {trials:,} trials of {variants:,} variants are more "
+                f"than {MOST_TRIALS:,}; give fewer seeds, rates or variants"
+            )
+
+    def _most_variants(self) -> tuple[str, int]:
+        """The key that says how many variants there are, and at most how many it makes."""
+        levels = [len(levels) for levels in self.factors.values()]
+        if self.design == "full_factorial":
+            return "factors", prod(levels)
+        if self.design == "one_at_a_time":
+            return "factors", 1 + sum(levels) - len(levels)
+        return "variants", 1 + len(self.variants)
 
     @property
     def phases(self) -> list[str]:

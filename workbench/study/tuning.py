@@ -18,13 +18,15 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from workbench.quantities import LARGEST_SEED
 from workbench.records.files import set_aside
 from workbench.records.run import FINISHED, RECORD, RunDirectory, RunRecord, State
+from workbench.study.schema import RATES
 
 JOURNAL = "optuna.journal"
 _SPACE = {
-    "learning_rate": FloatDistribution(1e-9, 10.0, log=True),
-    "seed": IntDistribution(0, 2**53),
+    "learning_rate": FloatDistribution(*RATES, log=True),
+    "seed": IntDistribution(0, LARGEST_SEED),
 }
 
 
@@ -188,7 +190,8 @@ def _reasons(record: RunRecord) -> dict[str, Any]:
 def grown(candidates: list[float], chosen: list[float]) -> list[float]:
     """Rates to add, for every variant alike, when a chosen rate lies at an edge of ``candidates``.
 
-    The grid grows by its own ratio on the side that was hit; an empty list means every optimum is interior.
+    The grid grows by its own ratio on the side that was hit, and stays within the bounds of a study's rates.
+    An empty list means that every optimum is interior, or that the grid cannot grow.
     """
     rates = sorted(candidates)
     added = []
@@ -197,4 +200,10 @@ def grown(candidates: list[float], chosen: list[float]) -> list[float]:
     if rates[-1] in chosen:
         added.append(rates[-1] * rates[-1] / rates[-2])
     # Three digits: the file, the table and the run's identity then show the same number.
-    return [float(f"{rate:.3g}") for rate in added]
+    rounded = [float(f"{rate:.3g}") for rate in added]
+    return [rate for rate in rounded if RATES[0] <= rate <= RATES[1]]
+
+
+def at_edge(candidates: list[float], chosen: list[float]) -> bool:
+    """Whether a chosen rate is the smallest or the largest of ``candidates``."""
+    return bool({min(candidates), max(candidates)} & set(chosen))

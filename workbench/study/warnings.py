@@ -10,6 +10,7 @@ from workbench.study.plan import Plan
 FEW_SEEDS = 3
 MANY_PASSES = 4  # beyond, repeated text is worth visibly less: Muennighoff et al. 2023, arXiv 2305.16264
 SIZE_TOLERANCE = 0.01
+ROUNDING = 1.1  # times the tokens that were asked for
 
 
 def study_warnings(plan: Plan, manifest: dict[str, Any]) -> list[str]:
@@ -17,7 +18,15 @@ def study_warnings(plan: Plan, manifest: dict[str, Any]) -> list[str]:
     sizes = [text for variant in plan.variants for text in _size(plan, variant)]
     positions = [*_positions(plan), *_position_tables(plan)]
     text = [unspelled_note(plan.corpus.unspelled)] if plan.corpus.unspelled else []
-    return [*_seeds(manifest), *_repetition(plan, manifest), *text, *sizes, *positions, *_twins(plan)]
+    return [
+        *_seeds(manifest),
+        *_budget(plan),
+        *_repetition(plan, manifest),
+        *text,
+        *sizes,
+        *positions,
+        *_twins(plan),
+    ]
 
 
 def unspelled_note(share: float) -> str:
@@ -34,6 +43,16 @@ def _seeds(manifest: dict[str, Any]) -> Iterator[str]:
         yield f"seeds.confirm: {confirm} seed(s) can rank variants, not support a verdict; use 3 or more"
     if not manifest["seeds"]["pilot"]:
         yield "seeds.pilot: without a pilot the noise is unknown until the end"
+
+
+def _budget(plan: Plan) -> Iterator[str]:
+    asked = plan.study.training.tokens
+    if plan.tokens > ROUNDING * max(asked, plan.study.training.batch_size * plan.study.context):
+        evaluations = plan.study.training.evaluations
+        yield (
+            f"training.evaluations: {plan.tokens:,} tokens are {plan.tokens / asked - 1:.0%} more than asked,"
+            f" for {evaluations} evaluations to fall at equal distances; take a number that divides the steps"
+        )
 
 
 def _repetition(plan: Plan, manifest: dict[str, Any]) -> Iterator[str]:

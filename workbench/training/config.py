@@ -1,9 +1,15 @@
 """How a model is trained: everything of a trial but its model, its data, its seed and its learning rate."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from workbench.quantities import LARGEST_TOKENS, Number, Whole
+
+_LARGEST_BATCH = 2**24
+_MOST_THREADS = 4096
+_Decay = Annotated[Number, Field(ge=0, lt=1)]
 
 
 class TrainingConfig(BaseModel):
@@ -14,19 +20,23 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tokens: int = Field(gt=0, description="training tokens of one trial")
-    batch_size: int = Field(gt=0, description="sequences per step")
-    betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's decay rates of the moments")
-    epsilon: float = Field(1e-8, gt=0, description="AdamW's denominator constant")
-    weight_decay: float = Field(0.1, ge=0, description="decoupled, on matrices only")
-    clip: float | None = Field(1.0, gt=0, description="largest gradient norm; null switches clipping off")
-    warmup: float = Field(0.1, ge=0, lt=1, description="fraction of the steps with a rising learning rate")
-    final_rate: float = Field(0.1, ge=0, le=1, description="last learning rate as a fraction of the peak")
-    evaluations: int = Field(
-        10, gt=0, description="validations per trial, evenly spaced, the last at the end"
+    tokens: Whole = Field(gt=0, le=LARGEST_TOKENS, description="training tokens of one trial")
+    batch_size: Whole = Field(gt=0, le=_LARGEST_BATCH, description="sequences per step")
+    betas: tuple[_Decay, _Decay] = Field((0.9, 0.95), description="AdamW's decay rates of the moments")
+    epsilon: Number = Field(1e-8, gt=0, le=1, description="AdamW's denominator constant")
+    weight_decay: Number = Field(0.1, ge=0, description="decoupled, on matrices only")
+    clip: Number | None = Field(1.0, gt=0, description="largest gradient norm; null switches clipping off")
+    warmup: Number = Field(0.1, ge=0, lt=1, description="fraction of the steps with a rising learning rate")
+    final_rate: Number = Field(0.1, ge=0, le=1, description="last learning rate as a fraction of the peak")
+    evaluations: Whole = Field(
+        10,
+        gt=0,
+        description="validations per trial, evenly spaced, the last at the end; left out: 10 or each step",
     )
-    evaluation_tokens: int = Field(65_536, gt=0, description="validation tokens, the same for every trial")
-    probes: float = Field(
+    evaluation_tokens: Whole = Field(
+        65_536, gt=0, le=LARGEST_TOKENS, description="validation tokens, the same for every trial"
+    )
+    probes: Number = Field(
         0.05, ge=0, description="time for measuring heads and positions, as a share of the training time"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -35,12 +45,29 @@ class TrainingConfig(BaseModel):
     compile: Literal["auto", "cuda_graphs"] | bool = Field(
         "auto", description="torch.compile; auto: on a GPU; cuda_graphs: and replay its kernels as graphs"
     )
-    threads: int = Field(1, gt=0, description="CPU threads of one trial")
+    threads: Whole = Field(1, gt=0, le=_MOST_THREADS, description="CPU threads of one trial")
 
     def steps(self, context: int) -> int:
         """Optimizer steps: the budget over the tokens per step, up to a multiple of ``evaluations``."""
-        needed = math.ceil(self.tokens / (self.batch_size * context))
-        return math.ceil(needed / self.evaluations) * self.evaluations
+        return math.ceil(self._needed_steps(context) / self.evaluations) * self.evaluations
+
+    def budget_problem(self, context: int) -> str | None:
+        """Why the budget cannot be kept, with the remedy: more evaluations than it has steps, or None."""
+        needed = self._needed_steps(context)
+        if self.evaluations <= needed or "evaluations" not in self.model_fields_set:
+            return None
+        return (
+            f"training.evaluations: {self.evaluations:,} would multiply the budget: {self.tokens:,} tokens "
+            f"are {needed:,} steps of {self.batch_size:,} × {context:,}; give {needed:,} or fewer"
+        )
+
+    def fitted(self, context: int) -> "TrainingConfig":
+        """Itself, with as many evaluations as there are steps where it was left out and they are fewer."""
+        fewer = min(self.evaluations, self._needed_steps(context))
+        return self if fewer == self.evaluations else self.model_copy(update={"evaluations": fewer})
+
+    def _needed_steps(self, context: int) -> int:
+        return math.ceil(self.tokens / (self.batch_size * context))
 
     def resolve(self, device: str) -> "TrainingConfig":
         """Replace every ``auto`` by what it means on ``device`` ("cpu" or "cuda")."""

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus
+from workbench.errors import UserError
 from workbench.model.decoder import Decoder
 from workbench.training.metrics import validation_metrics
 
@@ -25,10 +26,19 @@ def evaluate(
 ) -> dict[str, float]:
     """Loss in nats per token and bits per byte on the corpus's validation windows of ``context`` tokens.
 
-    With a trial's own corpus, batch size and limit these are the numbers in its record. Raises ``UserError``
-    for a text with tokens that the decoder does not know, or a context beyond its positions.
+    With a trial's own corpus, batch size and limit these are the numbers in its record. ``beginning`` is the
+    id of a token that each window is read after: the targets stay the same, and the model reads one token
+    more than ``context``. Raises ``UserError`` for a text with tokens that the decoder does not know, or a
+    context beyond its positions.
     """
-    batches = EvaluationBatches(corpus, context or decoder.config.context, batch_size, max_tokens)
+    context = context or decoder.config.context
+    limit = decoder.positions.limit
+    if beginning is not None and limit is not None and context >= limit:
+        raise UserError(
+            f"context: {context} tokens after a beginning of text are more than the {limit} positions of the "
+            f"model; use --context {limit - 1}, or --no-bos"
+        )
+    batches = EvaluationBatches(corpus, context, batch_size, max_tokens)
     batches.require_known(decoder.config.vocabulary)
     nats, tokens, text_bytes = 0.0, 0, 0
     for number, (inputs, targets, count) in enumerate(batches, start=1):

@@ -1,5 +1,6 @@
 """What this machine offers: the device, its peak arithmetic rate, and the memory used."""
 
+import errno
 import gc
 
 import psutil
@@ -21,6 +22,17 @@ _PEAKS = {
     "V100": 125e12,
     "T4": 65e12,
 }
+
+
+# How libraries below Python say it, each in an error of no kind of its own.
+_WANT_OF_MEMORY = (
+    "DefaultCPUAllocator",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "Storage size calculation overflowed",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "std::bad_alloc",
+)
 
 
 def default_device() -> str:
@@ -56,6 +68,19 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def total_memory(device: str) -> int:
+    """Bytes of memory that the GPU, or the machine, has in all."""
+    if device == "cuda":
+        return torch.cuda.get_device_properties(0).total_memory
+    return psutil.virtual_memory().total + psutil.swap_memory().total
+
+
 def out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` says that memory ran out, on the GPU or in the process."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+    """Whether ``error`` says that memory ran out, on the GPU or in the process.
+
+    PyTorch's CPU allocator raises a bare ``RuntimeError``, and a mapped file an ``OSError``.
+    """
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    told = isinstance(error, RuntimeError) and any(words in str(error) for words in _WANT_OF_MEMORY)
+    return told or isinstance(error, MemoryError | torch.OutOfMemoryError)

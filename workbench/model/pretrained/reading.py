@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from workbench.errors import UserError
+from workbench.pointers import refuse_pointer_file
 
 # torch.compile; DataParallel, DistributedDataParallel and DeepSpeed; Lightning's Fabric; FSDP; checkpointing.
 _WRAPPERS = {
@@ -30,6 +31,7 @@ _WRAPPERS = {
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; ``UserError`` if there is none."""
+    refuse_pointer_file(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -47,6 +49,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of one file by name, whichever of the formats it has."""
     if not path.is_file():
         raise UserError(f"{path}: there is no such file, yet the weights need it; fetch it again")
+    refuse_pointer_file(path)
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 

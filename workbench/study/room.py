@@ -1,0 +1,30 @@
+"""Whether a study's models can be trained in this machine's memory: reckoned before any is asked for."""
+
+from workbench.errors import UserError
+from workbench.model.config import ModelConfig
+from workbench.model.cost import training_memory
+from workbench.training.config import TrainingConfig
+from workbench.training.hardware import total_memory
+
+
+def require_room(name: str, model: ModelConfig, training: TrainingConfig, device: str) -> None:
+    """Raise ``UserError`` with both numbers where a training step of ``model`` needs more than there is.
+
+    ``training`` is resolved. The reckoning leaves out what libraries take beside the tensors: what it refuses
+    does not fit.
+    """
+    activation = 2 if training.precision == "bf16" else 4
+    needed = training_memory(model, batch_size=training.batch_size, bytes_per_activation=activation)
+    room = total_memory(device)
+    if needed["total"] <= room:
+        return
+    if needed["total"] - needed["activations"] > room:
+        remedy = "lower size (layers, width, feedforward_width)"
+    else:
+        remedy = "lower training.batch_size, or context"
+    where = "GPU" if device == "cuda" else "machine"
+    raise UserError(
+        f"{name}: {model.num_parameters():,} parameters at batch_size {training.batch_size:,} and context "
+        f"{model.context:,} need about {needed['total'] / 1e9:,.0f} GB to train, and this {where} has "
+        f"{room / 1e9:,.0f}; {remedy}"
+    )
