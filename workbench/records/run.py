@@ -18,6 +18,7 @@ RECORD = "run.json"
 WEIGHTS = "model.safetensors"
 CHECKPOINT = "last.ckpt"
 REPLICA = "replica.ckpt"
+PARTS = "parts"  # in the study's directory: the code of parts that are not the workbench's
 
 
 class State(StrEnum):
@@ -122,6 +123,11 @@ class RunDirectory:
         """Delete what the run would be resumed from."""
         self.checkpoint.unlink(missing_ok=True)
         self.replica.unlink(missing_ok=True)
+
+    @property
+    def parts(self) -> Path:
+        """Where its study keeps the code of parts that are not the workbench's."""
+        return self.path.parent.parent / PARTS
 
     @property
     def weights(self) -> Path:

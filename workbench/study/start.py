@@ -12,14 +12,15 @@ from safetensors import safe_open
 
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
-from workbench.model.decoder import Decoder
-from workbench.model.weights import plan_transfer
+from workbench.model.decoder import skeleton
+from workbench.model.weights import families, plan_transfer
 from workbench.records.find import find_run
 from workbench.records.run import RunDirectory, State
 from workbench.records.weights import require_weights
 from workbench.study.schema import StudyFile
 from workbench.training.evaluation import data_of
 from workbench.training.start import START
+from workbench.training.weights import model_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +69,14 @@ class Start:
 
     def transfer(self, model: ModelConfig) -> dict[str, Any]:
         """How many parameters ``model`` keeps from the run, and which it starts afresh."""
-        with torch.device("meta"):
-            decoder = Decoder(model)
+        decoder = skeleton(model)
         plan = plan_transfer(decoder, self._shapes())
         sizes = {name: parameter.numel() for name, parameter in decoder.named_parameters()}
         return {
-            "kept": sum(sizes[name] for name in plan.kept),
-            "fresh": sum(sizes[name] for name in plan.fresh),
-            "fresh_names": _families(plan.fresh),
-            "unused_names": _families(plan.unused),
+            "kept": sum(sizes.get(name, 0) for name in plan.kept),  # buffers are no parameters
+            "fresh": sum(sizes.get(name, 0) for name in plan.fresh),
+            "fresh_names": families(plan.fresh),
+            "unused_names": families(plan.unused),
         }
 
     def _shapes(self) -> dict[str, torch.Tensor]:
@@ -101,13 +101,7 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
         digest = file_digest(file, "sha256").hexdigest()
     return Start(
         directory=directory,
-        model=ModelConfig.from_dict(record.config["model"]),
+        model=model_of(directory, record),
         data=data_of(directory, record),
         sha256=digest,
     )
-
-
-def _families(names: list[str]) -> list[str]:
-    """``blocks.*.feedforward.gate.weight`` for one such tensor per layer."""
-    parts = (name.split(".") for name in names)
-    return list(dict.fromkeys(".".join("*" if part.isdigit() else part for part in name) for name in parts))

@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from workbench.model.weights import plain_tensors
 from workbench.records.run import State
 from workbench.training.callbacks import Interrupted
 from workbench.training.halving import Halving
 from workbench.training.log import Clock, Diverged, RunLog, rows_every
 from workbench.training.population import Population
 from workbench.training.replica_file import save_replica
-from workbench.training.run import Outcome, Probe, Run, plain_weights
+from workbench.training.run import Outcome, Probe, Run
 
 
 @dataclass
@@ -88,7 +89,7 @@ class PopulationRecorder(lightning.Callback):
         """After the last step: weights, and the outcome of those that came so far."""
         self._clock.pause()
         for index, member in self._live(module):
-            save_file(plain_weights(module.decoder(index)), member.run.directory.weights)
+            save_file(plain_tensors(module.decoder(index)), member.run.directory.weights)
             member.finish(State.COMPLETE, self._clock.seconds)
 
     def _pause(self, trainer: lightning.Trainer, module: Population) -> None:

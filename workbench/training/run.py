@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
 from workbench.errors import UserError
-from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.records import metrics
 from workbench.records.provenance import git_state, hardware, versions
@@ -19,6 +16,7 @@ from workbench.records.run import RunDirectory, RunRecord, State, now
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
 from workbench.training.log import Accounting
+from workbench.training.weights import model_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +55,7 @@ class Run:
     def __init__(self, directory: RunDirectory, corpus: TokenizedCorpus) -> None:
         self.directory, self.corpus = directory, corpus
         self.record = directory.read()
-        self.model = ModelConfig.from_dict(self.record.config["model"])
+        self.model = model_of(directory, self.record)
         options = dict(self.record.config["training"])
         self.device = options.pop("device")
         self.training = TrainingConfig(**options)
@@ -148,16 +146,6 @@ def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], Tokeniz
         record.state, record.error, record.finished = State.FAILED, describe(error), now()
         directory.write(record)
         return record
-
-
-def plain_weights(decoder: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The decoder's own tensors on the CPU, each once: a tied head is the token table under a second name."""
-    seen: dict[int, str] = {}
-    tensors = {}
-    for name, tensor in decoder.state_dict().items():
-        if seen.setdefault(tensor.data_ptr(), name) == name:
-            tensors[name] = tensor.detach().cpu().contiguous()
-    return tensors
 
 
 def describe(error: Exception) -> str:

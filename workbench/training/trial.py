@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader, IterableDataset
 
 from workbench.data.batches import TokenizedCorpus, TrainingBatches
+from workbench.model.weights import plain_tensors
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
@@ -16,7 +17,7 @@ from workbench.training.callbacks import Checkpointer, Interrupted, Probing, Rec
 from workbench.training.hardware import forget_peak_memory
 from workbench.training.log import Diverged, RunLog
 from workbench.training.module import DecoderModule
-from workbench.training.run import Outcome, Run, Watcher, describe, open_run, plain_weights
+from workbench.training.run import Outcome, Run, Watcher, describe, open_run
 from workbench.training.start import begin_from
 
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -99,7 +100,7 @@ class Trial:
             begin_from(self._module.decoder, run.study, run.record.config["start"]["sha256"])
             trainer.validate(self._module, validation, verbose=False)  # the row of step 0: the damage
         trainer.fit(self._module, train, validation, ckpt_path=resume_from, weights_only=True)
-        save_file(plain_weights(self._module.decoder), run.directory.weights)
+        save_file(plain_tensors(self._module.decoder), run.directory.weights)
 
     def _trainer(self) -> lightning.Trainer:
         run, recorder = self._run, self._recorder
