@@ -168,7 +168,6 @@ class Registry:
     def __init__(self, factor: str) -> None:
         self.factor = factor
         self._classes: dict[str, type[Component]] = {}
-        self._recorded: dict[tuple[str, str], type[Component]] = {}
 
     def register(self, name: str) -> Callable[[type[Component]], type[Component]]:
         """Class decorator: make the class the level ``name``.
@@ -219,20 +218,18 @@ class Registry:
 
         Raises ``UserError`` where its code is another by now and was not kept.
         """
-        key = (name, digest)
-        if key not in self._recorded:
-            found = self._unchanged(name, digest)
-            if found is None and parts is not None:
-                found = kept_class(parts, name, digest)
-            if found is None:
-                kept = "" if parts is None else f" nor kept in {parts}"
-                raise UserError(
-                    f"{self.factor}: the code of {name} that this was made with (source {digest}) is neither "
-                    f"on the import path{kept}; put its file back as it was, or run the study again"
-                )
-            self._recorded[key] = self._checked(found, name)
-            self._recorded[key].name = name
-        return self._recorded[key]
+        found = self._unchanged(name, digest)
+        if found is None and parts is not None:
+            found = kept_class(parts, name, digest)
+        if found is None:
+            kept = "" if parts is None else f" nor kept in {parts}"
+            raise UserError(
+                f"{self.factor}: the code of {name} that this was made with (source {digest}) is neither on "
+                f"the import path{kept}; put its file back as it was, or run the study again"
+            )
+        cls = self._checked(found, name)
+        cls.name = name
+        return cls
 
     def _unchanged(self, name: str, digest: str) -> Any:
         """The class as it can be imported, if its files still have ``digest``; others are not run."""

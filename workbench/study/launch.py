@@ -18,6 +18,7 @@ from workbench.records.index import load_study
 from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
 from workbench.study.heartbeat import Heartbeat, sole_driver
+from workbench.study.parts import keep_parts
 from workbench.study.plan import Plan, freeze
 from workbench.study.populations import PopulationSize, chosen_size
 from workbench.study.runner import Runner
@@ -75,7 +76,7 @@ def run_study(
     console = Console()
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
-    size = chosen_size(population, plan)
+    size = chosen_size(population, plan, lambda text: console.print(f"note: {text}", highlight=False))
     with sole_driver(directory):
         finished = _drive(plan, directory, path, workers, retry_failed, command, console, size)
     if finished:
@@ -97,6 +98,7 @@ def _drive(
 ) -> bool:
     if plan.start:
         plan.start.place(directory)
+    keep_parts([variant.model for variant in plan.variants], directory)
     for key in freeze(plan.manifest(command), directory):
         console.print(f"note: {key} differs from this study's earlier manifest; the report says so")
     slots = workers or default_slots(plan.device)

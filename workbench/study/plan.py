@@ -12,6 +12,7 @@ from workbench.records.index import MANIFEST
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import RunRecord, config_hash, now, run_id
 from workbench.study.design import BASELINE, Variant, build_variants
+from workbench.study.parts import changed_code
 from workbench.study.schema import StudyFile
 from workbench.study.start import Start
 
@@ -167,18 +168,21 @@ def freeze(manifest: dict[str, Any], directory: Path) -> list[str]:
     """Write the manifest into the study's directory; returns the keys that differ from an earlier one.
 
     A change after runs exist is allowed (more seeds, another variant) and never hidden: it is appended
-    to ``amendments``, which every report shows.
+    to ``amendments``, which every report shows. So is a part of the user's own whose code is another now.
     """
     path = directory / MANIFEST
     amendments: list[dict[str, Any]] = []
+    code: list[str] = []
     changed: list[str] = []
     if path.exists():
         before = read_yaml(path)
         amendments = before.get("amendments", [])
         changed = [key for key in manifest if key not in _UNHASHED and manifest[key] != before.get(key)]
+        code = [f"the code of {name}" for name in changed_code(before, manifest)]
         if changed:
+            keys = [*code, *changed]
             amendments.append(
-                {"time": now(), "from": before.get("hash"), "to": manifest["hash"], "keys": changed}
+                {"time": now(), "from": before.get("hash"), "to": manifest["hash"], "keys": keys}
             )
     write_yaml(path, manifest | ({"amendments": amendments} if amendments else {}))
-    return changed
+    return [*code, *changed]

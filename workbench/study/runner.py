@@ -46,6 +46,7 @@ class Runner:
         self._running: dict[str, RunRecord] = {}
         self._groups: dict[str, Group] = {}
         self._lost: dict[str, int] = {}
+        self._alone: set[str] = set()  # variants that no population can have
 
     def run(self) -> None:
         """Run every phase of the study; returns when all trials have an outcome."""
@@ -127,11 +128,15 @@ class Runner:
         study = self.plan.study
 
         def halves(record: RunRecord) -> bool:
+            if record.variant in self._alone:
+                return False
             return study.halving and record.phase == "tune" and record.learning_rate in study.learning_rates
 
         slots = len(self.executor.free_slots())
 
         def size(record: RunRecord) -> int:
+            if record.variant in self._alone:
+                return 1
             return shared_out(self.population(record), len(records), slots)
 
         return grouped(records, self.directory / "runs", size, halves)
@@ -153,10 +158,12 @@ class Runner:
 
     def _handle(self, event: dict[str, Any], waiting: deque[Group]) -> None:
         kind = event["event"]
-        if kind in ("lost", "too_large"):
+        if kind in ("lost", "too_large", "unpopulatable"):
             left = [self._running[name] for name in event["run_ids"] if name in self._running]
             if left and kind == "lost":
                 self._worker_lost(left, event["status"], waiting)
+            elif left and kind == "unpopulatable":
+                self._one_by_one(left, event["error"], waiting)
             elif left:
                 self._split(left, "does not fit into memory", waiting)
         elif event.get("run_id") in self._running:
@@ -216,6 +223,20 @@ class Runner:
             f"a population of {len(records)} {why}: {_named(records)} goes on {half} at a time{without}"
         )
         waiting.extendleft(reversed(grouped(records, self.directory / "runs", lambda _: half)))
+
+    def _one_by_one(self, records: list[RunRecord], why: str, waiting: deque[Group]) -> None:
+        """A part that a population cannot have: its variant's trials go on alone, those that wait too."""
+        variant = records[0].variant
+        if variant not in self._alone:
+            self.display.note(f"{why}: the trials of {variant} are trained one by one")
+        self._alone.add(variant)
+        for record in records:
+            del self._running[record.run_id]
+        groups = [group for group in waiting if group.records[0].variant == variant]
+        for group in groups:
+            waiting.remove(group)
+        records = records + [record for group in groups for record in group.records]
+        waiting.extendleft(reversed([Group(records=[record]) for record in records]))
 
     def _give_up(self, record: RunRecord, status: int) -> None:
         run = RunDirectory(self.directory / "runs" / record.run_id)

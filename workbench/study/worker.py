@@ -27,6 +27,7 @@ from workbench.training.hardware import release_memory
 from workbench.training.population_trial import TooLarge, run_population
 from workbench.training.run import Watcher
 from workbench.training.trial import run_trial
+from workbench.training.vmappable import NotVmappable
 
 LOG = "log.txt"
 
@@ -127,6 +128,11 @@ def _serve(task: Task, channel: Channel) -> bool:
         left = [run.run_id for run in task.runs if run.run_id not in told]
         channel.send({"event": "too_large", "run_ids": left, "error": str(error)})
         return False
+    except NotVmappable as error:
+        channel.send(
+            {"event": "unpopulatable", "run_ids": [run.run_id for run in task.runs], "error": str(error)}
+        )
+        return True
     release_memory()
     for record in records:
         if record.run_id not in told:

@@ -26,6 +26,7 @@ from workbench.training.replica_file import load_replica
 from workbench.training.run import Run, Watcher, describe, open_run
 from workbench.training.start import begin_from
 from workbench.training.trial import trainer_options
+from workbench.training.vmappable import require_vmappable
 
 # What the runs of a population have in common; the other numbers of their training may differ.
 SHARED = (
@@ -63,7 +64,8 @@ def run_population(
 ) -> list[RunRecord]:
     """Run the trials whose records lie in ``directories``, all of one model, data, start and step.
 
-    Whatever goes wrong is recorded, except that memory ran out with several runs: that raises ``TooLarge``.
+    Whatever goes wrong is recorded, except that memory ran out with several runs: that raises ``TooLarge``;
+    and ``NotVmappable``, before anything begins, where their model cannot be trained this way.
     """
     opened = [open_run(directory, corpus) for directory in directories]
     runs = [run for run in opened if isinstance(run, Run)]
@@ -83,6 +85,8 @@ class PopulationTrial:
 
     def run(self) -> None:
         """Train all to their ends, or to the outcome that ends them; their records say which."""
+        if not any(run.directory.replica.exists() for run in self._runs):  # else they could be until now
+            require_vmappable(self._first.model, self._first.training, self._first.device)
         for run in self._runs:
             run.begin(population=len(self._runs))
         try:

@@ -29,7 +29,7 @@ class Rows:
         """Views of ``rows (..., P)`` by name, each ``(..., *shape)``; no gradient flows into fixed ones."""
         parts = rows.split(self._sizes, dim=-1)
         named = zip(self._shapes.items(), parts, strict=True)
-        tensors = {name: part.reshape(*part.shape[:-1], *shape) for (name, shape), part in named}
+        tensors = {name: part.reshape((*part.shape[:-1], *shape)) for (name, shape), part in named}
         return {name: part.detach() if name in self._fixed else part for name, part in tensors.items()}
 
     def load(self, decoder: Decoder, row: Tensor) -> None:
