@@ -203,7 +203,8 @@ class Registry:
             return self._classes[name]
         if ":" in name:
             cls = self._checked(_import(name, self.factor), name)
-            source_of(cls)  # its files as they are now, before anybody edits them
+            if cls.foreign:
+                source_of(cls)  # its files as they are now, before anybody edits them
             return cls
         for point in self._entry_points():
             if point.name == name:

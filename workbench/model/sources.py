@@ -71,7 +71,7 @@ def find_source(module: str) -> Source | None:
             files[path.relative_to(_root(name, spec)).as_posix()] = content
             if path.suffix == ".py":
                 waiting += _imported(content, name, spec.submodule_search_locations is not None)
-    return Source(files, root)
+    return Source(files, root) if files else None
 
 
 def source_of(cls: type) -> Source | None:
