@@ -2,8 +2,8 @@
 
 A part's code belongs to what a run is. Its files are the module that defines the class and all modules of the
 user's that it imports, found without running any of them. Not followed: what is installed, what is imported
-under a computed name, and files that a part reads as data. A kept copy's import inside a function finds what is
-on the import path when the function runs.
+under a computed name, and files that a part reads as data. In a kept copy, an import inside a function finds
+what is on the import path when the function runs.
 """
 
 import ast
