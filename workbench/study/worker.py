@@ -124,15 +124,15 @@ def _serve(task: Task, channel: Channel) -> bool:
     watcher = Watcher(report=report, should_stop=channel.should_stop, probe=prober)
     try:
         records = _train(task, watcher)
-    except TooLarge as error:
-        left = [run.run_id for run in task.runs if run.run_id not in told]
-        channel.send({"event": "too_large", "run_ids": left, "error": str(error)})
-        return False
     except NotVmappable as error:
         channel.send(
             {"event": "unpopulatable", "run_ids": [run.run_id for run in task.runs], "error": str(error)}
         )
         return True
+    except TooLarge as error:
+        left = [run.run_id for run in task.runs if run.run_id not in told]
+        channel.send({"event": "too_large", "run_ids": left, "error": str(error)})
+        return False
     release_memory()
     for record in records:
         if record.run_id not in told:
