@@ -36,7 +36,8 @@ def preserved_rng() -> Iterator[None]:
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     seed = _construction_seed.get()
-    python, numpy = random.getstate(), np.random.get_state()
+    python = random.getstate()
+    numpy = np.random.get_state()
     with torch.random.fork_rng(devices=devices):
         torch.random.default_generator.manual_seed(seed)
         random.seed(seed)

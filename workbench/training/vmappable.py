@@ -29,7 +29,8 @@ class NotVmappable(RuntimeError):
 
     def __init__(self, component: str, reason: str) -> None:
         super().__init__(f"{component} cannot be trained in a population ({reason})")
-        self.component, self.reason = component, reason
+        self.component = component
+        self.reason = reason
 
 
 def require_vmappable(model: ModelConfig, training: TrainingConfig, device: str) -> None:
