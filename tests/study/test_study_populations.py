@@ -168,6 +168,23 @@ def test_halving_takes_all_rates_of_a_variant_and_is_lost_with_a_split(study):
     assert "without halving" in notes[0]
 
 
+def test_a_part_that_no_population_can_have_sends_all_its_trials_one_by_one(study):
+    submitted, notes = study("unpopulatable", population=2, seeds={"tune": 2, "confirm": 2})
+    assert [size for size, _ in submitted] == [2, 1, 1, 1, 1, 2, 2]
+    assert len(notes) == 1
+    assert "one by one" in notes[0]
+
+
+def test_nor_is_it_halved(study):
+    submitted, _ = study("unpopulatable", population=1, halving=True)
+    assert [(size, halving is None) for size, halving in submitted] == [
+        (2, False),
+        (1, True),
+        (1, True),
+        (2, False),
+    ]
+
+
 SLOW = {
     "training": {"tokens": 32_000, "batch_size": 4, "evaluations": 10, "evaluation_tokens": 512},
     "learning_rates": [0.01],

@@ -11,9 +11,11 @@ from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, variant_co
 from workbench.errors import UserError
 from workbench.inspection.probes import lacking
 from workbench.inspection.subject import Subject, open_subject
+from workbench.model.config import ModelConfig
 from workbench.records.index import StudyRecords, load_study
 from workbench.records.probes import read_probes
 from workbench.records.run import RunDirectory, RunRecord
+from workbench.training.weights import model_of
 
 ROLES = ("run", "against")
 
@@ -50,6 +52,10 @@ class Scope:
         """The run's record."""
         self.directory(role)
         return self._records[role]
+
+    def model(self, role: str = "run") -> ModelConfig:
+        """The configuration of the run's decoder."""
+        return model_of(self.directory(role), self.record(role))
 
     def study(self, role: str = "run") -> StudyRecords:
         """The study that the run belongs to."""

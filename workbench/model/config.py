@@ -1,6 +1,7 @@
 """What a decoder is made of: one frozen value, equal to another when the models are the same."""
 
 from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from workbench.errors import UserError
@@ -116,6 +117,12 @@ class ModelConfig:
         return self.key_value_heads * self.head_width
 
     @property
+    def foreign_parts(self) -> dict[str, ComponentConfig]:
+        """The parts whose code is not the workbench's, by field."""
+        parts = {name: getattr(self, name) for name in PARTS}
+        return {name: part for name, part in parts.items() if part.component.foreign}
+
+    @property
     def has_qkv_bias(self) -> bool:
         """Whether query, key and value maps have a bias."""
         return self.bias if self.qkv_bias is None else self.qkv_bias
@@ -134,13 +141,18 @@ class ModelConfig:
         return {k: v.to_dict() if isinstance(v, ComponentConfig) else v for k, v in values.items()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The config that ``to_dict`` wrote. Raises ``UserError`` for unknown or missing keys."""
+    def from_dict(cls, values: dict[str, Any], parts: Path | None = None) -> "ModelConfig":
+        """The config that ``to_dict`` wrote. Raises ``UserError`` for unknown or missing keys.
+
+        ``parts`` is where the run's study keeps the code of parts that are not the workbench's own: that is
+        used where theirs cannot be imported, or is another by now.
+        """
         require_known(values, [field.name for field in fields(cls)], "model")
         missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in values]
         if missing:
             raise UserError(f"model: {', '.join(missing)} is missing; give it a value")
-        return cls(**values)
+        found = {key: PARTS[key].config(values[key], parts) for key in PARTS if key in values}
+        return cls(**(values | found))
 
     def with_levels(self, **changes: Any) -> "ModelConfig":
         """This config with ``changes``. Raises ``UserError`` for unknown keys.

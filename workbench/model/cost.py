@@ -7,6 +7,8 @@ term is attention over the full context, or the window, not halved for causality
 
 from typing import TYPE_CHECKING
 
+from workbench.model.counts import part_matmul_parameters, part_parameters
+
 if TYPE_CHECKING:
     from workbench.model.config import ModelConfig
 
@@ -16,13 +18,13 @@ def parameters_by_group(config: "ModelConfig") -> dict[str, int]:
     layers, width = config.layers, config.width
     table = config.vocabulary * width
     attention = _attention_matrices(config) + _attention_biases(config)
-    feedforward = config.feedforward.num_parameters(width, config.feedforward_width, config.bias)
+    feedforward = part_parameters(config.feedforward, width, config.feedforward_width, config.bias)
     return {
         "token_embedding": table,
-        "positions": config.positions.num_parameters(config),
+        "positions": part_parameters(config.positions, config),
         "attention": layers * attention,
         "feedforward": layers * feedforward,
-        "norm": _norms(config) * config.norm.num_parameters(width) + _head_norms(config),
+        "norm": _norms(config) * part_parameters(config.norm, width) + _head_norms(config),
         "head": 0 if config.tied_embeddings else table,
     }
 
@@ -40,9 +42,11 @@ def nonembedding_parameters(config: "ModelConfig") -> int:
 
 def matmul_parameters(config: "ModelConfig") -> int:
     """Weights that multiply every token: projections and the head (tied or not), no tables, norms, biases."""
-    feedforward = config.feedforward.matmul_parameters(config.width, config.feedforward_width, config.bias)
-    norm = _norms(config) * config.norm.matmul_parameters(config.width)
-    norm += 2 * config.layers * config.qk_norm.matmul_parameters(config.head_width)
+    feedforward = part_matmul_parameters(
+        config.feedforward, config.width, config.feedforward_width, config.bias
+    )
+    norm = _norms(config) * part_matmul_parameters(config.norm, config.width)
+    norm += 2 * config.layers * part_matmul_parameters(config.qk_norm, config.head_width)
     layer = _attention_matrices(config) + feedforward
     return config.layers * layer + norm + config.vocabulary * config.width
 
@@ -109,4 +113,4 @@ def _norms(config: "ModelConfig") -> int:
 
 def _head_norms(config: "ModelConfig") -> int:
     """Parameters of the norms of queries and keys."""
-    return 2 * config.layers * config.qk_norm.num_parameters(config.head_width)
+    return 2 * config.layers * part_parameters(config.qk_norm, config.head_width)

@@ -1,5 +1,7 @@
 """A decoder-only transformer whose parts are chosen by its config."""
 
+from enum import StrEnum
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,8 +12,18 @@ from workbench.model.block import Block
 from workbench.model.cache import KeyValueCache
 from workbench.model.component import Component, preserved_rng
 from workbench.model.config import ModelConfig
+from workbench.model.construction import Construction, components_above, examine, redraw
 from workbench.model.dropout import Dropout
-from workbench.seeds import generator
+from workbench.seeds import generator, stable_hash
+
+
+class Start(StrEnum):
+    """What a parameter starts from."""
+
+    LEVEL = "initialization"  # the config's initialisation level, by name and seed
+    PART = "initial_value"  # the part's own method
+    CONSTRUCTOR = "constructor"  # what its constructor set: the same for every seed
+    REDRAWN = "redrawn"  # as its constructor draws, by name and seed
 
 
 class Decoder(nn.Module):
@@ -23,6 +35,7 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self._constructions: dict[str, Construction] = {}
         with preserved_rng():
             self.token_embedding = nn.Embedding(config.vocabulary, config.width)
             self.positions = config.positions.build(config)
@@ -98,27 +111,72 @@ class Decoder(nn.Module):
         """Set every parameter from ``seed`` and its own name.
 
         Tensors of one name and shape in two variants start bitwise equal. A component's ``initial_value``
-        comes first, then the config's initialisation level.
+        comes first, then, in a part that is not the workbench's own, what its constructor set on purpose,
+        then the config's initialisation level.
         """
         level = self.config.initialization.build(self.config)
+        redrawn: dict[str, dict[str, Tensor]] = {}
         for name, parameter in self.named_parameters():
-            draw, shape = generator(seed, "init", name), tuple(parameter.shape)
-            owner, own_name = self._owner(name)
-            value = owner.initial_value(own_name, shape, draw) if owner is not None else None
-            if value is None:
-                value = level.initial_value(name, shape, draw)
+            value, _ = self._start(name, parameter, level, seed, redrawn)
             if value is not None:
                 _set(parameter, value, name)
 
-    def _owner(self, name: str) -> tuple[Component | None, str]:
-        """The innermost component that holds the parameter ``name``, and the name inside it."""
-        module, owner, own_name = self, None, name
-        path = name.split(".")
-        for depth, part in enumerate(path[:-1], start=1):
-            module = getattr(module, part)
-            if isinstance(module, Component):
-                owner, own_name = module, ".".join(path[depth:])
-        return owner, own_name
+    @torch.no_grad()
+    def starts(self) -> dict[str, Start]:
+        """Where ``initialize`` takes each parameter from that is in a foreign part."""
+        level = self.config.initialization.build(self.config)
+        named = dict(self.named_parameters())
+        return {
+            name: self._start(name, parameter, level, 0, {})[1]
+            for name, parameter in named.items()
+            if self._foreign_part(name) is not None
+        }
+
+    def _start(
+        self,
+        name: str,
+        parameter: nn.Parameter,
+        level: Component,
+        seed: int,
+        redrawn: dict[str, dict[str, Tensor]],
+    ) -> tuple[Tensor | None, Start]:
+        """The parameter's first value, None to leave it as constructed, and where it is from."""
+        draw, shape = generator(seed, "init", name), tuple(parameter.shape)
+        owners = list(components_above(self, name))
+        if owners:
+            owner, _, own_name = owners[-1]
+            value = owner.initial_value(own_name, shape, draw)
+            if value is not None:
+                return value, Start.PART
+        foreign = self._foreign_part(name)
+        if foreign is None:
+            return level.initial_value(name, shape, draw), Start.LEVEL
+        part, path, own_name = foreign
+        found = self._construction(part)
+        if own_name in found.constants:
+            return found.constants[own_name], Start.CONSTRUCTOR
+        value = level.initial_value(name, shape, draw)
+        if value is not None:
+            return value, Start.LEVEL
+        if own_name in found.blank:
+            raise UserError(f"{part.name}: its constructor leaves {own_name} uninitialised; give it a value")
+        if path not in redrawn:
+            redrawn[path] = redraw(part, stable_hash(seed, "init", path))
+        return redrawn[path].get(own_name), Start.REDRAWN
+
+    def _foreign_part(self, name: str) -> tuple[Component, str, str] | None:
+        """The outermost foreign part that holds the parameter, its path, and the name in it."""
+        if not self.config.foreign_parts:
+            return None
+        owners = components_above(self, name)
+        return next((found for found in owners if found[0].foreign and found[0].origin), None)
+
+    def _construction(self, part: Component) -> Construction:
+        """Found out once for all parts that are built alike: the norms of all layers are."""
+        key = repr((type(part), *part.origin))
+        if key not in self._constructions:
+            self._constructions[key] = examine(part)
+        return self._constructions[key]
 
     @property
     def device(self) -> torch.device:
@@ -153,6 +211,17 @@ class Decoder(nn.Module):
         for module in self.modules():
             if isinstance(module, Dropout):
                 module.generator = value
+
+
+def skeleton(config: ModelConfig) -> Decoder:
+    """A decoder for its names and shapes: on the meta device, unless a part's constructor needs values."""
+    try:
+        with torch.device("meta"):
+            return Decoder(config)
+    except (NotImplementedError, RuntimeError, TypeError):
+        if not config.foreign_parts:
+            raise
+        return Decoder(config)
 
 
 def _set(parameter: nn.Parameter, value: Tensor, name: str) -> None:

@@ -19,6 +19,9 @@ def folded_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | N
     ``mask``: additive, ``(T, S)``, ``(H, T, S)`` or ``(1, H, T, S)``. For use under ``vmap``: elsewhere no
     gradient flows into the mask.
     """
+    # Autocast does this for the kernel that it knows: norms leave queries and keys in fp32, values are bf16.
+    query, key = query.type_as(value), key.type_as(value)
+    mask = None if mask is None else mask.type_as(value)
     return torch.ops.workbench.folded_attention(query, key, value, mask, scale)[0]  # (B, H, T, d_head)
 
 

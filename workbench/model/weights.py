@@ -1,6 +1,9 @@
-"""A decoder's weights as plain tensors: taken out, put back, or carried over into another variant."""
+"""A decoder's weights as plain tensors: taken out, put back, or carried over into another variant.
 
-from collections.abc import Mapping
+They are its parameters and its persistent buffers: what PyTorch's ``state_dict`` holds, each tensor once.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,22 +16,38 @@ POSITION_TABLE = "positions.table"
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """Names of parameters: ``kept`` were copied, ``fresh`` were not, ``unused`` exist in the source only."""
+    """Names of tensors: ``kept`` were copied, ``fresh`` were not, ``unused`` exist in the source only."""
 
     kept: list[str]
     fresh: list[str]
     unused: list[str]
 
 
+def named_tensors(decoder: nn.Module) -> dict[str, Tensor]:
+    """The tensors that weights consist of, as they are, under their own names."""
+    lasting = decoder.state_dict(keep_vars=True)
+    buffers = {name: buffer for name, buffer in decoder.named_buffers() if name in lasting}
+    return dict(decoder.named_parameters()) | buffers
+
+
 def plain_tensors(decoder: nn.Module) -> dict[str, Tensor]:
-    """The decoder's parameters on the CPU, contiguous, each once, under their own names."""
-    return {name: value.detach().cpu().contiguous() for name, value in decoder.named_parameters()}
+    """The decoder's tensors on the CPU, contiguous, each with memory of its own."""
+    seen: set[int] = set()
+    tensors = {}
+    for name, value in named_tensors(decoder).items():
+        plain = value.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        if place in seen:  # a buffer that is a view of a parameter: files hold no shared memory
+            plain = plain.clone()
+        seen.add(place)
+        tensors[name] = plain
+    return tensors
 
 
 @torch.no_grad()
 def load_weights(decoder: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy ``tensors`` into the decoder; raises ``UserError`` unless names and shapes are exactly its own."""
-    own = dict(decoder.named_parameters())
+    own = named_tensors(decoder)
     wrong = [name for name in own if name not in tensors or tensors[name].shape != own[name].shape]
     foreign = [name for name in tensors if name not in own]
     if wrong or foreign:
@@ -52,7 +71,7 @@ def transfer_weights(decoder: nn.Module, tensors: Mapping[str, Tensor]) -> Trans
 
 def plan_transfer(decoder: nn.Module, tensors: Mapping[str, Tensor]) -> Transfer:
     """What ``transfer_weights`` would do, from names and shapes alone: tensors on the meta device suffice."""
-    own = dict(decoder.named_parameters())
+    own = named_tensors(decoder)
     kept = [name for name in own if name in tensors and _fits(name, own[name], tensors[name])]
     return Transfer(
         kept=kept,
@@ -86,9 +105,15 @@ def _fits(name: str, own: Tensor, given: Tensor) -> bool:
 
 
 def _copy(decoder: nn.Module, tensors: Mapping[str, Tensor], names: list[str]) -> None:
-    own = dict(decoder.named_parameters())
+    own = named_tensors(decoder)
     for name in names:
         own[name].copy_(tensors[name][: len(own[name])] if own[name].ndim else tensors[name])
+
+
+def families(names: Iterable[str]) -> list[str]:
+    """``blocks.*.feedforward.gate.weight`` for one such tensor per layer."""
+    parts = (name.split(".") for name in names)
+    return list(dict.fromkeys(".".join("*" if part.isdigit() else part for part in name) for name in parts))
 
 
 def _few(names: list[str]) -> str:

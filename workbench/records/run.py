@@ -20,6 +20,7 @@ CHECKPOINT = "last.ckpt"
 REPLICA = "replica.ckpt"
 LOG = "log.txt"
 NEXT_REPLICA = "replica.next.ckpt"
+PARTS = "parts"  # in the study's directory: the code of parts that are not the workbench's
 
 
 class State(StrEnum):
@@ -129,6 +130,11 @@ class RunDirectory:
         """Delete what the run would be resumed from."""
         for path in (self.checkpoint, self.replica, self.next_replica):
             path.unlink(missing_ok=True)
+
+    @property
+    def parts(self) -> Path:
+        """Where its study keeps the code of parts that are not the workbench's."""
+        return self.path.parent.parent / PARTS
 
     @property
     def weights(self) -> Path:

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
-from workbench.model.decoder import Decoder
+from workbench.model.decoder import Decoder, Start
+from workbench.model.weights import families
 from workbench.seeds import generator
 from workbench.study.design import Variant
 from workbench.study.executors import default_slots
@@ -39,7 +40,8 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "hash": manifest["hash"],
         "match": manifest["match"],
         "variants": [
-            {key: value for key, value in item.items() if key != "model"} for item in manifest["variants"]
+            {key: value for key, value in item.items() if key != "model"} | _own_parts(variant.model)
+            for item, variant in zip(manifest["variants"], plan.variants, strict=True)
         ],
         "data": manifest["data"],
         "tokens_per_trial": plan.tokens,
@@ -52,6 +54,20 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "estimated_seconds": _study_seconds(plan, counts, seconds) / slots,
         "warnings": study_warnings(plan, manifest),
     }
+
+
+def _own_parts(model: ModelConfig) -> dict[str, Any]:
+    """What the parameters of foreign parts start from, and which are not trained; nothing without any."""
+    if not model.foreign_parts:
+        return {}
+    decoder = Decoder(model)
+    found: dict[str, list[str]] = {str(start): [] for start in Start}
+    for name, start in decoder.starts().items():
+        found[start].append(name)
+    found["fixed"] = [name for name, parameter in decoder.named_parameters() if not parameter.requires_grad]
+    names = list(dict.fromkeys(part.label for part in model.foreign_parts.values()))
+    starts = {key: families(tensors) for key, tensors in found.items() if tensors}
+    return {"own_parts": {"names": names, "initialization": model.initialization.label, "starts": starts}}
 
 
 def seconds_per_token(plan: Plan) -> dict[str, float]:
@@ -138,6 +154,7 @@ def _footer(facts: dict[str, Any]) -> list[str]:
         f"manifest: {facts['hash']}",
     ]
     lines += [_start(variant) for variant in facts["variants"] if "start" in variant]
+    lines += [_own(variant) for variant in facts["variants"] if "own_parts" in variant]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
 
 
@@ -154,6 +171,20 @@ def _start(variant: dict[str, Any]) -> str:
     )
     unused = f"; unused: {', '.join(start['unused_names'])}" if start["unused_names"] else ""
     return f"start:    {variant['name']}: {start['kept']:,} parameters kept, {fresh}{unused}"
+
+
+def _own(variant: dict[str, Any]) -> str:
+    """Where the initial values of a variant's own parts are from."""
+    own = variant["own_parts"]
+    words = {
+        Start.CONSTRUCTOR: "kept as the constructor sets them",
+        Start.PART: "by their initial_value",
+        Start.LEVEL: f"drawn or set by the initialisation {own['initialization']}",
+        Start.REDRAWN: "drawn by the constructor, anew for each seed",
+        "fixed": "not trained",
+    }
+    told = [f"{text}: {', '.join(own['starts'][key])}" for key, text in words.items() if key in own["starts"]]
+    return f"own part: {variant['name']} ({', '.join(own['names'])}): {'; '.join(told) or 'no parameters'}"
 
 
 def _duration(seconds: float) -> str:

@@ -32,7 +32,7 @@ class Executor(Protocol):
 
         "lost" (with the exit status) says that a slot's process ended, and names the runs that it still had;
         "fault" that these runs met a fault of the machine, which is no outcome; "too_large" that they do not
-        fit into memory together.
+        fit into memory together; "unpopulatable" that their model cannot be trained in a population.
         """
 
     def stop(self) -> Iterator[dict[str, Any]]:
@@ -159,7 +159,7 @@ class LocalExecutor:
             slot.ready = True
         elif event["event"] == "ended":
             slot.runs.discard(event["run_id"])
-        elif event["event"] in ("too_large", "fault"):
+        elif event["event"] in ("too_large", "fault", "unpopulatable"):
             slot.runs = set()
         elif event["event"] == "lost":
             told = {

@@ -23,6 +23,7 @@ from workbench.records.run import State
 from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
 from workbench.study.heartbeat import Heartbeat, sole_driver
+from workbench.study.parts import keep_parts
 from workbench.study.plan import Plan, freeze
 from workbench.study.populations import PopulationSize, chosen_size
 from workbench.study.runner import Runner
@@ -120,7 +121,7 @@ def run_study(
     console = Console()
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
-    size = chosen_size(population, plan)
+    size = chosen_size(population, plan, lambda text: console.print(f"note: {text}", highlight=False))
     with sole_driver(directory):
         finished = _drive(plan, directory, path, workers, retry_failed, command, console, size)
     if finished:
@@ -158,6 +159,7 @@ def _drive(
     if plan.start:
         plan.start.place(directory)
     keep_tokenizer(plan.corpus.tokenizer, directory)
+    keep_parts([variant.model for variant in plan.variants], directory)
     for note in freeze(plan.manifest(command), directory):
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     slots = workers or default_slots(plan.device)

@@ -13,6 +13,7 @@ from workbench.records.index import MANIFEST
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import RunRecord, config_hash, now, run_id
 from workbench.study.design import BASELINE, Variant, build_variants
+from workbench.study.parts import changed_code
 from workbench.study.room import require_room
 from workbench.study.schema import StudyFile
 from workbench.study.start import Start
@@ -178,8 +179,8 @@ def freeze(manifest: dict[str, Any], directory: Path) -> list[str]:
     """Write the manifest into the study's directory; returns what its reader should be told.
 
     A change after runs exist is allowed (more seeds, another variant) and never hidden: it is appended
-    to ``amendments``, which every report shows. A damaged manifest is set aside: the study file, from which
-    this one was made, is what counts.
+    to ``amendments``, which every report shows; so is a part of the user's own whose code is another now. A
+    damaged manifest is set aside: the study file, from which this one was made, is what counts.
     """
     path = directory / MANIFEST
     before: dict[str, Any] = {}
@@ -196,6 +197,7 @@ def freeze(manifest: dict[str, Any], directory: Path) -> list[str]:
     amendments = before.get("amendments", [])
     changed = [key for key in manifest if key not in _UNHASHED and manifest[key] != before.get(key)]
     if before and changed:
+        changed = [*(f"the code of {name}" for name in changed_code(before, manifest)), *changed]
         amendments.append(
             {"time": now(), "from": before.get("hash"), "to": manifest["hash"], "keys": changed}
         )

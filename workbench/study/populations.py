@@ -95,21 +95,22 @@ def shared_out(size: int, trials: int, slots: int) -> int:
     return max(1, min(size, math.ceil(trials / slots)))
 
 
-def chosen_size(asked: str, plan: Plan) -> PopulationSize:
+def chosen_size(asked: str, plan: Plan, note: Callable[[str], None] = lambda text: None) -> PopulationSize:
     """What ``--population`` means: a number, or ``auto``: measured for each variant on a GPU, 1 on a CPU.
 
-    Raises ``UserError`` for anything else.
+    ``note`` hears why a variant is trained one by one. Raises ``UserError`` for anything else.
     """
     if asked == "auto":
-        return one_by_one if plan.device == "cpu" else _measured(plan)
+        return one_by_one if plan.device == "cpu" else measured_size(plan, note)
     if not re.fullmatch(r"[0-9]{1,6}", asked) or int(asked) < 1:
         raise UserError(f"--population: {asked!r} is neither auto nor a number above 0; give for example 16")
     return lambda record: int(asked)
 
 
-def _measured(plan: Plan) -> PopulationSize:
-    """A variant's size is measured when its first trial is due."""
+def measured_size(plan: Plan, note: Callable[[str], None]) -> PopulationSize:
+    """A variant's size is measured when its first trial is due; where that fails it is 1, and noted."""
     from workbench.training.sizing import population_size
+    from workbench.training.vmappable import NotVmappable
 
     most = max(plan.trial_counts().values())
     training = plan.study.training.resolve(plan.device)
@@ -117,6 +118,13 @@ def _measured(plan: Plan) -> PopulationSize:
 
     @cache
     def size(variant: str) -> int:
-        return population_size(models[variant], training, plan.device, most)
+        try:
+            return population_size(models[variant], training, plan.device, most)
+        except Exception as error:  # a variant that cannot be trained has its outcome in its trials
+            why = (
+                str(error) if isinstance(error, NotVmappable) else f"sizing {variant} failed ({error!r:.200})"
+            )
+            note(f"{why}: the trials of {variant} are trained one by one")
+            return 1
 
     return lambda record: size(record.variant)

@@ -21,11 +21,12 @@ from workbench.analysis.figures import save, study_figures
 from workbench.analysis.report import render
 from workbench.data.tokenizers import kept_name
 from workbench.errors import RecordError, UserError
+from workbench.model.sources import INDEX, index_of
 from workbench.records.files import read_json, write_atomically, write_json, write_yaml
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, load_study
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, read_probes
-from workbench.records.run import FINISHED, RECORD, WEIGHTS, RunDirectory, config_hash
+from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, RunDirectory, config_hash
 from workbench.records.weights import with_weights
 from workbench.study.scrub import Scrubber
 from workbench.study.tuning import JOURNAL, Ledger, journal_damage
@@ -168,6 +169,7 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     for variant in manifest["variants"]:
         variant["config_hash"] = hashes.get(variant.get("config_hash"), variant.get("config_hash"))
     write_yaml(copy / MANIFEST, manifest)
+    _copy_parts(records, copy, scrubber)
     journal = records.path / JOURNAL
     if journal_damage(journal):
         Ledger.from_records(copy, records.manifest["metric"])
@@ -175,6 +177,22 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
         lines = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         write_atomically(copy / JOURNAL, text)
+
+
+def _copy_parts(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
+    """The code of the parts that the published runs have, as it is: its digest is what they are known by."""
+    used = {
+        part["source"]
+        for config in records.runs["config"]
+        for part in config.get("model", {}).values()
+        if isinstance(part, dict) and "source" in part
+    }
+    for digest in sorted(used):
+        kept = records.path / PARTS / digest
+        if kept.is_dir():
+            target = copy / PARTS / digest
+            shutil.copytree(kept, target, ignore=shutil.ignore_patterns("__pycache__"))
+            write_json(target / INDEX, scrubber.value(index_of(kept)))
 
 
 def _new_hashes(runs: pd.DataFrame, scrubber: Scrubber) -> dict[str, str]:

@@ -50,6 +50,7 @@ class Runner:
         self._running: dict[str, RunRecord] = {}
         self._groups: dict[str, Group] = {}
         self._losses = Losses()
+        self._alone: set[str] = set()  # variants that no population can have
         self._stopping = False
 
     def run(self) -> None:
@@ -138,11 +139,15 @@ class Runner:
         study = self.plan.study
 
         def halves(record: RunRecord) -> bool:
+            if record.variant in self._alone:
+                return False
             return study.halving and record.phase == "tune" and record.learning_rate in study.learning_rates
 
         slots = len(self.executor.free_slots())
 
         def size(record: RunRecord) -> int:
+            if record.variant in self._alone:
+                return 1
             return shared_out(self.population(record), len(records), slots)
 
         return grouped(records, self.directory / "runs", size, halves)
@@ -165,11 +170,13 @@ class Runner:
 
     def _handle(self, event: dict[str, Any]) -> None:
         kind = event["event"]
-        if kind in ("lost", "fault", "too_large"):
+        if kind in ("lost", "fault", "too_large", "unpopulatable"):
             left = [self._running[name] for name in event["run_ids"] if name in self._running]
             left = [record for record in left if not self._ended_after_all(record)]
             if left and kind == "too_large":
                 self._split(left, "does not fit into memory")
+            elif left and kind == "unpopulatable":
+                self._one_by_one(left, event["error"])
             elif left:
                 self._try_again(left, _cause(event))
         elif event.get("run_id") in self._running:
@@ -241,6 +248,20 @@ class Runner:
             f"a population of {len(records)} {why}: {_named(records)} goes on {half} at a time{without}"
         )
         self._waiting.extendleft(reversed(grouped(records, self.directory / "runs", lambda _: half)))
+
+    def _one_by_one(self, records: list[RunRecord], why: str) -> None:
+        """A part that a population cannot have: its variant's trials go on alone, those that wait too."""
+        variant = records[0].variant
+        if variant not in self._alone:
+            self.display.note(f"{why}: the trials of {variant} are trained one by one")
+        self._alone.add(variant)
+        for record in records:
+            del self._running[record.run_id]
+        groups = [group for group in self._waiting if group.records[0].variant == variant]
+        for group in groups:
+            self._waiting.remove(group)
+        records = records + [record for group in groups for record in group.records]
+        self._waiting.extendleft(reversed([Group(records=[record]) for record in records]))
 
 
 class Losses:

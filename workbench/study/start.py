@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
-from workbench.model.decoder import Decoder
-from workbench.model.weights import plan_transfer, require_finite
+from workbench.model.decoder import skeleton
+from workbench.model.weights import families, plan_transfer, require_finite
 from workbench.records.files import replacing
 from workbench.records.find import find_run
 from workbench.records.run import RunDirectory, State
@@ -23,6 +23,7 @@ from workbench.records.weights import require_weights
 from workbench.study.schema import StudyFile
 from workbench.training.run_text import open_tokenizer
 from workbench.training.start import START
+from workbench.training.weights import model_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +83,14 @@ class Start:
 
     def transfer(self, model: ModelConfig) -> dict[str, Any]:
         """How many parameters ``model`` keeps from the run, and which it starts afresh."""
-        with torch.device("meta"):
-            decoder = Decoder(model)
+        decoder = skeleton(model)
         plan = plan_transfer(decoder, self._shapes())
         sizes = {name: parameter.numel() for name, parameter in decoder.named_parameters()}
         return {
-            "kept": sum(sizes[name] for name in plan.kept),
-            "fresh": sum(sizes[name] for name in plan.fresh),
-            "fresh_names": _families(plan.fresh),
-            "unused_names": _families(plan.unused),
+            "kept": sum(sizes.get(name, 0) for name in plan.kept),  # buffers are no parameters
+            "fresh": sum(sizes.get(name, 0) for name in plan.fresh),
+            "fresh_names": families(plan.fresh),
+            "unused_names": families(plan.unused),
         }
 
     def _shapes(self) -> dict[str, torch.Tensor]:
@@ -115,7 +115,7 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
     require_finite(load_file(weights), f"{study.name}: start: {weights}: ", "start from another run")
     return Start(
         directory=directory,
-        model=ModelConfig.from_dict(record.config["model"]),
+        model=model_of(directory, record),
         sha256=_sha256(directory.weights),
         corpus=record.config["data"]["corpus"],
         tokenizer=open_tokenizer(directory),
@@ -125,9 +125,3 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return file_digest(file, "sha256").hexdigest()
-
-
-def _families(names: list[str]) -> list[str]:
-    """``blocks.*.feedforward.gate.weight`` for one such tensor per layer."""
-    parts = (name.split(".") for name in names)
-    return list(dict.fromkeys(".".join("*" if part.isdigit() else part for part in name) for name in parts))

@@ -29,6 +29,7 @@ from workbench.training.population_trial import TooLarge, run_population
 from workbench.training.run import Watcher
 from workbench.training.run_text import kept_tokenizer
 from workbench.training.trial import run_trial
+from workbench.training.vmappable import NotVmappable
 
 _SIGN_OF_LIFE_SECONDS = 20.0
 
@@ -142,6 +143,11 @@ def _serve(task: Task, channel: Channel) -> bool:
     watcher = Watcher(report=report, should_stop=channel.should_stop, probe=prober)
     try:
         records = _train(task, watcher)
+    except NotVmappable as error:
+        channel.send(
+            {"event": "unpopulatable", "run_ids": [run.run_id for run in task.runs], "error": str(error)}
+        )
+        return True
     except TooLarge as error:
         left = [run.run_id for run in task.runs if run.run_id not in told]
         channel.send({"event": "too_large", "run_ids": left, "error": str(error), "leaves": True})

@@ -55,6 +55,8 @@ class DecoderModule(lightning.LightningModule):
         """Seed dropout by the step, so that a resumed run draws the masks that it would have drawn."""
         if self.decoder.config.dropout:
             self.decoder.dropout_generator.manual_seed(stable_hash(self.seed, "dropout", self.global_step))
+        if self.decoder.config.foreign_parts:  # they know of no generator but the global one
+            torch.manual_seed(stable_hash(self.seed, "parts", self.global_step))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One batch's loss."""

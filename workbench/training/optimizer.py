@@ -7,9 +7,10 @@ from workbench.training.config import TrainingConfig
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Two AdamW groups: tensors of two or more dimensions with decay, all others without."""
-    matrices = [tensor for tensor in model.parameters() if tensor.ndim >= 2]
-    vectors = [tensor for tensor in model.parameters() if tensor.ndim < 2]
+    """Two AdamW groups: tensors of two or more dimensions with decay, all others without; no fixed ones."""
+    trained = [tensor for tensor in model.parameters() if tensor.requires_grad]
+    matrices = [tensor for tensor in trained if tensor.ndim >= 2]
+    vectors = [tensor for tensor in trained if tensor.ndim < 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
 
 

@@ -28,6 +28,7 @@ from workbench.training.replica_file import load_replica, replica_step
 from workbench.training.run import Run, Watcher, describe, open_run
 from workbench.training.start import begin_from
 from workbench.training.trial import trainer_options
+from workbench.training.vmappable import require_vmappable
 
 # What the runs of a population have in common; the other numbers of their training may differ.
 SHARED = (
@@ -66,8 +67,9 @@ def run_population(
     """Run the trials whose records lie in ``directories``, all of one model, data, start and step.
 
     What goes wrong with a trial is recorded. Raised is what is no trial's fault: that memory ran out with
-    several runs (``TooLarge``), and faults of the machine (``training.faults``), which leave each run as it
-    stands at its last checkpoint.
+    several runs (``TooLarge``); that their model cannot be trained this way (``NotVmappable``, before
+    anything begins); and faults of the machine (``training.faults``), which leave each run as it stands at
+    its last checkpoint.
     """
     runs = [open_run(directory, corpus) for directory in directories]
     PopulationTrial(runs, watcher, halving).run()
@@ -85,6 +87,8 @@ class PopulationTrial:
 
     def run(self) -> None:
         """Train all to their ends, or to the outcome that ends them; their records say which."""
+        if not any(run.directory.replica.exists() for run in self._runs):  # else they could be until now
+            require_vmappable(self._first.model, self._first.training, self._first.device)
         for run in self._runs:
             run.begin(population=len(self._runs))
         try:

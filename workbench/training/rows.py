@@ -17,6 +17,7 @@ class Rows:
 
     def __init__(self, decoder: Decoder) -> None:
         self._shapes = {name: parameter.shape for name, parameter in decoder.named_parameters()}
+        self._fixed = {name for name, parameter in decoder.named_parameters() if not parameter.requires_grad}
         self._sizes = [math.prod(shape) for shape in self._shapes.values()]
         self.width = sum(self._sizes)
 
@@ -25,10 +26,11 @@ class Rows:
         return torch.cat([parameter.detach().flatten() for parameter in decoder.parameters()])
 
     def tensors(self, rows: Tensor) -> dict[str, Tensor]:
-        """Views of ``rows (..., P)`` by name, each ``(..., *shape)``."""
+        """Views of ``rows (..., P)`` by name, each ``(..., *shape)``; no gradient flows into fixed ones."""
         parts = rows.split(self._sizes, dim=-1)
         named = zip(self._shapes.items(), parts, strict=True)
-        return {name: part.unflatten(-1, shape) for (name, shape), part in named}
+        tensors = {name: part.reshape((*part.shape[:-1], *shape)) for (name, shape), part in named}
+        return {name: part.detach() if name in self._fixed else part for name, part in tensors.items()}
 
     def load(self, decoder: Decoder, row: Tensor) -> None:
         """Put the parameters in ``row (P,)`` into ``decoder``."""
@@ -37,6 +39,9 @@ class Rows:
                 parameter.copy_(value)
 
     def decayed(self, decoder: Decoder) -> Tensor:
-        """``(P,)``: 1 where weight decay reaches (tensors of two or more dimensions), else 0."""
-        marks = [torch.full((part.numel(),), float(part.ndim >= 2)) for part in decoder.parameters()]
+        """``(P,)``: 1 where weight decay reaches (trained tensors of two or more dimensions), else 0."""
+        marks = [
+            torch.full((part.numel(),), float(part.ndim >= 2 and part.requires_grad))
+            for part in decoder.parameters()
+        ]
         return torch.cat(marks)

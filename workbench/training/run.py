@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
 from workbench.errors import UserError
-from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
+from workbench.model.weights import plain_tensors
 from workbench.records import metrics
 from workbench.records.files import replacing
 from workbench.records.provenance import git_state, hardware, versions
@@ -21,6 +21,7 @@ from workbench.records.run import RunDirectory, State, now
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
 from workbench.training.log import Accounting
+from workbench.training.weights import model_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class Run:
     def __init__(self, directory: RunDirectory, corpus: TokenizedCorpus) -> None:
         self.directory, self.corpus = directory, corpus
         self.record = directory.read()
-        self.model = ModelConfig.from_dict(self.record.config["model"])
+        self.model = model_of(directory, self.record)
         options = dict(self.record.config["training"])
         self.device = options.pop("device")
         self.training = TrainingConfig(**options)
@@ -155,17 +156,7 @@ def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], Tokeniz
 def save_weights(decoder: torch.nn.Module, directory: RunDirectory) -> None:
     """Write the decoder's weights as the run's final ones."""
     with replacing(directory.weights) as temporary:
-        save_file(plain_weights(decoder), temporary)
-
-
-def plain_weights(decoder: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The decoder's own tensors on the CPU, each once: a tied head is the token table under a second name."""
-    seen: dict[int, str] = {}
-    tensors = {}
-    for name, tensor in decoder.state_dict().items():
-        if seen.setdefault(tensor.data_ptr(), name) == name:
-            tensors[name] = tensor.detach().cpu().contiguous()
-    return tensors
+        save_file(plain_tensors(decoder), temporary)
 
 
 def describe(error: Exception) -> str:

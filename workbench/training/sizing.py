@@ -15,6 +15,7 @@ from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, release_memory
 from workbench.training.population import Population, Replica
+from workbench.training.vmappable import require_vmappable
 
 _STEPS = 3
 _GAIN = 1.1  # a doubling that trains less than this times as many replicas a second is the last
@@ -30,8 +31,9 @@ def population_size(
 ) -> int:
     """The best number of replicas, at most ``most``. ``seconds`` times a step of R replicas in place of ours.
 
-    Raises ``torch.OutOfMemoryError`` where not even one fits.
+    Raises ``torch.OutOfMemoryError`` where not even one fits, and ``NotVmappable`` where none can be.
     """
+    require_vmappable(model, training, device)
     measure = seconds or (lambda size: step_seconds(model, training, device, size))
     size, speed = 1, 1 / measure(1)
     while size < most:

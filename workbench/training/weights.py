@@ -6,7 +6,7 @@ from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.weights import load_weights, require_finite
-from workbench.records.run import RunDirectory
+from workbench.records.run import RunDirectory, RunRecord
 from workbench.records.weights import require_weights
 
 
@@ -17,11 +17,16 @@ def load_run(directory: RunDirectory, device: str = "cpu") -> Decoder:
     """
     record = directory.read()
     require_weights(directory)
-    decoder = Decoder(ModelConfig.from_dict(record.config["model"]))
+    decoder = Decoder(model_of(directory, record))
     tensors = _tensors(directory)
     require_finite(tensors, f"{directory.weights}: ", "choose another run, or train or import this one again")
     load_weights(decoder, tensors)
     return decoder.to(device).eval()
+
+
+def model_of(directory: RunDirectory, record: RunRecord) -> ModelConfig:
+    """The configuration of the run's decoder; raises ``UserError`` where a part's code is not to be had."""
+    return ModelConfig.from_dict(record.config["model"], directory.parts)
 
 
 def _tensors(directory: RunDirectory) -> dict:

@@ -27,7 +27,7 @@ _RANKED = 12  # heads in the panel beside a score
 
 
 def _config(scope: Scope, role: str) -> ModelConfig:
-    return ModelConfig.from_dict(scope.record(role).config["model"])
+    return scope.model(role)
 
 
 def _cost(scope: Scope, tokens: int, layer: str) -> float:

@@ -103,7 +103,7 @@ class FeedForwardUnits(View):
 
 
 def _network(scope: Scope, role: str) -> ModelConfig:
-    return ModelConfig.from_dict(scope.record(role).config["model"])
+    return scope.model(role)
 
 
 def _histogram(scope: Scope, table: pd.DataFrame, which: str) -> Lines:

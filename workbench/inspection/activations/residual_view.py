@@ -18,7 +18,6 @@ from workbench.inspection.panels import Panel, Result, Rule
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import at_the_end, mean_in_words, number, seeds_in_words
 from workbench.inspection.views import Option, View, register
-from workbench.model.config import ModelConfig
 
 MASSIVE = 1000.0  # times the median of its layer, and above 100: Sun et al. 2024
 LARGE = 100.0
@@ -59,7 +58,7 @@ def _growth(scope: Scope, role: str, table: pd.DataFrame) -> str | None:
 def _removed(scope: Scope, role: str, table: pd.DataFrame) -> str | None:
     own = table[(table["role"] == role) & table["metric"].isin(_INPUTS)]
     runs = own.groupby("run_id")["value"].mean()
-    config = ModelConfig.from_dict(scope.record(role).config["model"])
+    config = scope.model(role)
     does = {"layernorm": "its LayerNorms take that away", "rmsnorm": "its RMSNorms keep it"}
     verdict = does.get(config.norm.name, f"its norm ({config.norm.name}) takes no mean away")
     return (

@@ -78,7 +78,7 @@ class DistanceProfiles(View):
 
 
 def _config(scope: Scope, role: str) -> ModelConfig:
-    return ModelConfig.from_dict(scope.record(role).config["model"])
+    return scope.model(role)
 
 
 def _notes(quantity: str, theory: pd.DataFrame) -> tuple[str, ...]:

@@ -25,7 +25,6 @@ from workbench.inspection.seed_spread import (
     spread,
 )
 from workbench.inspection.views import Option, View, register
-from workbench.model.config import ModelConfig
 
 MEASURES = {
     "tail": "loss of the same targets",
@@ -256,7 +255,7 @@ def _how_far(own: pd.DataFrame, length: int, margin: float) -> str:
 
 
 def _undefined(scope: Scope, role: str) -> str:
-    name, config = scope.series[role], ModelConfig.from_dict(scope.record(role).config["model"])
+    name, config = scope.series[role], scope.model(role)
     limit = config.positions.build(config).limit
     if limit is None:
         return f"{name}: the validation text is too short for contexts beyond the training length."

@@ -47,7 +47,7 @@ class Code:
 
 def config_of(scope: Scope, role: str) -> ModelConfig:
     """The config of the run that plays ``role``."""
-    return ModelConfig.from_dict(scope.record(role).config["model"])
+    return scope.model(role)
 
 
 def codes(scope: Scope) -> tuple[list[Code], list[str]]:

@@ -27,7 +27,7 @@ _PASSES = 4  # for halves: each half, all, none
 
 
 def _config(scope: Scope, role: str = "run") -> ModelConfig:
-    return ModelConfig.from_dict(scope.record(role).config["model"])
+    return scope.model(role)
 
 
 def _rotates(scope: Scope, role: str) -> bool:

@@ -29,7 +29,7 @@ _FORWARDS = 16  # of a window's length, that the shifts of one window take toget
 
 
 def _config(scope: Scope, role: str) -> ModelConfig:
-    return ModelConfig.from_dict(scope.record(role).config["model"])
+    return scope.model(role)
 
 
 def _too_short(scope: Scope) -> str | None:

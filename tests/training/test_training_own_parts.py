@@ -1,0 +1,121 @@
+"""Parts of a user's own in trials and populations: what is fixed stays, what vmap cannot take is told."""
+
+import own_parts
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_training_population import alone, compare, config, corpus, together  # noqa: F401 (corpus: a fixture)
+
+from workbench.model import ModelConfig
+from workbench.model.component import NORMS
+from workbench.records.run import State
+from workbench.training.config import TrainingConfig
+from workbench.training.sizing import population_size
+from workbench.training.vmappable import NotVmappable, require_vmappable
+from workbench.training.weights import load_run
+
+
+def own(name):
+    return f"own_parts:{name}"
+
+
+@pytest.mark.parametrize(
+    ("factor", "name"),
+    [("norm", "Mixed"), ("norm", "Buffered"), ("norm", "ZeroCentred"), ("positions", "Recency")],
+)
+def test_a_replica_equals_the_trial_alone(tmp_path, corpus, factor, name):  # noqa: F811
+    settings = config(**{factor: own(name)})
+    found, ours = together(tmp_path / "together", corpus, settings)
+    expected, theirs = alone(tmp_path / "alone", corpus, settings)
+    compare(found, expected)
+    for one, other in zip(ours, theirs, strict=True):
+        for key, tensor in load_file(other.weights).items():
+            torch.testing.assert_close(load_file(one.weights)[key], tensor, atol=1e-4, rtol=1e-3)
+    decoder = load_run(ours[0])
+    fixed = [key for key, parameter in decoder.named_parameters() if not parameter.requires_grad]
+    assert len(fixed) == 3 * (name == "Mixed")
+    before = torch.get_rng_state()
+    decoder.initialize(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    for key in fixed:  # neither trained nor decayed, in either way
+        for run in (ours[0], theirs[0]):
+            assert torch.equal(load_file(run.weights)[key], decoder.get_parameter(key))
+
+
+def test_a_scalar_and_a_matrix_of_a_part_are_trained(tmp_path, corpus):  # noqa: F811
+    _, made = together(tmp_path, corpus, config(norm=own("Mixed")))
+    tensors = load_file(made[0].weights)
+    assert tensors["final_norm.gain"].shape == ()
+    assert tensors["final_norm.gain"] != 1.5
+    assert not torch.equal(tensors["final_norm.turn"], torch.eye(16))
+
+
+@pytest.mark.parametrize("name", NORMS.names())
+def test_normalised_queries_in_a_bf16_population(tmp_path, corpus, name):  # noqa: F811
+    settings = config({"precision": "bf16"}, qk_norm=name)
+    found, _ = together(tmp_path / "together", corpus, settings)
+    expected, _ = alone(tmp_path / "alone", corpus, settings)
+    compare(found, expected, tolerance=5e-3)
+
+
+def model(**levels):
+    return ModelConfig.from_dict(config(**levels)["model"])
+
+
+FP32 = TrainingConfig(tokens=64, batch_size=2).resolve("cpu")
+BF16 = FP32.model_copy(update={"precision": "bf16"})
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Branching", r"item"),
+        ("Selecting", r"nonzero|dynamic"),
+        ("Noisy", r"random"),
+        ("Running", r"lerp_|buffer"),
+        ("Counting", r"training changes its buffer .*calls"),
+        ("Hidden", r"would not train as they do alone"),
+    ],
+)
+def test_what_vmap_cannot_take_is_told_with_its_reason(name, reason):
+    for training in (FP32, BF16):
+        with pytest.raises(NotVmappable, match=reason) as told:
+            require_vmappable(model(norm=own(name)), training, "cpu")
+        assert told.value.component == own(name)
+
+
+@pytest.mark.parametrize("name", ["Mixed", "Buffered", "ZeroCentred"])
+def test_what_vmap_takes_is_not_refused(name):
+    for training in (FP32, BF16):
+        require_vmappable(model(norm=own(name)), training, "cpu")
+    require_vmappable(model(norm=own(name), dropout=0.1, attention_softcap=5.0), FP32, "cpu")
+
+
+def test_the_sizing_tells_it_too():
+    with pytest.raises(NotVmappable):
+        population_size(model(norm=own("Branching")), FP32, "cpu", 4)
+
+
+def test_a_part_that_fails_alone_too_has_that_outcome(tmp_path, corpus, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(own_parts.ZeroCentred, "forward", lambda self, x: 1 / 0)
+    found, _ = together(tmp_path, corpus, config(norm=own("ZeroCentred")))
+    assert all(record.state is State.FAILED for record in found)
+
+
+def test_runs_that_cannot_train_together_are_left_as_they_were(tmp_path, corpus):  # noqa: F811
+    with pytest.raises(NotVmappable):
+        together(tmp_path, corpus, config(norm=own("Noisy")))
+    found, made = alone(tmp_path, corpus, config(norm=own("Noisy")))
+    assert [record.attempts for record in found] == [1, 1]
+    assert all("population" not in record.provenance for record in found)
+    again, others = alone(tmp_path / "again", corpus, config(norm=own("Noisy")))
+    compare(again, found, tolerance=0)
+    assert made[0].weights.read_bytes() == others[0].weights.read_bytes()
+
+
+def test_changing_buffers_are_saved_and_read_back(tmp_path, corpus):  # noqa: F811
+    found, made = alone(tmp_path, corpus, config(norm=own("Running")))
+    assert found[0].state is State.COMPLETE
+    mean = load_run(made[0]).get_buffer("final_norm.mean")
+    assert mean.abs().sum() > 0
+    assert torch.equal(mean, load_file(made[0].weights)["final_norm.mean"])
