@@ -109,6 +109,18 @@ def test_mostly_diverged_is_worse(tmp_path):
     assert "diverged in 3 of 5 seeds" in row.notes
 
 
+def test_half_of_the_seeds_is_not_most(tmp_path):
+    seeds = {"pilot": [], "tune": [101, 102], "confirm": [201, 202, 203, 204]}
+    study = two_variants(tmp_path, seeds=seeds).tune().confirm("baseline", BASELINE_LOSSES)
+    row = learned(study.confirm(LEARNED, [2.5, 2.5, None, None]))
+    assert (row.verdict, row.diverged, row.pairs) == (Verdict.INCONCLUSIVE, 2, 2)
+
+
+def test_there_is_no_verdict_before_the_baseline_has_run(tmp_path):
+    study = two_variants(tmp_path).tune().confirm(LEARNED, BASELINE_LOSSES)
+    assert (learned(study).status, learned(study).verdict) == ("done", None)
+
+
 def test_all_diverged_is_worse_without_a_single_pair(tmp_path):
     study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
     row = learned(study.confirm(LEARNED, [None] * 5))

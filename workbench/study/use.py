@@ -80,20 +80,28 @@ def generate_text(
     top_p: float | None,
     seed: int,
 ) -> Iterator[str]:
-    """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known."""
+    """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known.
+
+    It ends after ``tokens`` tokens or where the model ends the document. The pieces together are the text of
+    all tokens: what still waited for the rest of a character comes last.
+    """
     decoder, tokenizer = load_run(directory), open_tokenizer(directory)
     start = torch.as_tensor(tokenizer.encode(prompt).astype("int64"))[None]  # (1, T)
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     draw = generator(seed, "generation")
-    ids, shown = start[0].tolist(), len(tokenizer.decode(start[0].tolist()))
+    ids = start[0].tolist()
+    text = tokenizer.decode(ids)
+    shown = len(text)
     for token in stream(decoder, start, new_tokens=tokens, generator=draw, **options):
         if int(token) == tokenizer.end_of_document:
-            return
+            break
         ids.append(int(token))
         text = tokenizer.decode(ids)
         if not text.endswith("\ufffd"):  # half a character: wait for the rest
             yield text[shown:]
             shown = len(text)
+    if len(text) > shown:
+        yield text[shown:]
 
 
 def open_tokenizer(directory: RunDirectory) -> Tokenizer:
