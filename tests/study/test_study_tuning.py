@@ -206,3 +206,7 @@ def test_a_lock_left_by_a_killed_driver_does_not_stall(tmp_path):
 )
 def test_the_grid_grows_on_the_side_that_was_hit(chosen, added):
     assert grown([0.001, 0.002, 0.004], chosen) == added
+
+
+def test_the_grid_grows_by_its_own_ratio():
+    assert grown([0.01, 0.003, 0.001], [0.001, 0.01]) == [0.000333, 0.0333]
