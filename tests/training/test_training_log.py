@@ -5,7 +5,7 @@ import torch
 
 from workbench.records.metrics import MetricsWriter, read_metrics
 from workbench.training.hardware import peak_flops
-from workbench.training.log import Accounting, RunLog
+from workbench.training.log import Accounting, Clock, RunLog, rows_every
 
 
 def rows(folder, peak):
@@ -62,3 +62,44 @@ def test_the_peak_is_the_cards_own(monkeypatch, name, peak):
 def test_only_bf16_on_a_gpu_has_a_peak(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100 80GB HBM3")
     assert peak_flops("cuda", "fp32") is peak_flops("cpu", "bf16") is peak_flops("cpu", "fp32") is None
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A function that lets seconds pass for the clocks of a test."""
+    now = [100.0]
+    monkeypatch.setattr("workbench.training.log.time.monotonic", lambda: now[0])
+
+    def wait(seconds):
+        now[0] += seconds
+
+    return wait
+
+
+def test_a_clock_stands_still_while_it_is_paused(clock):
+    one = Clock(5.0)
+    clock(1)
+    one.run()
+    clock(2)
+    with one.paused():
+        clock(40)
+    clock(3)
+    assert one.seconds == 10.0
+    one.pause()
+    clock(40)
+    assert one.seconds == 10.0
+
+
+def test_each_run_of_a_population_is_charged_its_part(clock):
+    """Six seconds for three, then four for the two that are left."""
+    one = Clock(parts=3)
+    one.run()
+    clock(6)
+    one.share(2)
+    clock(4)
+    assert one.seconds == 2.0 + 2.0
+
+
+@pytest.mark.parametrize(("steps", "every"), [(10, 1), (399, 1), (400, 2), (100_000, 500)])
+def test_a_trial_has_two_hundred_rows_or_a_few_more(steps, every):
+    assert rows_every(steps) == every
