@@ -1,5 +1,6 @@
 """What every test shares: one thread per process, no network, no cache of the user's."""
 
+import gc
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,3 +18,9 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests first: a worker that began one last would end long after the other."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish():
+    """Who collects garbage (a worker after each task, Streamlit after each page) may skip the libraries."""
+    gc.collect()
+    gc.freeze()

@@ -20,6 +20,13 @@ def test_answers_of_a_finished_study(tmp_path):
     assert inconclusive.endswith("about 39 paired seeds would be needed to decide.")
 
 
+def test_endless_seeds_are_more_than_a_thousand(tmp_path):
+    study = Study(tmp_path, manifest(one_at_a_time()[:2])).tune().confirm("baseline", BASELINE_LOSSES)
+    study.confirm("positions=learned", shifted(0.0, spread=1000))
+    (answer,) = answers(study_report(study.load()))
+    assert answer.endswith("; more than 1000 paired seeds would be needed to decide.")
+
+
 def test_the_headline_names_the_budget(tmp_path):
     text = headline(study_report(full_study(tmp_path).load()))
     assert text == (

@@ -1,12 +1,26 @@
 """Study reports: verdict by verdict, with everything that can be missing."""
 
+import math
+from dataclasses import replace
+
 import pytest
-from synthetic_studies import BASELINE_LOSSES, Study, full_study, manifest, one_at_a_time, shifted
+from synthetic_studies import (
+    BASELINE_LOSSES,
+    RATES,
+    TOKENS,
+    Study,
+    full_study,
+    manifest,
+    one_at_a_time,
+    shifted,
+)
 
 from workbench.analysis.effects import study_report
+from workbench.analysis.outcomes import Outcomes
 from workbench.analysis.statistics import Verdict
 from workbench.errors import UserError
 from workbench.records.files import write_json
+from workbench.records.run import now
 
 LEARNED, NORM, RELU = "positions=learned", "norm=layernorm", "feedforward=relu"
 
@@ -43,6 +57,7 @@ def test_a_finished_study(tmp_path):
     assert report.rows[3].seeds_needed > 5
     assert report.baseline.mean == pytest.approx(3.002)
     assert report.baseline.comparison is None
+    assert report.baseline.notes == ()
     assert (report.state, report.family_size, report.equal_flops) == ("complete", 3, None)
 
 
@@ -109,6 +124,18 @@ def test_mostly_diverged_is_worse(tmp_path):
     assert "diverged in 3 of 5 seeds" in row.notes
 
 
+def test_half_of_the_seeds_is_not_most(tmp_path):
+    seeds = {"pilot": [], "tune": [101, 102], "confirm": [201, 202, 203, 204]}
+    study = two_variants(tmp_path, seeds=seeds).tune().confirm("baseline", BASELINE_LOSSES)
+    row = learned(study.confirm(LEARNED, [2.5, 2.5, None, None]))
+    assert (row.verdict, row.diverged, row.pairs) == (Verdict.INCONCLUSIVE, 2, 2)
+
+
+def test_there_is_no_verdict_before_the_baseline_has_run(tmp_path):
+    study = two_variants(tmp_path).tune().confirm(LEARNED, BASELINE_LOSSES)
+    assert (learned(study).status, learned(study).verdict) == ("done", None)
+
+
 def test_all_diverged_is_worse_without_a_single_pair(tmp_path):
     study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
     row = learned(study.confirm(LEARNED, [None] * 5))
@@ -143,6 +170,27 @@ def test_no_pair_at_all_is_inconclusive(tmp_path):
     assert "no pair of complete runs" in row.notes
 
 
+def test_a_complete_run_without_a_number_is_no_result(tmp_path):
+    study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
+    study.confirm(LEARNED, [*shifted(0.2)[:4], math.nan], state="complete")
+    row = learned(study)
+    assert (row.failed, row.seeds_done, row.pairs) == (1, 4, 4)
+
+
+def test_a_confirm_run_that_was_stopped_early_is_no_result(tmp_path):
+    study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
+    study.confirm(LEARNED, shifted(0.2)[:4]).run(LEARNED, 205, 2.0, state="pruned")
+    row = learned(study)
+    assert (row.failed, row.seeds_done) == (1, 4)
+    assert "lost pairs: seed 205: positions=learned pruned" in row.notes
+
+
+def test_the_relative_difference_is_over_the_baseline_at_the_same_seeds(tmp_path):
+    study = two_variants(tmp_path).tune().confirm("baseline", [2.0, 2.0, 2.0, 2.0, 99.0])
+    row = learned(study.confirm(LEARNED, [2.2, 2.2, 2.2, 2.2, None]))
+    assert row.relative == pytest.approx(0.1)
+
+
 def test_pairs_need_equal_tokens(tmp_path):
     study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
     study.confirm(LEARNED, shifted(0.2)[:4]).run(LEARNED, 205, 2.0, tokens=900_000)
@@ -151,9 +199,15 @@ def test_pairs_need_equal_tokens(tmp_path):
     assert any("900,000 tokens" in note for note in row.notes)
 
 
+def test_a_hundredth_more_tokens_is_more(tmp_path):
+    study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
+    study.confirm(LEARNED, shifted(0.2)[:4]).run(LEARNED, 205, 3.2, tokens=TOKENS * 101 // 100)
+    assert learned(study).pairs == 4
+
+
 def test_confirm_runs_at_another_rate_are_left_out(tmp_path):
     study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
-    study.confirm(LEARNED, shifted(0.2)[:3]).run(LEARNED, 204, 1.0, rate=0.012)
+    study.confirm(LEARNED, shifted(0.2)[:3]).run(LEARNED, 204, 1.0, rate=0.0061)
     row = learned(study)
     assert row.seeds_done == 3
     assert any("another learning rate" in note for note in row.notes)
@@ -163,6 +217,7 @@ def test_seeds_that_were_not_declared_are_left_out(tmp_path):
     study = full_study(tmp_path).run(LEARNED, 999, 1.0)
     assert any("999" in note for note in learned(study).notes)
     assert learned(study).seeds_done == 5
+    assert learned(study).seconds == 5 * 36
 
 
 def test_one_seed_borrows_the_pilots_noise(tmp_path):
@@ -194,6 +249,26 @@ def test_tuning_that_goes_on_is_no_reason_to_refuse(tmp_path):
     study.run(LEARNED, 101, phase="tune", rate=0.012, state="running")
     study.confirm("baseline", BASELINE_LOSSES).confirm(LEARNED, shifted(-0.1))
     assert learned(study).verdict is Verdict.BETTER
+
+
+@pytest.mark.parametrize(("phase", "verdict"), [("tune", Verdict.BETTER), ("confirm", Verdict.INCONCLUSIVE)])
+def test_while_a_driver_tunes_its_sums_are_not_final(tmp_path, phase, verdict):
+    """Between two rounds of a grid that grows, no run is unfinished."""
+    study = two_variants(tmp_path).tune(variants=["baseline"]).tune(variants=[LEARNED], rates=[0.003, 0.006])
+    study.confirm("baseline", BASELINE_LOSSES).confirm(LEARNED, shifted(-0.1))
+    write_json(tmp_path / "driver.json", {"state": "running", "updated": now(), "phase": phase})
+    assert learned(study).verdict is verdict
+
+
+def test_equal_trials_of_unequal_length_are_unequal_tuning(tmp_path):
+    study = two_variants(tmp_path).tune(variants=["baseline"])
+    for rate in RATES:
+        for seed in (101, 102):
+            study.run(LEARNED, seed, 3.0 + abs(rate - 0.006), "tune", rate=rate, tokens=2 * TOKENS)
+    study.confirm("baseline", BASELINE_LOSSES).confirm(LEARNED, shifted(0.03, spread=10))
+    row = learned(study)
+    assert any("tuned on 6,000,000 tokens, the baseline on 3,000,000" in note for note in row.notes)
+    assert (row.verdict, row.seeds_needed) == (Verdict.INCONCLUSIVE, None)  # more seeds would not mend it
 
 
 def test_an_edge_rate_is_noted(tmp_path):
@@ -269,6 +344,31 @@ def test_an_interim_verdict_says_that_it_is_one(tmp_path):
     assert any("3 of 5 pairs so far" in note for note in row.notes)
 
 
+def test_a_verdict_is_interim_while_the_baseline_runs(tmp_path):
+    study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES[:3])
+    report = study_report(study.confirm(LEARNED, shifted(0.2)).load())
+    assert (report.rows[1].status, report.state) == ("done", "stopped")
+    assert any("3 of 5 pairs so far" in note for note in report.rows[1].notes)
+
+
+def test_what_a_few_pairs_cannot_say_is_noted(tmp_path):
+    def notes(seeds, losses):
+        study = two_variants(tmp_path / str(seeds), seeds={"confirm": list(range(seeds))}, phases=["confirm"])
+        row = learned(study.confirm("baseline", BASELINE_LOSSES).confirm(LEARNED, losses))
+        return " | ".join(row.notes)
+
+    assert "2 pair(s) only: a screening" in notes(2, shifted(0.2))
+    assert "screening" not in notes(3, shifted(0.2))
+    assert "no noise to estimate" not in notes(4, shifted(0.2))
+    assert "the same at every seed: no noise to estimate" in notes(5, shifted(0.25, spread=0))
+
+
+def test_the_share_that_diverged_is_of_the_runs_that_ended():
+    states = {1: "diverged", 2: "complete", 3: "running", 4: "not started"}
+    outcomes = Outcomes(variant="v", planned=(1, 2, 3, 4), values={2: 3.0}, states=states, runs={})
+    assert outcomes.diverged_share == 0.5
+
+
 def test_damaged_runs_and_mixed_provenance_are_noted(tmp_path):
     study = full_study(tmp_path, git_dirty=True, amendments=[{"time": "2026-01-01", "keys": ["seeds"]}])
     (tmp_path / "runs/broken").mkdir()
@@ -282,8 +382,6 @@ def test_damaged_runs_and_mixed_provenance_are_noted(tmp_path):
 
 
 def test_a_live_study_is_running(tmp_path):
-    from workbench.records.run import now
-
     study = two_variants(tmp_path).tune()
     write_json(tmp_path / "driver.json", {"state": "running", "updated": now(), "phase": "confirm"})
     assert study_report(study.load()).state == "running"
@@ -301,3 +399,17 @@ def test_the_footer(tmp_path):
     assert footer["core_hours"] == pytest.approx((3 + 24 + 20) * 36 / 3600)
     assert footer["gpu_hours"] == 0
     assert (footer["manifest"], footer["commit"]) == ("3f2a00112233", "abc1234")
+
+
+def test_hours_are_of_a_gpu_or_of_each_core(tmp_path):
+    study = two_variants(tmp_path).confirm("baseline", BASELINE_LOSSES[:3])
+    loaded = study.load()
+    devices = [{"device": "cuda"}, {"device": "cpu", "threads": 4}, {"device": "cpu", "threads": 1}]
+    loaded.runs["config"] = [{"training": device} for device in devices]
+    footer = study_report(loaded).footer
+    assert (footer["gpu_hours"], footer["core_hours"]) == (pytest.approx(0.01), pytest.approx(0.05))
+
+
+def test_runs_of_an_earlier_version_are_told(tmp_path):
+    loaded = replace(full_study(tmp_path).load(), superseded=2)
+    assert "2 run(s) of an earlier version of this study are left out" in study_report(loaded).notes

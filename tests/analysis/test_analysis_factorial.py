@@ -7,6 +7,7 @@ import pytest
 from synthetic_studies import Study, manifest, variant
 
 from workbench.analysis.effects import study_report
+from workbench.analysis.statistics import holm
 
 SEEDS = [201, 202, 203, 204, 205, 206]
 CHANGES = {"positions": "learned", "norm": "layernorm"}
@@ -60,6 +61,13 @@ def test_three_factors_average_over_the_others(tmp_path):
     found = factorial(tmp_path, effects, levels=levels).factorial
     assert [effect.estimate for effect in found.main] == pytest.approx([0.2, -0.05, 0.03], abs=0.004)
     assert len(found.interactions) == 3
+
+
+def test_holm_runs_over_main_effects_and_interactions_together(tmp_path):
+    found = factorial(tmp_path, {"positions": 0.001, "norm": 0.001}, noise=0.01).factorial
+    effects = [*found.main, *found.interactions]
+    assert [effect.holm_p for effect in effects] == pytest.approx(holm([effect.p for effect in effects]))
+    assert min(effect.holm_p for effect in effects) == pytest.approx(3 * min(effect.p for effect in effects))
 
 
 def test_missing_runs_are_told(tmp_path):

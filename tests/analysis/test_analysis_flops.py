@@ -38,6 +38,18 @@ def test_at_a_chosen_number_of_flops(study):
     assert equal.rows[0].mean == pytest.approx(3.002 + 0.5 * math.log(2), abs=1e-3)
 
 
+def test_between_two_evaluations_the_loss_is_linear_in_log_flops(study):
+    """Which these curves are: 0.5 nats for each e-fold."""
+    equal = loss_at_flops(study.load(), flops=TOKENS * 800_000 * 0.15)
+    assert equal.rows[0].mean == pytest.approx(3.002 - 0.5 * math.log(0.15), abs=1e-3)
+
+
+@pytest.mark.parametrize(("dearer", "differ"), [(1.005, False), (1.02, True)])
+def test_a_hundredth_of_the_flops_is_a_difference(tmp_path, dearer, differ):
+    variants = [variant("baseline"), variant("b", int(800_000 * dearer), positions="learned")]
+    assert flops_differ(Study(tmp_path, manifest(variants)).load()) == differ
+
+
 def test_nothing_is_extrapolated(study):
     equal = loss_at_flops(study.load(), flops=TOKENS * DEAR * 2)
     assert [row.mean for row in equal.rows] == [None, None]

@@ -89,6 +89,17 @@ def test_one_pair_borrows_the_noise():
     assert seeds_for_verdict(one, 0.02, sd=bound_on_paired_sd(0.02)) == seeds_needed(0.02 * 2**0.5, 0.03)
 
 
+def test_a_comparison_with_noise_of_its_own_borrows_none():
+    several = compare_pairs([0.03, 0.05, 0.07])
+    assert seeds_for_verdict(several, 0.02, sd=9.0) == seeds_for_verdict(several, 0.02)
+
+
+def test_a_thousand_seeds_are_the_limit():
+    """A little more than 80 % power at 1,000 pairs, and a little less."""
+    assert 900 < seeds_needed(1.0, 0.09) <= 1000
+    assert seeds_needed(1.0, 0.088) == BEYOND_LIMIT
+
+
 def test_text_and_errors():
     assert [seeds_text(n) for n in (None, 14, BEYOND_LIMIT)] == ["—", "14", ">1000"]
     with pytest.raises(UserError, match="standard deviation"):

@@ -1,7 +1,10 @@
+"""Damage and recovery, from curves with known answers."""
+
 import pandas as pd
 import pytest
+from synthetic_studies import BASELINE_LOSSES, Study, manifest, one_at_a_time, shifted
 
-from workbench.analysis.recovery import recovery_row
+from workbench.analysis.recovery import recovery, recovery_row
 
 
 def curve(*values):
@@ -30,6 +33,18 @@ def test_tokens_are_those_of_the_first_loss_within_the_margin_of_the_baselines_e
     mine = {1: curve(3.0, 1.84, 1.8), 2: curve(3.0, 1.9, 1.72), 3: curve(1.93, 1.9, 1.9)}
     row = recovery_row("swap", mine, BASELINE, margin=0.05)
     assert row.tokens == pytest.approx((100 + 200 + 0) / 3)
+
+
+def test_a_seed_that_never_gets_there_leaves_no_mean():
+    mine = {1: curve(3.0, 1.84, 1.8), 2: curve(3.0, 1.9, 1.72), 3: curve(3.0, 3.0, 3.0)}
+    assert recovery_row("swap", mine, BASELINE, margin=0.05).tokens is None
+
+
+def test_a_run_that_was_not_validated_before_its_first_step_says_nothing_of_damage(tmp_path):
+    study = Study(tmp_path, manifest(one_at_a_time()[:2], start={"run": "abc"})).tune()
+    study.confirm("baseline", BASELINE_LOSSES, curve=True)
+    (row,) = recovery(study.confirm("positions=learned", shifted(0.2), curve=True).load())
+    assert (row.pairs, row.damage) == (0, None)
 
 
 def test_no_share_where_the_damage_is_within_noise():

@@ -99,6 +99,7 @@ def test_a_bootstrap_that_disagrees_is_noticed():
         ([0.0, 0.0, 0.0], Verdict.EQUIVALENT),
         ([0.3, 0.3, 0.3], Verdict.WORSE),
         ([0.02, 0.02], Verdict.INCONCLUSIVE),  # exactly on the border
+        ([-0.02, -0.02], Verdict.INCONCLUSIVE),
     ],
 )
 def test_verdicts(differences, verdict):
@@ -132,6 +133,7 @@ def test_a_margin_below_zero_raises():
 
 def test_small_but_real():
     assert small_but_real(compare_pairs([0.010, 0.011, 0.012, 0.011]), 0.02)
+    assert small_but_real(compare_pairs([0.02, 0.03, 0.04]), 0.02)  # from within the margin to far beyond
     assert not small_but_real(compare_pairs([0.10, 0.11, 0.12, 0.11]), 0.02)
     assert not small_but_real(compare_pairs([0.01, -0.01, 0.02]), 0.02)
     assert not small_but_real(compare_pairs([0.01]), 0.02)

@@ -46,6 +46,14 @@ def test_divergence_counts_as_infinitely_bad(study):
     assert rate.tokens == 6 * TOKENS  # it had its whole budget to use
 
 
+def test_a_rate_that_was_stopped_early_is_not_chosen(study):
+    """Its loss is of a shorter training, at a higher rate: no competitor."""
+    study.tune(best=0.012)
+    for seed in (101, 102):
+        study.run("baseline", seed, 1.0, "tune", rate=0.003, state="pruned")
+    assert choose(study).learning_rate == 0.012
+
+
 def test_ties_go_to_the_smaller_rate(study):
     for rate in RATES:
         study.run("baseline", 101, 3.0, "tune", rate=rate)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pandas as pd
@@ -10,7 +11,7 @@ import yaml
 
 from workbench.errors import RecordError
 from workbench.records import RunDirectory, RunRecord, State, list_studies, load_study, run_id, write_record
-from workbench.records.files import write_atomically
+from workbench.records.files import write_atomically, write_json
 from workbench.records.index import study_title
 from workbench.records.metrics import MetricsWriter, compact, read_metrics
 
@@ -174,3 +175,13 @@ def test_a_damaged_heartbeat_is_no_sign_of_life(tmp_path, driver):
     write_study(tmp_path / "s", [])
     (tmp_path / "s" / "driver.json").write_text(driver)
     assert not load_study(tmp_path / "s").is_live
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "live"), [("running", 5, True), ("running", 40, False), ("done", 5, False)]
+)
+def test_a_driver_lives_while_it_says_so(tmp_path, state, age, live):
+    write_study(tmp_path / "s", [])
+    said = datetime.now(UTC) - timedelta(seconds=age)
+    write_json(tmp_path / "s" / "driver.json", {"state": state, "updated": said.isoformat()})
+    assert load_study(tmp_path / "s").is_live == live

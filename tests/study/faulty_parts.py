@@ -8,6 +8,8 @@ from torch import Tensor
 
 from workbench.model.norms import RMSNorm
 
+PATIENCE = "SLOW_NORM_SECONDS"
+
 
 class NanNorm(RMSNorm):
     """Returns not-a-number."""
@@ -52,8 +54,8 @@ class ScaledNorm(RMSNorm):
 
 
 class SlowNorm(RMSNorm):
-    """Gives a test the time to interrupt a trial."""
+    """Gives a test the time to interrupt a trial, where the environment asks for it."""
 
     def forward(self, x: Tensor) -> Tensor:
-        time.sleep(0.003)
+        time.sleep(float(os.environ.get(PATIENCE, "0")))
         return super().forward(x)

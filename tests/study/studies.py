@@ -11,6 +11,7 @@ from pathlib import Path
 
 import in_process
 import yaml
+from faulty_parts import PATIENCE
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = {
@@ -42,9 +43,12 @@ def make_study(folder: Path, **changes) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The project and the faulty parts importable; a cache of the test's own."""
-    paths = [str(REPOSITORY), str(Path(__file__).parent)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "WORKBENCH_CACHE": str(folder / "cache")}
+    """The project and the faulty parts importable, the slow one slow; a cache of the test's own.
+
+    What a test runs in its own process is not interrupted there, and need not be slow.
+    """
+    paths = os.pathsep.join([str(REPOSITORY), str(Path(__file__).parent)])
+    return {**os.environ, "PYTHONPATH": paths, "WORKBENCH_CACHE": str(folder / "cache"), PATIENCE: "0.003"}
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:

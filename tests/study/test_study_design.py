@@ -130,6 +130,28 @@ def test_matching_by_flops_and_not_at_all():
     assert unmatched.model.feedforward_width == 4 * 32
 
 
+def test_the_matched_model_is_the_one_that_trains():
+    """At this width the kind's own rule (4 x 64) is not the width that matches."""
+    baseline, relu = variants(
+        size={"layers": 2, "width": 64, "heads": 2}, factors={"feedforward": ["swiglu", "relu"]}
+    )
+    assert (baseline.model.feedforward_width, relu.model.feedforward_width) == (176, 264)
+
+
+def test_what_is_matched_is_what_the_study_says():
+    """A window saves arithmetic and no parameters: only at equal FLOPs is the network wider for it."""
+    widths = {
+        match: [
+            one.model.feedforward_width
+            for one in variants(match=match, context=256, factors={"window": [None, 32]})
+        ]
+        for match in ("parameters", "flops", "none")
+    }
+    assert widths["parameters"] == widths["none"] == [88, 88]
+    baseline, windowed = widths["flops"]
+    assert windowed > baseline == 88
+
+
 def test_numeric_factors_and_options_are_levels_too():
     found = variants(
         baseline={"preset": "llama", "key_value_heads": 2},

@@ -160,34 +160,24 @@ def workers_of(pid):
     return [child for child in psutil.Process(pid).children() if "workbench.study.worker" in child.cmdline()]
 
 
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(undisturbed_slow, tmp_path):
+def test_a_second_driver_is_refused_and_ctrl_c_stops_the_first(undisturbed_slow, tmp_path):
+    """Told who holds the study; stopped cleanly, the same command goes on."""
     studies.make_study(tmp_path, **SLOW)
     command = ("run", "tiny.yaml", "--workers", "1")
     process = studies.start(tmp_path, *command)
     studies.wait_for(checkpointed(tmp_path, "confirm"), process)
+    second = in_process.workbench(tmp_path, *command)
+    assert second.returncode == 2
+    assert f"process {process.pid}" in second.stderr
     os.killpg(process.pid, signal.SIGINT)  # to the foreground group, as a terminal does
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "goes on where this one stopped" in output
     status = json.loads(in_process.workbench(tmp_path, "status", "tiny", "--json").stdout)["studies"][0]
     assert status["state"] == "stopped"
-    again = studies.workbench(tmp_path, *command)
+    again = in_process.workbench(tmp_path, *command)
     assert again.returncode == 0, again.stdout + again.stderr
     assert studies.outcomes(tmp_path) == studies.outcomes(undisturbed_slow)
-
-
-def test_a_second_driver_is_refused_and_told_who_holds_the_study(tmp_path):
-    studies.make_study(tmp_path, **SLOW)
-    process = studies.start(tmp_path, "run", "tiny.yaml", "--workers", "1")
-    try:
-        studies.wait_for((tmp_path / "results/tiny/driver.json").exists, process)
-        second = in_process.workbench(tmp_path, "run", "tiny.yaml")
-        assert second.returncode == 2
-        assert f"process {process.pid}" in second.stderr
-    finally:
-        for one in (process, *workers_of(process.pid)):
-            one.kill()
-        process.wait()
 
 
 def faulty(*names):

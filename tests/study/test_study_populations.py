@@ -186,7 +186,7 @@ def test_nor_is_it_halved(study):
 
 
 SLOW = {
-    "training": {"tokens": 32_000, "batch_size": 4, "evaluations": 10, "evaluation_tokens": 512},
+    "training": {"tokens": 19_200, "batch_size": 4, "evaluations": 10, "evaluation_tokens": 512},
     "learning_rates": [0.01],
     "seeds": {"pilot": 0, "tune": 0, "confirm": 2},
 }
@@ -214,7 +214,7 @@ def test_a_killed_study_of_populations_equals_one_run_trial_by_trial(tmp_path, o
     command = ("run", "tiny.yaml", "--population", "8", "--workers", "1")
     process = studies.start(tmp_path, *command)
     runs = tmp_path / "results/tiny/runs"
-    studies.wait_for(lambda: any(step >= 100 for step in steps_of_running(runs)), process)
+    studies.wait_for(lambda: any(step >= 60 for step in steps_of_running(runs)), process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert len(steps_of_running(runs)) == 2

@@ -290,3 +290,7 @@ def test_the_journal_takes_every_rate_and_seed_that_a_study_may_have(tmp_path, r
     ledger.finish(one)
     (trial,) = ledger._study("baseline").trials
     assert trial.params == {"learning_rate": rate, "seed": LARGEST_SEED}
+
+
+def test_the_grid_grows_by_its_own_ratio():
+    assert grown([0.01, 0.003, 0.001], [0.001, 0.01]) == [0.000333, 0.0333]

@@ -1,13 +1,19 @@
 """Schedule, optimizer and configuration of one trial."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
 
+from workbench.model.presets import preset
 from workbench.training.config import TrainingConfig
+from workbench.training.module import DecoderModule
 from workbench.training.optimizer import build_optimizer, parameter_groups
 from workbench.training.schedule import rate_factor
+
+MODEL = preset("llama", vocabulary=19, context=8, layers=1, width=16, heads=2, dropout=0.1)
 
 
 def training(**changes) -> TrainingConfig:
@@ -26,6 +32,10 @@ def test_the_rate_rises_peaks_and_ends_at_its_fraction():
 
 def test_no_warmup_starts_at_the_peak():
     assert rate_factor(0, 10, training(warmup=0.0)) == 1.0
+
+
+def test_the_warm_up_is_the_nearest_whole_number_of_steps():
+    assert [rate_factor(step, 10, training(warmup=0.18)) for step in (0, 1)] == [0.5, 1.0]
 
 
 def test_steps_cover_the_budget_and_divide_into_evaluations():
@@ -54,6 +64,38 @@ def test_adamw_agrees_with_its_formula():
     # After one step the bias-corrected moments are g and g²: the update is the gradient's sign.
     expected = before * (1 - 0.01 * 0.1) - 0.01 * torch.sign(layer.weight.grad)
     torch.testing.assert_close(layer.weight.detach(), expected, atol=1e-6, rtol=0)
+
+
+def test_the_optimizers_numbers_are_the_studys():
+    config = training(weight_decay=0.3, betas=(0.7, 0.8), epsilon=1e-5)
+    decayed, spared = build_optimizer(nn.Linear(2, 2), config, learning_rate=0.02).param_groups
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
+    for group in (decayed, spared):
+        assert (group["lr"], group["betas"], group["eps"]) == (0.02, (0.7, 0.8), 1e-5)
+
+
+@pytest.mark.parametrize(("clip", "left"), [(2.0, 2.0), (9.0, 5.0), (None, 5.0)])
+def test_a_gradient_is_clipped_to_the_limit_and_its_norm_before_is_kept(clip, left):
+    module = DecoderModule(MODEL, training(clip=clip), learning_rate=0.01, seed=1, steps=10)
+    module.on_fit_start()
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    module.decoder.token_embedding.weight.grad[0, :2] = torch.tensor([3.0, -4.0])
+    module.configure_gradient_clipping(None)
+    total = torch.linalg.vector_norm(torch.cat([one.grad.flatten() for one in module.parameters()]))
+    assert (float(module.gradient_norm), float(total)) == pytest.approx((5.0, left), rel=1e-4)
+
+
+def test_dropout_is_drawn_by_seed_and_step():
+    def drawn(seed, step):
+        module = DecoderModule(MODEL, training(), learning_rate=0.01, seed=seed, steps=10)
+        module.decoder.dropout_generator = torch.Generator()
+        module.trainer = SimpleNamespace(global_step=step)
+        module.on_train_batch_start(None, 0)
+        return module.decoder.dropout_generator.initial_seed()
+
+    assert drawn(1, 3) == drawn(1, 3)
+    assert len({drawn(seed, step) for seed in (1, 2) for step in (3, 4)}) == 4
 
 
 def test_auto_means_bf16_and_compile_on_a_gpu_only():

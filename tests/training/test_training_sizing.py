@@ -1,5 +1,7 @@
 """The size of a population: doubled while that pays, and while it fits."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -35,6 +37,21 @@ def test_it_stays_at_one_where_nothing_is_gained():
 
 def test_it_is_no_larger_than_there_are_trials():
     assert size(lambda replicas: 1.0, most=6) == (6, [1, 2, 4, 6])
+
+
+def test_the_last_step_is_shorter_and_need_not_gain_as_much():
+    """From 4 to 6 is half a doubling: 5 % more trials a second are enough."""
+    assert size(lambda replicas: 1.0 if replicas <= 4 else 1.5 / 1.07, most=6)[0] == 6
+    assert size(lambda replicas: 1.0 if replicas <= 4 else 1.5 / 1.03, most=6)[0] == 4
+
+
+def test_a_size_that_would_fill_the_memory_is_not_tried(monkeypatch):
+    """80 of 100 bytes may be used; 10 per trial and doubled, 80 are not below that."""
+    used = []
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda place: SimpleNamespace(total_memory=100))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 10 * used[-1])
+    found = population_size(MODEL, TRAINING, "cuda", 64, lambda replicas: used.append(replicas) or 1.0)
+    assert (found, used) == (4, [1, 2, 4])
 
 
 def test_want_of_memory_ends_the_search():

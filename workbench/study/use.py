@@ -113,8 +113,9 @@ def generate_text(
 ) -> Iterator[str]:
     """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known.
 
-    It ends at any token that ends a text, which is not shown. ``bos`` says whether the prompt is read after
-    the token that begins a text; None is as the model's own tokenizer does.
+    It ends after ``tokens`` tokens, or at any token that ends a text, which is not shown. The pieces together
+    are the text of all tokens: what still waited for the rest of a character comes last. ``bos`` says whether
+    the prompt is read after the token that begins a text; None is as the model's own tokenizer does.
     """
     decoder, tokenizer = load_run(directory), open_tokenizer(directory)
     beginning = _beginning(directory, tokenizer, bos)
@@ -126,15 +127,18 @@ def generate_text(
     start = torch.tensor([read], dtype=torch.int64)  # (1, T)
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     draw = generator(seed, "generation")
-    shown = len(tokenizer.decode(ids))
+    text = tokenizer.decode(ids)
+    shown = len(text)
     for token in stream(decoder, start, new_tokens=tokens, generator=draw, **options):
         if int(token) in ends:
-            return
+            break
         ids.append(int(token))
         text = tokenizer.decode(ids)
         if not text.endswith("\ufffd"):  # half a character: wait for the rest
             yield text[shown:]
             shown = len(text)
+    if len(text) > shown:
+        yield text[shown:]
 
 
 def _beginning(directory: RunDirectory, tokenizer: Tokenizer, wanted: bool | None) -> int | None:

@@ -2,14 +2,16 @@
 
 import errno
 import gc
+import re
 
 import psutil
 import torch
 
-# Dense bf16 tensor-core peaks in FLOP/s, from the vendors' data sheets; the first name found wins.
+# Dense bf16 tensor-core peaks in FLOP/s, from the vendors' data sheets; the first whole name found wins.
 _PEAKS = {
     "H200 NVL": 836e12,
     "H200": 989e12,
+    "GH200": 989e12,
     "H100 NVL": 835e12,
     "H100 PCIe": 756e12,
     "H100": 989e12,
@@ -22,6 +24,7 @@ _PEAKS = {
     "V100": 125e12,
     "T4": 65e12,
 }
+_OTHERS = re.compile(r"\b(MIG|Laptop|Max-Q|Ti|D)\b")  # a slice or a relative of the card: a peak of its own
 
 
 # How libraries below Python say it, each in an error of no kind of its own.
@@ -45,7 +48,10 @@ def peak_flops(device: str, precision: str) -> float | None:
     if device != "cuda" or precision != "bf16":
         return None
     name = torch.cuda.get_device_name()
-    return next((peak for key, peak in _PEAKS.items() if key in name), None)
+    if _OTHERS.search(name):
+        return None
+    # Whole words: an L40 is no L4, and an RTX A1000 no A100.
+    return next((peak for key, peak in _PEAKS.items() if re.search(rf"\b{key}\b", name)), None)
 
 
 def forget_peak_memory(device: str) -> None:
