@@ -16,7 +16,7 @@ from workbench.records.files import read_yaml, write_json, write_yaml
 from workbench.records.find import find_run
 from workbench.records.index import list_studies, load_study
 from workbench.records.metrics import MetricsWriter
-from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
+from workbench.records.run import RunDirectory, RunRecord, State, config_hash, now, run_id, write_record
 from workbench.records.weights import require_weights
 from workbench.study.catalogue import catalogue
 from workbench.study.paths import find_results
@@ -268,6 +268,10 @@ def test_publishing_again_replaces_the_copy(study):
 def test_a_study_without_a_verdict_is_refused(study, place):
     change(study, "baseline", 12, state=State.RUNNING)
     with pytest.raises(UserError, match="mine: is stopped, and only finished studies are published; run it"):
+        published(study)
+    change(study, "baseline", 12, state=State.COMPLETE)
+    write_json(study / "driver.json", {"state": "running", "updated": now()})
+    with pytest.raises(UserError, match="mine: is running, and only finished studies are published"):
         published(study)
     imports = write_study(place, "imported", design="import")
     with pytest.raises(UserError, match="holds models from elsewhere"):
