@@ -257,6 +257,15 @@ def test_the_limit_counts_all_published_studies_and_names_the_remedy(study, plac
     assert published(other, weights=0, limit=size * 2.1).all_megabytes == pytest.approx(2 * size, rel=0.02)
 
 
+def test_a_run_without_an_outcome_is_not_published(study, place):
+    ledger = Ledger(study, "validation/loss")
+    run = write_run(study, ledger, config(place, "baseline"), "baseline", 5, 2.0, phase="tune")
+    record = run.read()
+    record.state = State.RUNNING
+    run.write(record)
+    assert published(study).runs == 6
+
+
 def test_publishing_again_replaces_the_copy(study):
     published(study, weights=3)
     run_of(study, "baseline", 11).path.joinpath("probes.parquet").write_bytes(b"tables")
