@@ -11,6 +11,7 @@ from workbench.cli import app
 from workbench.data.batches import prepare
 from workbench.model import preset
 from workbench.model.positions import Positions
+from workbench.study import check
 from workbench.study.plan import Plan
 from workbench.study.schema import parse_study
 from workbench.study.warnings import study_warnings
@@ -66,6 +67,20 @@ def test_repeated_text(warnings):
     (found,) = warnings(training=STUDY["training"] | {"tokens": 200_000})
     assert found.startswith("training.tokens: ")
     assert "passes over the training text" in found
+
+
+@pytest.mark.parametrize(("passes", "warned"), [(3.9, False), (4.2, True)])
+def test_more_than_four_passes_are_many(warnings, corpus, passes, warned):
+    tokens = round(passes * len(corpus.train))
+    assert bool(warnings(training=STUDY["training"] | {"tokens": tokens})) == warned
+
+
+def test_the_time_is_that_of_every_phase(corpus):
+    """The pilot is the baseline's alone; in the others every variant has the same share."""
+    plan = Plan.build(parse_study(STUDY, "study.yaml"), corpus, "cpu", None)
+    seconds = {"baseline": 0.001, "norm=layernorm": 0.003}
+    counts = {"pilot": 1, "tune": 4, "confirm": 6}
+    assert check._study_seconds(plan, counts, seconds) == pytest.approx(plan.tokens * (0.001 + 10 * 0.002))
 
 
 def test_unequal_sizes_without_matching(warnings):

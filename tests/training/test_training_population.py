@@ -21,6 +21,7 @@ from workbench.training.halving import Halving
 from workbench.training.optimizer import build_optimizer
 from workbench.training.population import Population, Replica
 from workbench.training.population_trial import TooLarge, run_population
+from workbench.training.replica_file import replica_state
 from workbench.training.replicated_adamw import ReplicatedAdamW
 from workbench.training.run import Probe, Watcher
 from workbench.training.trial import run_trial
@@ -159,6 +160,18 @@ def test_numbers_of_the_optimizer_may_differ_between_replicas(tmp_path, corpus):
     compare(found, expected)
 
 
+def test_models_and_data_must_be_the_same(tmp_path, corpus):
+    other = {
+        "model": config(norm="layernorm"),
+        "data": config() | {"data": {"corpus": "another", "tokenizer": "bytes"}},
+    }
+    for name, settings in other.items():
+        own = {1: config(), 2: settings}
+        records, _ = together(tmp_path / name, corpus, lambda rate, seed, own=own: own[seed])
+        assert all(record.state is State.FAILED for record in records)
+        assert "train them apart" in records[0].error
+
+
 @pytest.mark.parametrize("different", [{"batch_size": 4}, {"evaluations": 2}])
 def test_budgets_must_be_the_same(tmp_path, corpus, different):
     records, _ = together(tmp_path, corpus, lambda rate, seed: config(different if seed == 2 else {}))
@@ -230,10 +243,11 @@ def test_a_population_of_which_all_diverge_stops(tmp_path, corpus, monkeypatch):
 
 @pytest.mark.parametrize("stop_at", [1, 5, 7, 20])
 def test_a_stopped_population_resumes(tmp_path, corpus, stop_at):
+    """Where its checkpoints stand, with the seconds spent; rows that came after them are dropped."""
     settings = config(dropout=0.1)
     whole, _ = together(tmp_path / "whole", corpus, settings)
     steps = [0]
-    stopped, _ = together(
+    stopped, parts = together(
         tmp_path / "parts",
         corpus,
         settings,
@@ -241,9 +255,13 @@ def test_a_stopped_population_resumes(tmp_path, corpus, stop_at):
         should_stop=lambda: steps[-1] >= stop_at,
     )
     assert all(record.state is State.RUNNING for record in stopped)
+    seconds = replica_state(parts[0].replica)["seconds"]
+    with open(parts[0].path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 99, "tokens": 3168, "flops": 1.0, "seconds": 9.0, "train/loss": 9.0}\n')
     resumed, made = together(tmp_path / "parts", corpus, settings)
     compare(resumed, whole, tolerance=1e-6)
     assert all(record.attempts == 2 for record in resumed)
+    assert all(record.cost["seconds"] >= round(seconds, 3) for record in resumed)
     assert made[0].metrics()["step"].is_monotonic_increasing
     assert (made[0].metrics()["train/loss"].notna()).sum() == STEPS
 

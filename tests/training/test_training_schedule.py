@@ -43,6 +43,7 @@ def test_steps_cover_the_budget_and_divide_into_evaluations():
     steps = config.steps(context=32)
     assert steps % 7 == 0
     assert 0 <= steps * 4 * 32 - 10_000 < 7 * 4 * 32
+    assert training(tokens=1_000, batch_size=4, evaluations=1).steps(context=32) == 8  # 7.8 are not enough
 
 
 def test_weight_decay_reaches_matrices_only():
