@@ -139,6 +139,13 @@ def test_runs_of_an_earlier_manifest_do_not_mix_in(tmp_path):
     assert records.superseded == 1
 
 
+def test_a_folder_that_is_hidden_is_no_run(tmp_path):
+    write_study(tmp_path / "s", [{"name": "baseline"}])
+    (tmp_path / "s" / "runs" / ".cache").mkdir(parents=True)
+    records = load_study(tmp_path / "s")
+    assert (len(records.runs), records.problems) == (0, [])
+
+
 def test_a_missing_manifest_is_an_error_that_names_it(tmp_path):
     with pytest.raises(RecordError, match=r"study\.yaml: the file is missing"):
         load_study(tmp_path)

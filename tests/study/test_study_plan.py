@@ -74,11 +74,12 @@ def test_the_counts_are_those_of_the_trials(plan):
     assert len({record.run_id for records in phases.values() for record in records}) == 2 + 18 + 6
 
 
-def test_a_trial_is_known_by_its_model_data_training_and_device(plan, corpus):
+def test_a_trial_is_known_by_its_model_data_training_and_device(plan, corpus, monkeypatch):
     baseline, layernorm, _ = (plan().config(variant) for variant in plan().variants)
     assert baseline["model"] == plan().baseline.model.to_dict() != layernorm["model"]
     assert baseline["data"]["fingerprint"] == corpus.fingerprint
     assert (baseline["data"]["tokenizer"], baseline["training"]["device"]) == ("bytes", "cpu")
+    monkeypatch.setattr("workbench.study.room.total_memory", lambda device: 2**34)
     on_gpu = plan(device="cuda")
     assert on_gpu.config(on_gpu.baseline)["training"]["device"] == "cuda"
     assert on_gpu.config(on_gpu.baseline)["training"]["precision"] == "bf16"
@@ -111,13 +112,25 @@ def test_the_hash_is_of_what_is_promised(plan):
 def test_a_changed_study_is_amended_and_every_change_is_kept(plan, tmp_path):
     hashes = [manifest["hash"] for manifest in map(plan_manifest(plan), (0.01, 0.02, 0.03))]
     for margin in (0.01, 0.02, 0.02, 0.03):
-        changed = freeze(plan_manifest(plan)(margin), tmp_path)
-    assert changed == ["margin"]
+        notes = freeze(plan_manifest(plan)(margin), tmp_path)
+    assert notes == ["margin differs from this study's earlier manifest; the report says so"]
     amendments = read_yaml(tmp_path / "study.yaml")["amendments"]
     assert [(one["from"], one["to"], one["keys"]) for one in amendments] == [
         (hashes[0], hashes[1], ["margin"]),
         (hashes[1], hashes[2], ["margin"]),
     ]
+
+
+def test_a_damaged_manifest_is_set_aside_and_made_anew(plan, tmp_path):
+    """As a power loss may leave it: there, and empty."""
+    whole = plan_manifest(plan)(0.01)
+    freeze(whole, tmp_path)
+    (tmp_path / "study.yaml").write_bytes(b"")
+    (note,) = freeze(whole, tmp_path)
+    assert "holds no mapping" in note
+    assert "study.yaml.damaged" in note
+    assert read_yaml(tmp_path / "study.yaml")["hash"] == whole["hash"]
+    assert (tmp_path / "study.yaml.damaged").read_bytes() == b""
 
 
 def plan_manifest(plan):

@@ -1,5 +1,7 @@
 """Text that a run generates: where it ends, and that nothing of it is lost."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -19,10 +21,12 @@ def said(monkeypatch, tmp_path):
         def stream(decoder, start, *, new_tokens, **_):
             return iter([torch.tensor([ids[place % len(ids)]]) for place in range(new_tokens)])
 
-        monkeypatch.setattr(use, "load_run", lambda directory: None)
+        model = SimpleNamespace(config=SimpleNamespace(vocabulary=BYTES.vocabulary))
+        monkeypatch.setattr(use, "load_run", lambda directory: model)
         monkeypatch.setattr(use, "open_tokenizer", lambda directory: BYTES)
         monkeypatch.setattr(use, "stream", stream)
-        return list(use.generate_text(RunDirectory(tmp_path), "tea: ", tokens=tokens, **OPTIONS))
+        options = OPTIONS | {"tokens": tokens, "bos": False}
+        return list(use.generate_text(RunDirectory(tmp_path), "tea: ", **options))
 
     return pieces
 

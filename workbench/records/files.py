@@ -33,8 +33,8 @@ def replacing(path: Path) -> Iterator[Path]:
         _sync(temporary)
         put_in_place(temporary, path)
     except OSError as error:
-        # A write that fails does not say which file it was for.
-        error.filename = error.filename or str(path)
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)  # a write that fails does not say which file it was for
         raise
     finally:
         temporary.unlink(missing_ok=True)
