@@ -121,7 +121,9 @@ def run_study(
     console = Console()
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
-    size = chosen_size(population, plan, lambda text: console.print(f"note: {text}", highlight=False))
+    size = chosen_size(
+        population, plan, lambda text: console.print(f"note: {text}", markup=False, highlight=False)
+    )
     with sole_driver(directory):
         finished = _drive(plan, directory, path, workers, retry_failed, command, console, size)
     if finished:
