@@ -100,6 +100,7 @@ class Stops(Trained):
 
 def test_a_trial_that_stopped_goes_on_for_optuna(runner):
     driver = runner(workers=Stops)
+    driver._stopping = True
     driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})[:1])
     (trial,) = driver.ledger._study("baseline").get_trials()
     assert trial.state is TrialState.RUNNING

@@ -28,6 +28,6 @@ def test_a_trial_is_trained_on_the_text_that_its_study_was_planned_with(tmp_path
     corpus = {"path": str(tmp_path)}
     planned = prepare(corpus, "bytes", cache_directory()).fingerprint
     data = {"corpus": corpus, "tokenizer": "bytes"}
-    assert worker._corpus(data | {"fingerprint": planned}).fingerprint == planned
+    assert worker._corpus(tmp_path, data | {"fingerprint": planned}).fingerprint == planned
     with pytest.raises(UserError, match=r"data\.corpus: the text changed since the study began"):
-        worker._corpus(data | {"fingerprint": "another"})
+        worker._corpus(tmp_path, data | {"fingerprint": "another"})

@@ -143,13 +143,15 @@ def generate_text(
 
 def _beginning(directory: RunDirectory, tokenizer: Tokenizer, wanted: bool | None) -> int | None:
     """The token to read a text after, None for none; ``UserError`` if one is wanted that is not known."""
-    special, record = tokenizer.special_tokens, directory.read()
+    special = tokenizer.special_tokens
     if wanted is None:
         # A study trains on windows as they are, also where it starts from a model that was trained otherwise.
-        wanted = special.adds_beginning and record.phase == PHASE
-    if wanted and special.beginning_of_text is None:
-        raise UserError(f"bos: run {record.run_id} has no token that begins a text; use --no-bos")
-    return special.beginning_of_text if wanted else None
+        wanted = special.adds_beginning and directory.read().phase == PHASE
+    if not wanted:
+        return None
+    if special.beginning_of_text is None:
+        raise UserError(f"bos: run {directory.run_id} has no token that begins a text; use --no-bos")
+    return special.beginning_of_text
 
 
 def export_run(directory: RunDirectory, path: Path, *, layout: str, dtype: str | None) -> None:
