@@ -6,11 +6,11 @@ import json
 
 import pytest
 from rich.console import Console
-from synthetic_studies import BASELINE_LOSSES, Study, full_study, manifest, shifted, variant
+from synthetic_studies import BASELINE_LOSSES, Study, full_study, manifest, one_at_a_time, shifted, variant
 
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import escape_latex, render, to_json
-from workbench.analysis.tables import report_tables
+from workbench.analysis.tables import report_tables, verdict_cell
 from workbench.errors import UserError
 
 
@@ -168,7 +168,21 @@ def test_partial_studies_print(tmp_path, format, stage):
     text = printed(report) if format == "terminal" else render(report, format)
     assert "not started" in text
     assert "nan" not in text
+    assert "None" not in text
     json.dumps(to_json(report), allow_nan=False)
+
+
+def test_cells_say_what_was_lost_what_is_missing_and_what_lies_at_an_edge(tmp_path):
+    study = Study(tmp_path, manifest(one_at_a_time()[:2])).tune(variants=["baseline"])
+    study.tune(best=0.003, variants=["positions=learned"]).confirm("baseline", BASELINE_LOSSES)
+    study.confirm("positions=learned", [3.2, 3.2, None, None], rate=0.003)
+    study.run("positions=learned", 205, state="failed", rate=0.003)
+    report = study_report(study.load())
+    effects, variants = report_tables(report)[:2]
+    assert [row[1] for row in effects.rows] == ["5/5", "2/5, 2 diverged, 1 failed"]
+    assert [row[variants.headings.index("interior")] for row in variants.rows] == ["yes", "no, at the edge"]
+    waiting = study_report(Study(tmp_path / "waiting", manifest(one_at_a_time()[:2])).load())
+    assert [verdict_cell(row) for row in waiting.rows] == ["baseline, not started", "not started"]
 
 
 def test_an_unknown_format_names_the_known(report):

@@ -92,6 +92,17 @@ def test_top_k_and_top_p_keep_the_most_probable(spread, tokens):
     assert 1 <= enough < 19
 
 
+def test_top_p_is_a_share_of_what_top_k_leaves(spread, tokens):
+    """Of the two most probable, the first alone holds a little less than its share of both."""
+    model, text = spread(), tokens(1, 5)
+    probabilities, order = model(text)[0, -1].detach().softmax(-1).sort(descending=True)
+    share = float(probabilities[0] / probabilities[:2].sum())
+    kept = _frequencies(model, text, top_k=2, top_p=share - 0.01).nonzero().flatten().tolist()
+    assert kept == [int(order[0])]
+    kept = _frequencies(model, text, top_k=2, top_p=share + 0.01).nonzero().flatten().tolist()
+    assert set(kept) == set(order[:2].tolist())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -63,7 +63,7 @@ def test_a_record_belongs_to_its_directory(tmp_path):
 def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):
     target = tmp_path / "run.json"
     write_atomically(target, "old")
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_atomically(target, "new")
     assert target.read_text() == "old"
@@ -137,6 +137,13 @@ def test_runs_of_an_earlier_manifest_do_not_mix_in(tmp_path):
     records = load_study(tmp_path / "s")
     assert records.runs["run_id"].tolist() == ["new"]
     assert records.superseded == 1
+
+
+def test_a_folder_that_is_hidden_is_no_run(tmp_path):
+    write_study(tmp_path / "s", [{"name": "baseline"}])
+    (tmp_path / "s" / "runs" / ".cache").mkdir(parents=True)
+    records = load_study(tmp_path / "s")
+    assert (len(records.runs), records.problems) == (0, [])
 
 
 def test_a_missing_manifest_is_an_error_that_names_it(tmp_path):

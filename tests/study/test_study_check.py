@@ -12,6 +12,7 @@ from workbench.data.batches import prepare
 from workbench.errors import UserError
 from workbench.model import preset
 from workbench.model.positions import Positions
+from workbench.study import check
 from workbench.study.check import seconds_per_token
 from workbench.study.plan import Plan
 from workbench.study.schema import parse_study
@@ -96,6 +97,20 @@ def test_want_of_memory_while_check_measures_names_the_variant(monkeypatch, corp
     monkeypatch.setattr("workbench.study.check.Decoder", full)
     with pytest.raises(UserError, match=r"baseline: .* do not fit into memory; lower training\.batch_size"):
         seconds_per_token(plan)
+
+
+@pytest.mark.parametrize(("passes", "warned"), [(3.9, False), (4.2, True)])
+def test_more_than_four_passes_are_many(warnings, corpus, passes, warned):
+    tokens = round(passes * len(corpus.train))
+    assert bool(warnings(training=STUDY["training"] | {"tokens": tokens})) == warned
+
+
+def test_the_time_is_that_of_every_phase(corpus):
+    """The pilot is the baseline's alone; in the others every variant has the same share."""
+    plan = Plan.build(parse_study(STUDY, "study.yaml"), corpus, "cpu", None)
+    seconds = {"baseline": 0.001, "norm=layernorm": 0.003}
+    counts = {"pilot": 1, "tune": 4, "confirm": 6}
+    assert check._study_seconds(plan, counts, seconds) == pytest.approx(plan.tokens * (0.001 + 10 * 0.002))
 
 
 def test_unequal_sizes_without_matching(warnings):

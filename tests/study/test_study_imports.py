@@ -125,6 +125,15 @@ def test_evaluation_is_the_loss_that_transformers_gives(tmp_path, text, save):
     assert found["validation/loss"] == pytest.approx(expected.item(), abs=1e-5)
     kept = json.loads((run.path / use.EVALUATIONS).read_text())
     assert kept[-1]["validation/loss"] == found["validation/loss"]
+    assert run.read().summary == {}  # which only its default corpus and context make
+
+
+def test_an_evaluation_leaves_what_is_published_as_it_is(tmp_path, text):
+    save_llama(tmp_path / "model")
+    run = bring(tmp_path / "model", tmp_path / "results" / "published")
+    before = {path: path.read_bytes() for path in run.path.iterdir()}
+    assert use.evaluate_run(run, corpus=text, context=32, tokens=320)["tokens"] > 0
+    assert {path: path.read_bytes() for path in run.path.iterdir()} == before
 
 
 def test_bits_per_byte_count_the_bytes_of_the_text(tmp_path, text):

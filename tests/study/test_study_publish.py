@@ -20,7 +20,7 @@ from workbench.records.find import find_run
 from workbench.records.index import list_studies, load_study
 from workbench.records.metrics import MetricsWriter
 from workbench.records.probes import empty_probes, write_probes
-from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
+from workbench.records.run import RunDirectory, RunRecord, State, config_hash, now, run_id, write_record
 from workbench.records.weights import require_weights
 from workbench.study.catalogue import catalogue
 from workbench.study.paths import find_results
@@ -281,6 +281,15 @@ def test_the_limit_counts_all_published_studies_and_names_the_remedy(study, plac
     assert published(other, weights=0, limit=size * 2.1).all_megabytes == pytest.approx(2 * size, rel=0.02)
 
 
+def test_a_run_without_an_outcome_is_not_published(study, place):
+    ledger = Ledger(study, "validation/loss")
+    run = write_run(study, ledger, config(place, "baseline"), "baseline", 5, 2.0, phase="tune")
+    record = run.read()
+    record.state = State.RUNNING
+    run.write(record)
+    assert published(study).runs == 6
+
+
 def test_publishing_again_replaces_the_copy(study):
     published(study, weights=3)
     write_probes(run_of(study, "baseline", 11).path, empty_probes())
@@ -292,6 +301,10 @@ def test_publishing_again_replaces_the_copy(study):
 def test_a_study_without_a_verdict_is_refused(study, place):
     change(study, "baseline", 12, state=State.RUNNING)
     with pytest.raises(UserError, match="mine: is stopped, and only finished studies are published; run it"):
+        published(study)
+    change(study, "baseline", 12, state=State.COMPLETE)
+    write_json(study / "driver.json", {"state": "running", "updated": now()})
+    with pytest.raises(UserError, match="mine: is running, and only finished studies are published"):
         published(study)
     imports = write_study(place, "imported", design="import")
     with pytest.raises(UserError, match="holds models from elsewhere"):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import studies
+from optuna.trial import TrialState
 from test_study_populations import Silent, Workers, plan_of
 
 from workbench.records.index import load_study
@@ -90,8 +91,29 @@ def test_a_trial_that_ended_before_its_worker_did_is_over(runner):
     assert set(load_study(driver.directory).runs["state"]) == {"complete"}
 
 
+class Stops(Trained):
+    """Its trials stop on request: they save, and have no outcome."""
+
+    def _finish(self, run):
+        pass
+
+
+def test_a_trial_that_stopped_goes_on_for_optuna(runner):
+    driver = runner(workers=Stops)
+    driver._stopping = True
+    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})[:1])
+    (trial,) = driver.ledger._study("baseline").get_trials()
+    assert trial.state is TrialState.RUNNING
+
+
 def test_rates_that_the_grid_grew_by_are_not_halved(runner):
     driver = runner(halving=True)
     groups = driver._grouped(driver.plan.tune([0.01, 0.02, 0.04]))
     found = {tuple(record.learning_rate for record in group.records): group.halving for group in groups}
     assert found == {(0.01, 0.02): True, (0.04,): False}
+
+
+def test_only_tuning_is_halved(runner):
+    driver = runner(halving=True)
+    groups = driver._grouped(driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.02}))
+    assert [group.halving for group in groups] == [False] * 4

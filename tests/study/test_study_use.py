@@ -1,10 +1,12 @@
 """Text that a run generates: where it ends, and that nothing of it is lost."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from workbench.data.tokenizers import ByteTokenizer
-from workbench.records.run import RunDirectory
+from workbench.records.run import RunRecord, write_record
 from workbench.study import use
 
 BYTES = ByteTokenizer()
@@ -14,15 +16,18 @@ OPTIONS = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 0}
 @pytest.fixture
 def said(monkeypatch, tmp_path):
     """The pieces of a continuation by a model that would say ``ids`` for ever."""
+    values = {"variant": "baseline", "phase": "confirm", "seed": 1, "learning_rate": 0.01, "config": {}}
+    run = write_record(tmp_path, RunRecord(run_id="run", study="s", **values))
 
     def pieces(ids, tokens=100):
         def stream(decoder, start, *, new_tokens, **_):
             return iter([torch.tensor([ids[place % len(ids)]]) for place in range(new_tokens)])
 
-        monkeypatch.setattr(use, "load_run", lambda directory: None)
+        decoder = SimpleNamespace(config=SimpleNamespace(vocabulary=BYTES.vocabulary))
+        monkeypatch.setattr(use, "load_run", lambda directory: decoder)
         monkeypatch.setattr(use, "open_tokenizer", lambda directory: BYTES)
         monkeypatch.setattr(use, "stream", stream)
-        return list(use.generate_text(RunDirectory(tmp_path), "tea: ", tokens=tokens, **OPTIONS))
+        return list(use.generate_text(run, "tea: ", tokens=tokens, **OPTIONS))
 
     return pieces
 

@@ -1,11 +1,14 @@
 """A run's rows: how fast it is, and which part of the device's arithmetic that is."""
 
+import math
+
 import pytest
 import torch
 
 from workbench.records.metrics import MetricsWriter, read_metrics
+from workbench.training.callbacks import Recorder
 from workbench.training.hardware import peak_flops
-from workbench.training.log import Accounting, Clock, RunLog, rows_every
+from workbench.training.log import Accounting, Clock, Diverged, RunLog, rows_every
 
 
 def rows(folder, peak):
@@ -25,6 +28,36 @@ def test_utilisation_is_the_flops_of_the_tokens_over_the_peak(tmp_path):
     assert table["mfu"].tolist() == pytest.approx([0.25, 0.125])
     assert table["tokens"].tolist() == [1000, 2000]
     assert table["flops"].tolist() == [3e6, 6e6]
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_an_outcome_in_training_and_in_validation(tmp_path, loss):
+    accounting = Accounting(tokens_per_step=1, flops_per_token=1, peak_flops=None, device="cpu")
+    log = RunLog(MetricsWriter(tmp_path), accounting, 20, lambda event: None)
+    with pytest.raises(Diverged, match=f"the training loss became {loss} at step 3; try a smaller"):
+        log.trained(3, 1.0, {"train/loss": loss})
+    with pytest.raises(Diverged, match=f"the validation loss became {loss} at step 4; try a smaller"):
+        log.validated(4, 1.0, {"validation/loss": loss})
+    log.close()
+
+
+def test_runs_that_train_together_share_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("workbench.training.log.memory_bytes", lambda device: 1000)
+    accounting = Accounting(tokens_per_step=1, flops_per_token=1, peak_flops=None, device="cpu")
+    log = RunLog(MetricsWriter(tmp_path), accounting, 20, lambda event: None)
+    log.trained(1, 1.0, {"train/loss": 2.0}, parts=4)
+    log.trained(2, 2.0, {"train/loss": 2.0}, parts=5)
+    log.close()
+    assert read_metrics(tmp_path)["memory_bytes"].tolist() == [250, 200]
+    assert log.peak_memory == 250
+
+
+def test_a_resumed_trial_goes_on_counting():
+    accounting = Accounting(tokens_per_step=1, flops_per_token=1, peak_flops=None, device="cpu")
+    recorder = Recorder(RunLog(None, accounting, 20, lambda event: None), 20)
+    state = {"seconds": 12.5, "peak_memory": 700, "last_loss": 2.5}
+    recorder.load_state_dict(state)
+    assert recorder.state_dict() == state
 
 
 def test_without_a_peak_there_is_no_utilisation(tmp_path):

@@ -9,15 +9,20 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from workbench.data.batches import prepare
 from workbench.model.component import FACTORS, FEEDFORWARDS, NORMS, POSITIONS
 from workbench.model.presets import preset
 from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
 from workbench.training.halving import Halving
-from workbench.training.population import Population
+from workbench.training.optimizer import build_optimizer
+from workbench.training.population import Population, Replica
 from workbench.training.population_trial import TooLarge, run_population
+from workbench.training.replica_file import load_replica
+from workbench.training.replicated_adamw import ReplicatedAdamW
 from workbench.training.run import Probe, Watcher
 from workbench.training.trial import run_trial
 
@@ -155,6 +160,18 @@ def test_numbers_of_the_optimizer_may_differ_between_replicas(tmp_path, corpus):
     compare(found, expected)
 
 
+def test_models_and_data_must_be_the_same(tmp_path, corpus):
+    other = {
+        "model": config(norm="layernorm"),
+        "data": config() | {"data": {"corpus": "another", "tokenizer": "bytes"}},
+    }
+    for name, settings in other.items():
+        own = {1: config(), 2: settings}
+        records, _ = together(tmp_path / name, corpus, lambda rate, seed, own=own: own[seed])
+        assert all(record.state is State.FAILED for record in records)
+        assert "train them apart" in records[0].error
+
+
 @pytest.mark.parametrize("different", [{"batch_size": 4}, {"evaluations": 2}])
 def test_budgets_must_be_the_same(tmp_path, corpus, different):
     records, _ = together(tmp_path, corpus, lambda rate, seed: config(different if seed == 2 else {}))
@@ -226,10 +243,11 @@ def test_a_population_of_which_all_diverge_stops(tmp_path, corpus, monkeypatch):
 
 @pytest.mark.parametrize("stop_at", [1, 5, 7, 20])
 def test_a_stopped_population_resumes(tmp_path, corpus, stop_at):
+    """Where its checkpoints stand, with the seconds spent; rows that came after them are dropped."""
     settings = config(dropout=0.1)
     whole, _ = together(tmp_path / "whole", corpus, settings)
     steps = [0]
-    stopped, _ = together(
+    stopped, parts = together(
         tmp_path / "parts",
         corpus,
         settings,
@@ -237,9 +255,13 @@ def test_a_stopped_population_resumes(tmp_path, corpus, stop_at):
         should_stop=lambda: steps[-1] >= stop_at,
     )
     assert all(record.state is State.RUNNING for record in stopped)
+    _, checkpoint = load_replica(parts[0].replica)
+    with open(parts[0].path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 99, "tokens": 3168, "flops": 1.0, "seconds": 9.0, "train/loss": 9.0}\n')
     resumed, made = together(tmp_path / "parts", corpus, settings)
     compare(resumed, whole, tolerance=1e-6)
     assert all(record.attempts == 2 for record in resumed)
+    assert all(record.cost["seconds"] >= round(checkpoint["seconds"], 3) for record in resumed)
     assert made[0].metrics()["step"].is_monotonic_increasing
     assert (made[0].metrics()["train/loss"].notna()).sum() == STEPS
 
@@ -262,17 +284,17 @@ def test_every_event_names_its_run(tmp_path, corpus):
 
 
 def test_halving_stops_the_worse_rates_at_the_rungs(tmp_path, corpus):
-    trials = [(rate, seed) for rate in (1e-5, 1e-4, 1e-3, 1e-2) for seed in (1, 2)]
+    trials = [(rate, seed) for seed in (1, 2) for rate in (1e-5, 1e-4, 1e-3, 1e-2)]  # as a plan orders them
     halving = Halving(candidates=4, metric="validation/loss")
     found, made = together(tmp_path, corpus, config(), trials, halving=halving)
     assert not [record.error for record in found if record.state is State.FAILED]
     states = [record.state for record in found]
-    assert states == [*[State.PRUNED] * 6, State.COMPLETE, State.COMPLETE]
-    assert [int(record.progress["step"]) for record in found] == [5, 5, 5, 5, 10, 10, 20, 20]
+    assert states == [*[State.PRUNED] * 3, State.COMPLETE] * 2
+    assert [int(record.progress["step"]) for record in found] == [5, 5, 10, 20] * 2
     assert "not among the best 2 of 4 by validation/loss" in found[0].error
     assert found[0].cost["seconds"] < found[-1].cost["seconds"]
-    expected, _ = alone(tmp_path / "alone", corpus, config(), trials[-2:])
-    compare(found[-2:], expected)
+    expected, _ = alone(tmp_path / "alone", corpus, config(), trials[3::4])
+    compare(found[3::4], expected)
     assert not any(directory.replica.exists() for directory in made)
 
 
@@ -286,6 +308,52 @@ def test_halving_ranks_by_mean_and_keeps_rates_together():
     assert halving.survivors(20, 100, 10) is None
     assert halving.losers(rates, losses, 2) == [4, 5]
     assert halving.losers(rates, losses, 1) == [0, 1, 4, 5]
+    assert halving.losers([2.0, 1.0], [3.0, 3.0], 1) == [0]  # of equal rates the smaller goes on
+
+
+def test_a_replica_that_is_masked_is_set_to_zero_and_stays_there():
+    training = TrainingConfig(tokens=64, batch_size=2).resolve("cpu")
+    replicas = [Replica(training=training, learning_rate=0.01, seed=seed) for seed in (1, 2)]
+    model = preset("llama", vocabulary=19, context=8, layers=1, width=16, heads=2)
+    population = Population(model, replicas, steps=10)
+    population.prepare()
+    optimizer = population.configure_optimizers()
+    population.rows.data[1] = math.nan
+    population.mask(1)
+    tokens = torch.ones(2, 2, 8, dtype=torch.long)  # (R, B, T)
+    population.training_step((tokens, tokens), 0)["loss"].backward()
+    optimizer.step()
+    assert population.rows[1].count_nonzero() == 0
+    assert population.rows.isfinite().all()
+
+
+@pytest.mark.parametrize("clip", [None, 0.5, 1e6])
+def test_each_row_is_clipped_as_torch_clips_and_steps_as_adamw_steps(clip):
+    """A gradient below the limit is left as it is; the moments show it, the step hardly would."""
+    training = TrainingConfig(tokens=64, batch_size=2, clip=clip).resolve("cpu")
+    rows = nn.Parameter(torch.randn(3, 7, generator=generator("rows")))  # (R, P)
+    ours = ReplicatedAdamW(rows, torch.ones(7), [training] * 3, lambda step: [0.1, 0.2, 0.3])
+    theirs = [nn.Parameter(row.detach().clone()) for row in rows]
+    adamw = [
+        build_optimizer(_Held(row), training, rate) for row, rate in zip(theirs, (0.1, 0.2, 0.3), strict=True)
+    ]
+    for step in range(3):
+        rows.grad = torch.randn(3, 7, generator=generator("gradient", step))
+        for row, gradient, optimizer in zip(theirs, rows.grad.clone(), adamw, strict=True):
+            row.grad = gradient
+            nn.utils.clip_grad_norm_([row], clip or math.inf)
+            optimizer.param_groups[0]["weight_decay"] = training.weight_decay  # a vector here, yet decayed
+            optimizer.step()
+        ours.step()
+    torch.testing.assert_close(rows.detach(), torch.stack([row.detach() for row in theirs]))
+    moments = [optimizer.state[row]["exp_avg"] for row, optimizer in zip(theirs, adamw, strict=True)]
+    torch.testing.assert_close(ours.mean, torch.stack(moments))
+
+
+class _Held(nn.Module):
+    def __init__(self, row):
+        super().__init__()
+        self.row = row
 
 
 def test_probes_see_each_replicas_own_decoder(tmp_path, corpus):

@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from workbench.model.decoder import Decoder
 from workbench.model.presets import preset
 from workbench.training.config import TrainingConfig
 from workbench.training.module import DecoderModule
@@ -43,6 +44,7 @@ def test_steps_cover_the_budget_and_divide_into_evaluations():
     steps = config.steps(context=32)
     assert steps % 7 == 0
     assert 0 <= steps * 4 * 32 - 10_000 < 7 * 4 * 32
+    assert training(tokens=1_000, batch_size=4, evaluations=1).steps(context=32) == 8  # 7.8 are not enough
 
 
 def test_weight_decay_reaches_matrices_only():
@@ -84,6 +86,17 @@ def test_a_gradient_is_clipped_to_the_limit_and_its_norm_before_is_kept(clip, le
     module.configure_gradient_clipping(None)
     total = torch.linalg.vector_norm(torch.cat([one.grad.flatten() for one in module.parameters()]))
     assert (float(module.gradient_norm), float(total)) == pytest.approx((5.0, left), rel=1e-4)
+
+
+def test_a_module_begins_where_its_seed_says():
+    def embedding(seed):
+        module = DecoderModule(MODEL, training(), learning_rate=0.01, seed=seed, steps=10)
+        return module.decoder.token_embedding.weight
+
+    expected = Decoder(MODEL)
+    expected.initialize(2)
+    assert torch.equal(embedding(2), expected.token_embedding.weight)
+    assert not torch.equal(embedding(1), embedding(2))
 
 
 def test_dropout_is_drawn_by_seed_and_step():

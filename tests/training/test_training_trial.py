@@ -159,6 +159,26 @@ def test_a_stopped_trial_resumes_bit_for_bit(tmp_path, corpus, stop_at):
     assert parts.metrics()[columns].equals(directory.metrics()[columns])
 
 
+def test_what_a_killed_attempt_left_after_its_checkpoint_is_dropped(tmp_path, corpus):
+    """Before the first checkpoint that is all; afterwards what is later than it."""
+    whole, directory = train(tmp_path / "whole", corpus)
+    late = '{"step": 5, "tokens": 160, "flops": 1.0, "seconds": 9.0, "train/loss": 9.0}\n'
+    parts = RunDirectory(tmp_path / "parts" / "runs" / "run")
+    parts.path.mkdir(parents=True)
+    (parts.path / "metrics.jsonl").write_text(late)
+    train(tmp_path / "parts", corpus, stop_at=4)
+    with open(parts.path / "metrics.jsonl", "a") as file:
+        file.write(late)
+    stopped = parts.read()
+    stopped.started = "2026-01-01T00:00:00+00:00"
+    parts.write(stopped)
+    resumed, _ = train(tmp_path / "parts", corpus)
+    assert resumed.started == stopped.started
+    assert resumed.summary == whole.summary
+    columns = ["step", "tokens", "train/loss", "validation/loss"]
+    assert parts.metrics()[columns].equals(directory.metrics()[columns])
+
+
 @pytest.fixture
 def seen(monkeypatch):
     """Digests of every training and validation batch that a trial is given."""
