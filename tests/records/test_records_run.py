@@ -63,7 +63,7 @@ def test_a_record_belongs_to_its_directory(tmp_path):
 def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):
     target = tmp_path / "run.json"
     write_atomically(target, "old")
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_atomically(target, "new")
     assert target.read_text() == "old"
