@@ -380,6 +380,8 @@ def test_want_of_memory_is_no_outcome_of_a_population(tmp_path, corpus, monkeypa
     with pytest.raises(TooLarge):
         together(tmp_path / "many", corpus, config())
     assert RunDirectory(tmp_path / "many" / "runs" / "0.01-1").read().state is State.RUNNING
+    with pytest.raises(torch.OutOfMemoryError):  # perhaps others needed the memory: it is tried once more
+        together(tmp_path / "one", corpus, config(), TRIALS[:1])
     found, _ = together(tmp_path / "one", corpus, config(), TRIALS[:1])
     assert found[0].state is State.FAILED
     assert "out of memory" in found[0].error

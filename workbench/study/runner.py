@@ -3,8 +3,9 @@
 Everything it knows is on disk before it acts, so it can be killed at any moment: run again, it tells
 Optuna of finished runs, resumes interrupted ones from their checkpoints, and repeats nothing.
 
-What a trial finds is an outcome. What befalls it is none: a lost worker, a full disk, a damaged file. Such a
-trial is tried again, and the study stops when the same trial is lost again and again without getting further.
+What a trial finds is an outcome. What befalls it is none: a lost worker, a full disk, a damaged file, a first
+want of memory. Such a trial is tried again, and the study stops when the same trial is lost again and again
+without getting further.
 """
 
 import math

@@ -100,6 +100,8 @@ class PopulationTrial:
                 raise
             if out_of_memory(error) and len(self._runs) > 1:
                 raise TooLarge(str(error)) from error
+            if out_of_memory(error) and not self._first.wanted_memory_before():
+                raise
             # Any other crash is the trials' own: an outcome.
             self._fail(error)
 

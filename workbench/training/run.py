@@ -116,6 +116,17 @@ class Run:
         if self.record.progress.get("step"):
             self.reached(0)
 
+    def wanted_memory_before(self) -> bool:
+        """Note that memory ran out, and say whether it had before.
+
+        Once may be the machine's fault, whose other processes need memory too; the trial is then tried again.
+        When it happens again the model is too large, and that is an outcome.
+        """
+        before = self.record.provenance.get("wants_of_memory", 0)
+        self.record.provenance["wants_of_memory"] = before + 1
+        self.directory.write(self.record)
+        return before > 0
+
     def finish(self, state: State, error: str | None = None, outcome: Outcome | None = None) -> None:
         """Write the outcome, and delete what it would have been resumed from."""
         self.record.state, self.record.error, self.record.finished = state, error, now()

@@ -15,7 +15,7 @@ from workbench.seeds import generator
 from workbench.training.callbacks import Checkpointer, Interrupted, Probing, Recorder
 from workbench.training.checkpoint_file import ROWS, load_checkpoint
 from workbench.training.faults import is_machine_fault
-from workbench.training.hardware import forget_peak_memory
+from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Diverged, RunLog
 from workbench.training.module import DecoderModule
 from workbench.training.run import Outcome, Run, Watcher, describe, open_run, save_weights
@@ -63,7 +63,7 @@ class Trial:
         except Diverged as error:
             self._finish(State.DIVERGED, str(error))
         except Exception as error:
-            if is_machine_fault(error):
+            if is_machine_fault(error) or (out_of_memory(error) and not self._run.wanted_memory_before()):
                 raise
             # Any other crash is the trial's own: an outcome, recorded with its traceback.
             self._finish(State.FAILED, describe(error))
