@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from tiny_models import save_gpt2, save_llama
+from tiny_models import bring, save_gpt2, save_llama
 from typer.testing import CliRunner
 
 from workbench.cli import app
@@ -16,7 +16,6 @@ from workbench.errors import UserError
 from workbench.records.find import find_run
 from workbench.records.index import load_study
 from workbench.study import use
-from workbench.study.imports import import_model
 from workbench.study.schema import parse_study
 from workbench.study.start import open_start
 from workbench.training.weights import load_run
@@ -35,20 +34,6 @@ STARTED = {
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def text(tmp_path):
-    """A small corpus, as a study file names it."""
-    folder = tmp_path / "text"
-    folder.mkdir()
-    for index in range(12):
-        (folder / f"{index}.txt").write_text(f"def f{index}(x):\n    return x + {index}\n" * 30)
-    return {"path": str(folder)}
-
-
-def bring(path, out, **options):
-    return import_model(path, **({"name": None, "context": None, "tokenizer": None, "out": out} | options))
 
 
 def command(*arguments):

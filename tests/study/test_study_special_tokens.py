@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 import transformers
-from tiny_models import save_gpt2, save_llama
+from tiny_models import bring, save_gpt2, save_llama
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 from typer.testing import CliRunner
@@ -15,23 +15,9 @@ from workbench.data.batches import EvaluationBatches
 from workbench.errors import UserError
 from workbench.records.run import RunDirectory
 from workbench.study import use
-from workbench.study.imports import import_model
 from workbench.training.weights import load_run
 
 GREEDY = {"temperature": 0, "top_k": None, "top_p": None, "seed": 0}
-
-
-@pytest.fixture
-def text(tmp_path):
-    folder = tmp_path / "text"
-    folder.mkdir()
-    for index in range(12):
-        (folder / f"{index}.txt").write_text(f"def f{index}(x):\n    return x + {index}\n" * 30)
-    return {"path": str(folder)}
-
-
-def bring(path, out, **options):
-    return import_model(path, **({"name": None, "context": None, "tokenizer": None, "out": out} | options))
 
 
 def edit(folder, file, **changes):

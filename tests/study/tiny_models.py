@@ -6,7 +6,15 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from workbench.records.run import RunDirectory
+from workbench.study.imports import import_model
+
 TEXT = ["def f(x):\n    return x + 1\n", "alpha beta gamma delta\n"] * 40
+
+
+def bring(path: Path, out: Path, **options) -> RunDirectory:
+    """Import the model in ``path``."""
+    return import_model(path, **({"name": None, "context": None, "tokenizer": None, "out": out} | options))
 
 
 def save_tokenizer(folder: Path) -> int:

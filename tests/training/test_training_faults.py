@@ -8,7 +8,6 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from workbench.data.batches import prepare
 from workbench.errors import RecordError, UserError
 from workbench.model.norms import RMSNorm
 from workbench.model.presets import preset
@@ -35,14 +34,6 @@ class FailingDisk(RMSNorm):
         if FailingDisk.full:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().forward(x)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus")
-    for index in range(8):
-        (folder / f"{index}.txt").write_text("".join(f"line {index} {number}\n" for number in range(80)))
-    return prepare({"path": str(folder)}, "bytes", folder / "cache")
 
 
 def directory_of(folder, name="run", *, seed=7, rate=0.01, norm="rmsnorm", evaluations=3):

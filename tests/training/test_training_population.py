@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from workbench.data.batches import prepare
 from workbench.model.component import FACTORS, FEEDFORWARDS, NORMS, POSITIONS
 from workbench.model.presets import preset
 from workbench.records.run import RunDirectory, RunRecord, State
@@ -47,14 +46,6 @@ LEVELS = [
     ("dropout", 0.1),
 ]
 TRIALS = [(0.01, 1), (0.003, 2)]  # learning rate, seed
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus")
-    for index in range(8):
-        (folder / f"{index}.txt").write_text("".join(f"line {index} {number}\n" for number in range(80)))
-    return prepare({"path": str(folder)}, "bytes", folder / "cache")
 
 
 def config(training=None, **levels):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from workbench.data.batches import EvaluationBatches, prepare
+from workbench.data.batches import EvaluationBatches
 from workbench.errors import UserError
 from workbench.model.component import FACTORS, FEEDFORWARDS, NORMS, POSITIONS
 from workbench.model.decoder import Decoder
@@ -38,14 +38,6 @@ class NanNorm(RMSNorm):
 class HungryNorm(RMSNorm):
     def forward(self, x):
         raise torch.OutOfMemoryError("CUDA out of memory")
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("corpus")
-    for index in range(8):
-        (folder / f"{index}.txt").write_text("".join(f"line {index} {number}\n" for number in range(80)))
-    return prepare({"path": str(folder)}, "bytes", folder / "cache")
 
 
 def config(dropout=0.0, **levels):
