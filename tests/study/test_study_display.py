@@ -60,6 +60,23 @@ def test_outcomes_that_are_not_results_are_told(shown):
     assert display.message().startswith(": 2/3 trials")
 
 
+def test_the_steps_that_a_lost_trial_repeats_count_once():
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    display = Display(terminal, workers=1)
+    display.begin({"confirm": 1}, steps=10)
+    one = record("a", State.QUEUED)
+    display.started([one])
+    display.progress(one, 6, 2.6)
+    display.started([one])  # its worker was lost: it goes on from step 4
+    for step in (5, 8):
+        display.progress(one, step, 2.6)
+    display.refresh()
+    study, trial = display._bars.tasks
+    assert (study.completed, study.total) == (8, 10)
+    assert trial.completed == 8  # the bar of the first attempt is gone
+    display.close()
+
+
 def test_a_grown_grid_means_more_trials():
     display = Display(Console(file=io.StringIO()), workers=1)
     display.begin({"tune": 4, "confirm": 2}, steps=10)

@@ -98,6 +98,17 @@ def test_the_third_loss_without_getting_further_stops_the_study(confirm, kind, c
     assert states(again) == ["complete", "complete"]
 
 
+def test_a_full_disk_does_not_split_a_population(confirm):
+    """Only want of memory is helped by that, which a worker that was killed may have died of."""
+    runner = confirm(("fault", 160), ("fault", 160), ("fault", 160))
+    runner.population = lambda record: 2
+    plan = runner.plan
+    records = [plan.record(plan.baseline, "confirm", 0.01, seed) for seed in (1, 2)]
+    with pytest.raises(StudyStopped, match="No space left"):
+        runner._execute("confirm", records)
+    assert [len(runs) for runs in runner.worker.submitted] == [2, 2, 2]
+
+
 def test_two_losses_do_not_stop_it(confirm):
     runner = confirm(("lost", 160), ("lost", 160))
     runner.go()

@@ -52,10 +52,15 @@ class Display:
             self._steps_before += self._steps
 
     def started(self, records: list[RunRecord]) -> None:
-        """Trials begin or resume; those of a population have one bar together."""
+        """Trials begin or resume; those of a population have one bar together.
+
+        Of a trial that was lost and is tried again, the steps that it repeats count once.
+        """
         for record in records:
-            self._current[record.run_id] = step = record.progress.get("step", 0)
-            self._steps_before += step
+            self._remove_bar(record)
+            if record.run_id not in self._current:
+                self._current[record.run_id] = step = record.progress.get("step", 0)
+                self._steps_before += step
         if self._bars is not None:
             first = records[0]
             text = label(first) if len(records) == 1 else group_label(records)
@@ -68,7 +73,7 @@ class Display:
     def progress(self, record: RunRecord, step: int, loss: float) -> None:
         """A trial reached ``step``."""
         self._steps_done += max(0, step - self._current.get(record.run_id, 0))
-        self._current[record.run_id] = step
+        self._current[record.run_id] = max(step, self._current.get(record.run_id, 0))
         if self._bars is not None:
             self._bars.update(self._tasks[record.run_id], completed=step, info=f"loss {loss:.3f}")
 
@@ -77,9 +82,7 @@ class Display:
         step = self._current.pop(record.run_id, None)
         if step is not None and record.state is State.PRUNED:
             self._steps_before += self._steps - step  # will not be done
-        task = self._tasks.pop(record.run_id, None)
-        if task is not None and task not in self._tasks.values():
-            self._bars.remove_task(task)
+        self._remove_bar(record)
         if record.state in FINISHED:
             self._seen.add(record.run_id)
             self._done += 1
@@ -88,6 +91,12 @@ class Display:
             self.note(f"[{self._done}/{self._trials}] {label(record)}: {outcome} {self.eta()}".rstrip())
         elif record.state is not State.COMPLETE:
             self.note(f"{label(record)}: {outcome}")
+
+    def _remove_bar(self, record: RunRecord) -> None:
+        """Its own, or that of its population if it was the last."""
+        task = self._tasks.pop(record.run_id, None)
+        if task is not None and task not in self._tasks.values():
+            self._bars.remove_task(task)
 
     def note(self, text: str) -> None:
         """One line for the reader."""

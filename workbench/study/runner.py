@@ -179,7 +179,7 @@ class Runner:
             elif left and kind == "unpopulatable":
                 self._one_by_one(left, event["error"])
             elif left:
-                self._try_again(left, _cause(event))
+                self._try_again(left, _cause(event), perhaps_too_many=kind == "lost")
         elif event.get("run_id") in self._running:
             self._heard(kind, self._running[event["run_id"]], event)
 
@@ -205,12 +205,15 @@ class Runner:
         self.display.ended(known)
         return True
 
-    def _try_again(self, records: list[RunRecord], cause: str) -> None:
-        """Requeue trials that were lost; raises ``StudyStopped`` for those that are lost again and again."""
+    def _try_again(self, records: list[RunRecord], cause: str, *, perhaps_too_many: bool = False) -> None:
+        """Requeue trials that were lost; raises ``StudyStopped`` for those that are lost again and again.
+
+        ``perhaps_too_many``: their process may have been killed for the memory that they took together.
+        """
         if self._stopping:
             return
         most = max(self._losses.add(record.run_id, self._step_of(record)) for record in records)
-        if len(records) > 1 and most >= _ATTEMPTS_TOGETHER:
+        if perhaps_too_many and len(records) > 1 and most >= _ATTEMPTS_TOGETHER:
             self._split(records, f"was lost again ({cause})")
         elif most < _ATTEMPTS:
             self.display.note(f"{_named(records)}: {cause}; it is tried again from its last checkpoint")
