@@ -33,8 +33,9 @@ def replacing(path: Path) -> Iterator[Path]:
         _sync(temporary)
         put_in_place(temporary, path)
     except OSError as error:
-        if error.errno is not None and error.filename is None:
-            error.filename = str(path)  # a write that fails does not say which file it was for
+        # A write that fails does not say which file it was for, and a rename names the temporary one.
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)
