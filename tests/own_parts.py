@@ -1,5 +1,8 @@
 """Parts as a user may write them, given to models and studies by import path."""
 
+import random
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -160,6 +163,38 @@ class Selecting(RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) + 0 * x.flatten()[x.flatten().nonzero()].sum()
+
+
+class Drawing(RMSNorm):
+    """Draws from Python's generator and NumPy's while it trains."""
+
+    def forward(self, x):
+        noise = random.random() + np.random.rand() if self.training else 1.0
+        return super().forward(x) * (1 + 0.1 * noise)
+
+
+class Exhausted(RMSNorm):
+    """Asks an iterator for more than it has."""
+
+    def forward(self, x):
+        return super().forward(x) * next(iter(()))
+
+
+class Unseeded(RMSNorm):
+    """Draws a parameter from a source that no seed reaches."""
+
+    def __init__(self, config, width):
+        super().__init__(config, width)
+        drawn = np.random.default_rng().standard_normal(width)
+        self.gain = nn.Parameter(torch.tensor(drawn, dtype=torch.float32))
+
+
+class Lazy(RMSNorm):
+    """Has a parameter that gets its size when it is called."""
+
+    def __init__(self, config, width):
+        super().__init__(config, width)
+        self.mix = nn.LazyLinear(width)
 
 
 class Noisy(RMSNorm):

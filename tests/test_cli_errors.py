@@ -107,6 +107,13 @@ def place(tmp_path_factory):
         (["run", "s.yaml", "--out", "file/below"], ["file/below/s: ", "a file stands"]),
         (["run", "s.yaml", "--out", "/proc"], ["/proc/s: ", "check the path"]),
         (["run", "s.yaml", "--out", "x" * 300], ["too long", "shorter"]),
+        (["status", "--out", "file"], ["file: is a file", "another --out"]),
+        (["list", "studies", "--out", "file"], ["file: is a file", "another --out"]),
+        (["check", "s.yaml", "--set", "name=_a"], ["'_a' names a folder", "name: a'"]),
+        (
+            ["check", "s.yaml", "--set", "factors.positions=[rope, {name: rope, base: '1:30'}]"],
+            ["rope.base: 1:30 is no number here", "without colons"],
+        ),
         (["status", LONG], ["too long", "shorter"]),
         (["report", LONG], ["too long", "shorter"]),
         (["inspect", LONG], ["too long", "shorter"]),

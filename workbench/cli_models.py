@@ -118,11 +118,13 @@ def evaluate(
 def generate(
     run: RunName,
     prompt: Annotated[str, typer.Argument(help="The text to go on from.")],
-    tokens: Annotated[int, typer.Option("--tokens", min=1, help="How many tokens.")] = 100,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, max=10**6, help="How many tokens.")] = 100,
     temperature: Annotated[float, typer.Option("--temperature", help="0: the most probable token.")] = 0.8,
     top_k: Annotated[int | None, typer.Option("--top-k", help="Among the k most probable tokens.")] = None,
     top_p: Annotated[float | None, typer.Option("--top-p", help="Among those that hold p of it all.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same text.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=2**53, help="The same seed gives the same text.")
+    ] = 0,
     bos: Bos = None,
     out: Out = RESULTS,
 ) -> None:
@@ -130,7 +132,6 @@ def generate(
     from workbench.records.find import find_run
     from workbench.study.use import generate_text
 
-    print(prompt, end="", flush=True)
     pieces = generate_text(
         find_run(out, run),
         prompt,
@@ -141,6 +142,8 @@ def generate(
         seed=seed,
         bos=bos,
     )
+    first = next(pieces, "")  # whatever is refused is refused before anything is printed
+    print(prompt + first, end="", flush=True)
     for piece in pieces:
         print(piece, end="", flush=True)
     print()

@@ -10,7 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-Out = Annotated[Path, typer.Option("--out", help="Where results are kept.", show_default=True)]
+
+def _folder(text: str) -> Path:
+    """``--out``; an empty variable of the shell must not mean the present directory."""
+    if not str(text):
+        raise typer.BadParameter("is empty; name a folder")
+    return Path(text)
+
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", help="Where results are kept.", show_default=True, parser=_folder, metavar="PATH"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 RESULTS = Path("results")
 _SECONDS_BETWEEN_LINES = 5.0

@@ -215,6 +215,8 @@ def test_a_glob_without_matches_shows_the_endings_there_are(folder):
         ("a.jsonl", b'[["text", "a"]]', ["line 1", "not a JSON object"]),
         ("a.jsonl", b'{"text": "a", "n": ' + b"1" * 5000 + b"}", ["line 1", "not JSON"]),
         ("a.txt", b"text\0text", ["a.txt", "binary", "byte 4"]),
+        ("rows.geojsonl", b'{"text": "a"}\n{"text": "b"}\n', ["rows.geojsonl", "JSON lines", ".jsonl"]),
+        ("rows", b'{"a": 1}\n\n{"a": 2}\n{"a": 3}\n{"a"', ["rows looks like JSON lines"]),
         ("a.txt", "text".encode("utf-16"), ["a.txt", "UTF-16", "UTF-8"]),
         ("a.txt.gz", gzip.compress(b"text", mtime=0), ["a.txt.gz", "gunzip"]),
         ("a.zip", b"PK\x03\x04\x00\x00", ["a.zip", "zip archive", "unpack"]),
@@ -230,6 +232,30 @@ def test_unreadable_files_are_named(tmp_path, name, content, parts):
     (tmp_path / name).write_bytes(content)
     text = message({"path": str(tmp_path / name)})
     assert all(part in text for part in parts), text
+
+
+@pytest.mark.parametrize("text", ['{"one": "line"}\n', '{"a": 1}\nprose\n', "{a}\n{b}\n", "[1]\n[2]\n"])
+def test_text_that_is_not_rows_is_text(tmp_path, text):
+    (tmp_path / "a.txt").write_text(text)
+    (tmp_path / "b.txt").write_text("more text")
+    assert text in texts_of(load({"path": str(tmp_path)}))
+
+
+@pytest.mark.parametrize("ending", ["jl", "LDJSON", "jsonlines"])
+def test_rows_have_many_endings(tmp_path, ending):
+    (tmp_path / f"a.{ending}").write_text('{"text": "one"}\n{"text": "two"}\n')
+    assert sorted(texts_of(load({"path": str(tmp_path / f"a.{ending}")}))) == ["one", "two"]
+
+
+def test_a_parquet_column_with_a_dot_is_no_field_of_another(tmp_path):
+    columns = {"a": [{"b": 1}, {"b": 2}], "a.b": ["one", "two"]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "rows.parquet")
+    rows = load({"path": str(tmp_path / "rows.parquet"), "field": "a.b"})
+    assert sorted(texts_of(rows)) == ["one", "two"]
+
+
+def test_a_device_is_no_text():
+    assert "/dev/null' is no regular file" in message({"path": "/dev/null"})
 
 
 def test_a_link_whose_content_is_not_here_is_not_left_out_of_a_folder(folder):

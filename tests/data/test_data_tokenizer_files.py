@@ -232,6 +232,27 @@ def test_ids_need_not_follow_each_other(opened):
     assert tokenizer.vocabulary == len(tokenizer.byte_lengths()) == 401
 
 
+def test_an_added_token_whose_id_the_library_changes_is_refused(opened):
+    """In a vocabulary with gaps the library gives it the next free number, which may be another piece's."""
+
+    def moved(values):
+        values["added_tokens"][0]["id"] += 50
+        values["model"]["vocab"].pop("<|endoftext|>", None)
+
+    with pytest.raises(
+        UserError, match=r"added token '<\|endoftext\|>' has the id \d+, which the library reads"
+    ):
+        opened(byte_level(), moved)
+
+
+def test_a_vocabulary_of_absurd_ids_is_refused_at_once(opened):
+    def far(values):
+        values["model"]["vocab"]["cc"] = 2**31
+
+    with pytest.raises(UserError, match=r"it has the id 2,147,483,648"):
+        opened(byte_level(), far)
+
+
 def test_a_file_is_known_by_its_content(opened, tmp_path):
     tokenizer = opened(byte_level())
     digest = sha256((tmp_path / "tokenizer.json").read_bytes()).hexdigest()

@@ -108,7 +108,7 @@ def test_an_unknown_tokenizer_names_the_known_ones(spec):
         parse_tokenizer(spec)
 
 
-@pytest.mark.parametrize("size", [65_536, 257, 0, "4096", 4096.0, True])
+@pytest.mark.parametrize("size", [65_536, 257, 0, 4096.5, "many"])
 def test_an_impossible_vocabulary_names_the_range(size):
     with pytest.raises(UserError, match=r"data\.tokenizer\.bpe: .*from 258 to 65535"):
         parse_tokenizer({"bpe": size})

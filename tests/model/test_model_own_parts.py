@@ -56,6 +56,17 @@ def test_placeholders_of_a_level_are_replaced_as_in_the_level(decoder):
     assert torch.equal(around.get_parameter(name), plain.get_parameter(name))
 
 
+def test_what_no_seed_reaches_is_refused(decoder):
+    with pytest.raises(UserError, match=r"own_parts:Unseeded: its constructor draws gain from a source"):
+        decoder(norm=part("Unseeded"))
+
+
+def test_parameters_without_a_size_are_named(decoder):
+    config = decoder(norm="rmsnorm").config.with_levels(norm=part("Lazy"))
+    with pytest.raises(UserError, match=r"norm: own_parts:Lazy has parameters without a size"):
+        config.num_parameters()
+
+
 def test_what_is_left_uninitialised_is_drawn_or_refused(decoder):
     matrix = decoder(norm=part("Blank")).get_parameter(f"{NORM}.matrix")
     assert 0.01 < matrix.std() < 0.03

@@ -5,7 +5,7 @@ import pytest
 from workbench.errors import UserError
 from workbench.records.files import write_yaml
 from workbench.records.find import find_run
-from workbench.records.run import RunRecord, State, write_record
+from workbench.records.run import RunRecord, State, config_hash, write_record
 
 RUNS = [
     ("aaaa11112222", "one", 1, State.COMPLETE),
@@ -52,8 +52,23 @@ def test_a_seed_tells_the_runs_of_a_variant_apart(results):
 
 @pytest.mark.parametrize("name", ["aaaa", "tiny/one"])
 def test_several_runs_are_named(results, name):
-    with pytest.raises(UserError, match=r"may be any of aaaa11112222 \(confirm, seed 1\), aaaa33334444"):
+    with pytest.raises(UserError, match=r"may be any of aaaa11112222 \(confirm, seed 1, of 20.*aaaa33334444"):
         find_run(results, name)
+
+
+def test_of_a_study_that_was_changed_the_runs_of_its_present_manifest_come_first(results):
+    """The same variant and seed, once on a text that has changed since."""
+    now, before = {"data": {"fingerprint": "new"}}, {"data": {"fingerprint": "old"}}
+    for run_id, config in (("dddd11112222", now), ("eeee11112222", before)):
+        record = find_run(results, "bbbb").read()
+        record.run_id, record.variant, record.config = run_id, "three", config
+        write_record(results / "tiny", record)
+    with pytest.raises(UserError, match=r"may be any of dddd11112222.*eeee11112222.*; give the id of one$"):
+        find_run(results, "tiny/three/1")
+    variants = [{"name": "three", "config_hash": config_hash(now)}]
+    write_yaml(results / "tiny" / "study.yaml", {"name": "tiny", "variants": variants})
+    assert find_run(results, "tiny/three/1").run_id == "dddd11112222"
+    assert find_run(results, "eeee").run_id == "eeee11112222"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +114,7 @@ def test_a_run_and_its_published_copy_are_one_run_in_two_places(published, name,
 def test_of_a_run_in_two_places_an_id_means_the_one_with_weights(published):
     (published / "published/tiny/runs/bbbb11112222/model.safetensors").touch()
     assert find_run(published, "bbbb").path.parents[2] == published / "published"
-    with pytest.raises(UserError, match=r"may be any of aaaa11112222 \(confirm, seed 1\), aaaa33334444 \("):
+    with pytest.raises(UserError, match=r"may be any of aaaa11112222 \(confirm, seed 1, .*aaaa33334444 \("):
         find_run(published, "aaaa")
 
 

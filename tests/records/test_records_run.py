@@ -12,7 +12,7 @@ import yaml
 from workbench.errors import RecordError
 from workbench.records import RunDirectory, RunRecord, State, list_studies, load_study, run_id, write_record
 from workbench.records.files import write_atomically, write_json
-from workbench.records.index import study_title
+from workbench.records.index import completed_pairs, study_title
 from workbench.records.metrics import MetricsWriter, compact, read_metrics
 
 
@@ -192,3 +192,18 @@ def test_a_driver_lives_while_it_says_so(tmp_path, state, age, live):
     said = datetime.now(UTC) - timedelta(seconds=age)
     write_json(tmp_path / "s" / "driver.json", {"state": state, "updated": said.isoformat()})
     assert load_study(tmp_path / "s").is_live == live
+
+
+def test_pairs_are_complete_confirm_runs_beside_the_baselines_of_their_seed():
+    rows = [
+        ("baseline", "confirm", 1, "complete"),
+        ("norm", "confirm", 1, "complete"),
+        ("norm", "confirm", 2, "complete"),  # its baseline failed
+        ("baseline", "confirm", 2, "failed"),
+        ("relu", "confirm", 1, "diverged"),
+        ("relu", "tune", 1, "complete"),
+    ]
+    runs = pd.DataFrame(rows, columns=["variant", "phase", "seed", "state"])
+    assert completed_pairs({"baseline": "baseline"}, runs) == 1
+    assert completed_pairs({"baseline": "baseline"}, runs.iloc[2:]) == 0
+    assert completed_pairs({"baseline": "baseline"}, runs.iloc[:0]) == 0

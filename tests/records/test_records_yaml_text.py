@@ -22,6 +22,11 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x]\n" + "".join(
         ("margin: 0.02\nname: s\nmargin: 0.5\n", ["'margin' stands twice", "lines 1 and 3", "keep one"]),
         ("a:\n  b: 1\n  c:\n    d: 1\n    'd': 2\n", ["'d' stands twice", "lines 4 and 5"]),
         ("a: {b: 1, b: 2}", ["'b' stands twice", "in line 1"]),
+        ("training: {tokens: 20,000, batch_size: 8}", ["20,000 is two values", "write 20_000"]),
+        ("norm: {name: rope, base: 10,000}", ["10,000 is two values", "write 10_000"]),
+        ("{margin: 0,5}", ["0,5 is two values", "write 0.5"]),
+        ("rates: [0,004]", ["0,004 is two values", "write 0.004"]),
+        ("confirm: [2,001]", ["2,001 is two values", "write 2_001"]),
         ("- {a: 1}\n- {a: 1, c: 2, a: 3}", ["'a' stands twice", "line 2"]),
         ("[" * 100_000, ["nested deeper than 64"]),
         ("- " * 100_000 + "a", ["nested deeper than 64"]),
@@ -76,6 +81,17 @@ def test_what_cannot_be_meant_is_one_line_at_once(text, parts):
 def test_a_value_is_what_its_writer_sees(text, value):
     found = parse_yaml(f"key: {text}")["key"]
     assert (found, type(found)) == (value, type(value))
+
+
+def test_what_a_comma_does_separate_stays_apart():
+    text = "{a: [0, 5, 10], b: {c: 1, d}, e: [20, 100], f: {g: 20, '000': }, h: [1, 0]}"
+    assert parse_yaml(text) == {
+        "a": [0, 5, 10],
+        "b": {"c": 1, "d": None},
+        "e": [20, 100],
+        "f": {"g": 20, "000": None},
+        "h": [1, 0],
+    }
 
 
 def test_merged_keys_may_be_overridden_and_aliases_used():

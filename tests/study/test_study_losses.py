@@ -56,6 +56,7 @@ def confirm(tmp_path):
 
     def run(*script, retry=True):
         (tmp_path / "results").mkdir(exist_ok=True)
+        (tmp_path / "results" / "study.yaml").touch()
         plan = plan_of(studies.make_study(tmp_path, **STUDY))
         worker, display = Worker(script), Silent()
         runner = Runner(plan, tmp_path / "results", worker, display=display, heartbeat=Silent())
@@ -121,6 +122,19 @@ def test_a_record_that_was_damaged_while_the_trial_ran_is_written_anew_and_the_t
     runner.go()
     assert states(runner) == ["complete", "complete"]
     assert any("cannot be read as JSON" in note for note in runner.notes)
+
+
+def test_results_that_are_removed_while_the_study_runs_end_it_in_a_line(confirm):
+    runner = confirm(("lost", 160))
+    submit = runner.worker.submit
+
+    def removed(*arguments):
+        submit(*arguments)
+        (runner.directory / "study.yaml").unlink()
+
+    runner.worker.submit = removed
+    with pytest.raises(StudyStopped, match="was removed while the study ran"):
+        runner.go()
 
 
 def test_losses_are_counted_for_each_trial_from_where_it_came_furthest():

@@ -18,6 +18,7 @@ from workbench.records.files import read_json, read_yaml
 from workbench.records.find import find_run
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory, config_hash
+from workbench.study.parts import keep_parts
 from workbench.study.populations import measured_size
 from workbench.study.schema import parse_study
 from workbench.study.start import open_start
@@ -218,6 +219,29 @@ def test_a_copy_that_was_changed_is_refused(elsewhere):
     (run.parts / source / "my_helpers.py").write_text("FACTOR = 9.0\n")
     with pytest.raises(UserError, match=r"is not the code of my_parts:Scaled that its runs were made with"):
         model_of(run, run.read())
+
+
+@pytest.mark.parametrize("damage", ["emptied", "gone", "index"])
+def test_a_damaged_copy_is_made_anew_when_its_study_is_run(elsewhere, damage):
+    run = run_of(elsewhere, SCALED)
+    kept = run.parts / run.read().config["model"]["norm"]["source"]
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    if damage == "index":
+        (kept / "part.json").write_text("{")
+    elif damage == "gone":
+        (kept / "my_helpers.py").unlink()
+    else:
+        (kept / "my_helpers.py").write_bytes(b"")
+    write_parts(elsewhere)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(elsewhere)
+        forget()
+        keep_parts([ModelConfig.from_dict(run.read().config["model"])], elsewhere / "results/tiny")
+    after = {path.name: path.read_bytes() for path in kept.iterdir()}
+    assert {name: after[name] for name in before if name.endswith(".py")} == {
+        name: content for name, content in before.items() if name.endswith(".py")
+    }
+    assert json.loads(after["part.json"])["classes"]
 
 
 def test_code_that_is_nowhere_any_more_is_refused_with_the_remedy(elsewhere):

@@ -121,6 +121,7 @@ class Silent:
 def study(tmp_path):
     def run(*scripts, population=4, **changes):
         (tmp_path / "results").mkdir()
+        (tmp_path / "results" / "study.yaml").touch()
         file = studies.make_study(tmp_path, **changes)
         plan = plan_of(file)
         workers, display = Workers(tmp_path / "results/runs", *scripts), Silent()

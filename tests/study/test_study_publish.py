@@ -260,6 +260,20 @@ def test_a_damaged_file_of_a_run_is_named_and_nothing_is_published(study, name):
     assert not (study.parent / "published" / study.name).exists()
 
 
+def test_a_complete_run_without_rows_is_not_published(study):
+    (run_of(study, "baseline", 11).path / "metrics.parquet").unlink()
+    with pytest.raises(RecordError, match=r"metrics\.parquet: is missing"):
+        published(study)
+
+
+def test_a_study_without_a_pair_is_not_published(study):
+    runs = load_study(study).runs
+    for seed in runs.loc[(runs["phase"] == "confirm") & (runs["variant"] == "baseline"), "seed"]:
+        change(study, "baseline", seed, state=State.FAILED, error="boom", summary={})
+    with pytest.raises(UserError, match="no pair of its trials completed"):
+        published(study)
+
+
 def test_a_damaged_journal_is_published_as_the_records_have_it(study):
     (study / "optuna.journal").write_text('{"op_code": 0, "worker')
     copy = published(study).path

@@ -180,3 +180,17 @@ def test_a_studys_own_run_exports_its_end_of_document(tokenizer, end, tmp_path):
     use.export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "exported")
     assert (again.generation_config.eos_token_id, again.config.eos_token_id) == (end, end)
+
+
+def test_a_number_that_cannot_be_kept_is_told_all_the_same(tmp_path, text, monkeypatch):
+    """Results on a medium that cannot be written: the evaluation is what was asked for."""
+    save_llama(tmp_path / "model")
+    run = bring(tmp_path / "model", tmp_path / "results")
+
+    def read_only(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(use, "write_json", read_only)
+    found = use.evaluate_run(run, corpus=text, tokens=96)
+    assert found["validation/loss"] > 0
+    assert "could not be kept" in found["notes"][-1]

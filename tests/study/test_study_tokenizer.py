@@ -15,12 +15,15 @@ from tokenizers import Tokenizer
 
 from workbench.data.batches import TokenizedCorpus
 from workbench.data.tokenizers import train_tokenizer
+from workbench.errors import UserError
 from workbench.records.files import read_json, read_yaml, write_json
 from workbench.records.find import find_run
 from workbench.records.index import load_study
+from workbench.records.run import RunRecord, write_record
 from workbench.study import use
 from workbench.study.plan import Plan
 from workbench.study.schema import load_study_file
+from workbench.training.run_text import open_corpus
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 SIZE = 270
@@ -321,3 +324,27 @@ def test_studies_of_bytes_are_known_by_what_they_were(name, overrides):
     assert found["hash"] == manifest["hash"]
     hashes = [variant["config_hash"] for variant in found["variants"]]
     assert hashes == [variant["config_hash"] for variant in manifest["variants"]]
+
+
+def test_a_relative_corpus_is_found_from_another_directory(tmp_path, monkeypatch):
+    """A study file names its text from where the study is run; its runs are opened from anywhere."""
+    (tmp_path / "home" / "text").mkdir(parents=True)
+    for index in range(4):
+        (tmp_path / "home" / "text" / f"{index}.txt").write_text(f"text number {index}\n" * 20)
+    record = RunRecord(
+        run_id="abc",
+        study="s",
+        variant="v",
+        phase="confirm",
+        seed=1,
+        learning_rate=0.1,
+        config={"data": {"corpus": {"path": "text"}, "tokenizer": "bytes", "fingerprint": None}},
+        provenance={"directory": str(tmp_path / "home")},
+    )
+    run = write_record(tmp_path / "results" / "s", record)
+    monkeypatch.chdir(tmp_path)
+    assert open_corpus(run).describe()["train_documents"] >= 1
+    record.provenance = {}
+    run.write(record)
+    with pytest.raises(UserError, match="no file or folder 'text'"):
+        open_corpus(run)

@@ -2,6 +2,7 @@
 
 import errno
 import math
+import shutil
 import sys
 
 import pytest
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 from workbench.errors import RecordError, UserError
 from workbench.model.norms import RMSNorm
 from workbench.model.presets import preset
-from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.records.run import FINISHED, RunDirectory, RunRecord, State
 from workbench.study.populations import settle
 from workbench.training import population_recorder
 from workbench.training.config import TrainingConfig
@@ -20,6 +21,7 @@ from workbench.training.halving import Halving
 from workbench.training.population_trial import run_population
 from workbench.training.run import Watcher
 from workbench.training.trial import run_trial
+from workbench.training.weights import load_run
 
 CONTEXT = 16
 STEPS = 12
@@ -111,7 +113,7 @@ def test_a_full_disk_is_no_outcome_and_the_trial_completes_once_there_is_room(
     assert __name__ in sys.modules
     with pytest.raises(OSError, match="No space left"):
         go()
-    assert {one.read().state for one in made} == {State.RUNNING}
+    assert not {one.read().state for one in made} & FINISHED
     monkeypatch.setattr(FailingDisk, "full", False)
     assert {record.state for record in go()} == {State.COMPLETE}
 
@@ -186,6 +188,38 @@ def test_rows_are_those_of_the_checkpoint_whatever_became_of_their_file(tmp_path
         rows.write_bytes(damage(rows.read_bytes()))
     train(directory, corpus)
     assert_equal(directory, whole[1])
+
+
+def test_the_outcome_needs_no_file_of_rows(tmp_path, corpus, whole):
+    """Deleted while the trial runs: what it found is at hand all the same."""
+    directory = directory_of(tmp_path)
+    seen = []
+
+    def report(event):
+        seen.append(event)
+        if event.get("step") == 6:
+            (directory.path / "metrics.jsonl").unlink(missing_ok=True)
+
+    record = run_trial(directory, lambda data: corpus, Watcher(report=report))
+    assert record.cost["tokens"] == whole[0].cost["tokens"] > 0
+    assert_equal(directory, whole[1])
+
+
+def test_what_a_killed_writer_left_is_swept_away(tmp_path, corpus):
+    directory = directory_of(tmp_path)
+    for name in (".last.ckpt.71.tmp", ".metrics.jsonl.71.tmp"):
+        (directory.path / name).write_bytes(b"half")
+    train(directory, corpus, stop_at=6)
+    assert not list(directory.path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("damage", [cut, zeroed])
+def test_weights_that_are_not_those_of_the_record_are_not_used(tmp_path, whole, damage):
+    directory = RunDirectory(shutil.copytree(whole[1].path, tmp_path / "runs" / "run"))
+    load_run(directory)
+    directory.weights.write_bytes(damage(directory.weights.read_bytes()))
+    with pytest.raises(RecordError, match=r"model\.safetensors: is damaged \(its SHA-256"):
+        load_run(directory)
 
 
 RATES = (1e-5, 1e-3, 3e-3, 1e-2)

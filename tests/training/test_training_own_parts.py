@@ -1,16 +1,20 @@
 """Parts of a user's own in trials and populations: what is fixed stays, what vmap cannot take is told."""
 
+import random
+
 import own_parts
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training_population import alone, compare, config, corpus, together  # noqa: F401 (corpus: a fixture)
+from test_training_population import alone, compare, config, directories, together
 
 from workbench.model import ModelConfig
 from workbench.model.component import NORMS
 from workbench.records.run import State
 from workbench.training.config import TrainingConfig
+from workbench.training.run import Watcher
 from workbench.training.sizing import population_size
+from workbench.training.trial import run_trial
 from workbench.training.vmappable import NotVmappable, require_vmappable
 from workbench.training.weights import load_run
 
@@ -23,7 +27,7 @@ def own(name):
     ("factor", "name"),
     [("norm", "Mixed"), ("norm", "Buffered"), ("norm", "ZeroCentred"), ("positions", "Recency")],
 )
-def test_a_replica_equals_the_trial_alone(tmp_path, corpus, factor, name):  # noqa: F811
+def test_a_replica_equals_the_trial_alone(tmp_path, corpus, factor, name):
     settings = config(**{factor: own(name)})
     found, ours = together(tmp_path / "together", corpus, settings)
     expected, theirs = alone(tmp_path / "alone", corpus, settings)
@@ -42,7 +46,7 @@ def test_a_replica_equals_the_trial_alone(tmp_path, corpus, factor, name):  # no
             assert torch.equal(load_file(run.weights)[key], decoder.get_parameter(key))
 
 
-def test_a_scalar_and_a_matrix_of_a_part_are_trained(tmp_path, corpus):  # noqa: F811
+def test_a_scalar_and_a_matrix_of_a_part_are_trained(tmp_path, corpus):
     _, made = together(tmp_path, corpus, config(norm=own("Mixed")))
     tensors = load_file(made[0].weights)
     assert tensors["final_norm.gain"].shape == ()
@@ -51,7 +55,7 @@ def test_a_scalar_and_a_matrix_of_a_part_are_trained(tmp_path, corpus):  # noqa:
 
 
 @pytest.mark.parametrize("name", NORMS.names())
-def test_normalised_queries_in_a_bf16_population(tmp_path, corpus, name):  # noqa: F811
+def test_normalised_queries_in_a_bf16_population(tmp_path, corpus, name):
     settings = config({"precision": "bf16"}, qk_norm=name)
     found, _ = together(tmp_path / "together", corpus, settings)
     expected, _ = alone(tmp_path / "alone", corpus, settings)
@@ -96,13 +100,13 @@ def test_the_sizing_tells_it_too():
         population_size(model(norm=own("Branching")), FP32, "cpu", 4)
 
 
-def test_a_part_that_fails_alone_too_has_that_outcome(tmp_path, corpus, monkeypatch):  # noqa: F811
+def test_a_part_that_fails_alone_too_has_that_outcome(tmp_path, corpus, monkeypatch):
     monkeypatch.setattr(own_parts.ZeroCentred, "forward", lambda self, x: 1 / 0)
     found, _ = together(tmp_path, corpus, config(norm=own("ZeroCentred")))
     assert all(record.state is State.FAILED for record in found)
 
 
-def test_runs_that_cannot_train_together_are_left_as_they_were(tmp_path, corpus):  # noqa: F811
+def test_runs_that_cannot_train_together_are_left_as_they_were(tmp_path, corpus):
     with pytest.raises(NotVmappable):
         together(tmp_path, corpus, config(norm=own("Noisy")))
     found, made = alone(tmp_path, corpus, config(norm=own("Noisy")))
@@ -113,9 +117,46 @@ def test_runs_that_cannot_train_together_are_left_as_they_were(tmp_path, corpus)
     assert made[0].weights.read_bytes() == others[0].weights.read_bytes()
 
 
-def test_changing_buffers_are_saved_and_read_back(tmp_path, corpus):  # noqa: F811
+def test_changing_buffers_are_saved_and_read_back(tmp_path, corpus):
     found, made = alone(tmp_path, corpus, config(norm=own("Running")))
     assert found[0].state is State.COMPLETE
     mean = load_run(made[0]).get_buffer("final_norm.mean")
     assert mean.abs().sum() > 0
     assert torch.equal(mean, load_file(made[0].weights)["final_norm.mean"])
+
+
+def test_draws_of_other_libraries_are_those_of_the_seed_and_the_step(tmp_path, corpus):
+    """A part may draw from ``random`` and NumPy: a resumed trial, or one beside others, is the same."""
+    settings = config(norm=own("Drawing"))
+    whole, _ = alone(tmp_path / "whole", corpus, settings)
+    random.random()
+    steps = [0]
+    made = directories(tmp_path / "parts", settings)
+    for run in made:
+        watcher = Watcher(
+            report=lambda event: steps.append(event.get("step", steps[-1])),
+            should_stop=lambda: steps[-1] == 7,
+        )
+        assert run_trial(run, lambda data: corpus, watcher).state is State.RUNNING
+        steps.append(0)
+    resumed, _ = alone(tmp_path / "parts", corpus, settings)
+    assert [record.summary for record in resumed] == [record.summary for record in whole]
+
+
+@pytest.mark.parametrize("train", [alone, together])
+def test_an_iterator_that_ends_does_not_end_the_training(tmp_path, corpus, train, monkeypatch):
+    """Lightning takes StopIteration for the end of the batches: such a run would be complete too soon."""
+    monkeypatch.setattr("workbench.training.population_trial.require_vmappable", lambda *_: None)
+    found, _ = train(tmp_path, corpus, config(norm=own("Exhausted")))
+    assert {record.state for record in found} == {State.FAILED}
+    assert "a part raised StopIteration" in found[0].error
+
+
+def test_a_fault_of_the_machine_says_nothing_of_what_vmap_can_take(monkeypatch):
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("workbench.training.vmappable._together", broken)
+    training = TrainingConfig(tokens=64, batch_size=2).resolve("cpu")
+    with pytest.raises(OSError, match="Input/output"):
+        require_vmappable(model(norm=own("Mixed")), training, "cpu")

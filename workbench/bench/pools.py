@@ -81,7 +81,7 @@ def train_all(workers: Timeline, groups: list[list[Path]], slots: int) -> float:
     """Seconds until all runs have ended, those of a group in one program, on the first ``slots`` workers.
 
     A group that does not fit into memory goes on in halves, as in a study. Raises ``RuntimeError`` where a
-    worker dies or falls silent, or a run does not come to its end.
+    worker dies, falls silent or meets a fault of the machine, or a run does not come to its end.
     """
     began, waiting = time.perf_counter(), deque(groups)
     runs = {run.name: run for group in groups for run in group}
@@ -93,6 +93,8 @@ def train_all(workers: Timeline, groups: list[list[Path]], slots: int) -> float:
         event = workers.next_event(timeout=_PATIENCE_SECONDS)
         if event is None or (event["event"] == "lost" and event["run_ids"]):
             raise RuntimeError("a worker died or fell silent")
+        if event["event"] in ("fault", "unpopulatable"):
+            raise RuntimeError(event["error"])
         if event["event"] == "too_large":
             waiting.extendleft(_halves([runs[name] for name in event["run_ids"]]))
         elif event["event"] == "ended":

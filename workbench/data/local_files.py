@@ -17,7 +17,10 @@ from workbench.pointers import refuse_pointer_file
 from workbench.seeds import stable_hash
 
 # Endings in small letters: ROWS.JSONL holds rows as well.
-_JSON_LINES = tuple(f".{name}{packed}" for name in ("jsonl", "jsonlines", "ndjson") for packed in ("", ".gz"))
+_ROWS = ("jsonl", "jsonlines", "ndjson", "ldjson", "jl")
+_MOST_LOOKED_AT = 1_000_000
+_LOOKED_AT = 3  # lines of a text, to tell rows with another ending from it
+_JSON_LINES = tuple(f".{name}{packed}" for name in _ROWS for packed in ("", ".gz"))
 _PARQUET = (".parquet", ".pq")
 _NOT_PROSE = (".json", ".csv", ".tsv")
 # How files begin that are no text, and what to do with them: told of what cannot be read as text.
@@ -95,6 +98,8 @@ class LocalFiles(CorpusConfig):
             ) from None
         if not is_folder:
             _refuse_pointer(root)
+            if root.exists():
+                raise UserError(f"{KEY}.path: {str(root)!r} is no regular file; give a text file or a folder")
             raise UserError(f"{KEY}.path: no file or folder {str(root)!r}{_near(root)}")
         named = [(path.relative_to(root).as_posix(), path) for path in self._matches(root)]
         return sorted(named, key=lambda item: (stable_hash("file", item[0]), item[0]))
@@ -156,9 +161,26 @@ def _text(path: Path) -> str:
     if b"\0" in content:
         raise _no_text(path, content, f"is binary, not text (byte {content.index(0)} is 0)")
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _no_text(path, content, f"is not UTF-8 text (byte {error.start})") from None
+    if _looks_like_rows(text):
+        raise UserError(
+            f"{KEY}.path: {path} looks like JSON lines, an object in each; name it .jsonl to have its rows "
+            f"read, or leave it out with 'glob'"
+        )
+    return text
+
+
+def _looks_like_rows(text: str) -> bool:
+    """Whether the first lines are JSON objects, two at least: JSON syntax is not what a model shall learn."""
+    lines = [line for line in text[:_MOST_LOOKED_AT].splitlines() if line.strip()][: _LOOKED_AT + 1]
+    if len(lines) > _LOOKED_AT or len(text) > _MOST_LOOKED_AT:
+        lines = lines[:_LOOKED_AT]  # the last one may be cut
+    try:
+        return len(lines) > 1 and all(isinstance(json.loads(line), dict) for line in lines)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _no_text(path: Path, content: bytes, what: str) -> UserError:
@@ -217,7 +239,8 @@ def _parquet(path: Path, field: str) -> Iterator[str]:
         if names.count(field) > 1:
             raise UserError(f"{KEY}.field: {path} has the column {field!r} twice; rename one of them")
         for batch in table.iter_batches(columns=[field]):
-            for value in batch.column(0).to_pylist():
+            # By its name: 'a.b' also stands for the field b of a column a, which comes along then.
+            for value in batch.column(batch.schema.names.index(field)).to_pylist():
                 yield require_text(value, field, str(path))
 
 

@@ -27,6 +27,7 @@ _CONTROL = (
     "<pad>",
     "<unk>",
 )
+_MOST_IDS = 2**22  # sixteen times the largest published vocabularies
 _KEEPS_ALL = ("Split", "Digits", "ByteLevel")  # pre-tokenizers that cut and lose nothing, as set below
 
 
@@ -54,9 +55,29 @@ def open_plain(
     changed = [_made_special(settings, token, model.token_to_id(token)) for token in control]
     if any(changed):
         model = _load(settings)
+    _require_own_ids(model, settings)
     model.encode_special_tokens = True
     _guard(model, settings)
     return model, settings
+
+
+def _require_own_ids(model: tokenizers.Tokenizer, settings: dict[str, Any]) -> None:
+    """Raise ``ValueError`` where ids are not those of the file, or beyond any vocabulary.
+
+    The library gives an added token the next free number, whatever id the file has for it: in a vocabulary
+    with gaps another piece may have that number already, and a model's embedding has none for it.
+    """
+    largest = max(model.get_vocab(with_added_tokens=True).values(), default=0)
+    if largest >= _MOST_IDS:
+        raise ValueError(f"it has the id {largest:,}, and ids below {_MOST_IDS:,} are the most")
+    for item in settings.get("added_tokens", []):
+        content = item["content"]
+        place = model.token_to_id(content)
+        if place != item["id"] or model.id_to_token(place) != content:
+            raise ValueError(
+                f"its added token {content!r} has the id {item['id']}, which the library reads as {place}: "
+                f"the vocabulary has gaps, or ids that stand twice"
+            )
 
 
 def unknown_id(model: tokenizers.Tokenizer, settings: dict[str, Any]) -> int | None:

@@ -24,6 +24,7 @@ from workbench.data.byte_counts import count_bytes
 from workbench.data.plain_tokenizer import open_plain, spells_bytes, unknown_id
 from workbench.errors import UserError, suggestion
 from workbench.pointers import refuse_pointer_file
+from workbench.quantities import read_whole
 from workbench.special_tokens import ENDS_OF_TEXT, KEYS, SpecialTokens, special_tokens
 
 KEY = "data.tokenizer"
@@ -323,8 +324,11 @@ def parse_tokenizer(spec: Any) -> Spec:
         raise UserError(
             f"{KEY}: unknown tokenizer {spec!r}; give bytes, {{bpe: 4096}}, or {{file: tokenizer.json}}"
         )
-    size = spec["bpe"]
-    if not isinstance(size, int) or isinstance(size, bool) or not _SMALLEST <= size <= _LARGEST:
+    try:
+        size = read_whole(spec["bpe"])
+    except ValueError as error:
+        raise UserError(f"{KEY}.bpe: {error}") from None
+    if not isinstance(size, int) or not _SMALLEST <= size <= _LARGEST:
         raise UserError(
             f"{KEY}.bpe: the vocabulary {size!r} is not a whole number from {_SMALLEST} to {_LARGEST} "
             "(ids have 16 bits); 4096 suits small models"

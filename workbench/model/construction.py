@@ -30,6 +30,7 @@ def examine(part: Component) -> Construction:
     config, args = part.origin
     with torch.device("cpu"), _blank_is_nan():
         first, second = _built(config, args, 1), _built(config, args, 2)
+        _require_repeatable(part, first, _built(config, args, 1))
         parents: dict[str, dict[str, Tensor]] = {}
         again = dict(second.named_parameters())
         constants, blank = {}, set()
@@ -39,6 +40,18 @@ def examine(part: Component) -> Construction:
             elif name in again and torch.equal(value, again[name]) and not _untouched(first, name, parents):
                 constants[name] = value.detach().clone()
     return Construction(constants, frozenset(blank))
+
+
+def _require_repeatable(part: Component, first: nn.Module, again: nn.Module) -> None:
+    own = dict(again.named_parameters())
+    for name, value in first.named_parameters():
+        if name in own and torch.equal(value.nan_to_num(), own[name].nan_to_num()):
+            continue
+        if part.initial_value(name, tuple(value.shape), torch.Generator()) is None:
+            raise UserError(
+                f"{part.name}: its constructor draws {name} from a source that no seed reaches; draw with "
+                f"torch, or define initial_value"
+            )
 
 
 def redraw(part: Component, seed: int) -> dict[str, Tensor]:

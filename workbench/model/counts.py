@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin
 from torch.utils.flop_counter import FlopCounterMode
 
 from workbench.errors import UserError
@@ -39,6 +40,11 @@ def _counted(config: ComponentConfig, args: tuple[Any, ...]) -> tuple[int, int]:
 
 def _counts(config: ComponentConfig, args: tuple[Any, ...]) -> tuple[int, int]:
     part = _built(config, args)
+    if any(isinstance(parameter, UninitializedTensorMixin) for parameter in part.parameters()):
+        raise UserError(
+            f"{config.component.factor}: {config.name} has parameters without a size until it is called "
+            f"(LazyLinear's, for example); give them their sizes in the constructor"
+        )
     total = sum(parameter.numel() for parameter in part.parameters())
     matrices = sum(parameter.numel() for parameter in part.parameters() if parameter.ndim >= 2)
     if _own_formula(config, "num_parameters"):

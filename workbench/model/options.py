@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from workbench.errors import UserError, suggestion
-from workbench.quantities import read_whole
+from workbench.quantities import read_number, read_whole
 
 _WORDS = {
     int: "a whole number",
@@ -52,7 +52,10 @@ def coerce(value: Any, hint: Any, key: str) -> Any:
     if isinstance(value, str) and str in kinds:
         return value  # text stays text where text is asked for, whatever number it may look like
     for kind in kinds:
-        fits, converted = _fit(value, kind)
+        try:
+            fits, converted = _fit(value, kind)
+        except ValueError as error:  # a number that could mean two things, with what to write
+            raise UserError(f"{key}: {error}") from None
         if fits:
             return converted
     wanted = " or ".join(_describe(kind) for kind in kinds)
@@ -73,10 +76,9 @@ def _fit(value: Any, kind: Any) -> tuple[bool, Any]:
 
 
 def _fit_int(value: Any) -> tuple[bool, Any]:
-    try:
-        value = read_whole(value)  # 1e2 as well, which YAML 1.1 reads as text
-    except ValueError:
+    if isinstance(value, bool):
         return False, value
+    value = read_whole(value)  # 1e2 as well, which YAML 1.1 reads as text
     whole = isinstance(value, Integral)
     return whole, int(value) if whole else value  # NumPy's whole numbers too, which JSON refuses
 
@@ -84,9 +86,12 @@ def _fit_int(value: Any) -> tuple[bool, Any]:
 def _fit_float(value: Any) -> tuple[bool, Any]:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return False, value
+    value = read_number(value)
+    if isinstance(value, str):
+        return False, value
     try:
         number = float(value)
-    except (ValueError, OverflowError):  # a whole number may be too large for a float
+    except OverflowError:  # a whole number may be too large for a float
         return False, value
     return math.isfinite(number), number
 

@@ -97,7 +97,7 @@ def kept_class(folder: Path, name: str, digest: str) -> type | None:
     kept = Path(folder) / digest
     if not _DIGEST.fullmatch(digest) or not (kept / INDEX).is_file():
         return None
-    source = Source(_files(kept), kept)
+    source = kept_source(kept)
     if source.digest != digest:
         raise UserError(f"{kept}: is not the code of {name} that its runs were made with; restore its files")
     path = _class_path(kept, name)
@@ -126,6 +126,11 @@ def _class_path(kept: Path, name: str) -> str:
     if not isinstance(path, str) or ":" not in path:
         path = name
     return path
+
+
+def kept_source(folder: Path) -> Source:
+    """The files of a kept copy as they are now."""
+    return Source(_files(folder), folder)
 
 
 def _files(folder: Path) -> dict[str, bytes]:

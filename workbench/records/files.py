@@ -41,6 +41,12 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left half-written in ``folder``; call it where none is at work."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def put_in_place(finished: Path, path: Path) -> None:
     """Rename a file that is on the disk to ``path``, and have the new name on the disk as well."""
     os.replace(finished, path)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from workbench.errors import RecordError, UserError, suggestion
-from workbench.records.index import list_studies, study_title
-from workbench.records.run import RunDirectory, State
+from workbench.records.files import read_yaml
+from workbench.records.index import MANIFEST, list_studies, planned_hashes, study_title
+from workbench.records.run import RunDirectory, State, config_hash
 
 _SHORTEST = 4  # characters of an id that may stand for it
 _SHOWN = 5
@@ -16,7 +17,8 @@ def find_run(results: Path, name: str) -> RunDirectory:
     A run id or at least four of its first characters, the path of a run directory, ``imported/gpt2``,
     ``study/variant/seed`` for the run that confirms, or ``study/variant`` where that variant has a single
     complete run. A run that is published too is taken where it has weights, from its own study first;
-    ``published/`` before the study's name means the copy. Raises ``UserError`` for none and several.
+    ``published/`` before the study's name means the copy. Of a study that was changed since, the runs of its
+    present manifest come before earlier ones. Raises ``UserError`` for none and several.
     """
     if (Path(name) / "run.json").is_file():
         return RunDirectory(Path(name).resolve())
@@ -30,9 +32,8 @@ def find_run(results: Path, name: str) -> RunDirectory:
     if found:
         shown = ", ".join(_told(one) for one in found[:_SHOWN])
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise UserError(
-            f"run: {name!r} may be any of {shown}{more}; give the id of one, or STUDY/VARIANT/SEED"
-        )
+        shorter = "" if "/" in name else ", or STUDY/VARIANT/SEED"
+        raise UserError(f"run: {name!r} may be any of {shown}{more}; give the id of one{shorter}")
     raise UserError(_unknown(name, directories, Path(results)))
 
 
@@ -59,7 +60,21 @@ def _by_variant(directories: list[RunDirectory], name: str) -> list[RunDirectory
     chosen, variant = _of_study(directories, name)
     found = [one for one in chosen if _is(one, variant)]
     variant, _, seed = variant.rpartition("/")
-    return found or [one for one in chosen if seed.isdigit() and _is(one, variant, int(seed))]
+    found = found or [one for one in chosen if seed.isdigit() and _is(one, variant, int(seed))]
+    return found if len(found) < 2 else _of_the_present(found)
+
+
+def _of_the_present(found: list[RunDirectory]) -> list[RunDirectory]:
+    """Those that the manifests of their studies plan now; all where that says nothing."""
+    present = []
+    for one in found:
+        try:
+            manifest = read_yaml(one.path.parent.parent / MANIFEST)
+        except RecordError:
+            return found
+        if config_hash(one.read().config) in planned_hashes(manifest):
+            present.append(one)
+    return present or found
 
 
 def _of_study(directories: list[RunDirectory], name: str) -> tuple[list[RunDirectory], str]:
@@ -87,7 +102,7 @@ def _is(directory: RunDirectory, variant: str, seed: int | None = None) -> bool:
 
 def _told(directory: RunDirectory) -> str:
     record = directory.read()
-    return f"{record.run_id} ({record.phase}, seed {record.seed})"
+    return f"{record.run_id} ({record.phase}, seed {record.seed}, of {record.created})"
 
 
 def _unknown(name: str, directories: list[RunDirectory], results: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.errors import RecordError
+from workbench.errors import RecordError, UserError
 from workbench.records.files import read_json, read_yaml
 from workbench.records.run import RECORD, RunDirectory, RunRecord, config_hash
 
@@ -104,7 +104,10 @@ def list_studies(results: Path) -> list[Path]:
     """Directories that hold a manifest, newest first: those in ``results``, then those that are published.
 
     A checkout gives all published studies the same age, and a pull a new one: one's own stay before them.
+    Raises ``UserError`` where ``results`` is a file; a folder that is not there yet has no studies.
     """
+    if Path(results).exists() and not Path(results).is_dir():
+        raise UserError(f"{results}: is a file, and results are kept in a folder; give another --out")
     return [study for folder in (Path(results), Path(results) / PUBLISHED) for study in _newest_first(folder)]
 
 
@@ -141,8 +144,21 @@ def _read_runs(directory: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
     return rows, problems
 
 
+def planned_hashes(manifest: dict[str, Any]) -> set[str]:
+    """The configurations that a manifest plans, by their hashes; empty in early manifests."""
+    return {variant["config_hash"] for variant in manifest.get("variants", []) if "config_hash" in variant}
+
+
+def completed_pairs(manifest: dict[str, Any], runs: pd.DataFrame) -> int:
+    """How many complete confirm trials there are beside a complete one of the baseline at their seed."""
+    done = runs[(runs["phase"] == "confirm") & (runs["state"] == "complete")]
+    is_baseline = done["variant"] == manifest["baseline"]
+    seeds = set(done.loc[is_baseline, "seed"])
+    return int(done.loc[~is_baseline, "seed"].isin(seeds).sum())
+
+
 def _current(rows: list[dict[str, Any]], manifest: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
-    planned = {variant["config_hash"] for variant in manifest["variants"] if "config_hash" in variant}
+    planned = planned_hashes(manifest)
     if not planned:
         return rows, 0
     kept = [row for row in rows if row["config_hash"] in planned]

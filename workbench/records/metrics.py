@@ -60,9 +60,12 @@ class MetricsWriter:
         self._file.close()
 
 
-def compact(directory: Path) -> None:
-    """Turn ``metrics.jsonl`` into ``metrics.parquet`` (zstd) by atomic rename; then drop the lines."""
-    frame = _frame(_live_rows(directory / LIVE))
+def compact(directory: Path, rows: list[Row] | None = None) -> None:
+    """Turn ``metrics.jsonl`` into ``metrics.parquet`` (zstd) by atomic rename; then drop the lines.
+
+    ``rows`` are taken instead of the file's where they are at hand: then nothing depends on the file.
+    """
+    frame = _frame(_live_rows(directory / LIVE) if rows is None else rows)
     save_frame(directory, frame)
     (directory / LIVE).unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workbench.errors import RecordError
 from workbench.records import metrics
-from workbench.records.files import read_json, write_json
+from workbench.records.files import read_json, sweep, write_json
 
 RECORD = "run.json"
 WEIGHTS = "model.safetensors"
@@ -126,8 +126,13 @@ class RunDirectory:
         """The same while not all runs of the population have theirs: it counts once one has been renamed."""
         return self.path / NEXT_REPLICA
 
+    def sweep(self) -> None:
+        """Delete what a writer that was killed left half-written."""
+        sweep(self.path)
+
     def forget_checkpoints(self) -> None:
         """Delete what the run would be resumed from."""
+        self.sweep()
         for path in (self.checkpoint, self.replica, self.next_replica):
             path.unlink(missing_ok=True)
 

@@ -1,13 +1,35 @@
 """Which runs have weights: of a published study only a few do."""
 
+from hashlib import file_digest
 from pathlib import Path
 
-from workbench.errors import UserError
+from workbench.errors import RecordError, UserError
 from workbench.pointers import refuse_pointer_file
 from workbench.records.index import is_published
 from workbench.records.run import WEIGHTS, RunDirectory
 
 _SHOWN = 6
+WEIGHTS_DIGEST = "weights_sha256"  # in a record's provenance
+
+
+def weights_digest(directory: RunDirectory) -> str:
+    """SHA-256 of the run's weights as they are on the disk."""
+    with open(directory.weights, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def require_whole_weights(directory: RunDirectory) -> None:
+    """Raise ``RecordError`` where the weights are not the file that the record speaks of.
+
+    Records from before digests were kept, and imported models (by their configuration), may have none.
+    """
+    record = directory.read()
+    digest = record.provenance.get(WEIGHTS_DIGEST) or record.config.get("weights")
+    if digest is not None and weights_digest(directory) != digest:
+        raise RecordError(
+            f"{directory.weights}: is damaged (its SHA-256 is not the record's); restore it from a copy, or "
+            f"delete the run's directory and run the study, or import the model, again"
+        )
 
 
 def with_weights(study: Path) -> list[RunDirectory]:

@@ -69,6 +69,9 @@ class _Collection:
     """A mapping or list that the survey is inside of; a document is the outermost."""
 
     is_mapping: bool = False
+    is_flow: bool = False  # in braces or brackets, where a comma separates
+    before: str = ""  # the plain text before: it may be the beginning of a number
+    key: str = ""
     anchor: str | None = None
     values: int = 0
     children: int = 0
@@ -91,7 +94,10 @@ def _survey(text: str) -> None:
             if len(inside) > _DEEPEST:
                 raise _fault(f"this is nested deeper than {_DEEPEST} levels; write it flat", event)
             is_mapping = isinstance(event, events.MappingStartEvent)
-            inside.append(_Collection(is_mapping=is_mapping, anchor=event.anchor))
+            parent.before = ""
+            inside.append(
+                _Collection(is_mapping=is_mapping, is_flow=bool(event.flow_style), anchor=event.anchor)
+            )
         elif isinstance(event, events.CollectionEndEvent):
             _add(inside.pop(), inside[-1], sizes, event)
         elif isinstance(event, events.AliasEvent):
@@ -99,6 +105,8 @@ def _survey(text: str) -> None:
                 raise _fault(f"*{event.anchor} stands for what it is a part of; write it out", event)
             _add(_Collection(values=sizes.get(event.anchor, 0)), parent, sizes, event)
         elif isinstance(event, events.ScalarEvent):
+            if parent.is_flow:
+                _refuse_split_number(parent, event)
             if parent.expects_key:
                 _note_key(parent, event)
             _add(_Collection(anchor=event.anchor), parent, sizes, event)
@@ -111,6 +119,24 @@ def _note_key(mapping: _Collection, event: events.ScalarEvent) -> None:
         places = f"in line {line}" if first == line else f"in lines {first} and {line}"
         raise _fault(f"the key {event.value!r} stands twice, {places}; keep one of them", event)
     mapping.keys[event.value] = line
+
+
+def _refuse_split_number(parent: _Collection, event: events.ScalarEvent) -> None:
+    """In braces and brackets a comma separates: ``{tokens: 20,000}`` has a key ``000`` without a value."""
+    plain = event.value if event.style in (None, "") else "-"
+    if parent.expects_key:
+        parent.key = plain
+        return
+    if not parent.is_mapping:
+        rest = plain if plain.startswith("0") else ""
+    else:
+        rest = parent.key if plain == "" else ""
+    before = parent.before
+    parent.before = plain
+    if re.fullmatch(r"[0-9]+", rest) and re.fullmatch(r"[-+]?[0-9]{1,3}", before) and rest != "0":
+        thousands = len(rest) == 3 and before.strip("+-") != "0"
+        meant = f"{before}{'_' if thousands else '.'}{rest}"
+        raise _fault(f"{before},{rest} is two values, for its comma; write {meant}", event)
 
 
 def _add(child: _Collection, parent: _Collection, sizes: dict[str, int], event: yaml.Event) -> None:

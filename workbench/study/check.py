@@ -23,6 +23,7 @@ from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory
 
 _PROBE_PASSES = 3
+_LONG_PASS_SECONDS = 2.0  # of such a pass, what warms caches is a small part
 _PROBE_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
 _YEAR = 365.25 * 24 * 3600
 
@@ -83,9 +84,16 @@ def _probe(variant: Variant, training: TrainingConfig, device: str) -> float:
         return _measure(variant.model, training, device)
     except NotImplementedError as error:  # a part of the user's own that lacks a method
         raise UserError(f"{variant.name}: {error}; define it in the class") from error
-    except (RuntimeError, MemoryError) as error:
+    except UserError:
+        raise
+    except Exception as error:
         if not out_of_memory(error):
-            raise
+            if not variant.model.foreign_parts:
+                raise
+            raise UserError(
+                f"{variant.name}: a training step of it fails ({type(error).__name__}: {error}); "
+                f"mend its part"
+            ) from error
         raise UserError(
             f"{variant.name}: {variant.model.num_parameters():,} parameters at batch_size "
             f"{training.batch_size:,} do not fit into memory; lower training.batch_size, context or size"
@@ -102,10 +110,12 @@ def _measure(model: ModelConfig, training: TrainingConfig, device: str) -> float
     sequences = int(_PROBE_FLOPS[device] / (model.flops_per_token() * model.context))
     shape = (max(1, min(training.batch_size, sequences)), model.context)
     tokens = torch.randint(model.vocabulary, shape, generator=generator("probe")).to(device)  # (B, T)
-    times = [_time_pass(decoder, tokens, device) for _ in range(_PROBE_PASSES)]
+    times = [_time_pass(decoder, tokens, device)]
+    while len(times) < _PROBE_PASSES and times[0] < _LONG_PASS_SECONDS:
+        times.append(_time_pass(decoder, tokens, device))
     # The first pass warms caches and the fastest is the least disturbed; a fifth more for the optimizer
     # and evaluation.
-    return 1.2 * min(times[1:]) / tokens.numel()
+    return 1.2 * min(times[1:] or times) / tokens.numel()
 
 
 def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str) -> float:

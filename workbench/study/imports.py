@@ -98,7 +98,8 @@ def _tokenizer(
     """Put the model's tokenizer into ``folder``; None where there is none to be found."""
     place = folder / TOKENIZER
     if given is not None or checkpoint.tokenizer is not None:
-        origin = Path(file_spec({"file": given})["file"]) if given else checkpoint.tokenizer
+        origin = Path(file_spec({"file": given or checkpoint.tokenizer})["file"])
+        FileTokenizer(origin, {})  # refuses what is no tokenizer, by the name that the user knows
         shutil.copyfile(origin, place)
     elif (source / "vocab.json").is_file() and (source / "merges.txt").is_file():
         model = tokenizers.ByteLevelBPETokenizer(str(source / "vocab.json"), str(source / "merges.txt"))

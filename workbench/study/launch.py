@@ -15,10 +15,10 @@ from workbench.analysis.report import render
 from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.data.corpora import corpus_config
-from workbench.data.tokenizers import Tokenizer, learned
+from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, StudyStopped, UserError
-from workbench.records.files import read_yaml
-from workbench.records.index import MANIFEST, load_study
+from workbench.records.files import read_yaml, sweep
+from workbench.records.index import MANIFEST, completed_pairs, load_study
 from workbench.records.run import State
 from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
@@ -62,7 +62,8 @@ def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
     file is damaged and the text does not give it again.
     """
     data = _manifest_data(directory)
-    spec, asked = data.get("tokenizer"), study.data.tokenizer
+    spec = data.get("tokenizer")
+    asked = parse_tokenizer(study.data.tokenizer)
     if not learned(asked) or not learned(spec) or "sha256" not in spec or spec["bpe"] != asked["bpe"]:
         return None
     if data["corpus"] != corpus_config(study.data.corpus).spec():
@@ -135,16 +136,18 @@ def run_study(
 
 
 def _require_a_result(directory: Path) -> None:
-    """Raise ``StudyStopped`` where no trial completed: a script must not take such a study for done."""
-    runs = load_study(directory).runs
-    if (runs["state"] == State.COMPLETE).any():
+    """Raise ``StudyStopped`` where no pair completed: a script must not take such a study for done."""
+    records = load_study(directory)
+    runs = records.runs
+    if completed_pairs(records.manifest, runs):
         return
     counts = ", ".join(f"{count} {state}" for state, count in runs["state"].value_counts().items())
     errors = [error.strip() for error in runs["error"] if isinstance(error, str) and error.strip()]
     reason = f"; for example: {errors[0].splitlines()[-1]}" if errors else ""
+    what = "pair of trials" if (runs["state"] == State.COMPLETE).any() else "trial"
     raise StudyStopped(
-        f"{directory.name}: no trial completed ({counts}){reason}. Mend the cause; then run the same command "
-        f"with --retry-failed"
+        f"{directory.name}: no {what} completed ({counts}){reason}. Mend the cause; then run the same "
+        f"command with --retry-failed"
     )
 
 
@@ -158,6 +161,7 @@ def _drive(
     console: Console,
     population: PopulationSize,
 ) -> bool:
+    sweep(directory)
     if plan.start:
         plan.start.place(directory)
     keep_tokenizer(plan.corpus.tokenizer, directory)

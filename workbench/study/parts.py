@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.model.component import Component
 from workbench.model.config import ModelConfig
-from workbench.model.sources import INDEX, Source, index_of, source_of
+from workbench.model.sources import INDEX, Source, index_of, kept_source, source_of
 from workbench.records.files import write_json
 from workbench.records.run import PARTS
 
@@ -27,13 +27,14 @@ def keep_parts(models: list[ModelConfig], study: Path) -> None:
 
 def _keep(component: type[Component], source: Source, folder: Path) -> None:
     target = folder / source.digest
-    if not (target / INDEX).is_file():
+    index = index_of(target)
+    if not (target / INDEX).is_file() or kept_source(target).digest != source.digest:
         _write(source, target)
-    index = index_of(target) or {"classes": {}, "from": str(source.root)}
+    index = index or {"classes": {}, "from": str(source.root)}
     # A copy that was itself loaded from a copy has the module's name with the digest behind it.
     module = component.__module__.removesuffix(f"_{source.digest}")
     path = f"{module}:{component.__qualname__}"
-    if index["classes"].get(component.name) != path:
+    if index["classes"].get(component.name) != path or not (target / INDEX).is_file():
         index["classes"][component.name] = path
         write_json(target / INDEX, index)
 

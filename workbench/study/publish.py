@@ -23,11 +23,11 @@ from workbench.data.tokenizers import kept_name
 from workbench.errors import RecordError, UserError
 from workbench.model.sources import INDEX, index_of
 from workbench.records.files import read_json, write_atomically, write_json, write_yaml
-from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, load_study
+from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, read_probes
-from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, RunDirectory, config_hash
-from workbench.records.weights import with_weights
+from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, RunDirectory, State, config_hash
+from workbench.records.weights import require_whole_weights, with_weights
 from workbench.study.scrub import Scrubber
 from workbench.study.tuning import JOURNAL, Ledger, journal_damage
 from workbench.training.run_text import keep_tokenizer, open_tokenizer
@@ -90,6 +90,8 @@ def _refuse_unfinished(records: StudyRecords) -> None:
             f"{name}: is {'running' if records.is_live else state}, and only finished studies are published; "
             f"run it to its verdict first"
         )
+    if not completed_pairs(records.manifest, records.runs):
+        raise UserError(f"{name}: no pair of its trials completed, and there is nothing to publish; mend it")
 
 
 @contextmanager
@@ -129,7 +131,8 @@ def _copy_runs(
 
 
 def _copy_weights(source: RunDirectory, target: RunDirectory) -> None:
-    """Raises ``RecordError`` for a file that was cut short: nobody could load the copy."""
+    """Raises ``RecordError`` for a file that was cut short or changed: nobody could load the copy."""
+    require_whole_weights(source)
     try:
         with safe_open(source.weights, "pt"):
             shutil.copyfile(source.weights, target.weights)
@@ -153,7 +156,12 @@ def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
 
     Raises ``RecordError`` naming the file that cannot be read.
     """
-    source.metrics()
+    rows = source.metrics()
+    if rows.empty and source.read().state is State.COMPLETE:
+        raise RecordError(
+            f"{source.path / COMPACT}: is missing; delete the run's directory and run the study again to "
+            f"have it trained anew"
+        )
     read_probes(source.path)
     if (source.path / COMPACT).exists():
         shutil.copyfile(source.path / COMPACT, target.path / COMPACT)

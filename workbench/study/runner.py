@@ -16,7 +16,7 @@ from typing import Any
 
 from workbench.analysis.tuning import TunedRate, choose_learning_rate
 from workbench.errors import RecordError, StudyStopped
-from workbench.records.index import load_study
+from workbench.records.index import MANIFEST, load_study
 from workbench.records.run import FINISHED, LOG, RunDirectory, RunRecord, State
 from workbench.study.display import Display
 from workbench.study.executors import Executor
@@ -105,6 +105,8 @@ class Runner:
         self.heartbeat.set(phase=phase)
         self._waiting = deque(self._grouped(list(self._unfinished(records))))
         while self._waiting or self._running:
+            if not (self.directory / MANIFEST).exists():
+                raise StudyStopped(f"{self.directory}: was removed while the study ran; run it again")
             self._assign()
             event = self.executor.next_event(timeout=1.0)
             if event is not None:

@@ -136,7 +136,7 @@ class StudyFile(_Section):
     @classmethod
     def _sound_name(cls, value: str) -> str:
         if not _NAME.fullmatch(value):
-            possible = re.sub(r"[^A-Za-z0-9_.-]+", "-", value).strip("-.")
+            possible = re.sub(r"[^A-Za-z0-9_.-]+", "-", value).strip("-._")
             raise ValueError(
                 f"{value!r} names a folder and has letters, digits, '_', '-' and '.' only; write 'name: "
                 f"{possible or 'my-study'}' into the file, or rename the file"

@@ -62,9 +62,11 @@ class Start:
         own = self.tokenizer.spec
         if not isinstance(own, dict):
             return requested == own
-        if learned(own):
-            return requested in (own, {"bpe": own["bpe"]})
+        if requested == own:
+            return True
         asked = parse_tokenizer(requested)
+        if learned(own):
+            return asked == {"bpe": own["bpe"]}
         return isinstance(asked, dict) and asked.get("sha256") == own["sha256"]
 
     def place(self, study: Path) -> None:

@@ -68,11 +68,15 @@ def evaluate_run(
     entry = told | {key: settings[key] for key in ("context", "batch_size")} | result
     changed = corpus is None and text_changed(record, text)
     entry |= {"text_changed": changed, "notes": _notes(text, changed)}
-    if not is_published(directory.path.parent.parent):
-        _keep(directory, entry)
-    if record.phase == PHASE and (corpus, context, bos) == (None, None, None) and not record.summary:
-        record.summary = {key: value for key, value in result.items() if key.startswith("validation/")}
-        directory.write(record)
+    first = record.phase == PHASE and (corpus, context, bos) == (None, None, None) and not record.summary
+    try:
+        if not is_published(directory.path.parent.parent):
+            _keep(directory, entry)
+        if first:
+            record.summary = {key: value for key, value in result.items() if key.startswith("validation/")}
+            directory.write(record)
+    except OSError as error:  # the number is there all the same
+        entry["notes"].append(f"it could not be kept in {directory.path} ({error.strerror})")
     return entry
 
 

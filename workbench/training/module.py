@@ -1,9 +1,11 @@
 """The unit that swaps: a LightningModule around one decoder."""
 
 import math
+import random
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,11 +58,17 @@ class DecoderModule(lightning.LightningModule):
         if self.decoder.config.dropout:
             self.decoder.dropout_generator.manual_seed(stable_hash(self.seed, "dropout", self.global_step))
         if self.decoder.config.foreign_parts:  # they know of no generator but the global one
-            torch.manual_seed(stable_hash(self.seed, "parts", self.global_step))
+            seed = stable_hash(self.seed, "parts", self.global_step)
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         """One batch's loss."""
-        return self.loss(*batch)
+        try:
+            return self.loss(*batch)
+        except StopIteration as error:  # Lightning would take it for the end of the batches
+            raise RuntimeError(f"a part raised StopIteration: {error}") from error
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip the global gradient norm and keep its value before clipping for the record."""

@@ -129,7 +129,10 @@ class Population(lightning.LightningModule):
         """The sum of the losses, and each of them."""
         if self._places is not None:
             batch = tuple(part[self._places] for part in batch)  # (R, B, T) each
-        losses = self._losses(self.layout.tensors(self.rows), *batch)  # (R,)
+        try:
+            losses = self._losses(self.layout.tensors(self.rows), *batch)  # (R,)
+        except StopIteration as error:  # Lightning would take it for the end of the batches
+            raise RuntimeError(f"a part raised StopIteration: {error}") from error
         return {"loss": losses.sum(), "losses": losses.detach()}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:

@@ -15,7 +15,7 @@ from workbench.training.halving import Halving
 from workbench.training.log import Clock, Diverged, RunLog, rows_every
 from workbench.training.population import Population
 from workbench.training.replica_file import save_replica
-from workbench.training.run import Outcome, Probe, Run, save_weights
+from workbench.training.run import Outcome, Probe, Run
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Member:
             train_loss=self.log.last_loss,
             seconds=seconds,
             peak_memory=self.log.peak_memory,
+            rows=self.log.rows,
         )
         self.log.close()
         self.run.finish(state, error, outcome)
@@ -88,7 +89,7 @@ class PopulationRecorder(lightning.Callback):
         """After the last step: weights, and the outcome of those that came so far."""
         self._clock.pause()
         for index, member in self._live(module):
-            save_weights(module.decoder(index), member.run.directory)
+            member.run.save_weights(module.decoder(index))
             member.finish(State.COMPLETE, self._clock.seconds)
 
     def _pause(self, trainer: lightning.Trainer, module: Population) -> None:

@@ -1,13 +1,13 @@
 """A trial between its record and its outcome: what it was asked to do, and what is written when it ends."""
 
 import math
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save_file
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
@@ -18,6 +18,7 @@ from workbench.records import metrics
 from workbench.records.files import replacing
 from workbench.records.provenance import git_state, hardware, versions
 from workbench.records.run import RunDirectory, State, now
+from workbench.records.weights import WEIGHTS_DIGEST, weights_digest
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
 from workbench.training.log import Accounting
@@ -52,6 +53,7 @@ class Outcome:
     train_loss: float = math.nan
     seconds: float = 0.0
     peak_memory: int = 0
+    rows: list[metrics.Row] = field(default_factory=list)
 
 
 class Run:
@@ -97,11 +99,13 @@ class Run:
         """Mark it as running, and note where."""
         self.record.state, self.record.attempts = State.RUNNING, self.record.attempts + 1
         self.record.started = self.record.started or now()
+        self.directory.sweep()
         self.record.provenance |= {
             **git_state(),
             "versions": versions(),
             "hardware": hardware(self.device),
             "precision": self.training.precision,
+            "directory": os.getcwd(),  # what a relative path of the corpus starts from
             **provenance,
         }
         self.directory.write(self.record)
@@ -115,6 +119,12 @@ class Run:
         """Note that nothing is left of what an earlier attempt reached."""
         if self.record.progress.get("step"):
             self.reached(0)
+
+    def save_weights(self, decoder: Decoder) -> None:
+        """Write the decoder's weights as the final ones; the record keeps their digest."""
+        with replacing(self.directory.weights) as temporary:
+            save_file(plain_tensors(decoder), temporary)
+        self.record.provenance[WEIGHTS_DIGEST] = weights_digest(self.directory)
 
     def wanted_memory_before(self) -> bool:
         """Note that memory ran out, and say whether it had before.
@@ -132,13 +142,13 @@ class Run:
         self.record.state, self.record.error, self.record.finished = state, error, now()
         if outcome is not None:
             self._account(outcome)
-        metrics.compact(self.directory.path)
+        metrics.compact(self.directory.path, None if outcome is None else outcome.rows)
         self.directory.write(self.record)
         self.directory.forget_checkpoints()
 
     def _account(self, outcome: Outcome) -> None:
-        table = metrics.read_metrics(self.directory.path)
-        tokens, step = (int(table[name].max()) if len(table) else 0 for name in ("tokens", "step"))
+        tokens = max((int(row["tokens"]) for row in outcome.rows), default=0)
+        step = max((int(row["step"]) for row in outcome.rows), default=0)
         flops_per_token = self.model.flops_per_token()
         summary = {**outcome.validation, "train/loss": outcome.train_loss}
         # JSON has no NaN; a diverged trial's loss is missing, and its state and error say why.
@@ -162,12 +172,6 @@ def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], Tokeniz
     corpus or a component that cannot be found any more is raised, and no outcome.
     """
     return Run(directory, corpus(directory.read().config["data"]))
-
-
-def save_weights(decoder: torch.nn.Module, directory: RunDirectory) -> None:
-    """Write the decoder's weights as the run's final ones."""
-    with replacing(directory.weights) as temporary:
-        save_file(plain_tensors(decoder), temporary)
 
 
 def describe(error: Exception) -> str:

@@ -81,8 +81,19 @@ def open_corpus(
     directory: RunDirectory, corpus: Any | None = None, progress: Progress = lambda text, part: None
 ) -> TokenizedCorpus:
     """The run's corpus as it is now, or ``corpus``, in the run's own tokens."""
-    chosen = corpus or directory.read().config["data"]["corpus"]
+    chosen = corpus or _corpus_of(directory.read())
     return prepare(chosen, open_tokenizer(directory), cache_directory(), progress=progress)
+
+
+def _corpus_of(record: RunRecord) -> Any:
+    """The run's corpus; a relative path that leads nowhere from here starts where the study was run."""
+    spec = record.config["data"]["corpus"]
+    place = record.provenance.get("directory")
+    if isinstance(spec, dict) and "path" in spec and place and not Path(spec["path"]).exists():
+        there = Path(place) / spec["path"]
+        if there.exists():
+            return spec | {"path": str(there)}
+    return spec
 
 
 def text_changed(record: RunRecord, text: TokenizedCorpus) -> bool:

@@ -18,7 +18,7 @@ from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Diverged, RunLog
 from workbench.training.module import DecoderModule
-from workbench.training.run import Outcome, Run, Watcher, describe, open_run, save_weights
+from workbench.training.run import Outcome, Run, Watcher, describe, open_run
 from workbench.training.start import begin_from
 
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -111,7 +111,7 @@ class Trial:
             begin_from(self._module.decoder, run.study, run.record.config["start"]["sha256"])
             trainer.validate(self._module, validation, verbose=False)  # the row of step 0: the damage
         trainer.fit(self._module, train, validation, ckpt_path=resume_from, weights_only=True)
-        save_weights(self._module.decoder, run.directory)
+        run.save_weights(self._module.decoder)
 
     def _trainer(self) -> lightning.Trainer:
         run, recorder = self._run, self._recorder
@@ -148,6 +148,7 @@ class Trial:
             train_loss=self._recorder.run_log.last_loss,
             seconds=self._recorder.clock.seconds,
             peak_memory=self._recorder.run_log.peak_memory,
+            rows=self._recorder.run_log.rows,
         )
 
 

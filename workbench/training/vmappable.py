@@ -16,6 +16,7 @@ from workbench.model.config import ModelConfig
 from workbench.model.loss import next_token_loss
 from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
+from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import out_of_memory
 from workbench.training.population import Population, Replica
 
@@ -68,6 +69,8 @@ def _tried(model: ModelConfig, training: TrainingConfig, device: str) -> tuple[s
         losses, gradients = _together(population, tokens)
         changed = _changed(before, _buffers(population))
     except Exception as error:
+        if is_machine_fault(error):
+            raise
         if out_of_memory(error) or not _trains_alone(model, tokens[0], device):
             return None
         return _blamed(error, model), _first_line(error)

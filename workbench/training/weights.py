@@ -7,7 +7,7 @@ from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.weights import load_weights, require_finite
 from workbench.records.run import RunDirectory, RunRecord
-from workbench.records.weights import require_weights
+from workbench.records.weights import require_weights, require_whole_weights
 
 
 def load_run(directory: RunDirectory, device: str = "cpu") -> Decoder:
@@ -17,6 +17,7 @@ def load_run(directory: RunDirectory, device: str = "cpu") -> Decoder:
     """
     record = directory.read()
     require_weights(directory)
+    require_whole_weights(directory)
     decoder = Decoder(model_of(directory, record))
     tensors = _tensors(directory)
     require_finite(tensors, f"{directory.weights}: ", "choose another run, or train or import this one again")
