@@ -139,6 +139,19 @@ class Running(RMSNorm):
         return super().forward(x - self.mean)
 
 
+class Forgetful(RMSNorm):
+    """Counts its steps in a buffer that weights do not hold."""
+
+    def __init__(self, config, width):
+        super().__init__(config, width)
+        self.register_buffer("steps", torch.zeros(()), persistent=False)
+
+    def forward(self, x):
+        if self.training:
+            self.steps += 1
+        return super().forward(x)
+
+
 class Counting(RMSNorm):
     """Counts its calls in a buffer, for all replicas alike."""
 

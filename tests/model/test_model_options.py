@@ -24,9 +24,18 @@ def test_a_value_becomes_the_type_that_is_asked_for(value, hint, found):
 
 
 @pytest.mark.parametrize(
-    ("value", "hint"),
-    [(True, int), (1.5, int), ("1:30", int), ("010", int), ("20,000", int), (10**400, float), ("nan", float)],
+    ("value", "hint", "told"),
+    [
+        (True, int, "expected a whole number"),
+        (1.5, int, "expected a whole number"),
+        (10**400, float, "expected a number"),
+        ("nan", float, "expected a number"),
+        ("1:30", int, "1:30 is no number here.*without colons"),
+        ("1:30", float | None, "1:30 is no number here.*without colons"),
+        ("010", int, "010 may be octal"),
+        ("20,000", int, "20,000 is text, for its comma; write 20_000"),
+    ],
 )
-def test_what_is_no_number_is_refused_by_name(value, hint):
-    with pytest.raises(UserError, match="key: expected a"):
+def test_what_is_no_number_is_refused_by_name(value, hint, told):
+    with pytest.raises(UserError, match=f"^key: {told}"):
         coerce(value, hint, "key")

@@ -15,6 +15,7 @@ from workbench.data.batches import EvaluationBatches
 from workbench.errors import UserError
 from workbench.records.find import find_run
 from workbench.records.index import load_study
+from workbench.records.weights import weights_digest
 from workbench.study import use
 from workbench.study.schema import parse_study
 from workbench.study.start import open_start
@@ -194,6 +195,9 @@ def test_a_run_whose_weights_are_no_numbers_is_neither_used_nor_started_from(tmp
     tensors = load_file(run.weights)
     tensors["blocks.1.attention.key.weight"][0, :3] = float("nan")
     save_file(tensors, run.weights)
+    record = run.read()
+    record.config["weights"] = weights_digest(run)  # as an early version imported such a model
+    run.write(record)
     with pytest.raises(
         UserError, match=r"blocks.1.attention.key.weight: 3 of 512 values are NaN or infinite"
     ):

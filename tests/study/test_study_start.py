@@ -1,6 +1,7 @@
 """Studies that start from a run: one part swapped in a trained model, its damage and its recovery."""
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -95,14 +96,25 @@ def test_the_manifest_says_what_was_kept(trained):
 def test_a_study_is_whole_without_the_run_that_it_started_from(trained):
     """Its weights lie in its own directory: the same command has nothing left to do."""
     run = find_run(trained / "results", "tiny/baseline")
-    moved = run.weights.with_name("away")
     assert (trained / "results/second/start.safetensors").read_bytes() == run.weights.read_bytes()
     before = {path: path.stat().st_mtime_ns for path in trained.glob("results/second/runs/*/run.json")}
-    assert workbench(trained, "run", "second.yaml").returncode == 0
+    with gone(trained / "results/tiny"):
+        answer = workbench(trained, "run", "second.yaml")
+    assert answer.returncode == 0, answer.stderr
     assert before == {
         path: path.stat().st_mtime_ns for path in trained.glob("results/second/runs/*/run.json")
     }
-    assert not moved.exists()
+    assert "differs from this study's earlier manifest" not in answer.stdout
+
+
+@contextmanager
+def gone(folder):
+    """The folder is somewhere else for a while."""
+    away = folder.rename(folder.parent.parent / "away")
+    try:
+        yield
+    finally:
+        away.rename(folder)
 
 
 @pytest.mark.slow
@@ -115,6 +127,10 @@ def test_an_imported_model_is_a_start(trained):
     manifest = load_study(trained / "results" / "third").manifest
     assert manifest["variants"][0]["start"]["fresh"] == 0
     assert manifest["variants"][0]["model"]["key_value_heads"] == 2
+    with gone(trained / "results/imported"):  # its tokenizer and its special tokens too
+        again = workbench(trained, "run", "second.yaml")
+    assert again.returncode == 0, again.stderr
+    assert "differs from this study's earlier manifest" not in again.stdout
     second(trained)
 
 

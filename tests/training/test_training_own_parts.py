@@ -157,6 +157,12 @@ def test_a_fault_of_the_machine_says_nothing_of_what_vmap_can_take(monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("workbench.training.vmappable._together", broken)
-    training = TrainingConfig(tokens=64, batch_size=2).resolve("cpu")
     with pytest.raises(OSError, match="Input/output"):
-        require_vmappable(model(norm=own("Mixed")), training, "cpu")
+        require_vmappable(model(norm=own("Mixed"), bias=True), FP32, "cpu")  # not asked about before
+
+
+def test_state_that_weights_would_not_hold_is_refused(tmp_path, corpus):
+    found, _ = alone(tmp_path, corpus, config(norm=own("Forgetful")))
+    assert {record.state for record in found} == {State.FAILED}
+    assert "steps: training changes this buffer" in found[0].error
+    assert "persistent=True" in found[0].error

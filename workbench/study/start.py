@@ -12,18 +12,21 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
-from workbench.errors import UserError
+from workbench.errors import RecordError, UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import skeleton
 from workbench.model.weights import families, plan_transfer, require_finite
-from workbench.records.files import replacing
+from workbench.records.files import read_yaml, replacing
 from workbench.records.find import find_run
+from workbench.records.index import MANIFEST
 from workbench.records.run import RunDirectory, State
 from workbench.records.weights import require_weights
 from workbench.study.schema import StudyFile
 from workbench.training.run_text import open_tokenizer
 from workbench.training.start import START
 from workbench.training.weights import model_of
+
+KEPT = "start"  # in the study's directory: the run that it began with, as far as that is needed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +78,13 @@ class Start:
         A file there that is not these weights, damaged or of an earlier start, is replaced.
         """
         target = study / START
-        if target.exists() and _sha256(target) == self.sha256:
-            return
-        with replacing(target) as temporary:
-            try:
-                os.link(self.directory.weights, temporary)  # no second copy where the file system can
-            except OSError:
-                shutil.copyfile(self.directory.weights, temporary)
+        if not target.exists() or _sha256(target) != self.sha256:
+            _link(self.directory.weights, target)
+        kept = RunDirectory(study / KEPT / self.directory.run_id)
+        if kept.path != self.directory.path and not kept.exists():
+            # What opens the run where it is gone: its record, and its weights under the name that a run has.
+            _link(target, kept.weights)
+            kept.write(self.directory.read())
 
     def transfer(self, model: ModelConfig) -> dict[str, Any]:
         """How many parameters ``model`` keeps from the run, and which it starts afresh."""
@@ -102,13 +105,18 @@ class Start:
 
 
 def open_start(study: StudyFile, results: Path) -> Start | None:
-    """The run that ``study.start`` names, None for a study without; ``UserError`` if it cannot be one."""
+    """The run that ``study.start`` names, None for a study without; ``UserError`` if it cannot be one.
+
+    Where the run is gone, a study that began with it goes on with what it kept.
+    """
     if study.start is None:
         return None
     try:
         directory = find_run(results, study.start)
     except UserError as error:
-        raise UserError(f"{study.name}: start: {error}") from None
+        directory = _kept_run(results / study.name, study.start)
+        if directory is None:
+            raise UserError(f"{study.name}: start: {error}") from None
     record = directory.read()
     if record.state is not State.COMPLETE:
         raise UserError(f"{study.name}: start: run {record.run_id} is {record.state}; name a complete run")
@@ -122,6 +130,24 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
         corpus=record.config["data"]["corpus"],
         tokenizer=open_tokenizer(directory),
     )
+
+
+def _kept_run(study: Path, reference: str) -> RunDirectory | None:
+    """The copy of the run ``reference`` that the study in ``study`` began with, if it did."""
+    try:
+        start = read_yaml(study / MANIFEST).get("start") or {}
+    except RecordError:
+        return None
+    kept = RunDirectory(study / KEPT / str(start.get("run")))
+    return kept if start.get("reference") == reference and kept.exists() else None
+
+
+def _link(source: Path, target: Path) -> None:
+    with replacing(target) as temporary:
+        try:
+            os.link(source, temporary)  # no second copy where the file system can
+        except OSError:
+            shutil.copyfile(source, temporary)
 
 
 def _sha256(path: Path) -> str:

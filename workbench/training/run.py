@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
 from workbench.errors import UserError
 from workbench.model.decoder import Decoder
-from workbench.model.weights import plain_tensors
+from workbench.model.weights import named_tensors, plain_tensors
 from workbench.records import metrics
 from workbench.records.files import replacing
 from workbench.records.provenance import git_state, hardware, versions
@@ -121,10 +122,26 @@ class Run:
             self.reached(0)
 
     def save_weights(self, decoder: Decoder) -> None:
-        """Write the decoder's weights as the final ones; the record keeps their digest."""
+        """Write the decoder's weights as the final ones; the record keeps their digest.
+
+        Raises ``UserError`` for a part whose state they would not hold: read back, it would be another model.
+        """
+        self._require_all_is_saved(decoder)
         with replacing(self.directory.weights) as temporary:
             save_file(plain_tensors(decoder), temporary)
         self.record.provenance[WEIGHTS_DIGEST] = weights_digest(self.directory)
+
+    def _require_all_is_saved(self, decoder: Decoder) -> None:
+        if not self.model.foreign_parts:
+            return
+        saved = named_tensors(decoder)
+        constructed = dict(Decoder(self.model).named_buffers())
+        for name, buffer in decoder.named_buffers():
+            if name not in saved and not torch.equal(buffer.cpu(), constructed[name]):
+                raise UserError(
+                    f"{name}: training changes this buffer of a part, and it is not persistent: the weights "
+                    f"would not hold it; register it with persistent=True"
+                )
 
     def wanted_memory_before(self) -> bool:
         """Note that memory ran out, and say whether it had before.

@@ -69,12 +69,13 @@ def open_tokenizer(directory: RunDirectory) -> Tokenizer:
         return _learn_again(directory, record)
     if learned(spec):
         return _kept_or_remade(study, record.config["data"])
+    spec = spec | record.config["data"].get("special_tokens", {})
     if (study / kept_name(spec["sha256"])).exists():
         return kept_tokenizer(study, spec)
     # An imported model's lies beside its weights; that of an early record where the study file said.
     path = directory.path / TOKENIZER if spec["file"] == TOKENIZER else Path(spec["file"])
     _require_whole(path, spec["sha256"])
-    return FileTokenizer(path, spec | record.config["data"].get("special_tokens", {}))
+    return FileTokenizer(path, spec)
 
 
 def open_corpus(
