@@ -1,10 +1,10 @@
 """Which runs have weights: of a published study only a few do."""
 
-from hashlib import file_digest
 from pathlib import Path
 
 from workbench.errors import RecordError, UserError
 from workbench.pointers import refuse_pointer_file
+from workbench.records.files import file_sha256
 from workbench.records.index import is_published
 from workbench.records.run import WEIGHTS, RunDirectory
 
@@ -14,8 +14,7 @@ WEIGHTS_DIGEST = "weights_sha256"  # in a record's provenance
 
 def weights_digest(directory: RunDirectory) -> str:
     """SHA-256 of the run's weights as they are on the disk."""
-    with open(directory.weights, "rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+    return file_sha256(directory.weights)
 
 
 def require_whole_weights(directory: RunDirectory) -> None:

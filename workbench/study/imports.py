@@ -4,7 +4,6 @@ import re
 import shutil
 import tempfile
 from dataclasses import replace
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained import Checkpoint, read_checkpoint
 from workbench.model.pretrained.special_tokens import read_special_tokens
-from workbench.records.files import write_yaml
+from workbench.records.files import file_sha256, write_yaml
 from workbench.records.index import MANIFEST
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import WEIGHTS, RunDirectory, RunRecord, State, config_hash, now, run_id
@@ -132,8 +131,6 @@ def _special_tokens(
 def _config(
     checkpoint: Checkpoint, tokenizer: dict[str, str] | None, special: SpecialTokens, weights: Path
 ) -> dict[str, Any]:
-    with open(weights, "rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
     training = TrainingConfig(tokens=1, batch_size=_BATCH_SIZE).resolve("cpu").model_dump(mode="json")
     return {
         "model": checkpoint.config.to_dict(),
@@ -144,7 +141,7 @@ def _config(
             "fingerprint": None,
         },
         "training": training | {"tokens": 0, "device": "cpu"},
-        "weights": digest,
+        "weights": file_sha256(weights),
     }
 
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ from workbench.errors import RecordError, UserError
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import skeleton
 from workbench.model.weights import families, plan_transfer, require_finite
-from workbench.records.files import read_yaml, replacing
+from workbench.records.files import file_sha256, read_yaml, replacing
 from workbench.records.find import find_run
 from workbench.records.index import MANIFEST
 from workbench.records.run import RunDirectory, State
-from workbench.records.weights import require_weights
+from workbench.records.weights import require_weights, weights_digest
 from workbench.study.schema import StudyFile
 from workbench.training.run_text import open_tokenizer
 from workbench.training.start import START
@@ -78,7 +77,7 @@ class Start:
         A file there that is not these weights, damaged or of an earlier start, is replaced.
         """
         target = study / START
-        if not target.exists() or _sha256(target) != self.sha256:
+        if not target.exists() or file_sha256(target) != self.sha256:
             _link(self.directory.weights, target)
         kept = RunDirectory(study / KEPT / self.directory.run_id)
         if kept.path != self.directory.path and not kept.exists():
@@ -126,7 +125,7 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
     return Start(
         directory=directory,
         model=model_of(directory, record),
-        sha256=_sha256(directory.weights),
+        sha256=weights_digest(directory),
         corpus=record.config["data"]["corpus"],
         tokenizer=open_tokenizer(directory),
     )
@@ -148,8 +147,3 @@ def _link(source: Path, target: Path) -> None:
             os.link(source, temporary)  # no second copy where the file system can
         except OSError:
             shutil.copyfile(source, temporary)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Where a started trial begins: the weights of another run, as far as the variant has the same tensors."""
 
-from hashlib import file_digest
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -8,6 +7,7 @@ from safetensors.torch import load_file
 from workbench.errors import RecordError
 from workbench.model.decoder import Decoder
 from workbench.model.weights import transfer_weights
+from workbench.records.files import file_sha256
 
 START = "start.safetensors"  # in the study's directory
 
@@ -17,9 +17,8 @@ def begin_from(decoder: Decoder, study: Path, sha256: str) -> None:
     path = study / START
     if not path.is_file():
         raise RecordError(f"start: {path} is missing; run the study again to have it put there")
-    with open(path, "rb") as file:
-        if file_digest(file, "sha256").hexdigest() != sha256:
-            raise RecordError(
-                f"start: {path} is not the file that the study began with; run the study again to replace it"
-            )
+    if file_sha256(path) != sha256:
+        raise RecordError(
+            f"start: {path} is not the file that the study began with; run the study again to replace it"
+        )
     transfer_weights(decoder, load_file(path))
