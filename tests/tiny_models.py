@@ -53,11 +53,13 @@ def save_llama(folder: Path, seed: int = 0) -> transformers.LlamaForCausalLM:
     return model.eval()
 
 
-def save_gpt2(folder: Path) -> transformers.GPT2LMHeadModel:
-    """A GPT-2 of two layers."""
+def save_gpt2(folder: Path, positions: int = 48) -> transformers.GPT2LMHeadModel:
+    """A GPT-2 of two layers with a table of so many positions."""
     vocabulary = save_tokenizer(folder)
     torch.manual_seed(0)
-    config = transformers.GPT2Config(vocab_size=vocabulary, n_positions=48, n_embd=32, n_layer=2, n_head=4)
+    config = transformers.GPT2Config(
+        vocab_size=vocabulary, n_positions=positions, n_embd=32, n_layer=2, n_head=4
+    )
     model = transformers.GPT2LMHeadModel(config)
     model.save_pretrained(folder)
     return model.eval()
