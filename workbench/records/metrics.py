@@ -5,8 +5,8 @@ written (or was cut short by ``kill -9``) is never parsed. A checkpoint holds th
 that is resumed begins its file with those, whatever became of the old one.
 
 What a row says of training is what its step did: the loss of its batch, the gradient's norm before clipping,
-the learning rate that it used. In rows of the first version, whose records name none, the learning rate is that
-of the step after.
+the learning rate that it used. In rows of the first version, whose records name none, the learning rate is
+that of the step after.
 """
 
 import json
@@ -118,8 +118,8 @@ def rows_version() -> dict[str, int]:
 def rates_of_steps(table: pd.DataFrame, provenance: dict[str, Any]) -> pd.DataFrame:
     """The axes and the learning rate that was used there, for the rows of a record with this ``provenance``.
 
-    Rows of the first version come at the step after theirs, which used what they hold; the last of them, which
-    no step used, is left out.
+    Rows of the first version come at the step after theirs, which used what they hold; the last of them,
+    which no step used, is left out.
     """
     if provenance.get(ROWS_VERSION, 1) >= _VERSION:
         return table
