@@ -121,12 +121,12 @@ def rates_of_steps(table: pd.DataFrame, provenance: dict[str, Any]) -> pd.DataFr
     Rows of the first version come at the step after theirs, which used what they hold; the last of them,
     which no step used, is left out.
     """
-    if provenance.get(ROWS_VERSION, 1) >= _VERSION:
+    if ROWS_VERSION in provenance:
         return table
     logged = table.loc[table[RATE].notna(), ["step", RATE]]
     logged = logged[logged["step"] < table["step"].max()]
     steps = logged["step"] + 1
-    axes = {name: np.interp(steps, table["step"], table[name]) for name in AXES}
+    axes = {name: np.interp(steps, table["step"], table[name]) for name in AXES if name in table}
     return pd.DataFrame({**axes, RATE: logged[RATE].to_numpy()})
 
 
