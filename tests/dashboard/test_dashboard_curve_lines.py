@@ -142,7 +142,7 @@ def test_a_mean_ends_where_a_seed_is_lost_and_says_so(state, difference, level):
     assert (mean.line.runs, [len(one.line.x) for one in singles]) == (3, [10, 10, last])
     what = "pair" if difference else "seed"
     lost = f"1 of 3 {what}s is lost ({state} at step 6)"
-    assert drawing.notes == (f"{LABELS['relu']}: {lost}: the mean ends there, single {what}s go on",)
+    assert drawing.notes == (f"{LABELS['relu']}: {lost}: the mean ends there (×), single {what}s go on",)
 
 
 def test_smoothing_carries_nothing_beyond_a_lost_seed():
@@ -219,7 +219,7 @@ def test_rates_that_are_pruned_at_one_step_end_with_it():
     drawing = draw(found, found.runs, choice())
     assert [(curve.line.x[-1], curve.line.cut) for curve in drawing.curves] == [(500, True), (1000, False)]
     assert drawing.notes == (
-        f"{LABELS['relu']} at 0.01: 2 of 2 seeds are lost (pruned at step 5): the line ends there",
+        f"{LABELS['relu']} at 0.01: 2 of 2 seeds are lost (pruned at step 5): the line ends there (×)",
     )
 
 

@@ -144,6 +144,19 @@ def test_rows_after_halving_hold_the_rates_of_those_that_are_left(tmp_path, corp
         assert_rows(directory, expected, tolerance=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_rows_of_a_compiled_training_are_of_their_own_step(tmp_path, corpus, monkeypatch, replicas):
+    """Traced as for the real compiler, which takes a minute for no other rows."""
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, **own: compile_(f, backend="aot_eager", **own))
+    trials = [(options(compile=True), 0.01, seed) for seed in range(7, 7 + replicas)]
+    directories = made(tmp_path, trials)
+    train(directories, corpus)
+    for directory, trial in zip(directories, trials, strict=True):
+        assert_rows(directory, by_hand(corpus, *trial), tolerance=1e-4)
+
+
 def as_first_written(rows):
     """Rows of the first version: each holds the rate of the step after."""
     for row in rows:

@@ -80,11 +80,11 @@ class MeanOver:
 
     def _end(self, drawn: bool, what: str) -> str:
         if not self.goes_on:
-            return "the line ends there"
+            return "the line ends there (×)"
         if not drawn:
             return f"there is no mean, each {what} is drawn alone"
         where = "there" if len(self.lost) == 1 else "at the first"
-        return f"the mean ends {where}, single {what}s go on"
+        return f"the mean ends {where} (×), single {what}s go on"
 
 
 def mean_over(seeds: Sequence[Seed], since: float = -math.inf, until: float = math.inf) -> MeanOver:

@@ -152,7 +152,7 @@ def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> No
 
 def _notes(notes: tuple[str, ...]) -> str:
     """What the means do not show, a line for each of the first few."""
-    told = [f"× {note}" for note in notes[:_NOTES]]
+    told = [*notes[:_NOTES]]
     if len(notes) > _NOTES:
         told.append(f"and so for {plural(len(notes) - _NOTES, 'more line')}")
     return "  \n".join(told)

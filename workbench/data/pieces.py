@@ -6,6 +6,7 @@ otherwise at the ends of a text (there it drops the blank) than inside: a piece 
 """
 
 import re
+from functools import cached_property
 from typing import Any
 
 import tokenizers
@@ -28,7 +29,7 @@ class Pieces:
         )
         self._has_bytes = "ByteFallback" in steps or bool(settings["model"].get("byte_fallback"))
         self._marks_blanks = _marks_blanks(settings)
-        self._neighbours = self._find_neighbours() if steps else []
+        self._has_decoder = bool(steps)
         self._known: dict[int, str] = {}
 
     def __getitem__(self, token: int) -> str:
@@ -70,9 +71,12 @@ class Pieces:
     def _decode(self, *ids: int) -> str:
         return self._model.decode(list(ids), skip_special_tokens=False)
 
-    def _find_neighbours(self) -> list[int]:
-        """Three pieces of letters alone, which a decoder leaves as they are; fewer where there are none."""
-        found = []
+    @cached_property
+    def _neighbours(self) -> list[int]:
+        """Three pieces of letters alone, which the decoder leaves as they are; fewer where there are none."""
+        found: list[int] = []
+        if not self._has_decoder:  # then the library puts a blank between any two
+            return found
         for token in range(min(_TRIED, self._model.get_vocab_size(with_added_tokens=False))):
             spelling = self._model.id_to_token(token)
             plain = spelling is not None and spelling.isascii() and spelling.isalpha()
