@@ -95,6 +95,13 @@ def test_a_mean_curve_ends_with_a_cross_where_a_seed_is_lost(tmp_path):
     assert axes.lines[-1].get_label() == "baseline (n = 3, 1 lost): single seeds"
 
 
+def test_seeds_without_a_curve_are_counted_in_the_legend(tmp_path):
+    study = Study(tmp_path, manifest()).confirm("baseline", [3.0, 3.2], curve=True)
+    study.run("baseline", 203, state="failed").run("baseline", 204, state="running")
+    (axes,) = curves_plot(study.load()).axes
+    assert [line.get_label() for line in axes.lines] == ["baseline (n = 2, 1 left out)"]
+
+
 def test_a_diverged_tuning_run_is_a_cross(tmp_path):
     study = Study(tmp_path, manifest()).tune().run("baseline", 101, None, "tune", rate=0.012)
     (axes,) = learning_rate_plot(study.load()).axes

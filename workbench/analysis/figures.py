@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
-from workbench.analysis.curve_seeds import Seed, mean_over
+from workbench.analysis.curve_seeds import MeanOver, Seed, mean_over
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.outcomes import Outcomes, confirm_phase
@@ -30,7 +30,7 @@ from workbench.analysis.tuning import TunedRate
 from workbench.analysis.units import unit_of
 from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords
-from workbench.records.run import FINISHED
+from workbench.records.run import FINISHED, State
 
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
@@ -182,7 +182,7 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
     chosen = mean_over(seeds)
     members = [list(curves.values())[place] for place in chosen.members]
     length = min((len(curve) for curve in members), default=0)
-    label = f"{mine.variant} (n = {len(members)}{f', {len(chosen.lost)} lost' if chosen.lost else ''})"
+    label = f"{mine.variant} ({_counts(mine, chosen)})"
     if chosen.goes_on:
         for curve in members:
             axes.plot(curve[:, 0], curve[:, 1], color=colour, linewidth=0.5, alpha=0.6)
@@ -201,6 +201,16 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
         axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
+def _counts(mine: Outcomes, chosen: MeanOver) -> str:
+    """``n = 3, 1 lost, 1 left out``: how many seeds a mean is of, and what became of the others."""
+    told = [f"n = {len(chosen.members)}"]
+    if chosen.lost:
+        told.append(f"{len(chosen.lost)} lost")
+    if left_out := mine.finished - len(chosen.members):
+        told.append(f"{left_out} left out")
+    return ", ".join(told)
+
+
 def _readable_curves(mine: Outcomes, metric: str, x: str) -> dict[int, np.ndarray]:
     """``(evaluations, 2)`` by seed, for those with an outcome."""
     curves = {}
@@ -208,10 +218,12 @@ def _readable_curves(mine: Outcomes, metric: str, x: str) -> dict[int, np.ndarra
         run = mine.runs.get(seed)
         if run is None or run["state"] not in FINISHED:
             continue  # the report says how many are under way
+        if run["state"] == State.COMPLETE and seed not in mine.values:
+            continue  # it has no result, though it came to its end
         try:
             curve = validation_curve(run["path"], metric)
         except RecordError:
-            continue  # the report lists it among the problems; the legend's n says it is not here
+            continue  # the report lists it among the problems; the legend says that it is left out
         has_values = len(curve) and x in curve
         curves[seed] = curve[[x, metric]].to_numpy(float) if has_values else np.empty((0, 2))
     return curves
