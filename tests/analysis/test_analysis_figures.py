@@ -1,5 +1,8 @@
 """Figures are drawn from what is there, and written in every format."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from synthetic_studies import Study, full_study, manifest
 
@@ -14,6 +17,8 @@ from workbench.analysis.figures import (
     to_bytes,
 )
 from workbench.errors import UserError
+from workbench.records.metrics import save_frame
+from workbench.records.run import RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,32 @@ def test_rates_and_curves_show_the_data(study):
     assert axes.lines[0].get_ydata()[-1] == pytest.approx(3.002)
     assert axes.lines[0].get_xdata()[-1] == pytest.approx(500_000 * 800_000)
     assert len(axes.collections) == 4
+
+
+def test_a_mean_curve_ends_with_a_cross_where_a_seed_is_lost(tmp_path):
+    study = Study(tmp_path, manifest()).confirm("baseline", [3.0, 3.2, 3.4], curve=True).load()
+    lost = study.runs[study.runs["seed"] == 202].iloc[0]
+    whole = study.runs.assign(state=study.runs["state"].mask(study.runs["seed"] == 202, "diverged"))
+    rows = RunDirectory(lost["path"]).metrics()
+    save_frame(Path(lost["path"]), rows.iloc[:4])
+    (axes,) = curves_plot(replace(study, runs=whole), x="step").axes
+    *single, mean, cross = axes.lines
+    assert [list(line.get_xdata()[-1:]) for line in single] == [[240], [96], [240]]
+    assert list(mean.get_xdata()) == rows["step"].tolist()[:4]
+    assert list(mean.get_ydata()) == pytest.approx((rows["validation/loss"][:4]).tolist())  # of 3.0, 3.2, 3.4
+    assert mean.get_label() == "baseline (n = 3, 1 lost)"
+    assert (cross.get_marker(), list(cross.get_xdata())) == ("x", [96])
+    save_frame(Path(lost["path"]), rows.iloc[:0])
+    (axes,) = curves_plot(replace(study, runs=whole), x="step").axes
+    assert [len(line.get_xdata()) for line in axes.lines] == [10, 0, 10, 0]
+    assert axes.lines[-1].get_label() == "baseline (n = 3, 1 lost): single seeds"
+
+
+def test_seeds_without_a_curve_are_counted_in_the_legend(tmp_path):
+    study = Study(tmp_path, manifest()).confirm("baseline", [3.0, 3.2], curve=True)
+    study.run("baseline", 203, state="failed").run("baseline", 204, state="running")
+    (axes,) = curves_plot(study.load()).axes
+    assert [line.get_label() for line in axes.lines] == ["baseline (n = 2, 1 left out)"]
 
 
 def test_a_diverged_tuning_run_is_a_cross(tmp_path):

@@ -67,16 +67,28 @@ def test_range_band_is_the_extremes():
     assert line.high.tolist() == [3, 5]
 
 
-def test_a_run_that_stopped_early_counts_only_where_it_has_values():
-    line = aggregate("v", [a_trace([1, 1, 1]), a_trace([3])], Band.INTERVAL)
-    assert line.mean.tolist() == [2, 1, 1]
-    assert np.isfinite(line.low[0])
-    assert np.isnan(line.low[1:]).all()
+@pytest.mark.parametrize("band", list(Band))
+def test_a_mean_ends_where_the_first_of_its_runs_ends(band):
+    line = aggregate("v", [a_trace([1, 1, 1]), a_trace([3, 3])], band)
+    assert line.x.tolist() == [0, 1]
+    assert line.mean.tolist() == [2, 2]
+    assert np.isfinite(line.low).all()
+
+
+def test_a_mean_begins_where_the_last_of_its_runs_begins():
+    line = aggregate("v", [a_trace([1, 1, 1]), a_trace([3, 5], x=[1, 2])], Band.RANGE)
+    assert (line.x.tolist(), line.mean.tolist()) == ([1, 2], [2, 3])
+
+
+@pytest.mark.parametrize("other", [a_trace([]), a_trace([3, 3], x=[7, 8])])
+def test_runs_that_share_no_place_have_no_mean(other):
+    assert aggregate("v", [a_trace([1, 1, 1]), other], Band.RANGE) is None
 
 
 def test_one_run_has_no_band_and_no_runs_no_line():
     assert aggregate("v", [a_trace([1, 2])], Band.DEVIATION).low is None
     assert aggregate("v", [a_trace([])], Band.DEVIATION) is None
+    assert aggregate("v", [], Band.DEVIATION) is None
 
 
 def test_runs_on_different_clocks_meet_on_an_even_grid():

@@ -1,6 +1,7 @@
 """Chart options and specifications, read as data."""
 
 import json
+from dataclasses import replace
 
 import altair as alt
 import numpy as np
@@ -136,3 +137,11 @@ def test_tuning_marks_the_chosen_rate_and_lost_runs(records):
     assert learned.loc[0.024, "lost"] == 1  # the diverged run
     assert learned["chosen"].sum() == 1
     assert "learned: 0.012" in tuning_caption(tuned, {"positions=learned": "learned"})
+
+
+def test_a_cross_marks_where_a_mean_ends_for_the_loss_of_a_run():
+    line = a_line()
+    whole = curve_chart([Curve(line, "#000")], Axis("x"), Axis("y"))
+    cut = curve_chart([Curve(replace(line, cut=True), "#000")], Axis("x"), Axis("y"))
+    assert "markPoint" not in whole["series"][-1]
+    assert cut["series"][-1]["markPoint"]["data"] == [{"coord": [400.0, 2.0]}]

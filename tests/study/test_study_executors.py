@@ -9,6 +9,7 @@ import pytest
 from workbench.study import executors
 from workbench.study.executors import LocalExecutor
 
+TAKEN = 'print(\'{"event": "taken"}\', flush=True)\n'
 READY = 'print(\'{"event": "ready"}\', flush=True)\n'
 
 
@@ -82,3 +83,51 @@ def test_a_worker_that_leaves_is_replaced_and_not_called_lost(executor, tmp_path
     assert started.free_slots() == [0]
     started.submit(0, [tmp_path / "next"])
     assert started.next_event(timeout=10.0)["event"] == "ready"  # of a new process: the old one is forgotten
+
+
+def seen(executor, count):
+    """The next ``count`` events, by kind."""
+    return [executor.next_event(timeout=10.0)["event"] for _ in range(count)]
+
+
+def test_a_worker_that_leaves_has_left_before_the_next_begins(executor, tmp_path, monkeypatch):
+    """A thread of the trial's may hold it back, and it would keep the memory that it leaves for."""
+    monkeypatch.setattr(executors, "_LEAVING_SECONDS", 0.3)
+    event = '{"event": "ended", "run_id": "run", "state": "failed", "leaves": true}'
+    started = executor(READY + f"print('{event}', flush=True)\nimport time; time.sleep(60)")
+    first = started._slots[0].process
+    assert seen(started, 2) == ["ready", "ended"]
+    assert first.poll() is None
+    started.submit(0, [tmp_path / "next"])
+    assert first.poll() == -9
+    assert seen(started, 1) == ["ready"]
+
+
+def test_a_worker_that_leaves_last_does_not_outlive_the_study(executor):
+    event = '{"event": "fault", "run_ids": ["run"], "error": "disk", "leaves": true}'
+    started = executor(READY + f"print('{event}', flush=True)\nimport time; time.sleep(60)")
+    first = started._slots[0].process
+    assert seen(started, 2) == ["ready", "fault"]
+    started.kill()
+    assert first.poll() == -9
+
+
+@pytest.mark.parametrize(
+    ("takes", "unbegun"), [("", True), (f"import sys; sys.stdin.readline()\n{TAKEN}", False)]
+)
+def test_runs_that_were_handed_to_a_worker_that_had_ended_idle_never_began(
+    executor, tmp_path, takes, unbegun
+):
+    event = '{"event": "ended", "run_id": "run", "state": "complete"}'
+    started = executor(
+        READY + TAKEN + f"print('{event}', flush=True)\nimport sys; sys.stdin.readline()\n" + takes
+    )
+    assert seen(started, 2) == ["ready", "ended"]
+    started.submit(0, [tmp_path / "next"])
+    found = lost(started)
+    assert (found["run_ids"], found["unbegun"]) == (["next"], unbegun)
+
+
+def test_a_first_task_that_is_lost_before_it_is_taken_up_counts(executor):
+    """Else a worker that always ends at once would be started for ever."""
+    assert not lost(executor(READY))["unbegun"]

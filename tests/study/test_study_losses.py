@@ -28,9 +28,10 @@ class Worker:
         for run in runs:
             self._leave(RunDirectory(run), kind, step)
         names = [run.name for run in runs]
-        if kind in ("lost", "fault"):
+        if kind in ("lost", "fault", "unbegun"):
             told = {"run_ids": names, "status": -9, "error": "OSError: [Errno 28] No space left on device"}
-            self.events = [{"event": kind, **told}]
+            event = "lost" if kind == "unbegun" else kind
+            self.events = [{"event": event, "unbegun": kind == "unbegun", **told}]
         else:
             self.events = [{"event": "ended", "run_id": name} for name in names]
 
@@ -115,6 +116,14 @@ def test_two_losses_do_not_stop_it(confirm):
     runner.go()
     assert states(runner) == ["complete", "complete"]
     assert "it is tried again from its last checkpoint" in runner.notes[0]
+
+
+def test_a_trial_that_its_worker_never_took_up_loses_none_of_its_lives(confirm):
+    runner = confirm(*[("unbegun", 0)] * 4, ("lost", 0), ("lost", 0))
+    runner.go()
+    assert states(runner) == ["complete", "complete"]
+    assert "baseline seed 2001: begins in another worker" in runner.notes[0]
+    assert not any("lost" in note for note in runner.notes[:4])
 
 
 def test_a_record_that_was_damaged_while_the_trial_ran_is_written_anew_and_the_trial_goes_on(confirm):

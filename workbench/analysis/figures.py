@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
+from workbench.analysis.curve_seeds import MeanOver, Seed, mean_over
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.outcomes import Outcomes, confirm_phase
@@ -29,6 +30,7 @@ from workbench.analysis.tuning import TunedRate
 from workbench.analysis.units import unit_of
 from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords
+from workbench.records.run import FINISHED, State
 
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
@@ -155,7 +157,8 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
 def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
 
-    ``x`` is ``tokens``, ``flops``, ``step`` or ``seconds``. The number of seeds is in the legend.
+    ``x`` is ``tokens``, ``flops``, ``step`` or ``seconds``. The number of seeds is in the legend. A mean ends
+    with a cross where the first of its seeds is lost; the seeds that go on are drawn thin.
     """
     if x not in AXES:
         raise UserError(f"x: {x!r} is no axis; use one of {', '.join(AXES)}")
@@ -172,28 +175,57 @@ def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
 
 def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) -> None:
     curves = _readable_curves(mine, metric, x)
-    length = min((len(curve) for curve in curves), default=0)
+    seeds = [
+        Seed(state=mine.runs[seed]["state"], end=curve[-1, 0] if len(curve) else None)
+        for seed, curve in curves.items()
+    ]
+    chosen = mean_over(seeds)
+    members = [list(curves.values())[place] for place in chosen.members]
+    length = min((len(curve) for curve in members), default=0)
+    label = f"{mine.variant} ({_counts(mine, chosen)})"
+    if chosen.goes_on:
+        for curve in members:
+            axes.plot(curve[:, 0], curve[:, 1], color=colour, linewidth=0.5, alpha=0.6)
     if not length:
+        if members:  # one was lost before its first evaluation: no mean, but a name for what is drawn thin
+            axes.plot([], [], color=colour, linewidth=0.5, label=f"{label}: single seeds")
         return
-    table = np.stack([curve[:length] for curve in curves])  # (seeds, evaluations, 2)
+    table = np.stack([curve[:length] for curve in members])  # (seeds, evaluations, 2)
     places, values = table[..., 0].mean(axis=0), table[..., 1]
-    label = f"{mine.variant} (n = {len(curves)})"
     axes.plot(places, values.mean(axis=0), color=colour, label=label)
+    if chosen.lost:
+        axes.plot(places[-1:], values[:, -1:].mean(axis=0), "x", color=colour, markersize=5)
     bands = [mean_interval(values[:, index]) for index in range(length)]
     if all(bands):
         low, high = [band.low for band in bands], [band.high for band in bands]
         axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _readable_curves(mine: Outcomes, metric: str, x: str) -> list[np.ndarray]:
-    curves = []
-    for seed in mine.values:
+def _counts(mine: Outcomes, chosen: MeanOver) -> str:
+    """``n = 3, 1 lost, 1 left out``: how many seeds a mean is of, and what became of the others."""
+    told = [f"n = {len(chosen.members)}"]
+    if chosen.lost:
+        told.append(f"{len(chosen.lost)} lost")
+    if left_out := mine.finished - len(chosen.members):
+        told.append(f"{left_out} left out")
+    return ", ".join(told)
+
+
+def _readable_curves(mine: Outcomes, metric: str, x: str) -> dict[int, np.ndarray]:
+    """``(evaluations, 2)`` by seed, for those with an outcome."""
+    curves = {}
+    for seed in mine.planned:
+        run = mine.runs.get(seed)
+        if run is None or run["state"] not in FINISHED:
+            continue  # the report says how many are under way
+        if run["state"] == State.COMPLETE and seed not in mine.values:
+            continue  # it has no result, though it came to its end
         try:
-            curve = validation_curve(mine.runs[seed]["path"], metric)
+            curve = validation_curve(run["path"], metric)
         except RecordError:
-            continue  # the report lists it among the problems; the legend's n says it is not here
-        if len(curve) and x in curve:
-            curves.append(curve[[x, metric]].to_numpy(float))
+            continue  # the report lists it among the problems; the legend says that it is left out
+        has_values = len(curve) and x in curve
+        curves[seed] = curve[[x, metric]].to_numpy(float) if has_values else np.empty((0, 2))
     return curves
 
 

@@ -1,6 +1,7 @@
 """From metric rows of many runs to a few lines with a band.
 
-Each run is smoothed on its own and only then averaged: smoothing an average would shrink the band.
+Each run is smoothed on its own and only then averaged: smoothing an average would shrink the band. A mean is
+of the same runs at all of its points: it is drawn where every one of them has values.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,10 @@ class Trace:
 
 @dataclass(frozen=True)
 class Line:
-    """What is drawn for one group of runs: arrays (points,); ``low`` and ``high`` are None without a band."""
+    """What is drawn for one group of runs: arrays (points,); ``low`` and ``high`` are None without a band.
+
+    ``cut`` says that the mean ends here because a run was lost.
+    """
 
     name: str
     x: np.ndarray
@@ -42,6 +46,7 @@ class Line:
     high: np.ndarray | None
     runs: int
     logged: int
+    cut: bool = False
 
 
 def trace(frame: pd.DataFrame, axis: str, metric: str) -> Trace:
@@ -77,12 +82,17 @@ def difference(run: Trace, baseline: Trace) -> Trace:
 
 
 def aggregate(name: str, runs: Sequence[Trace], band: Band) -> Line | None:
-    """Mean over runs and a band, at no more than ``POINTS`` points; None when nothing was logged."""
-    runs = [run for run in runs if len(run.x)]
-    if not runs:
+    """Mean over runs and a band, at no more than ``POINTS`` points, where all runs have values.
+
+    None where there is no such place: a run has logged nothing, or ended before another began.
+    """
+    if not runs or not all(len(run.x) for run in runs):
         return None
-    grid = _grid(runs)
-    values = np.stack([_at(run, grid) for run in runs])  # (runs, points)
+    first, last = max(run.x[0] for run in runs), min(run.x[-1] for run in runs)
+    if first > last:
+        return None
+    grid = _grid([part(run, first, last) for run in runs])
+    values = np.stack([np.interp(grid, run.x, run.y) for run in runs])  # (runs, points)
     mean, low, high = _summarise(values, band)
     keep = _thin(len(grid))
     return Line(
@@ -113,23 +123,15 @@ def _grid(runs: Sequence[Trace]) -> np.ndarray:
     return np.linspace(union[0], union[-1], min(POINTS, len(longest.x)))
 
 
-def _at(run: Trace, grid: np.ndarray) -> np.ndarray:
-    return np.interp(grid, run.x, run.y, left=np.nan, right=np.nan)
-
-
 def _summarise(values: np.ndarray, band: Band) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    count = np.isfinite(values).sum(axis=0)
-    mean = np.nansum(values, axis=0) / np.maximum(count, 1)
-    mean[count == 0] = np.nan
-    if len(values) < 2:
+    count, mean = len(values), values.mean(axis=0)
+    if count < 2:  # one run has no spread
         return mean, None, None
     if band is Band.RANGE:
-        return mean, np.fmin.reduce(values), np.fmax.reduce(values)
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    half = np.sqrt(squares / np.maximum(count - 1, 1))
+        return mean, values.min(axis=0), values.max(axis=0)
+    half = values.std(axis=0, ddof=1)
     if band is Band.INTERVAL:
-        half = half * stats.t.ppf(0.975, np.maximum(count - 1, 1)) / np.sqrt(np.maximum(count, 1))
-    half[count < 2] = np.nan  # one run has no spread
+        half = half * stats.t.ppf(0.975, count - 1) / np.sqrt(count)
     return mean, mean - half, mean + half
 
 

@@ -52,6 +52,8 @@ def curve_chart(
     series, datasets = [], []
     for curve in curves:
         series += _series(curve, len(datasets), labelled=not curve.faint)
+        if curve.line.cut:
+            series[-1]["markPoint"] = _end_mark(curve, factor)
         datasets.append({"source": _table(curve.line, factor, y.log)})
     if zero and series:
         series[-1]["markLine"] = _ZERO_LINE
@@ -126,6 +128,19 @@ def _mean_series(curve: Curve, dataset: int) -> dict[str, Any]:
         "itemStyle": {"color": curve.colour},
         "emphasis": {"disabled": True},
         "z": 2 if curve.faint else 3,
+    }
+
+
+def _end_mark(curve: Curve, factor: float) -> dict[str, Any]:
+    """A cross where a mean ends because a run was lost."""
+    place = [float(curve.line.x[-1] / factor), float(curve.line.mean[-1])]
+    return {
+        "silent": True,
+        "symbol": "path://M0,0L10,10M10,0L0,10",
+        "symbolSize": 11,
+        "itemStyle": {"color": curve.colour, "borderColor": curve.colour, "borderWidth": 2.5},
+        "label": {"show": False},
+        "data": [{"coord": place}],
     }
 
 

@@ -1,5 +1,6 @@
 """Which lines a curve chart draws: groups of runs, differences to the baseline's run of the same seed."""
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import cycle
@@ -8,9 +9,12 @@ from typing import Any
 import pandas as pd
 
 from workbench.analysis.colours import PALETTE
+from workbench.analysis.curve_seeds import Seed, ending, is_lost, mean_over
 from workbench.dashboard.aggregate import Band, Trace, aggregate, difference, part, single, smooth, trace
 from workbench.dashboard.charts import Curve
 from workbench.dashboard.formats import rate
+from workbench.records.metrics import RATE, rates_of_steps
+from workbench.records.run import State
 
 AXES = {
     "tokens": ("Training tokens", ""),
@@ -50,12 +54,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Drawing:
-    """The curves, how much they rest on, and how many runs had no partner to be compared with."""
+    """The curves, how much they rest on, and how many runs had no partner to be compared with.
+
+    ``notes`` say of a line what its mean does not show: seeds that were lost, or are under way.
+    """
 
     curves: list[Curve]
     runs: int
     points: int
     unpaired: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,25 +98,85 @@ def draw(study: Study, runs: pd.DataFrame, choice: Choice) -> Drawing:
     """The curves of ``runs``: one per variant (and rate) with a band, or one per run."""
     rows = runs.to_dict("records")
     traces = {row["run_id"]: _trace(study, row, choice) for row in rows}
+    unpaired = 0
     if choice.difference:
-        partners = _partners(study, rows)
-        # What has not logged anything yet is not missing a partner.
-        begun = [row for row in rows if len(traces[row["run_id"]].x)]
-        rows = [row for row in begun if row["variant"] != study.baseline]
-        kept = [row for row in rows if row["run_id"] in partners]
-        traces = {row["run_id"]: _difference(study, row, partners, traces, choice) for row in kept}
-    traces = _cut(traces, choice)
-    used = [row for row in rows if len(traces.get(row["run_id"], _NOTHING).x)]
-    curves = _each(study, used, traces) if choice.each_run else _grouped(study, used, traces, choice)
-    points = sum(len(traces[row["run_id"]].x) for row in used)
-    return Drawing(curves, len(used), points, len(rows) - len(used) if choice.difference else 0)
+        rows, traces, unpaired = _differences(study, rows, traces, choice)
+    longest = max((run.x[-1] for run in traces.values() if len(run.x)), default=0.0)
+    shown = {name: part(run, choice.first * longest, choice.last * longest) for name, run in traces.items()}
+    used = [row for row in rows if len(shown[row["run_id"]].x)]
+    if choice.each_run:
+        curves, notes = _each(study, used, shown), []
+    else:
+        members = [_Member(row, traces[row["run_id"]], shown[row["run_id"]]) for row in rows]
+        curves, notes = _grouped(study, members, choice, (choice.first * longest, choice.last * longest))
+    points = sum(len(shown[row["run_id"]].x) for row in used)
+    return Drawing(curves, len(used), points, unpaired, tuple(notes))
 
 
-_NOTHING = trace(pd.DataFrame(), "", "")
+@dataclass(frozen=True)
+class _Member:
+    """A run of a group, or the pair that it is compared in: all of its values, and those that are shown."""
+
+    row: Mapping[str, Any]
+    whole: Trace
+    shown: Trace
+
+    @property
+    def seed(self) -> Seed:
+        """What the group's mean must know of it."""
+        end = float(self.whole.x[-1]) if len(self.whole.x) else None
+        return Seed(state=self.row["state"], end=end, ending=self.row.get("ending") or _ending(self.row))
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to say of it: values, or an early end."""
+        return bool(len(self.whole.x)) or is_lost(self.row["state"])
+
+
+def _ending(row: Mapping[str, Any]) -> str:
+    return ending(row["state"], _step(row))
+
+
+def _step(row: Mapping[str, Any]) -> float:
+    step = row.get("step")
+    return math.nan if step is None else float(step)
 
 
 def _trace(study: Study, row: Mapping[str, Any], choice: Choice) -> Trace:
-    return smooth(trace(study.read(row["path"]), choice.axis, choice.metric), choice.smoothing)
+    table = study.read(row["path"])
+    if choice.metric == RATE and RATE in table:
+        table = rates_of_steps(table, row.get("provenance") or {})
+    return smooth(trace(table, choice.axis, choice.metric), choice.smoothing)
+
+
+def _differences(
+    study: Study, rows: list[dict[str, Any]], traces: dict[str, Trace], choice: Choice
+) -> tuple[list[dict[str, Any]], dict[str, Trace], int]:
+    """The rows of pairs, with the state of the pair; their differences; and runs that have none."""
+    partners = _partners(study, rows)
+    others = [row for row in rows if row["variant"] != study.baseline]
+    pairs, differences = [], {}
+    for row in others:
+        if row["run_id"] in partners:
+            partner = partners[row["run_id"]]
+            baseline = traces.get(partner["run_id"]) or _trace(study, partner, choice)
+            differences[row["run_id"]] = difference(traces[row["run_id"]], baseline)
+            pairs.append(_as_pair(row, partner))
+    # What has not logged anything yet is not missing a partner, and of a lost pair a note says why.
+    found = {row["run_id"] for row in pairs if len(differences[row["run_id"]].x) or is_lost(row["state"])}
+    begun = [row for row in others if len(traces[row["run_id"]].x)]
+    return pairs, differences, sum(row["run_id"] not in found for row in begun)
+
+
+def _as_pair(row: dict[str, Any], partner: dict[str, Any]) -> dict[str, Any]:
+    """``row`` as a pair: lost with the first of both that is, complete when both are."""
+    lost = [one for one in (row, partner) if is_lost(one["state"])]
+    if lost:
+        first = min(lost, key=_step)
+        whose = "" if first is row else "baseline "
+        return row | {"state": first["state"], "ending": f"{whose}{_ending(first)}"}
+    complete = row["state"] == partner["state"] == State.COMPLETE
+    return row | {"state": str(State.COMPLETE if complete else State.RUNNING)}
 
 
 def _pair(row: Mapping[str, Any]) -> Hashable:
@@ -123,55 +191,57 @@ def _partners(study: Study, rows: list[dict[str, Any]]) -> dict[str, dict[str, A
     return {row["run_id"]: by_pair[_pair(row)] for row in rows if _pair(row) in by_pair}
 
 
-def _difference(
-    study: Study,
-    row: dict[str, Any],
-    partners: dict[str, dict[str, Any]],
-    traces: dict[str, Trace],
-    choice: Choice,
-) -> Trace:
-    partner = partners[row["run_id"]]
-    baseline = traces.get(partner["run_id"]) or _trace(study, partner, choice)
-    return difference(traces[row["run_id"]], baseline)
-
-
-def _cut(traces: dict[str, Trace], choice: Choice) -> dict[str, Trace]:
-    longest = max((run.x[-1] for run in traces.values() if len(run.x)), default=0.0)
-    return {
-        run_id: part(run, choice.first * longest, choice.last * longest) for run_id, run in traces.items()
-    }
-
-
 def _grouped(
-    study: Study, rows: list[dict[str, Any]], traces: dict[str, Trace], choice: Choice
-) -> list[Curve]:
-    variants = [name for name in study.labels if any(row["variant"] == name for row in rows)]
-    groups = {name: _by_rate([row for row in rows if row["variant"] == name]) for name in variants}
+    study: Study, members: list[_Member], choice: Choice, limits: tuple[float, float]
+) -> tuple[list[Curve], list[str]]:
+    begun = [member for member in members if member.begun]
+    variants = [name for name in study.labels if any(member.row["variant"] == name for member in begun)]
+    groups = {
+        name: _by_rate([member for member in begun if member.row["variant"] == name]) for name in variants
+    }
     with_band = sum(map(len, groups.values())) <= BANDS
     curves: list[Curve] = []
+    notes = []
     for variant, by_rate in groups.items():
-        for (learning_rate, members), dash in zip(by_rate.items(), cycle(_DASHES), strict=False):
+        for (learning_rate, group), dash in zip(by_rate.items(), cycle(_DASHES), strict=False):
             name = study.labels[variant] + (f" at {rate(learning_rate)}" if len(by_rate) > 1 else "")
-            runs = [traces[row["run_id"]] for row in members]
-            curves += _group(name, study.colours[variant], dash, runs, choice, with_band=with_band)
-    return curves
+            style = {"colour": study.colours[variant], "dash": dash, "with_band": with_band}
+            drawn, note = _group(name, group, choice, limits, **style)
+            curves += drawn
+            notes += [f"{name}: {note}"] if note else []
+    return curves, notes
 
 
-def _by_rate(rows: list[dict[str, Any]]) -> dict[float, list[dict[str, Any]]]:
-    rates = sorted({row["learning_rate"] for row in rows})
-    return {value: [row for row in rows if row["learning_rate"] == value] for value in rates}
+def _by_rate(members: list[_Member]) -> dict[float, list[_Member]]:
+    rates = sorted({member.row["learning_rate"] for member in members})
+    return {value: [one for one in members if one.row["learning_rate"] == value] for value in rates}
 
 
 def _group(
-    name: str, colour: str, dash: str, runs: list[Trace], choice: Choice, *, with_band: bool
-) -> list[Curve]:
+    name: str,
+    group: list[_Member],
+    choice: Choice,
+    limits: tuple[float, float],
+    *,
+    colour: str,
+    dash: str,
+    with_band: bool,
+) -> tuple[list[Curve], str]:
+    """The curves of one line's runs, and what a reader must know of their mean."""
+    chosen = mean_over([member.seed for member in group], *limits)
+    line = aggregate(name, [group[place].shown for place in chosen.members], choice.band)
     curves = []
-    if choice.seeds:
-        curves += [Curve(line, colour, faint=True) for run in runs if (line := single(name, run))]
-    if line := aggregate(name, runs, choice.band):
+    if choice.seeds or chosen.singly:
+        singles = [one for member in group if (one := single(name, member.shown))]
+        if line is not None:
+            curves += [Curve(one, colour, faint=True) for one in singles]
+        else:  # no mean to carry the name in legend and tooltip
+            curves += [Curve(one, colour, dash=dash) for one in singles]
+    if line is not None:
         drawn = line if with_band else replace(line, low=None, high=None)
-        curves.append(Curve(drawn, colour, dash=dash))
-    return curves
+        cut = bool(chosen.lost) and chosen.lost[0].reached <= line.x[-1]
+        curves.append(Curve(replace(drawn, cut=cut), colour, dash=dash))
+    return curves, chosen.note(drawn=line is not None, what="pair" if choice.difference else "seed")
 
 
 def _each(study: Study, rows: list[dict[str, Any]], traces: dict[str, Trace]) -> list[Curve]:

@@ -27,6 +27,7 @@ from workbench.dashboard.imported import is_imported, nothing_compared
 from workbench.dashboard.state import View, view
 
 DIFFERENCE, VALUES = "difference", "values"
+_NOTES = 6  # lines of a chart whose notes are told
 LATEST = "latest"  # follows a study from phase to phase
 
 
@@ -144,7 +145,17 @@ def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> No
     option = curve_chart(drawing.curves, x, y, decimals=decimals, zero=choice.difference)
     with st.container(border=True):
         st.echarts_chart(option, height=520, key="curves", alt=f"{name} along {choice.axis}")
+        if drawing.notes:
+            st.caption(_notes(drawing.notes))
         st.caption(f"{_caption(drawing, choice, now)} · phase: {', '.join(phases)}")
+
+
+def _notes(notes: tuple[str, ...]) -> str:
+    """What the means do not show, a line for each of the first few."""
+    told = [*notes[:_NOTES]]
+    if len(notes) > _NOTES:
+        told.append(f"and so for {plural(len(notes) - _NOTES, 'more line')}")
+    return "  \n".join(told)
 
 
 def _caption(drawing: Drawing, choice: Choice, now: View) -> str:

@@ -21,6 +21,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from workbench.data.byte_counts import count_bytes
+from workbench.data.pieces import Pieces, readable
 from workbench.data.plain_tokenizer import open_plain, spells_bytes, unknown_id
 from workbench.errors import UserError, suggestion
 from workbench.pointers import refuse_pointer_file
@@ -122,7 +123,7 @@ class Tokenizer(ABC):
         beyond = np.unique(ids[ids >= vocabulary])
         if len(beyond) == 0:
             return
-        named = ", ".join(f"{self.name_of(token)!r} ({token})" for token in beyond[:_SHOWN].tolist())
+        named = ", ".join(f"{self.piece(token)!r} ({token})" for token in beyond[:_SHOWN].tolist())
         more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
         raise UserError(
             f"{key}: the text has tokens that the model does not know, {named}{more}; its ids end at "
@@ -130,9 +131,13 @@ class Tokenizer(ABC):
             "trained with (--tokenizer)"
         )
 
-    def name_of(self, token: int) -> str:
-        """What to call an id."""
-        return self.decode([token])
+    @abstractmethod
+    def piece(self, token: int) -> str:
+        """What an id stands for inside a text: the blank before a word too, which alone is not decoded.
+
+        Bytes that are no whole character are written ``\\xe2``, special tokens by their names. Empty for an
+        id that stands for nothing.
+        """
 
     def save(self, folder: Path) -> None:
         """Write its ``tokenizer.json`` (Hugging Face's libraries read it too), if any, into ``folder``."""
@@ -154,6 +159,10 @@ class ByteTokenizer(Tokenizer):
         """The text of ``ids``."""
         return bytes(int(i) for i in ids if i != self.end_of_document).decode("utf-8", "replace")
 
+    def piece(self, token: int) -> str:
+        """The byte's character, or its number."""
+        return readable(bytes([token])) if token < _BYTES else ""
+
     def byte_lengths(self) -> np.ndarray:
         """One byte each, but for the end of a document."""
         return np.array([1] * _BYTES + [0])
@@ -164,7 +173,8 @@ class BytePairTokenizer(Tokenizer):
 
     def __init__(self, content: bytes) -> None:
         """Raises ``ValueError`` if ``content`` is no tokenizer.json."""
-        self._model, _ = open_plain(content, [_END])
+        self._model, settings = open_plain(content, [_END])
+        self._pieces = Pieces(self._model, settings)
         self.content = content
         self.vocabulary = max(self._model.get_vocab(with_added_tokens=True).values(), default=-1) + 1
         self.spec = {"bpe": self.vocabulary, "sha256": sha256(content).hexdigest()}
@@ -176,6 +186,10 @@ class BytePairTokenizer(Tokenizer):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ``ids``."""
         return self._model.decode([int(i) for i in ids if i != self.end_of_document])
+
+    def piece(self, token: int) -> str:
+        """Its merged bytes."""
+        return self._pieces[token]
 
     def byte_lengths(self) -> np.ndarray:
         """The library writes each byte of a piece as one character."""
@@ -208,6 +222,7 @@ class FileTokenizer(Tokenizer):
             if isinstance(error, UserError):
                 raise
             raise UserError(f"{KEY}.file: {path} is no tokenizer.json ({error}); give one") from error
+        self._pieces = Pieces(self._model, settings)
         self._exact, self._unknown = spells_bytes(settings), unknown_id(self._model, settings)
         # Known by its content: where it lay is no part of a run's identity.
         digest = sha256(self.content).hexdigest()
@@ -232,10 +247,9 @@ class FileTokenizer(Tokenizer):
         """The text of ``ids``."""
         return self._model.decode([int(i) for i in ids if i != self._end], skip_special_tokens=False)
 
-    def name_of(self, token: int) -> str:
-        """What to call an id: an added token, special or not, by what the file calls it."""
-        added = self._model.get_added_tokens_decoder().get(token)
-        return self.decode([token]) if added is None else added.content
+    def piece(self, token: int) -> str:
+        """As the file's decoder writes it between two others; an added token by its name."""
+        return self._pieces[token]
 
     def byte_lengths(self) -> np.ndarray | None:
         """By the vocabulary's own spelling of bytes; 0 for special tokens. None where that is not exact."""

@@ -19,6 +19,7 @@ from workbench.training.run_text import open_corpus, open_tokenizer
 from workbench.training.weights import load_run
 
 _KEPT = 8  # decoders in memory
+_SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 _CHECKED = 64  # tokens on which both attention kernels are compared
 
 
@@ -63,8 +64,11 @@ class Subject:
         return torch.as_tensor(ids.astype("int64"))[None]  # (1, T)
 
     def pieces(self, ids: Tensor) -> list[str]:
-        """Each token of ``ids (T,)`` as text of its own, with white space made visible."""
-        return [_visible(self.tokenizer.decode([int(token)])) for token in ids]
+        """What each token of ``ids (T,)`` stands for inside a text, with white space made visible.
+
+        What stands for nothing is ``∅``.
+        """
+        return [_visible(self.tokenizer.piece(token)) for token in ids.tolist()]
 
 
 def open_subject(directory: RunDirectory) -> Subject:
@@ -81,5 +85,8 @@ def _open(path: str, version: int) -> Subject:
 
 def _visible(piece: str) -> str:
     """White space as signs, and what cannot be printed (or breaks an SVG file) as its code."""
-    signs = {" ": "␣", "\n": "⏎", "\t": "⇥"}
-    return "".join(signs.get(one, one if one.isprintable() else f"\\x{ord(one):02x}") for one in piece) or "∅"
+    return "".join(_SIGNS.get(one) or _printable(one) for one in piece) or "∅"
+
+
+def _printable(one: str) -> str:
+    return one if one.isprintable() else one.encode("unicode_escape").decode("ascii")

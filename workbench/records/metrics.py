@@ -3,6 +3,10 @@
 One writer per file, so no locks. A reader cuts at the last newline, so a line that is being
 written (or was cut short by ``kill -9``) is never parsed. A checkpoint holds the rows up to its step: a run
 that is resumed begins its file with those, whatever became of the old one.
+
+What a row says of training is what its step did: the loss of its batch, the gradient's norm before clipping,
+the learning rate that it used. In rows of the first version, whose records name none, the learning rate is
+that of the step after.
 """
 
 import json
@@ -12,6 +16,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -23,6 +28,9 @@ Row = dict[str, float | int | None]  # the axes (step, tokens, flops, seconds) a
 LIVE = "metrics.jsonl"
 COMPACT = "metrics.parquet"
 AXES = ("step", "tokens", "flops", "seconds")
+RATE = "learning_rate"
+ROWS_VERSION = "rows_version"  # in a record's provenance
+_VERSION = 2
 _FLUSH_SECONDS = 1.0
 
 
@@ -100,6 +108,26 @@ def _read(directory: Path, columns: list[str] | None) -> pd.DataFrame:
                 f"study again to have it trained anew"
             ) from error
     return _frame(_live_rows(directory / LIVE))
+
+
+def rows_version() -> dict[str, int]:
+    """What the provenance of a record says of rows as they are written now."""
+    return {ROWS_VERSION: _VERSION}
+
+
+def rates_of_steps(table: pd.DataFrame, provenance: dict[str, Any]) -> pd.DataFrame:
+    """The axes and the learning rate that was used there, for the rows of a record with this ``provenance``.
+
+    Rows of the first version come at the step after theirs, which used what they hold; the last of them,
+    which no step used, is left out.
+    """
+    if ROWS_VERSION in provenance:
+        return table
+    logged = table.loc[table[RATE].notna(), ["step", RATE]]
+    logged = logged[logged["step"] < table["step"].max()]
+    steps = logged["step"] + 1
+    axes = {name: np.interp(steps, table["step"], table[name]) for name in AXES if name in table}
+    return pd.DataFrame({**axes, RATE: logged[RATE].to_numpy()})
 
 
 def metrics_version(directory: Path) -> tuple[str, int, int]:

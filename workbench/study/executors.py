@@ -16,6 +16,7 @@ _WORKER = [sys.executable, "-m", "workbench.study.worker"]
 _STOP_SECONDS = 60.0
 _SILENCE_SECONDS = 300.0  # many signs of life of a worker (study/worker.py)
 _LAST_WORDS_SECONDS = 5.0
+_LEAVING_SECONDS = 10.0
 
 
 class Executor(Protocol):
@@ -30,9 +31,10 @@ class Executor(Protocol):
     def next_event(self, timeout: float) -> dict[str, Any] | None:
         """The next report of any slot; None when none came within ``timeout`` seconds.
 
-        "lost" (with the exit status) says that a slot's process ended, and names the runs that it still had;
-        "fault" that these runs met a fault of the machine, which is no outcome; "too_large" that they do not
-        fit into memory together; "unpopulatable" that their model cannot be trained in a population.
+        "lost" (with the exit status) says that a slot's process ended, and names the runs that it still had
+        ("unbegun" where it ended between two tasks, and never took them up); "fault" that these runs met a
+        fault of the machine, which is no outcome; "too_large" that they do not fit into memory together;
+        "unpopulatable" that their model cannot be trained in a population.
         """
 
     def stop(self) -> Iterator[dict[str, Any]]:
@@ -48,8 +50,10 @@ class _Slot:
     environment: dict[str, str]
     log: Path
     process: subprocess.Popen | None = None
+    leaving: subprocess.Popen | None = None  # the one before, which said that it ends
     runs: set[str] = field(default_factory=set)
     ready: bool = False
+    idle: bool = False  # it was handed the present runs after others, and has not taken them up yet
     silence: float = 0.0  # seconds since its process was heard of
 
 
@@ -72,6 +76,7 @@ class LocalExecutor:
     def submit(self, slot: int, runs: list[Path], halving: dict[str, Any] | None = None) -> None:
         """Start the trials in ``runs`` on a free slot, in a new process if the slot has none."""
         chosen = self._slots[slot]
+        chosen.idle = chosen.process is not None
         if chosen.process is None:
             self._spawn(chosen)
         chosen.runs = {run.name for run in runs}
@@ -92,7 +97,7 @@ class LocalExecutor:
                 continue  # the last words of a process that was replaced
             told = self._note(slot, event)
             slot.silence = 0.0
-            if event["event"] != "alive":
+            if event["event"] not in ("alive", "taken"):
                 return told | {"slot": slot.index}
         return None
 
@@ -121,12 +126,14 @@ class LocalExecutor:
     def kill(self) -> None:
         """End every process now."""
         for slot in self._slots:
-            if slot.process is not None:
-                slot.process.kill()
-                slot.process.wait()
-                slot.process, slot.runs = None, set()
+            for process in (slot.process, slot.leaving):
+                if process is not None:
+                    process.kill()
+                    process.wait()
+            slot.process, slot.leaving, slot.runs = None, None, set()
 
     def _spawn(self, slot: _Slot) -> None:
+        self._see_off(slot)
         slot.log.parent.mkdir(parents=True, exist_ok=True)
         with open(slot.log, "ab") as log:
             slot.process = subprocess.Popen(
@@ -144,6 +151,17 @@ class LocalExecutor:
         listener.start()
         threading.Thread(target=self._await_end, args=(slot, slot.process, listener), daemon=True).start()
 
+    def _see_off(self, slot: _Slot) -> None:
+        """Wait until a process that leaves has left: the next one may need its memory."""
+        if slot.leaving is None:
+            return
+        try:
+            slot.leaving.wait(timeout=_LEAVING_SECONDS)
+        except subprocess.TimeoutExpired:  # something of the trial's, a thread perhaps, holds it back
+            slot.leaving.kill()
+            slot.leaving.wait()
+        slot.leaving = None
+
     def _listen(self, slot: _Slot, process: subprocess.Popen) -> None:
         for line in process.stdout:
             self._events.put((process, slot, json.loads(line)))
@@ -157,6 +175,8 @@ class LocalExecutor:
     def _note(self, slot: _Slot, event: dict[str, Any]) -> dict[str, Any]:
         if event["event"] == "ready":
             slot.ready = True
+        elif event["event"] == "taken":
+            slot.idle = False
         elif event["event"] == "ended":
             slot.runs.discard(event["run_id"])
         elif event["event"] in ("too_large", "fault", "unpopulatable"):
@@ -166,13 +186,15 @@ class LocalExecutor:
                 "run_ids": sorted(slot.runs),
                 "started": slot.ready,
                 "silent": slot.silence > _SILENCE_SECONDS,
+                "unbegun": slot.idle,
                 "log": str(slot.log),
             }
             event = event | told
             slot.runs = set()
             slot.process = None
         if event.get("leaves"):
-            slot.process = None  # it ends by itself: its end is no loss, and the next trial gets a new one
+            # It ends by itself: its end is no loss, and the next trial gets a new one.
+            slot.process, slot.leaving = None, slot.process
         return event
 
     def _send(self, slot: _Slot, message: dict[str, Any]) -> None:

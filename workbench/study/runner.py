@@ -180,6 +180,12 @@ class Runner:
                 self._split(left, "does not fit into memory")
             elif left and kind == "unpopulatable":
                 self._one_by_one(left, event["error"])
+            elif left and event.get("unbegun"):
+                why = _status(event["status"])
+                self.display.note(
+                    f"{_named(left)}: begins in another worker; the one before ended idle ({why})"
+                )
+                self._requeue(left)
             elif left:
                 self._try_again(left, _cause(event), perhaps_too_many=kind == "lost")
         elif event.get("run_id") in self._running:

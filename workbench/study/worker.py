@@ -1,8 +1,8 @@
 """One slot's process: takes trials from the driver, one or a population at a time, and reports on them.
 
 Lines of JSON go both ways. In: ``{"runs": [directory, ...], "halving": {...} or null}`` or
-``{"stop": true}``; end of input means that the driver is gone. Out: progress, evaluations, and how each run
-ended. What a trial prints goes to its log.
+``{"stop": true}``; end of input means that the driver is gone. Out: that runs were taken up, progress,
+evaluations, and how each run ended. What a trial prints goes to its log.
 """
 
 import gc
@@ -112,6 +112,7 @@ def main() -> None:
     channel.send({"event": "ready", "pid": os.getpid()})
     gc.freeze()  # libraries stay: what collects garbage after each task need not look at them, for 0.3 s each
     while (task := channel.next_task()) is not None:
+        channel.send({"event": "taken"})
         _redirect_output(task.runs[0].path / LOG)
         for run in task.runs[1:]:
             (run.path / LOG).write_text(f"trained in a population: see ../{task.runs[0].run_id}/{LOG}\n")

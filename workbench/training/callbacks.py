@@ -57,7 +57,7 @@ class Recorder(lightning.Callback):
             return
         row = {
             "train/loss": outputs["loss"].item(),
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "learning_rate": module.rate,
             "gradient_norm": float(module.gradient_norm),
         }
         self.run_log.trained(step, self.clock.seconds, row)

@@ -35,6 +35,7 @@ class DecoderModule(lightning.LightningModule):
         self.decoder = Decoder(model)
         self.decoder.initialize(seed)
         self._loss = next_token_loss
+        self.rate = math.nan
         self.gradient_norm = math.nan
         self.validation: dict[str, float] = {}
         self._start_sums()
@@ -69,6 +70,10 @@ class DecoderModule(lightning.LightningModule):
             return self.loss(*batch)
         except StopIteration as error:  # Lightning would take it for the end of the batches
             raise RuntimeError(f"a part raised StopIteration: {error}") from error
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keep this step's learning rate for the record: afterwards the schedule has set the next one's."""
+        self.rate = optimizer.param_groups[0]["lr"]
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip the global gradient norm and keep its value before clipping for the record."""

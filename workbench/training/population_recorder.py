@@ -11,6 +11,7 @@ from torch import Tensor
 from workbench.records.files import put_in_place
 from workbench.records.run import State
 from workbench.training.callbacks import Interrupted
+from workbench.training.checkpoint_file import ROWS
 from workbench.training.halving import Halving
 from workbench.training.log import Clock, Diverged, RunLog, rows_every
 from workbench.training.population import Population
@@ -198,7 +199,7 @@ class PopulationRecorder(lightning.Callback):
                 "validation": member.validation,
                 "last_loss": member.log.last_loss,
                 "peak_memory": member.log.peak_memory,
-                "rows": member.log.rows,
+                ROWS: member.log.rows,
             }
             save_replica(member.run.directory.next_replica, module.state(index), state)
         for _, member in live:

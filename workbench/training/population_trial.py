@@ -111,10 +111,10 @@ class PopulationTrial:
         _require_alike(self._runs)
         checkpoints = self._checkpoints()
         first_step = checkpoints[0][1]["step"] if checkpoints else 0
-        rows = [state["rows"] for _, state in checkpoints] or [[] for _ in self._runs]
         try:
-            for run, own in zip(self._runs, rows, strict=True):
-                self._members.append(self._member(run, own))
+            for index, run in enumerate(self._runs):
+                rows = run.rows_of(checkpoints[index][1]) if checkpoints else []
+                self._members.append(self._member(run, rows))
             self._fit(checkpoints, first_step)
         finally:
             for member in self._members:

@@ -44,7 +44,8 @@ class ReplicatedAdamW(torch.optim.Optimizer):
     """AdamW with per-row clipping on one parameter ``(R, P)``.
 
     ``rate`` gives the learning rates of the R rows at a step. ``decayed (P,)`` marks what weight decay
-    reaches. ``norms (R,)`` are the gradients' norms at the last step, before clipping.
+    reaches. ``rates`` and ``norms (R,)`` are those of the last step: learning rates, and the gradients' norms
+    before clipping.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ReplicatedAdamW(torch.optim.Optimizer):
         self._decayed, self._constants, self._rate, self.count = decayed, constants, rate, first_step
         self._update = compiled(_update, constants[0])
         self.mean, self.square = torch.zeros_like(rows), torch.zeros_like(rows)  # (R, P)
+        self.rates: list[float] = []
         self.norms: Tensor | None = None
         self._prepare()
 
@@ -69,6 +71,7 @@ class ReplicatedAdamW(torch.optim.Optimizer):
         with torch.enable_grad():
             loss = closure() if closure is not None else None
         rows = self.rows
+        self.rates = self._rate(self.count)
         scalars = self._scalars().to(rows.device, non_blocking=True)  # (3, R, 1)
         step_size, shrink, correction = scalars.unbind()
         norms = self._update(
@@ -90,11 +93,6 @@ class ReplicatedAdamW(torch.optim.Optimizer):
     def rows(self) -> nn.Parameter:
         """The parameter."""
         return self.param_groups[0]["params"][0]
-
-    @property
-    def rates(self) -> list[float]:
-        """The learning rates of the coming step."""
-        return self._rate(self.count)
 
     def keep(self, indices: list[int]) -> None:
         """Go on with these rows of the moments and constants only."""
@@ -121,6 +119,6 @@ class ReplicatedAdamW(torch.optim.Optimizer):
                 rate * constants.weight_decay,
                 (1 - constants.betas[1] ** count) ** 0.5,
             )
-            for rate, constants in zip(self._rate(self.count), self._constants, strict=True)
+            for rate, constants in zip(self.rates, self._constants, strict=True)
         ]
         return torch.tensor(columns).T[:, :, None]  # (3, R, 1)

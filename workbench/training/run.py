@@ -20,9 +20,11 @@ from workbench.records.files import replacing
 from workbench.records.provenance import git_state, hardware, versions
 from workbench.records.run import RunDirectory, State, now
 from workbench.records.weights import WEIGHTS_DIGEST, weights_digest
+from workbench.training.checkpoint_file import ROWS
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
 from workbench.training.log import Accounting
+from workbench.training.schedule import rate_factor
 from workbench.training.weights import model_of
 
 
@@ -106,10 +108,20 @@ class Run:
             "versions": versions(),
             "hardware": hardware(self.device),
             "precision": self.training.precision,
+            **metrics.rows_version(),
             "directory": os.getcwd(),  # what a relative path of the corpus starts from
             **provenance,
         }
         self.directory.write(self.record)
+
+    def rows_of(self, checkpoint: dict[str, Any]) -> list[metrics.Row]:
+        """The rows that a checkpoint holds, as they are written now: early ones held the next step's rate."""
+        rows = checkpoint[ROWS]
+        for row in rows:
+            if metrics.RATE in row:
+                factor = rate_factor(row["step"] - 1, self.steps, self.training)
+                row[metrics.RATE] = self.record.learning_rate * factor
+        return rows
 
     def reached(self, step: int) -> None:
         """Note how far it is."""

@@ -13,7 +13,7 @@ from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.callbacks import Checkpointer, Interrupted, Probing, Recorder
-from workbench.training.checkpoint_file import ROWS, load_checkpoint
+from workbench.training.checkpoint_file import load_checkpoint
 from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Diverged, RunLog
@@ -90,7 +90,7 @@ class Trial:
             self._run.begin_anew()
             return None, []
         try:
-            return str(checkpoint), load_checkpoint(checkpoint)[ROWS]
+            return str(checkpoint), self._run.rows_of(load_checkpoint(checkpoint))
         except RecordError:
             checkpoint.unlink()
             raise
