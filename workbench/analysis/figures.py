@@ -21,12 +21,14 @@ from matplotlib.ticker import EngFormatter
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
 from workbench.analysis.effects import Report, study_report
+from workbench.analysis.fates import brief
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.outcomes import Outcomes, confirm_phase
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import mean_interval
 from workbench.analysis.tuning import TunedRate
 from workbench.analysis.units import unit_of
+from workbench.analysis.verdicts import fate
 from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords
 
@@ -80,6 +82,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
     """Paired differences with their 95 % intervals, every seed as a dot, and the band of the margin.
 
+    A variant that failed or did not train is named in its row and has no mark: it would set the scale.
     ``colours`` maps variants to colours; without it all are drawn dark.
     """
     rows = report.comparisons
@@ -94,6 +97,8 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     axes.set_yticks(range(len(rows)), [row.label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(f"{report.metric} minus baseline ({report.unit}; left is better)")
+    if report.baseline.fate:
+        axes.set_title(f"the baseline {report.baseline.fate}: nothing is compared", loc="left")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=1, borderaxespad=0.1)
     return figure
 
@@ -103,14 +108,14 @@ def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> No
     axes.plot(
         seeds, [place + 0.2] * len(seeds), "o", color=colour, markersize=2.5, alpha=0.5, markeredgewidth=0
     )
-    text = str(row.verdict) if row.verdict else row.status
+    text = brief(row)
     if row.interval:
         axes.plot([row.interval.low, row.interval.high], [place, place], color=colour, linewidth=1.6)
     if row.difference is not None:
         axes.plot(row.difference, place, "s", color=colour, markersize=3.5)
         text += f", {row.pairs} seeds"
-    if row.diverged:
-        text += f", {row.diverged} diverged"
+    if row.blown_up and not row.fate:
+        text += f", {row.blown_up} did not train"
     beside = axes.get_yaxis_transform()  # x in fractions of the axes, y in rows
     axes.text(1.01, place, text, transform=beside, va="center", fontsize=7)
 
@@ -155,6 +160,7 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
 def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
 
+    Only runs that trained are drawn; the legend names a variant of which none did.
     ``x`` is ``tokens``, ``flops``, ``step`` or ``seconds``. The number of seeds is in the legend.
     """
     if x not in AXES:
@@ -171,6 +177,9 @@ def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
 
 
 def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) -> None:
+    if not mine.values and (became := fate(mine)):
+        axes.plot([], [], " ", label=f"{mine.variant} ({became})")
+        return
     curves = _readable_curves(mine, metric, x)
     length = min((len(curve) for curve in curves), default=0)
     if not length:
