@@ -177,10 +177,10 @@ def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
 
 
 def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) -> None:
-    if not mine.values and (became := fate(mine)):
+    curves = _readable_curves(mine, metric, x)
+    if not curves and (became := fate(mine)):
         axes.plot([], [], " ", label=f"{mine.variant} ({became})")
         return
-    curves = _readable_curves(mine, metric, x)
     length = min((len(curve) for curve in curves), default=0)
     if not length:
         return
