@@ -8,6 +8,7 @@ from workbench.records.index import load_study
 from workbench.records.run import RunRecord, State, run_id, write_record
 
 TOKENS, STEPS, EVALUATIONS = 500_000, 240, 10
+VOCABULARY = 257  # a uniform guess loses 5.549 nats per token
 RATES = [0.003, 0.006, 0.012]
 LEVELS = {
     "positions": ["rope", "learned"],
@@ -71,12 +72,23 @@ class Study:
         write_yaml(path / "study.yaml", manifest)
 
     def run(
-        self, variant, seed, loss=None, phase="confirm", *, rate=0.006, state=None, curve=False, tokens=TOKENS
+        self,
+        variant,
+        seed,
+        loss=None,
+        phase="confirm",
+        *,
+        rate=0.006,
+        state=None,
+        curve=False,
+        tokens=TOKENS,
+        error="loss is not finite",
     ):
-        """One run with final ``loss``; without one it has ``state`` (default: diverged)."""
+        """One run with final ``loss``; without one it has ``state`` (default: diverged), and ``error``."""
         entry = next(item for item in self.manifest["variants"] if item["name"] == variant)
         state = State(state or ("complete" if loss is not None else "diverged"))
-        config = {"model": {"variant": variant}, "data": {}, "training": {"device": "cpu", "threads": 1}}
+        model = {"variant": variant, "vocabulary": VOCABULARY}
+        config = {"model": model, "data": {}, "training": {"device": "cpu", "threads": 1}}
         spent = tokens if state is State.COMPLETE else tokens // 5
         record = RunRecord(
             run_id=run_id(config, phase, rate, seed),
@@ -87,8 +99,8 @@ class Study:
             learning_rate=rate,
             config=config,
             state=state,
-            error=None if state is State.COMPLETE else "loss is not finite",
-            summary={} if loss is None else {"validation/loss": loss, "train/loss": loss - 0.1},
+            error=None if state is State.COMPLETE else error,
+            summary={} if loss is None else _summary(loss),
             cost={
                 "tokens": spent,
                 "flops": float(spent * entry["flops_per_token"]),
@@ -133,6 +145,11 @@ class Study:
 
     def load(self):
         return load_study(self.path)
+
+
+def _summary(loss):
+    bits = loss / np.log(2)  # a token is a byte
+    return {"validation/loss": loss, "validation/bits_per_byte": bits, "train/loss": loss - 0.1}
 
 
 def learning_curve(final, flops_per_token):

@@ -22,7 +22,7 @@ def test_answers_of_a_finished_study(tmp_path):
 
 def test_endless_seeds_are_more_than_a_thousand(tmp_path):
     study = Study(tmp_path, manifest(one_at_a_time()[:2])).tune().confirm("baseline", BASELINE_LOSSES)
-    study.confirm("positions=learned", shifted(0.0, spread=1000))
+    study.confirm("positions=learned", shifted(0.0, spread=300))
     (answer,) = answers(study_report(study.load()))
     assert answer.endswith("; more than 1000 paired seeds would be needed to decide.")
 
@@ -47,11 +47,14 @@ def test_divergence_is_part_of_the_sentence(tmp_path):
     study.confirm("norm=layernorm", [*shifted(-0.1)[:4], None])
     study.confirm("feedforward=relu", [None] * 5)
     mostly, once, always = answers(study_report(study.load()))
-    assert "worse, though lower by 0.495" in mostly
-    assert "3 of 5 seeds diverged" in mostly
+    assert mostly == (
+        "Learned positions instead of RoPE: did not train in 3 of 5 seeds (3 diverged); where it trained, "
+        "validation/loss 2.500 ± 0.000 nats/token (2 seeds)."
+    )
     assert "inconclusive" in once
-    assert "diverged more often than the baseline" in once
-    assert always == "ReLU instead of SwiGLU: worse; diverged in 5 of 5 seeds."
+    assert "1 of 5 seeds did not train (1 diverged)" in once
+    assert "more of its seeds did not train than of the baseline's" in once
+    assert always == "ReLU instead of SwiGLU: did not train in 5 of 5 seeds (5 diverged)."
 
 
 def test_unfinished_studies_claim_nothing(tmp_path):

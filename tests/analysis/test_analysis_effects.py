@@ -107,9 +107,9 @@ def test_divergence_forbids_a_good_verdict(tmp_path):
     assert row.median == pytest.approx(2.907)
     assert row.worst == pytest.approx(2.928)
     text = " | ".join(row.notes)
-    assert "diverged more often" in text
+    assert "better where it trained, but more of its seeds did not train" in text
     assert "seed 205: positions=learned diverged" in text
-    assert "median is 2.9070; worst complete 2.9280" in text
+    assert "median is 2.9070; worst that trained 2.9280" in text
 
 
 def test_divergence_also_forbids_equivalent(tmp_path):
@@ -117,11 +117,11 @@ def test_divergence_also_forbids_equivalent(tmp_path):
     assert learned(study.confirm(LEARNED, [*shifted(0)[:4], None])).verdict is Verdict.INCONCLUSIVE
 
 
-def test_mostly_diverged_is_worse(tmp_path):
+def test_mostly_diverged_did_not_train(tmp_path):
     study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
     row = learned(study.confirm(LEARNED, [2.5, 2.5, None, None, None]))
-    assert row.verdict is Verdict.WORSE
-    assert "diverged in 3 of 5 seeds" in row.notes
+    assert row.verdict is Verdict.DID_NOT_TRAIN
+    assert any(note.startswith("did not train in 3 of 5 seeds (3 diverged);") for note in row.notes)
 
 
 def test_half_of_the_seeds_is_not_most(tmp_path):
@@ -136,10 +136,10 @@ def test_there_is_no_verdict_before_the_baseline_has_run(tmp_path):
     assert (learned(study).status, learned(study).verdict) == ("done", None)
 
 
-def test_all_diverged_is_worse_without_a_single_pair(tmp_path):
+def test_all_diverged_did_not_train(tmp_path):
     study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
     row = learned(study.confirm(LEARNED, [None] * 5))
-    assert (row.verdict, row.comparison, row.mean) == (Verdict.WORSE, None, None)
+    assert (row.verdict, row.comparison, row.mean) == (Verdict.DID_NOT_TRAIN, None, None)
 
 
 def test_divergence_of_the_baseline_alone_does_not_count_against_the_variant(tmp_path):
@@ -149,9 +149,10 @@ def test_divergence_of_the_baseline_alone_does_not_count_against_the_variant(tmp
     assert "lost pairs: seed 205: baseline diverged" in row.notes
 
 
-def test_both_mostly_diverged_is_not_worse(tmp_path):
+def test_both_mostly_diverged_is_no_comparison(tmp_path):
     study = two_variants(tmp_path).tune().confirm("baseline", [3.0, 3.0, None, None, None])
-    assert learned(study.confirm(LEARNED, [3.0, 3.0, None, None, None])).verdict is not Verdict.WORSE
+    row = learned(study.confirm(LEARNED, [3.0, 3.0, None, None, None]))
+    assert (row.verdict, row.comparison) == (Verdict.DID_NOT_TRAIN, None)
 
 
 def test_failed_runs_are_counted_and_their_pairs_named(tmp_path):
@@ -164,9 +165,8 @@ def test_failed_runs_are_counted_and_their_pairs_named(tmp_path):
 
 def test_no_pair_at_all_is_inconclusive(tmp_path):
     study = two_variants(tmp_path).tune().confirm("baseline", BASELINE_LOSSES)
-    study.confirm(LEARNED, [None] * 5, state="failed")
-    row = learned(study)
-    assert (row.verdict, row.failed) == (Verdict.INCONCLUSIVE, 5)
+    row = learned(study.confirm(LEARNED, shifted(0.2), tokens=900_000))
+    assert (row.verdict, row.pairs) == (Verdict.INCONCLUSIVE, 0)
     assert "no pair of complete runs" in row.notes
 
 
@@ -186,7 +186,7 @@ def test_a_confirm_run_that_was_stopped_early_is_no_result(tmp_path):
 
 
 def test_the_relative_difference_is_over_the_baseline_at_the_same_seeds(tmp_path):
-    study = two_variants(tmp_path).tune().confirm("baseline", [2.0, 2.0, 2.0, 2.0, 99.0])
+    study = two_variants(tmp_path).tune().confirm("baseline", [2.0, 2.0, 2.0, 2.0, 5.0])
     row = learned(study.confirm(LEARNED, [2.2, 2.2, 2.2, 2.2, None]))
     assert row.relative == pytest.approx(0.1)
 
@@ -297,6 +297,24 @@ def test_small_but_real_is_noted(tmp_path):
     assert any("small but real" in note for note in row.notes)
 
 
+def test_real_and_of_a_size_that_is_not_settled_is_noted(tmp_path):
+    """-0.129 [-0.209, -0.049] at a margin of 0.05: 2.6 margins are not small."""
+    noise = [0.0826, -0.0826, 0.0384, -0.0384, 0.0]
+    losses = [base - 0.129 + d for base, d in zip(BASELINE_LOSSES, noise, strict=True)]
+    study = two_variants(tmp_path, margin=0.05).tune().confirm("baseline", BASELINE_LOSSES)
+    row = learned(study.confirm(LEARNED, losses))
+    assert row.verdict is Verdict.INCONCLUSIVE
+    assert any(note.startswith("real; size not settled") for note in row.notes)
+
+
+def test_what_holm_does_not_support_is_not_called_real(tmp_path):
+    study = Study(tmp_path, manifest()).tune().confirm("baseline", BASELINE_LOSSES)
+    losses = [base + d for base, d in zip(BASELINE_LOSSES, [0.01, 0.02, 0.03, 0.005, 0.03], strict=True)]
+    row = learned(study.confirm(LEARNED, losses))
+    assert (row.comparison.p < 0.05 < row.holm_p, row.verdict) == (True, Verdict.INCONCLUSIVE)
+    assert not any("real" in note for note in row.notes)
+
+
 def test_the_pilot(tmp_path):
     report = study_report(Study(tmp_path, manifest()).pilot([3.0, 3.02, 2.98]).load())
     assert report.pilot.sd == pytest.approx(0.02)
@@ -311,7 +329,7 @@ def test_the_pilot(tmp_path):
 def test_a_pilot_run_that_diverged_is_told(tmp_path):
     report = study_report(Study(tmp_path, manifest()).pilot([3.0, 3.02, None]).load())
     assert (report.pilot.seeds_done, report.pilot.lost) == (2, 1)
-    assert any("1 baseline run(s) diverged or failed" in note for note in report.notes)
+    assert "pilot: 1 baseline run diverged, failed or did not train" in report.notes
 
 
 @pytest.mark.parametrize("stage", ["nothing", "pilot", "tune", "baseline only", "one running"])
@@ -363,10 +381,10 @@ def test_what_a_few_pairs_cannot_say_is_noted(tmp_path):
     assert "the same at every seed: no noise to estimate" in notes(5, shifted(0.25, spread=0))
 
 
-def test_the_share_that_diverged_is_of_the_runs_that_ended():
-    states = {1: "diverged", 2: "complete", 3: "running", 4: "not started"}
-    outcomes = Outcomes(variant="v", planned=(1, 2, 3, 4), values={2: 3.0}, states=states, runs={})
-    assert outcomes.diverged_share == 0.5
+def test_the_share_that_did_not_train_is_of_the_runs_that_ended():
+    states = {1: "diverged", 2: "complete", 3: "running", 4: "not started", 5: "did not train", 6: "failed"}
+    outcomes = Outcomes(variant="v", planned=tuple(states), values={2: 3.0}, states=states, runs={})
+    assert outcomes.blown_up_share == 0.5
 
 
 def test_damaged_runs_and_mixed_provenance_are_noted(tmp_path):

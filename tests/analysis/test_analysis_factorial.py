@@ -13,7 +13,7 @@ SEEDS = [201, 202, 203, 204, 205, 206]
 CHANGES = {"positions": "learned", "norm": "layernorm"}
 
 
-def factorial(path, effects, interaction=0.0, noise=0.002, drop=0, levels=CHANGES):
+def factorial(path, effects, interaction=0.0, noise=0.002, drop=0, levels=CHANGES, lost=None):
     """A full factorial study whose true effects are given; seeds differ by far more than the noise."""
     factors = list(levels)
     combinations = list(product([False, True], repeat=len(factors)))
@@ -29,6 +29,7 @@ def factorial(path, effects, interaction=0.0, noise=0.002, drop=0, levels=CHANGE
         shift = sum(effects[f] for f in entry["change"])
         shift += interaction if {"positions", "norm"} <= entry["change"].keys() else 0
         losses = 3 + shift + blocks + generator.normal(0, noise, len(SEEDS))
+        losses = np.full(len(SEEDS), 28.98) if entry["name"] == lost else losses
         study.confirm(entry["name"], [float(loss) for loss in losses[: len(SEEDS) - drop]])
     return study_report(study.load())
 
@@ -79,6 +80,22 @@ def test_missing_runs_are_told(tmp_path):
 def test_too_few_runs_give_none(tmp_path):
     assert factorial(tmp_path, {"positions": 0.2, "norm": 0}, drop=5).factorial is None
     assert factorial(tmp_path / "none", {"positions": 0.2, "norm": 0}, drop=6).factorial is None
+
+
+def test_a_cell_that_did_not_train_is_no_number_of_the_model(tmp_path):
+    """Of two factors nothing can be said without it; of three its place is taken from the others."""
+    report = factorial(tmp_path, {"positions": 0.2, "norm": 0}, lost="positions+norm")
+    assert report.factorial is None
+    assert "no main effects: they need a result of positions+norm, and there is none" in report.notes
+    levels = CHANGES | {"feedforward": "relu"}
+    effects = {"positions": 0.2, "norm": -0.05, "feedforward": 0.03}
+    report = factorial(tmp_path / "three", effects, levels=levels, lost="positions+norm")
+    assert [effect.estimate for effect in report.factorial.main] == pytest.approx(
+        [0.2, -0.05, 0.03], abs=0.006
+    )
+    assert any("know positions+norm from the others alone" in note for note in report.notes)
+    alone = factorial(tmp_path / "base", effects, levels=levels, lost="baseline")
+    assert (alone.factorial, alone.rows[1].no_verdict) == (None, "the baseline did not train")
 
 
 def test_other_designs_have_none(tmp_path):

@@ -1,10 +1,14 @@
 """Damage and recovery, from curves with known answers."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from synthetic_studies import BASELINE_LOSSES, Study, manifest, one_at_a_time, shifted
 
+from workbench.analysis.effects import study_report
 from workbench.analysis.recovery import recovery, recovery_row
+from workbench.records.metrics import read_metrics, save_frame
 
 
 def curve(*values):
@@ -45,6 +49,36 @@ def test_a_run_that_was_not_validated_before_its_first_step_says_nothing_of_dama
     study.confirm("baseline", BASELINE_LOSSES, curve=True)
     (row,) = recovery(study.confirm("positions=learned", shifted(0.2), curve=True).load())
     assert (row.pairs, row.damage) == (0, None)
+
+
+def test_starting_weights_that_know_nothing_of_the_text_are_told(tmp_path):
+    """A guess over 257 tokens loses 5.55 nats; the curves below begin at 0 tokens."""
+    study = Study(tmp_path, manifest(one_at_a_time()[:2], start={"run": "abc"})).tune()
+    study.confirm("baseline", BASELINE_LOSSES, curve=True)
+    study.confirm("positions=learned", shifted(0.2), curve=True)
+    begin(study, {"baseline": 5.0, "positions=learned": 28.98})
+    notes = study_report(study.load()).notes
+    assert not any("weights that the study starts from" in note for note in notes)
+    assert notes[0] == (
+        "positions=learned: loses 28.98 nats/token, where a uniform guess loses 5.55, before the first step: "
+        "the swap leaves nothing of what the weights knew"
+    )
+    begin(study, {"baseline": 12.5})
+    assert study_report(study.load()).notes[0] == (
+        "the weights that the study starts from lose 12.50 nats/token, where a uniform guess loses 5.55, "
+        "before the first step: they know nothing of this text: is its tokenizer the one that they were "
+        "trained with?"
+    )
+
+
+def begin(study, losses):
+    """Give the confirm runs of some variants a validation of ``losses`` before their first step."""
+    for run in study.load().runs.to_dict("records"):
+        if run["phase"] == "confirm" and run["variant"] in losses:
+            rows = read_metrics(Path(run["path"]))
+            first = rows.iloc[:1].assign(step=0, tokens=0, flops=0.0, seconds=0.0)
+            first["validation/loss"] = losses[run["variant"]]
+            save_frame(Path(run["path"]), pd.concat([first, rows[rows["step"] > 0]], ignore_index=True))
 
 
 def test_no_share_where_the_damage_is_within_noise():

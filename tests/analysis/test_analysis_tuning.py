@@ -40,7 +40,7 @@ def test_divergence_counts_as_infinitely_bad(study):
     study.run("baseline", 101, None, "tune", rate=0.012)
     rate = choose(study)
     assert rate.learning_rate == 0.006
-    assert rate.interior  # the diverged neighbour was tried
+    assert rate.interior  # at the other seed the neighbour trained
     assert math.inf in rate.losses[0.012]
     assert rate.trials == 6
     assert rate.tokens == 6 * TOKENS  # it had its whole budget to use

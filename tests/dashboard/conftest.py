@@ -94,6 +94,21 @@ def opened(monkeypatch):
     return open_page
 
 
+@pytest.fixture
+def imported(tmp_path):
+    """A results folder with one imported model."""
+    sys.path.insert(0, str(APP.parent / "tests" / "study"))
+    from tiny_models import save_llama
+
+    from workbench.study.imports import import_model
+
+    save_llama(tmp_path / "tiny-llama")
+    options = {"name": None, "context": None, "tokenizer": None}
+    import_model(tmp_path / "tiny-llama", out=tmp_path / "results", **options)
+    yield tmp_path / "results"
+    sys.path.remove(str(APP.parent / "tests" / "study"))
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A Chromium that is installed on this machine."""

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.records.files import write_json, write_yaml
-from workbench.records.run import RunRecord, State, config_hash, run_id, write_record
+from workbench.records.metrics import save_frame
+from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
 
 RATES = [0.003, 0.006, 0.012, 0.024]
 SEEDS = {"pilot": [1, 2, 3], "tune": [101, 102], "confirm": [201, 202, 203, 204, 205]}
@@ -295,5 +296,25 @@ def _driver(live: bool, done: int, planned: int) -> dict:
         "state": "running" if live else "done",
         "phase": "confirm" if live else None,
         "message": f"confirm: seed {done + 1} of {planned}" if live else "done",
+        "seconds_left": 250.4,
         "workers": 2,
     }
+
+
+def spoil(path: Path, variant: str, *, loss: float | None = None, error: str | None = None) -> None:
+    """Have the confirm runs of ``variant`` end at ``loss``, or fail with ``error``."""
+    for folder in (path / "runs").iterdir():
+        directory = RunDirectory(folder)
+        run = directory.read()
+        if (run.variant, run.phase) != (variant, "confirm"):
+            continue
+        if loss is None:
+            run.state, run.error, run.summary = State.FAILED, error, {}
+            (folder / "metrics.parquet").unlink()
+        else:
+            scale = loss / run.summary["validation/loss"]
+            run.summary = {name: value * scale for name, value in run.summary.items()}
+            rows = directory.metrics()
+            losses = [name for name in rows if "loss" in name or "bits" in name]
+            save_frame(folder, rows.assign(**{name: rows[name] * scale for name in losses}))
+        directory.write(run)

@@ -1,7 +1,6 @@
 """Every page, run by Streamlit's own test harness: full, empty, damaged, live, and restored from a URL."""
 
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -299,21 +298,6 @@ def _seconds(action):
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
-
-
-@pytest.fixture
-def imported(tmp_path):
-    """A results folder with one imported model."""
-    sys.path.insert(0, str(APP.parent / "tests" / "study"))
-    from tiny_models import save_llama
-
-    from workbench.study.imports import import_model
-
-    save_llama(tmp_path / "tiny-llama")
-    options = {"name": None, "context": None, "tokenizer": None}
-    import_model(tmp_path / "tiny-llama", out=tmp_path / "results", **options)
-    yield tmp_path / "results"
-    sys.path.remove(str(APP.parent / "tests" / "study"))
 
 
 @pytest.mark.parametrize("page", PAGES)

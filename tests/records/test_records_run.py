@@ -14,6 +14,7 @@ from workbench.records import RunDirectory, RunRecord, State, list_studies, load
 from workbench.records.files import write_atomically, write_json
 from workbench.records.index import completed_pairs, study_title
 from workbench.records.metrics import MetricsWriter, compact, read_metrics
+from workbench.records.run import error_line
 
 
 def record(run: str = "abc", **changes) -> RunRecord:
@@ -207,3 +208,34 @@ def test_pairs_are_complete_confirm_runs_beside_the_baselines_of_their_seed():
     assert completed_pairs({"baseline": "baseline"}, runs) == 1
     assert completed_pairs({"baseline": "baseline"}, runs.iloc[2:]) == 0
     assert completed_pairs({"baseline": "baseline"}, runs.iloc[:0]) == 0
+    lost = runs.assign(uniform_loss=5.55, **{"validation/loss": [2.1, 28.98, 2.2, None, None, 2.3]})
+    assert completed_pairs({"baseline": "baseline"}, lost) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (None, ""),
+        (
+            "the training loss became nan at step 41; try less",
+            "the training loss became nan at step 41; try less",
+        ),
+        ("factors: first\nsecond", "factors: first"),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1\n    f()\nValueError: broken',
+            "ValueError: broken",
+        ),
+        (
+            "Traceback (most recent call last):\n  f()\nRuntimeError: sizes differ\n3 and 4\n}",
+            "RuntimeError: sizes differ",
+        ),
+        (
+            "Traceback (most recent call last):\n  f()\nKeyError: 1\n\nDuring handling of the above, another "
+            "exception occurred:\n\nTraceback (most recent call last):\n  g()\nTypeError: no [/data/part-1]",
+            "TypeError: no [/data/part-1]",
+        ),
+        ("Traceback\n  cut off", "  cut off"),
+    ],
+)
+def test_an_error_in_a_line_is_the_first_of_its_message(error, line):
+    assert error_line(error) == line

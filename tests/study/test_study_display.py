@@ -13,7 +13,7 @@ from workbench.study.display import Display
 def record(run_id, state=State.COMPLETE, **changes):
     values = {"phase": "confirm", "seed": 3, "learning_rate": 0.01, "summary": {"validation/loss": 2.5}}
     return RunRecord(
-        run_id=run_id, study="s", variant="norm=layernorm", config={}, state=state, **(values | changes)
+        run_id=run_id, study="s", variant="norm=layernorm", state=state, **({"config": {}} | values | changes)
     )
 
 
@@ -27,15 +27,75 @@ def shown():
 
 def test_without_a_terminal_each_trial_is_a_line_with_an_eta(shown):
     display, stream = shown
-    display.phase("confirm", 2)
+    display.phase("confirm", 2, 2, [])
     display.started([record("a", State.QUEUED)])
     display.progress(record("a"), 10, 2.6)
     display.ended(record("a"))
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "3 trials of 10 steps (pilot 1, confirm 2) on 2 worker(s)"
-    assert re.fullmatch(
-        r"\[1/3\] confirm · norm=layernorm · seed 3 · rate 0.01: loss 2.5000 ETA \d:\d\d:\d\d", lines[-1]
+    assert lines[0] == "3 trials of 10 steps (pilot 1, confirm 2) on 2 workers"
+    assert lines[1] == "phase confirm: 2 trials"
+    told = r"\[1/3\] confirm · norm=layernorm · seed 3 · rate 0.01: loss 2.5000, about \d+ s left"
+    assert re.fullmatch(told, lines[-1])
+
+
+def test_one_trial_is_one_trial():
+    stream = io.StringIO()
+    display = Display(Console(file=stream, width=120), workers=1)
+    display.begin({"pilot": 1}, steps=1)
+    display.phase("pilot", 1, 1, [])
+    assert stream.getvalue().splitlines() == [
+        "1 trial of 1 step (pilot 1) on 1 worker",
+        "phase pilot: 1 trial",
+    ]
+
+
+def test_a_study_that_goes_on_says_with_what(shown):
+    display, stream = shown
+    display.phase("pilot", 1, 0, [])
+    display.phase("tune", 4, 4, [record("a", State.RUNNING)])
+    display.phase("confirm", 20, 8, [])
+    assert stream.getvalue().splitlines()[1:] == [
+        "phase pilot: ended before (1 trial)",
+        "phase tune goes on: 4 trials",
+        "  confirm · norm=layernorm · seed 3 · rate 0.01 goes on from its checkpoint",
+        "phase confirm goes on: 12 of 20 trials ended before",
+    ]
+
+
+def test_a_trial_that_did_not_train_is_no_success(shown):
+    display, stream = shown
+    config = {"model": {"vocabulary": 257}}
+    lost = record("a", config=config, summary={"validation/loss": 253_094_644.0})
+    display.started([lost])
+    display.ended(lost)
+    assert (
+        stream.getvalue()
+        .splitlines()[-1]
+        .endswith("did not train: validation loss 2.531e+08 nats/token, where a uniform guess loses 5.5491")
     )
+
+
+def test_starting_weights_that_know_nothing_of_the_text_are_told_once(shown):
+    display, stream = shown
+    first = record("a", State.RUNNING, config={"model": {"vocabulary": 257}})
+    display.first_validation(first, 5.0)
+    assert "warning" not in stream.getvalue()
+    for _ in range(2):
+        display.first_validation(first, 28.98)
+    assert stream.getvalue().splitlines()[1:] == [
+        "warning: norm=layernorm: before the first step, validation loss 28.9800 nats/token, where a uniform "
+        "guess loses 5.5491"
+    ]
+
+
+def test_the_time_that_is_left_is_one_number(shown, monkeypatch):
+    display, _ = shown
+    assert display.seconds_left() is None
+    display.started([record("a", State.QUEUED)])
+    display.progress(record("a"), 10, 2.6)
+    monkeypatch.setattr("time.monotonic", lambda: display._started + 5)
+    assert display.seconds_left() == 10  # 20 of 30 steps are left
+    assert display.message() == ": 0/3 trials"
 
 
 def test_a_run_is_counted_once_however_often_it_is_met(shown):

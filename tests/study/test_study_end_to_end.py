@@ -262,7 +262,36 @@ def test_outcomes_are_counted_over_seeds(tmp_path):
     assert rows["NanNorm"]["diverged"] == 2
     assert rows["CrashingNorm"]["failed"] == rows["HungryNorm"]["failed"] == 2
     assert rows["ScaledNorm"]["seeds_done"] == 2
-    assert "diverged" in answer.stdout
+    assert rows["NanNorm"]["verdict"] == "did not train"
+    assert rows["CrashingNorm"]["verdict"] == rows["HungryNorm"]["verdict"] == "failed"
+    assert rows["CrashingNorm"]["error"] == "RuntimeError: the norm broke"
+    assert "failed in 2 of 2 trials: RuntimeError: the norm broke" in " ".join(answer.stdout.split())
+    assert "1 did not train, 2 failed" in answer.stdout
+
+
+def test_a_baseline_above_a_uniform_guess_is_no_baseline_wherever_one_looks(tmp_path):
+    """LayerNorm at a rate of 10 ends at some 20 nats per token, finite and complete; RMSNorm takes it."""
+    changes = {"baseline": {"preset": "llama", "norm": "layernorm"}, "learning_rates": [10.0]}
+    changes |= {"factors": {"norm": ["layernorm", "rmsnorm"]}, "seeds": {"pilot": 0, "tune": 0, "confirm": 1}}
+    studies.make_study(tmp_path, **changes)
+    answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
+    told = " ".join(answer.stdout.split())
+    assert answer.returncode == 1
+    assert "confirm · baseline · seed 2001 · rate 10: did not train: validation loss" in told
+    assert "Nothing can be compared: the baseline did not train in 1 of 1 seed (1 ended at" in told
+    assert "tiny: Nothing can be compared: the baseline did not train" in answer.stderr
+    baseline, variant = studies.report(tmp_path)["rows"]
+    assert (baseline["fate"], variant["verdict"], variant["seeds_needed"]) == ("did not train", None, None)
+    assert variant["no_verdict"] == "the baseline did not train"
+    facts = json.loads(in_process.workbench(tmp_path, "status", "tiny", "--json").stdout)["studies"][0]
+    assert facts["runs"]["complete"] == 2
+    (line,) = facts["untrained"]
+    assert line.startswith("baseline seed 2001 at rate 10: did not train: validation loss")
+    evaluated = in_process.workbench(tmp_path, "evaluate", "tiny/baseline/2001")
+    assert evaluated.returncode == 0
+    told = " ".join(evaluated.stderr.split())
+    assert "where a uniform guess loses 5.5491 over its 257 tokens: it did not train" in told
+    assert "uniform guess" not in in_process.workbench(tmp_path, "evaluate", "tiny/norm=rmsnorm/2001").stderr
 
 
 def test_a_mistake_ends_the_process_with_its_message_and_code_two(tmp_path):

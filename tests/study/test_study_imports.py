@@ -1,6 +1,7 @@
 """A model from elsewhere becomes a run: imported, found, evaluated, continued, exported."""
 
 import json
+import math
 import shutil
 
 import pytest
@@ -112,6 +113,19 @@ def test_evaluation_is_the_loss_that_transformers_gives(tmp_path, text, save):
     kept = json.loads((run.path / use.EVALUATIONS).read_text())
     assert kept[-1]["validation/loss"] == found["validation/loss"]
     assert run.read().summary == {}  # which only its default corpus and context make
+
+
+def test_a_loss_above_a_uniform_guess_asks_for_the_tokenizer(tmp_path, text):
+    model = save_llama(tmp_path / "model")
+    with torch.no_grad():
+        model.lm_head.weight.mul_(200)
+    model.save_pretrained(tmp_path / "model")
+    run = bring(tmp_path / "model", tmp_path / "results")
+    found = use.evaluate_run(run, corpus=text, context=32, tokens=320)
+    assert found["validation/loss"] > 6
+    assert found["uniform_loss"] == pytest.approx(math.log(289))
+    (note,) = found["notes"]
+    assert "where a uniform guess loses 5.6664 over its 289 tokens: is its tokenizer the one" in note
 
 
 def test_an_evaluation_leaves_what_is_published_as_it_is(tmp_path, text):

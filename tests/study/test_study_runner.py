@@ -91,6 +91,31 @@ def test_a_trial_that_ended_before_its_worker_did_is_over(runner):
     assert set(load_study(driver.directory).runs["state"]) == {"complete"}
 
 
+def test_a_phase_says_what_is_over_and_what_goes_on_from_a_checkpoint(runner):
+    driver = runner()
+    records = driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})
+    for record, state in zip(records, (State.COMPLETE, State.RUNNING, State.RUNNING), strict=False):
+        record.state = state
+        RunDirectory(driver.directory / "runs" / record.run_id).write(record)
+    (driver.directory / "runs" / records[1].run_id / "last.ckpt").touch()  # the other had not come so far
+    told = []
+    driver.display.phase = lambda *arguments: told.append(arguments)
+    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01}))
+    ((name, trials, left, resumed),) = told
+    assert (name, trials, left) == ("confirm", 4, 3)
+    assert [record.run_id for record in resumed] == [records[1].run_id]
+
+
+def test_the_validation_before_the_first_step_is_shown(runner):
+    driver = runner()
+    (record, *_) = driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})
+    told = []
+    driver.display.first_validation = lambda *arguments: told.append(arguments)
+    for step, loss in ((0, 28.98), (10, 27.0)):
+        driver._heard("evaluation", record, {"step": step, "validation/loss": loss})
+    assert told == [(record, 28.98)]
+
+
 class Stops(Trained):
     """Its trials stop on request: they save, and have no outcome."""
 

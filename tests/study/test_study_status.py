@@ -1,12 +1,14 @@
 """``workbench status``: in which state a study is, and what went wrong in it."""
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 
 from workbench.records.files import write_json, write_yaml
 from workbench.records.run import RunRecord, State, write_record
-from workbench.study.status import study_status
+from workbench.study.status import render_status, study_status
 
 
 @pytest.fixture
@@ -23,7 +25,9 @@ def study(tmp_path):
             "learning_rate": 0.01,
             "config": {},
         }
-        error = f"Traceback\nValueError: {state}" if state in (State.FAILED, State.DIVERGED) else None
+        error = (
+            f"Traceback\nValueError: {state}\nand more" if state in (State.FAILED, State.DIVERGED) else None
+        )
         write_record(folder, RunRecord(run_id=f"run{seed}", seed=seed, state=state, error=error, **values))
     return folder
 
@@ -47,10 +51,39 @@ def test_a_study_runs_while_its_driver_lives(study, said, age, state):
     assert (facts(study)["state"], facts(study)["live"]) == (state, state == "running")
 
 
-def test_every_state_is_counted_and_what_went_wrong_is_told_by_its_last_line(study):
+def test_every_state_is_counted_and_what_went_wrong_is_told_by_the_first_line_of_its_message(study):
     assert facts(study)["runs"] == dict.fromkeys((state.value for state in State), 1)
     assert facts(study)["state"] == "unknown"
     assert facts(study)["errors"] == [
         "baseline seed 4: diverged: ValueError: diverged",
         "baseline seed 5: failed: ValueError: failed",
     ]
+    assert facts(study)["untrained"] == []
+
+
+def test_a_complete_run_that_did_not_train_is_told(study):
+    values = {"study": "mine", "variant": "baseline", "phase": "confirm", "learning_rate": 0.5}
+    run = RunRecord(
+        run_id="lost", seed=9, state=State.COMPLETE, config={"model": {"vocabulary": 257}}, **values
+    )
+    run.summary = {"validation/loss": 28.98}
+    write_record(study, run)
+    told = "baseline seed 9 at rate 0.5: did not train: validation loss 28.9800 nats/token, where a uniform "
+    told += "guess loses 5.5491"
+    assert facts(study)["untrained"] == [told]
+    assert told in printed(study)
+
+
+def test_status_says_how_long_it_takes_as_the_pages_do(study):
+    driver = {"state": "running", "phase": "confirm", "message": "confirm: 1/3 trials", "seconds_left": 250.4}
+    write_json(study / "driver.json", driver | {"updated": datetime.now(UTC).isoformat()})
+    assert facts(study)["seconds_left"] == 250.4
+    assert "confirm: 1/3 trials, about 4 min left" in printed(study)
+    write_json(study / "driver.json", driver | {"updated": "2026-01-01T00:00:00+00:00"})
+    assert facts(study)["seconds_left"] is None
+
+
+def printed(study):
+    console = Console(width=200, file=io.StringIO())
+    console.print(render_status(study_status("mine", study.parent)))
+    return console.file.getvalue()

@@ -4,10 +4,11 @@ Each sentence says no more than its row: at this budget, against this baseline, 
 """
 
 from workbench.analysis.effects import Report
+from workbench.analysis.fates import describe_blown_up, describe_fate, remedy
 from workbench.analysis.power import seeds_text
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import Verdict
-from workbench.analysis.units import decimals_for, fixed
+from workbench.analysis.units import decimals_for, fixed, plural
 
 _NAMES = {
     "rope": "RoPE",
@@ -36,29 +37,43 @@ def answers(report: Report) -> list[str]:
 
 
 def headline(report: Report) -> str:
-    """The whole study in one line, with its budget."""
+    """The whole study in one line, with its budget; a baseline that is none comes first, with the remedy."""
     rows = report.comparisons
     judged = [row for row in rows if row.verdict]
-    if not judged:
+    if not judged and not report.baseline.fate:
         return f"{_budget(report)}: no verdict yet; {_progress(report)}."
     counts = [(verdict, sum(row.verdict is verdict for row in judged)) for verdict in Verdict]
     text = ", ".join(f"{n} {verdict}" for verdict, n in counts if n)
-    missing = f", {len(rows) - len(judged)} without a verdict yet" if len(judged) < len(rows) else ""
     unfinished = "" if report.state == "complete" else f" So far: {_progress(report)}."
-    changes = "change" if len(rows) == 1 else "changes"
-    return f"{_budget(report)}: of {len(rows)} {changes} to the baseline, {text}{missing}.{unfinished}"
+    changes = plural(len(rows), "change")
+    if report.baseline.fate:
+        others = f" Of {changes} to it: {text}." if judged else ""
+        return f"{baseline_alarm(report)}{others}{unfinished}"
+    missing = f", {len(rows) - len(judged)} without a verdict yet" if len(judged) < len(rows) else ""
+    return f"{_budget(report)}: of {changes} to the baseline, {text}{missing}.{unfinished}"
+
+
+def baseline_alarm(report: Report) -> str:
+    """Why nothing can be compared with a baseline that failed or did not train, and the remedy."""
+    row = report.baseline
+    return f"Nothing can be compared: the baseline {describe_fate(row)}. Remedy: {remedy(row)}."
 
 
 def sentence(row: VariantRow) -> str:
     """What is known of one variant: ``Learned positions instead of RoPE: worse by 0.21 nats/token (...)``."""
     subject = describe_change(row)
+    so_far = "" if row.status == "done" else " so far"
+    if row.fate:
+        trained = f"; where it trained, {_level(row)}" if row.values else ""
+        return f"{subject}: {describe_fate(row)}{so_far}{trained}."
     if row.is_baseline:
         return f"{subject}: {_level(row)}."
+    if row.no_verdict:
+        return f"{subject}: no verdict, as {row.no_verdict}; {_level(row)}."
     if row.verdict is None:
         return f"{subject}: {_waiting(row)}."
-    so_far = "" if row.status == "done" else " so far"
     if row.comparison is None:
-        return f"{subject}: {row.verdict}{so_far}; {row.notes[0]}."
+        return f"{subject}: {row.verdict}{so_far}; no pair of complete runs{_aside(row)}."
     return f"{subject}: {_judgement(row)}{so_far} ({_evidence(row)}){_aside(row)}."
 
 
@@ -98,10 +113,7 @@ def _words(factor: str) -> str:
 def _judgement(row: VariantRow) -> str:
     size = f"{_number(row, abs(row.difference))} {row.unit}"
     if row.verdict in (Verdict.BETTER, Verdict.WORSE):
-        lower = row.difference < 0
-        if (row.verdict is Verdict.BETTER) == lower:
-            return f"{row.verdict} by {size}"
-        return f"{row.verdict}, though {'lower' if lower else 'higher'} by {size} where it trained"
+        return f"{row.verdict} by {size}"
     signed = f"difference {_number(row, row.difference, sign=True)} {row.unit}"
     if row.verdict is Verdict.EQUIVALENT:
         return f"equivalent within ±{row.margin:g} {row.unit}; {signed}"
@@ -109,7 +121,7 @@ def _judgement(row: VariantRow) -> str:
 
 
 def _evidence(row: VariantRow) -> str:
-    seeds = f"{row.pairs} paired seed{'s' if row.pairs != 1 else ''}"
+    seeds = plural(row.pairs, "paired seed")
     interval = row.interval
     if interval is None:
         return f"no interval from {seeds}"
@@ -125,16 +137,16 @@ def _evidence(row: VariantRow) -> str:
 
 def _aside(row: VariantRow) -> str:
     parts = []
-    if row.diverged:
-        parts.append(f"{row.diverged} of {row.seeds_planned} seeds diverged")
+    if row.blown_up:
+        parts.append(f"{row.blown_up} of {row.seeds_planned} seeds did not train ({describe_blown_up(row)})")
     if row.failed:
-        parts.append(f"{row.failed} failed")
+        parts.append(f"{row.failed} failed ({row.error})" if row.error else f"{row.failed} failed")
     if row.seeds_needed is not None:
         needed = seeds_text(row.seeds_needed)
         about = "more than 1000" if needed.startswith(">") else f"about {needed}"
         parts.append(f"{about} paired seeds would be needed to decide")
     elif row.verdict is Verdict.INCONCLUSIVE:
-        parts.extend(note for note in row.notes if "no verdict" in note or "diverged more often" in note)
+        parts.extend(note for note in row.notes if "no verdict" in note or "seeds did not train than" in note)
     return "".join(f"; {part}" for part in parts)
 
 
@@ -142,14 +154,15 @@ def _waiting(row: VariantRow) -> str:
     if row.status == "not started":
         return "not started"
     done = f"{row.seeds_done} of {row.seeds_planned} seeds complete"
-    return f"no pair with the baseline yet, {done}"
+    return f"no pair with the baseline yet, {done}{_aside(row)}"
 
 
 def _level(row: VariantRow) -> str:
     if row.mean is None:
         return f"{row.metric} not known yet"
     spread = "" if row.sd is None else f" ± {_number(row, row.sd)}"
-    return f"{row.metric} {_number(row, row.mean)}{spread} {row.unit} ({row.seeds_done} seeds)"
+    seeds = plural(row.seeds_done, "seed")
+    return f"{row.metric} {_number(row, row.mean)}{spread} {row.unit} ({seeds})"
 
 
 def _number(row: VariantRow, value: float, *, sign: bool = False) -> str:

@@ -7,16 +7,17 @@ is known yet. A run that diverged, failed or is missing is counted and named, ne
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.analysis.factorial import FactorialEffects, factorial_effects
+from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
 from workbench.analysis.footer import footer, provenance_warnings
 from workbench.analysis.outcomes import confirm_phase
 from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
-from workbench.analysis.recovery import RecoveryRow, recovery
+from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
 from workbench.analysis.rows import VariantRow
-from workbench.analysis.statistics import Verdict, holm
+from workbench.analysis.statistics import Verdict, holm, judge, size_remark
 from workbench.analysis.units import unit_of
 from workbench.analysis.variant_rows import build_row
+from workbench.analysis.verdicts import fate
 from workbench.records.index import StudyRecords
 
 SIGNIFICANT = 0.05
@@ -28,7 +29,7 @@ class Report:
 
     ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
     factorial designs, ``equal_flops`` where variants differ in FLOPs per token by more than 1 %, ``recovery``
-    for studies that start from a run.
+    for studies that start from a run; none of them where the baseline failed or did not train.
     """
 
     study: str
@@ -65,12 +66,14 @@ def study_report(study: StudyRecords) -> Report:
     pilot = pilot_summary(study)
     rows = [build_row(variant, study, tuned, outcomes, pilot) for variant in manifest["variants"]]
     rows = _adjust(rows)
-    effects = factorial_effects(manifest, outcomes)
-    equal_flops = loss_at_flops(study, outcomes=outcomes) if flops_differ(study) else None
+    comparable = fate(outcomes[manifest["baseline"]]) is None
+    effects = factorial_effects(manifest, outcomes) if comparable else None
+    equal_flops = loss_at_flops(study, outcomes=outcomes) if comparable and flops_differ(study) else None
     notes = [
+        *start_warnings(study, outcomes),
         *pilot_warnings(pilot, margin, unit),
         *[f"{row.variant}: {note}" for row in rows for note in row.notes],
-        *(effects.warnings if effects else ()),
+        *(effects.warnings if effects else missing_effects(manifest, outcomes)),
         *(equal_flops.notes if equal_flops else ()),
         *provenance_warnings(study),
     ]
@@ -86,7 +89,7 @@ def study_report(study: StudyRecords) -> Report:
         pilot=pilot,
         factorial=effects,
         equal_flops=equal_flops,
-        recovery=recovery(study),
+        recovery=recovery(study) if comparable else None,
         notes=tuple(notes),
         footer=footer(study),
     )
@@ -116,4 +119,8 @@ def _with_holm(row: VariantRow, p: float) -> VariantRow:
     notes = row.notes
     if row.verdict in (Verdict.BETTER, Verdict.WORSE) and p >= SIGNIFICANT:
         notes = (*notes, f"after Holm's correction p = {p:.3f}: {row.verdict} by its interval alone")
+    # Of ten variants equal to the baseline, some have an interval beyond zero in a third of all studies.
+    if p < SIGNIFICANT and row.verdict is judge(row.comparison, row.margin):
+        remark = size_remark(row.comparison, row.margin)
+        notes = (*notes, remark) if remark else notes
     return replace(row, holm_p=p, notes=notes)

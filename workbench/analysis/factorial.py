@@ -71,7 +71,25 @@ def factorial_effects(manifest: dict[str, Any], outcomes: dict[str, Outcomes]) -
     if len(table) <= design.shape[1] or np.linalg.matrix_rank(design) < design.shape[1]:
         return None
     fit = sm.OLS(table["value"].to_numpy(float), design).fit()
-    return _effects(fit, levels, terms, len(seeds), planned=sum(len(o.planned) for o in outcomes.values()))
+    effects = _effects(fit, levels, terms, len(seeds), sum(len(mine.planned) for mine in outcomes.values()))
+    if empty := _empty(outcomes):
+        assumed = f"factorial effects know {empty} from the others alone: no run of it has a result"
+        return replace(effects, warnings=(*effects.warnings, assumed))
+    return effects
+
+
+def missing_effects(manifest: dict[str, Any], outcomes: dict[str, Outcomes]) -> list[str]:
+    """Why a full factorial study that has ended has no main effects; nothing to say of other studies."""
+    ended = all(mine.status == "done" for mine in outcomes.values())
+    empty = _empty(outcomes)
+    if manifest.get("design") != "full_factorial" or not ended or not empty:
+        return []
+    return [f"no main effects: they need a result of {empty}, and there is none"]
+
+
+def _empty(outcomes: dict[str, Outcomes]) -> str:
+    """The variants without a single result, as text."""
+    return ", ".join(name for name, mine in outcomes.items() if not mine.values)
 
 
 def _effects(fit: Any, levels: Levels, terms: list[Cell], seeds: int, planned: int) -> FactorialEffects:

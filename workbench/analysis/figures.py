@@ -22,12 +22,14 @@ from matplotlib.ticker import EngFormatter
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
 from workbench.analysis.curve_seeds import MeanOver, Seed, mean_over
 from workbench.analysis.effects import Report, study_report
+from workbench.analysis.fates import brief
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.outcomes import Outcomes, confirm_phase
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import mean_interval
 from workbench.analysis.tuning import TunedRate
 from workbench.analysis.units import unit_of
+from workbench.analysis.verdicts import fate
 from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, State
@@ -82,6 +84,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
     """Paired differences with their 95 % intervals, every seed as a dot, and the band of the margin.
 
+    A variant that failed or did not train is named in its row and has no mark: it would set the scale.
     ``colours`` maps variants to colours; without it all are drawn dark.
     """
     rows = report.comparisons
@@ -96,6 +99,8 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     axes.set_yticks(range(len(rows)), [row.label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(f"{report.metric} minus baseline ({report.unit}; left is better)")
+    if report.baseline.fate:
+        axes.set_title(f"the baseline {report.baseline.fate}: nothing is compared", loc="left")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=1, borderaxespad=0.1)
     return figure
 
@@ -105,14 +110,14 @@ def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> No
     axes.plot(
         seeds, [place + 0.2] * len(seeds), "o", color=colour, markersize=2.5, alpha=0.5, markeredgewidth=0
     )
-    text = str(row.verdict) if row.verdict else row.status
+    text = brief(row)
     if row.interval:
         axes.plot([row.interval.low, row.interval.high], [place, place], color=colour, linewidth=1.6)
     if row.difference is not None:
         axes.plot(row.difference, place, "s", color=colour, markersize=3.5)
         text += f", {row.pairs} seeds"
-    if row.diverged:
-        text += f", {row.diverged} diverged"
+    if row.blown_up and not row.fate:
+        text += f", {row.blown_up} did not train"
     beside = axes.get_yaxis_transform()  # x in fractions of the axes, y in rows
     axes.text(1.01, place, text, transform=beside, va="center", fontsize=7)
 
@@ -157,6 +162,8 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
 def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
 
+    The legend names a variant that failed or did not train; runs that ended at the loss of a guess are not
+    drawn.
     ``x`` is ``tokens``, ``flops``, ``step`` or ``seconds``. The number of seeds is in the legend. A mean ends
     with a cross where the first of its seeds is lost; the seeds that go on are drawn thin.
     """
@@ -182,13 +189,15 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
     chosen = mean_over(seeds)
     members = [list(curves.values())[place] for place in chosen.members]
     length = min((len(curve) for curve in members), default=0)
-    label = f"{mine.variant} ({_counts(mine, chosen)})"
+    became = None if mine.values else fate(mine)
+    label = f"{mine.variant} ({became or _counts(mine, chosen)})"
     if chosen.goes_on:
         for curve in members:
             axes.plot(curve[:, 0], curve[:, 1], color=colour, linewidth=0.5, alpha=0.6)
     if not length:
-        if members:  # one was lost before its first evaluation: no mean, but a name for what is drawn thin
-            axes.plot([], [], color=colour, linewidth=0.5, label=f"{label}: single seeds")
+        if members or became:  # no mean, but a name for what is drawn thin, or not at all
+            what = "" if became else ": single seeds"
+            axes.plot([], [], color=colour, linewidth=0.5, label=f"{label}{what}")
         return
     table = np.stack([curve[:length] for curve in members])  # (seeds, evaluations, 2)
     places, values = table[..., 0].mean(axis=0), table[..., 1]

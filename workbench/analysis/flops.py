@@ -7,7 +7,7 @@ has ended, which works against it: if its loss is still lower that is real, if h
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import mean, stdev
@@ -15,9 +15,9 @@ from statistics import mean, stdev
 import numpy as np
 import pandas as pd
 
-from workbench.analysis.outcomes import Outcomes, confirm_phase, paired_differences
+from workbench.analysis.outcomes import NOT_READ, Outcomes, confirm_phase, paired_differences
 from workbench.analysis.statistics import PairedComparison, Verdict, compare_pairs
-from workbench.analysis.verdicts import decide
+from workbench.analysis.verdicts import decide, fate
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
 from workbench.records.metrics import metrics_version, read_evaluations
@@ -106,18 +106,16 @@ def _curve(path: Path, metric: str, version: Hashable) -> pd.DataFrame:
 
 
 def _read_at(outcomes: Outcomes, curves: dict[int, pd.DataFrame], metric: str, flops: float) -> Outcomes:
-    """The same outcomes with the metric read at ``flops``; a seed without a curve there is failed."""
+    """The same outcomes with the metric read at ``flops``; a seed without a curve there is not read."""
     values = {seed: _interpolate(curve, metric, flops) for seed, curve in curves.items()}
     known = {seed: value for seed, value in values.items() if value is not None}
     states = {
-        seed: "failed" if state == "complete" and seed not in known else state
+        seed: NOT_READ if state == "complete" and seed not in known else state
         for seed, state in outcomes.states.items()
     }
     # At equal FLOPs the tokens differ by intention, so they are no reason to refuse a pair.
     runs = {seed: run | {"tokens": None} for seed, run in outcomes.runs.items()}
-    return Outcomes(
-        variant=outcomes.variant, planned=outcomes.planned, values=known, states=states, runs=runs
-    )
+    return replace(outcomes, values=known, states=states, runs=runs, notes=())
 
 
 def _interpolate(curve: pd.DataFrame, metric: str, flops: float) -> float | None:
@@ -133,7 +131,9 @@ def _row(mine: Outcomes, baseline: Outcomes, margin: float) -> FlopsRow:
     values = list(mine.values.values())
     differences, _ = paired_differences(mine, baseline)
     is_baseline = mine.variant == baseline.variant
-    comparison = compare_pairs(list(differences.values())) if differences and not is_baseline else None
+    comparison = None
+    if differences and not is_baseline and fate(mine) is None:
+        comparison = compare_pairs(list(differences.values()))
     return FlopsRow(
         variant=mine.variant,
         values=mine.values,

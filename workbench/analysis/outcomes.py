@@ -2,6 +2,10 @@
 
 Only the phase ``confirm`` counts: its seeds are fresh, so the tuning winner's score is never the
 reported one. A run without a result is an outcome too, and every pair that is lost has a reason.
+
+A run has a result if it is complete and its final validation loss is below that of a uniform guess
+(``records.trained``). One that is not below did not train: its loss is finite, but a mean over such losses,
+or a spread, would say nothing of the variant, so that it is counted and named and enters neither.
 """
 
 import math
@@ -12,7 +16,8 @@ import pandas as pd
 
 from workbench.analysis.tuning import TunedRate, choose_learning_rate
 from workbench.records.index import StudyRecords
-from workbench.records.run import State
+from workbench.records.run import State, error_line
+from workbench.records.trained import DID_NOT_TRAIN, UNIFORM, did_not_train
 
 _LOST = {
     State.DIVERGED: "diverged",
@@ -21,13 +26,15 @@ _LOST = {
     State.RUNNING: "running",
     State.QUEUED: "not started",
 }
+NOT_READ = "not read"  # a result whose metrics file does not give what was asked of it
+_WITHOUT_RESULT = ("diverged", DID_NOT_TRAIN, "failed", "pruned", NOT_READ)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcomes:
     """The confirm runs of one variant by planned seed.
 
-    ``values`` holds the metric of complete runs; ``states`` every planned seed's state in words;
+    ``values`` holds the metric of complete runs that trained; ``states`` every planned seed's state in words;
     ``runs`` the rows behind them; ``notes`` what was left out and why.
     """
 
@@ -57,9 +64,37 @@ class Outcomes:
         return "partial" if self.finished else "not started"
 
     @property
-    def diverged_share(self) -> float:
-        """Diverged runs over runs with an outcome; 0 before there is one."""
-        return self.count("diverged") / self.finished if self.finished else 0.0
+    def blown_up(self) -> int:
+        """Planned seeds that did not train: their loss became no number, or ended at a guess or above."""
+        return self.count("diverged") + self.count(DID_NOT_TRAIN)
+
+    @property
+    def crashed(self) -> int:
+        """Planned seeds whose trial failed."""
+        return self.count("failed") + self.count("pruned")
+
+    @property
+    def blown_up_share(self) -> float:
+        """Runs that did not train over runs with an outcome; 0 before there is one."""
+        return self.blown_up / self.finished if self.finished else 0.0
+
+    @property
+    def untrained(self) -> dict[int, float]:
+        """The final validation loss, nats per token, of complete runs that did not train."""
+        seeds = [seed for seed, state in self.states.items() if state == DID_NOT_TRAIN]
+        return {seed: float(self.runs[seed]["validation/loss"]) for seed in seeds}
+
+    @property
+    def uniform_loss(self) -> float | None:
+        """What a uniform guess over the variant's vocabulary loses, nats per token; None if not recorded."""
+        known = [run.get(UNIFORM) for run in self.runs.values()]
+        return next((float(value) for value in known if value is not None and math.isfinite(value)), None)
+
+    @property
+    def error(self) -> str | None:
+        """The first line of what the first failed trial died of."""
+        errors = [self.runs[seed].get("error") for seed, state in self.states.items() if state == "failed"]
+        return next((error_line(error) for error in errors if isinstance(error, str) and error.strip()), None)
 
 
 def confirm_outcomes(
@@ -114,6 +149,8 @@ def _state(run: dict | None, metric: str) -> str:
         return "not started"
     if run["state"] != State.COMPLETE:
         return _LOST[State(run["state"])]
+    if did_not_train(run):
+        return DID_NOT_TRAIN
     value = run.get(metric)
     # Complete without a finite metric is no result; saying "failed" keeps it visible.
     return "complete" if value is not None and math.isfinite(value) else "failed"
@@ -122,7 +159,7 @@ def _state(run: dict | None, metric: str) -> str:
 def _lost_pair(variant: Outcomes, baseline: Outcomes, seed: int) -> str | None:
     """None for a sound pair, "" for one that is still to come, else why it is lost."""
     states = {variant.variant: variant.states[seed], baseline.variant: baseline.states[seed]}
-    bad = [f"{name} {state}" for name, state in states.items() if state in ("diverged", "failed", "pruned")]
+    bad = [f"{name} {state}" for name, state in states.items() if state in _WITHOUT_RESULT]
     if bad:
         return ", ".join(bad)
     if any(state != "complete" for state in states.values()):

@@ -11,6 +11,7 @@ from statistics import mean, stdev
 
 from workbench.analysis.power import bound_on_paired_sd, detectable_effect, seeds_needed, seeds_text
 from workbench.analysis.tuning import outcome_value
+from workbench.analysis.units import plural
 from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED
 
@@ -68,7 +69,9 @@ def pilot_warnings(pilot: PilotSummary | None, margin: float, unit: str) -> list
     """What the pilot gives reason to warn of."""
     if pilot is None:
         return []
-    warnings = [f"pilot: {pilot.lost} baseline run(s) diverged or failed"] if pilot.lost else []
+    warnings = []
+    if pilot.lost:
+        warnings.append(f"pilot: {plural(pilot.lost, 'baseline run')} diverged, failed or did not train")
     if pilot.seeds_for_margin is not None and pilot.seeds_for_margin > pilot.confirm_seeds:
         warnings.append(
             f"pilot: {pilot.confirm_seeds} confirm seeds may not see a difference of the margin "

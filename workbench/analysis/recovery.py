@@ -13,8 +13,10 @@ import pandas as pd
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.outcomes import Outcomes, confirm_phase
 from workbench.analysis.statistics import Interval, mean_interval
+from workbench.analysis.units import fixed, span
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
+from workbench.records.trained import below_guess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,40 @@ def recovery(study: StudyRecords) -> tuple[RecoveryRow, ...] | None:
         for name, mine in curves.items()
         if name != study.manifest["baseline"]
     )
+
+
+def start_warnings(study: StudyRecords, outcomes: dict[str, Outcomes]) -> list[str]:
+    """Which variants lose more than a uniform guess before the first step, and what that may mean."""
+    if "start" not in study.manifest:
+        return []
+    warnings = []
+    for name, mine in outcomes.items():
+        losses = [loss for loss in _first_losses(mine) if not below_guess(loss, mine.uniform_loss)]
+        if not losses:
+            continue
+        what = f"{span(losses, 2)} nats/token, where a uniform guess loses {fixed(mine.uniform_loss, 2)}"
+        if name == study.manifest["baseline"]:
+            meaning = "they know nothing of this text: is its tokenizer the one that they were trained with?"
+            warnings.append(
+                f"the weights that the study starts from lose {what}, before the first step: {meaning}"
+            )
+        else:
+            meaning = "the swap leaves nothing of what the weights knew"
+            warnings.append(f"{name}: loses {what}, before the first step: {meaning}")
+    return warnings
+
+
+def _first_losses(mine: Outcomes) -> list[float]:
+    """The validation loss before training of every confirm run that has begun, nats per token."""
+    losses = []
+    for run in mine.runs.values():
+        try:
+            curve = validation_curve(run["path"], "validation/loss")
+        except RecordError:  # named among the study's problems already
+            continue
+        if len(curve) and curve["tokens"].iloc[0] == 0:
+            losses.append(float(curve["validation/loss"].iloc[0]))
+    return losses
 
 
 def recovery_row(

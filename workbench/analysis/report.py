@@ -20,7 +20,14 @@ from workbench.analysis.tables import TextTable, pilot_line, report_tables
 from workbench.errors import UserError
 
 _NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
-_STYLES = {"better": "green", "worse": "red", "equivalent": "blue", "inconclusive": "yellow"}
+_STYLES = {
+    "better": "green",
+    "worse": "red",
+    "equivalent": "blue",
+    "inconclusive": "yellow",
+    "did not train": "magenta",
+    "failed": "magenta",
+}
 
 
 def render(report: Report, format: str) -> RenderableType:
@@ -62,7 +69,8 @@ def _flops_columns(row: FlopsRow) -> dict[str, Any]:
 def _terminal(report: Report) -> Group:
     """Fits 120 columns; without a terminal rich leaves out the colours and nothing else."""
     parts: list[RenderableType] = [Text(f"{report.study}: {report.question}", style="bold")]
-    parts += [Text(headline(report)), *(Text(f"  {text}") for text in answers(report))]
+    parts += [Text(headline(report), style="bold magenta" if report.baseline.fate else "")]
+    parts += [Text(f"  {text}") for text in answers(report)]
     for table in report_tables(report):
         parts += [Text(""), Text(table.title, style="italic"), _rich_table(table)]
     parts.append(Text(""))
@@ -123,7 +131,7 @@ def _csv(report: Report) -> str:
 def _joined(value: Any) -> Any:
     if isinstance(value, dict):
         return "; ".join(f"{key}={item}" for key, item in value.items())
-    return "; ".join(value) if isinstance(value, list) else value
+    return "; ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _latex(report: Report) -> str:

@@ -11,10 +11,16 @@ from workbench.analysis.statistics import Interval, PairedComparison, Verdict
 class VariantRow:
     """One variant against the baseline. What is not known (yet) is None; losses are in ``unit``.
 
-    ``change`` maps factors to (baseline's level, own level). ``seeds_done`` counts complete confirm runs.
-    ``median`` counts diverged seeds as infinitely bad; ``worst`` is the worst complete run. ``relative``
-    is the mean difference over the baseline's mean at the same seeds. ``seeds_needed`` is there for
-    inconclusive rows (1,001: more than 1,000). ``seconds`` is the training time of the confirm runs.
+    ``change`` maps factors to (baseline's level, own level). ``seeds_done`` counts complete confirm runs that
+    trained. ``diverged`` and ``failed`` count runs; ``untrained`` has the final validation loss (nats per
+    token) of those that are complete and did not train, ``uniform_loss`` what a uniform guess loses.
+    ``median`` counts seeds that did not train as infinitely bad; ``worst`` is the worst run that trained.
+    ``relative`` is the mean difference over the baseline's mean at the same seeds. ``seeds_needed`` is there
+    for inconclusive rows (1,001: more than 1,000). ``seconds`` is the training time of the confirm runs.
+
+    ``fate`` is *did not train* or *failed*, also of the baseline, and then there is no comparison; ``error``
+    is the first line of a failed run's error; ``no_verdict`` says why a variant that trained cannot be
+    judged.
     """
 
     variant: str
@@ -30,6 +36,7 @@ class VariantRow:
     tokens: float | None
     learning_rate: float | None
     interior: bool | None
+    rate_place: str | None
     tuning_trials: int
     tuning_tokens: float
     tuning_flops: float
@@ -39,6 +46,10 @@ class VariantRow:
     running: int
     diverged: int
     failed: int
+    untrained: dict[int, float]
+    uniform_loss: float | None
+    fate: Verdict | None
+    error: str | None
     mean: float | None
     sd: float | None
     median: float | None
@@ -50,9 +61,15 @@ class VariantRow:
     relative: float | None = None
     holm_p: float | None = None
     verdict: Verdict | None = None
+    no_verdict: str | None = None
     seeds_needed: int | None = None
     detectable_effect: float | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def blown_up(self) -> int:
+        """Seeds that did not train: diverged, or ended at the loss of a uniform guess or above."""
+        return self.diverged + len(self.untrained)
 
     @property
     def change_text(self) -> str:
@@ -93,7 +110,7 @@ def flat(row: VariantRow) -> dict[str, Any]:
     """Every column of a row under a name of its own, numbers raw; infinities and NaN become None."""
     values = {item.name: getattr(row, item.name) for item in fields(row) if item.name != "comparison"}
     values["change"] = row.change_text
-    values["verdict"] = str(row.verdict) if row.verdict else None
+    values |= {name: str(values[name]) if values[name] else None for name in ("verdict", "fate")}
     values["notes"] = list(row.notes)
     return {key: plain(value) for key, value in (values | comparison_columns(row.comparison)).items()}
 

@@ -19,6 +19,7 @@ from workbench.analysis.power import detectable_effect, pairs_to_clear, seeds_ne
 from workbench.errors import UserError
 
 __all__ = [
+    "FATES",
     "Interval",
     "PairedComparison",
     "Verdict",
@@ -31,7 +32,7 @@ __all__ = [
     "mean_interval",
     "seeds_for_verdict",
     "seeds_needed",
-    "small_but_real",
+    "size_remark",
 ]
 
 CONFIDENCE = 0.95
@@ -41,12 +42,17 @@ _RESAMPLES = 9_999
 
 
 class Verdict(StrEnum):
-    """What the interval of a difference says about a declared margin."""
+    """What the interval of a difference says about a declared margin; or why there is none to speak of."""
 
     BETTER = "better"
     WORSE = "worse"
     EQUIVALENT = "equivalent"
     INCONCLUSIVE = "inconclusive"
+    DID_NOT_TRAIN = "did not train"
+    FAILED = "failed"
+
+
+FATES = (Verdict.DID_NOT_TRAIN, Verdict.FAILED)  # of a variant alone, whatever the baseline is
 
 
 @dataclass(frozen=True)
@@ -197,12 +203,22 @@ def judge_intervals(interval: Interval | None, equivalence: Interval | None, mar
     return Verdict.INCONCLUSIVE
 
 
-def small_but_real(comparison: PairedComparison, margin: float) -> bool:
-    """Whether the 95 % interval excludes no difference at all, yet reaches into the margin."""
+def size_remark(comparison: PairedComparison, margin: float) -> str | None:
+    """What a difference that is hardly chance says of its size, where the verdict word leaves that open.
+
+    Small is one that was shown to lie within the margin; an interval that begins within it and ends beyond
+    says that there is a difference, and not whether it matters. None where the 95 % interval holds zero, and
+    where all of it lies beyond the margin.
+    """
     interval = comparison.interval
     if interval is None or not interval.excludes(0):
-        return False
-    return min(abs(interval.low), abs(interval.high)) <= margin
+        return None
+    verdict = judge(comparison, margin)
+    if verdict is Verdict.EQUIVALENT:
+        return "small but real: the 95 % interval excludes zero, and the 90 % interval lies within the margin"
+    if verdict is Verdict.INCONCLUSIVE:
+        return "real; size not settled: the 95 % interval excludes zero, and the margin's border lies in it"
+    return None
 
 
 def bootstrap_disagrees(comparison: PairedComparison, margin: float) -> bool:

@@ -10,6 +10,7 @@ from workbench.analysis.recovery import RecoveryRow
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import Interval, PairedComparison
 from workbench.analysis.units import MISSING, count, decimals_for, fixed, percent, probability, scaled
+from workbench.records.trained import DID_NOT_TRAIN
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def effects_table(report: Report) -> TextTable:
         f"Paired difference to the baseline in {report.unit}, and in % of the baseline; lower is better "
         "(wins: seeds at which the variant is lower)"
     )
+    if report.baseline.fate:  # said once more where a table is read without its report
+        title = f"The baseline {report.baseline.fate}: nothing is compared. {title}"
     return TextTable(title, headings, rows, left=("verdict",))
 
 
@@ -72,14 +75,18 @@ def _effect_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
 
 def _seeds(row: VariantRow) -> str:
     done = f"{row.seeds_done}/{row.seeds_planned}"
-    lost = [f"{n} {what}" for n, what in ((row.diverged, "diverged"), (row.failed, "failed")) if n]
-    return ", ".join([done, *lost])
+    # Those that diverged did not train either; where all did the former, that says more.
+    counts = ((row.blown_up, DID_NOT_TRAIN if row.untrained else "diverged"), (row.failed, "failed"))
+    return ", ".join([done, *(f"{n} {what}" for n, what in counts if n)])
 
 
 def verdict_cell(row: VariantRow) -> str:
     """The verdict's word; for the baseline or where there is none yet, what the row is."""
     if row.is_baseline:
-        return "baseline" if row.status == "done" else f"baseline, {row.status}"
+        what = row.fate or row.status
+        return "baseline" if what == "done" else f"baseline, {what}"
+    if row.no_verdict:
+        return "no verdict"
     return str(row.verdict) if row.verdict else row.status
 
 
@@ -119,7 +126,7 @@ def variants_table(report: Report) -> TextTable:
     rows = tuple(_variant_cells(row, report, spelled_out) for row in report.rows)
     title = (
         f"Size, tuning and sensitivity (mismatch: {report.footer['match']} against the baseline; "
-        "interior: lower and higher rates were tried; detects: the difference found with 80 % power)"
+        "interior: lower and higher rates gave a result; detects: the difference found with 80 % power)"
     )
     return TextTable(title, headings, rows, left=("change", "interior"))
 
@@ -135,10 +142,16 @@ def _variant_cells(row: VariantRow, report: Report, spelled_out: bool) -> tuple[
         scaled(row.flops_per_token, "FLOP"),
         percent(row.mismatch, decimals=2),
         MISSING if row.learning_rate is None else f"{row.learning_rate:g}",
-        MISSING if row.interior is None else ("yes" if row.interior else "no, at the edge"),
+        _interior(row),
         tuning,
         fixed(row.detectable_effect, decimals_for(report.margin)),
     )
+
+
+def _interior(row: VariantRow) -> str:
+    if row.interior is None:
+        return MISSING
+    return "yes" if row.interior else f"no, {row.rate_place}"
 
 
 def flops_table(report: Report) -> TextTable:

@@ -1,14 +1,17 @@
 """Building the report's rows: a variant's sizes, tuning, outcomes, and its comparison with the baseline."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from statistics import mean, median, stdev
 from typing import Any
 
+from workbench.analysis.fates import describe_blown_up, describe_fate, remedy
 from workbench.analysis.outcomes import Outcomes, paired_differences
 from workbench.analysis.pilot import PilotSummary
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import (
+    FATES,
     PairedComparison,
     Verdict,
     compare_pairs,
@@ -17,8 +20,8 @@ from workbench.analysis.statistics import (
     seeds_for_verdict,
 )
 from workbench.analysis.tuning import TunedRate, unequal_tuning
-from workbench.analysis.units import unit_of
-from workbench.analysis.verdicts import decide
+from workbench.analysis.units import plural, unit_of
+from workbench.analysis.verdicts import decide, fate
 from workbench.records.index import StudyRecords
 from workbench.records.run import State
 
@@ -47,7 +50,7 @@ def build_row(
         **_rate_columns(tuned[name], mine),
         **_outcome_columns(mine),
     )
-    row = replace(row, notes=(*_tuning_notes(study, tuned[name]), *_outcome_notes(mine)))
+    row = replace(row, notes=(*_tuning_notes(study, tuned[name]), *mine.notes, *_outcome_notes(row)))
     if row.is_baseline:
         return row
     return _compared(row, mine, baseline, refusal=_refusal(study, tuned, name), pilot=pilot)
@@ -59,6 +62,7 @@ def _rate_columns(tuned: TunedRate | None, mine: Outcomes) -> dict[str, Any]:
     return {
         "learning_rate": tuned.learning_rate if tuned else only,
         "interior": tuned.interior if tuned else None,
+        "rate_place": tuned.place if tuned else None,
         "tuning_trials": tuned.trials if tuned else 0,
         "tuning_tokens": tuned.tokens if tuned else 0.0,
         "tuning_flops": tuned.flops if tuned else 0.0,
@@ -67,15 +71,18 @@ def _rate_columns(tuned: TunedRate | None, mine: Outcomes) -> dict[str, Any]:
 
 def _outcome_columns(mine: Outcomes) -> dict[str, Any]:
     values = list(mine.values.values())
-    diverged = mine.count("diverged")
-    middle = median(values + [math.inf] * diverged) if values else None
+    middle = median(values + [math.inf] * mine.blown_up) if values else None
     return {
         "status": mine.status,
         "seeds_planned": len(mine.planned),
         "seeds_done": len(values),
         "running": mine.count("running"),
-        "diverged": diverged,
-        "failed": mine.count("failed") + mine.count("pruned"),
+        "diverged": mine.count("diverged"),
+        "failed": mine.crashed,
+        "untrained": mine.untrained,
+        "uniform_loss": mine.uniform_loss,
+        "fate": fate(mine),
+        "error": mine.error,
         "mean": mean(values) if values else None,
         "sd": stdev(values) if len(values) > 1 else None,
         "median": middle,
@@ -93,19 +100,33 @@ def _seconds(run: dict[str, Any]) -> float:
 def _tuning_notes(study: StudyRecords, tuned: TunedRate | None) -> list[str]:
     if tuned is None or tuned.interior or _tuning(study):
         return []
-    if not math.isfinite(tuned.means[tuned.learning_rate]):
-        return ["no learning rate that was tried gave a result"]
+    if not tuned.trained:
+        return [f"no learning rate that was tried gave a result ({_rates(tuned.losses)})"]
+    if beside := tuned.bounded_by:
+        return [
+            f"learning rate {tuned.learning_rate:g} lies beside one without a result ({_rates(beside)}): the "
+            "best may lie between them"
+        ]
     return [f"learning rate {tuned.learning_rate:g} is at the edge of what was tried: perhaps not the best"]
 
 
-def _outcome_notes(mine: Outcomes) -> list[str]:
-    notes = list(mine.notes)
-    values = list(mine.values.values())
-    if mine.count("diverged") and values:
-        middle = median(values + [math.inf] * mine.count("diverged"))
-        shown = f"{middle:.4f}" if math.isfinite(middle) else "diverged"
+def _rates(rates: Iterable[float]) -> str:
+    return ", ".join(f"{rate:g}" for rate in sorted(rates))
+
+
+def _outcome_notes(row: VariantRow) -> list[str]:
+    notes = []
+    if row.fate:
+        notes.append(f"{describe_fate(row)}; {remedy(row)}")
+    elif row.blown_up:
+        notes.append(f"{row.blown_up} of {row.seeds_planned} seeds did not train: {describe_blown_up(row)}")
+    elif row.error:
+        notes.append(f"{row.failed} of {plural(row.seeds_planned, 'trial')} failed: {row.error}")
+    if row.blown_up and row.values:
+        shown = f"{row.median:.4f}" if math.isfinite(row.median) else "none"
         notes.append(
-            f"with diverged seeds counted as worst the median is {shown}; worst complete {max(values):.4f}"
+            f"with seeds that did not train counted as worst the median is {shown}; worst that trained "
+            f"{row.worst:.4f}"
         )
     return notes
 
@@ -126,10 +147,16 @@ def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str)
 def _compared(
     row: VariantRow, mine: Outcomes, baseline: Outcomes, *, refusal: str | None, pilot: PilotSummary | None
 ) -> VariantRow:
+    against = fate(baseline)
+    if row.fate or against:
+        why = None if row.fate else f"the baseline {against}"
+        return replace(row, verdict=row.fate, no_verdict=why)
     differences, lost = paired_differences(mine, baseline)
     comparison = compare_pairs(list(differences.values())) if differences else None
     verdict, notes = decide(comparison, mine, baseline, row.margin)
-    if verdict and refusal:
+    if verdict in FATES:
+        row = replace(row, fate=verdict)
+    elif verdict and refusal:
         verdict, notes = Verdict.INCONCLUSIVE, [*notes, refusal]
     if lost:
         notes.append(f"lost pairs: {'; '.join(lost)}")

@@ -1,48 +1,86 @@
-"""From pairs and lost pairs to a verdict: the interval decides, unless divergence forbids it."""
+"""From pairs and lost pairs to a verdict: the interval decides, where there is something to compare.
+
+Two verdicts are about a variant alone, and need no baseline:
+
+* *did not train*: in more than half of its planned seeds the loss became no number, or ended at that of a
+  uniform guess or above. What the other seeds say is shown and decides nothing.
+* *failed*: no seed has a result, because the trials crashed.
+
+Where no seed has a result and neither holds, the more frequent of the two decides, and *did not train* a tie.
+A baseline of which either is true leaves nothing to compare: there is no verdict on the variants that
+trained.
+
+Where fewer seeds are lost, the pairs that are left are compared, and the lost ones named. Who did not train
+more often than the other cannot be called as good or better, and the other not worse, from those pairs alone.
+"""
+
+from collections.abc import Collection
 
 from workbench.analysis.outcomes import Outcomes
-from workbench.analysis.statistics import (
-    PairedComparison,
-    Verdict,
-    bootstrap_disagrees,
-    judge,
-    small_but_real,
-)
+from workbench.analysis.statistics import PairedComparison, Verdict, bootstrap_disagrees, judge
+from workbench.records.trained import DID_NOT_TRAIN
 
 SCREENING = 3
+
+
+def fate(mine: Outcomes, seeds: Collection[int] | None = None) -> Verdict | None:
+    """*did not train* or *failed*, where that became of ``mine`` (at ``seeds``, or all); None if it trained.
+
+    None too while more than half of the seeds may still have a result.
+    """
+    states = [mine.states[seed] for seed in (mine.planned if seeds is None else seeds)]
+    blown_up = sum(state in ("diverged", DID_NOT_TRAIN) for state in states)
+    crashed = sum(state in ("failed", "pruned") for state in states)
+    if blown_up > len(states) / 2:
+        return Verdict.DID_NOT_TRAIN
+    if "complete" in states or not states:
+        return None
+    if crashed > len(states) / 2:
+        return Verdict.FAILED
+    if blown_up + crashed == len(states):
+        return Verdict.DID_NOT_TRAIN if blown_up >= crashed else Verdict.FAILED
+    return None
 
 
 def decide(
     comparison: PairedComparison | None, variant: Outcomes, baseline: Outcomes, margin: float
 ) -> tuple[Verdict | None, list[str]]:
-    """The verdict and what must be said with it; None while there is nothing to judge yet."""
-    if _mostly_diverged(variant, baseline):
-        return Verdict.WORSE, [f"diverged in {variant.count('diverged')} of {len(variant.planned)} seeds"]
+    """The verdict and what must be said with it; None where there is nothing to judge, or not yet."""
+    if own := fate(variant):
+        return own, []
+    if fate(baseline):
+        return None, []
     if comparison is None:
-        over = variant.status == "done" and baseline.status == "done"
-        return (Verdict.INCONCLUSIVE, ["no pair of complete runs"]) if over else (None, [])
+        return _without_pair(variant, baseline)
     verdict, notes = judge(comparison, margin), _remarks(comparison, margin)
-    if verdict in (Verdict.BETTER, Verdict.EQUIVALENT) and _diverges_more(variant, baseline):
-        notes.append(f"{verdict} where it trained, but it diverged more often than the baseline")
-        verdict = Verdict.INCONCLUSIVE
+    if complaint := _one_sided(verdict, variant, baseline):
+        return Verdict.INCONCLUSIVE, [*notes, complaint]
     return verdict, notes
 
 
-def _mostly_diverged(variant: Outcomes, baseline: Outcomes) -> bool:
-    most = variant.count("diverged") > len(variant.planned) / 2
-    return most and _diverges_more(variant, baseline)
+def _without_pair(variant: Outcomes, baseline: Outcomes) -> tuple[Verdict | None, list[str]]:
+    """Both have results and none at the same seed: what became of the variant where the baseline has one."""
+    if variant.status != "done" or baseline.status != "done":
+        return None, []
+    if there := fate(variant, baseline.values):
+        return there, ["no pair of complete runs: it has no result at any seed at which the baseline has one"]
+    return Verdict.INCONCLUSIVE, ["no pair of complete runs"]
 
 
-def _diverges_more(variant: Outcomes, baseline: Outcomes) -> bool:
-    return variant.diverged_share > baseline.diverged_share
+def _one_sided(verdict: Verdict, variant: Outcomes, baseline: Outcomes) -> str | None:
+    """Why a verdict on the pairs that are left would leave out what speaks against it."""
+    ours, theirs = variant.blown_up_share, baseline.blown_up_share
+    if ours > theirs and verdict in (Verdict.BETTER, Verdict.EQUIVALENT):
+        return f"{verdict} where it trained, but more of its seeds did not train than of the baseline's"
+    if ours < theirs and verdict in (Verdict.WORSE, Verdict.EQUIVALENT):
+        return f"{verdict} where both trained, but more of the baseline's seeds did not train than of its own"
+    return None
 
 
 def _remarks(comparison: PairedComparison, margin: float) -> list[str]:
     notes = []
     if comparison.n < SCREENING:
         notes.append(f"{comparison.n} pair(s) only: a screening, no ground for a claim")
-    if small_but_real(comparison, margin):
-        notes.append("small but real: the interval excludes zero and reaches into the margin")
     if comparison.sd == 0:
         notes.append("the difference is the same at every seed: no noise to estimate")
     if bootstrap_disagrees(comparison, margin):

@@ -25,6 +25,7 @@ from workbench.dashboard.curve_lines import (
 from workbench.dashboard.formats import plural
 from workbench.dashboard.imported import is_imported, nothing_compared
 from workbench.dashboard.state import View, view
+from workbench.records.trained import untrained
 
 DIFFERENCE, VALUES = "difference", "values"
 _NOTES = 6  # lines of a chart whose notes are told
@@ -49,6 +50,9 @@ def _panel() -> None:
     study = _study(now, unreadable)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
     runs, each_run = _chosen_runs(now, row)
+    left_out = runs.iloc[:0] if each_run else _left_out(runs, row)
+    runs = runs.drop(left_out.index)
+    study = replace(study, runs=study.runs.drop(left_out.index))  # nor are they what others are compared with
     metrics = available_metrics(runs, study.read)
     empty.problems(list(unreadable.values()))
     if not metrics:
@@ -63,6 +67,20 @@ def _panel() -> None:
         choice = replace(choice, difference=False)
         drawing = draw(study, runs, choice)
     _chart(drawing, choice, now, phases_of(runs))
+    if len(left_out):
+        names = ", ".join(dict.fromkeys(now.labels[name] for name in left_out["variant"]))
+        st.caption(f"Not drawn, as they did not train: {plural(len(left_out), 'run')} of {names}.")
+
+
+def _left_out(runs: pd.DataFrame, row: DeltaGenerator) -> pd.DataFrame:
+    """Runs that did not train, unless they are asked for: their losses would set the scale of all others."""
+    lost = runs[untrained(runs)]
+    if not 0 < len(lost) < len(runs):
+        return lost.iloc[:0]
+    shown = row.toggle(
+        f"Also {plural(len(lost), 'run')} that did not train", key="untrained", bind="query-params"
+    )
+    return lost.iloc[:0] if shown else lost
 
 
 def _study(now: View, unreadable: dict[str, str]) -> Study:

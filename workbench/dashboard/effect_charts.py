@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from workbench.analysis.effects import Report
+from workbench.analysis.fates import brief
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.tuning import TunedRate
 from workbench.analysis.units import decimals_for, fixed
@@ -31,23 +32,31 @@ class Ink:
 
 
 def forest_frame(report: Report) -> pd.DataFrame:
-    """One row per comparison that has a difference: its interval, verdict and the text beside it."""
-    rows = [row for row in report.comparisons if row.difference is not None]
-    return pd.DataFrame(
-        [
-            {
-                "variant": row.variant,
-                "label": row.label,
-                "mean": row.difference,
-                "low": row.interval.low if row.interval else row.difference,
-                "high": row.interval.high if row.interval else row.difference,
-                "numbers": difference_text(row),
-                "verdict": str(row.verdict or "not judged yet"),
-                "wins": f"{row.wins} of {row.pairs}",
-            }
-            for row in rows
-        ]
-    )
+    """One row per comparison that has a difference: its interval, verdict and the text beside it.
+
+    A variant that failed or did not train has a row without numbers: it is named, and does not set the scale.
+    """
+    return pd.DataFrame([_forest_row(row) for row in _named_rows(report)])
+
+
+def _named_rows(report: Report) -> list[VariantRow]:
+    return [row for row in report.comparisons if row.difference is not None or row.fate]
+
+
+def _forest_row(row: VariantRow) -> dict:
+    names = {"variant": row.variant, "label": row.label}
+    if row.difference is None:
+        nothing = {"mean": math.nan, "low": math.nan, "high": math.nan, "wins": MISSING}
+        verdict, _, seeds = brief(row).partition(", ")
+        return names | nothing | {"numbers": f"{seeds}, not drawn", "verdict": verdict}
+    return names | {
+        "mean": row.difference,
+        "low": row.interval.low if row.interval else row.difference,
+        "high": row.interval.high if row.interval else row.difference,
+        "numbers": difference_text(row),
+        "verdict": str(row.verdict or "not judged yet"),
+        "wins": f"{row.wins} of {row.pairs}",
+    }
 
 
 def seed_frame(report: Report) -> pd.DataFrame:
@@ -75,7 +84,7 @@ def difference_text(row: VariantRow) -> str:
 def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Chart | alt.LayerChart:
     """Paired differences with 95 % intervals, the margin as a band, and every seed as a dot."""
     table, seeds = forest_frame(report), seed_frame(report)
-    order = [row.label for row in report.comparisons if row.difference is not None]
+    order = [row.label for row in _named_rows(report)]
     places = decimals_for(report.margin)
     y = alt.Y("label:N", sort=order, title=None, axis=_name_axis(ink))
     colour = _colour(table, colours)
@@ -221,14 +230,17 @@ def _tuning_row(tuned: TunedRate, value: float, labels: Mapping[str, str]) -> di
         "lost": len(losses) - len(finite),
         "seeds": len(losses),
         "chosen": chosen,
-        "place": ("interior" if tuned.interior else "at the grid's edge") if chosen else MISSING,
+        "place": tuned.place if chosen else MISSING,
     }
 
 
 def tuning(
     table: pd.DataFrame, colours: Mapping[str, str], metric: str, unit: str, ink: Ink
 ) -> alt.LayerChart:
-    """Loss against learning rate per variant; the chosen rate is ringed, a rate with lost runs is crossed."""
+    """Loss against learning rate per variant; the chosen rate is ringed.
+
+    A rate at which a run gave no result has a cross at the top: there may be no loss to draw it at.
+    """
     rates = sorted(table["rate"].unique())
     x = alt.X(
         "rate:Q",
@@ -244,8 +256,10 @@ def tuning(
     lines = base.mark_line(strokeWidth=2)
     dots = base.mark_circle(size=60, opacity=1)
     rings = base.transform_filter("datum.chosen").mark_point(size=260, strokeWidth=2, filled=False)
-    crosses = base.transform_filter("datum.lost > 0").mark_point(
-        shape="cross", size=160, strokeWidth=1, color=ink.text, angle=45, filled=True, yOffset=-14
+    crosses = (
+        base.transform_filter("datum.lost > 0")
+        .mark_point(shape="cross", size=160, strokeWidth=1, color=ink.text, angle=45, filled=True)
+        .encode(y=alt.value(4))
     )
     return alt.layer(lines, dots, rings, crosses).properties(height=360)
 
@@ -256,7 +270,7 @@ def _tuning_tooltip() -> list[alt.Tooltip]:
         alt.Tooltip("rate:Q", title="learning rate", format="~g"),
         alt.Tooltip("loss:Q", title="mean loss", format=".4f"),
         alt.Tooltip("seeds:Q", title="seeds"),
-        alt.Tooltip("lost:Q", title="diverged or failed"),
+        alt.Tooltip("lost:Q", title="without a result"),
         alt.Tooltip("place:N", title="chosen"),
     ]
 
@@ -267,4 +281,4 @@ def tuning_caption(tuned: Sequence[TunedRate], labels: Mapping[str, str]) -> str
 
 
 def _tuning_words(tuned: TunedRate, label: str) -> str:
-    return f"{label}: {rate(tuned.learning_rate)}" + ("" if tuned.interior else " (at the grid's edge)")
+    return f"{label}: {rate(tuned.learning_rate)}" + ("" if tuned.interior else f" ({tuned.place})")

@@ -6,11 +6,11 @@ import streamlit as st
 from workbench.analysis.figures import learning_rate_plot
 from workbench.analysis.outcomes import confirm_phase
 from workbench.analysis.tables import factorial_table, flops_table, recovery_table
-from workbench.dashboard import downloads, empty
+from workbench.dashboard import downloads
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.imported import is_imported, nothing_compared
 from workbench.dashboard.inside import with_behaviours
-from workbench.dashboard.overview import forest_panel
+from workbench.dashboard.overview import forest_panel, no_effects
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
 
@@ -26,7 +26,7 @@ def page() -> None:
         forest_panel(now, name=f"{now.file_name}-effects")
         _pairs(now)
     else:
-        empty.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
+        no_effects(now)
     _recovery(now)
     _tuning(now)
     _factorial(now)
@@ -53,8 +53,8 @@ def _tuning(now: View) -> None:
     chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
     st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
     st.caption(
-        "Mean over tuning seeds. Ring: the chosen rate. Cross: a run diverged or failed there.  \n"
-        + tuning_caption(tuned, labels)
+        "Mean over tuning seeds. Ring: the chosen rate. Cross at the top: a run diverged, failed or did not "
+        "train there.  \n" + tuning_caption(tuned, labels)
     )
     with st.container(horizontal=True):
         downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{now.file_name}-learning-rates")

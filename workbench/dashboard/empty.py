@@ -41,6 +41,11 @@ def no_runs(what: str = "No run has started yet") -> None:
     st.info(f"{what}. This page fills itself while the study runs.", icon=":material/hourglass_empty:")
 
 
+def nothing_to_compare(why: str) -> None:
+    """Effects of a study in which no comparison can be made, now or later."""
+    st.warning(f"There are no effects to show. {why}", icon=":material/block:")
+
+
 def no_effects(pairs: int) -> None:
     """Effects before there are pairs."""
     found = "none so far" if not pairs else f"at most {pairs} so far"

@@ -2,7 +2,10 @@
 
 import math
 
-MISSING = "—"
+from workbench.analysis.units import MISSING, duration, plural
+
+__all__ = ["MISSING", "compact", "duration", "plural", "prefix_for", "rate"]
+
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -21,24 +24,6 @@ def compact(value: float | None, unit: str = "") -> str:
     factor, prefix = prefix_for(value)
     number = f"{value / factor:.3g}"
     return f"{number} {prefix}{unit}" if unit else f"{number}{prefix}"
-
-
-def duration(seconds: float | None) -> str:
-    """``8 s``, ``4 min``, ``2 h 05 min``, ``3 days``."""
-    if seconds is None or not math.isfinite(seconds):
-        return MISSING
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    hours = minutes // 60
-    return f"{hours} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} days"
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def rate(value: float) -> str:

@@ -3,8 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from workbench.dashboard.formats import MISSING
+from workbench.analysis.fates import above_guess
+from workbench.analysis.units import fixed
 from workbench.dashboard.state import View
+from workbench.records.trained import UNIFORM, untrained
 
 
 def is_imported(now: View) -> bool:
@@ -17,6 +19,9 @@ def overview(now: View) -> None:
     st.header("Imported models", anchor=False)
     st.markdown("Trained elsewhere; nothing is compared here until a study starts from one of them.")
     st.dataframe(_table(now.records.runs), hide_index=True, alt="Imported models", key="imported")
+    for run in now.records.runs[untrained(now.records.runs)].to_dict("records"):
+        losses = above_guess(run["validation/loss"], run[UNIFORM])
+        st.warning(f"{run['variant']}: {losses}. Is its tokenizer the one that it was trained with?")
     name = f"imported/{now.records.runs['variant'].iloc[0]}"
     st.markdown("Measure one, let it write, or swap a part of it and see what that costs:")
     st.code(f'workbench evaluate {name}\nworkbench generate {name} "def main():"', language="bash")
@@ -56,4 +61,4 @@ def _table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _number(value: float | None) -> str:
-    return MISSING if value is None or pd.isna(value) else f"{value:.4f}"
+    return fixed(value, 4)

@@ -7,7 +7,7 @@ from workbench.analysis.colours import variant_colours
 from workbench.analysis.figures import forest_plot
 from workbench.analysis.footer import footer_lines
 from workbench.analysis.rows import VariantRow
-from workbench.analysis.tables import pilot_line
+from workbench.analysis.tables import pilot_line, verdict_cell
 from workbench.dashboard import downloads, empty, imported
 from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.formats import duration, plural
@@ -17,7 +17,14 @@ from workbench.dashboard.progress import progress_table, seconds_left
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import verdict_table
 
-_COLOURS = {"better": "green", "worse": "red", "equivalent": "blue", "inconclusive": "orange"}
+_COLOURS = {
+    "better": "green",
+    "worse": "red",
+    "equivalent": "blue",
+    "inconclusive": "orange",
+    "did not train": "violet",
+    "failed": "violet",
+}
 
 
 def page() -> None:
@@ -29,7 +36,7 @@ def page() -> None:
     st.header(now.report.question or now.records.name, anchor=False)
     if now.exploratory:
         st.badge(f"exploratory: compared with {now.baseline}", icon=":material/science:", color="orange")
-    st.markdown(headline(now.report))
+    _headline(now)
     if now.records.is_live:
         _progress(now)
     _answers(now)
@@ -41,9 +48,17 @@ def page() -> None:
     _provenance(now)
 
 
+def _headline(now: View) -> None:
+    """The study in a line; where the baseline is none, nothing else matters, and the remedy stands there."""
+    if now.report.baseline.fate:
+        st.error(headline(now.report), icon=":material/error:")
+    else:
+        st.markdown(headline(now.report))
+
+
 def _answers(now: View) -> None:
     rows = now.report.comparisons
-    if not any(row.verdict for row in rows):
+    if not any(row.verdict or row.no_verdict for row in rows):
         return
     with st.container(border=True, gap="small"):
         for row in rows:
@@ -55,16 +70,26 @@ def _answers(now: View) -> None:
 
 def verdict_badge(row: VariantRow) -> str:
     """The verdict as a coloured word; the status where there is none yet."""
-    word = str(row.verdict) if row.verdict else row.status
+    word = verdict_cell(row)
     return f":{_COLOURS.get(word, 'gray')}-badge[{word}]"
 
 
 def _effects(now: View) -> None:
     st.subheader("How large are the effects?", anchor=False)
     if not any(row.pairs >= 2 for row in now.report.comparisons):
-        empty.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
+        no_effects(now)
         return
     forest_panel(now, name=f"{now.file_name}-forest")
+
+
+def no_effects(now: View) -> None:
+    """Why there is no effect to draw: too few pairs so far, or for good."""
+    if fate := now.report.baseline.fate:
+        empty.nothing_to_compare(f"The baseline {fate}, and effects are differences to it.")
+    elif now.report.state == "complete" and not any(row.pairs for row in now.report.comparisons):
+        empty.nothing_to_compare("No variant has a result at a seed at which the baseline has one.")
+    else:
+        empty.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
 
 
 def forest_panel(now: View, name: str) -> None:
@@ -74,11 +99,16 @@ def forest_panel(now: View, name: str) -> None:
         st.altair_chart(
             forest(report, now.colours, now.ink), alt="Paired differences to the baseline", key=name
         )
-        st.caption(
+        lines = [
             "Large dot and line: mean difference and its 95 % interval over paired seeds. "
             "Small dots: single seeds. "
             f"Grey band: ±{report.margin:g} {report.unit}, declared too small to matter."
-        )
+        ]
+        if any(row.fate for row in report.comparisons):
+            lines.append(
+                "A variant that failed or did not train is named and not drawn: the scale would be its own."
+            )
+        st.caption("  \n".join(lines))
         with st.container(horizontal=True):
             downloads.figure_buttons(lambda: forest_plot(report, variant_colours(now.records.manifest)), name)
 
@@ -93,7 +123,7 @@ def _verdicts(now: View) -> None:
 def _progress(now: View) -> None:
     st.subheader("Progress", anchor=False)
     table = progress_table(now.records)
-    left = seconds_left(now.records) if now.records.is_live else None
+    left = seconds_left(now.records)
     config = {
         "phase": st.column_config.TextColumn("Phase"),
         "progress": st.column_config.ProgressColumn(

@@ -1,7 +1,6 @@
 """How far a study is: runs by phase and state, and when it will be done."""
 
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 
@@ -38,24 +37,8 @@ def progress_table(records: StudyRecords) -> pd.DataFrame:
 
 
 def seconds_left(records: StudyRecords) -> float | None:
-    """Remaining runs times a run's wall time over the workers; None before a run has finished."""
-    table = progress_table(records)
-    left = int(table[["running", "queued"]].to_numpy().sum())
-    wall = _wall_seconds(records.runs)
-    if not wall:
-        return None
-    workers = (records.driver or {}).get("workers") or 1
-    return left * (sum(wall) / len(wall)) / workers
-
-
-def _wall_seconds(runs: pd.DataFrame) -> list[float]:
-    complete = runs[runs["state"] == "complete"]
-    pairs = zip(complete["started"], complete["finished"], strict=True)
-    return [_moment(end) - _moment(begin) for begin, end in pairs if begin and end]
-
-
-def _moment(text: Any) -> float:
-    return datetime.fromisoformat(str(text)).timestamp()
+    """What the driver expects to need: the only estimate there is. None without a driver, or too early."""
+    return (records.driver or {}).get("seconds_left") if records.is_live else None
 
 
 def last_activity(runs: pd.DataFrame) -> datetime | None:

@@ -1,16 +1,28 @@
 """Runs: every run of the study, filtered and grouped; selected ones side by side."""
 
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
+from workbench.analysis.fates import above_guess
+from workbench.analysis.units import ABSURD, fixed
 from workbench.dashboard import empty, state
 from workbench.dashboard.differences import compare, configuration
 from workbench.dashboard.formats import MISSING, plural
 from workbench.dashboard.state import SELECTABLE, View, view
-from workbench.dashboard.tables import METRICS, filter_runs, group_table, run_table, with_live_steps
+from workbench.dashboard.tables import (
+    METRICS,
+    filter_runs,
+    group_table,
+    run_table,
+    with_live_steps,
+    with_outcomes,
+)
+from workbench.records.trained import DID_NOT_TRAIN, UNIFORM, did_not_train
 
 FILTERS = ("variant", "phase", "state", "seed")
 _HEADINGS = {
@@ -39,7 +51,7 @@ def page() -> None:
         grouped = _grouping()
         chosen = _filters(now)
     unreadable: dict[str, str] = {}
-    everything = with_live_steps(now.records.runs, state.reader(now.library, unreadable))
+    everything = with_outcomes(with_live_steps(now.records.runs, state.reader(now.library, unreadable)))
     runs = filter_runs(everything, **chosen).sort_values(["phase", "seed", "variant", "learning_rate"])
     if grouped:
         _groups(runs)
@@ -57,7 +69,8 @@ def _grouping() -> bool:
 
 
 def _filters(now: View) -> dict[str, list[Any]]:
-    return {name: _filter(name, sorted(now.records.runs[name].unique().tolist())) for name in FILTERS}
+    runs = with_outcomes(now.records.runs)
+    return {name: _filter(name, sorted(runs[name].unique().tolist())) for name in FILTERS}
 
 
 def _filter(name: str, options: list[Any]) -> list[Any]:
@@ -72,14 +85,28 @@ def _filter(name: str, options: list[Any]) -> list[Any]:
 def _columns(table: pd.DataFrame) -> dict[str, Any]:
     """Headings and formats of the table's columns."""
     numbers = {
-        name: st.column_config.NumberColumn(label, format=form) for name, (label, form) in _HEADINGS.items()
+        name: st.column_config.NumberColumn(label, format=None if name in _absurd(table) else form)
+        for name, (label, form) in _HEADINGS.items()
     }
     texts = {name: st.column_config.TextColumn(name.capitalize()) for name in ("variant", "phase", "state")}
     wholes = {name: name.capitalize() for name in ("seed", "step", "runs", "complete")} | {
-        "lost": "Diverged or failed"
+        "lost": "Without a result"
     }
     counts = {name: st.column_config.NumberColumn(label, format="%d") for name, label in wholes.items()}
     return {name: column for name, column in (numbers | texts | counts).items() if name in table}
+
+
+def _absurd(table: pd.DataFrame) -> list[str]:
+    """Columns with a loss that blew up: in the format of the others it would take a dozen digits."""
+    return [name for name in METRICS if name in table and table[name].abs().max() >= ABSURD]
+
+
+def _written(table: pd.DataFrame) -> pd.DataFrame | Styler:
+    """The table with such losses as ``2.531e+08``; they stay numbers, so that a click on a heading sorts."""
+    absurd = _absurd(table)
+    if not absurd or table.size > pd.get_option("styler.render.max_elements"):
+        return table
+    return table.style.format(partial(fixed, decimals=4), subset=absurd, na_rep=MISSING)
 
 
 def _table(runs: pd.DataFrame, now: View) -> None:
@@ -89,7 +116,7 @@ def _table(runs: pd.DataFrame, now: View) -> None:
     # Streamlit keeps a selection by position; a table of other rows must be another table.
     key = f"runs_{state.selection_round()}_{blake2b(','.join(ids).encode(), digest_size=6).hexdigest()}"
     st.dataframe(
-        table,
+        _written(table),
         hide_index=True,
         column_config=_columns(table),
         on_select=lambda: _take(key, ids),
@@ -139,7 +166,7 @@ def _groups(runs: pd.DataFrame) -> None:
         alt="Runs by variant",
         key="groups",
     )
-    st.caption("One row per variant, phase and learning rate; means are over complete runs.")
+    st.caption("One row per variant, phase and learning rate; means are over complete runs that trained.")
     st.download_button(
         "CSV",
         data=lambda: table.to_csv(index=False),
@@ -160,6 +187,11 @@ def _selected(now: View) -> None:
         if isinstance(run["error"], str):  # pandas reads "no error" as NaN
             st.error(f"{run['variant']}, seed {run['seed']}: {run['state']}", icon=":material/error:")
             st.code(run["error"], language=None, wrap_lines=True)
+        if did_not_train(run):
+            losses = above_guess(run["validation/loss"], run[UNIFORM])
+            st.warning(
+                f"{run['variant']}, seed {run['seed']}: {DID_NOT_TRAIN}: {losses}", icon=":material/warning:"
+            )
     _comparison(runs)
     _provenance(runs)
 

@@ -7,7 +7,9 @@ import pandas as pd
 
 from workbench.analysis.effects import Report
 from workbench.analysis.tables import TextTable, effects_table, variants_table
+from workbench.analysis.units import fixed
 from workbench.dashboard.differences import flatten, varying
+from workbench.records.trained import DID_NOT_TRAIN, untrained
 
 IDENTITY = ["variant", "phase", "seed", "learning_rate", "state"]
 METRICS = ["validation/loss", "validation/bits_per_byte", "train/loss"]
@@ -61,6 +63,11 @@ def with_live_steps(runs: pd.DataFrame, read: Callable[[str], pd.DataFrame]) -> 
     return runs
 
 
+def with_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
+    """``runs`` with *did not train* as the state of those that are complete and did not."""
+    return runs.assign(state=runs["state"].mask(untrained(runs), DID_NOT_TRAIN))
+
+
 def run_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per run, indexed by run id: columns whose value varies first, those that are the same last."""
     table = runs.reindex(columns=RUN_COLUMNS).set_axis(runs["run_id"], axis=0)
@@ -101,7 +108,7 @@ def group_table(runs: pd.DataFrame) -> pd.DataFrame:
 def _group_row(group: pd.DataFrame) -> dict[str, Any]:
     complete = group[group["state"] == "complete"]
     row: dict[str, Any] = {"runs": len(group), "complete": len(complete)}
-    row["lost"] = int(group["state"].isin(["diverged", "failed", "pruned"]).sum())
+    row["lost"] = int(group["state"].isin(["diverged", DID_NOT_TRAIN, "failed", "pruned"]).sum())
     for name in METRICS:
         values = complete[name].dropna() if name in complete else pd.Series(dtype=float)
         row[name] = values.mean() if len(values) else None
@@ -116,5 +123,5 @@ def mean_and_spread(values: pd.Series, places: int = 4) -> str | None:
     """``2.1420 ± 0.0210 (5)``: mean, sd and how many; None for no value."""
     if not len(values):
         return None
-    spread = f" ± {values.std():.{places}f}" if len(values) > 1 else ""
-    return f"{values.mean():.{places}f}{spread} ({len(values)})"
+    spread = f" ± {fixed(values.std(), places)}" if len(values) > 1 else ""
+    return f"{fixed(values.mean(), places)}{spread} ({len(values)})"

@@ -11,6 +11,7 @@ import pandas as pd
 from workbench.errors import RecordError, UserError
 from workbench.records.files import read_json, read_yaml
 from workbench.records.run import RECORD, RunDirectory, RunRecord, config_hash
+from workbench.records.trained import UNIFORM, uniform_loss, untrained
 
 MANIFEST = "study.yaml"
 DRIVER = "driver.json"
@@ -34,6 +35,7 @@ _COLUMNS = [
     "config",
     "provenance",
     "config_hash",
+    UNIFORM,
 ]
 
 
@@ -150,8 +152,8 @@ def planned_hashes(manifest: dict[str, Any]) -> set[str]:
 
 
 def completed_pairs(manifest: dict[str, Any], runs: pd.DataFrame) -> int:
-    """How many complete confirm trials there are beside a complete one of the baseline at their seed."""
-    done = runs[(runs["phase"] == "confirm") & (runs["state"] == "complete")]
+    """How many confirm trials are complete and trained, beside one of the baseline's at their seed."""
+    done = runs[(runs["phase"] == "confirm") & (runs["state"] == "complete") & ~untrained(runs)]
     is_baseline = done["variant"] == manifest["baseline"]
     seeds = set(done.loc[is_baseline, "seed"])
     return int(done.loc[~is_baseline, "seed"].isin(seeds).sum())
@@ -173,6 +175,7 @@ def _row(record: RunRecord, path: Path) -> dict[str, Any]:
     row = {key: getattr(record, key, None) for key in _COLUMNS}
     row |= {"state": str(record.state), "path": str(path), "config_hash": config_hash(record.config)}
     row |= {key: record.progress.get(key) for key in ("step", "steps")}
+    row[UNIFORM] = uniform_loss(record.config)
     return row | record.cost | record.summary
 
 

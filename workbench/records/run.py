@@ -126,6 +126,11 @@ class RunDirectory:
         """The same while not all runs of the population have theirs: it counts once one has been renamed."""
         return self.path / NEXT_REPLICA
 
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is anything to resume the run from."""
+        return any(path.exists() for path in (self.checkpoint, self.replica, self.next_replica))
+
     def sweep(self) -> None:
         """Delete what a writer that was killed left half-written."""
         sweep(self.path)
@@ -166,6 +171,17 @@ class RunDirectory:
     def metrics(self) -> pd.DataFrame:
         """One row per logged step: step, tokens, flops, seconds and the metrics (NaN where not logged)."""
         return metrics.read_metrics(self.path)
+
+
+def error_line(error: str | None) -> str:
+    """What went wrong in a line: the first of an error's message, which stands after a traceback's frames."""
+    lines = (error or "").strip().splitlines()
+    frames = [index for index, line in enumerate(lines) if line.startswith("Traceback")]
+    if not frames:
+        return lines[0] if lines else ""
+    # The exception follows the frames, which are indented; its message may go on for lines.
+    ending = lines[frames[-1] + 1 :]
+    return next((line for line in ending if line.strip() and not line.startswith(" ")), lines[-1])
 
 
 def write_record(study: Path, record: RunRecord, frame: pd.DataFrame | None = None) -> RunDirectory:

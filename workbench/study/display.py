@@ -1,12 +1,14 @@
 """Progress of a sweep: bars with an ETA on a terminal, plain lines elsewhere."""
 
 import time
-from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from workbench.records.run import FINISHED, RunRecord, State
+from workbench.analysis.fates import above_guess
+from workbench.analysis.units import duration, fixed, plural
+from workbench.records.run import FINISHED, RunRecord, State, error_line
+from workbench.records.trained import below_guess, uniform_loss
 
 _LINE_SECONDS = 30.0
 
@@ -21,6 +23,7 @@ class Display:
         self._phase, self._counts = "", {}
         self._current: dict[str, int] = {}
         self._seen: set[str] = set()
+        self._warned: set[str] = set()
         self._started = self._last_line = time.monotonic()
         self._bars = _bars(console) if console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
@@ -32,17 +35,29 @@ class Display:
             self._tasks["study"] = self._bars.add_task("study", total=self._trials * steps, info="")
             self._bars.start()
         plan = ", ".join(f"{phase} {count}" for phase, count in counts.items())
-        self.note(f"{self._trials} trials of {steps} steps ({plan}) on {self._workers} worker(s)")
+        trials, workers = plural(self._trials, "trial"), plural(self._workers, "worker")
+        self.note(f"{trials} of {plural(steps, 'step')} ({plan}) on {workers}")
 
     def expect(self, trials: int) -> None:
         """More trials than planned: the grid grew."""
         self._trials += trials
         self._counts["tune"] += trials
 
-    def phase(self, name: str, trials: int) -> None:
-        """A phase begins."""
+    def phase(self, name: str, trials: int, left: int, resumed: list[RunRecord]) -> None:
+        """A phase of so many trials begins, or goes on with those that are ``left``.
+
+        ``resumed`` are those of them that have a checkpoint from which they go on.
+        """
         self._phase = name
-        self.note(f"phase {name}: {trials} trials")
+        count = plural(trials, "trial")
+        if not left:
+            self.note(f"phase {name}: ended before ({count})")
+        elif left < trials:
+            self.note(f"phase {name} goes on: {trials - left} of {count} ended before")
+        else:
+            self.note(f"phase {name}{' goes on' if resumed else ''}: {count}")
+        for record in resumed:
+            self.note(f"  {label(record)} goes on from its checkpoint")
 
     def found(self, record: RunRecord) -> None:
         """A trial that an earlier driver, or an earlier round of this one, finished."""
@@ -75,7 +90,14 @@ class Display:
         self._steps_done += max(0, step - self._current.get(record.run_id, 0))
         self._current[record.run_id] = max(step, self._current.get(record.run_id, 0))
         if self._bars is not None:
-            self._bars.update(self._tasks[record.run_id], completed=step, info=f"loss {loss:.3f}")
+            self._bars.update(self._tasks[record.run_id], completed=step, info=f"loss {fixed(loss, 3)}")
+
+    def first_validation(self, record: RunRecord, loss: float) -> None:
+        """The loss of starting weights before the first step; said where a uniform guess is no worse."""
+        guess = uniform_loss(record.config)
+        if not below_guess(loss, guess) and record.variant not in self._warned:
+            self._warned.add(record.variant)
+            self.note(f"warning: {record.variant}: before the first step, {above_guess(loss, guess)}")
 
     def ended(self, record: RunRecord) -> None:
         """A trial has an outcome, or stopped to be resumed."""
@@ -88,8 +110,8 @@ class Display:
             self._done += 1
         outcome = _outcome(record)
         if self._bars is None:
-            self.note(f"[{self._done}/{self._trials}] {label(record)}: {outcome} {self.eta()}".rstrip())
-        elif record.state is not State.COMPLETE:
+            self.note(f"[{self._done}/{self._trials}] {label(record)}: {outcome}{self._eta()}")
+        elif record.state is not State.COMPLETE or not _trained(record):
             self.note(f"{label(record)}: {outcome}")
 
     def _remove_bar(self, record: RunRecord) -> None:
@@ -107,24 +129,28 @@ class Display:
         """Redraw the study's bar; without a terminal, a line every half minute."""
         if self._bars is not None:
             done = self._steps_before + self._steps_done
-            info = f"{self._done}/{self._trials} trials {self.eta()}"
+            info = f"{self._done}/{self._trials} trials{self._eta()}"
             self._bars.update(
                 self._tasks["study"], total=self._trials * self._steps, completed=done, info=info
             )
         elif time.monotonic() - self._last_line > _LINE_SECONDS:
-            self.note(self.message())
+            self.note(f"{self.message()}{self._eta()}")
 
     def message(self) -> str:
-        """Where the study stands, in a line."""
-        return f"{self._phase}: {self._done}/{self._trials} trials {self.eta()}".rstrip()
+        """Where the study stands, in a line; how long it takes is told apart."""
+        return f"{self._phase}: {self._done}/{self._trials} trials"
 
-    def eta(self) -> str:
-        """Time left at the speed seen so far; empty before there is one."""
+    def seconds_left(self) -> float | None:
+        """Time left at the speed seen so far; None before there is one."""
         elapsed = time.monotonic() - self._started
         if not self._steps_done:
-            return ""
+            return None
         left = self._trials * self._steps - self._steps_before - self._steps_done
-        return f"ETA {timedelta(seconds=round(max(0, left) * elapsed / self._steps_done))}"
+        return max(0, left) * elapsed / self._steps_done
+
+    def _eta(self) -> str:
+        left = self.seconds_left()
+        return f", about {duration(left)} left" if left else ""
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -145,10 +171,17 @@ def group_label(records: list[RunRecord]) -> str:
 
 def _outcome(record: RunRecord) -> str:
     if record.state is State.COMPLETE:
-        return f"loss {record.summary['validation/loss']:.4f}"
+        loss = record.summary["validation/loss"]
+        if not _trained(record):
+            return f"did not train: {above_guess(loss, uniform_loss(record.config))}"
+        return f"loss {loss:.4f}"
     if record.state not in FINISHED:
         return "stopped, resumes next time"
-    return f"{record.state}: {(record.error or '').splitlines()[-1][:160]}"
+    return f"{record.state}: {error_line(record.error)[:160]}"
+
+
+def _trained(record: RunRecord) -> bool:
+    return below_guess(record.summary.get("validation/loss"), uniform_loss(record.config))
 
 
 def _bars(console: Console) -> Progress:

@@ -20,7 +20,7 @@ _BEAT_SECONDS = 2.0
 
 
 class Heartbeat:
-    """Writes ``driver.json`` every two seconds: who drives, which phase, what is next."""
+    """Writes ``driver.json`` every two seconds: who drives, which phase, what is next, how long it takes."""
 
     def __init__(self, directory: Path, workers: int) -> None:
         self._path = directory / DRIVER
@@ -32,6 +32,7 @@ class Heartbeat:
             "workers": workers,
             "phase": None,
             "message": "",
+            "seconds_left": None,
         }
         self._last = 0.0
         self.beat("starting")
@@ -41,9 +42,9 @@ class Heartbeat:
         self._state |= values
         self._write()
 
-    def beat(self, message: str) -> None:
-        """Write if two seconds have passed."""
-        self._state["message"] = message
+    def beat(self, message: str, seconds_left: float | None = None) -> None:
+        """Write if two seconds have passed: where the study stands, and how long it is expected to take."""
+        self._state |= {"message": message, "seconds_left": seconds_left}
         if time.monotonic() - self._last >= _BEAT_SECONDS:
             self._write()
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
+from workbench.analysis.claims import baseline_alarm
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
+from workbench.analysis.statistics import Verdict
 from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.data.corpora import corpus_config
@@ -19,7 +21,8 @@ from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, StudyStopped, UserError
 from workbench.records.files import read_yaml, sweep
 from workbench.records.index import MANIFEST, completed_pairs, load_study
-from workbench.records.run import State
+from workbench.records.run import State, error_line
+from workbench.records.trained import DID_NOT_TRAIN, untrained
 from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
 from workbench.study.heartbeat import Heartbeat, sole_driver
@@ -136,19 +139,27 @@ def run_study(
 
 
 def _require_a_result(directory: Path) -> None:
-    """Raise ``StudyStopped`` where no pair completed: a script must not take such a study for done."""
+    """Raise ``StudyStopped`` where no pair has a result: a script must not take such a study for done.
+
+    Nor one whose baseline did not train, though a pair or two may have: it has no verdict.
+    """
     records = load_study(directory)
     runs = records.runs
+    report = study_report(records)
+    if report.baseline.fate is Verdict.DID_NOT_TRAIN:
+        raise StudyStopped(f"{directory.name}: {baseline_alarm(report)}")
     if completed_pairs(records.manifest, runs):
         return
-    counts = ", ".join(f"{count} {state}" for state, count in runs["state"].value_counts().items())
-    errors = [error.strip() for error in runs["error"] if isinstance(error, str) and error.strip()]
-    reason = f"; for example: {errors[0].splitlines()[-1]}" if errors else ""
-    what = "pair of trials" if (runs["state"] == State.COMPLETE).any() else "trial"
-    raise StudyStopped(
-        f"{directory.name}: no {what} completed ({counts}){reason}. Mend the cause; then run the same "
-        f"command with --retry-failed"
-    )
+    states = runs["state"].mask(untrained(runs), DID_NOT_TRAIN)
+    counts = ", ".join(f"{count} {state}" for state, count in states.value_counts().items())
+    errors = [error_line(error) for error in runs["error"] if isinstance(error, str) and error.strip()]
+    reason = f"; for example: {errors[0]}" if errors else ""
+    what = "pair of trials" if (states == State.COMPLETE).any() else "trial"
+    what += " trained" if (states == DID_NOT_TRAIN).any() else " completed"
+    remedy = "Mend the cause; then run the same command with --retry-failed"
+    if not (states == State.FAILED).any():
+        remedy = "Give smaller learning_rates; then run the same command"
+    raise StudyStopped(f"{directory.name}: no {what} ({counts}){reason}. {remedy}")
 
 
 def _drive(

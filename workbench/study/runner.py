@@ -101,9 +101,11 @@ class Runner:
 
     def _execute(self, phase: str, records: list[RunRecord]) -> None:
         """Bring every record to an outcome."""
-        self.display.phase(phase, len(records))
+        unfinished = list(self._unfinished(records))
+        resumed = [record for record in unfinished if self._directory_of(record).has_checkpoint]
+        self.display.phase(phase, len(records), len(unfinished), resumed)
         self.heartbeat.set(phase=phase)
-        self._waiting = deque(self._grouped(list(self._unfinished(records))))
+        self._waiting = deque(self._grouped(unfinished))
         while self._waiting or self._running:
             if not (self.directory / MANIFEST).exists():
                 raise StudyStopped(f"{self.directory}: was removed while the study ran; run it again")
@@ -111,7 +113,7 @@ class Runner:
             event = self.executor.next_event(timeout=1.0)
             if event is not None:
                 self._handle(event)
-            self.heartbeat.beat(self.display.message())
+            self.heartbeat.beat(self.display.message(), self.display.seconds_left())
             self.display.refresh()
 
     def _unfinished(self, records: list[RunRecord]) -> Iterable[RunRecord]:
@@ -195,6 +197,8 @@ class Runner:
         if kind == "progress":
             self.display.progress(record, event["step"], event["loss"])
         elif kind == "evaluation":
+            if event["step"] == 0:
+                self.display.first_validation(record, event["validation/loss"])
             self.ledger.report(record.run_id, event["step"], event[self.plan.study.metric])
         elif kind == "ended" and not self._ended_after_all(record):
             if self._stopping:

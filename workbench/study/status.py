@@ -6,9 +6,12 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
+from workbench.analysis.fates import above_guess
+from workbench.analysis.units import duration
 from workbench.errors import RecordError
 from workbench.records.index import PUBLISHED, StudyRecords, list_studies, load_study
-from workbench.records.run import State
+from workbench.records.run import State, error_line
+from workbench.records.trained import DID_NOT_TRAIN, UNIFORM, untrained
 from workbench.study.paths import find_results
 
 
@@ -27,6 +30,7 @@ def study_status(study: str | None, results: Path) -> dict[str, Any]:
 def _describe(records: StudyRecords) -> dict[str, Any]:
     states = records.runs["state"].value_counts().to_dict()
     failed = records.runs[records.runs["state"].isin([State.FAILED, State.DIVERGED])]
+    lost = records.runs[untrained(records.runs)]
     driver = records.driver or {}
     return {
         "name": records.name,
@@ -36,10 +40,12 @@ def _describe(records: StudyRecords) -> dict[str, Any]:
         "live": records.is_live,
         "phase": driver.get("phase"),
         "message": driver.get("message", ""),
+        "seconds_left": driver.get("seconds_left") if records.is_live else None,
         "state": _state(records, driver),
         "runs": {state.value: int(states.get(state.value, 0)) for state in State},
         "superseded": records.superseded,
         "errors": [_error(row) for row in failed.to_dict("records")],
+        "untrained": [_untrained(row, records) for row in lost.to_dict("records")],
         "problems": [f"{problem.path}: {problem.message}" for problem in records.problems],
     }
 
@@ -56,8 +62,20 @@ def _state(records: StudyRecords, driver: dict[str, Any]) -> str:
 
 
 def _error(row: dict[str, Any]) -> str:
-    last = str(row["error"] or "").strip().splitlines()[-1:]
-    return f"{row['variant']} seed {row['seed']}: {row['state']}: {' '.join(last)}"
+    return f"{row['variant']} seed {row['seed']}: {row['state']}: {error_line(row['error'])}"
+
+
+def _untrained(row: dict[str, Any], records: StudyRecords) -> str:
+    losses = above_guess(row["validation/loss"], row[UNIFORM])
+    if records.manifest.get("design") == "import":
+        return f"{row['variant']}: {losses}; is its tokenizer the one that it was trained with?"
+    trial = f"{row['variant']} seed {row['seed']} at rate {row['learning_rate']:g}"
+    return f"{trial}: {DID_NOT_TRAIN}: {losses}"
+
+
+def _now(study: dict[str, Any]) -> str:
+    left = study["seconds_left"]
+    return study["message"] if left is None else f"{study['message']}, about {duration(left)} left"
 
 
 def render_status(facts: dict[str, Any]) -> Group:
@@ -70,7 +88,8 @@ def render_status(facts: dict[str, Any]) -> Group:
             str(study["runs"][state]) for state in ("complete", "running", "queued", "diverged", "failed")
         ]
         name = f"{PUBLISHED}/{study['name']}" if study["published"] else study["name"]
-        table.add_row(name, study["state"], *counts, study["message"])
-    lines = [line for study in facts["studies"] for line in (*study["errors"], *study["problems"])]
+        table.add_row(name, study["state"], *counts, _now(study))
+    told = ("errors", "untrained", "problems")
+    lines = [line for study in facts["studies"] for kind in told for line in study[kind]]
     empty = [] if facts["studies"] else [f"no studies under {facts['results']}; run one: workbench run STUDY"]
     return Group(*([table] if facts["studies"] else []), *empty, *lines, *facts["problems"])

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from workbench.quantities import LARGEST_SEED
 from workbench.records.files import set_aside
-from workbench.records.run import FINISHED, RECORD, RunDirectory, RunRecord, State
+from workbench.records.run import FINISHED, RECORD, RunDirectory, RunRecord, State, error_line
 from workbench.study.schema import RATES
 
 JOURNAL = "optuna.journal"
@@ -183,7 +183,7 @@ def _reasons(record: RunRecord) -> dict[str, Any]:
     """What a trial says of its run beside its value: why there is none."""
     if record.state is State.COMPLETE:
         return {}
-    error = {"error": record.error.splitlines()[-1][:500]} if record.error else {}
+    error = {"error": error_line(record.error)[:500]} if record.error else {}
     return {"state": str(record.state)} | error
 
 

@@ -1,6 +1,7 @@
 """Using a trained or imported run: evaluate it, generate text with it, export it."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,6 +9,8 @@ from typing import Any
 
 import torch
 
+from workbench.analysis.fates import above_guess
+from workbench.analysis.units import fixed
 from workbench.data.batches import TokenizedCorpus
 from workbench.data.tokenizers import TOKENIZER, Tokenizer
 from workbench.errors import UserError, suggestion
@@ -17,6 +20,7 @@ from workbench.model.weights import plain_tensors
 from workbench.records.files import set_aside, write_json
 from workbench.records.index import is_published
 from workbench.records.run import RunDirectory, RunRecord, now
+from workbench.records.trained import below_guess, uniform_loss
 from workbench.seeds import generator
 from workbench.special_tokens import SpecialTokens
 from workbench.study.imports import PHASE
@@ -67,7 +71,8 @@ def evaluate_run(
     told["beginning_of_text"] = beginning
     entry = told | {key: settings[key] for key in ("context", "batch_size")} | result
     changed = corpus is None and text_changed(record, text)
-    entry |= {"text_changed": changed, "notes": _notes(text, changed)}
+    notes = [*_notes(text, changed), *_above_guess(record, result["validation/loss"])]
+    entry |= {"uniform_loss": uniform_loss(record.config), "text_changed": changed, "notes": notes}
     first = record.phase == PHASE and (corpus, context, bos) == (None, None, None) and not record.summary
     try:
         if not is_published(directory.path.parent.parent):
@@ -91,6 +96,17 @@ def _notes(text: TokenizedCorpus, changed: bool) -> list[str]:
     if text.unspelled:
         notes.append(unspelled_note(text.unspelled))
     return notes
+
+
+def _above_guess(record: RunRecord, loss: float) -> list[str]:
+    """What a loss that is not below a uniform guess may mean."""
+    guess = uniform_loss(record.config)
+    if guess is None or (math.isfinite(loss) and below_guess(loss, guess)):
+        return []
+    meaning = "it did not train, or the text is nothing like what it was trained on"
+    if record.phase == PHASE:
+        meaning = "is its tokenizer the one that it was trained with, and are its weights whole?"
+    return [f"{above_guess(loss, guess)} over its {record.config['model']['vocabulary']:,} tokens: {meaning}"]
 
 
 def _keep(directory: RunDirectory, entry: dict[str, Any]) -> None:
@@ -202,7 +218,7 @@ def render_evaluation(entry: dict[str, Any]) -> str:
     if entry["beginning_of_text"] is not None:
         after = f", each window read after the beginning of text (token {entry['beginning_of_text']})"
     return (
-        f"validation/loss          {entry['validation/loss']:.4f} nats per token\n"
-        f"validation/bits_per_byte {entry['validation/bits_per_byte']:.4f}\n"
+        f"validation/loss          {fixed(entry['validation/loss'], 4)} nats per token\n"
+        f"validation/bits_per_byte {fixed(entry['validation/bits_per_byte'], 4)}\n"
         f"on {entry['tokens']:,} tokens of {entry['corpus']}, context {entry['context']}{after}"
     )
