@@ -8,12 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, variant_colours
-from workbench.errors import UserError
-from workbench.inspection.probes import lacking
+from workbench.errors import RecordError, UserError
+from workbench.inspection.measured import common_probe, read_measured
+from workbench.inspection.probes import lacking, last_step
+from workbench.inspection.seed_spread import which_seeds
 from workbench.inspection.subject import Subject, open_subject
 from workbench.model.config import ModelConfig
 from workbench.records.index import StudyRecords, load_study
-from workbench.records.probes import read_probes
+from workbench.records.probes import empty_probes
 from workbench.records.run import RunDirectory, RunRecord
 from workbench.training.weights import model_of
 
@@ -99,55 +101,69 @@ class Scope:
         found = runs[same & (runs["state"] == "complete")].sort_values("seed")
         return found[["run_id", "seed", "path"]].reset_index(drop=True)
 
-    def unprobed(self, tables: Collection[str]) -> list[RunDirectory]:
-        """Runs of ``seeds`` whose final weights lack one of ``tables``."""
+    def measurable(self, tables: Collection[str]) -> list[RunDirectory]:
+        """Runs of ``seeds`` whose final weights lack one of ``tables``, and are there to be measured."""
         paths = [path for role in self.roles for path in self.seeds(role)["path"]]
         runs = [RunDirectory(path) for path in dict.fromkeys(paths)]
-        return [run for run in runs if lacking(run, tables)]
+        return [run for run in runs if run.weights.exists() and not _is_damaged(run) and lacking(run, tables)]
 
-    def probes(self, table: str) -> pd.DataFrame:
-        """The rows of one probe table for all seeds of all roles, with ``role, series, seed, run_id``.
+    def probes(self, table: str, *, checkpoints: bool = False) -> pd.DataFrame:
+        """The rows of one probe table for all seeds that have it, with ``role, series, seed, run_id``.
 
-        Raises ``UserError`` where nothing was probed, or where probes differ, so that values do not compare.
+        Those of final weights; with ``checkpoints`` those of every checkpoint, of the runs that have several.
+        All are of one probe, so that values compare. Raises ``UserError`` where the run's variant has none.
         """
-        parts = [self._probes_of(role, row, table) for role in self.roles for row in self._rows(role)]
-        found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-        if found.empty:
+        parts = [self.measured(role, table, checkpoints=checkpoints) for role in self.roles]
+        found = pd.concat(parts, ignore_index=True)
+        if not (found["role"] == "run").any():
             raise UserError(
                 f"probes: no run of {self.record().variant!r} has the table {table!r}; measure them with "
                 f"'workbench probe {self.run.run_id}'"
             )
-        if found["probe_hash"].nunique() > 1:
-            raise UserError(
-                f"probes: the runs were measured on different texts "
-                f"({', '.join(found['probe_hash'].unique())}); compare runs of one study and context, or "
-                f"measure them again with 'workbench probe --again'"
-            )
-        return found
+        return found[found["probe_hash"] == common_probe(found)].reset_index(drop=True)
 
-    def _rows(self, role: str) -> list[dict]:
-        return self.seeds(role).to_dict("records")
+    def measured(self, role: str, table: str, *, checkpoints: bool = False) -> pd.DataFrame:
+        """The same of one role, by whatever probes; no rows where no seed has any."""
+        parts = [self._measured(role, row, table, checkpoints) for row in self.seeds(role).to_dict("records")]
+        return pd.concat(parts, ignore_index=True) if parts else self._labelled(role, empty_probes())
 
-    def _probes_of(self, role: str, row: dict, table: str) -> pd.DataFrame:
-        found = read_probes(row["path"])
-        extra = {key: row[key] for key in ("seed", "run_id")}
-        return found[found["table"] == table].assign(role=role, series=self.series[role], **extra)
+    def _measured(self, role: str, row: dict, table: str, checkpoints: bool) -> pd.DataFrame:
+        directory = RunDirectory(row["path"])
+        # A damaged file costs its run, not the view.
+        known = empty_probes() if _is_damaged(directory) else read_measured(directory)
+        found = known[known["table"] == table]
+        if checkpoints:
+            found = found[found.groupby("probe_hash")["step"].transform("nunique") > 1]
+        else:
+            found = found[found["step"] == last_step(directory)]
+        return self._labelled(role, found, seed=row["seed"], run_id=row["run_id"])
 
-    def source(self, *, seeds: bool = False, step: int | None = None, detail: str = "") -> str:
-        """One line that names what was looked at: runs or seeds, checkpoint, and ``detail``."""
+    def _labelled(self, role: str, rows: pd.DataFrame, seed: int = 0, run_id: str = "") -> pd.DataFrame:
+        return rows.assign(role=role, series=self.series[role], seed=seed, run_id=run_id)
+
+    def source(
+        self,
+        *,
+        seeds: pd.DataFrame | None = None,
+        step: int | None = None,
+        detail: str = "",
+    ) -> str:
+        """One line that names what was looked at: runs, or the seeds in a table, checkpoint, and ``detail``."""
         parts = [self._source(role, seeds) for role in self.roles]
         step = self.record().progress.get("step", 0) if step is None else step
         return " · ".join([" against ".join(parts), f"step {step:,}", *([detail] if detail else [])])
 
-    def _source(self, role: str, seeds: bool) -> str:
+    def _source(self, role: str, seeds: pd.DataFrame | None) -> str:
         record = self.record(role)
-        if not seeds:
+        if seeds is None:
             return f"{record.study}/{record.variant} seed {record.seed} (run {record.run_id})"
-        return f"{record.study}/{record.variant}, seeds {_ranges(self.seeds(role)['seed'].tolist())}"
+        used = sorted(seeds.loc[seeds["role"] == role, "seed"].unique().tolist())
+        return f"{record.study}/{record.variant}, {which_seeds(used)}"
 
 
-def _ranges(numbers: list[int]) -> str:
-    """``2001-2008`` for a run of consecutive numbers, a list otherwise."""
-    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
-        return f"{numbers[0]}-{numbers[-1]}"
-    return ", ".join(map(str, numbers))
+def _is_damaged(directory: RunDirectory) -> bool:
+    try:
+        read_measured(directory)
+    except RecordError:
+        return True
+    return False
