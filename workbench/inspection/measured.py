@@ -49,6 +49,15 @@ def read_measured(directory: RunDirectory) -> pd.DataFrame:
 _KEY = ["step", "table", "probe_hash"]
 
 
+def is_damaged(directory: RunDirectory) -> bool:
+    """Whether the run's own table cannot be read."""
+    try:
+        read_probes(directory.path)
+    except RecordError:
+        return True
+    return False
+
+
 def keep_measured(directory: RunDirectory, rows: pd.DataFrame) -> None:
     """Keep ``rows`` of one step, table and probe: with the run if it may be written, else in the cache.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, variant_colours
-from workbench.errors import RecordError, UserError
-from workbench.inspection.measured import common_probe, read_measured
+from workbench.errors import UserError
+from workbench.inspection.measured import common_probe, is_damaged, read_measured
 from workbench.inspection.probes import lacking, last_step
 from workbench.inspection.seed_spread import which_seeds
 from workbench.inspection.subject import Subject, open_subject
@@ -105,7 +105,7 @@ class Scope:
         """Runs of ``seeds`` whose final weights lack one of ``tables``, and are there to be measured."""
         paths = [path for role in self.roles for path in self.seeds(role)["path"]]
         runs = [RunDirectory(path) for path in dict.fromkeys(paths)]
-        return [run for run in runs if run.weights.exists() and not _is_damaged(run) and lacking(run, tables)]
+        return [run for run in runs if run.weights.exists() and not is_damaged(run) and lacking(run, tables)]
 
     def probes(self, table: str, *, checkpoints: bool = False) -> pd.DataFrame:
         """The rows of one probe table for all seeds that have it, with ``role, series, seed, run_id``.
@@ -130,7 +130,7 @@ class Scope:
     def _measured(self, role: str, row: dict, table: str, checkpoints: bool) -> pd.DataFrame:
         directory = RunDirectory(row["path"])
         # A damaged file costs its run, not the view.
-        known = empty_probes() if _is_damaged(directory) else read_measured(directory)
+        known = empty_probes() if is_damaged(directory) else read_measured(directory)
         found = known[known["table"] == table]
         if checkpoints:
             found = found[found.groupby("probe_hash")["step"].transform("nunique") > 1]
@@ -148,7 +148,7 @@ class Scope:
         step: int | None = None,
         detail: str = "",
     ) -> str:
-        """One line that names what was looked at: runs, or the seeds in a table, checkpoint, and ``detail``."""
+        """One line that names what was looked at: runs, or a table's seeds, checkpoint, and ``detail``."""
         parts = [self._source(role, seeds) for role in self.roles]
         step = self.record().progress.get("step", 0) if step is None else step
         return " · ".join([" against ".join(parts), f"step {step:,}", *([detail] if detail else [])])
@@ -159,11 +159,3 @@ class Scope:
             return f"{record.study}/{record.variant} seed {record.seed} (run {record.run_id})"
         used = sorted(seeds.loc[seeds["role"] == role, "seed"].unique().tolist())
         return f"{record.study}/{record.variant}, {which_seeds(used)}"
-
-
-def _is_damaged(directory: RunDirectory) -> bool:
-    try:
-        read_measured(directory)
-    except RecordError:
-        return True
-    return False

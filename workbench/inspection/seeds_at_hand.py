@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from workbench.errors import UserError
-from workbench.inspection.measured import common_probe
+from workbench.inspection.measured import common_probe, is_damaged
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import one_variant, which_seeds
 from workbench.records.index import study_title
@@ -21,6 +21,7 @@ _ONCE = "{were} measured once, at the end"
 _PUBLISHED = "{were} published without weights"
 _NO_WEIGHTS = "{have} no weights"
 _NOT_YET = "{were} not measured yet"
+_DAMAGED = "{have} a damaged probes.parquet (delete it to have it measured again)"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class _Needed:
         whose = f"{record.variant} in {study_title(directory.path.parent.parent)}"
         reasons = "; ".join(self._reasons(role, lacking[0]))
         tables = " and ".join(lacking)
-        return f"{tables}: no run of {whose} was measured: {reasons}; {self._remedy(role)}"
+        return f"{tables}: no seed of {whose} can be shown: {reasons}; {self._remedy(role, lacking[0])}"
 
     def _free(self, role: str) -> list[str]:
         """Runs that can play the role: of two seeds of one variant the other role's is taken."""
@@ -157,11 +158,15 @@ class _Needed:
             return _OTHER_TEXT
         if self._checkpoints and row.run_id in set(self._scope.measured(role, table)["run_id"]):
             return _ONCE
+        if is_damaged(directory):
+            return _DAMAGED
         if directory.weights.exists():
             return _NOT_YET
         return _PUBLISHED if self._scope.study(role).is_published else _NO_WEIGHTS
 
-    def _remedy(self, role: str) -> str:
+    def _remedy(self, role: str, table: str) -> str:
+        if len(self._known[role, table]):
+            return "compare runs of one study and context, or measure all anew with 'workbench probe --again'"
         title = study_title(self._scope.directory(role).path.parent.parent)
         if self._checkpoints:
             return "only runs that are measured while they train can show it"

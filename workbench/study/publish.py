@@ -27,7 +27,7 @@ from workbench.model.sources import INDEX, index_of
 from workbench.records.files import read_json, write_atomically, write_json, write_yaml
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
-from workbench.records.probes import write_probes
+from workbench.records.probes import PROBES, write_probes
 from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, RunDirectory, State, config_hash
 from workbench.records.weights import require_whole_weights, with_weights
 from workbench.study.scrub import Scrubber
@@ -194,7 +194,7 @@ def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
         shutil.copyfile(source.path / COMPACT, target.path / COMPACT)
     else:
         save_frame(target.path, source.metrics())
-    if len(probes):
+    if len(probes) or (source.path / PROBES).exists():
         write_probes(target.path, probes)  # also what had to be kept in the cache
 
 
