@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from workbench.cli import app
 from workbench.errors import UserError
-from workbench.inspection import measured
+from workbench.inspection import measured, subject
 from workbench.inspection.behaviour import read_behaviours
 from workbench.inspection.command import inspect_run, probe_runs
 from workbench.inspection.measured import common_probe, keep_measured, measured_version, read_measured
@@ -194,6 +194,30 @@ def test_a_run_that_is_no_seed_of_its_variant_is_named(own):
         UserError, match=f"{run.run_id} is running, and views over seeds are of complete runs"
     ):
         find_view("head_scores").show(Scope(run))
+
+
+def test_without_the_corpus_what_needs_none_is_shown(results, tmp_path, monkeypatch):
+    def refuse(directory):
+        raise UserError("data.corpus: the folder is gone")
+
+    monkeypatch.setattr("workbench.inspection.subject.open_corpus", refuse)
+    monkeypatch.setattr(
+        "workbench.inspection.subject._open", subject._open.__wrapped__
+    )  # kept ones have theirs
+    done = inspect_run(
+        "tiny/baseline/2001",
+        against="tiny/positions=learned/2001",
+        names=["prompt_attention", "head_scores", "recall", LACKING],
+        options={},
+        results=results,
+        to=tmp_path / "to",
+    )
+    shown = {result.view: result for result, _ in done.written}
+    assert set(shown) == {"prompt_attention", "head_scores"}
+    assert "not matched: data.corpus: the folder is gone" in shown["prompt_attention"].answers[0]
+    reasons = {view.name: reason for view, reason in done.refused}
+    assert reasons == dict.fromkeys(["recall", LACKING], "data.corpus: the folder is gone")
+    assert {one.run.read().seed for one in done.unmeasured} == {2001}
 
 
 # The cache

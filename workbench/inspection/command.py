@@ -13,6 +13,7 @@ from workbench.inspection.figures import figure
 from workbench.inspection.panels import Result
 from workbench.inspection.probes import Probed, Unmeasured, complete_probes, lacking, measure_missing
 from workbench.inspection.scope import Scope
+from workbench.inspection.seeds_at_hand import NothingAtHandError
 from workbench.inspection.views import View, find_view, views
 from workbench.records.find import find_run
 from workbench.records.index import PUBLISHED, list_studies, load_study, study_title
@@ -66,6 +67,8 @@ def inspect_run(
         progress(view.title, number / len(chosen))
         try:
             done.written.append(_write(view, scope, options, done.folder, format))
+        except NothingAtHandError as error:
+            done.refused.append((view, _one_line(_why_unmeasured(view, done.unmeasured) or error)))
         except UserError as error:
             done.refused.append((view, _one_line(error)))
     return done
@@ -148,7 +151,13 @@ def _safe(text: str, longest: int) -> str:
     return safe.encode("utf-8")[:longest].decode("utf-8", "ignore")
 
 
-def _one_line(error: UserError) -> str:
+def _why_unmeasured(view: View, unmeasured: list[Unmeasured]) -> str:
+    """Why a table that the view reads could not be measured; empty if that was not tried."""
+    reasons = (one.reason for one in unmeasured if set(one.tables) & set(view.tables))
+    return next(reasons, "")
+
+
+def _one_line(error: UserError | str) -> str:
     return " ".join(str(error).split())
 
 

@@ -24,6 +24,10 @@ _NOT_YET = "{were} not measured yet"
 _DAMAGED = "{have} a damaged probes.parquet (delete it to have it measured again)"
 
 
+class NothingAtHandError(UserError):
+    """No seed of the run's variant has what a view over seeds reads."""
+
+
 @dataclass(frozen=True)
 class AtHand:
     """The scope that a view can show, and sentences on what is left out of it."""
@@ -32,17 +36,21 @@ class AtHand:
     sentences: tuple[str, ...] = ()
 
 
-def seeds_at_hand(scope: Scope, tables: Sequence[str], *, checkpoints: bool = False) -> AtHand:
+def seeds_at_hand(
+    scope: Scope, tables: Sequence[str], more: Sequence[str] = (), *, checkpoints: bool = False
+) -> AtHand:
     """``scope`` as far as its seeds have all of ``tables``; ``checkpoints``: measured at several steps.
 
+    Of seeds that lack one of ``more``, which the view can do without, it is said if others have it.
     Where the chosen run has not, another seed of its variant stands in for it, and where no seed of the other
-    variant has, that one is left out. Raises ``UserError`` with the remedy where the run's variant has none.
+    variant has, that one is left out. Raises ``NothingAtHandError`` with the remedy where the run's variant
+    has none.
     """
-    needed = _Needed(scope, tuple(tables), checkpoints)
+    needed = _Needed(scope, tuple(tables), tuple(more), checkpoints)
     if reason := needed.nothing_of("run"):
-        raise UserError(reason)
+        raise NothingAtHandError(reason)
     if scope.against is not None and (reason := needed.nothing_of("against")):
-        alone = seeds_at_hand(replace(scope, against=None), tables, checkpoints=checkpoints)
+        alone = seeds_at_hand(replace(scope, against=None), tables, more, checkpoints=checkpoints)
         name = scope.series["against"]
         return replace(alone, sentences=(f"{name} is left out: {reason}.", *alone.sentences))
     chosen = {role: needed.stand_in(role) for role in scope.roles}
@@ -53,23 +61,22 @@ def seeds_at_hand(scope: Scope, tables: Sequence[str], *, checkpoints: bool = Fa
     return AtHand(shown, (*told, *needed.stand_ins(chosen)))
 
 
-def left_out(scope: Scope, table: str) -> list[str]:
-    """What to say of the seeds that lack ``table``, which a view can do without; nothing if all do."""
-    needed = _Needed(scope, (table,), False)
-    return [sentence for role in scope.roles if needed.covered(role) for sentence in needed.left_out(role)]
-
-
 class _Needed:
-    """The tables that a view needs, and which runs have them."""
+    """The tables that a view needs, those that it reads besides, and which runs have them."""
 
-    def __init__(self, scope: Scope, tables: tuple[str, ...], checkpoints: bool) -> None:
-        self._scope, self._tables, self._checkpoints = scope, tables, checkpoints
+    def __init__(
+        self, scope: Scope, tables: tuple[str, ...], more: tuple[str, ...], checkpoints: bool
+    ) -> None:
+        self._scope = scope
+        self._tables = tables
+        self._more = more
+        self._checkpoints = checkpoints
         self._known = {
             (role, table): scope.measured(role, table, checkpoints=checkpoints)
             for role in scope.roles
-            for table in tables
+            for table in (*tables, *more)
         }
-        self._probe = {table: self._common(table) for table in tables}
+        self._probe = {table: self._common(table) for table in (*tables, *more)}
 
     def _common(self, table: str) -> str:
         rows = pd.concat([self._known[role, table] for role in self._scope.roles], ignore_index=True)
@@ -133,13 +140,14 @@ class _Needed:
     def left_out(self, role: str) -> list[str]:
         """How many of the seeds each table is of, and why not of the others."""
         whole, told = len(self._scope.seeds(role)), {}
-        for table in self._tables:
+        tables = [*self._tables, *(table for table in self._more if self.has(role, table))]
+        for table in tables:
             count = len(self.has(role, table))
             if count < whole:
                 reasons = "; ".join(self._reasons(role, table))
                 told[table] = f"n = {count} of {whole} seeds: {reasons}"
         name = self._scope.record(role).variant
-        if len(told) == len(self._tables) and len(set(told.values())) == 1:
+        if len(told) == len(tables) and len(set(told.values())) == 1:
             return [f"{name}: {next(iter(told.values()))}."]
         return [f"{name} ({table}): {sentence}." for table, sentence in told.items()]
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from workbench.errors import UserError, suggestion
 from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
-from workbench.inspection.seeds_at_hand import AtHand, left_out, seeds_at_hand
+from workbench.inspection.seeds_at_hand import AtHand, seeds_at_hand
 from workbench.records.run import RunDirectory
 
 Page = Literal["attention", "position", "activations"]
@@ -89,7 +89,7 @@ class View(ABC):
             raise UserError(f"{self.name}: {reason}")
         if not self.tables:
             return AtHand(scope)
-        return seeds_at_hand(scope, self.tables, checkpoints=self.checkpoints)
+        return seeds_at_hand(scope, self.tables, self.more_tables, checkpoints=self.checkpoints)
 
     def measurable(self, scope: Scope) -> list[RunDirectory]:
         """Runs of which something that the view reads can be measured; none where that would not help."""
@@ -109,8 +109,7 @@ class View(ABC):
         found = self.at_hand(scope)
         values = {option.name: option.value(found.scope, given.get(option.name)) for option in self.options}
         result = self.compute(found.scope, **values)
-        more = [sentence for table in self.more_tables for sentence in left_out(found.scope, table)]
-        return replace(result, answers=(*result.answers, *found.sentences, *more))
+        return replace(result, answers=(*result.answers, *found.sentences))
 
 
 def register(cls: type[View]) -> type[View]:
