@@ -127,7 +127,7 @@ def test_runs_that_have_weights_are_measured_into_the_cache(opened, bare, ids):
     shown = texts(app)
     for variant in (CHANGED, "baseline"):
         assert f"{variant}: n = 1 of 3 seeds: seeds 201, 202 were published without weights." in shown
-        assert f"{variant}: seed {SEED} stands in for seed 201 where a single run is shown." in shown
+        assert f"{variant}: seed {SEED} stands in for seed 201 where one run is shown." in shown
     assert "paired over 1 seed, too few for an interval" in shown
     assert f"seed {SEED} against inside/baseline, seed {SEED}" in shown
     assert _content(bare) == before

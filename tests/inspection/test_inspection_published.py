@@ -116,7 +116,7 @@ def test_a_view_is_of_the_seeds_at_hand_and_says_how_many(results, tmp_path):
     assert "tiny/baseline, seed 2001 against tiny/positions=learned, seed 2001" in part.source
     for variant in ("baseline", "positions=learned"):
         assert f"{variant}: n = 1 of 2 seeds: seed 2002 was published without weights." in part.answers
-        assert f"{variant}: seed 2001 stands in for seed 2002 where a single run is shown." in part.answers
+        assert f"{variant}: seed 2001 stands in for seed 2002 where one run is shown." in part.answers
     # What was published with all seeds is shown of all, though one has no weights.
     assert set(whole.tables["statistics of every run"]["seed"]) == {2001, 2002}
     assert not any("n = " in answer or "stands in" in answer for answer in whole.answers)
@@ -159,6 +159,8 @@ def test_seeds_of_one_variant_stand_in_for_themselves_alone(results):
     found = find_view(LACKING).at_hand(scope)
     assert found.scope.roles == ("run",)
     assert found.scope.run.run_id == runs["rope", 2001].run_id
+    result = find_view(LACKING).show(scope)
+    assert any("(seed 2001) is left out" in answer for answer in result.answers)
 
 
 def test_seeds_measured_on_another_text_are_left_out_and_counted(own):

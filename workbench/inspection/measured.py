@@ -25,7 +25,7 @@ from workbench.records.probes import (
     write_probe_file,
     write_probes,
 )
-from workbench.records.run import RunDirectory
+from workbench.records.run import RECORD, RunDirectory
 from workbench.records.weights import recorded_digest
 
 _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -52,7 +52,7 @@ _KEY = ["step", "table", "probe_hash"]
 def is_damaged(directory: RunDirectory) -> bool:
     """Whether the run's own table cannot be read."""
     try:
-        read_probes(directory.path)
+        measurements(directory)
     except RecordError:
         return True
     return False
@@ -97,9 +97,20 @@ def drop_other_probes(directory: RunDirectory, probe_hash: str) -> None:
 
 def measured_version(run: Path) -> Hashable:
     """What changes whenever there is more, or other, to be read of the run."""
-    recorded = Path(run) / PROBES
-    cached = sorted((_cache() / Path(run).name).glob("*/*.parquet"))
-    return tuple(_version(path) for path in (recorded, *cached))
+    run = Path(run)
+    cached = sorted((_cache() / run.name).glob("*/*.parquet"))
+    return tuple(_version(path) for path in (run / RECORD, run / PROBES, *cached))
+
+
+def measurements(directory: RunDirectory) -> tuple[tuple[int, str, str], ...]:
+    """Step, table and probe of each measurement of the run, the latest last; raises as ``read_measured``."""
+    return _measurements(directory.path, measured_version(directory.path))
+
+
+@lru_cache(maxsize=2048)
+def _measurements(path: Path, version: Hashable) -> tuple[tuple[int, str, str], ...]:
+    known = read_measured(RunDirectory(path))[_KEY].drop_duplicates()
+    return tuple(known.itertuples(index=False, name=None))
 
 
 def common_probe(rows: pd.DataFrame) -> str:
@@ -126,7 +137,7 @@ def _read_cached(directory: RunDirectory) -> pd.DataFrame:
     if not (_cache() / directory.run_id).is_dir():  # most runs: spares the digest of their weights
         return pd.DataFrame()
     parts = []
-    for path in sorted(_folder(directory).glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns):
+    for path in sorted(_folder(directory).glob("*.parquet"), key=lambda path: _version(path)[1]):
         try:
             parts.append(read_probe_file(path))
         except RecordError:  # damaged: it is measured anew

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from workbench.errors import RecordError, UserError
-from workbench.inspection.measured import drop_other_probes, keep_measured, read_measured
+from workbench.inspection.measured import drop_other_probes, keep_measured, measurements
 from workbench.inspection.probe import Probe, make_probe
 from workbench.inspection.subject import Subject, open_subject
 from workbench.inspection.tables import TABLES
@@ -41,8 +41,8 @@ def probe_of(subject: Subject) -> Probe:
 
 def lacking(directory: RunDirectory, tables: Collection[str] = tuple(TABLES)) -> list[str]:
     """Those of ``tables`` that the run's final weights were not measured for."""
-    known, step = read_measured(directory), last_step(directory)
-    measured = set(known.loc[known["step"] == step, "table"])
+    last = last_step(directory)
+    measured = {table for step, table, _ in measurements(directory) if step == last}
     return [name for name in tables if name not in measured]
 
 

@@ -9,13 +9,12 @@ import pandas as pd
 
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, variant_colours
 from workbench.errors import UserError
-from workbench.inspection.measured import common_probe, is_damaged, read_measured
-from workbench.inspection.probes import lacking, last_step
+from workbench.inspection.measured import common_probe, is_damaged, measurements, read_measured
+from workbench.inspection.probes import lacking
 from workbench.inspection.seed_spread import which_seeds
 from workbench.inspection.subject import Subject, open_subject
 from workbench.model.config import ModelConfig
 from workbench.records.index import StudyRecords, load_study
-from workbench.records.probes import empty_probes
 from workbench.records.run import RunDirectory, RunRecord
 from workbench.training.weights import model_of
 
@@ -94,12 +93,24 @@ class Scope:
         return found
 
     def seeds(self, role: str = "run") -> pd.DataFrame:
-        """Complete runs of the same variant, phase and learning rate (``run_id, seed, path``), by seed."""
+        """Complete runs of the same variant, phase and learning rate, by seed: ``run_id, seed, path, step``.
+
+        ``step`` is that of the final weights. Callers must not change the table.
+        """
+        self.directory(role)
+        return self._seeds[role]
+
+    @cached_property
+    def _seeds(self) -> dict[str, pd.DataFrame]:
+        return {role: self._find_seeds(role) for role in self.roles}
+
+    def _find_seeds(self, role: str) -> pd.DataFrame:
         record, runs = self.record(role), self.study(role).runs
         same = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
         same &= runs["learning_rate"] == record.learning_rate
         found = runs[same & (runs["state"] == "complete")].sort_values("seed")
-        return found[["run_id", "seed", "path"]].reset_index(drop=True)
+        found = found.assign(step=found["step"].fillna(0).astype(int))
+        return found[["run_id", "seed", "path", "step"]].reset_index(drop=True)
 
     def measurable(self, tables: Collection[str]) -> list[RunDirectory]:
         """Runs of ``seeds`` whose final weights lack one of ``tables``, and are there to be measured."""
@@ -113,33 +124,41 @@ class Scope:
         Those of final weights; with ``checkpoints`` those of every checkpoint, of the runs that have several.
         All are of one probe, so that values compare. Raises ``UserError`` where the run's variant has none.
         """
-        parts = [self.measured(role, table, checkpoints=checkpoints) for role in self.roles]
-        found = pd.concat(parts, ignore_index=True)
-        if not (found["role"] == "run").any():
+        known = pd.concat([self.measured(role, table, checkpoints=checkpoints) for role in self.roles])
+        if not (known["role"] == "run").any():
             raise UserError(
                 f"probes: no run of {self.record().variant!r} has the table {table!r}; measure them with "
                 f"'workbench probe {self.run.run_id}'"
             )
-        return found[found["probe_hash"] == common_probe(found)].reset_index(drop=True)
+        probe = common_probe(known)
+        having = known[known["probe_hash"] == probe]
+        parts = []
+        for role in self.roles:
+            ids = set(having.loc[having["role"] == role, "run_id"])
+            for row in self.seeds(role).itertuples():
+                if row.run_id in ids:
+                    rows = read_measured(RunDirectory(row.path))
+                    rows = rows[(rows["table"] == table) & (rows["probe_hash"] == probe)]
+                    rows = rows if checkpoints else rows[rows["step"] == row.step]
+                    extra = {"role": role, "series": self.series[role], "seed": row.seed}
+                    parts.append(rows.assign(**extra, run_id=row.run_id))
+        return pd.concat(parts, ignore_index=True)
 
     def measured(self, role: str, table: str, *, checkpoints: bool = False) -> pd.DataFrame:
-        """The same of one role, by whatever probes; no rows where no seed has any."""
-        parts = [self._measured(role, row, table, checkpoints) for row in self.seeds(role).to_dict("records")]
-        return pd.concat(parts, ignore_index=True) if parts else self._labelled(role, empty_probes())
-
-    def _measured(self, role: str, row: dict, table: str, checkpoints: bool) -> pd.DataFrame:
-        directory = RunDirectory(row["path"])
-        # A damaged file costs its run, not the view.
-        known = empty_probes() if is_damaged(directory) else read_measured(directory)
-        found = known[known["table"] == table]
-        if checkpoints:
-            found = found[found.groupby("probe_hash")["step"].transform("nunique") > 1]
-        else:
-            found = found[found["step"] == last_step(directory)]
-        return self._labelled(role, found, seed=row["seed"], run_id=row["run_id"])
-
-    def _labelled(self, role: str, rows: pd.DataFrame, seed: int = 0, run_id: str = "") -> pd.DataFrame:
-        return rows.assign(role=role, series=self.series[role], seed=seed, run_id=run_id)
+        """Which of the role's seeds ``probes`` has rows of, by which probe: ``role, run_id, probe_hash``."""
+        found = []
+        for row in self.seeds(role).itertuples():
+            if is_damaged(RunDirectory(row.path)):  # it costs its run, not the view
+                continue
+            steps: dict[str, list[int]] = {}
+            for step, name, probe in measurements(RunDirectory(row.path)):
+                if name == table:
+                    steps.setdefault(probe, []).append(step)
+            for probe, measured in steps.items():
+                enough = len(measured) > 1 if checkpoints else row.step in measured
+                if enough:
+                    found.append((role, row.run_id, probe))
+        return pd.DataFrame(found, columns=["role", "run_id", "probe_hash"])
 
     def source(
         self,

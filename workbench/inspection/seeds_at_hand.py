@@ -54,7 +54,8 @@ def seeds_at_hand(
         name = scope.series["against"]
         return replace(alone, sentences=(f"{name} is left out: {reason}.", *alone.sentences))
     chosen = {role: needed.stand_in(role) for role in scope.roles}
-    shown = replace(scope, **{role: run for role, run in chosen.items() if run.run_id != _id(scope, role)})
+    others = {role: run for role, run in chosen.items() if run.run_id != _id(scope, role)}
+    shown = replace(scope, **others) if others else scope
     # Two seeds of one variant have one set of seeds, which is told once.
     roles = scope.roles[:1] if one_variant(scope) else scope.roles
     told = [sentence for role in roles for sentence in needed.left_out(role)]
@@ -76,16 +77,16 @@ class _Needed:
             for role in scope.roles
             for table in (*tables, *more)
         }
-        self._probe = {table: self._common(table) for table in (*tables, *more)}
-
-    def _common(self, table: str) -> str:
-        rows = pd.concat([self._known[role, table] for role in self._scope.roles], ignore_index=True)
-        return common_probe(rows) if len(rows) else ""
+        self._having = {}
+        for table in (*tables, *more):
+            rows = pd.concat([self._known[role, table] for role in scope.roles])
+            compared = rows[rows["probe_hash"] == common_probe(rows)] if len(rows) else rows
+            for role in scope.roles:
+                self._having[role, table] = set(compared.loc[compared["role"] == role, "run_id"])
 
     def has(self, role: str, table: str) -> set[str]:
         """Ids of the runs that have the table, of the probe that all are compared by."""
-        rows = self._known[role, table]
-        return set(rows.loc[rows["probe_hash"] == self._probe[table], "run_id"])
+        return self._having[role, table]
 
     def covered(self, role: str) -> list[str]:
         """Ids of the runs that have every table, by seed."""
@@ -124,8 +125,11 @@ class _Needed:
         free, chosen = self._free(role), self._scope.directory(role)
         if chosen.run_id in free:
             return chosen
+        # Rather not the run that plays the other role.
+        taken = {_id(self._scope, other) for other in self._scope.roles}
+        first = next((one for one in free if one not in taken), free[0])
         seeds = self._scope.seeds(role)
-        return RunDirectory(seeds.loc[seeds["run_id"] == free[0], "path"].iloc[0])
+        return RunDirectory(seeds.loc[seeds["run_id"] == first, "path"].iloc[0])
 
     def stand_ins(self, chosen: dict[str, RunDirectory]) -> list[str]:
         """That another run than the chosen one is shown where a single run is."""
@@ -133,8 +137,9 @@ class _Needed:
         for role, run in chosen.items():
             if run.run_id != _id(self._scope, role):
                 asked, shown = self._scope.record(role).seed, run.read().seed
-                name = self._scope.record(role).variant
-                told.append(f"{name}: seed {shown} stands in for seed {asked} where a single run is shown.")
+                told.append(
+                    f"{self._name(role)}: seed {shown} stands in for seed {asked} where one run is shown."
+                )
         return told
 
     def left_out(self, role: str) -> list[str]:
@@ -146,10 +151,15 @@ class _Needed:
             if count < whole:
                 reasons = "; ".join(self._reasons(role, table))
                 told[table] = f"n = {count} of {whole} seeds: {reasons}"
-        name = self._scope.record(role).variant
+        name = self._name(role)
         if len(told) == len(tables) and len(set(told.values())) == 1:
             return [f"{name}: {next(iter(told.values()))}."]
         return [f"{name} ({table}): {sentence}." for table, sentence in told.items()]
+
+    def _name(self, role: str) -> str:
+        """The role's seeds by the name that they have in the view."""
+        scope = self._scope
+        return scope.record(role).variant if one_variant(scope) else scope.series[role]
 
     def _reasons(self, role: str, table: str) -> list[str]:
         """``seeds 2002-2008 were published without weights``, for each reason that there is."""
