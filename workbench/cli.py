@@ -56,6 +56,7 @@ class Kind(StrEnum):
     COMPONENTS = "components"
     PRESETS = "presets"
     CORPORA = "corpora"
+    VIEWS = "views"
 
 
 @app.command()
@@ -158,7 +159,7 @@ def list_things(
     out: Out = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """What there is to work with: studies, components, presets, corpora."""
+    """What there is to work with: studies, components, presets, corpora, views of 'inspect'."""
     from workbench.study.catalogue import catalogue, render_catalogue
 
     facts = catalogue([kind.value] if kind else [item.value for item in Kind], out)

@@ -1,26 +1,38 @@
 """Commands that look inside trained runs: inspect, probe."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli_models import RunName
-from workbench.cli_shared import RESULTS, Out, console, progress_bar
+from workbench.cli_shared import RESULTS, Out, console, print_unmeasured, progress_bar
+from workbench.errors import UserError
+
+if TYPE_CHECKING:  # it brings torch, which --help need not wait for
+    from workbench.inspection.probes import Probed
+    from workbench.records.run import RunDirectory
 
 
 def inspect(
     run: RunName,
     against: Annotated[str | None, typer.Option("--against", help="A second run to compare with.")] = None,
     view: Annotated[
-        list[str] | None, typer.Option("--view", help="A view's name; may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(
+            "--view",
+            help="A view's name ('workbench list views' has them); may be repeated. Default: all that are "
+            "possible.",
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option("--text", help="The text of views that read one.")] = None,
     options: Annotated[
         list[str] | None,
         typer.Option("--option", help="An option of a view: --option layer=2", metavar="NAME=VALUE"),
     ] = None,
-    to: Annotated[Path, typer.Option("--to", help="Where figures and tables go.")] = Path("inspection"),
+    to: Annotated[
+        Path, typer.Option("--to", help="Where figures and tables go, in a folder named by the runs.")
+    ] = Path("inspection"),
     format: Annotated[str, typer.Option("--format", help="svg, pdf or png.")] = "svg",
     out: Out = RESULTS,
 ) -> None:
@@ -29,7 +41,7 @@ def inspect(
 
     given = parse_options(options or []) | ({"text": text} if text is not None else {})
     with progress_bar() as progress:
-        written = inspect_run(
+        done = inspect_run(
             run,
             against=against,
             names=view or [],
@@ -39,10 +51,19 @@ def inspect(
             format=format,
             progress=progress,
         )
-    for result, paths in written:
+    for result, paths in done.written:
         print(f"{result.title}: {paths[0]} and {len(paths) - 1} tables")
         for answer in result.answers:
             print(f"  {answer}")
+    if done.written:
+        print_unmeasured(done.unmeasured)
+    if view and done.refused:
+        raise UserError("; ".join(reason for _, reason in done.refused))
+    for one, reason in done.refused:
+        print(f"{one.name}: not shown: {reason.removeprefix(f'{one.name}: ')}")
+    if not done.written:
+        raise UserError(f"run: no view of {run!r} can be shown, for the reasons above")
+    print(f"written to: {done.folder}: {len(done.written)} of {len(done.written) + len(done.refused)} views")
 
 
 def probe(
@@ -55,12 +76,34 @@ def probe(
     from workbench.inspection.probes import on_other_text
 
     with progress_bar() as progress:
-        measured = probe_runs(run, results=out, again=again, progress=progress)
-    if other := on_other_text(measured):
+        done = probe_runs(run, results=out, again=again, progress=progress)
+    if other := on_other_text(done.measured):
         note = f"the text is another one than {len(other)} of them were trained on; they were measured on it"
         console(stderr=True).print(f"note: data.corpus: {note}", highlight=False)
-    runs = "1 run" if len(measured) == 1 else f"{len(measured)} runs"
-    print(f"measured: {runs}" if measured else "nothing to do: every table is there")
+    print_unmeasured(done.unmeasured)
+    print(_told(done))
+
+
+def _told(done: "Probed") -> str:
+    """How many runs were measured, and how many cannot be for want of weights."""
+    without = ""
+    if done.weightless:
+        count = len(done.weightless)
+        lacking = "1 that lacks tables has" if count == 1 else f"{count} that lack tables have"
+        published = " (published without them)" if _published(done.weightless) else ""
+        without = f"; {lacking} no weights{published}"
+    if done.measured:
+        runs = "1 run" if len(done.measured) == 1 else f"{len(done.measured)} runs"
+        kept = ", kept in the cache: what is published stays as it is" if _published(done.measured) else ""
+        return f"measured: {runs}{kept}{without}"
+    of_those = " of the runs that have weights" if without else ""
+    return f"nothing to do: every table{of_those} is there{without}"
+
+
+def _published(runs: "list[RunDirectory]") -> bool:
+    from workbench.records.index import is_published
+
+    return is_published(runs[0].path.parent.parent)
 
 
 INSPECT_COMMANDS = {"inspect": inspect, "probe": probe}

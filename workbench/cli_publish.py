@@ -1,10 +1,11 @@
 """The command that makes a finished study fit to be committed: publish."""
 
+import sys
 from typing import Annotated
 
 import typer
 
-from workbench.cli_shared import RESULTS, Out, progress_bar
+from workbench.cli_shared import RESULTS, Out, print_unmeasured, progress_bar
 
 
 def publish(
@@ -17,12 +18,28 @@ def publish(
     ] = 20,
     out: Out = RESULTS,
 ) -> None:
-    """Copy a finished study to results/published: records, report and figures, no paths of this machine."""
+    """Copy a finished study to results/published: records, report and figures, no paths of this machine.
+
+    What views over seeds need and was not measured is measured first.
+    """
     from workbench.study.paths import find_results
     from workbench.study.publish import publish as publish_study
 
     with progress_bar() as progress:
-        done = publish_study(find_results(study, out), out, weights=weights, limit=limit, progress=progress)
+        done = publish_study(
+            find_results(study, out),
+            out,
+            weights=weights,
+            limit=limit,
+            note=lambda text: print(f"note: {text}", file=sys.stderr),
+            progress=progress,
+        )
+    print_unmeasured(done.probed.unmeasured)
+    if done.probed.weightless:
+        count = len(done.probed.weightless)
+        print(
+            f"not measured: {count} {'run' if count == 1 else 'runs'}: without weights no table can be added"
+        )
     print(
         f"published: {done.path}: {done.runs} runs, {done.weights} with weights, {done.megabytes:.1f} MB "
         f"({done.all_megabytes:.1f} of {limit:g} MB for all)\n"

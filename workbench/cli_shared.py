@@ -3,12 +3,15 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:  # it brings torch, which --help need not wait for
+    from workbench.inspection.probes import Unmeasured
 
 
 def _folder(text: str) -> Path:
@@ -25,6 +28,7 @@ Out = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 RESULTS = Path("results")
 _SECONDS_BETWEEN_LINES = 5.0
+_UNMEASURED_SHOWN = 4  # runs of each reason
 
 
 @contextmanager
@@ -54,6 +58,18 @@ class _PlainLines:
             left = f", {(now - self._started) * (1 / part - 1):.0f} s left" if part > 0 else ""
             print(f"{text} ({part:.0%}{left})", file=sys.stderr, flush=True)
             self._told = now
+
+
+def print_unmeasured(unmeasured: "Iterable[Unmeasured]") -> None:
+    """A line for each reason for which runs could not be measured, with the tables that they lack for it."""
+    by_reason: dict[str, list[str]] = {}
+    for one in unmeasured:
+        record = one.run.read()
+        told = f"{record.variant} seed {record.seed} ({', '.join(one.tables)})"
+        by_reason.setdefault(" ".join(one.reason.split()), []).append(told)
+    for reason, runs in by_reason.items():
+        more = f" and {len(runs) - _UNMEASURED_SHOWN} more" if len(runs) > _UNMEASURED_SHOWN else ""
+        print(f"not measured: {', '.join(runs[:_UNMEASURED_SHOWN])}{more}: {reason}")
 
 
 def show(facts: Any, as_json: bool, render: Any) -> None:

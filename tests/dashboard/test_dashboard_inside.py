@@ -124,12 +124,14 @@ def test_complete_runs_whose_weights_are_gone_are_explained(opened, unmeasured, 
     assert "has no weights, its state is complete; choose" in app.warning[0].value
 
 
-def test_damaged_tables_are_explained(opened, unmeasured):
-    (runs_of(unmeasured / "inside")["baseline", 201].path / "probes.parquet").write_bytes(b"half a file")
-    app = to_view(opened(unmeasured, "attention"), "head_scores")
+def test_damaged_tables_cost_their_run_and_are_explained(opened, inspected, tmp_path):
+    results = shutil.copytree(inspected, tmp_path / "results")
+    (runs_of(results / "inside")["baseline", 201].path / "probes.parquet").write_bytes(b"half a file")
+    app = to_view(opened(results, "attention"), "head_scores")
     assert not app.exception
-    assert "delete it to have it measured again" in app.warning[0].value
-    app = opened(unmeasured, "effects")
+    assert "baseline: n = 2 of 3 seeds: seed 201 has a damaged probes.parquet (delete it" in texts(app)
+    assert "paired over 2 seeds" in texts(app)
+    app = opened(results, "effects")
     assert not app.exception
     assert "delete it to have it measured again" in app.warning[0].value
 

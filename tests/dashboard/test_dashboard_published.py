@@ -36,11 +36,13 @@ def both(inspected, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def checkout(both, tmp_path_factory):
-    """A results folder as a fresh clone has it: published studies and a README."""
+    """A results folder as a fresh clone has it, of which no page changes a byte."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(both / "published", folder / "results" / "published")
     (folder / "results" / "README.md").write_text("# Results\n")
-    return folder / "results"
+    before = _content(folder)
+    yield folder / "results"
+    assert _content(folder) == before
 
 
 @pytest.fixture
@@ -94,14 +96,52 @@ def test_a_view_that_needs_weights_works_where_they_are(opened, checkout, both, 
     assert f"inside/{CHANGED} seed {SEED}" in texts(app)
 
 
-def test_what_was_not_measured_cannot_be_measured_without_weights(opened, checkout, ids, tmp_path):
-    results = shutil.copytree(checkout, tmp_path / "results")
+@pytest.fixture
+def bare(both, tmp_path, monkeypatch):
+    """A fresh checkout of what was published before any table was measured; its text is there."""
+    results = tmp_path / "results"
+    shutil.copytree(both / "published", results / "published")
+    shutil.copytree(both.parent / "results-text", tmp_path / "results-text")
     for path in results.glob("published/inside/runs/*/probes.parquet"):
         path.unlink()
-    app = to_view(opened(results, "attention", inspect=ids[CHANGED, SEED]), "head_scores")
-    assert [warning.value.partition(";")[0] for warning in app.main.warning] == [
-        f"{CHANGED} seed 201 of inside was published without its weights"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    return results
+
+
+def _content(results):
+    return {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+
+
+def test_runs_that_have_weights_are_measured_into_the_cache(opened, bare, ids):
+    before = _content(bare)
+    asked = {"inspect": ids[CHANGED, 201], "against": ids["baseline", 201]}
+    app = to_view(opened(bare, "activations", **asked), "residual")
+    assert [info.value for info in app.main.info] == [
+        "Not yet measured for this view: 2 runs of this comparison. It takes seconds for each."
     ]
+    assert not app.main.warning
+    app.button(key="measure").click().run()
+    assert not app.exception
+    assert not app.main.info
+    shown = texts(app)
+    for variant in (CHANGED, "baseline"):
+        assert f"{variant}: n = 1 of 3 seeds: seeds 201, 202 were published without weights." in shown
+        assert f"{variant}: seed {SEED} stands in for seed 201 where one run is shown." in shown
+    assert "paired over 1 seed, too few for an interval" in shown
+    assert f"seed {SEED} against inside/baseline, seed {SEED}" in shown
+    assert _content(bare) == before
+
+
+def test_what_no_seed_has_cannot_be_measured_without_weights(opened, bare, ids):
+    for path in bare.glob("published/inside/runs/*/model.safetensors"):
+        path.unlink()
+    app = to_view(opened(bare, "attention", inspect=ids[CHANGED, SEED]), "head_scores")
+    (warning,) = app.main.warning
+    assert (
+        f"no seed of {CHANGED} in published/inside can be shown: seeds 201-203 were published"
+        in warning.value
+    )
     assert not [button for button in app.button if button.label == "Measure them"]
 
 

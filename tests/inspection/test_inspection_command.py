@@ -1,6 +1,7 @@
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 from workbench.cli import app, main
 from workbench.errors import UserError
-from workbench.inspection.command import inspect_run, parse_options
+from workbench.inspection.command import folder_name, inspect_run, parse_options
 from workbench.inspection.probes import lacking
 from workbench.inspection.scope import Scope
 from workbench.inspection.tables import TABLES
@@ -79,20 +80,34 @@ def everything(trained_study, tmp_path_factory):
         found = load_study(trained_study).runs.sort_values("seed")
         first = {row.variant: row.run_id for row in found[::-1].itertuples()}
         scope = ("inspect", first["baseline"], "--against", first["positions=learned"])
-        return invoke(*scope, "--to", to, "--option", "tokens=64", "--option", "windows=4"), to
+        output = invoke(*scope, "--to", to, "--option", "tokens=64", "--option", "windows=4")
+        (folder,) = to.iterdir()
+        return output, folder
 
 
 def _printed(output, to):
-    """Views in the order in which they are told: title, number of tables, answers, by name."""
+    """Views in the order in which they are told: title, path, number of tables, answers, by name."""
     found = {}
     for line in output.splitlines():
-        told = re.fullmatch(rf"(.+): {re.escape(str(to))}/(\w+)\.(\w+) and (\d+) tables", line)
+        told = re.fullmatch(rf"(.+): ({re.escape(str(to))}/.+) and (\d+) tables", line)
         if told:
-            found[told[2]] = {"title": told[1], "format": told[3], "tables": int(told[4]), "answers": []}
-        else:
-            assert line.startswith("  ")
+            path = Path(told[2])
+            found[path.stem.partition("-")[0]] = {
+                "title": told[1],
+                "path": path,
+                "tables": int(told[3]),
+                "answers": [],
+            }
+        elif line.startswith("  "):
             found[list(found)[-1]]["answers"].append(line[2:])
+        else:
+            assert re.match(r"\w+: not shown: .|written to: ", line), line
     return found
+
+
+def _refused(output):
+    """The reasons by view of those that were not written."""
+    return dict(re.findall(r"^(\w+): not shown: (.+)$", output, flags=re.MULTILINE))
 
 
 def test_every_view_is_written_under_its_name(everything, runs):
@@ -104,11 +119,13 @@ def test_every_view_is_written_under_its_name(everything, runs):
         assert told["title"].startswith(find_view(name).title)
         assert told["answers"]
         assert told["tables"] > 0
-        svg = (to / f"{name}.svg").read_text()
+        svg = told["path"].read_text()
         assert "<svg" in svg
         assert svg.rstrip().endswith("</svg>")
-        files |= {f"{name}.svg", *(f"{name}-{number}.csv" for number in range(told["tables"]))}
+        stem = told["path"].stem
+        files |= {f"{stem}.svg", *(f"{stem}-{number}.csv" for number in range(told["tables"]))}
     assert {path.name for path in to.iterdir()} == files
+    assert output.splitlines()[-1] == f"written to: {to}: {len(printed)} of {len(printed)} views"
 
 
 def test_every_table_can_be_read_and_is_not_empty(everything):
@@ -147,25 +164,97 @@ def test_views_can_be_chosen_and_drawn_otherwise(runs, tmp_path):
     printed = _printed(invoke(*call, *chosen, "--option", "head=1"), tmp_path)
     assert list(printed) == ["residual", "prompt_attention"]
     assert printed["prompt_attention"]["title"].endswith("layer 1, head 1")
-    assert {path.stem.partition("-")[0] for path in tmp_path.iterdir()} == set(printed)
-    for name in printed:
-        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    (folder,) = tmp_path.iterdir()
+    assert {path.stem.partition("-")[0] for path in folder.iterdir()} == set(printed)
+    for told in printed.values():
+        assert told["path"].suffix == ".png"
+        assert told["path"].read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_does_not_apply_is_left_out_unless_it_is_asked_for(runs, tmp_path, refused, monkeypatch):
     kept = [find_view("rope_bands"), find_view("head_scores")]
     monkeypatch.setattr("workbench.inspection.command.views", lambda: kept)
-    printed = _printed(invoke("inspect", runs["learned", 2001], "--to", tmp_path), tmp_path)
-    assert list(printed) == ["head_scores"]
+    output = invoke("inspect", runs["learned", 2001], "--to", tmp_path)
+    assert list(_printed(output, tmp_path)) == ["head_scores"]
+    assert list(_refused(output)) == ["rope_bands"]
+    assert _refused(output)["rope_bands"].startswith("the run's positions are learned")
     message = refused("inspect", runs["learned", 2001], "--view", "rope_bands", "--to", tmp_path / "none")
     assert message.startswith("error: rope_bands: the run's positions are learned")
     assert not (tmp_path / "none").exists()
 
 
+def test_one_view_that_fails_does_not_lose_the_others(runs, tmp_path, monkeypatch):
+    kept = [find_view(name) for name in ("head_scores", "residual", "extrapolation")]
+    monkeypatch.setattr("workbench.inspection.command.views", lambda: kept)
+
+    def fail(scope, **options):
+        raise UserError("made up:\nin two lines")
+
+    monkeypatch.setattr(kept[1], "compute", fail)
+    output = invoke("inspect", runs["rope", 2001], "--to", tmp_path)
+    assert list(_printed(output, tmp_path)) == ["head_scores", "extrapolation"]
+    assert _refused(output) == {"residual": "made up: in two lines"}
+    assert output.endswith(": 2 of 3 views\n")
+    # Asked for by name it is an error, and what was asked for besides is written all the same.
+    call = ("--view", "residual", "--view", "head_scores", "--to", tmp_path / "named")
+    result = CliRunner().invoke(app, ["inspect", runs["rope", 2001], *map(str, call)])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception) == "made up: in two lines"
+    assert len(list(tmp_path.glob("named/*/head_scores.svg"))) == 1
+    # Where nothing at all can be shown there is nothing written, which no program must take for success.
+    kept[:] = kept[1:2]
+    result = CliRunner().invoke(app, ["inspect", runs["rope", 2001], "--to", str(tmp_path / "none")])
+    assert isinstance(result.exception, UserError)
+    assert _refused(result.stdout) == {"residual": "made up: in two lines"}
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_was_written_before_stays(runs, tmp_path):
+    """Other runs and other options have other files; the same command replaces its own."""
+
+    def written(*arguments):
+        output = invoke("inspect", *arguments, "--view", "head_scores", "--to", tmp_path)
+        return _printed(output, tmp_path)["head_scores"]["path"]
+
+    first, second = runs["rope", 2001], runs["rope", 2002]
+    calls = [
+        (first,),
+        (second,),
+        (first, "--against", second),
+        (first, "--option", "score=sink"),
+    ]
+    paths = [written(*call) for call in calls]
+    assert len(set(paths)) == len(calls)
+    assert all(path.exists() for path in paths)
+    assert paths[0].parent.name == f"tiny-baseline-2001-{first[:8]}"
+    assert paths[2].parent.name == f"tiny-baseline-2001-{first[:8]}-against-tiny-baseline-2002-{second[:8]}"
+    assert paths[3].name == "head_scores-score=sink.svg"
+    kept = sorted(tmp_path.rglob("*"))
+    beyond = paths[0].with_name(
+        "head_scores-" + str(len(list(paths[0].parent.glob("head_scores-?.csv")))) + ".csv"
+    )
+    beyond.touch()  # as if there had been a table more
+    assert written(first) == paths[0]
+    assert sorted(tmp_path.rglob("*")) == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["../../up", "/etc/passwd", "..", "a b\nc", "ä" * 300, "x" * 300, "", "$(rm)*?", "\ud800"]
+)
+def test_names_of_folders_stay_in_their_place(trained, name, monkeypatch, tmp_path):
+    record = replace(trained.record(), study=name, variant=name)
+    monkeypatch.setitem(trained._records, "run", record)
+    monkeypatch.setitem(trained._records, "against", replace(record, run_id="b" * 12))
+    folder = folder_name(trained)
+    (tmp_path / folder).mkdir()
+    assert (tmp_path / folder).resolve().parent == tmp_path.resolve()
+    assert not set("/\\ \n*$?") & set(folder)
+
+
 @pytest.mark.parametrize("name", LIVE_TEXT)
 def test_the_text_reaches_live_views(name, runs, tmp_path):
     invoke("inspect", runs["rope", 2001], "--view", name, "--text", TEXT, "--to", tmp_path)
-    tables = [pd.read_csv(path) for path in sorted(tmp_path.glob("*.csv"))]
+    tables = [pd.read_csv(path) for path in sorted(tmp_path.glob("*/*.csv"))]
     lens = [table[table["layer"] == "embedding"] for table in tables if {"layer", "token"} <= set(table)]
     tokens = [table["token"] for table in lens or tables if "token" in table]
     # The lens predicts nothing from the last token.
@@ -334,10 +423,11 @@ def test_a_run_without_weights_is_told_so(copy, runs, refused, tmp_path):
     # Tables that were measured while it trained are there all the same.
     invoke("inspect", run.run_id, "--view", "residual", "--to", tmp_path / "new", *asked)
     (run.path / PROBES).unlink()
-    for command in (("inspect", run.run_id, "--view", "residual"), ("probe", run.run_id)):
-        assert f"error: {run.run_id}: has no weights" in refused(*command, *asked)
+    assert f"error: {run.run_id}: has no weights" in refused("probe", run.run_id, *asked)
     # It does not keep a study's other runs from being measured.
-    assert invoke("probe", "tiny", *asked) == "nothing to do: every table is there\n"
+    told = invoke("probe", "tiny", *asked)
+    assert told.startswith("nothing to do: every table of the runs that have weights is there; 1 ")
+    assert told.endswith(" has no weights\n")
     for other in (copy / "tiny" / "runs").glob("*/model.safetensors"):
         other.unlink()
     assert "error: tiny: no complete run of it has weights" in refused("probe", "tiny", *asked)

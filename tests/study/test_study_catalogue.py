@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from workbench.inspection.views import views
 from workbench.model import FACTORS, ModelConfig, preset_names
 from workbench.model.config import OPTIONS
 from workbench.study.catalogue import catalogue, render_catalogue
@@ -48,6 +49,15 @@ def test_option_levels_are_accepted_and_described(level):
     assert level.about
     assert level.formula
     assert ", arXiv " in level.paper
+
+
+def test_views_are_listed_by_the_name_that_inspect_takes():
+    listed = {row["name"]: row for row in rows("views")}
+    assert list(listed) == [view.name for view in views()]
+    assert listed["formation"]["page"] == "attention"
+    assert listed["formation"]["options"] == "score, threshold"
+    assert all(row["about"].endswith("?") for row in listed.values())
+    assert "head_scores" in shown("views")
 
 
 def test_presets_say_what_they_are():

@@ -375,3 +375,8 @@ def test_the_command_says_what_was_published(study):
     assert answer.exit_code == 0
     assert "published: results/published/mine: 6 runs, 2 with weights, 0." in answer.output
     assert "git add results/published/mine" in answer.output
+    # The made-up runs have weights that no decoder takes: they are published as they are, and named.
+    assert "note: 6 of 6 runs lack tables that views read; 6 with weights are measured first" in answer.stderr
+    (told,) = [line for line in answer.stdout.splitlines() if line.startswith("not measured: ")]
+    assert "baseline seed 11 (heads, profiles," in told
+    assert "and 2 more: " in told

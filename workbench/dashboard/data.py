@@ -13,10 +13,10 @@ import pandas as pd
 from workbench.analysis.effects import Report, study_report
 from workbench.errors import RecordError
 from workbench.inspection.behaviour import Values, read_behaviours
+from workbench.inspection.measured import measured_version
 from workbench.records.files import read_json
 from workbench.records.index import DRIVER, MANIFEST, StudyRecords, load_study
 from workbench.records.metrics import metrics_version
-from workbench.records.probes import PROBES
 from workbench.records.run import RECORD, RunDirectory
 
 Version = tuple[int, int]
@@ -114,7 +114,7 @@ class Library:
 
     def behaviours(self, records: StudyRecords) -> Values:
         """What the probes of the study's confirm runs say of each."""
-        current = tuple(version(Path(path) / PROBES) for path in records.runs["path"])
+        current = tuple(measured_version(path) for path in records.runs["path"])
         return self._keep(("behaviours", records.path), current, lambda: read_behaviours(records.runs))
 
     def _keep(self, key: Hashable, current: Hashable, read: Callable[[], Value]) -> Value:

@@ -9,14 +9,16 @@ import streamlit as st
 
 from workbench.analysis.figures import to_bytes
 from workbench.dashboard import empty, maps, painted_text, state
+from workbench.dashboard.data import version
 from workbench.dashboard.panels import chart
 from workbench.dashboard.probing import READING, offer_probing
 from workbench.errors import UserError
 from workbench.inspection.figures import figure
+from workbench.inspection.measured import measured_version
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
-from workbench.records.run import RunDirectory
+from workbench.records.run import WEIGHTS, RunDirectory
 
 _RESULTS = 64  # computed views in memory
 NOTHING = "—"
@@ -114,10 +116,16 @@ def _open(view: View, scope: Scope) -> None:
     if reason:
         st.info(f"{reason[0].upper()}{reason[1:]}.")
         return
-    if view.tables and (lacking := scope.unprobed(view.tables)):
-        offer_probing(lacking, view.tables)
-        return
-    show(_computed(view, scope, _ask_all(view, scope)))
+    measurable = view.measurable(scope)
+    if measurable:
+        offer_probing(measurable, (*view.tables, *view.more_tables))
+    try:
+        at_hand = view.at_hand(scope)
+    except UserError:
+        if measurable:  # there will be something to show once they are
+            return
+        raise
+    show(_computed(view, scope, _ask_all(view, at_hand.scope)))
 
 
 def _ask_all(view: View, scope: Scope) -> dict[str, str]:
@@ -156,9 +164,10 @@ def _ask(view: View, option: Option, scope: Scope) -> str:
 
 
 def _computed(view: View, scope: Scope, given: dict[str, str]) -> Result:
-    versions = tuple(_version(scope.directory(role).path) for role in scope.roles)
+    runs = [scope.directory(role).path for role in scope.roles]
     if not view.live:
-        versions = tuple(_version(Path(path)) for role in scope.roles for path in scope.seeds(role)["path"])
+        runs += [Path(path) for role in scope.roles for path in scope.seeds(role)["path"]]
+    versions = tuple(_version(path) for path in runs)
     kept: dict[Any, Result] = _kept()
     key = (view.name, versions, tuple(sorted(given.items())))
     if key not in kept:
@@ -174,9 +183,8 @@ def _kept() -> dict[Any, Result]:
     return {}
 
 
-def _version(path: Path) -> tuple[str, int]:
-    files = (path / "model.safetensors", path / "probes.parquet")
-    return str(path), max((file.stat().st_mtime_ns for file in files if file.exists()), default=0)
+def _version(path: Path) -> tuple[Any, ...]:
+    return str(path), version(path / WEIGHTS), measured_version(path)
 
 
 def show(result: Result) -> None:

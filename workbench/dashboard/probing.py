@@ -8,20 +8,21 @@ import streamlit as st
 from workbench.dashboard.formats import plural
 from workbench.inspection.probes import measure_missing
 from workbench.records.run import RunDirectory
-from workbench.records.weights import require_weights
 
 # Decoders are switched to explicit attention while they are read: one session at a time.
 READING = RLock()
 
 
 def offer_probing(runs: list[RunDirectory], tables: Collection[str]) -> None:
-    """Say what is missing, and measure it when asked; raises ``UserError`` where a run has no weights."""
-    for run in runs:
-        require_weights(run)
+    """Say how many of ``runs``, which have weights, lack ``tables``, and measure them when asked."""
     count = plural(len(runs), "run")
     st.info(f"Not yet measured for this view: {count} of this comparison. It takes seconds for each.")
     if st.button("Measure them", key="measure", type="primary", icon=":material/straighten:"):
         bar = st.progress(0.0, "…")
         with READING:
-            measure_missing(runs, tables, lambda text, part: bar.progress(min(part, 1.0), text))
-        st.rerun()
+            unmeasured = measure_missing(runs, tables, lambda text, part: bar.progress(min(part, 1.0), text))
+        bar.empty()
+        for reason in dict.fromkeys(one.reason for one in unmeasured):
+            st.warning(reason, icon=":material/info:")
+        if len({one.run.path for one in unmeasured}) < len(runs):
+            st.rerun()

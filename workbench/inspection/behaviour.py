@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.statistics import PairedComparison, compare_pairs
+from workbench.inspection.measured import common_probe, read_measured
 from workbench.inspection.seed_spread import at_the_end, ends, number
-from workbench.records.probes import read_probes
+from workbench.records.run import RunDirectory
 
 Values = dict[tuple[str, int], dict[str, float]]  # by variant and seed
 
@@ -59,13 +60,25 @@ def _layers(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def read_behaviours(runs: pd.DataFrame) -> Values:
-    """Of the complete confirm runs among ``runs`` (rows of ``StudyRecords.runs``) that were measured."""
+    """Of the complete confirm runs among ``runs`` (rows of ``StudyRecords.runs``) that were measured.
+
+    Each table of a variant is of one probe: of the one that most of its seeds were measured on.
+    """
     chosen = runs[(runs["state"] == "complete") & (runs["phase"] == "confirm")]
     found = {}
-    for row in chosen.itertuples():
-        table = read_probes(Path(row.path))
-        if len(table):
-            found[row.variant, row.seed] = behaviours(table, row.config["model"]["context"])
+    for variant, group in chosen.groupby("variant", sort=False):
+        context = {row.seed: row.config["model"]["context"] for row in group.itertuples()}
+        tables = [
+            read_measured(RunDirectory(Path(row.path))).assign(run_id=row.path, seed=row.seed, role="run")
+            for row in group.itertuples()
+        ]
+        known = pd.concat(tables, ignore_index=True)
+        if known.empty:
+            continue
+        probe = known.groupby("table").apply(common_probe, include_groups=False)
+        known = known[known["probe_hash"] == known["table"].map(probe)]
+        for seed, table in known.groupby("seed"):
+            found[variant, seed] = behaviours(table, context[seed])
     return found
 
 

@@ -1,20 +1,42 @@
-"""``workbench inspect``: the dashboard's views as files, without a browser."""
+"""``workbench inspect``: the dashboard's views as files, without a browser; ``workbench probe``."""
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 from workbench.analysis.figures import FORMATS, save
 from workbench.errors import UserError, suggestion
 from workbench.inspection.figures import figure
 from workbench.inspection.panels import Result
-from workbench.inspection.probes import forget, lacking, measure_missing
+from workbench.inspection.probes import Probed, Unmeasured, complete_probes, lacking, measure_missing
 from workbench.inspection.scope import Scope
+from workbench.inspection.seeds_at_hand import NothingAtHandError
 from workbench.inspection.views import View, find_view, views
 from workbench.records.find import find_run
 from workbench.records.index import PUBLISHED, list_studies, load_study, study_title
 from workbench.records.run import RunDirectory
+from workbench.records.weights import require_weights
 
 Progress = Callable[[str, float], None]
+_LONGEST_NAME = 48  # bytes of each part of a file's name; systems of files take 255 for all
+_LONGEST_VALUE = 24
+_LONGEST_OPTIONS = 160
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What ``inspect`` did: views written, with their files, and the others with the reason, one line each.
+
+    ``unmeasured``: runs of which not all could be measured that the views read.
+    """
+
+    folder: Path
+    written: list[tuple[Result, list[Path]]] = field(default_factory=list)
+    refused: list[tuple[View, str]] = field(default_factory=list)
+    unmeasured: list[Unmeasured] = field(default_factory=list)
 
 
 def inspect_run(
@@ -27,23 +49,29 @@ def inspect_run(
     to: Path,
     format: str = "svg",
     progress: Progress = lambda text, part: None,
-) -> list[tuple[Result, list[Path]]]:
-    """Compute the views ``names`` (every one, if empty) and write figures and numbers into ``to``.
+) -> Inspected:
+    """Compute the views ``names`` (every one, if empty); write figures and numbers into a folder in ``to``.
 
-    ``options`` go to the views that have them. Raises ``UserError`` for unknown runs, views and options.
+    The folder is named by the runs, the files by the view and the options given, so that another call leaves
+    them. A view that cannot be shown does not keep the others from it. ``options`` go to the views that have
+    them. Raises ``UserError`` for unknown runs, views and options.
     """
     if format not in FORMATS:
         raise UserError(f"format: unknown {format!r}; {suggestion(format, list(FORMATS))}")
     scope = Scope(find_run(results, run), find_run(results, against) if against else None)
-    chosen = [find_view(name) for name in names] or [view for view in views() if not view.available(scope)]
+    chosen = [find_view(name) for name in names] or views()
     _check_options(chosen, options)
-    tables = list(dict.fromkeys(name for view in chosen for name in view.tables))
-    measure_missing(scope.unprobed(tables), tables, progress)
-    written = []
+    done = Inspected(Path(to) / folder_name(scope))
+    done.unmeasured.extend(_measure(chosen, scope, progress))
     for number, view in enumerate(chosen):
         progress(view.title, number / len(chosen))
-        written.append(_write(view, scope, options, Path(to), format))
-    return written
+        try:
+            done.written.append(_write(view, scope, options, done.folder, format))
+        except NothingAtHandError as error:
+            done.refused.append((view, _one_line(_why_unmeasured(view, done.unmeasured) or error)))
+        except UserError as error:
+            done.refused.append((view, _one_line(error)))
+    return done
 
 
 def _check_options(chosen: list[View], options: dict[str, str]) -> None:
@@ -53,17 +81,84 @@ def _check_options(chosen: list[View], options: dict[str, str]) -> None:
             raise UserError(f"option: unknown {name!r}; {suggestion(name, sorted(known))}")
 
 
+def _measure(chosen: list[View], scope: Scope, progress: Progress) -> list[Unmeasured]:
+    """Measure what the views read that lacks and can be had."""
+    wanted = [view for view in chosen if not view.available(scope) and view.measurable(scope)]
+    tables = list(dict.fromkeys(name for view in wanted for name in (*view.tables, *view.more_tables)))
+    return measure_missing(scope.measurable(tables), tables, progress) if wanted else []
+
+
 def _write(
-    view: View, scope: Scope, options: dict[str, str], to: Path, format: str
+    view: View, scope: Scope, options: dict[str, str], folder: Path, format: str
 ) -> tuple[Result, list[Path]]:
     own = {option.name for option in view.options}
-    result = view.show(scope, {name: value for name, value in options.items() if name in own})
-    to.mkdir(parents=True, exist_ok=True)
-    paths = [save(figure(result), to / f"{view.name}.{format}")]
+    given = {name: value for name, value in options.items() if name in own}
+    result = view.show(scope, given)
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = _stem(view, given)
+    paths = [save(figure(result), folder / f"{stem}.{format}")]
     for number, table in enumerate(result.all_tables().values()):
-        paths.append(to / f"{view.name}-{number}.csv")
+        paths.append(folder / f"{stem}-{number}.csv")
         table.to_csv(paths[-1], index=False)
+    _forget_tables(folder, stem, len(paths) - 1)
     return result, paths
+
+
+def _stem(view: View, given: dict[str, str]) -> str:
+    """``prompt_attention-layer=1``: the view and the options that it was given."""
+    options = "".join(f"-{name}={_value(value)}" for name, value in sorted(given.items()))
+    if len(options.encode("utf-8")) > _LONGEST_OPTIONS:
+        options = f"-options-{_digest(options)}"
+    return f"{view.name}{options}"
+
+
+def _forget_tables(folder: Path, stem: str, first: int) -> None:
+    """Delete what an earlier call of the same name wrote beyond the tables that there are now."""
+    for number in count(first):
+        path = folder / f"{stem}-{number}.csv"
+        if not path.exists():
+            return
+        path.unlink()
+
+
+def folder_name(scope: Scope) -> str:
+    """``quickstart-norm=layernorm-2001-1b602d8b``, then what it is compared with: safe as a file's name.
+
+    The beginning of the run's id tells runs apart that share study, variant and seed.
+    """
+    return "-against-".join(_run_name(scope, role) for role in scope.roles)
+
+
+def _run_name(scope: Scope, role: str) -> str:
+    record = scope.record(role)
+    name = f"{_safe(record.study, _LONGEST_NAME)}-{_safe(record.variant, _LONGEST_NAME)}"
+    return f"{name}-{record.seed}-{_safe(record.run_id, 8)}"
+
+
+def _value(text: str) -> str:
+    """An option's value as part of a file's name; with a few digits that tell it from others if changed."""
+    safe = _safe(text, _LONGEST_VALUE)
+    return safe if safe == text else f"{safe}-{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+
+
+def _safe(text: str, longest: int) -> str:
+    """Without what separates folders or is a sign to a shell: ``longest`` bytes at most."""
+    safe = re.sub(r"[^\w=.,+]+", "-", text).strip("-.")
+    return safe.encode("utf-8")[:longest].decode("utf-8", "ignore")
+
+
+def _why_unmeasured(view: View, unmeasured: list[Unmeasured]) -> str:
+    """Why a table that the view reads could not be measured; empty if that was not tried."""
+    reasons = (one.reason for one in unmeasured if set(one.tables) & set(view.tables))
+    return next(reasons, "")
+
+
+def _one_line(error: UserError | str) -> str:
+    return " ".join(str(error).split())
 
 
 def parse_options(texts: list[str]) -> dict[str, str]:
@@ -79,28 +174,32 @@ def parse_options(texts: list[str]) -> dict[str, str]:
 
 def probe_runs(
     name: str, *, results: Path, again: bool, progress: Progress = lambda text, part: None
-) -> list[RunDirectory]:
+) -> Probed:
     """Measure what is lacking (or, ``again``, everything) in a study's runs that have weights, or in one run.
 
-    Gives the runs that were measured. Raises ``UserError`` for a name that is neither.
+    What is measured on published runs goes to the cache. Raises ``UserError`` for a name that is neither, and
+    where nothing of what was asked for can be measured.
     """
-    runs = _complete_runs(name, results)
-    if again:
-        for run in runs:
-            forget(run)
-    wanted = [run for run in runs if lacking(run)]
-    measure_missing(wanted, progress=progress)
-    return wanted
-
-
-def _complete_runs(name: str, results: Path) -> list[RunDirectory]:
-    studies = {study_title(path): path for path in list_studies(results)} if results.is_dir() else {}
-    study = studies.get(name) or studies.get(f"{PUBLISHED}/{name}")
-    if study is None:
-        return [find_run(results, name)]
-    runs = load_study(study).runs
-    complete = [RunDirectory(path) for path in runs.loc[runs["state"] == "complete", "path"]]
-    found = [run for run in complete if run.weights.exists()]
-    if not found:
+    study = _study(name, results)
+    runs = _complete_runs(name, study) if study else [find_run(results, name)]
+    if not study and (again or lacking(runs[0])):
+        require_weights(runs[0])
+    done = complete_probes(runs, progress, again=again)
+    if done.unmeasured and not done.measured:
+        raise UserError(done.unmeasured[0].reason)
+    if done.weightless and not any(run.weights.exists() for run in runs):
         raise UserError(f"{name}: no complete run of it has weights; finish it with 'workbench run'")
+    return done
+
+
+def _study(name: str, results: Path) -> Path | None:
+    studies = {study_title(path): path for path in list_studies(results)} if results.is_dir() else {}
+    return studies.get(name) or studies.get(f"{PUBLISHED}/{name}")
+
+
+def _complete_runs(name: str, study: Path) -> list[RunDirectory]:
+    runs = load_study(study).runs
+    found = [RunDirectory(path) for path in runs.loc[runs["state"] == "complete", "path"]]
+    if not found:
+        raise UserError(f"{name}: no run of it is complete; finish it with 'workbench run'")
     return found

@@ -1,16 +1,36 @@
-"""Measuring finished runs: the tables that views over many seeds read, written beside each run."""
+"""Measuring finished runs: the tables that views over many seeds read, written beside each run or cached."""
 
 import json
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
+from workbench.errors import RecordError, UserError
+from workbench.inspection.measured import drop_other_probes, keep_measured, measurements
 from workbench.inspection.probe import Probe, make_probe
 from workbench.inspection.subject import Subject, open_subject
 from workbench.inspection.tables import TABLES
-from workbench.records.probes import append_probes, read_probes, write_probes
 from workbench.records.run import RunDirectory
 from workbench.training.run_text import open_corpus, text_changed
 
 Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """A run, those of its tables that could not be measured, and why."""
+
+    run: RunDirectory
+    tables: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Runs that were measured, what of runs could not be, and runs that lack tables and have no weights."""
+
+    measured: list[RunDirectory]
+    unmeasured: list[Unmeasured]
+    weightless: list[RunDirectory]
 
 
 def probe_of(subject: Subject) -> Probe:
@@ -21,46 +41,102 @@ def probe_of(subject: Subject) -> Probe:
 
 def lacking(directory: RunDirectory, tables: Collection[str] = tuple(TABLES)) -> list[str]:
     """Those of ``tables`` that the run's final weights were not measured for."""
-    known, step = read_probes(directory.path), _last_step(directory)
-    measured = set(known.loc[known["step"] == step, "table"])
+    last = last_step(directory)
+    measured = {table for step, table, _ in measurements(directory) if step == last}
     return [name for name in tables if name not in measured]
-
-
-def forget(directory: RunDirectory) -> None:
-    """Drop what can be measured anew, and what is of another probe; raises ``UserError`` without weights.
-
-    Checkpoints of training stay: their weights are gone, and so would be what was measured on them.
-    """
-    probe, known = probe_of(open_subject(directory)), read_probes(directory.path)
-    kept = (known["step"] != _last_step(directory)) & (known["probe_hash"] == probe.hash)
-    write_probes(directory.path, known[kept])
 
 
 def measure_run(
     directory: RunDirectory, tables: Collection[str], progress: Progress = lambda text, part: None
-) -> None:
-    """Write ``tables`` of the run's final weights; raises ``UserError`` for a run without weights."""
+) -> list[Unmeasured]:
+    """Measure ``tables`` of the run's final weights and keep them; gives those that cannot be, and why.
+
+    Raises ``UserError`` for a run without weights or text, of which nothing can be measured.
+    """
+    if not tables:
+        return []
     subject = open_subject(directory)
-    probe, step = probe_of(subject), _last_step(directory)
+    probe, step = probe_of(subject), last_step(directory)
+    found = []
     for number, name in enumerate(tables):
         progress(f"{subject.record.variant} seed {subject.record.seed}: {name}", number / len(tables))
-        rows = TABLES[name].measure(subject.decoder, probe)
-        append_probes(directory.path, rows.assign(table=name, step=step, probe_hash=probe.hash))
+        try:
+            rows = TABLES[name].measure(subject.decoder, probe)
+        except UserError as error:  # a part of the user's own need not have what a table looks at
+            found.append(Unmeasured(directory, (name,), str(error)))
+            continue
+        keep_measured(directory, rows.assign(table=name, step=step, probe_hash=probe.hash))
+    return found
+
+
+def measure_again(directory: RunDirectory, progress: Progress = lambda text, part: None) -> list[Unmeasured]:
+    """Measure every table anew, then drop what is of another probe; raises as ``measure_run`` does.
+
+    Checkpoints of training stay: their weights are gone, and so would be what was measured on them.
+    """
+    found = measure_run(directory, tuple(TABLES), progress)
+    drop_other_probes(directory, probe_of(open_subject(directory)).hash)
+    return found
 
 
 def measure_missing(
     runs: list[RunDirectory],
     tables: Collection[str] = tuple(TABLES),
     progress: Progress = lambda text, part: None,
-) -> None:
-    """Measure for each of ``runs`` those of ``tables`` that it lacks; ``progress`` hears of the whole."""
+    *,
+    again: bool = False,
+) -> list[Unmeasured]:
+    """Measure for each of ``runs`` those of ``tables`` that it lacks, or every table ``again``.
+
+    A run that cannot be measured does not keep the others from it: what is missing in the end is returned
+    with the reasons. ``progress`` hears of the whole.
+    """
+    found = []
     for number, run in enumerate(runs):
 
         def report(text: str, part: float, number: int = number) -> None:
             progress(text, (number + part) / len(runs))
 
-        measure_run(run, lacking(run, tables), report)
+        wanted = tuple(TABLES)
+        try:
+            if again:
+                found += measure_again(run, report)
+            else:
+                wanted = tuple(lacking(run, tables))
+                found += measure_run(run, wanted, report)
+        except UserError as error:
+            found.append(Unmeasured(run, wanted, str(error)))
     progress("measured", 1.0)
+    return found
+
+
+def complete_probes(
+    runs: list[RunDirectory], progress: Progress = lambda text, part: None, *, again: bool = False
+) -> Probed:
+    """Measure every table that ``runs`` lack, or all ``again``, where there are weights to measure."""
+    lacks = {run.path: set(_lacking(run)) for run in runs}
+    asked = [run for run in runs if run.weights.exists() and (again or lacks[run.path])]
+    unmeasured = measure_missing(asked, progress=progress, again=again)
+    done = {run.path: set(TABLES) if again else lacks[run.path] for run in asked}
+    for one in unmeasured:
+        done[one.run.path] -= set(one.tables)
+    return Probed(
+        measured=[run for run in asked if done[run.path]],
+        unmeasured=unmeasured,
+        weightless=[run for run in runs if lacks[run.path] and not run.weights.exists()],
+    )
+
+
+def lacking_runs(runs: list[RunDirectory]) -> list[RunDirectory]:
+    """Those of ``runs`` that lack a table."""
+    return [run for run in runs if _lacking(run)]
+
+
+def _lacking(run: RunDirectory) -> list[str]:
+    try:
+        return lacking(run)
+    except RecordError:  # whoever measures it is told what is damaged
+        return list(TABLES)
 
 
 def on_other_text(runs: list[RunDirectory]) -> list[RunDirectory]:
@@ -77,5 +153,6 @@ def on_other_text(runs: list[RunDirectory]) -> list[RunDirectory]:
     return found
 
 
-def _last_step(directory: RunDirectory) -> int:
+def last_step(directory: RunDirectory) -> int:
+    """The step of the run's final weights; 0 for one that was not trained here."""
     return directory.read().progress.get("step", 0)

@@ -9,14 +9,21 @@ from workbench.inspection.scope import Scope
 from workbench.inspection.subject import Subject
 
 PROMPT = 64  # tokens of the text that is shown before another is typed
+WITHOUT_CORPUS = "The quick brown fox jumps over the lazy dog."
 LEAST_WINDOW = 256  # tokens that are read at once also where the context is shorter
 
 
 def default_text(scope: Scope) -> str:
-    """The beginning of the validation text: as much as every run was trained to read, at most 64 tokens."""
+    """The beginning of the validation text: as much as every run was trained to read, at most 64 tokens.
+
+    A sentence of its own where that text is not to be had: the decoder reads any other as well.
+    """
     subject = scope.subject()
     contexts = [scope.record(role).config["model"]["context"] for role in scope.roles]
-    return subject.tokenizer.decode(subject.corpus.validation[: min(PROMPT, *contexts)])
+    try:
+        return subject.tokenizer.decode(subject.corpus.validation[: min(PROMPT, *contexts)])
+    except UserError:
+        return WITHOUT_CORPUS
 
 
 def comparable(scope: Scope) -> dict[str, Subject]:

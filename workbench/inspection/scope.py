@@ -9,11 +9,12 @@ import pandas as pd
 
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, variant_colours
 from workbench.errors import UserError
+from workbench.inspection.measured import common_probe, is_damaged, measurements, read_measured
 from workbench.inspection.probes import lacking
+from workbench.inspection.seed_spread import which_seeds
 from workbench.inspection.subject import Subject, open_subject
 from workbench.model.config import ModelConfig
 from workbench.records.index import StudyRecords, load_study
-from workbench.records.probes import read_probes
 from workbench.records.run import RunDirectory, RunRecord
 from workbench.training.weights import model_of
 
@@ -92,62 +93,88 @@ class Scope:
         return found
 
     def seeds(self, role: str = "run") -> pd.DataFrame:
-        """Complete runs of the same variant, phase and learning rate (``run_id, seed, path``), by seed."""
+        """Complete runs of the same variant, phase and learning rate, by seed: ``run_id, seed, path, step``.
+
+        ``step`` is that of the final weights. Callers must not change the table.
+        """
+        self.directory(role)
+        return self._seeds[role]
+
+    @cached_property
+    def _seeds(self) -> dict[str, pd.DataFrame]:
+        return {role: self._find_seeds(role) for role in self.roles}
+
+    def _find_seeds(self, role: str) -> pd.DataFrame:
         record, runs = self.record(role), self.study(role).runs
         same = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
         same &= runs["learning_rate"] == record.learning_rate
         found = runs[same & (runs["state"] == "complete")].sort_values("seed")
-        return found[["run_id", "seed", "path"]].reset_index(drop=True)
+        found = found.assign(step=found["step"].fillna(0).astype(int))
+        return found[["run_id", "seed", "path", "step"]].reset_index(drop=True)
 
-    def unprobed(self, tables: Collection[str]) -> list[RunDirectory]:
-        """Runs of ``seeds`` whose final weights lack one of ``tables``."""
+    def measurable(self, tables: Collection[str]) -> list[RunDirectory]:
+        """Runs of ``seeds`` whose final weights lack one of ``tables``, and are there to be measured."""
         paths = [path for role in self.roles for path in self.seeds(role)["path"]]
         runs = [RunDirectory(path) for path in dict.fromkeys(paths)]
-        return [run for run in runs if lacking(run, tables)]
+        return [run for run in runs if run.weights.exists() and not is_damaged(run) and lacking(run, tables)]
 
-    def probes(self, table: str) -> pd.DataFrame:
-        """The rows of one probe table for all seeds of all roles, with ``role, series, seed, run_id``.
+    def probes(self, table: str, *, checkpoints: bool = False) -> pd.DataFrame:
+        """The rows of one probe table for all seeds that have it, with ``role, series, seed, run_id``.
 
-        Raises ``UserError`` where nothing was probed, or where probes differ, so that values do not compare.
+        Those of final weights; with ``checkpoints`` those of every checkpoint, of the runs that have several.
+        All are of one probe, so that values compare. Raises ``UserError`` where the run's variant has none.
         """
-        parts = [self._probes_of(role, row, table) for role in self.roles for row in self._rows(role)]
-        found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-        if found.empty:
+        known = pd.concat([self.measured(role, table, checkpoints=checkpoints) for role in self.roles])
+        if not (known["role"] == "run").any():
             raise UserError(
                 f"probes: no run of {self.record().variant!r} has the table {table!r}; measure them with "
                 f"'workbench probe {self.run.run_id}'"
             )
-        if found["probe_hash"].nunique() > 1:
-            raise UserError(
-                f"probes: the runs were measured on different texts "
-                f"({', '.join(found['probe_hash'].unique())}); compare runs of one study and context, or "
-                f"measure them again with 'workbench probe --again'"
-            )
-        return found
+        probe = common_probe(known)
+        having = known[known["probe_hash"] == probe]
+        parts = []
+        for role in self.roles:
+            ids = set(having.loc[having["role"] == role, "run_id"])
+            for row in self.seeds(role).itertuples():
+                if row.run_id in ids:
+                    rows = read_measured(RunDirectory(row.path))
+                    rows = rows[(rows["table"] == table) & (rows["probe_hash"] == probe)]
+                    rows = rows if checkpoints else rows[rows["step"] == row.step]
+                    extra = {"role": role, "series": self.series[role], "seed": row.seed}
+                    parts.append(rows.assign(**extra, run_id=row.run_id))
+        return pd.concat(parts, ignore_index=True)
 
-    def _rows(self, role: str) -> list[dict]:
-        return self.seeds(role).to_dict("records")
+    def measured(self, role: str, table: str, *, checkpoints: bool = False) -> pd.DataFrame:
+        """Which of the role's seeds ``probes`` has rows of, by which probe: ``role, run_id, probe_hash``."""
+        found = []
+        for row in self.seeds(role).itertuples():
+            if is_damaged(RunDirectory(row.path)):  # it costs its run, not the view
+                continue
+            steps: dict[str, list[int]] = {}
+            for step, name, probe in measurements(RunDirectory(row.path)):
+                if name == table:
+                    steps.setdefault(probe, []).append(step)
+            for probe, measured in steps.items():
+                enough = len(measured) > 1 if checkpoints else row.step in measured
+                if enough:
+                    found.append((role, row.run_id, probe))
+        return pd.DataFrame(found, columns=["role", "run_id", "probe_hash"])
 
-    def _probes_of(self, role: str, row: dict, table: str) -> pd.DataFrame:
-        found = read_probes(row["path"])
-        extra = {key: row[key] for key in ("seed", "run_id")}
-        return found[found["table"] == table].assign(role=role, series=self.series[role], **extra)
-
-    def source(self, *, seeds: bool = False, step: int | None = None, detail: str = "") -> str:
-        """One line that names what was looked at: runs or seeds, checkpoint, and ``detail``."""
+    def source(
+        self,
+        *,
+        seeds: pd.DataFrame | None = None,
+        step: int | None = None,
+        detail: str = "",
+    ) -> str:
+        """One line that names what was looked at: runs, or a table's seeds, checkpoint, and ``detail``."""
         parts = [self._source(role, seeds) for role in self.roles]
         step = self.record().progress.get("step", 0) if step is None else step
         return " · ".join([" against ".join(parts), f"step {step:,}", *([detail] if detail else [])])
 
-    def _source(self, role: str, seeds: bool) -> str:
+    def _source(self, role: str, seeds: pd.DataFrame | None) -> str:
         record = self.record(role)
-        if not seeds:
+        if seeds is None:
             return f"{record.study}/{record.variant} seed {record.seed} (run {record.run_id})"
-        return f"{record.study}/{record.variant}, seeds {_ranges(self.seeds(role)['seed'].tolist())}"
-
-
-def _ranges(numbers: list[int]) -> str:
-    """``2001-2008`` for a run of consecutive numbers, a list otherwise."""
-    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
-        return f"{numbers[0]}-{numbers[-1]}"
-    return ", ".join(map(str, numbers))
+        used = sorted(seeds.loc[seeds["role"] == role, "seed"].unique().tolist())
+        return f"{record.study}/{record.variant}, {which_seeds(used)}"

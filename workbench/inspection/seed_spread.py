@@ -110,6 +110,15 @@ def seeds_in_words(count: int) -> str:
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
+def which_seeds(seeds: list[int]) -> str:
+    """``seed 2001``, ``seeds 2001-2008`` for a run of consecutive numbers, ``seeds 2001, 2003`` otherwise."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"seeds {seeds[0]}-{seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds))}"
+
+
 def ends(interval: Interval | None, *, sign: bool = False) -> str:
     """`` [0.31, 0.53]``, or nothing."""
     if interval is None:

@@ -2,13 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 from workbench.errors import UserError, suggestion
 from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
+from workbench.inspection.seeds_at_hand import AtHand, seeds_at_hand
+from workbench.records.run import RunDirectory
 
 Page = Literal["attention", "position", "activations"]
 # In the order in which the pages show them; each module registers one view or more.
@@ -58,7 +60,8 @@ class View(ABC):
     """One way to look inside a run.
 
     ``live`` views run the decoder on a prompt or on text when they are asked. ``tables`` are those that a
-    view reads, which probes wrote while the run trained or afterwards.
+    view reads, which probes wrote while the run trained or afterwards; ``more_tables`` those that it reads
+    too where they are there. ``checkpoints``: it needs runs that were measured at several steps.
     """
 
     name: ClassVar[str]
@@ -67,6 +70,8 @@ class View(ABC):
     page: ClassVar[Page]
     live: ClassVar[bool] = False
     tables: ClassVar[tuple[str, ...]] = ()
+    more_tables: ClassVar[tuple[str, ...]] = ()
+    checkpoints: ClassVar[bool] = False
     options: ClassVar[tuple[Option, ...]] = ()
 
     def available(self, scope: Scope) -> str | None:
@@ -77,18 +82,34 @@ class View(ABC):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of ``scope``; ``options`` has a value for each of ``self.options``."""
 
+    def at_hand(self, scope: Scope) -> AtHand:
+        """What can be shown of ``scope``; raises ``UserError`` if that is nothing."""
+        reason = self.available(scope)
+        if reason:
+            raise UserError(f"{self.name}: {reason}")
+        if not self.tables:
+            return AtHand(scope)
+        return seeds_at_hand(scope, self.tables, self.more_tables, checkpoints=self.checkpoints)
+
+    def measurable(self, scope: Scope) -> list[RunDirectory]:
+        """Runs of which something that the view reads can be measured; none where that would not help."""
+        tables = (*self.tables, *self.more_tables)
+        return scope.measurable(tables) if tables and not self.checkpoints else []
+
     def show(self, scope: Scope, given: dict[str, Any] | None = None) -> Result:
-        """``compute`` with sound options; raises ``UserError`` for others, or if it is not available."""
+        """``compute`` for the seeds at hand, with sound options; the answers end with what is left out.
+
+        Raises ``UserError`` for other options, or if there is nothing to show.
+        """
         given = given or {}
         for name in given:
             known = [option.name for option in self.options]
             if name not in known:
                 raise UserError(f"{self.name}: unknown option {name!r}; {suggestion(name, known)}")
-        reason = self.available(scope)
-        if reason:
-            raise UserError(f"{self.name}: {reason}")
-        values = {option.name: option.value(scope, given.get(option.name)) for option in self.options}
-        return self.compute(scope, **values)
+        found = self.at_hand(scope)
+        values = {option.name: option.value(found.scope, given.get(option.name)) for option in self.options}
+        result = self.compute(found.scope, **values)
+        return replace(result, answers=(*result.answers, *found.sentences))
 
 
 def register(cls: type[View]) -> type[View]:

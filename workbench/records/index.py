@@ -119,8 +119,8 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def is_published(study: Path) -> bool:
-    """Whether a study's directory lies among the published ones."""
-    return study.parent.name == PUBLISHED
+    """Whether a study's directory lies among the published ones: as it is written, or where a link leads."""
+    return PUBLISHED in (study.absolute().parent.name, study.resolve().parent.name)
 
 
 def study_title(study: Path) -> str:

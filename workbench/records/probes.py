@@ -38,7 +38,11 @@ def read_probes(run: Path) -> pd.DataFrame:
 
     Kept until the file changes, so that callers must not change it.
     """
-    path = Path(run) / PROBES
+    return read_probe_file(Path(run) / PROBES)
+
+
+def read_probe_file(path: Path) -> pd.DataFrame:
+    """The same of any file with such a table."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -56,7 +60,12 @@ def _read(path: Path, modified: int, size: int) -> pd.DataFrame:
 
 def write_probes(run: Path, table: pd.DataFrame) -> None:
     """Replace the run's table atomically."""
-    with replacing(Path(run) / PROBES) as temporary:
+    write_probe_file(Path(run) / PROBES, table)
+
+
+def write_probe_file(path: Path, table: pd.DataFrame) -> None:
+    """The same of any file."""
+    with replacing(path) as temporary:
         table[list(COLUMNS)].astype(COLUMNS).to_parquet(temporary, index=False)
 
 

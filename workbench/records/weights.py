@@ -6,7 +6,7 @@ from workbench.errors import RecordError, UserError
 from workbench.pointers import refuse_pointer_file
 from workbench.records.files import file_sha256
 from workbench.records.index import is_published
-from workbench.records.run import WEIGHTS, RunDirectory
+from workbench.records.run import WEIGHTS, RunDirectory, RunRecord
 
 _SHOWN = 6
 WEIGHTS_DIGEST = "weights_sha256"  # in a record's provenance
@@ -17,13 +17,17 @@ def weights_digest(directory: RunDirectory) -> str:
     return file_sha256(directory.weights)
 
 
-def require_whole_weights(directory: RunDirectory) -> None:
-    """Raise ``RecordError`` where the weights are not the file that the record speaks of.
+def recorded_digest(record: RunRecord) -> str | None:
+    """SHA-256 of the weights that the record speaks of.
 
     Records from before digests were kept, and imported models (by their configuration), may have none.
     """
-    record = directory.read()
-    digest = record.provenance.get(WEIGHTS_DIGEST) or record.config.get("weights")
+    return record.provenance.get(WEIGHTS_DIGEST) or record.config.get("weights")
+
+
+def require_whole_weights(directory: RunDirectory) -> None:
+    """Raise ``RecordError`` where the weights are not the file that the record speaks of."""
+    digest = recorded_digest(directory.read())
     if digest is not None and weights_digest(directory) != digest:
         raise RecordError(
             f"{directory.weights}: is damaged (its SHA-256 is not the record's); restore it from a copy, or "

@@ -1,4 +1,4 @@
-"""``workbench list``: the studies, components, presets and corpora at hand."""
+"""``workbench list``: the studies, components, presets, corpora and views at hand."""
 
 from itertools import groupby
 from pathlib import Path
@@ -78,8 +78,28 @@ def _corpora(results: Path) -> list[dict[str, str]]:
     return [{key: str(value) for key, value in row.items()} for row in list_corpora()]
 
 
+def _views(results: Path) -> list[dict[str, str]]:
+    from workbench.inspection.views import views
+
+    return [
+        {
+            "name": view.name,
+            "page": view.page,
+            "about": view.question,
+            "options": ", ".join(option.name for option in view.options),
+        }
+        for view in views()
+    ]
+
+
 _NUMBERS = ("parameters", "layers", "width", "heads (kv)", "context")
-_LISTS = {"studies": _studies, "components": _components, "presets": _presets, "corpora": _corpora}
+_LISTS = {
+    "studies": _studies,
+    "components": _components,
+    "presets": _presets,
+    "corpora": _corpora,
+    "views": _views,
+}
 
 
 def _first_line(component: type) -> str:

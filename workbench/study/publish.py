@@ -21,11 +21,13 @@ from workbench.analysis.figures import save, study_figures
 from workbench.analysis.report import render
 from workbench.data.tokenizers import kept_name
 from workbench.errors import RecordError, UserError
+from workbench.inspection.measured import read_measured
+from workbench.inspection.probes import Probed, complete_probes, lacking_runs
 from workbench.model.sources import INDEX, index_of
 from workbench.records.files import read_json, write_atomically, write_json, write_yaml
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
-from workbench.records.probes import PROBES, read_probes
+from workbench.records.probes import PROBES, write_probes
 from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, RunDirectory, State, config_hash
 from workbench.records.weights import require_whole_weights, with_weights
 from workbench.study.scrub import Scrubber
@@ -39,25 +41,38 @@ _MEGABYTE = 1e6
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What was published: the copy, its runs, those with weights, and megabytes of it and of all copies."""
+    """What was published: the copy, its runs, those with weights, and megabytes of it and of all copies.
+
+    ``probed``: runs that were measured for it, and those of which tables are lacking still.
+    """
 
     path: Path
     runs: int
     weights: int
     megabytes: float
     all_megabytes: float
+    probed: Probed
 
 
 def publish(
-    study: Path, results: Path, *, weights: int, limit: float, progress: Progress = lambda text, part: None
+    study: Path,
+    results: Path,
+    *,
+    weights: int,
+    limit: float,
+    note: Callable[[str], None] = lambda text: None,
+    progress: Progress = lambda text, part: None,
 ) -> Published:
     """Copy the study's directory into ``results/published``, in place of an earlier copy.
 
+    What its runs lack is measured first, and kept with them: who reads the copy has the weights of few runs.
+    ``note`` hears how much that is. A run that cannot be measured is published as it is, and named.
     ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies.
     Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
     """
     records = load_study(study)
     _refuse_unfinished(records)
+    probed = _complete_probes(records, note, progress)
     target = Path(results) / PUBLISHED / records.path.name
     with _staging(target.parent) as folder:
         copy = folder / PUBLISHED / target.name
@@ -75,7 +90,19 @@ def publish(
         weights=len(with_weights(target)),
         megabytes=_megabytes(target),
         all_megabytes=_megabytes(target.parent),
+        probed=probed,
     )
+
+
+def _complete_probes(records: StudyRecords, note: Callable[[str], None], progress: Progress) -> Probed:
+    done = records.runs[records.runs["state"] == "complete"]
+    runs = [RunDirectory(path) for path in done["path"]]
+    lacking = lacking_runs(runs)
+    if lacking:
+        able = sum(run.weights.exists() for run in lacking)
+        first = f"{able} with weights are measured first" if able else "none of them has weights to measure"
+        note(f"{len(lacking)} of {len(runs)} runs lack tables that views read; {first}")
+    return complete_probes(lacking, progress)
 
 
 def _refuse_unfinished(records: StudyRecords) -> None:
@@ -162,13 +189,13 @@ def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
             f"{source.path / COMPACT}: is missing; delete the run's directory and run the study again to "
             f"have it trained anew"
         )
-    read_probes(source.path)
+    probes = read_measured(source)
     if (source.path / COMPACT).exists():
         shutil.copyfile(source.path / COMPACT, target.path / COMPACT)
     else:
         save_frame(target.path, source.metrics())
-    if (source.path / PROBES).exists():
-        shutil.copyfile(source.path / PROBES, target.path / PROBES)
+    if len(probes) or (source.path / PROBES).exists():
+        write_probes(target.path, probes)  # also what had to be kept in the cache
 
 
 def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:

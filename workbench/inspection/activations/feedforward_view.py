@@ -93,7 +93,7 @@ class FeedForwardUnits(View):
                 _thresholds(scope, table),
                 *_shares(scope, table),
             ),
-            source=scope.source(seeds=True, detail=f"{tokens:,} tokens of validation text"),
+            source=scope.source(seeds=table, detail=f"{tokens:,} tokens of validation text"),
             answers=tuple(_answers(scope, table, tokens)),
             notes=tuple(_notes(scope, tokens)),
             tables={

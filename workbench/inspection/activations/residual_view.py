@@ -231,7 +231,7 @@ class Residual(View):
             title=f"{self.title}: {options['quantity']}",
             question=self.question,
             panels=panels,
-            source=scope.source(seeds=True, detail=f"n up to {int(shown['n'].max()):,}"),
+            source=scope.source(seeds=shown, detail=f"n up to {int(shown['n'].max()):,}"),
             answers=tuple(_answers(scope, table, quantity)),
             notes=(
                 f"{quantity.note} Measured on windows of validation text.",

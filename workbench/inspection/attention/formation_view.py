@@ -22,7 +22,6 @@ from workbench.inspection.seed_spread import (
     spread,
 )
 from workbench.inspection.views import Option, View, register
-from workbench.records.probes import read_probes
 from workbench.records.run import RunDirectory
 
 _BINS_PER_OCTAVE = 6  # of training losses: a single batch's is noise
@@ -54,6 +53,7 @@ class Formation(View):
     question = "When do heads of a kind form, and do they form at all?"
     page = "attention"
     tables = ("heads",)
+    checkpoints = True
     options = (
         Option(name="score", label="Score", choices=lambda _: list(KINDS), default="induction"),
         Option(
@@ -67,17 +67,15 @@ class Formation(View):
 
     def available(self, scope: Scope) -> str | None:
         """It needs checkpoints; a run that was measured after training has one, or none before it was."""
-        paths = [path for role in scope.roles for path in scope.seeds(role)["path"]]
-        steps = [read_probes(path)["step"].nunique() for path in paths]
-        if not steps or max(steps) > 1:
+        if len(scope.measured("run", "heads", checkpoints=True)):
             return None
-        when = "measured once, at their end" if max(steps) else "not measured"
+        when = "measured once, at their end" if len(scope.measured("run", "heads")) else "not measured"
         return f"these runs were {when}; only runs measured while they train can show it"
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view; raises ``UserError`` for a threshold that is no number."""
         kind, least = KINDS[options["score"]], threshold(options["threshold"])
-        table = _with_tokens(scope, scope.probes("heads"))
+        table = _with_tokens(scope, scope.probes("heads", checkpoints=True))
         unit = _unit(table["tokens"].max())
         values = strongest(table, options["score"])
         values = values.merge(table[["run_id", "role", "step", "tokens"]].drop_duplicates())
@@ -85,7 +83,7 @@ class Formation(View):
         rules = reference_lines(table, options["score"], least)
         panels = (
             _curves(scope, values, kind, rules, unit),
-            _losses(scope, unit),
+            _losses(scope, table, unit),
             _behaviour(scope, table, unit),
             _formation(scope, formed, unit),
         )
@@ -94,7 +92,7 @@ class Formation(View):
             title=f"{self.title}: {kind.label}",
             question=self.question,
             panels=tuple(panel for panel in panels if panel is not None and len(panel.data)),
-            source=scope.source(seeds=True, detail=f"{table['step'].nunique()} checkpoints"),
+            source=scope.source(seeds=table, detail=f"{table['step'].nunique()} checkpoints"),
             answers=tuple(_answers(scope, table, values, formed, least, options["score"])),
             notes=_notes(kind),
             tables={"strongest head of every run": values, "formation of every run": formed},
@@ -166,11 +164,14 @@ def _behaviour(scope: Scope, table: pd.DataFrame, unit: Unit) -> Lines | None:
     )
 
 
-def _losses(scope: Scope, unit: Unit) -> Lines | None:
+def _losses(scope: Scope, table: pd.DataFrame, unit: Unit) -> Lines | None:
+    """Of the runs in ``table``: what stands beside the curves is of the same seeds."""
+    shown = set(table["run_id"])
     parts = [
-        _losses_of(path, seed).assign(series=scope.series[role])
+        _losses_of(row.path, row.seed).assign(series=scope.series[role])
         for role in scope.roles
-        for path, seed in scope.seeds(role)[["path", "seed"]].itertuples(index=False)
+        for row in scope.seeds(role).itertuples()
+        if row.run_id in shown
     ]
     rows = _over_tokens(pd.concat(parts, ignore_index=True), unit)
     if rows.empty:

@@ -8,7 +8,6 @@ from workbench.errors import UserError
 from workbench.inspection.panels import Rule
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
-from workbench.records.probes import read_probes
 
 # Scores that are attention to certain tokens, of which uniform attention has little.
 ATTENDED = ("induction", "induction_fixed", "previous_token", "duplicate_token", "sink")
@@ -97,11 +96,6 @@ def of_run(scope: Scope, role: str, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the run that plays ``role``; raises ``UserError`` if there are none."""
     run_id = scope.directory(role).run_id
     own = table[(table["role"] == role) & (table["run_id"] == run_id)]
-    if own.empty and len(read_probes(scope.directory(role).path)):
-        raise UserError(
-            f"run: {run_id} belongs to an earlier version of its study, which views over seeds leave out; "
-            f"name a run of the present one, or choose a view of a text"
-        )
     if own.empty:
         raise UserError(f"run: {run_id} was not measured; 'workbench probe {run_id}' does it")
     return own

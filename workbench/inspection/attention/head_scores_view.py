@@ -72,7 +72,7 @@ class HeadScores(View):
                 _sorted(scope, heads, kind, rules),
                 *_statistics(scope, runs, kind, rules, least),
             ),
-            source=scope.source(seeds=True, detail=f"{int(heads['n'].max())} sequences per head"),
+            source=scope.source(seeds=heads, detail=f"{int(heads['n'].max())} sequences per head"),
             answers=tuple(_answers(scope, table, heads, runs, kind, least, options["score"])),
             notes=(
                 f"Measured as {kind.measured}. Chance is what uniform attention gives on the same tokens.",

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from workbench.errors import UserError
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
 from workbench.inspection.attention.reading import SHOWS, Reading, read
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
@@ -66,7 +67,7 @@ class PromptAttention(View):
         count = scope.subject().encode(options["text"]).shape[1]
         first = whole_number("first", options["first"], count - 1)
         readings = _readings(scope, options["text"], first)
-        pairs = _pairs(scope) if "against" in readings else None
+        pairs, unmatched = _pairs(scope, readings)
         tiles = _tiles(readings["run"], first, options["key"])
         maps = _maps(scope, readings, pairs, chosen, show)
         return Result(
@@ -79,7 +80,7 @@ class PromptAttention(View):
                 *_losses(scope, readings),
             ),
             source=scope.source(detail=f"{count} tokens"),
-            answers=tuple(_answers(scope, readings, pairs, chosen)),
+            answers=tuple(_answers(scope, readings, pairs, unmatched, chosen)),
             notes=_notes(readings["run"], show),
             tables={"matched heads": pairs.table()} if pairs else {},
         )
@@ -92,8 +93,17 @@ def _readings(scope: Scope, text: str, first: int) -> dict[str, Reading]:
     return {role: read(subject, text, first, size) for role, subject in subjects.items()}
 
 
-def _pairs(scope: Scope) -> HeadPairs:
-    return pair_heads(scope.subject(), scope.subject("against"), _second_seed(scope))
+def _pairs(scope: Scope, readings: dict[str, Reading]) -> tuple[HeadPairs | None, str]:
+    """Matched heads where there are two runs to match; else None, and why two runs' heads are not."""
+    if scope.against is None:
+        return None, ""
+    name = scope.series["against"]
+    if "against" not in readings:
+        return None, f"{name} splits the text into other tokens: its heads cannot be compared."
+    try:
+        return pair_heads(scope.subject(), scope.subject("against"), _second_seed(scope)), ""
+    except UserError as error:  # heads are matched on the corpus; what is shown needs none
+        return None, f"Heads of {name} are not matched: {error}."
 
 
 def _second_seed(scope: Scope) -> Subject | None:
@@ -197,21 +207,19 @@ def _losses(scope: Scope, readings: dict[str, Reading]) -> list[Panel]:
 
 
 def _answers(
-    scope: Scope, readings: dict[str, Reading], pairs: HeadPairs | None, chosen: tuple[int, int]
+    scope: Scope,
+    readings: dict[str, Reading],
+    pairs: HeadPairs | None,
+    unmatched: str,
+    chosen: tuple[int, int],
 ) -> list[str]:
-    told = []
-    if scope.against:
-        told += _compared(scope, pairs, chosen)
+    told = [unmatched] if unmatched else []
+    if pairs is not None:
+        told += [_match(scope, pairs, chosen), *_all_pairs(pairs)]
     if len(readings["run"].losses):
         told.append(_loss_sentence(scope, readings))
     errors = max(scope.subject(role).kernel_error for role in scope.roles)
     return [*told, f"Explicit attention, which is shown, gives the fused one's logits within {errors:.0e}."]
-
-
-def _compared(scope: Scope, pairs: HeadPairs | None, chosen: tuple[int, int]) -> list[str]:
-    if pairs is None:
-        return [f"{scope.series['against']} splits the text into other tokens: its heads cannot be compared."]
-    return [_match(scope, pairs, chosen), *_all_pairs(pairs)]
 
 
 def _match(scope: Scope, pairs: HeadPairs, chosen: tuple[int, int]) -> str:

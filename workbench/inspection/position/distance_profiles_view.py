@@ -70,7 +70,7 @@ class DistanceProfiles(View):
             title=self.title,
             question=self.question,
             panels=(*(panel for panel in profiles if len(panel.data)), _distances(scope, distances)),
-            source=scope.source(seeds=True, detail="windows of validation text"),
+            source=scope.source(seeds=table, detail="windows of validation text"),
             answers=tuple(_answers(scope, distances)),
             notes=_notes(quantity, theory),
             tables={"profile of every head and seed": table[[*_KEYS, "layer", "head", "x", "value", "n"]]},

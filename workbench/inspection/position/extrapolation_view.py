@@ -90,7 +90,7 @@ class Extrapolation(View):
             title=f"{self.title}: {MEASURES[measure]}",
             question=self.question,
             panels=tuple(panel for panel in panels if panel is not None),
-            source=scope.source(seeds=True, detail=f"{_targets(table, measure)} targets of validation text"),
+            source=scope.source(seeds=table, detail=f"{_targets(table, measure)} targets of validation text"),
             answers=tuple(_answers(scope, tail, shown, measure, scale, margin)),
             notes=_notes(margin),
             tables={"loss of every run": table[[*RUN, "metric", "x", "value", "n"]]},

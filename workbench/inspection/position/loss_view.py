@@ -27,7 +27,8 @@ class PositionLoss(View):
     title = "Loss by position"
     question = "How much context does the model use within its training length?"
     page = "position"
-    tables = ("position_loss", "extrapolation")
+    tables = ("position_loss",)
+    more_tables = ("extrapolation",)
     options = (
         Option(
             name="epsilon",
@@ -53,7 +54,7 @@ class PositionLoss(View):
             title=self.title,
             question=self.question,
             panels=tuple(panel for panel in panels if panel is not None),
-            source=scope.source(seeds=True, detail=f"{_windows(table)} windows of validation text"),
+            source=scope.source(seeds=table, detail=f"{_windows(table)} windows of validation text"),
             answers=tuple(_answers(scope, table, benefit, epsilon)),
             notes=_notes(benefit),
             tables={"loss of every run by position": table[[*RUN, "x", "value", "n"]]},

@@ -62,7 +62,7 @@ class PositionalShare(View):
             title=self.title,
             question=self.question,
             panels=(*_shares(scope, heads, layers, chance), *probe.panels, *picture.panels),
-            source=scope.source(seeds=True, detail=f"{int(heads['n'].max())} windows of validation text"),
+            source=scope.source(seeds=heads, detail=f"{int(heads['n'].max())} windows of validation text"),
             answers=(*_answers(scope, heads, layers, chance), *probe.answers, *picture.answers),
             notes=(
                 f"Positional share: {KINDS[SCORE].measured}, the code's bias included. It says why "

@@ -1,0 +1,183 @@
+"""What probes measured of a run: the rows beside its record, and those in the cache.
+
+Looking changes no record. What is measured on a published run, or on one whose directory cannot be written,
+is kept in the cache: a file for each table and probe, in a folder for each run and its weights.
+"""
+
+import errno
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+
+from workbench.data.cache import cache_directory
+from workbench.errors import RecordError, UserError
+from workbench.records.files import file_sha256
+from workbench.records.index import is_published
+from workbench.records.probes import (
+    PROBES,
+    append_probes,
+    read_probe_file,
+    read_probes,
+    write_probe_file,
+    write_probes,
+)
+from workbench.records.run import RECORD, RunDirectory
+from workbench.records.weights import recorded_digest
+
+_READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def read_measured(directory: RunDirectory) -> pd.DataFrame:
+    """All that is known of the run, with the columns of ``records.probes``; callers must not change it.
+
+    A step and table may have rows of several probes, those of the cache last (see ``common_probe``). Raises
+    ``RecordError`` for a damaged file of the record; one of the cache counts as not measured.
+    """
+    recorded = read_probes(directory.path)
+    cached = _read_cached(directory)
+    if cached.empty:
+        return recorded
+    again = pd.MultiIndex.from_frame(cached[_KEY])  # what was measured anew takes the place of what was there
+    old = pd.MultiIndex.from_frame(recorded[_KEY]).isin(again)
+    return pd.concat([recorded[~old], cached], ignore_index=True)
+
+
+_KEY = ["step", "table", "probe_hash"]
+
+
+def is_damaged(directory: RunDirectory) -> bool:
+    """Whether the run's own table cannot be read."""
+    try:
+        measurements(directory)
+    except RecordError:
+        return True
+    return False
+
+
+def keep_measured(directory: RunDirectory, rows: pd.DataFrame) -> None:
+    """Keep ``rows`` of one step, table and probe: with the run if it may be written, else in the cache.
+
+    Rows of the same step and table that the run has already are replaced.
+    """
+    if not is_published(directory.path.parent.parent):
+        try:
+            with _one_writer(directory):
+                append_probes(directory.path, rows)
+            return
+        except OSError as error:
+            if error.errno not in _READ_ONLY:
+                raise
+    path = _folder(directory) / f"{rows['table'].iloc[0]}-{rows['probe_hash'].iloc[0]}.parquet"
+    try:
+        write_probe_file(path, rows)
+    except OSError as error:
+        raise UserError(
+            f"{path.parent}: what was measured cannot be kept there ({error.strerror}); point "
+            f"WORKBENCH_CACHE at a folder with room"
+        ) from error
+
+
+def drop_other_probes(directory: RunDirectory, probe_hash: str) -> None:
+    """Leave what other probes measured out of the run's own table; a run that must not change keeps it."""
+    rows = read_probes(directory.path)
+    other = rows["probe_hash"] != probe_hash
+    if not other.any() or is_published(directory.path.parent.parent):
+        return
+    try:
+        with _one_writer(directory):
+            write_probes(directory.path, rows[~other])
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+
+
+def measured_version(run: Path) -> Hashable:
+    """What changes whenever there is more, or other, to be read of the run."""
+    run = Path(run)
+    cached = sorted((_cache() / run.name).glob("*/*.parquet"))
+    return tuple(_version(path) for path in (run / RECORD, run / PROBES, *cached))
+
+
+def measurements(directory: RunDirectory) -> tuple[tuple[int, str, str], ...]:
+    """Step, table and probe of each measurement of the run, the latest last; raises as ``read_measured``."""
+    return _measurements(directory.path, measured_version(directory.path))
+
+
+@lru_cache(maxsize=2048)
+def _measurements(path: Path, version: Hashable) -> tuple[tuple[int, str, str], ...]:
+    known = read_measured(RunDirectory(path))[_KEY].drop_duplicates()
+    return tuple(known.itertuples(index=False, name=None))
+
+
+def common_probe(rows: pd.DataFrame) -> str:
+    """The hash of the probe that ``rows``, with columns ``role`` and ``run_id``, can be compared by.
+
+    Values of different probes share no axis: it is a probe that the role ``run`` has, of those the one that
+    most roles and most of their runs have, and of equals the one that was measured last.
+    """
+    runs = rows.drop_duplicates(["probe_hash", "role", "run_id"])
+    groups = runs.assign(main=runs["role"] == "run").groupby("probe_hash", sort=False)
+    found = groups.agg(main=("main", "any"), roles=("role", "nunique"), runs=("run_id", "size"))
+    return str(found.sort_values(["main", "roles", "runs"], kind="stable").index[-1])
+
+
+def _version(path: Path) -> tuple[str, int, int]:
+    try:
+        status = path.stat()
+    except OSError:  # gone between two looks, or never there
+        return (str(path), 0, 0)
+    return (str(path), status.st_mtime_ns, status.st_size)
+
+
+def _read_cached(directory: RunDirectory) -> pd.DataFrame:
+    if not (_cache() / directory.run_id).is_dir():  # most runs: spares the digest of their weights
+        return pd.DataFrame()
+    parts = []
+    for path in sorted(_folder(directory).glob("*.parquet"), key=lambda path: _version(path)[1]):
+        try:
+            parts.append(read_probe_file(path))
+        except RecordError:  # damaged: it is measured anew
+            continue
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _folder(directory: RunDirectory) -> Path:
+    """Where the cache has the run's tables: other weights under the same id are another folder."""
+    return _cache() / directory.run_id / (_weights_digest(directory) or "no-weights")
+
+
+def _cache() -> Path:
+    return cache_directory() / "probes"
+
+
+def _weights_digest(directory: RunDirectory) -> str | None:
+    digest = recorded_digest(directory.read())
+    if digest is not None or not directory.weights.exists():
+        return digest
+    status = directory.weights.stat()
+    return _file_digest(directory.weights, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _file_digest(path: Path, modified: int, size: int) -> str:
+    return file_sha256(path)
+
+
+@contextmanager
+def _one_writer(directory: RunDirectory) -> Iterator[None]:
+    """Two processes that measure one run must not lose each other's rows: rows are added to those there."""
+    lock = FileLock(_cache() / f"{directory.run_id}.lock")
+    try:
+        _cache().mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:  # no cache to lock in: at worst a table is measured twice
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
