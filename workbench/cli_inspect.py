@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from workbench.cli_models import RunName
-from workbench.cli_shared import RESULTS, Out, console, progress_bar
+from workbench.cli_shared import RESULTS, Out, progress_bar
+from workbench.terminal import say
 
 
 def inspect(
@@ -40,9 +41,9 @@ def inspect(
             progress=progress,
         )
     for result, paths in written:
-        print(f"{result.title}: {paths[0]} and {len(paths) - 1} tables")
+        say(f"{result.title}: {paths[0]} and {len(paths) - 1} tables")
         for answer in result.answers:
-            print(f"  {answer}")
+            say(f"  {answer}")
 
 
 def probe(
@@ -58,9 +59,9 @@ def probe(
         measured = probe_runs(run, results=out, again=again, progress=progress)
     if other := on_other_text(measured):
         note = f"the text is another one than {len(other)} of them were trained on; they were measured on it"
-        console(stderr=True).print(f"note: data.corpus: {note}", highlight=False)
+        say(f"note: data.corpus: {note}", stderr=True)
     runs = "1 run" if len(measured) == 1 else f"{len(measured)} runs"
-    print(f"measured: {runs}" if measured else "nothing to do: every table is there")
+    say(f"measured: {runs}" if measured else "nothing to do: every table is there")
 
 
 INSPECT_COMMANDS = {"inspect": inspect, "probe": probe}

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli_shared import RESULTS, Out, progress_bar
+from workbench.terminal import say
 
 
 def publish(
@@ -23,7 +24,7 @@ def publish(
 
     with progress_bar() as progress:
         done = publish_study(find_results(study, out), out, weights=weights, limit=limit, progress=progress)
-    print(
+    say(
         f"published: {done.path}: {done.runs} runs, {done.weights} with weights, {done.megabytes:.1f} MB "
         f"({done.all_megabytes:.1f} of {limit:g} MB for all)\n"
         f"read it:   {done.path / 'report.md'}\n"

@@ -9,7 +9,6 @@ from typing import Any
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from workbench.analysis.claims import answers, headline
 from workbench.analysis.effects import Report
@@ -18,6 +17,7 @@ from workbench.analysis.footer import footer_lines
 from workbench.analysis.rows import comparison_columns, flat, plain
 from workbench.analysis.tables import TextTable, pilot_line, report_tables
 from workbench.errors import UserError
+from workbench.terminal import styled
 
 _NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
 _STYLES = {"better": "green", "worse": "red", "equivalent": "blue", "inconclusive": "yellow"}
@@ -61,15 +61,15 @@ def _flops_columns(row: FlopsRow) -> dict[str, Any]:
 
 def _terminal(report: Report) -> Group:
     """Fits 120 columns; without a terminal rich leaves out the colours and nothing else."""
-    parts: list[RenderableType] = [Text(f"{report.study}: {report.question}", style="bold")]
-    parts += [Text(headline(report)), *(Text(f"  {text}") for text in answers(report))]
+    parts: list[RenderableType] = [styled(f"{report.study}: {report.question}", "bold")]
+    parts += [styled(headline(report)), *(styled(f"  {text}") for text in answers(report))]
     for table in report_tables(report):
-        parts += [Text(""), Text(table.title, style="italic"), _rich_table(table)]
-    parts.append(Text(""))
+        parts += [styled(""), styled(table.title, "italic"), _rich_table(table)]
+    parts.append(styled(""))
     if pilot := pilot_line(report):
-        parts.append(Text(pilot))
-    parts += [Text(f"note: {note}", style="yellow") for note in report.notes]
-    parts += [Text(f"{name}: {text}", style="dim") for name, text in footer_lines(report.footer)]
+        parts.append(styled(pilot))
+    parts += [styled(f"note: {note}", "yellow") for note in report.notes]
+    parts += [styled(f"{name}: {text}", "dim") for name, text in footer_lines(report.footer)]
     return Group(*parts)
 
 
@@ -80,7 +80,7 @@ def _rich_table(table: TextTable) -> Table:
         wraps = heading in ("change", "variant", "effect", "seeds")
         drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
-        drawn.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        drawn.add_row(*(styled(cell, _STYLES.get(cell, "")) for cell in row))
     return drawn
 
 

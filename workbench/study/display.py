@@ -3,10 +3,10 @@
 import time
 from datetime import timedelta
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID
 
 from workbench.records.run import FINISHED, RunRecord, State
+from workbench.terminal import PlainColumn, Terminal
 
 _LINE_SECONDS = 30.0
 
@@ -14,7 +14,7 @@ _LINE_SECONDS = 30.0
 class Display:
     """Counts steps over the whole study; ``message`` and the bars are views of the same numbers."""
 
-    def __init__(self, console: Console, workers: int) -> None:
+    def __init__(self, console: Terminal, workers: int) -> None:
         self._console, self._workers = console, workers
         self._trials = self._done = self._steps = 0
         self._steps_done = self._steps_before = 0
@@ -100,7 +100,7 @@ class Display:
 
     def note(self, text: str) -> None:
         """One line for the reader."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
         self._last_line = time.monotonic()
 
     def refresh(self) -> None:
@@ -151,6 +151,6 @@ def _outcome(record: RunRecord) -> str:
     return f"{record.state}: {(record.error or '').splitlines()[-1][:160]}"
 
 
-def _bars(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    return Progress(*columns, TextColumn("{task.fields[info]}"), console=console, transient=True)
+def _bars(console: Terminal) -> Progress:
+    columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.percentage:>3.0f}%"))
+    return Progress(*columns, PlainColumn("{task.fields[info]}"), console=console, transient=True)

@@ -56,8 +56,8 @@ def _state(records: StudyRecords, driver: dict[str, Any]) -> str:
 
 
 def _error(row: dict[str, Any]) -> str:
-    last = str(row["error"] or "").strip().splitlines()[-1:]
-    return f"{row['variant']} seed {row['seed']}: {row['state']}: {' '.join(last)}"
+    last = str(row["error"] or "").strip().rpartition("\n")[2]
+    return f"{row['variant']} seed {row['seed']}: {row['state']}: {last}"
 
 
 def render_status(facts: dict[str, Any]) -> Group:
