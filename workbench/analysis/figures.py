@@ -29,6 +29,7 @@ from workbench.analysis.tuning import TunedRate
 from workbench.analysis.units import unit_of
 from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords
+from workbench.visible import visible
 
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
@@ -53,6 +54,7 @@ _STYLE = {
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a name may hold dollars
     "svg.hashsalt": "workbench",  # equal data gives an equal file
 }
 _LOCK = RLock()
@@ -74,6 +76,11 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             return draw(*args, **kwargs)
 
     return within
+
+
+def legend_label(name: str) -> str:
+    """``name`` as a legend shows it: matplotlib leaves out what begins with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 @styled
@@ -138,7 +145,7 @@ def learning_rate_plot(study: StudyRecords) -> Figure:
 
 def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
     means = {x: y for x, y in rate.means.items() if math.isfinite(y)}
-    axes.plot(list(means), list(means.values()), "-", color=colour, label=rate.variant)
+    axes.plot(list(means), list(means.values()), "-", color=colour, label=legend_label(rate.variant))
     dots = [(x, y) for x, ys in rate.losses.items() for y in ys if math.isfinite(y)]
     axes.plot(
         [x for x, _ in dots], [y for _, y in dots], "o", color=colour, markersize=2.5, markeredgewidth=0
@@ -178,7 +185,7 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
     table = np.stack([curve[:length] for curve in curves])  # (seeds, evaluations, 2)
     places, values = table[..., 0].mean(axis=0), table[..., 1]
     label = f"{mine.variant} (n = {len(curves)})"
-    axes.plot(places, values.mean(axis=0), color=colour, label=label)
+    axes.plot(places, values.mean(axis=0), color=colour, label=legend_label(label))
     bands = [mean_interval(values[:, index]) for index in range(length)]
     if all(bands):
         low, high = [band.low for band in bands], [band.high for band in bands]
@@ -240,4 +247,6 @@ def to_bytes(figure: Figure, format: str) -> bytes:
     target = io.BytesIO()
     with _style():
         figure.savefig(target, format=format, dpi=300, metadata=dates[format])
+    if format == "svg":  # XML has no place for control characters, which a name or a token may hold
+        return visible(target.getvalue().decode()).encode()
     return target.getvalue()

@@ -12,12 +12,14 @@ from rich.table import Table
 
 from workbench.analysis.claims import answers, headline
 from workbench.analysis.effects import Report
+from workbench.analysis.escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.footer import footer_lines
 from workbench.analysis.rows import comparison_columns, flat, plain
 from workbench.analysis.tables import TextTable, pilot_line, report_tables
 from workbench.errors import UserError
 from workbench.terminal import styled
+from workbench.visible import visible
 
 _NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
 _STYLES = {"better": "green", "worse": "red", "equivalent": "blue", "inconclusive": "yellow"}
@@ -85,34 +87,37 @@ def _rich_table(table: TextTable) -> Table:
 
 
 def _markdown(report: Report) -> str:
-    parts = [f"## {_cell(report.study)}", _cell(report.question), f"**{_cell(headline(report))}**"]
-    parts.append("\n".join(f"- {_cell(text)}" for text in answers(report)))
+    parts = [
+        f"## {escape_markdown(report.study)}",
+        escape_markdown(report.question),
+        f"**{escape_markdown(headline(report))}**",
+    ]
+    parts.append("\n".join(f"- {escape_markdown(text)}" for text in answers(report)))
     for table in report_tables(report):
-        parts += [f"{_cell(table.title)}", _markdown_table(table)]
+        parts += [f"{escape_markdown(table.title)}", _markdown_table(table)]
     if pilot := pilot_line(report):
-        parts.append(pilot)
+        parts.append(escape_markdown(pilot))
     if report.notes:
-        parts.append("\n".join(f"- note: {_cell(note)}" for note in report.notes))
-    parts.append("\n".join(f"- {name}: {_cell(text)}" for name, text in footer_lines(report.footer)))
+        parts.append("\n".join(f"- note: {escape_markdown(note)}" for note in report.notes))
+    parts.append(
+        "\n".join(f"- {name}: {escape_markdown(text)}" for name, text in footer_lines(report.footer))
+    )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _markdown_table(table: TextTable) -> str:
     marks = [":---" if i == 0 or h in table.left else "---:" for i, h in enumerate(table.headings)]
-    headings = [_cell(heading) for heading in table.headings]
-    lines = [headings, marks, *(map(_cell, row) for row in table.rows)]
+    headings = [escape_markdown(heading) for heading in table.headings]
+    lines = [headings, marks, *(map(escape_markdown, row) for row in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(text: str) -> str:
-    # A bar would end the cell, a line break the table; < would begin HTML and _ emphasis.
-    text = text.replace("\\", "\\\\").replace("\n", " ").replace("<", "&lt;")
-    return re.sub(r"([|*_`])", r"\\\1", text)
-
-
 def _csv(report: Report) -> str:
-    """One line per variant, every column, raw numbers; lists joined by ``; ``."""
-    rows = [{key: _joined(value) for key, value in flat(row).items()} for row in report.rows]
+    """One line per variant, every column, raw numbers; lists joined by ``; ``.
+
+    A name that a spreadsheet would take for a formula has ``'`` before it.
+    """
+    rows = [{key: escape_formula(_joined(value)) for key, value in flat(row).items()} for row in report.rows]
     target = io.StringIO()
     writer = csv.DictWriter(target, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -149,36 +154,15 @@ def _latex_table(table: TextTable, report: Report, label: str) -> list[str]:
         "    \\toprule",
         f"    {' & '.join(escape_latex(_one_line(heading)) for heading in table.headings)} \\\\",
         "    \\midrule",
-        *(f"    {' & '.join(map(escape_latex, row))} \\\\" for row in table.rows),
+        *(f"    {' & '.join(escape_latex(_one_line(cell)) for cell in row)} \\\\" for row in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}}",
         "\\end{table*}",
     ]
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    "±": r"$\pm$",
-    "→": r"$\to$",
-    "×": r"$\times$",
-    "—": "---",
-    "–": "--",
-}
-
-
-def escape_latex(text: str) -> str:
-    """``text`` as LaTeX prints it: special characters escaped, a number's minus sign in math mode."""
-    escaped = "".join(_LATEX.get(character, character) for character in text)
-    return re.sub(r"(?<![\w.$-])-(?=\d)", "$-$", escaped)
-
-
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(visible(text).split())
 
 
 _RENDERERS = {"terminal": _terminal, "md": _markdown, "csv": _csv, "latex": _latex}

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from workbench.analysis.escapes import to_csv
 from workbench.analysis.figures import to_bytes
 from workbench.dashboard import empty, maps, painted_text, state
 from workbench.dashboard.panels import chart
@@ -220,7 +221,7 @@ def _downloads(result: Result) -> None:
         for number, (name, table) in enumerate(result.all_tables().items()):
             st.download_button(
                 f"{name} (CSV)",
-                data=lambda table=table: table.to_csv(index=False),
+                data=lambda table=table: to_csv(table, index=False),
                 file_name=f"{result.view}-{number}.csv",
                 key=f"download_{result.view}_csv_{number}",
                 icon=":material/table:",

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from workbench.analysis.escapes import to_csv
 from workbench.dashboard import empty, state
 from workbench.dashboard.differences import compare, configuration
 from workbench.dashboard.formats import MISSING, plural
@@ -106,7 +107,7 @@ def _table(runs: pd.DataFrame, now: View) -> None:
         )
         st.download_button(
             "CSV",
-            data=lambda: table.to_csv(index_label="run_id"),
+            data=lambda: to_csv(table, index_label="run_id"),
             file_name=f"{now.records.path.name}-runs.csv",
             mime="text/csv",
             key="download_runs",
@@ -142,7 +143,7 @@ def _groups(runs: pd.DataFrame) -> None:
     st.caption("One row per variant, phase and learning rate; means are over complete runs.")
     st.download_button(
         "CSV",
-        data=lambda: table.to_csv(index=False),
+        data=lambda: to_csv(table, index=False),
         file_name="variants.csv",
         mime="text/csv",
         key="download_groups",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from workbench.analysis.escapes import to_csv
 from workbench.analysis.figures import FORMATS, save
 from workbench.errors import UserError, suggestion
 from workbench.inspection.figures import figure
@@ -62,7 +63,7 @@ def _write(
     paths = [save(figure(result), to / f"{view.name}.{format}")]
     for number, table in enumerate(result.all_tables().values()):
         paths.append(to / f"{view.name}-{number}.csv")
-        table.to_csv(paths[-1], index=False)
+        paths[-1].write_text(to_csv(table, index=False), encoding="utf-8")
     return result, paths
 
 
