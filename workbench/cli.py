@@ -174,7 +174,7 @@ def dashboard(
     """Serve the dashboard on this machine only (127.0.0.1)."""
     from workbench.dashboard.launch import serve
 
-    raise typer.Exit(serve(out, port))
+    serve(out, port)
 
 
 for _name, _command_of in (INSPECT_COMMANDS | MODEL_COMMANDS | BENCH_COMMANDS | PUBLISH_COMMANDS).items():

@@ -8,7 +8,7 @@ import pandas as pd
 from workbench.visible import visible
 
 # An interval or the name of one. In Markdown only a definition would make it a link, and those are escaped.
-_INTERVAL = r"\[[-+−\d.,%CI ]+\](?![(\[:])"
+_INTERVAL = r"\[[-+−., ]*\d[-+−\d.,%CI ]*\](?![(\[:])"
 _MARKDOWN = re.compile(rf"({_INTERVAL})|([\\`*_|~$\[\]])")
 _HEADING_OR_ITEM = re.compile(r"^(#{1,6}(?=\s|$)|>|[-+](?=[\s-]|$)|=+$)")
 _NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")

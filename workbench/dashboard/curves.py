@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from workbench.analysis.units import UNITS
-from workbench.dashboard import empty, state
+from workbench.dashboard import empty, links, state
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.charts import Axis, curve_chart
 from workbench.dashboard.curve_lines import (
@@ -24,6 +24,7 @@ from workbench.dashboard.curve_lines import (
 )
 from workbench.dashboard.formats import plural
 from workbench.dashboard.imported import is_imported, nothing_compared
+from workbench.dashboard.literal import literal
 from workbench.dashboard.state import View, view
 
 DIFFERENCE, VALUES = "difference", "values"
@@ -53,6 +54,7 @@ def _panel() -> None:
     if not metrics:
         empty.no_runs("Nothing is logged yet for these runs")
         return
+    links.tell_unknown("metric", [_metric_title(metric) for metric in metrics], "metric")
     choice = _controls(metrics, row, each_run=each_run)
     drawing = draw(study, runs, choice)
     if choice.difference and not drawing.curves:
@@ -82,6 +84,7 @@ def _chosen_runs(now: View, row: DeltaGenerator) -> tuple[pd.DataFrame, bool]:
         if row.toggle(label, key="only_selected", bind="query-params"):
             return runs[runs["run_id"].isin(chosen)], True
     options = [LATEST, *phases_of(runs)]
+    links.tell_unknown("curve_phase", options, "phase")
     chosen_phase = row.segmented_control(
         "Phase", options, default=LATEST, required=True, key="curve_phase", bind="query-params"
     )
@@ -144,7 +147,7 @@ def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> No
     option = curve_chart(drawing.curves, x, y, decimals=decimals, zero=choice.difference)
     with st.container(border=True):
         st.echarts_chart(option, height=520, key="curves", alt=f"{name} along {choice.axis}")
-        st.caption(f"{_caption(drawing, choice, now)} · phase: {', '.join(phases)}")
+        st.caption(f"{literal(_caption(drawing, choice, now))} · phase: {literal(', '.join(phases))}")
 
 
 def _caption(drawing: Drawing, choice: Choice, now: View) -> str:

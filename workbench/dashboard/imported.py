@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.dashboard.formats import MISSING
+from workbench.dashboard.literal import grid
 from workbench.dashboard.state import View
 
 
@@ -16,7 +17,7 @@ def overview(now: View) -> None:
     """The models, and what can be done with them."""
     st.header("Imported models", anchor=False)
     st.markdown("Trained elsewhere; nothing is compared here until a study starts from one of them.")
-    st.dataframe(_table(now.records.runs), hide_index=True, alt="Imported models", key="imported")
+    grid(_table(now.records.runs), hide_index=True, alt="Imported models", key="imported")
     name = f"imported/{now.records.runs['variant'].iloc[0]}"
     st.markdown("Measure one, let it write, or swap a part of it and see what that costs:")
     st.code(f'workbench evaluate {name}\nworkbench generate {name} "def main():"', language="bash")

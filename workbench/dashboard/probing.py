@@ -6,6 +6,7 @@ from threading import RLock
 import streamlit as st
 
 from workbench.dashboard.formats import plural
+from workbench.dashboard.literal import literal
 from workbench.inspection.probes import measure_missing
 from workbench.records.run import RunDirectory
 from workbench.records.weights import require_weights
@@ -23,5 +24,5 @@ def offer_probing(runs: list[RunDirectory], tables: Collection[str]) -> None:
     if st.button("Measure them", key="measure", type="primary", icon=":material/straighten:"):
         bar = st.progress(0.0, "…")
         with READING:
-            measure_missing(runs, tables, lambda text, part: bar.progress(min(part, 1.0), text))
+            measure_missing(runs, tables, lambda text, part: bar.progress(min(part, 1.0), literal(text)))
         st.rerun()

@@ -7,9 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.escapes import to_csv
-from workbench.dashboard import empty, state
+from workbench.dashboard import empty, links, state
 from workbench.dashboard.differences import compare, configuration
 from workbench.dashboard.formats import MISSING, plural
+from workbench.dashboard.literal import code_span, grid, literal
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import METRICS, filter_runs, group_table, run_table, with_live_steps
 
@@ -36,6 +37,8 @@ def page() -> None:
     if now.records.runs.empty:
         empty.no_runs()
         return
+    for name in FILTERS:
+        links.tell_unknown(name, now.records.runs[name].unique(), name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         grouped = _grouping()
         chosen = _filters(now)
@@ -89,7 +92,7 @@ def _table(runs: pd.DataFrame, now: View) -> None:
     chosen = state.selection()
     # Streamlit keeps a selection by position; a table of other rows must be another table.
     key = f"runs_{state.selection_round()}_{blake2b(','.join(ids).encode(), digest_size=6).hexdigest()}"
-    st.dataframe(
+    grid(
         table,
         hide_index=True,
         column_config=_columns(table),
@@ -132,7 +135,7 @@ def _groups(runs: pd.DataFrame) -> None:
     shown = table.rename(columns=texts).drop(
         columns=[c for c in [*METRICS, *spread] if c in table and c not in texts]
     )
-    st.dataframe(
+    grid(
         shown,
         hide_index=True,
         column_config=_columns(shown),
@@ -159,7 +162,9 @@ def _selected(now: View) -> None:
     runs = now.records.runs.set_index("run_id", drop=False).loc[chosen].to_dict("records")
     for run in runs:
         if isinstance(run["error"], str):  # pandas reads "no error" as NaN
-            st.error(f"{run['variant']}, seed {run['seed']}: {run['state']}", icon=":material/error:")
+            st.error(
+                literal(f"{run['variant']}, seed {run['seed']}: {run['state']}"), icon=":material/error:"
+            )
             st.code(run["error"], language=None, wrap_lines=True)
     _comparison(runs)
     _provenance(runs)
@@ -175,7 +180,7 @@ def _comparison(runs: list[dict[str, Any]]) -> None:
     configs = {names[run["run_id"]]: configuration(run) for run in runs}
     table = compare(configs, only_different=not everything and len(runs) > 1)
     pinned = {"key": st.column_config.TextColumn("Key", pinned=True)}
-    st.dataframe(
+    grid(
         table,
         hide_index=True,
         column_config=pinned,
@@ -187,8 +192,9 @@ def _comparison(runs: list[dict[str, Any]]) -> None:
 def _provenance(runs: list[dict[str, Any]]) -> None:
     with st.expander("Provenance", icon=":material/fingerprint:"):
         for run in runs:
-            st.markdown(f"**{run['variant']}**, {run['phase']}, seed {run['seed']}, run `{run['run_id']}`")
-            st.caption(f"`{run['path']}`")
+            where = literal(f"{run['phase']}, seed {run['seed']}, run {run['run_id']}")
+            st.markdown(f"**{literal(run['variant'])}**, {where}")
+            st.caption(code_span(run["path"]))
             st.json(run["provenance"] or {}, expanded=1)
 
 
