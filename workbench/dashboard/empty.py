@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from workbench.dashboard.literal import code_span, literal
+from workbench.visible import visible
 
 FIRST_STUDY = "workbench run ablations/quickstart.yaml"
 
@@ -39,7 +40,7 @@ def problems(messages: list[str]) -> None:
     with st.expander(f"Problems ({len(messages)})", icon=":material/warning:"):
         st.markdown("These records could not be read; everything else is shown.")
         for message in messages:
-            st.code(message, language=None, wrap_lines=True)
+            st.code(visible(message), language=None, wrap_lines=True)
 
 
 def no_runs(what: str = "No run has started yet") -> None:

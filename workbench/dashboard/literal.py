@@ -16,13 +16,15 @@ from workbench.visible import visible
 
 # What begins or ends something wherever it stands. An underscore within a word does not, nor do the brackets
 # of an interval: only a definition would make it a link, and none can be written.
-_MARK = re.compile(r"(\[[-+−., ]*\d[-+−\d., ]*\](?![(\[:]))|[\\`*~$\[\]<|]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_MARK = re.compile(
+    r"(\[[-+−., ]*\d[-+−\d., ]*\](?![(\[:]))|[\\`*~$\[\]<|]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)"
+)
 # What begins something at the beginning of a line only: headings, quotes, rules, lists.
 _BEGINNING = re.compile(r"^(\d*)([#>.)]|=+$|[+-](?=[\s-]|$))", re.MULTILINE)
 # What Streamlit looks for in the text that Markdown leaves, where no backslash helps: colours, icons, emoji
-# (:red[…], :material/home:), addresses that become links, and operators that become arrows.
+# (:red[…], :material/home:; a time is none), addresses that become links, operators that become arrows.
 _AFTER = re.compile(
-    r":(?=[\w+-]|//)|(?<=www)\.(?=[\w-])|@(?=[\w-]+\.)"
+    r"(?!(?<=\d):\d+(?![\w+:-])):(?=[\w+-]|//)|(?<=www)\.(?=[\w-])|@(?=[\w-]+\.)"
     r"|(?<=(?<!\S)[-<])-(?=>?(?!\S))|(?<=(?<!\S)-)>(?!\S)|(?<=(?<!\S)[<>~])=(?!\S)",
     re.IGNORECASE,
 )

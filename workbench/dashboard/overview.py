@@ -17,6 +17,7 @@ from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.progress import progress_table, seconds_left
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import verdict_table
+from workbench.visible import visible
 
 _COLOURS = {"better": "green", "worse": "red", "equivalent": "blue", "inconclusive": "orange"}
 
@@ -130,7 +131,7 @@ def _provenance(now: View) -> None:
             st.caption(f"{plural(now.records.superseded, 'run')} of an earlier manifest left out.")
     if command := now.report.footer["command"]:
         st.caption("Made by")
-        st.code(command, language="bash")
+        st.code(visible(command), language="bash")
 
 
 if __name__ == "__main__":

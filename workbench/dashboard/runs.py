@@ -13,6 +13,7 @@ from workbench.dashboard.formats import MISSING, plural
 from workbench.dashboard.literal import code_span, grid, literal
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import METRICS, filter_runs, group_table, run_table, with_live_steps
+from workbench.visible import visible
 
 FILTERS = ("variant", "phase", "state", "seed")
 _HEADINGS = {
@@ -69,7 +70,13 @@ def _filter(name: str, options: list[Any]) -> list[Any]:
     if name in st.session_state and known != st.session_state[name]:
         st.session_state[name] = known  # another study has other seeds and variants
     return st.multiselect(
-        name.capitalize(), options, key=name, bind="query-params", placeholder="All", width=190
+        name.capitalize(),
+        options,
+        format_func=visible,
+        key=name,
+        bind="query-params",
+        placeholder="All",
+        width=190,
     )
 
 
@@ -165,7 +172,7 @@ def _selected(now: View) -> None:
             st.error(
                 literal(f"{run['variant']}, seed {run['seed']}: {run['state']}"), icon=":material/error:"
             )
-            st.code(run["error"], language=None, wrap_lines=True)
+            st.code(visible(run["error"]), language=None, wrap_lines=True)
     _comparison(runs)
     _provenance(runs)
 

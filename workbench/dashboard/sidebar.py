@@ -8,6 +8,7 @@ from workbench.dashboard import empty, links, live, state
 from workbench.dashboard.literal import literal
 from workbench.errors import UserError
 from workbench.records.index import StudyRecords, list_studies
+from workbench.visible import visible
 
 
 def show() -> bool:
@@ -77,6 +78,7 @@ def _pick_baseline(records: StudyRecords) -> str:
         "Baseline",
         names,
         index=names.index(declared),
+        format_func=visible,
         key="baseline",
         bind="query-params",
         help="The study's own baseline decides. Another one re-bases every difference, for exploring only.",
