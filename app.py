@@ -3,6 +3,7 @@
 import streamlit as st
 
 from workbench.dashboard import sidebar
+from workbench.dashboard.collection import spare_libraries
 from workbench.dashboard.state import FOLDER, ICON
 
 st.set_page_config(page_title="Ablation workbench", page_icon=ICON, layout="wide")
@@ -32,3 +33,4 @@ page = st.navigation(
 )
 if sidebar.show():
     page.run()
+spare_libraries()

@@ -13,8 +13,9 @@ from workbench.cli_errors import ended
 from workbench.cli_inspect import INSPECT_COMMANDS
 from workbench.cli_models import MODEL_COMMANDS
 from workbench.cli_publish import PUBLISH_COMMANDS
-from workbench.cli_shared import RESULTS, AsJson, Out, console, show
+from workbench.cli_shared import RESULTS, AsJson, Out, show
 from workbench.errors import UserError
+from workbench.terminal import console, give
 
 app = typer.Typer(
     help="Does this one change to a language model help, at your budget, beyond noise?",
@@ -146,11 +147,11 @@ def report(
         )
     result = study_report(records)
     if as_json:
-        print(json.dumps(to_json(result), indent=2))
-        return
-    console().print(render(result, format.value)) if format is ReportFormat.TERMINAL else print(
-        render(result, format.value)
-    )
+        give(json.dumps(to_json(result), indent=2))
+    elif format is ReportFormat.TERMINAL:
+        console().print(render(result, format.value))
+    else:
+        give(render(result, format.value))
 
 
 @app.command("list")
@@ -174,7 +175,7 @@ def dashboard(
     """Serve the dashboard on this machine only (127.0.0.1)."""
     from workbench.dashboard.launch import serve
 
-    raise typer.Exit(serve(out, port))
+    serve(out, port)
 
 
 for _name, _command_of in (INSPECT_COMMANDS | MODEL_COMMANDS | BENCH_COMMANDS | PUBLISH_COMMANDS).items():

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli_shared import AsJson, console, progress_bar
+from workbench.cli_shared import AsJson, progress_bar
 from workbench.errors import UserError
+from workbench.terminal import console, give, say
 
 BENCHMARKS = Path("results/benchmarks")
 
@@ -55,8 +56,11 @@ def bench(
     with progress_bar() as progress:
         progress("loading", 0.0)
         suite.run([load(name) for name in names], report, progress, lambda state: files.save(path, state))
-    print(json.dumps(report.to_dict(), indent=2)) if as_json else console().print(render(report))
-    print(f"kept: {path} and {path.with_suffix('.md').name}", file=sys.stderr)
+    if as_json:
+        give(json.dumps(report.to_dict(), indent=2))
+    else:
+        console().print(render(report))
+    say(f"kept: {path} and {path.with_suffix('.md').name}", stderr=True)
 
 
 def _device(wanted: Device | None) -> str:

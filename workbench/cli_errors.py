@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from workbench.errors import StudyStopped, UserError
+from workbench.terminal import say
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; make room there and give the same command again",
@@ -41,10 +42,10 @@ def ended(command: Callable[[], None]) -> int:
     except BrokenPipeError:
         return _without_reader()
     except (UserError, OSError, RecursionError, MemoryError, OverflowError, UnicodeEncodeError) as error:
-        print(f"error: {told(error)}", file=sys.stderr)
+        say(f"error: {told(error)}", stderr=True)
         return 2
     except StudyStopped as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", stderr=True)
         return 1
     return 0
 
@@ -91,13 +92,13 @@ def _flushed(end: SystemExit) -> int:
     except BrokenPipeError:
         return _without_reader()
     except OSError as error:  # standard output is a file on a full disk
-        print(f"error: {told(error)}", file=sys.stderr)
+        say(f"error: {told(error)}", stderr=True)
         return 2
     if end.code is None:
         return 0
     if isinstance(end.code, int):
         return end.code
-    print(end.code, file=sys.stderr)
+    say(end.code, stderr=True)
     return 1
 
 

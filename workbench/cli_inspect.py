@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli_models import RunName
-from workbench.cli_shared import RESULTS, Out, console, print_unmeasured, progress_bar
+from workbench.cli_shared import RESULTS, Out, print_unmeasured, progress_bar
 from workbench.errors import UserError
+from workbench.terminal import say
 
 if TYPE_CHECKING:  # it brings torch, which --help need not wait for
     from workbench.inspection.probes import Probed
@@ -52,18 +53,18 @@ def inspect(
             progress=progress,
         )
     for result, paths in done.written:
-        print(f"{result.title}: {paths[0]} and {len(paths) - 1} tables")
+        say(f"{result.title}: {paths[0]} and {len(paths) - 1} tables")
         for answer in result.answers:
-            print(f"  {answer}")
+            say(f"  {answer}")
     if done.written:
         print_unmeasured(done.unmeasured)
     if view and done.refused:
         raise UserError("; ".join(reason for _, reason in done.refused))
     for one, reason in done.refused:
-        print(f"{one.name}: not shown: {reason.removeprefix(f'{one.name}: ')}")
+        say(f"{one.name}: not shown: {reason.removeprefix(f'{one.name}: ')}")
     if not done.written:
         raise UserError(f"run: no view of {run!r} can be shown, for the reasons above")
-    print(f"written to: {done.folder}: {len(done.written)} of {len(done.written) + len(done.refused)} views")
+    say(f"written to: {done.folder}: {len(done.written)} of {len(done.written) + len(done.refused)} views")
 
 
 def probe(
@@ -79,9 +80,9 @@ def probe(
         done = probe_runs(run, results=out, again=again, progress=progress)
     if other := on_other_text(done.measured):
         note = f"the text is another one than {len(other)} of them were trained on; they were measured on it"
-        console(stderr=True).print(f"note: data.corpus: {note}", highlight=False)
+        say(f"note: data.corpus: {note}", stderr=True)
     print_unmeasured(done.unmeasured)
-    print(_told(done))
+    say(_told(done))
 
 
 def _told(done: "Probed") -> str:

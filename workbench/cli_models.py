@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli_shared import RESULTS, AsJson, Out, console, progress_bar, show
+from workbench.cli_shared import RESULTS, AsJson, Out, progress_bar, show
+from workbench.terminal import give, say
 
 RunName = Annotated[
     str,
@@ -58,7 +59,7 @@ def import_model(
     run = imports.import_model(
         path, name=name, context=context, tokenizer=tokenizer, ends_of_text=eos, out=out
     )
-    print(imports.told(run))
+    say(imports.told(run))
 
 
 def export_model(
@@ -75,7 +76,7 @@ def export_model(
     from workbench.study.use import export_run
 
     export_run(find_run(out, run), path, layout=layout.value, dtype=dtype)
-    print(f"written: {path}")
+    say(f"written: {path}")
 
 
 def evaluate(
@@ -111,7 +112,7 @@ def evaluate(
             progress=progress,
         )
     for note in found["notes"]:
-        console(stderr=True).print(f"note: {note}", highlight=False, markup=False)
+        say(f"note: {note}", stderr=True)
     show(found, as_json, render_evaluation)
 
 
@@ -143,10 +144,10 @@ def generate(
         bos=bos,
     )
     first = next(pieces, "")  # whatever is refused is refused before anything is printed
-    print(prompt + first, end="", flush=True)
+    give(prompt + first, end="")
     for piece in pieces:
-        print(piece, end="", flush=True)
-    print()
+        give(piece, end="")
+    give("")
 
 
 MODEL_COMMANDS = {

@@ -1,11 +1,11 @@
 """The command that makes a finished study fit to be committed: publish."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from workbench.cli_shared import RESULTS, Out, print_unmeasured, progress_bar
+from workbench.terminal import say
 
 
 def publish(
@@ -31,16 +31,14 @@ def publish(
             out,
             weights=weights,
             limit=limit,
-            note=lambda text: print(f"note: {text}", file=sys.stderr),
+            note=lambda text: say(f"note: {text}", stderr=True),
             progress=progress,
         )
     print_unmeasured(done.probed.unmeasured)
     if done.probed.weightless:
         count = len(done.probed.weightless)
-        print(
-            f"not measured: {count} {'run' if count == 1 else 'runs'}: without weights no table can be added"
-        )
-    print(
+        say(f"not measured: {count} {'run' if count == 1 else 'runs'}: without weights no table can be added")
+    say(
         f"published: {done.path}: {done.runs} runs, {done.weights} with weights, {done.megabytes:.1f} MB "
         f"({done.all_megabytes:.1f} of {limit:g} MB for all)\n"
         f"read it:   {done.path / 'report.md'}\n"

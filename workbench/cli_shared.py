@@ -1,7 +1,6 @@
 """What the commands share: where results are, and how things are shown."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from workbench.terminal import PlainColumn, console, give, say
 
 if TYPE_CHECKING:  # it brings torch, which --help need not wait for
     from workbench.inspection.probes import Unmeasured
@@ -34,13 +35,13 @@ _UNMEASURED_SHOWN = 4  # runs of each reason
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, float], None]]:
     """A bar with the time left on a terminal; elsewhere a plain line every few seconds."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
     terminal = console(stderr=True)
     if not terminal.is_terminal:
         yield _PlainLines()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (PlainColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task("", total=1.0)
         yield lambda text, part: bar.update(task, description=text, completed=part)
@@ -56,7 +57,7 @@ class _PlainLines:
         now = time.monotonic()
         if now - self._told >= _SECONDS_BETWEEN_LINES:
             left = f", {(now - self._started) * (1 / part - 1):.0f} s left" if part > 0 else ""
-            print(f"{text} ({part:.0%}{left})", file=sys.stderr, flush=True)
+            say(f"{text} ({part:.0%}{left})", stderr=True)
             self._told = now
 
 
@@ -69,21 +70,12 @@ def print_unmeasured(unmeasured: "Iterable[Unmeasured]") -> None:
         by_reason.setdefault(" ".join(one.reason.split()), []).append(told)
     for reason, runs in by_reason.items():
         more = f" and {len(runs) - _UNMEASURED_SHOWN} more" if len(runs) > _UNMEASURED_SHOWN else ""
-        print(f"not measured: {', '.join(runs[:_UNMEASURED_SHOWN])}{more}: {reason}")
+        say(f"not measured: {', '.join(runs[:_UNMEASURED_SHOWN])}{more}: {reason}")
 
 
 def show(facts: Any, as_json: bool, render: Any) -> None:
     """Print facts for programs, or rendered for a reader."""
     if as_json:
-        print(json.dumps(facts, indent=2))
+        give(json.dumps(facts, indent=2))
     else:
         console().print(render(facts))
-
-
-def console(*, stderr: bool = False) -> Any:
-    """The terminal, or a wide page where there is none."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    # A pipe has no width of its own; tables must not be squeezed into eighty columns there.
-    return console if console.is_terminal else Console(width=160, stderr=stderr)

@@ -148,6 +148,12 @@ def serve(tmp_path_factory, cache):
     assert not [log for _, log in servers if "Traceback" in log.read_text()]
 
 
+@pytest.fixture(scope="session")
+def wait_for():
+    """A function that waits until a server answers."""
+    return _wait_for
+
+
 def _wait_for(url, server, log):
     for _ in range(200):
         if server.poll() is not None:

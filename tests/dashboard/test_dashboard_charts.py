@@ -43,6 +43,15 @@ def test_a_curve_is_a_mean_and_a_stacked_band_of_one_name():
     assert (table["low"] + table["band"]).to_numpy() == pytest.approx(a_line().high)
 
 
+@pytest.mark.parametrize("name", ["x", "low", "band", "mean"])
+def test_a_line_may_have_the_name_of_a_column(name):
+    option = curve_chart([Curve(replace(a_line(), name=name), "#0072B2")], Axis("Tokens"), Axis("Loss"))
+    table, mean = option["dataset"][0]["source"], option["series"][-1]
+    assert mean["name"] == name
+    assert table[mean["encode"]["y"]].to_numpy() == pytest.approx(a_line().mean)
+    assert table[mean["encode"]["x"]].max() == 400
+
+
 def test_the_axis_is_scaled_to_short_numbers_and_says_so():
     option = curve_chart([Curve(a_line(), "#0072B2")], Axis("Training tokens"), Axis("Loss", "nats/token"))
     assert option["dataset"][0]["source"]["x"].max() == 400

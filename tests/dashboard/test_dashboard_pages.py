@@ -273,7 +273,57 @@ def test_the_url_chooses_among_studies(opened, tmp_path):
     write_study(tmp_path, "first", confirm=1)
     write_study(tmp_path, "second", confirm=1)
     assert opened(tmp_path, study="first").sidebar.selectbox[0].value == "first"
-    assert opened(tmp_path, study="gone").sidebar.selectbox[0].value == "second"  # the newest
+
+
+def test_a_link_to_a_study_that_is_not_here_says_so_until_another_is_chosen(opened, tmp_path):
+    write_study(tmp_path, "first", confirm=1)
+    write_study(tmp_path, "second", confirm=1)
+    app = opened(tmp_path, study="gone")
+    assert app.sidebar.selectbox[0].value == "second"  # the newest
+    told = "There is no study gone here; this is second."
+    assert [item.value for item in app.warning] == [told]
+    app.run()
+    assert [item.value for item in app.warning] == [told]
+    app.sidebar.selectbox[0].set_value("first").run()
+    assert not app.warning
+
+
+@pytest.mark.parametrize(
+    ("page", "parameters", "told"),
+    [
+        ("overview", {"baseline": "norm=gone"}, "the variant norm=gone, which is not here"),
+        ("overview", {"runs": "0123456789ab"}, "run 0123456789ab, which the link selects"),
+        ("runs", {"variant": "baseline", "phase": "warm"}, "the phase warm, which is not here"),
+        ("runs", {"seed": "999"}, "the seed 999, which is not here"),
+        ("curves", {"metric": "Perplexity"}, "the metric Perplexity, which is not here"),
+        ("curves", {"curve_phase": "warm"}, "the phase warm, which is not here"),
+    ],
+)
+def test_a_link_to_what_a_study_does_not_have_says_so_and_shows_the_rest(
+    opened, results, page, parameters, told
+):
+    app = opened(results, page, **parameters)
+    assert not app.exception
+    assert told in "\n".join(item.value for item in app.warning)
+    assert app.sidebar.selectbox(key="baseline").value == "baseline"
+
+
+def test_a_link_to_what_there_is_says_nothing(opened, results, study):
+    run = load_study(study).runs["run_id"].iloc[0]
+    for page in PAGES:
+        app = opened(
+            results,
+            page,
+            study="quickstart",
+            runs=run,
+            baseline="norm=layernorm",
+            variant="baseline",
+            seed="201",
+            metric="Training loss",
+            curve_phase="tune",
+            show="difference",
+        )
+        assert not app.warning
 
 
 def test_changing_the_study_drops_what_the_other_does_not_have(opened, tmp_path):

@@ -4,10 +4,10 @@ import io
 import re
 
 import pytest
-from rich.console import Console
 
 from workbench.records.run import RunRecord, State
 from workbench.study.display import Display
+from workbench.terminal import Terminal
 
 
 def record(run_id, state=State.COMPLETE, **changes):
@@ -20,7 +20,7 @@ def record(run_id, state=State.COMPLETE, **changes):
 @pytest.fixture
 def shown():
     stream = io.StringIO()
-    display = Display(Console(file=stream, width=120), workers=2)
+    display = Display(Terminal(file=stream, width=120), workers=2)
     display.begin({"pilot": 1, "confirm": 2}, steps=10)
     return display, stream
 
@@ -40,7 +40,7 @@ def test_without_a_terminal_each_trial_is_a_line_with_an_eta(shown):
 
 def test_one_trial_is_one_trial():
     stream = io.StringIO()
-    display = Display(Console(file=stream, width=120), workers=1)
+    display = Display(Terminal(file=stream, width=120), workers=1)
     display.begin({"pilot": 1}, steps=1)
     display.phase("pilot", 1, 1, [])
     assert stream.getvalue().splitlines() == [
@@ -121,7 +121,7 @@ def test_outcomes_that_are_not_results_are_told(shown):
 
 
 def test_the_steps_that_a_lost_trial_repeats_count_once():
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    terminal = Terminal(file=io.StringIO(), force_terminal=True, width=120)
     display = Display(terminal, workers=1)
     display.begin({"confirm": 1}, steps=10)
     one = record("a", State.QUEUED)
@@ -138,7 +138,7 @@ def test_the_steps_that_a_lost_trial_repeats_count_once():
 
 
 def test_a_grown_grid_means_more_trials():
-    display = Display(Console(file=io.StringIO()), workers=1)
+    display = Display(Terminal(file=io.StringIO()), workers=1)
     display.begin({"tune": 4, "confirm": 2}, steps=10)
     display.expect(2)
     assert "0/8 trials" in display.message()

@@ -33,6 +33,7 @@ from workbench.analysis.verdicts import fate
 from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, State
+from workbench.visible import visible
 
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
@@ -57,6 +58,7 @@ _STYLE = {
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a name may hold dollars
     "svg.hashsalt": "workbench",  # equal data gives an equal file
 }
 _LOCK = RLock()
@@ -78,6 +80,11 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             return draw(*args, **kwargs)
 
     return within
+
+
+def legend_label(name: str) -> str:
+    """``name`` as a legend shows it: matplotlib leaves out what begins with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 @styled
@@ -145,7 +152,7 @@ def learning_rate_plot(study: StudyRecords) -> Figure:
 
 def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
     means = {x: y for x, y in rate.means.items() if math.isfinite(y)}
-    axes.plot(list(means), list(means.values()), "-", color=colour, label=rate.variant)
+    axes.plot(list(means), list(means.values()), "-", color=colour, label=legend_label(rate.variant))
     dots = [(x, y) for x, ys in rate.losses.items() for y in ys if math.isfinite(y)]
     axes.plot(
         [x for x, _ in dots], [y for _, y in dots], "o", color=colour, markersize=2.5, markeredgewidth=0
@@ -197,11 +204,11 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
     if not length:
         if members or became:  # no mean, but a name for what is drawn thin, or not at all
             what = "" if became else ": single seeds"
-            axes.plot([], [], color=colour, linewidth=0.5, label=f"{label}{what}")
+            axes.plot([], [], color=colour, linewidth=0.5, label=legend_label(f"{label}{what}"))
         return
     table = np.stack([curve[:length] for curve in members])  # (seeds, evaluations, 2)
     places, values = table[..., 0].mean(axis=0), table[..., 1]
-    axes.plot(places, values.mean(axis=0), color=colour, label=label)
+    axes.plot(places, values.mean(axis=0), color=colour, label=legend_label(label))
     if chosen.lost:
         axes.plot(places[-1:], values[:, -1:].mean(axis=0), "x", color=colour, markersize=5)
     bands = [mean_interval(values[:, index]) for index in range(length)]
@@ -281,4 +288,6 @@ def to_bytes(figure: Figure, format: str) -> bytes:
     target = io.BytesIO()
     with _style():
         figure.savefig(target, format=format, dpi=300, metadata=dates[format])
+    if format == "svg":  # XML has no place for control characters, which a name or a token may hold
+        return visible(target.getvalue().decode()).encode()
     return target.getvalue()

@@ -9,15 +9,17 @@ from typing import Any
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from workbench.analysis.claims import answers, headline
 from workbench.analysis.effects import Report
+from workbench.analysis.escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.footer import footer_lines
 from workbench.analysis.rows import comparison_columns, flat, plain
 from workbench.analysis.tables import TextTable, pilot_line, report_tables
 from workbench.errors import UserError
+from workbench.terminal import styled
+from workbench.visible import visible
 
 _NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
 _STYLES = {
@@ -68,16 +70,16 @@ def _flops_columns(row: FlopsRow) -> dict[str, Any]:
 
 def _terminal(report: Report) -> Group:
     """Fits 120 columns; without a terminal rich leaves out the colours and nothing else."""
-    parts: list[RenderableType] = [Text(f"{report.study}: {report.question}", style="bold")]
-    parts += [Text(headline(report), style="bold magenta" if report.baseline.fate else "")]
-    parts += [Text(f"  {text}") for text in answers(report)]
+    parts: list[RenderableType] = [styled(f"{report.study}: {report.question}", "bold")]
+    parts.append(styled(headline(report), "bold magenta" if report.baseline.fate else ""))
+    parts += [styled(f"  {text}") for text in answers(report)]
     for table in report_tables(report):
-        parts += [Text(""), Text(table.title, style="italic"), _rich_table(table)]
-    parts.append(Text(""))
+        parts += [styled(""), styled(table.title, "italic"), _rich_table(table)]
+    parts.append(styled(""))
     if pilot := pilot_line(report):
-        parts.append(Text(pilot))
-    parts += [Text(f"note: {note}", style="yellow") for note in report.notes]
-    parts += [Text(f"{name}: {text}", style="dim") for name, text in footer_lines(report.footer)]
+        parts.append(styled(pilot))
+    parts += [styled(f"note: {note}", "yellow") for note in report.notes]
+    parts += [styled(f"{name}: {text}", "dim") for name, text in footer_lines(report.footer)]
     return Group(*parts)
 
 
@@ -88,39 +90,42 @@ def _rich_table(table: TextTable) -> Table:
         wraps = heading in ("change", "variant", "effect", "seeds")
         drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
-        drawn.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        drawn.add_row(*(styled(cell, _STYLES.get(cell, "")) for cell in row))
     return drawn
 
 
 def _markdown(report: Report) -> str:
-    parts = [f"## {_cell(report.study)}", _cell(report.question), f"**{_cell(headline(report))}**"]
-    parts.append("\n".join(f"- {_cell(text)}" for text in answers(report)))
+    parts = [
+        f"## {escape_markdown(report.study)}",
+        escape_markdown(report.question),
+        f"**{escape_markdown(headline(report))}**",
+    ]
+    parts.append("\n".join(f"- {escape_markdown(text)}" for text in answers(report)))
     for table in report_tables(report):
-        parts += [f"{_cell(table.title)}", _markdown_table(table)]
+        parts += [f"{escape_markdown(table.title)}", _markdown_table(table)]
     if pilot := pilot_line(report):
-        parts.append(pilot)
+        parts.append(escape_markdown(pilot))
     if report.notes:
-        parts.append("\n".join(f"- note: {_cell(note)}" for note in report.notes))
-    parts.append("\n".join(f"- {name}: {_cell(text)}" for name, text in footer_lines(report.footer)))
+        parts.append("\n".join(f"- note: {escape_markdown(note)}" for note in report.notes))
+    parts.append(
+        "\n".join(f"- {name}: {escape_markdown(text)}" for name, text in footer_lines(report.footer))
+    )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _markdown_table(table: TextTable) -> str:
     marks = [":---" if i == 0 or h in table.left else "---:" for i, h in enumerate(table.headings)]
-    headings = [_cell(heading) for heading in table.headings]
-    lines = [headings, marks, *(map(_cell, row) for row in table.rows)]
+    headings = [escape_markdown(heading) for heading in table.headings]
+    lines = [headings, marks, *(map(escape_markdown, row) for row in table.rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(text: str) -> str:
-    # A bar would end the cell, a line break the table; < would begin HTML and _ emphasis.
-    text = text.replace("\\", "\\\\").replace("\n", " ").replace("<", "&lt;")
-    return re.sub(r"([|*_`])", r"\\\1", text)
-
-
 def _csv(report: Report) -> str:
-    """One line per variant, every column, raw numbers; lists joined by ``; ``."""
-    rows = [{key: _joined(value) for key, value in flat(row).items()} for row in report.rows]
+    """One line per variant, every column, raw numbers; lists joined by ``; ``.
+
+    A name that a spreadsheet would take for a formula has ``'`` before it.
+    """
+    rows = [{key: escape_formula(_joined(value)) for key, value in flat(row).items()} for row in report.rows]
     target = io.StringIO()
     writer = csv.DictWriter(target, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -157,36 +162,15 @@ def _latex_table(table: TextTable, report: Report, label: str) -> list[str]:
         "    \\toprule",
         f"    {' & '.join(escape_latex(_one_line(heading)) for heading in table.headings)} \\\\",
         "    \\midrule",
-        *(f"    {' & '.join(map(escape_latex, row))} \\\\" for row in table.rows),
+        *(f"    {' & '.join(escape_latex(_one_line(cell)) for cell in row)} \\\\" for row in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}}",
         "\\end{table*}",
     ]
 
 
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": "$<$",
-    ">": "$>$",
-    "±": r"$\pm$",
-    "→": r"$\to$",
-    "×": r"$\times$",
-    "—": "---",
-    "–": "--",
-}
-
-
-def escape_latex(text: str) -> str:
-    """``text`` as LaTeX prints it: special characters escaped, a number's minus sign in math mode."""
-    escaped = "".join(_LATEX.get(character, character) for character in text)
-    return re.sub(r"(?<![\w.$-])-(?=\d)", "$-$", escaped)
-
-
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(visible(text).split())
 
 
 _RENDERERS = {"terminal": _terminal, "md": _markdown, "csv": _csv, "latex": _latex}

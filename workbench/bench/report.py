@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from workbench.analysis.escapes import escape_markdown
 from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Finding, Outcome, Table
 from workbench.bench.section import Section
@@ -95,7 +96,7 @@ def _load(load: dict[str, Any]) -> str:
 def _section(result: Result) -> str:
     lines = [f"\n## {result.section.title}", "", result.section.about, ""]
     if result.error:
-        lines += [f"**This section failed: {result.error}**", ""]
+        lines += [f"**This section failed: {escape_markdown(result.error)}**", ""]
     for table in result.outcome.tables:
         lines += [*_table(table), ""]
     for finding in result.outcome.findings:

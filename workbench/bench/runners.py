@@ -5,18 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from workbench.study.display import Display
 from workbench.study.executors import Executor
 from workbench.study.heartbeat import Heartbeat
 from workbench.study.plan import Plan
 from workbench.study.runner import Runner
+from workbench.terminal import Terminal
 
 
 def run_study(plan: Plan, directory: Path, executor: Executor) -> None:
     """Bring the study in ``directory`` to its end."""
-    display = Display(Console(file=io.StringIO()), workers=1)
+    display = Display(Terminal(file=io.StringIO()), workers=1)
     Runner(plan, directory, executor, display=display, heartbeat=Heartbeat(directory, 1)).run()
 
 

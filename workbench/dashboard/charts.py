@@ -77,7 +77,7 @@ def curve_chart(
 
 
 def _table(line: Line, factor: float, log: bool) -> pd.DataFrame:
-    table = pd.DataFrame({"x": line.x / factor, line.name: line.mean})
+    table = pd.DataFrame({"x": line.x / factor, "mean": line.mean})  # not its name, which may be "x"
     if line.low is None or line.high is None:
         return table
     # A logarithmic axis has no place for an edge at or below zero.
@@ -120,7 +120,7 @@ def _mean_series(curve: Curve, dataset: int) -> dict[str, Any]:
         "type": "line",
         "name": curve.line.name,
         "datasetIndex": dataset,
-        "encode": {"x": "x", "y": curve.line.name, "tooltip": [curve.line.name]},
+        "encode": {"x": "x", "y": "mean", "tooltip": ["mean"]},
         "showSymbol": few,
         "symbol": "circle",
         "symbolSize": 5,

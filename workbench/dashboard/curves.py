@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from workbench.analysis.units import UNITS
-from workbench.dashboard import empty, state
+from workbench.dashboard import empty, links, state
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.charts import Axis, curve_chart
 from workbench.dashboard.curve_lines import (
@@ -24,6 +24,7 @@ from workbench.dashboard.curve_lines import (
 )
 from workbench.dashboard.formats import plural
 from workbench.dashboard.imported import is_imported, nothing_compared
+from workbench.dashboard.literal import literal
 from workbench.dashboard.state import View, view
 from workbench.records.trained import untrained
 
@@ -58,6 +59,7 @@ def _panel() -> None:
     if not metrics:
         empty.no_runs("Nothing is logged yet for these runs")
         return
+    links.tell_unknown("metric", [_metric_title(metric) for metric in metrics], "metric")
     choice = _controls(metrics, row, each_run=each_run)
     drawing = draw(study, runs, choice)
     if choice.difference and not drawing.curves:
@@ -69,7 +71,8 @@ def _panel() -> None:
     _chart(drawing, choice, now, phases_of(runs))
     if len(left_out):
         names = ", ".join(dict.fromkeys(now.labels[name] for name in left_out["variant"]))
-        st.caption(f"Not drawn, as they did not train: {plural(len(left_out), 'run')} of {names}.")
+        count = plural(len(left_out), "run")
+        st.caption(f"Not drawn, as they did not train: {count} of {literal(names)}.")
 
 
 def _left_out(runs: pd.DataFrame, row: DeltaGenerator) -> pd.DataFrame:
@@ -101,6 +104,7 @@ def _chosen_runs(now: View, row: DeltaGenerator) -> tuple[pd.DataFrame, bool]:
         if row.toggle(label, key="only_selected", bind="query-params"):
             return runs[runs["run_id"].isin(chosen)], True
     options = [LATEST, *phases_of(runs)]
+    links.tell_unknown("curve_phase", options, "phase")
     chosen_phase = row.segmented_control(
         "Phase", options, default=LATEST, required=True, key="curve_phase", bind="query-params"
     )
@@ -165,7 +169,7 @@ def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> No
         st.echarts_chart(option, height=520, key="curves", alt=f"{name} along {choice.axis}")
         if drawing.notes:
             st.caption(_notes(drawing.notes))
-        st.caption(f"{_caption(drawing, choice, now)} · phase: {', '.join(phases)}")
+        st.caption(f"{literal(_caption(drawing, choice, now))} · phase: {literal(', '.join(phases))}")
 
 
 def _notes(notes: tuple[str, ...]) -> str:
@@ -173,7 +177,7 @@ def _notes(notes: tuple[str, ...]) -> str:
     told = [*notes[:_NOTES]]
     if len(notes) > _NOTES:
         told.append(f"and so for {plural(len(notes) - _NOTES, 'more line')}")
-    return "  \n".join(told)
+    return literal("\n".join(told))
 
 
 def _caption(drawing: Drawing, choice: Choice, now: View) -> str:

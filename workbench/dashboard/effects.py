@@ -10,6 +10,7 @@ from workbench.dashboard import downloads
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.imported import is_imported, nothing_compared
 from workbench.dashboard.inside import with_behaviours
+from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.overview import forest_panel, no_effects
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
@@ -54,7 +55,7 @@ def _tuning(now: View) -> None:
     st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
     st.caption(
         "Mean over tuning seeds. Ring: the chosen rate. Cross at the top: a run diverged, failed or did not "
-        "train there.  \n" + tuning_caption(tuned, labels)
+        "train there.  \n" + literal(tuning_caption(tuned, labels))
     )
     with st.container(horizontal=True):
         downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{now.file_name}-learning-rates")
@@ -66,7 +67,7 @@ def _factorial(now: View) -> None:
         return
     st.subheader("Main effects and interactions", anchor=False)
     for warning in effects.warnings:
-        st.warning(warning, icon=":material/warning:")
+        st.warning(literal(warning), icon=":material/warning:")
     _titled(text_frame(factorial_table(now.report)), factorial_table(now.report).title, "factorial")
 
 
@@ -87,13 +88,13 @@ def _recovery(now: View) -> None:
 
 
 def _titled(table: pd.DataFrame, title: str, key: str) -> None:
-    st.dataframe(table, hide_index=True, alt=title, key=key)
-    st.caption(f"{title}.")
+    grid(table, hide_index=True, alt=title, key=key)
+    st.caption(f"{literal(title)}.")
 
 
 def _table(now: View) -> None:
     st.subheader("Everything in one table", anchor=False)
-    st.dataframe(
+    grid(
         with_behaviours(now, full_table(now.report)),
         hide_index=True,
         column_config={"change": st.column_config.TextColumn("change", pinned=True)},

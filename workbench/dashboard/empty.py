@@ -4,6 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from workbench.dashboard.literal import code_span, literal
+from workbench.visible import visible
+
 FIRST_STUDY = "workbench run ablations/quickstart.yaml"
 
 
@@ -11,7 +14,9 @@ def no_studies(results: Path) -> None:
     """Neither a results folder nor a study in it."""
     st.title("No studies yet")
     what = "has no study in it" if results.is_dir() else "does not exist"
-    st.markdown(f"`{results}` {what}. A study asks one question; its results appear here while it runs.")
+    st.markdown(
+        f"{code_span(results)} {what}. A study asks one question; its results appear here while it runs."
+    )
     st.markdown("Run the smallest one (minutes on two cores):")
     st.code(FIRST_STUDY, language="bash")
     st.markdown("See what it would do first, without training:")
@@ -22,8 +27,10 @@ def no_studies(results: Path) -> None:
 def unreadable(path: Path, error: Exception) -> None:
     """A study whose manifest is damaged; the others can still be chosen."""
     st.title("This study cannot be read")
-    st.error(str(error), icon=":material/error:")
-    st.markdown(f"Its runs in `{path}` are untouched. Running the study again rebuilds its manifest.")
+    st.error(literal(error), icon=":material/error:")
+    st.markdown(
+        f"Its runs in {code_span(path)} are untouched. Running the study again rebuilds its manifest."
+    )
 
 
 def problems(messages: list[str]) -> None:
@@ -33,7 +40,7 @@ def problems(messages: list[str]) -> None:
     with st.expander(f"Problems ({len(messages)})", icon=":material/warning:"):
         st.markdown("These records could not be read; everything else is shown.")
         for message in messages:
-            st.code(message, language=None, wrap_lines=True)
+            st.code(visible(message), language=None, wrap_lines=True)
 
 
 def no_runs(what: str = "No run has started yet") -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 
 from workbench.analysis.fates import above_guess
 from workbench.analysis.units import fixed
+from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.state import View
 from workbench.records.trained import UNIFORM, untrained
 
@@ -18,10 +19,11 @@ def overview(now: View) -> None:
     """The models, and what can be done with them."""
     st.header("Imported models", anchor=False)
     st.markdown("Trained elsewhere; nothing is compared here until a study starts from one of them.")
-    st.dataframe(_table(now.records.runs), hide_index=True, alt="Imported models", key="imported")
+    grid(_table(now.records.runs), hide_index=True, alt="Imported models", key="imported")
     for run in now.records.runs[untrained(now.records.runs)].to_dict("records"):
         losses = above_guess(run["validation/loss"], run[UNIFORM])
-        st.warning(f"{run['variant']}: {losses}. Is its tokenizer the one that it was trained with?")
+        asked = "Is its tokenizer the one that it was trained with?"
+        st.warning(literal(f"{run['variant']}: {losses}. {asked}"))
     name = f"imported/{now.records.runs['variant'].iloc[0]}"
     st.markdown("Measure one, let it write, or swap a part of it and see what that costs:")
     st.code(f'workbench evaluate {name}\nworkbench generate {name} "def main():"', language="bash")

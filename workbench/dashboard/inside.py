@@ -3,6 +3,8 @@
 import pandas as pd
 import streamlit as st
 
+from workbench.dashboard import links
+from workbench.dashboard.literal import code_span, literal
 from workbench.dashboard.state import FOLDER, View
 from workbench.errors import RecordError
 from workbench.inspection.behaviour import columns, names
@@ -17,7 +19,7 @@ def inside_link(now: View, variant: str) -> None:
             FOLDER / "attention.py",
             label="Look inside",
             icon=":material/visibility:",
-            help=f"Attention, position and activations of {variant} against {now.baseline}",
+            help=f"Attention, position and activations of {literal(variant)} against {literal(now.baseline)}",
             query_params=query,
         )
 
@@ -49,15 +51,16 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
     try:
         values = now.library.behaviours(now.records)
     except RecordError as error:
-        st.warning(str(error), icon=":material/warning:")
+        st.warning(literal(error), icon=":material/warning:")
         return table
     known = names(values)
     if not known:
         st.caption(
             "Columns of behaviour (heads, extrapolation, activations) need measured runs: "
-            f"`workbench probe {now.records.title}`."
+            f"{code_span(f'workbench probe {now.records.title}')}."
         )
         return table
+    links.tell_unknown("behaviour", known, "column")
     chosen = st.multiselect(
         "Add behaviour",
         known,

@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from workbench.analysis.escapes import to_csv
 from workbench.analysis.figures import to_bytes
-from workbench.dashboard import empty, maps, painted_text, state
+from workbench.dashboard import empty, links, maps, painted_text, state
 from workbench.dashboard.data import version
+from workbench.dashboard.literal import literal
 from workbench.dashboard.panels import chart
 from workbench.dashboard.probing import READING, offer_probing
 from workbench.errors import UserError
@@ -31,6 +33,7 @@ def inspection_page(page: Page, title: str) -> None:
     if scope is None:
         return
     known = {view.name: view for view in views(page)}
+    links.tell_unknown(f"{page}_view", [view.title for view in known.values()], "view")
     name = st.segmented_control(
         "View",
         list(known),
@@ -53,6 +56,8 @@ def _pick_scope() -> Scope | None:
     labels = dict(zip(runs["run_id"], runs["label"], strict=True))
     paths = dict(zip(runs["run_id"], runs["path"], strict=True))
     first, second = _defaults(runs, now.baseline)
+    for key in ("inspect", "against"):
+        links.tell_unknown(key, [*labels, NOTHING], "run")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         run = _pick("Run", "inspect", list(labels), labels, first)
         others = [NOTHING, *(one for one in labels if one != run)]
@@ -108,13 +113,13 @@ def _view(view: View, scope: Scope) -> None:
     try:
         _open(view, scope)
     except UserError as error:  # also of a run without weights or text, before anything is computed
-        st.warning(str(error), icon=":material/info:")
+        st.warning(literal(error), icon=":material/info:")
 
 
 def _open(view: View, scope: Scope) -> None:
     reason = view.available(scope)
     if reason:
-        st.info(f"{reason[0].upper()}{reason[1:]}.")
+        st.info(literal(f"{reason[0].upper()}{reason[1:]}."))
         return
     measurable = view.measurable(scope)
     if measurable:
@@ -131,6 +136,9 @@ def _open(view: View, scope: Scope) -> None:
 def _ask_all(view: View, scope: Scope) -> dict[str, str]:
     """Texts take a line of their own, everything else shares one."""
     given = {}
+    for option in view.options:
+        if option.choices is not None:
+            links.tell_unknown(f"{view.name}.{option.name}", option.choices(scope), option.label)
     for option in view.options:
         if option.kind == "text":
             given[option.name] = _ask(view, option, scope)
@@ -190,16 +198,16 @@ def _version(path: Path) -> tuple[Any, ...]:
 def show(result: Result) -> None:
     """A computed view: sentences, panels, source, downloads."""
     for answer in result.answers:
-        st.markdown(answer)
+        st.markdown(literal(answer))
     for number, panel in enumerate(result.panels):
         with st.container(border=True):
-            st.markdown(f"**{panel.title}**")
+            st.markdown(f"**{literal(panel.title)}**")
             _panel(panel, f"{result.view}_{number}")
             if panel.note:
-                st.caption(panel.note)
+                st.caption(literal(panel.note))
     for note in result.notes:
-        st.caption(note)
-    st.caption(f"{result.source}. The address of this page reproduces it.")
+        st.caption(literal(note))
+    st.caption(f"{literal(result.source)}. The address of this page reproduces it.")
     _downloads(result)
 
 
@@ -227,8 +235,8 @@ def _downloads(result: Result) -> None:
             )
         for number, (name, table) in enumerate(result.all_tables().items()):
             st.download_button(
-                f"{name} (CSV)",
-                data=lambda table=table: table.to_csv(index=False),
+                f"{literal(name)} (CSV)",
+                data=lambda table=table: to_csv(table, index=False),
                 file_name=f"{result.view}-{number}.csv",
                 key=f"download_{result.view}_csv_{number}",
                 icon=":material/table:",

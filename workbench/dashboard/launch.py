@@ -1,17 +1,19 @@
 """Starting the dashboard's server: on this machine only, and nothing of it leaves the machine."""
 
 import json
+import os
 import socket
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from workbench.errors import UserError
+from workbench.terminal import say
 
 SETTINGS = Path(__file__).with_name("settings.toml")
+SERVER = Path(__file__).parent / "server" / "guarded.py"
 DEFAULT_PORT = 8501
 _LARGEST_PORT = 65_535
 
@@ -36,21 +38,22 @@ def command(results: Path, port: int | None = None) -> list[str]:
     flags = list(_flags(tomllib.loads(SETTINGS.read_text(encoding="utf-8"))))
     flags += ["--server.port", str(DEFAULT_PORT if port is None else port)]
     arguments = ["--", "--results", str(Path(results).absolute())]
-    return [sys.executable, "-m", "streamlit", "run", str(app_file()), *flags, *arguments]
+    return [sys.executable, "-m", "streamlit", "run", str(SERVER), *flags, *arguments]
 
 
-def serve(results: Path, port: int | None = None) -> int:
-    """Serve until interrupted and return the server's exit status; raises ``UserError`` for a taken port."""
+def serve(results: Path, port: int | None = None) -> NoReturn:
+    """Become the server: this process serves until it is told to stop, by Ctrl-C or a signal.
+
+    Raises ``UserError`` for a port that cannot be had.
+    """
     port = DEFAULT_PORT if port is None else port
     _require_free(port)
-    sys.stdout.write(f"Dashboard of {results} at http://127.0.0.1:{port} (Ctrl-C stops it)\n")
-    sys.stdout.flush()
-    server = subprocess.Popen(command(results, port), stdout=subprocess.DEVNULL)
-    try:
-        return server.wait()
-    except KeyboardInterrupt:  # the server got the same signal; being stopped is how it is meant to end
-        server.wait()
-        return 0
+    app_file()
+    say(f"Dashboard of {results} at http://127.0.0.1:{port} (Ctrl-C stops it)")
+    # Not a child: who stops this process, a terminal, a scheduler or a service manager, stops the server.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Streamlit's greeting says less than the line above
+    words = command(results, port)
+    os.execv(words[0], words)
 
 
 def _flags(settings: dict[str, Any], prefix: str = "--") -> Iterator[str]:
@@ -73,4 +76,4 @@ def _require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise UserError(f"--port {port}: is not free ({error.strerror}); choose another one") from error
+            raise UserError(f"--port {port}: cannot be had ({error.strerror}); choose another one") from error

@@ -7,6 +7,7 @@ import streamlit as st
 from workbench.dashboard import state
 from workbench.dashboard.data import pulse, with_heartbeat
 from workbench.dashboard.formats import duration, plural
+from workbench.dashboard.literal import literal
 from workbench.dashboard.progress import last_activity, seconds_left
 from workbench.records.index import StudyRecords
 from workbench.records.weights import with_weights
@@ -20,14 +21,16 @@ def indicator(records: StudyRecords) -> None:
         _published(records)
         return
     if not records.is_live:
-        st.caption(f":material/check_circle: {_rest(records)}")
+        st.caption(f":material/check_circle: {literal(_rest(records))}")
         return
     with st.container(border=True, gap="xsmall"):
         driver = records.driver or {}
-        st.badge(f"Live · {driver.get('phase') or 'starting'}", icon=":material/sensors:", color="green")
+        st.badge(
+            f"Live · {literal(driver.get('phase') or 'starting')}", icon=":material/sensors:", color="green"
+        )
         left = seconds_left(records)
         expected = [] if left is None else [f"about {duration(left)} left"]
-        st.caption(" · ".join([str(driver.get("message") or ""), *expected]))
+        st.caption(literal(" · ".join([str(driver.get("message") or ""), *expected])))
         paused = st.toggle("Pause updates", key="paused", persist_state="session")
     # Charts lose their zoom when their data changes, so that updates can be held.
     if not paused:

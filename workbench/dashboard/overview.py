@@ -13,9 +13,11 @@ from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.formats import duration, plural
 from workbench.dashboard.imported import is_imported
 from workbench.dashboard.inside import inside_link
+from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.progress import progress_table, seconds_left
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import verdict_table
+from workbench.visible import visible
 
 _COLOURS = {
     "better": "green",
@@ -33,9 +35,11 @@ def page() -> None:
     if is_imported(now):
         imported.overview(now)
         return
-    st.header(now.report.question or now.records.name, anchor=False)
+    st.header(literal(now.report.question or now.records.name), anchor=False)
     if now.exploratory:
-        st.badge(f"exploratory: compared with {now.baseline}", icon=":material/science:", color="orange")
+        st.badge(
+            f"exploratory: compared with {literal(now.baseline)}", icon=":material/science:", color="orange"
+        )
     _headline(now)
     if now.records.is_live:
         _progress(now)
@@ -51,9 +55,9 @@ def page() -> None:
 def _headline(now: View) -> None:
     """The study in a line; where the baseline is none, nothing else matters, and the remedy stands there."""
     if now.report.baseline.fate:
-        st.error(headline(now.report), icon=":material/error:")
+        st.error(literal(headline(now.report)), icon=":material/error:")
     else:
-        st.markdown(headline(now.report))
+        st.markdown(literal(headline(now.report)))
 
 
 def _answers(now: View) -> None:
@@ -63,7 +67,7 @@ def _answers(now: View) -> None:
     with st.container(border=True, gap="small"):
         for row in rows:
             words, link = st.columns([6, 1], vertical_alignment="center")
-            words.markdown(f"{verdict_badge(row)} &nbsp; {sentence(row)}")
+            words.markdown(f"{verdict_badge(row)} &nbsp; {literal(sentence(row))}")
             with link:
                 inside_link(now, row.variant)
 
@@ -71,7 +75,7 @@ def _answers(now: View) -> None:
 def verdict_badge(row: VariantRow) -> str:
     """The verdict as a coloured word; the status where there is none yet."""
     word = verdict_cell(row)
-    return f":{_COLOURS.get(word, 'gray')}-badge[{word}]"
+    return f":{_COLOURS.get(word, 'gray')}-badge[{literal(word)}]"
 
 
 def _effects(now: View) -> None:
@@ -102,7 +106,7 @@ def forest_panel(now: View, name: str) -> None:
         lines = [
             "Large dot and line: mean difference and its 95 % interval over paired seeds. "
             "Small dots: single seeds. "
-            f"Grey band: ±{report.margin:g} {report.unit}, declared too small to matter."
+            f"Grey band: ±{report.margin:g} {literal(report.unit)}, declared too small to matter."
         ]
         if any(row.fate for row in report.comparisons):
             lines.append(
@@ -115,7 +119,7 @@ def forest_panel(now: View, name: str) -> None:
 
 def _verdicts(now: View) -> None:
     st.subheader("Verdicts", anchor=False)
-    st.dataframe(verdict_table(now.report), hide_index=True, alt="Verdict of each variant", key="verdicts")
+    grid(verdict_table(now.report), hide_index=True, alt="Verdict of each variant", key="verdicts")
     with st.container(horizontal=True):
         downloads.table_buttons(now.report, now.file_name, page="overview")
 
@@ -133,8 +137,11 @@ def _progress(now: View) -> None:
     }
     config |= {name: st.column_config.NumberColumn(name.capitalize()) for name in table if name not in config}
     shown = table.loc[:, [name for name in table if name != "pruned" or table[name].any()]]
-    st.dataframe(shown, hide_index=True, column_config=config, alt="Runs by phase and state", key="progress")
-    lines = [f"About {duration(left)} left" if left is not None else "", pilot_line(now.report) or ""]
+    grid(shown, hide_index=True, column_config=config, alt="Runs by phase and state", key="progress")
+    lines = [
+        f"About {duration(left)} left" if left is not None else "",
+        literal(pilot_line(now.report) or ""),
+    ]
     st.caption("  \n".join(line for line in lines if line))
 
 
@@ -142,19 +149,19 @@ def _cautions(now: View) -> None:
     notes = [note for note in now.report.notes if not any(str(p.path) in note for p in now.records.problems)]
     if notes:
         with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:"):
-            st.markdown("\n".join(f"- {note}" for note in notes))
+            st.markdown("\n".join(f"- {literal(note)}" for note in notes))
     empty.problems([problem.message for problem in now.records.problems])
 
 
 def _provenance(now: View) -> None:
     facts = [(name, text) for name, text in footer_lines(now.report.footer) if name != "command"]
     with st.expander("Where these numbers come from", icon=":material/fingerprint:", expanded=False):
-        st.table(dict(facts), border="horizontal")
+        st.table({name: literal(text) for name, text in facts}, border="horizontal")
         if now.records.superseded:
             st.caption(f"{plural(now.records.superseded, 'run')} of an earlier manifest left out.")
     if command := now.report.footer["command"]:
         st.caption("Made by")
-        st.code(command, language="bash")
+        st.code(visible(command), language="bash")
 
 
 if __name__ == "__main__":

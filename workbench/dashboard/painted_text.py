@@ -5,6 +5,7 @@ from html import escape
 import matplotlib as mpl
 import streamlit as st
 
+from workbench.dashboard.literal import literal
 from workbench.inspection.panels import Tokens
 
 _LONGEST = 4_000  # tokens painted at once; the rest is in the download
@@ -59,4 +60,6 @@ def _legend(panel: Tokens, reach: float) -> None:
         if panel.diverging
         else f"0 to {reach:.3g}"
     )
-    st.caption(f"{panel.value}: {scale if reach else 'no token has one'}. Point at a token for its numbers.")
+    st.caption(
+        f"{literal(panel.value)}: {scale if reach else 'no token has one'}. Point at a token for its numbers."
+    )

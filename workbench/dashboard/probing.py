@@ -6,6 +6,7 @@ from threading import RLock
 import streamlit as st
 
 from workbench.dashboard.formats import plural
+from workbench.dashboard.literal import literal
 from workbench.inspection.probes import measure_missing
 from workbench.records.run import RunDirectory
 
@@ -20,9 +21,11 @@ def offer_probing(runs: list[RunDirectory], tables: Collection[str]) -> None:
     if st.button("Measure them", key="measure", type="primary", icon=":material/straighten:"):
         bar = st.progress(0.0, "…")
         with READING:
-            unmeasured = measure_missing(runs, tables, lambda text, part: bar.progress(min(part, 1.0), text))
+            unmeasured = measure_missing(
+                runs, tables, lambda text, part: bar.progress(min(part, 1.0), literal(text))
+            )
         bar.empty()
         for reason in dict.fromkeys(one.reason for one in unmeasured):
-            st.warning(reason, icon=":material/info:")
+            st.warning(literal(reason), icon=":material/info:")
         if len({one.run.path for one in unmeasured}) < len(runs):
             st.rerun()

@@ -8,11 +8,13 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
+from workbench.analysis.escapes import to_csv
 from workbench.analysis.fates import above_guess
 from workbench.analysis.units import ABSURD, fixed
-from workbench.dashboard import empty, state
+from workbench.dashboard import empty, links, state
 from workbench.dashboard.differences import compare, configuration
 from workbench.dashboard.formats import MISSING, plural
+from workbench.dashboard.literal import code_span, grid, literal
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import (
     METRICS,
@@ -23,6 +25,7 @@ from workbench.dashboard.tables import (
     with_outcomes,
 )
 from workbench.records.trained import DID_NOT_TRAIN, UNIFORM, did_not_train
+from workbench.visible import visible
 
 FILTERS = ("variant", "phase", "state", "seed")
 _HEADINGS = {
@@ -47,6 +50,8 @@ def page() -> None:
     if now.records.runs.empty:
         empty.no_runs()
         return
+    for name in FILTERS:
+        links.tell_unknown(name, now.records.runs[name].unique(), name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         grouped = _grouping()
         chosen = _filters(now)
@@ -78,7 +83,13 @@ def _filter(name: str, options: list[Any]) -> list[Any]:
     if name in st.session_state and known != st.session_state[name]:
         st.session_state[name] = known  # another study has other seeds and variants
     return st.multiselect(
-        name.capitalize(), options, key=name, bind="query-params", placeholder="All", width=190
+        name.capitalize(),
+        options,
+        format_func=visible,
+        key=name,
+        bind="query-params",
+        placeholder="All",
+        width=190,
     )
 
 
@@ -115,8 +126,9 @@ def _table(runs: pd.DataFrame, now: View) -> None:
     chosen = state.selection()
     # Streamlit keeps a selection by position; a table of other rows must be another table.
     key = f"runs_{state.selection_round()}_{blake2b(','.join(ids).encode(), digest_size=6).hexdigest()}"
-    st.dataframe(
-        _written(table),
+    grid(
+        table,
+        style=_written,
         hide_index=True,
         column_config=_columns(table),
         on_select=lambda: _take(key, ids),
@@ -133,7 +145,7 @@ def _table(runs: pd.DataFrame, now: View) -> None:
         )
         st.download_button(
             "CSV",
-            data=lambda: table.to_csv(index_label="run_id"),
+            data=lambda: to_csv(table, index_label="run_id"),
             file_name=f"{now.records.path.name}-runs.csv",
             mime="text/csv",
             key="download_runs",
@@ -158,7 +170,7 @@ def _groups(runs: pd.DataFrame) -> None:
     shown = table.rename(columns=texts).drop(
         columns=[c for c in [*METRICS, *spread] if c in table and c not in texts]
     )
-    st.dataframe(
+    grid(
         shown,
         hide_index=True,
         column_config=_columns(shown),
@@ -169,7 +181,7 @@ def _groups(runs: pd.DataFrame) -> None:
     st.caption("One row per variant, phase and learning rate; means are over complete runs that trained.")
     st.download_button(
         "CSV",
-        data=lambda: table.to_csv(index=False),
+        data=lambda: to_csv(table, index=False),
         file_name="variants.csv",
         mime="text/csv",
         key="download_groups",
@@ -185,12 +197,15 @@ def _selected(now: View) -> None:
     runs = now.records.runs.set_index("run_id", drop=False).loc[chosen].to_dict("records")
     for run in runs:
         if isinstance(run["error"], str):  # pandas reads "no error" as NaN
-            st.error(f"{run['variant']}, seed {run['seed']}: {run['state']}", icon=":material/error:")
-            st.code(run["error"], language=None, wrap_lines=True)
+            st.error(
+                literal(f"{run['variant']}, seed {run['seed']}: {run['state']}"), icon=":material/error:"
+            )
+            st.code(visible(run["error"]), language=None, wrap_lines=True)
         if did_not_train(run):
             losses = above_guess(run["validation/loss"], run[UNIFORM])
             st.warning(
-                f"{run['variant']}, seed {run['seed']}: {DID_NOT_TRAIN}: {losses}", icon=":material/warning:"
+                literal(f"{run['variant']}, seed {run['seed']}: {DID_NOT_TRAIN}: {losses}"),
+                icon=":material/warning:",
             )
     _comparison(runs)
     _provenance(runs)
@@ -206,7 +221,7 @@ def _comparison(runs: list[dict[str, Any]]) -> None:
     configs = {names[run["run_id"]]: configuration(run) for run in runs}
     table = compare(configs, only_different=not everything and len(runs) > 1)
     pinned = {"key": st.column_config.TextColumn("Key", pinned=True)}
-    st.dataframe(
+    grid(
         table,
         hide_index=True,
         column_config=pinned,
@@ -218,8 +233,9 @@ def _comparison(runs: list[dict[str, Any]]) -> None:
 def _provenance(runs: list[dict[str, Any]]) -> None:
     with st.expander("Provenance", icon=":material/fingerprint:"):
         for run in runs:
-            st.markdown(f"**{run['variant']}**, {run['phase']}, seed {run['seed']}, run `{run['run_id']}`")
-            st.caption(f"`{run['path']}`")
+            where = literal(f"{run['phase']}, seed {run['seed']}, run {run['run_id']}")
+            st.markdown(f"**{literal(run['variant'])}**, {where}")
+            st.caption(code_span(run["path"]))
             st.json(run["provenance"] or {}, expanded=1)
 
 

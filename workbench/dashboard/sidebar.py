@@ -4,13 +4,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import empty, live, state
+from workbench.dashboard import empty, links, live, state
+from workbench.dashboard.literal import literal
 from workbench.errors import UserError
 from workbench.records.index import StudyRecords, list_studies
+from workbench.visible import visible
 
 
 def show() -> bool:
     """Draw the sidebar and open a study; False when there is none to show a page of."""
+    links.remember()
     results = state.results_directory()
     studies = {_title(path, results): path for path in list_studies(results)} if results.is_dir() else {}
     st.logo(state.ICON, size="large")
@@ -19,8 +22,11 @@ def show() -> bool:
         return False
     with st.sidebar:
         st.markdown("#### Ablation workbench")
-        path = studies[_pick_study(list(studies))]
+        title = _pick_study(list(studies))
+        path = studies[title]
         problem = _open(path)
+    if missing := links.unknown("study", studies):
+        st.warning(f"There is no study {literal(missing[0])} here; this is {literal(title)}.")
     if problem:
         empty.unreadable(path, problem)
     return problem is None
@@ -37,7 +43,7 @@ def _pick_study(titles: list[str]) -> str:
         st.session_state["study_choice"] = asked
     elif st.session_state.get("study_choice") not in titles:
         st.session_state.pop("study_choice", None)
-    chosen = st.selectbox("Study", titles, key="study_choice", help="Newest first.")
+    chosen = st.selectbox("Study", titles, key="study_choice", help="Newest first.", on_change=links.forget)
     st.query_params["study"] = st.session_state["_published_study"] = chosen
     return chosen
 
@@ -51,6 +57,8 @@ def _open(path: Path) -> UserError | None:
     except UserError as error:
         return error
     state.restore_selection(set(records.runs["run_id"]))
+    if missing := links.unknown("runs", records.runs["run_id"], separator=","):
+        st.warning(f"Not in this study: run {literal(', '.join(missing))}, which the link selects.")
     state.open_view(state.View(records, report, baseline, state.is_dark(), library))
     live.indicator(records)
     _selected(records)
@@ -65,17 +73,21 @@ def _pick_baseline(records: StudyRecords) -> str:
         return declared  # nothing is compared
     if st.session_state.get("baseline", declared) not in names:
         st.session_state.pop("baseline", None)
+    links.tell_unknown("baseline", names, "variant")
     chosen = st.selectbox(
         "Baseline",
         names,
         index=names.index(declared),
+        format_func=visible,
         key="baseline",
         bind="query-params",
         help="The study's own baseline decides. Another one re-bases every difference, for exploring only.",
     )
     if chosen != declared:
         st.badge("exploratory", icon=":material/science:", color="orange")
-        st.caption(f"The study declared **{declared}** as its baseline; these comparisons were not planned.")
+        st.caption(
+            f"The study declared **{literal(declared)}** as its baseline; these comparisons were not planned."
+        )
     return chosen
 
 
@@ -87,5 +99,6 @@ def _selected(records: StudyRecords) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**Selected runs** ({len(chosen)})")
         for run, row in rows.iterrows():
-            st.caption(f"**{row['variant']}**  \n{row['phase']} · seed {row['seed']} · {str(run)[:6]}")
+            which = literal(f"{row['phase']} · seed {row['seed']} · {str(run)[:6]}")
+            st.caption(f"**{literal(row['variant'])}**  \n{which}")
         st.button("Clear", key="clear_selection", icon=":material/close:", on_click=state.clear_selection)

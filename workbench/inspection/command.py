@@ -7,6 +7,7 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
+from workbench.analysis.escapes import to_csv
 from workbench.analysis.figures import FORMATS, save
 from workbench.errors import UserError, suggestion
 from workbench.inspection.figures import figure
@@ -99,7 +100,7 @@ def _write(
     paths = [save(figure(result), folder / f"{stem}.{format}")]
     for number, table in enumerate(result.all_tables().values()):
         paths.append(folder / f"{stem}-{number}.csv")
-        table.to_csv(paths[-1], index=False)
+        paths[-1].write_text(to_csv(table, index=False), encoding="utf-8")
     _forget_tables(folder, stem, len(paths) - 1)
     return result, paths
 

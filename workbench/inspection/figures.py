@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workbench.analysis.colours import BASELINE_COLOUR, PALETTE
-from workbench.analysis.figures import WIDTH, styled
+from workbench.analysis.figures import WIDTH, legend_label, styled
 from workbench.inspection.panels import (
     Bars,
     Dots,
@@ -104,7 +104,14 @@ def _lines(axes: Axes, panel: Lines, data: pd.DataFrame) -> None:
         line = data[data["series"] == name].sort_values("x")
         colour = GHOST if name in panel.ghosts else colours[name]
         style = "--" if name in panel.ghosts else "-"
-        axes.plot(line["x"], line["y"], style, color=colour, label=name, marker="." if len(line) < 12 else "")
+        axes.plot(
+            line["x"],
+            line["y"],
+            style,
+            color=colour,
+            label=legend_label(name),
+            marker="." if len(line) < 12 else "",
+        )
         if "low" in line:
             axes.fill_between(line["x"], line["low"], line["high"], color=colour, alpha=0.18, linewidth=0)
     if panel.seeds is not None and panel.facet is None:
@@ -173,7 +180,7 @@ def _dots(axes: Axes, panel: Dots, data: pd.DataFrame) -> None:
         rows = data[data["series"] == name]
         shift = (index - (len(names) - 1) / 2) * 0.25
         places = [categories.index(category) + shift for category in rows["category"]]
-        axes.plot(rows["value"], places, "o", color=colours[name], markersize=4, label=name)
+        axes.plot(rows["value"], places, "o", color=colours[name], markersize=4, label=legend_label(name))
         if "low" in rows:
             axes.hlines(places, rows["low"], rows["high"], color=colours[name], linewidth=1.5)
         if panel.seeds is not None:
@@ -195,7 +202,7 @@ def _bars(axes: Axes, panel: Bars, data: pd.DataFrame) -> None:
     for index, name in enumerate(names):
         rows = data[data["series"] == name]
         places = [labels.index(x) + (index - (len(names) - 1) / 2) * width for x in rows["x"]]
-        axes.bar(places, rows["y"], width=width, color=colours[name], label=name)
+        axes.bar(places, rows["y"], width=width, color=colours[name], label=legend_label(name))
     axes.set_xticks(*_ticks(labels))
     _axes(axes, panel.x, panel.y, log_y=panel.log_y)
     if len(names) > 1:
@@ -284,6 +291,9 @@ def _axes(axes: Axes, x: str, y: str, *, log_x: bool = False, log_y: bool = Fals
         axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     if log_y:
         axes.set_yscale("log")
+        # The usual labels are formulas, which these figures do not read: a name may hold dollars.
+        axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(mpl.ticker.LogFormatter(labelOnlyBase=False))
 
 
 _DRAW = {Lines: _lines, Heatmap: _heatmap, Dots: _dots, Bars: _bars, Tokens: _tokens}

@@ -92,6 +92,7 @@ def read_json(path: Path) -> dict[str, Any]:
     text = _text(path, "JSON")
     try:
         value = json.loads(text)
+        _require_whole_characters(text, value)
     except ValueError as error:
         raise RecordError(f"{path}: cannot be read as JSON ({error})") from error
     except RecursionError:
@@ -112,11 +113,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
     text = _text(path, "YAML", most_bytes=MOST_BYTES)
     try:
         value = parse_yaml(text)
+        _require_whole_characters(text, value)
     except ValueError as error:
         raise RecordError(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(value, dict):
         raise RecordError(f"{path}: holds no mapping; is it a study file?")
     return value
+
+
+def _require_whole_characters(text: str, value: Any) -> None:
+    """Raise ``ValueError`` for half of a surrogate pair, which no page, table or file can hold."""
+    if "\\ud" in text.lower():  # how both languages write one
+        json.dumps(value, ensure_ascii=False, default=str).encode()
 
 
 def _text(path: Path, kind: str, most_bytes: int | None = None) -> str:

@@ -173,7 +173,9 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _row(record: RunRecord, path: Path) -> dict[str, Any]:
     row = {key: getattr(record, key, None) for key in _COLUMNS}
-    row |= {"state": str(record.state), "path": str(path), "config_hash": config_hash(record.config)}
+    # A run is its directory's name, whatever the record says: files are named after it.
+    row |= {"run_id": path.name, "path": str(path)}
+    row |= {"state": str(record.state), "config_hash": config_hash(record.config)}
     row |= {key: record.progress.get(key) for key in ("step", "steps")}
     row[UNIFORM] = uniform_loss(record.config)
     return row | record.cost | record.summary

@@ -6,12 +6,12 @@ from typing import Any
 
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
 from workbench.errors import UserError
 from workbench.records.index import is_published, list_studies
 from workbench.study.model_options import OPTION_LEVELS
 from workbench.study.schema import load_study_file, study_files
+from workbench.terminal import styled
 
 
 def catalogue(kinds: list[str], results: Path) -> dict[str, list[dict[str, str]]]:
@@ -137,5 +137,5 @@ def _table(title: str, rows: list[dict[str, str]]) -> Table:
             no_wrap=heading in ("name", "factor"),
         )
     for row in rows:
-        table.add_row(*(Text(row[heading]) for heading in headings))  # plain: a formula may have brackets
+        table.add_row(*(styled(row[heading]) for heading in headings))
     return table

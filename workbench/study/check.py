@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 
 from workbench.errors import UserError
@@ -19,6 +19,7 @@ from workbench.study.executors import default_slots
 from workbench.study.launch import make_plan
 from workbench.study.plan import Plan
 from workbench.study.warnings import study_warnings
+from workbench.terminal import console
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory
 
@@ -30,7 +31,7 @@ _YEAR = 365.25 * 24 * 3600
 
 def check_study(path: Path, *, overrides: list[str], workers: int | None, out: Path) -> dict[str, Any]:
     """Facts about a study that is yet to run; raises ``UserError`` for one that cannot."""
-    plan = make_plan(path, overrides, Console(stderr=True), out)
+    plan = make_plan(path, overrides, console(stderr=True), out)
     slots = workers or default_slots(plan.device)
     manifest = plan.manifest(command="")
     counts = plan.trial_counts()

@@ -2,13 +2,13 @@
 
 import time
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID
 
 from workbench.analysis.fates import above_guess
 from workbench.analysis.units import duration, fixed, plural
 from workbench.records.run import FINISHED, RunRecord, State, error_line
 from workbench.records.trained import below_guess, uniform_loss
+from workbench.terminal import PlainColumn, Terminal
 
 _LINE_SECONDS = 30.0
 
@@ -16,7 +16,7 @@ _LINE_SECONDS = 30.0
 class Display:
     """Counts steps over the whole study; ``message`` and the bars are views of the same numbers."""
 
-    def __init__(self, console: Console, workers: int) -> None:
+    def __init__(self, console: Terminal, workers: int) -> None:
         self._console, self._workers = console, workers
         self._trials = self._done = self._steps = 0
         self._steps_done = self._steps_before = 0
@@ -122,7 +122,7 @@ class Display:
 
     def note(self, text: str) -> None:
         """One line for the reader."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(text, soft_wrap=True)
         self._last_line = time.monotonic()
 
     def refresh(self) -> None:
@@ -184,6 +184,6 @@ def _trained(record: RunRecord) -> bool:
     return below_guess(record.summary.get("validation/loss"), uniform_loss(record.config))
 
 
-def _bars(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    return Progress(*columns, TextColumn("{task.fields[info]}"), console=console, transient=True)
+def _bars(console: Terminal) -> Progress:
+    columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.percentage:>3.0f}%"))
+    return Progress(*columns, PlainColumn("{task.fields[info]}"), console=console, transient=True)

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from workbench.analysis.claims import baseline_alarm
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
@@ -32,11 +30,13 @@ from workbench.study.populations import PopulationSize, chosen_size
 from workbench.study.runner import Runner
 from workbench.study.schema import StudyFile, find_study_file, load_study_file
 from workbench.study.start import open_start
+from workbench.terminal import Terminal
+from workbench.terminal import console as terminal
 from workbench.training.hardware import default_device
 from workbench.training.run_text import keep_tokenizer, kept_tokenizer, remade_tokenizer
 
 
-def make_plan(path: Path, overrides: list[str], console: Console, out: Path) -> Plan:
+def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) -> Plan:
     """Read, check and resolve a study, preparing its data (cached) on the way.
 
     A run that it starts from is looked for in ``out``, and so is the tokenizer that the study learned before.
@@ -50,7 +50,7 @@ def make_plan(path: Path, overrides: list[str], console: Console, out: Path) -> 
         start.tokenizer if start else known or study.data.tokenizer,
         cache_directory(),
         progress=lambda text, part: console.print(
-            f"data: {text}{f' {part:.0%}' if part else ''}", highlight=False
+            f"data: {text}{f' {part:.0%}' if part else ''}", soft_wrap=True
         ),
     )
     if known:
@@ -77,12 +77,12 @@ def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
         return remade_tokenizer(directory, data, error)
 
 
-def _tell_of_other_text(corpus: TokenizedCorpus, directory: Path, console: Console) -> None:
+def _tell_of_other_text(corpus: TokenizedCorpus, directory: Path, console: Terminal) -> None:
     if corpus.fingerprint != _manifest_data(directory).get("fingerprint"):
         console.print(
             f"note: data.corpus: the text changed since {directory.name} was last run; the tokenizer that it "
             "learned then stays, and what was trained on the earlier text is left out",
-            highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -122,19 +122,17 @@ def run_study(
 
     ``population`` is how many trials of a variant train in one program: a number, or "auto".
     """
-    console = Console()
+    console = terminal()
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
-    size = chosen_size(
-        population, plan, lambda text: console.print(f"note: {text}", markup=False, highlight=False)
-    )
+    size = chosen_size(population, plan, lambda text: console.print(f"note: {text}", soft_wrap=True))
     with sole_driver(directory):
         finished = _drive(plan, directory, path, workers, retry_failed, command, console, size)
     if finished:
         _print_report(directory, console)
         _require_a_result(directory)
     else:
-        console.print("stopped; the same command goes on where this one stopped", highlight=False)
+        console.print("stopped; the same command goes on where this one stopped", soft_wrap=True)
     return finished
 
 
@@ -169,7 +167,7 @@ def _drive(
     workers: int | None,
     retry_failed: bool,
     command: str,
-    console: Console,
+    console: Terminal,
     population: PopulationSize,
 ) -> bool:
     sweep(directory)
@@ -178,7 +176,7 @@ def _drive(
     keep_tokenizer(plan.corpus.tokenizer, directory)
     keep_parts([variant.model for variant in plan.variants], directory)
     for note in freeze(plan.manifest(command), directory):
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"note: {note}", soft_wrap=True)
     slots = workers or default_slots(plan.device)
     heartbeat, display = Heartbeat(directory, slots), Display(console, slots)
     executor = LocalExecutor(
@@ -235,11 +233,10 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _print_report(directory: Path, console: Console) -> None:
-    wide = console if console.is_terminal else Console(width=160)
-    wide.print(render(study_report(load_study(directory)), "terminal"))
-    console.print(f"\nresults: {_relative(directory)}", highlight=False)
-    console.print(f"look:    workbench dashboard --out {_relative(directory.parent)}", highlight=False)
+def _print_report(directory: Path, console: Terminal) -> None:
+    console.print(render(study_report(load_study(directory)), "terminal"))
+    console.print(f"\nresults: {_relative(directory)}", soft_wrap=True)
+    console.print(f"look:    workbench dashboard --out {_relative(directory.parent)}", soft_wrap=True)
 
 
 def _relative(path: Path) -> str:

@@ -1,0 +1,55 @@
+"""Collections skip the libraries once they are imported, and still take what a session leaves."""
+
+import gc
+import sys
+import types
+import weakref
+
+import pytest
+
+from workbench.dashboard.collection import spare_libraries
+
+
+class Leaves:
+    """Something in a circle, which only a collection can free."""
+
+    def __init__(self):
+        self.itself = self
+
+
+@pytest.fixture
+def imported(monkeypatch):
+    """A function that acts as if one more module had been imported."""
+    return lambda name: monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+
+
+def test_libraries_are_set_apart_once_for_each_import(imported):
+    imported("made_up_library")
+    spare_libraries()
+    before = gc.get_freeze_count()
+    assert before > 10_000
+    kept = [[] for _ in range(500)]
+    spare_libraries()
+    assert gc.get_freeze_count() <= before
+    imported("another_made_up_library")
+    spare_libraries()
+    assert gc.get_freeze_count() >= before + len(kept)
+
+
+def test_what_is_garbage_by_then_and_what_a_session_leaves_later_is_collected(imported):
+    early = weakref.ref(Leaves())
+    imported("made_up_library")
+    spare_libraries()
+    assert early() is None
+    late = weakref.ref(Leaves())
+    gc.collect()
+    assert late() is None
+
+
+def test_a_page_sets_them_apart(opened, results, imported):
+    opened(results)
+    before = gc.get_freeze_count()
+    imported("made_up_library")
+    kept = [[] for _ in range(500)]
+    opened(results)
+    assert gc.get_freeze_count() >= before + len(kept)

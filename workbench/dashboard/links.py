@@ -1,0 +1,45 @@
+"""What a link asks for and is not here is said; the page shows what there is instead, and works.
+
+Streamlit takes an unknown value of a widget for none, in silence. So the URL that a session began with is
+kept, and whoever offers a choice has it compared with that.
+"""
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from workbench.dashboard.literal import literal
+
+_LINK, _SHOWN = "_link", "_link_shown"
+
+
+def remember() -> None:
+    """Keep what the URL asked for when the session began; before anything rewrites it."""
+    if _LINK not in st.session_state:
+        st.session_state[_LINK] = {key: st.query_params.get_all(key) for key in st.query_params}
+        st.session_state[_SHOWN] = {}
+
+
+def forget() -> None:
+    """Another study was chosen: what the link asked of the first says nothing of this one."""
+    st.session_state[_LINK] = {}
+
+
+def unknown(key: str, known: Iterable[object], separator: str | None = None) -> list[str]:
+    """What the link asks for under ``key`` that is not ``known``; nothing once the reader chose otherwise."""
+    link, shown = st.session_state.get(_LINK, {}), st.session_state.get(_SHOWN, {})
+    now = st.session_state.get(key)
+    if now is not None and shown.setdefault(key, now) != now:
+        link.pop(key, None)
+    names = {str(item) for item in known}
+    asked = [part for text in link.get(key, []) for part in (text.split(separator) if separator else [text])]
+    return [part for part in asked if part and part not in names]
+
+
+def tell_unknown(key: str, known: Iterable[object], what: str) -> None:
+    """Say which of a widget's choices the link asks for and are not here; ``what`` is the word for one."""
+    if missing := unknown(key, known):
+        st.warning(
+            f"The link asks for the {what} {literal(', '.join(missing))}, which is not here; it is left out.",
+            icon=":material/link_off:",
+        )

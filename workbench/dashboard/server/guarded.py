@@ -1,0 +1,18 @@
+"""The dashboard behind its policy: what ``workbench dashboard`` has Streamlit serve.
+
+Streamlit puts this file's folder on the import path, not that of ``app.py`` as it does for ``streamlit run
+app.py``: in a checkout the code beside this file is meant, whatever is installed.
+"""
+
+import sys
+from pathlib import Path
+
+from starlette.middleware import Middleware
+from streamlit.starlette import App
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from workbench.dashboard.launch import app_file
+from workbench.dashboard.policy import OnlyThisServer
+
+app = App(app_file(), middleware=[Middleware(OnlyThisServer)])
