@@ -54,7 +54,7 @@ def code_span(text: object) -> str:
     return f"`{shown}`"
 
 
-def grid(table: pd.DataFrame, **options: Any) -> None:
+def grid(table: pd.DataFrame, **options: Any) -> Any:
     """``st.dataframe``: cells and headings are text, but the menu of columns reads headings as Markdown."""
     headings = {name: heading(name) for name in table.columns if isinstance(name, str)}
     return st.dataframe(table.rename(columns=headings), **options)
