@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import RecordError
-from workbench.records.files import read_yaml, replacing, set_aside, write_atomically, write_yaml
+from workbench.records.files import read_json, read_yaml, replacing, set_aside, write_atomically, write_yaml
 
 
 def test_a_file_is_on_the_disk_before_it_takes_its_place_and_the_new_name_after(tmp_path, monkeypatch):
@@ -83,3 +83,18 @@ def test_a_list_is_no_study(tmp_path):
     (tmp_path / "study.yaml").write_text("- a\n- b\n")
     with pytest.raises(RecordError, match="holds no mapping"):
         read_yaml(tmp_path / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("read", "content"), [(read_json, '{"question": "a\\ud83d b"}'), (read_yaml, 'question: "a\\ud83d b"')]
+)
+def test_half_a_character_is_damage_for_no_page_or_file_could_hold_it(tmp_path, read, content):
+    path = tmp_path / "record"
+    path.write_text(content)
+    with pytest.raises(RecordError, match="record: cannot be read"):
+        read(path)
+
+
+def test_a_character_in_two_halves_is_whole(tmp_path):
+    (tmp_path / "record").write_text('{"question": "\\ud83d\\ude00"}')
+    assert read_json(tmp_path / "record") == {"question": "😀"}

@@ -61,6 +61,14 @@ def test_a_record_belongs_to_its_directory(tmp_path):
         RunDirectory(tmp_path / "other").write(record("abc"))
 
 
+def test_in_a_study_a_run_is_its_directory_whatever_its_record_says(tmp_path):
+    study = tmp_path / "s"
+    write_study(study, [{"name": "baseline"}])
+    file = write_record(study, record("abc")).path / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"run_id": "../../../elsewhere"}))
+    assert load_study(study).runs["run_id"].tolist() == ["abc"]
+
+
 def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):
     target = tmp_path / "run.json"
     write_atomically(target, "old")

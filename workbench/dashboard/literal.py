@@ -58,7 +58,7 @@ def code_span(text: object) -> str:
 
 def grid(
     table: pd.DataFrame, style: Callable[[pd.DataFrame], pd.DataFrame | Styler] | None = None, **options: Any
-) -> None:
+) -> Any:
     """``st.dataframe``: cells and headings are text, but the menu of columns reads headings as Markdown.
 
     ``style`` says how the cells of the table that is shown are written.

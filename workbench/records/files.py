@@ -124,7 +124,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _require_whole_characters(text: str, value: Any) -> None:
     """Raise ``ValueError`` for half of a surrogate pair, which no page, table or file can hold."""
     if "\\ud" in text.lower():  # how both languages write one
-        json.dumps(value, ensure_ascii=False, default=str).encode()
+        json.dumps(value, ensure_ascii=False, default=str, skipkeys=True).encode()
 
 
 def _text(path: Path, kind: str, most_bytes: int | None = None) -> str:
