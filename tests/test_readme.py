@@ -1,0 +1,296 @@
+"""README's own lines, run one after the other as a reader would: exit codes, and what each writes.
+
+The folder is what a fresh clone holds. Only budgets are cut. Every command that README prints is walked.
+"""
+
+import dataclasses
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import typing
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from in_process import workbench
+from tiny_models import save_gpt2
+
+from workbench.bench import sections
+from workbench.bench.outcome import Finding, Outcome
+from workbench.bench.section import Effort, Section
+from workbench.model.component import FACTORS
+from workbench.model.config import ModelConfig
+from workbench.model.presets import preset_names
+from workbench.study.model_options import OPTION_LEVELS
+
+CHECKOUT = Path(__file__).parents[1]
+README = (CHECKOUT / "README.md").read_text()
+
+pytestmark = pytest.mark.slow
+
+
+def blocks(language: str) -> list[str]:
+    """README's code blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """The command lines that README prints, without their comments."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [shlex.join(shlex.split(line, comments=True)) for line in lines if line]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of README: the files that it writes (patterns), words that it prints, and its exit code."""
+
+    command: str
+    writes: tuple[str, ...] = ()
+    prints: str = ""
+    code: int = 0
+
+
+FRESH = [  # what a clone can do before anything was run
+    Line("workbench list components", prints="rmsnorm"),
+    Line("workbench list views", prints="prompt_attention"),
+    Line(
+        "workbench inspect quickstart/norm=layernorm/2001 --against quickstart/baseline/2001",
+        writes=("inspection/**/prompt_attention.svg", "inspection/**/head_scores.svg", "inspection/**/*.csv"),
+    ),
+    Line(
+        "workbench inspect quickstart/baseline/2001 --view prompt_attention --text 'def main():' "
+        "--option layer=1 --format pdf",
+        writes=("inspection/quickstart-baseline-2001-*/prompt_attention-*layer=1*.pdf",),
+    ),
+    Line("workbench probe quickstart", prints="without"),
+    Line("workbench status", prints="published/quickstart"),
+]
+STUDY = [  # the reader's own question
+    Line("workbench check my-study.yaml", prints="relu_squared"),
+    Line("workbench run my-study.yaml", writes=("results/my-study/study.yaml",), prints="feedforward"),
+    Line("workbench status", prints="my-study"),
+    Line("workbench report my-study --format latex", prints=r"\begin{tabular}"),
+    Line("workbench inspect my-study/baseline/2001", writes=("inspection/**/extrapolation.svg",)),
+    Line("workbench run my-study.yaml --population auto", prints="feedforward"),
+    Line("workbench run my-study.yaml --population 16", prints="feedforward"),
+]
+MODELS = [  # trained models from elsewhere
+    Line("workbench import gpt2/", writes=("results/imported/runs/*/model.safetensors",)),
+    Line("workbench evaluate imported/gpt2", prints="nats"),
+    Line("workbench generate imported/gpt2 'def main():'", prints="def main():"),
+    Line("workbench export imported/gpt2 exported/", writes=("exported/model.safetensors",)),
+    Line("workbench inspect imported/gpt2", writes=("inspection/**/prompt_attention.svg",)),
+]
+DEMO = [
+    Line("make demo", writes=("results/quickstart/study.yaml",), prints="positions: rope → learned"),
+    Line("workbench publish quickstart", writes=("results/published/quickstart/runs/*/model.safetensors",)),
+    Line("workbench publish quickstart --weights 0", writes=("results/published/quickstart/report.md",)),
+]
+BENCH = [
+    Line("workbench bench --quick", writes=("results/benchmarks/*-cpu-quick.md",)),
+    Line("workbench bench training levels", writes=("results/benchmarks/*-cpu-full.md",)),
+]
+ELSEWHERE = ["make test", "workbench dashboard"]  # this suite itself; a server, which does not end by itself
+
+
+def test_every_command_of_readme_is_walked():
+    walked = {line.command for line in (*FRESH, *STUDY, *MODELS, *DEMO, *BENCH)}
+    assert set(commands()) == walked | set(ELSEWHERE)
+
+
+def test_the_factors_that_readme_names_are_there():
+    known = {*FACTORS, *(field.name for field in dataclasses.fields(ModelConfig))}
+    known |= {level.name for level in OPTION_LEVELS}
+    for registry in FACTORS.values():
+        for name in registry.names():
+            options = {field.name: field for field in dataclasses.fields(registry.get(name).Config)}
+            types = typing.get_type_hints(registry.get(name).Config)
+            known |= {name, *options, *(word for each in types.values() for word in typing.get_args(each))}
+    table = README.partition("| factor | levels |")[2].partition("\n\n")[0]
+    named = re.findall(r"`\"?([\w,]+)\"?`", table)
+    assert len(named) > 40
+    assert [name for name in named if name not in known] == []
+
+
+def test_the_presets_that_readme_names_are_there():
+    section = README.partition("### Presets")[2].partition("### ")[0]
+    named = re.findall(r"`([a-z][a-z\d.-]*)`", section)
+    assert {"llama", "gpt2", "gpt2-xl", "gpt3-175b"} <= set(named)
+    assert [name for name in named if name not in preset_names()] == []
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The files that git keeps, as they are now, in a repository of their own."""
+    kept = git(CHECKOUT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    folder = tmp_path / "clone"
+    for name in filter(None, kept):
+        if (CHECKOUT / name).is_file():  # one that was deleted and not yet committed is listed too
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+    commit(folder)
+    (folder / ".git" / "info" / "exclude").write_text("/cache/\n")  # where tests have theirs
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git prints, in ``folder``; skipped where this is no checkout."""
+    answer = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=False)
+    if answer.returncode != 0 and folder == CHECKOUT:
+        pytest.skip(f"needs a checkout of git: {answer.stderr.strip()}")
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def commit(folder: Path) -> None:
+    """Keep everything that is there: what changes afterwards shows."""
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "--message", "t")
+
+
+def walk(clone: Path, lines: list[Line], run=workbench) -> None:
+    """Each line in turn; the files that it promises are written by it and not by the one before."""
+    for line in lines:
+        began = time.time() - 0.01
+        answer = run(clone, *shlex.split(line.command)[1:])
+        told = f"{line.command}\n{answer.stdout}\n{answer.stderr}"
+        assert answer.returncode == line.code, told
+        assert line.prints in answer.stdout, told
+        assert "Traceback" not in told
+        for pattern in line.writes:
+            fresh = [path for path in clone.glob(pattern) if path.stat().st_mtime >= began]
+            assert fresh, f"{line.command} wrote no {pattern}"
+            assert all(path.stat().st_size for path in fresh), told
+
+
+def cut(text: str, **smaller: str) -> str:
+    """A study of README with smaller numbers; each key has to stand there once."""
+    for key, value in smaller.items():
+        pattern = rf"\b{key}: (\{{.*?\}}|\[.*?\]|[\d_.]+)"
+        text, times = re.subn(pattern, f"{key}: {value}", text)
+        assert times == 1, f"{key} stands {times} times in\n{text}"
+    return text
+
+
+def test_a_fresh_clone_is_looked_into_and_stays_as_it_was(clone):
+    walk(clone, FRESH)
+    assert git(clone, "status", "--porcelain") == ""
+
+
+def test_a_question_of_ones_own(clone):
+    [study] = [block for block in blocks("yaml") if "squared ReLU" in block]
+    (clone / "my_texts").mkdir()
+    for path in sorted((CHECKOUT / "workbench" / "model").glob("*.py")):
+        shutil.copy(path, clone / "my_texts" / f"{path.stem}.txt")
+    (clone / "my-study.yaml").write_text(study)
+    walk(clone, STUDY[:1])  # as it is printed
+    smaller = cut(
+        study, layers="2", width="32", tokens="8_192", batch_size="4", context="32", pilot="1", confirm="2"
+    )
+    (clone / "my-study.yaml").write_text(smaller)
+    walk(clone, STUDY[1:])
+
+
+def test_models_from_elsewhere(clone):
+    save_gpt2(clone / "gpt2", positions=256)
+    walk(clone, MODELS)
+    [study] = [block for block in blocks("yaml") if "start: imported/gpt2" in block]
+    (clone / "start.yaml").write_text(study)
+    assert workbench(clone, "check", "start.yaml").returncode == 0
+
+
+def test_a_component_of_ones_own(clone):
+    [code] = blocks("python")
+    [factor] = [block for block in blocks("yaml") if "my_parts" in block]
+    (clone / "my_parts.py").write_text(code)
+    study = (clone / "ablations" / "quickstart.yaml").read_text()
+    before, after = re.split(r"^factors:.*?(?=^match:)", study, flags=re.DOTALL | re.MULTILINE)
+    (clone / "own.yaml").write_text(before + factor + after)
+    answer = workbench(clone, "check", "own.yaml")
+    assert answer.returncode == 0, answer.stderr
+    assert "DoubledNorm" in answer.stdout
+
+
+def test_the_demo_is_set_up_run_and_published(clone):
+    """With the libraries that are installed, and the clone's own code."""
+    study = clone / "ablations" / "quickstart.yaml"
+    smaller = {"tokens": "4_096", "evaluation_tokens": "2_048", "context": "32", "layers": "1"}
+    seeds = {"pilot": "2", "confirm": "2"}
+    study.write_text(cut(study.read_text(), learning_rates="[0.003]", **smaller, **seeds))
+    make, *publish = DEMO
+    walk(clone, [make], run=demo)
+    walk(clone, publish)
+    assert "make test" in README
+    assert "pytest" in dry_run(clone, "test")
+
+
+def demo(clone: Path, *words: str) -> subprocess.CompletedProcess:
+    """``make demo`` without the server, in an environment that is set up already."""
+    return subprocess.run(
+        make(*words, "DEMO_SERVE=0"), cwd=clone, capture_output=True, text=True, check=False
+    )
+
+
+def dry_run(clone: Path, target: str) -> str:
+    """What ``make`` would do."""
+    return subprocess.run(
+        make(target, "--dry-run"), cwd=clone, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def make(*words: str) -> list[str]:
+    """``make`` with this Python's environment, which counts as installed."""
+    environment = sys.prefix
+    return [
+        "env",
+        "PYTHONPATH=.",
+        "make",
+        f"VENV={environment}",
+        f"--old-file={environment}/.installed",
+        *words,
+    ]
+
+
+def test_the_benchmark_keeps_its_reports(clone, monkeypatch):
+    """Sections that measure nothing stand for those that take minutes; they have tests of their own."""
+    section = Section(
+        name="levels",
+        title="Levels",
+        about="Nothing.",
+        seconds=dict.fromkeys(Effort, 1.0),
+        measure=lambda setting: Outcome(findings=[Finding("It was measured.")]),
+    )
+    monkeypatch.setattr(sections, "load", lambda name: section)
+    walk(clone, BENCH)
+
+
+def test_the_dashboard_answers(clone):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "workbench", "dashboard", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        assert health(port, server) == b"ok"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(timeout=20)
+
+
+def health(port: int, server: subprocess.Popen) -> bytes:
+    """What the server answers when it is up, within half a minute."""
+    for _ in range(150):
+        assert server.poll() is None, server.stdout.read().decode()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health") as answer:
+                return answer.read()
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the dashboard did not answer")
