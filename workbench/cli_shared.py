@@ -10,12 +10,32 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.quantities import read_whole
+
 
 def _folder(text: str) -> Path:
     """``--out``; an empty variable of the shell must not mean the present directory."""
     if not str(text):
         raise typer.BadParameter("is empty; name a folder")
     return Path(text)
+
+
+def count(least: int, most: int | None = None) -> Callable[[object], int]:
+    """What reads an option that is a whole number, as in a study file: ``2e4`` is one, ``20.000`` is not."""
+
+    def read(text: object) -> int:
+        try:
+            number = read_whole(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if not isinstance(number, int):
+            raise typer.BadParameter(f"{text!r} is no whole number")
+        if number < least or (most is not None and number > most):
+            range_ = f"at least {least:,}" if most is None else f"from {least:,} to {most:,}"
+            raise typer.BadParameter(f"{number} is not {range_}")
+        return number
+
+    return read
 
 
 Out = Annotated[

@@ -10,7 +10,8 @@ import torch
 
 from workbench.data.batches import TokenizedCorpus
 from workbench.data.tokenizers import TOKENIZER, Tokenizer
-from workbench.errors import UserError, suggestion
+from workbench.errors import UserError, printable, suggestion
+from workbench.model.decoder import Decoder
 from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
 from workbench.model.weights import plain_tensors
@@ -114,13 +115,16 @@ def generate_text(
     top_p: float | None,
     seed: int,
     bos: bool | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[str]:
     """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known.
 
     It ends after ``tokens`` tokens, or at any token that ends a text, which is not shown. The pieces together
     are the text of all tokens: what still waited for the rest of a character comes last. ``bos`` says whether
-    the prompt is read after the token that begins a text; None is as the model's own tokenizer does.
+    the prompt is read after the token that begins a text; None is as the model's own tokenizer does. ``note``
+    hears, before the first piece, what becomes of a text that is longer than the model's context.
     """
+    prompt = _as_text(prompt)
     decoder, tokenizer = load_run(directory), open_tokenizer(directory)
     beginning = _beginning(directory, tokenizer, bos)
     ends = tokenizer.special_tokens.ends_of_text
@@ -133,7 +137,10 @@ def generate_text(
     draw = generator(seed, "generation")
     text = tokenizer.decode(ids)
     shown = len(text)
-    for token in stream(decoder, start, new_tokens=tokens, generator=draw, **options):
+    continuation = stream(decoder, start, new_tokens=tokens, generator=draw, **options)
+    for number, token in enumerate(continuation):
+        if number == 0 and len(read) + tokens - 1 > _longest(decoder):
+            note(_beyond_context(decoder))
         if int(token) in ends:
             break
         ids.append(int(token))
@@ -143,6 +150,29 @@ def generate_text(
             shown = len(text)
     if len(text) > shown:
         yield text[shown:]
+
+
+def _as_text(prompt: str) -> str:
+    """An argument as text: what the locale could not decode Python keeps as it is, and may be UTF-8."""
+    try:
+        return prompt.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise UserError(f"prompt: {printable(prompt)!r} is not UTF-8 text; write it as UTF-8") from None
+
+
+def _longest(decoder: Decoder) -> int:
+    """How many tokens it reads at positions that it was trained on."""
+    limit = decoder.positions.limit
+    return decoder.config.context if limit is None else limit
+
+
+def _beyond_context(decoder: Decoder) -> str:
+    """What generation does where a text becomes longer than that."""
+    context = f"beyond its context of {_longest(decoder):,} tokens the model goes on from"
+    if decoder.positions.limit is not None:
+        return f"{context} the last {_longest(decoder):,}: its table of positions ends there"
+    code = decoder.config.positions.label
+    return f"{context} all that it has seen, at positions ({code}) that it was not trained on"
 
 
 def _beginning(directory: RunDirectory, tokenizer: Tokenizer, wanted: bool | None) -> int | None:
