@@ -10,7 +10,7 @@ its ``tokenizer.json``, which its specification names.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from workbench.data.byte_counts import count_bytes
+from workbench.data.learning import learn_pairs
 from workbench.data.plain_tokenizer import open_plain, spells_bytes, unknown_id
 from workbench.errors import UserError, suggestion
 from workbench.pointers import refuse_pointer_file
@@ -336,12 +336,17 @@ def parse_tokenizer(spec: Any) -> Spec:
     return {"bpe": size}
 
 
-def train_tokenizer(spec: Any, documents: list[str]) -> Tokenizer:
-    """The tokenizer of ``spec``, trained on ``documents``; raises ``UserError`` when they are too few."""
+def train_tokenizer(
+    spec: Any, documents: list[str], progress: Callable[[float], None] = lambda part: None
+) -> Tokenizer:
+    """The tokenizer of ``spec``, trained on ``documents``; raises ``UserError`` when they are too few.
+
+    ``progress`` hears every few seconds which part is done, as far as that can be foreseen.
+    """
     spec = parse_tokenizer(spec)
     if not learned(spec):
         return given_tokenizer(spec)
-    tokenizer = BytePairTokenizer(_train(spec["bpe"] - 1, documents))
+    tokenizer = BytePairTokenizer(learn_pairs(spec["bpe"] - 1, documents, _END, progress))
     if tokenizer.vocabulary < spec["bpe"]:
         raise UserError(
             f"{KEY}.bpe: the corpus has pairs for a vocabulary of {tokenizer.vocabulary} only, "
@@ -358,16 +363,3 @@ def learned(spec: Spec | None) -> bool:
 def given_tokenizer(spec: Spec) -> Tokenizer:
     """The tokenizer of a parsed ``spec`` that nothing has to be learned for."""
     return ByteTokenizer() if spec == "bytes" else FileTokenizer(Path(spec["file"]), spec)
-
-
-def _train(pieces: int, documents: list[str]) -> bytes:
-    """The tokenizer.json of ``pieces`` learned from ``documents``, and the end of a document after them."""
-    model = tokenizers.Tokenizer(models.BPE())
-    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    model.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=pieces, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    model.train_from_iterator(documents, trainer, length=len(documents))
-    model.add_special_tokens([_END])
-    return model.to_str(pretty=True).encode("utf-8")
