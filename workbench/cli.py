@@ -16,7 +16,7 @@ from workbench.cli_inspect import INSPECT_COMMANDS
 from workbench.cli_models import MODEL_COMMANDS
 from workbench.cli_publish import PUBLISH_COMMANDS
 from workbench.cli_shared import RESULTS, AsJson, Out, console, count, show
-from workbench.errors import UserError
+from workbench.errors import UserError, printable
 
 app = typer.Typer(
     help="Does this one change to a language model help, at your budget, beyond noise?",
@@ -195,7 +195,7 @@ def _tell_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
 
 
 def _command() -> str:
-    return " ".join(["workbench", *sys.argv[1:]])
+    return printable(" ".join(["workbench", *sys.argv[1:]]))
 
 
 def main() -> None:

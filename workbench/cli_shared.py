@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.errors import printable
 from workbench.quantities import read_whole
 
 
@@ -17,6 +18,8 @@ def _folder(text: str) -> Path:
     """``--out``; an empty variable of the shell must not mean the present directory."""
     if not str(text):
         raise typer.BadParameter("is empty; name a folder")
+    if printable(str(text)) != str(text):  # safetensors takes no other paths
+        raise typer.BadParameter("is not UTF-8; name a folder whose path is")
     return Path(text)
 
 

@@ -57,6 +57,7 @@ def overwritten(content, place, new):
         (gzip.compress(PLAIN + b"\n{oops", mtime=0), ["line 2001 is not JSON"]),
         (gzip.compress(PLAIN + b'\n{"text": "\xff"}', mtime=0), ["not UTF-8 text (line 2001)"]),
     ],
+    ids=range(12),
 )
 def test_damaged_gzip_is_told_from_damaged_rows(tmp_path, content, parts):
     path = tmp_path / "rows.jsonl.gz"
@@ -65,7 +66,9 @@ def test_damaged_gzip_is_told_from_damaged_rows(tmp_path, content, parts):
     assert all(part in text for part in ["rows.jsonl.gz", *parts]), text
 
 
-@pytest.mark.parametrize("added", [bytes(100), gzip.compress(b'\n{"text": "more"}\n', mtime=0)])
+@pytest.mark.parametrize(
+    "added", [bytes(100), gzip.compress(b'\n{"text": "more"}\n', mtime=0)], ids=["zeros", "more"]
+)
 def test_gzip_may_be_padded_or_go_on(tmp_path, added):
     (tmp_path / "rows.jsonl.gz").write_bytes(PACKED + added)
     assert len(texts_of(load(tmp_path / "rows.jsonl.gz"))) >= 2000
@@ -91,6 +94,7 @@ def test_gzip_may_be_padded_or_go_on(tmp_path, added):
         (b'{"text": "a"}{"text": "b"}', ["line 1 is not JSON", "Extra data"]),
         (b'{"text": "a", "n": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001, ["line 1", "nested"]),
     ],
+    ids=range(16),
 )
 def test_a_row_that_cannot_be_read_is_named(tmp_path, content, parts):
     path = tmp_path / "rows.jsonl"
@@ -109,6 +113,7 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path, content, parts):
         b'{"text": "one", "\\ud800": "\\ud800"}',
         b'\xef\xbb\xbf{"text": "one"}\r',
     ],
+    ids=range(6),
 )
 def test_what_nobody_reads_of_a_row_may_be_anything(tmp_path, row):
     path = tmp_path / "rows.jsonl"

@@ -12,7 +12,7 @@ its ``tokenizer.json``, which its specification names.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ _SMALLEST = _BYTES + 2  # every byte, one merge, the end of a document
 _LARGEST = 65_535  # ids of 16 bits; more would double the token files for no use at this scale
 _END = ENDS_OF_TEXT[0]  # what learned ones call it
 _BATCH = 256  # documents encoded at once
+_ODD_BYTE = "<0xFF>"  # what no text has: bytes beside it are no characters any more
 _SHOWN = 5  # tokens that an error names
 TOKENIZER = "tokenizer.json"
 
@@ -82,6 +83,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ``ids``; half a character shows as U+FFFD, an end of document as nothing."""
+
+    def settled(self, ids: Iterable[int]) -> str:
+        """The beginning of the text of ``ids`` that no further token changes: whole characters."""
+        return self.decode(ids).rstrip("\ufffd")
 
     @abstractmethod
     def byte_lengths(self) -> np.ndarray | None:
@@ -208,6 +213,8 @@ class FileTokenizer(Tokenizer):
             if isinstance(error, UserError):
                 raise
             raise UserError(f"{KEY}.file: {path} is no tokenizer.json ({error}); give one") from error
+        falls_back = settings["model"].get("byte_fallback")
+        self._odd_byte = self._model.token_to_id(_ODD_BYTE) if falls_back else None
         self._exact, self._unknown = spells_bytes(settings), unknown_id(self._model, settings)
         # Known by its content: where it lay is no part of a run's identity.
         digest = sha256(self.content).hexdigest()
@@ -231,6 +238,18 @@ class FileTokenizer(Tokenizer):
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ``ids``."""
         return self._model.decode([int(i) for i in ids if i != self._end], skip_special_tokens=False)
+
+    def settled(self, ids: Iterable[int]) -> str:
+        """Whole characters; of bytes that were spelt one by one, none before the last of them is there.
+
+        The decoder makes characters of a row of bytes only if it is sound to its end.
+        """
+        ids = list(ids)
+        text = super().settled(ids)
+        if self._odd_byte is None:
+            return text
+        pairs = zip(text, self.decode([*ids, self._odd_byte]), strict=False)
+        return "".join(letter for letter, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def name_of(self, token: int) -> str:
         """What to call an id: an added token, special or not, by what the file calls it."""

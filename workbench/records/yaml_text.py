@@ -28,7 +28,8 @@ class _Loader(_QUICK_LOADER):
 
 
 _NUMBERS = {
-    "int": r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0b[01_]+)",
+    # Python says no number of more than 4,300 digits, and makes longer ones of these.
+    "int": r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]{1,99}|0b[01_]{1,99})",
     # 20.000 stays text: the key that it stands for knows whether it may be a thousand times as much.
     "float": rf"(?!{THOUSANDS.pattern}$)"
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"

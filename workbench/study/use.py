@@ -135,8 +135,7 @@ def generate_text(
     start = torch.tensor([read], dtype=torch.int64)  # (1, T)
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     draw = generator(seed, "generation")
-    text = tokenizer.decode(ids)
-    shown = len(text)
+    shown = len(tokenizer.decode(ids))
     continuation = stream(decoder, start, new_tokens=tokens, generator=draw, **options)
     for number, token in enumerate(continuation):
         if number == 0 and len(read) + tokens - 1 > _longest(decoder):
@@ -144,10 +143,11 @@ def generate_text(
         if int(token) in ends:
             break
         ids.append(int(token))
-        text = tokenizer.decode(ids)
-        if not text.endswith("\ufffd"):  # half a character: wait for the rest
-            yield text[shown:]
-            shown = len(text)
+        settled = tokenizer.settled(ids)
+        if len(settled) > shown:
+            yield settled[shown:]
+            shown = len(settled)
+    text = tokenizer.decode(ids)
     if len(text) > shown:
         yield text[shown:]
 
