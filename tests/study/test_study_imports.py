@@ -277,7 +277,7 @@ def test_a_run_whose_weights_are_no_numbers_is_neither_used_nor_started_from(tmp
         (("export", "imported/model", "x", "--dtype", "int8"), "dtype: unknown 'int8'"),
         (("import", "nowhere"), "is not a folder"),
         (("generate", "imported/model", ""), "prompt: it has no tokens"),
-        (("generate", "imported/model", "caf\udce9"), "prompt: 'caf\\\\xe9' is not UTF-8"),
+        (("generate", "imported/model", "caf\udce9"), "prompt: 'caf\\xe9' is not UTF-8"),
         (("generate", "imported/model", "a", "--temperature", "nan"), "temperature: nan"),
     ],
 )

@@ -10,7 +10,7 @@ import torch
 
 from workbench.data.batches import TokenizedCorpus
 from workbench.data.tokenizers import TOKENIZER, Tokenizer
-from workbench.errors import UserError, printable, suggestion
+from workbench.errors import UserError, suggestion
 from workbench.model.decoder import Decoder
 from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
@@ -157,7 +157,7 @@ def _as_text(prompt: str) -> str:
     try:
         return prompt.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError:
-        raise UserError(f"prompt: {printable(prompt)!r} is not UTF-8 text; write it as UTF-8") from None
+        raise UserError(f"prompt: '{prompt}' is not UTF-8 text; write it as UTF-8") from None
 
 
 def _longest(decoder: Decoder) -> int:
