@@ -83,7 +83,6 @@ class HuggingFace(CorpusConfig):
         """What to do about ``error``: the network, the data and the study file are mended differently.
 
         ``said`` is what the library logged: the file that it could not read, which its errors do not name.
-
         Raises what is none of them: a full disk, or want of memory.
         """
         chain = list(_causes(error))

@@ -235,10 +235,9 @@ def told(directory: RunDirectory) -> str:
     labels = model.labels()
     parts = ", ".join(labels[factor] for factor in ("positions", "norm", "feedforward"))
     name = f"{record.study}/{record.variant}"
-    missing = (
-        "" if record.config["data"]["tokenizer"] else "\nIt came without a tokenizer, and reads no text."
-    )
-    missing += _told_tokens(record.config["data"]["special_tokens"])
+    missing = _told_tokens(record.config["data"]["special_tokens"])
+    if not record.config["data"]["tokenizer"]:
+        missing = f"\nIt came without a tokenizer, and reads no text.{missing}"
     return (
         f"{name} is run {record.run_id}: {model.num_parameters():,} parameters, {model.layers} layers, width "
         f"{model.width}, context {model.context}; {parts}.{missing}\nNext: {_next_steps(record, name)}"
