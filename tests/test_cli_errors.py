@@ -1,16 +1,20 @@
 """How commands end that cannot do their work: one line with the path and the remedy, exit code 2."""
 
 import errno
+import gzip
 import io
 import os
+import shutil
 import sys
 
 import pytest
 import yaml
 
 from tests.in_process import workbench
+from workbench import cli, cli_models
 from workbench.cli_errors import ended
-from workbench.errors import UserError
+from workbench.errors import UserError, in_one_line, printable
+from workbench.records.files import read_yaml
 
 LONG = "x" * 5000
 STUDY = {
@@ -24,6 +28,13 @@ STUDY = {
     "seeds": {"pilot": 0, "confirm": 1},
     "margin": 0.01,
 }
+
+
+def test_errors_can_be_printed_whatever_they_repeat():
+    assert printable("caf\u00e9 \udce9 \ud800") == "caf\u00e9 \\xe9 \\ud800"
+    assert str(UserError("caf\udce9.txt")) == "caf\\xe9.txt"
+    assert in_one_line(ValueError("a\n\x1b[31mb\0")) == "a [31mb"
+    assert len(in_one_line("x" * 9999)) < 300
 
 
 def raising(error):
@@ -91,6 +102,35 @@ def test_a_reader_that_went_away_is_told_nothing(monkeypatch, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_what_the_terminal_cannot_print_is_shown_by_its_number(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(cli, "ended", lambda command: print("caf\u00e9 \udce9") or 0)
+    with pytest.raises(SystemExit):
+        cli.main()
+    terminal.flush()
+    assert terminal.buffer.getvalue() == b"caf\\xe9 \\udce9\n"
+
+
+def test_a_closed_standard_output_is_no_fault(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(cli, "app", lambda: print("to nobody"))
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
+
+
+def test_an_error_in_the_middle_of_a_text_has_a_line_of_its_own(monkeypatch, capsys, tmp_path):
+    def pieces(*_, **__):
+        yield "a"
+        raise UserError("no more")
+
+    monkeypatch.setattr("workbench.study.use.generate_text", pieces)
+    monkeypatch.setattr("workbench.records.find.find_run", lambda out, run: run)
+    assert ended(lambda: cli_models.generate("run", "text: ", out=tmp_path)) == 2
+    assert capsys.readouterr() == ("text: a\n", "error: no more\n")
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("commands")
@@ -114,6 +154,10 @@ def place(tmp_path_factory):
             ["check", "s.yaml", "--set", "factors.positions=[rope, {name: rope, base: '1:30'}]"],
             ["rope.base: 1:30 is no number here", "without colons"],
         ),
+        (["check", "s.yaml", "--set", "question=caf\udce9"], ["caf\\xe9", "not UTF-8"]),
+        (["check", "s\udce9.yaml"], ["s\\xe9.yaml: the file is missing"]),
+        (["evaluate", "run", "--corpus", "caf\udce9.txt"], ["run: 'run'"]),
+        (["check", "/dev/zero"], ["/dev/zero: has more bytes than"]),
         (["status", LONG], ["too long", "shorter"]),
         (["report", LONG], ["too long", "shorter"]),
         (["inspect", LONG], ["too long", "shorter"]),
@@ -153,6 +197,44 @@ def test_commands_end_in_one_line_and_leave_nothing(place, arguments, parts):
     assert all(part in told for part in parts), told
     left = {path.name for path in place.iterdir()} - {path.name for path in before}
     assert left <= {"cache"}
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (gzip.compress(b'{"text": "one"}\n' * 99, mtime=0)[:-20], "rows.jsonl.gz is damaged or cut short"),
+        (gzip.compress(b'{"text": "one"}\n{oops', mtime=0), "rows.jsonl.gz, line 2 is not JSON"),
+    ],
+    ids=["packing", "row"],
+)
+def test_damaged_rows_end_each_command_in_one_line(place, content, part):
+    (place / "rows.jsonl.gz").write_bytes(content)
+    (place / "d.yaml").write_text(yaml.safe_dump(STUDY | {"data": {"corpus": {"path": "rows.jsonl.gz"}}}))
+    for command in ("check", "run"):
+        answer = workbench(place, command, "d.yaml")
+        assert answer.returncode == 2
+        assert answer.stderr.splitlines()[-1].startswith(f"error: data.corpus.path: {part}")
+        assert not (place / "results" / "d").exists()
+
+
+def test_names_and_arguments_that_are_not_utf8_can_be_recorded(place):
+    """The command stands in the manifest, and files of a folder have the names that they have."""
+    folder = place / "names"
+    folder.mkdir()
+    try:
+        (folder / os.fsdecode(b"caf\xe9.txt")).write_text("an old name\n" * 99)
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    (folder / "b.txt").write_text("a new name\n" * 99)
+    shutil.copy(place / "s.yaml", place / os.fsdecode(b"st\xe9.yaml"))
+    given = ["--set", "name=s", "--set", "data.corpus={path: names}", "--workers", "1"]
+    answer = workbench(place, "run", os.fsdecode(b"st\xe9.yaml"), *given)
+    assert answer.returncode == 0, answer.stderr
+    assert read_yaml(place / "results" / "s" / "study.yaml")["command"].startswith(
+        "workbench run st\\xe9.yaml"
+    )
+    told = workbench(place, "check", os.fsdecode(b"st\xe9.yaml")).stderr
+    assert "names a folder" in told
 
 
 def test_a_part_that_lacks_its_method_is_named_by_check(place):

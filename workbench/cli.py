@@ -1,6 +1,8 @@
 """The command line. Nothing heavy is imported before a command needs it: ``--help`` answers at once."""
 
+import io
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -13,8 +15,8 @@ from workbench.cli_errors import ended
 from workbench.cli_inspect import INSPECT_COMMANDS
 from workbench.cli_models import MODEL_COMMANDS
 from workbench.cli_publish import PUBLISH_COMMANDS
-from workbench.cli_shared import RESULTS, AsJson, Out, show
-from workbench.errors import UserError
+from workbench.cli_shared import RESULTS, AsJson, Out, count, show
+from workbench.errors import UserError, printable
 from workbench.terminal import console, give
 
 app = typer.Typer(
@@ -33,7 +35,12 @@ Overrides = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, max=4096, help="Trials at once. Default: one per GPU, or per core."),
+    typer.Option(
+        "--workers",
+        parser=count(1, 4096),
+        metavar="N",
+        help="Trials at once. Default: one per GPU, or per core.",
+    ),
 ]
 StudyPath = Annotated[
     Path, typer.Argument(help="A study file, or the name of one at hand (see list studies).")
@@ -190,9 +197,14 @@ def _tell_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
 
 
 def _command() -> str:
-    return " ".join(["workbench", *sys.argv[1:]])
+    return printable(" ".join(["workbench", *sys.argv[1:]]))
 
 
 def main() -> None:
     """Entry point: what user or machine have to mend is one line and exit code 2, never a traceback."""
+    if sys.stdout is None:  # closed by who called
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (to the end of the process)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What the terminal's encoding lacks is shown by its number, and does not end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(ended(app))

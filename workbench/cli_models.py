@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli_shared import RESULTS, AsJson, Out, progress_bar, show
+from workbench.cli_shared import RESULTS, AsJson, Out, count, progress_bar, show
+from workbench.quantities import LARGEST_SEED
 from workbench.terminal import give, say
 
 RunName = Annotated[
@@ -38,7 +39,10 @@ def import_model(
     path: Annotated[Path, typer.Argument(help="A Hugging Face folder, or Meta's original layout.")],
     name: Annotated[str | None, typer.Option("--name", help="What to call it. Default: the folder.")] = None,
     context: Annotated[
-        int | None, typer.Option("--context", min=2, help="Context, which Meta's layout does not say.")
+        int | None,
+        typer.Option(
+            "--context", parser=count(2), metavar="N", help="Context, which Meta's layout does not say."
+        ),
     ] = None,
     tokenizer: Annotated[
         Path | None, typer.Option("--tokenizer", help="A tokenizer.json, where the folder has none.")
@@ -85,9 +89,13 @@ def evaluate(
         str | None,
         typer.Option("--corpus", help="Another corpus: a name, a path, or a {key: value} as in a study."),
     ] = None,
-    context: Annotated[int | None, typer.Option("--context", min=2, help="Tokens per window.")] = None,
-    tokens: Annotated[int | None, typer.Option("--tokens", min=1, help="Validation tokens at most.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
+    context: Annotated[
+        int | None, typer.Option("--context", parser=count(2), metavar="N", help="Tokens per window.")
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens", parser=count(1), metavar="N", help="Validation tokens at most.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", parser=count(1), metavar="N")] = None,
     bos: Bos = None,
     out: Out = RESULTS,
     as_json: AsJson = False,
@@ -112,19 +120,27 @@ def evaluate(
             progress=progress,
         )
     for note in found["notes"]:
-        say(f"note: {note}", stderr=True)
+        _note(note)
     show(found, as_json, render_evaluation)
 
 
 def generate(
     run: RunName,
     prompt: Annotated[str, typer.Argument(help="The text to go on from.")],
-    tokens: Annotated[int, typer.Option("--tokens", min=1, max=10**6, help="How many tokens.")] = 100,
+    tokens: Annotated[
+        int, typer.Option("--tokens", parser=count(1, 10**6), metavar="N", help="How many tokens.")
+    ] = 100,
     temperature: Annotated[float, typer.Option("--temperature", help="0: the most probable token.")] = 0.8,
-    top_k: Annotated[int | None, typer.Option("--top-k", help="Among the k most probable tokens.")] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", parser=count(1), metavar="K", help="Among the k most probable tokens."),
+    ] = None,
     top_p: Annotated[float | None, typer.Option("--top-p", help="Among those that hold p of it all.")] = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, max=2**53, help="The same seed gives the same text.")
+        int,
+        typer.Option(
+            "--seed", parser=count(0, LARGEST_SEED), metavar="N", help="The same seed gives the same text."
+        ),
     ] = 0,
     bos: Bos = None,
     out: Out = RESULTS,
@@ -142,12 +158,19 @@ def generate(
         top_p=top_p,
         seed=seed,
         bos=bos,
+        note=_note,
     )
     first = next(pieces, "")  # whatever is refused is refused before anything is printed
     give(prompt + first, end="")
-    for piece in pieces:
-        give(piece, end="")
-    give("")
+    try:
+        for piece in pieces:
+            give(piece, end="")
+    finally:
+        give("")  # an error has a line of its own
+
+
+def _note(text: str) -> None:
+    say(f"note: {text}", stderr=True)
 
 
 MODEL_COMMANDS = {

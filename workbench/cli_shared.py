@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workbench.errors import printable
+from workbench.quantities import read_whole
 from workbench.terminal import PlainColumn, console, give, say
 
 if TYPE_CHECKING:  # it brings torch, which --help need not wait for
@@ -19,7 +21,27 @@ def _folder(text: str) -> Path:
     """``--out``; an empty variable of the shell must not mean the present directory."""
     if not str(text):
         raise typer.BadParameter("is empty; name a folder")
+    if printable(str(text)) != str(text):  # safetensors takes no other paths
+        raise typer.BadParameter("is not UTF-8; name a folder whose path is")
     return Path(text)
+
+
+def count(least: int, most: int | None = None) -> Callable[[object], int]:
+    """What reads an option that is a whole number, as in a study file: ``2e4`` is one, ``20.000`` is not."""
+
+    def read(text: object) -> int:
+        try:
+            number = read_whole(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if not isinstance(number, int):
+            raise typer.BadParameter(f"{text!r} is no whole number")
+        if number < least or (most is not None and number > most):
+            range_ = f"at least {least:,}" if most is None else f"from {least:,} to {most:,}"
+            raise typer.BadParameter(f"{number} is not {range_}")
+        return number
+
+    return read
 
 
 Out = Annotated[

@@ -5,11 +5,24 @@ without a traceback and ends with exit code 2.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED_BYTES = range(
+    0xDC80, 0xDD00
+)  # what Python makes of bytes that are not UTF-8, in names and arguments
+_SHOWN = 200
 
 
 class UserError(ValueError):
-    """Input that cannot be used as it stands; the message says what to change."""
+    """Input that cannot be used as it stands; the message says what to change.
+
+    The message can always be printed and recorded, whatever name or text it repeats.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class StudyStopped(RuntimeError):
@@ -21,6 +34,23 @@ class StudyStopped(RuntimeError):
 
 class RecordError(UserError):
     """A record on disk that is missing, damaged, or of a later format."""
+
+
+def printable(text: str) -> str:
+    """``text`` with what UTF-8 cannot write spelt out: a byte of a file's name as ``\\xe9``."""
+    return _SURROGATE.sub(_spelt_out, text)
+
+
+def in_one_line(error: object) -> str:
+    """What a library says of a fault, for an error's message: one line, without control characters."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+
+
+def _spelt_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code - 0xDC00:02x}" if code in _ESCAPED_BYTES else f"\\u{code:04x}"
 
 
 def suggestion(name: object, known: Iterable[object], most: int | None = None) -> str:

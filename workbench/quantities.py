@@ -1,7 +1,7 @@
 """Numbers that a user writes: what counts as one, what YAML makes of it, and how large it may be.
 
 A number may come as text: YAML 1.1 reads ``2e4`` and ``1e-3`` so. What could mean two things is refused with
-what to write instead.
+what to write instead: ``20,000`` everywhere, and ``20.000``, which is a soundly written 20.0, for a count.
 """
 
 import re
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 LARGEST_SEED = 2**53  # what JSON, and Optuna's journal with it, holds exactly
+THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2}\.000")  # 20.000: twenty, or twenty thousand as Europe writes it
 LARGEST_TOKENS = 10**15  # a hundred times what the largest models were trained on
 
 
@@ -33,11 +34,21 @@ def read_number(value: Any) -> Any:
 
 def read_whole(value: Any) -> Any:
     """As ``read_number``, and whole ones as ``int``: ``2e4`` is 20000."""
+    if isinstance(value, str) and THOUSANDS.fullmatch(value.strip()):
+        text = value.strip()
+        raise ValueError(
+            f"{text} may be {text.partition('.')[0]} or a thousand times as much; write "
+            f"{text.partition('.')[0]} or {text.replace('.', '_')}"
+        )
     value = read_number(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _refuse_doubtful(text: str) -> None:
+    if re.fullmatch(
+        r"[-+]?[0-9]{1,3}(?:[ \u00a0\u202f'\u2019][0-9]{3})+|[-+]?[0-9]{1,3}(?:\.[0-9]{3}){2,}", text
+    ):
+        raise ValueError(f"{text} is text; write {re.sub('[^-+0-9]', '_', text)}")
     if re.fullmatch(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+", text):
         raise ValueError(f"{text} is text, for its comma; write {text.replace(',', '_')}")
     if re.fullmatch(r"[-+]?[0-9]+,[0-9]+", text):

@@ -10,10 +10,11 @@ from typing import Any
 
 import tokenizers
 
-from workbench.errors import UserError
+from workbench.errors import UserError, printable
 
 # How well-known vocabularies call the token that ends a document.
 ENDS_OF_TEXT = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>")
+_NO_ID = 2**32  # the library's ids have 32 bits
 KEYS = ("beginning_of_text", "adds_beginning", "ends_of_text", "end_of_document")
 
 
@@ -82,11 +83,18 @@ def named_end(model: tokenizers.Tokenizer) -> int | None:
     return next((end for end in found if end is not None), None)
 
 
+def named_id(name: str, model: tokenizers.Tokenizer) -> int | None:
+    """The id of the token ``name``, None where the vocabulary has none."""
+    if printable(name) != name:  # half a surrogate pair: the library takes Unicode only
+        return None
+    return model.token_to_id(name)
+
+
 def token_id(token: str | int, model: tokenizers.Tokenizer | None, key: str) -> int:
     """The id of a token given by its text or its id; raises ``UserError`` for one that there is not."""
-    if isinstance(token, str) and model is not None and model.token_to_id(token) is not None:
-        return model.token_to_id(token)
-    whole = isinstance(token, int) and not isinstance(token, bool) and token >= 0
+    if isinstance(token, str) and model is not None and (found := named_id(token, model)) is not None:
+        return found
+    whole = isinstance(token, int) and not isinstance(token, bool) and 0 <= token < _NO_ID
     if not whole or (model is not None and model.id_to_token(token) is None):
         raise UserError(f"{key}: the tokenizer has no token {token!r}; give one of its tokens, or its id")
     return token

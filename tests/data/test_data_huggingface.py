@@ -1,7 +1,11 @@
 """The real ``datasets`` library on files that the test writes; no network."""
 
+import errno
+import gzip
 import json
+import socket
 import sys
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -85,7 +89,7 @@ def test_progress_bars_are_quiet_and_restored(library, dataset, capfd):
         ({"field": "txt"}, ["data.corpus.field", "did you mean 'text'", "Known: text, number"]),
         ({"field": "number"}, ["row 0", "holds int"]),
         ({"split": "tain"}, ["data.corpus.huggingface", "tain", "'split'"]),
-        ({"huggingface": "nobody/nothing"}, ["nobody/nothing", "cannot be loaded", "HF_TOKEN"]),
+        ({"huggingface": "nobody/nothing"}, ["nobody/nothing", "cannot be reached", "network", "HF_TOKEN"]),
         ({"data_files": "nowhere.jsonl"}, ["cannot be loaded", "'data_files'"]),
     ],
 )
@@ -94,10 +98,63 @@ def test_what_is_missing_is_named(library, dataset, change, parts):
     assert all(part in text for part in parts), text
 
 
-def test_a_damaged_row_is_an_error_of_the_user_when_streamed_too(library, dataset):
+DAMAGED = {
+    "train.jsonl": (b'{"text": "fine"}\n{oops\n', "JSON parse error"),
+    "latin.jsonl": (b'{"text": "caf\xe9"}\n', "UnicodeDecodeError"),
+    "packed.jsonl.gz": (gzip.compress(b'{"text": "fine"}\n' * 999)[:40], "EOFError"),
+    "rows.csv": (b'text\n"fine\n', "ParserError"),
+    "rows.parquet": (b"PAR1 and no more", "ArrowInvalid"),
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"max_bytes": 100}], ids=["whole", "streamed"])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_rows_are_not_blamed_on_the_network(library, tmp_path, name, more, capfd):
+    content, reason = DAMAGED[name]
+    (tmp_path / name).write_bytes(content)
+    builder = {"gz": "json", "jsonl": "json"}.get(name.rpartition(".")[2], name.rpartition(".")[2])
+    text = message({"huggingface": builder, "data_files": str(tmp_path / name)} | more)
+    assert all(part in text for part in ["has data that cannot be read", reason, "mend "]), text
+    assert not any(part in text for part in ("network", "HF_TOKEN"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_damaged_file_of_a_folder_is_named(library, dataset):
     (dataset / "train.jsonl").write_text('{"text": "fine"}\n{oops\n')
-    assert "cannot be loaded" in message({"huggingface": str(dataset)})
-    assert "cannot be loaded" in message({"huggingface": str(dataset), "max_bytes": 100})
+    assert f"mend {dataset / 'train.jsonl'} or" in message({"huggingface": str(dataset)})
+
+
+@pytest.mark.parametrize(
+    ("error", "parts"),
+    [
+        (ConnectionError("no answer"), ["cannot be reached", "network", "no answer"]),
+        (TimeoutError("too slow"), ["cannot be reached", "network"]),
+        (socket.gaierror(-2, "Name or service not known"), ["cannot be reached", "network"]),
+        (ValueError("row 3 is odd"), ["has data that cannot be read", "row 3 is odd"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_goes_wrong_while_rows_are_streamed_is_told_apart(library, dataset, monkeypatch, error, parts):
+    class Rows:
+        column_names = None
+        info = SimpleNamespace(download_checksums=None)
+
+        def __iter__(self):
+            yield {"text": "fine"}
+            raise RuntimeError("while reading") from error
+
+    monkeypatch.setattr(library, "load_dataset", lambda *_, **__: Rows())
+    text = message({"huggingface": "some/set", "max_bytes": 1000})
+    assert all(part in text for part in parts), text
+
+
+def test_a_full_disk_is_no_fault_of_the_data(library, monkeypatch):
+    def load_dataset(*_, **__):
+        raise library.exceptions.DatasetGenerationError("while writing") from OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(library, "load_dataset", load_dataset)
+    with pytest.raises(OSError, match="full"):
+        load({"huggingface": "some/set"})
 
 
 def test_without_the_library_the_error_says_how_to_install_it(monkeypatch):

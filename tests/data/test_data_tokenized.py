@@ -204,7 +204,7 @@ def test_progress_is_heard_and_nothing_is_printed(folder, cache, capfd, monkeypa
     texts = list(dict.fromkeys(text for text, _ in heard))
     assert texts == [
         "reading the corpus",
-        "training the tokenizer (bpe 300)",
+        "learning the tokenizer (bpe 300)",
         "encoding the train split",
         "encoding the validation split",
     ]

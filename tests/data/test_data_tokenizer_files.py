@@ -1,6 +1,7 @@
 """A tokenizer.json in every state: all of a text becomes tokens, and its bytes are counted as they are."""
 
 import json
+import random
 from hashlib import sha256
 
 import numpy as np
@@ -9,7 +10,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from workbench.data.batches import EvaluationBatches, prepare
 from workbench.data.byte_counts import count_bytes
-from workbench.data.tokenizers import FileTokenizer, train_tokenizer
+from workbench.data.tokenizers import ByteTokenizer, FileTokenizer, train_tokenizer
 from workbench.errors import UserError
 
 END = "<|endoftext|>"
@@ -298,3 +299,48 @@ def test_learned_pairs_leave_special_spellings_alone():
     assert tokenizer.end_of_document == 299 not in ids.tolist()
     assert tokenizer.byte_lengths()[ids].sum() == 15
     assert tokenizer.decode(ids) == f"{END} x"
+
+
+def _spelling_bytes(folder):
+    """A tokenizer as LLaMA's: ▁ for blanks, and single bytes for what the vocabulary lacks."""
+    names = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "a", "b", "▁a", "▁b"]
+    pieces = {name: place for place, name in enumerate(names)}
+    model = Tokenizer(
+        models.BPE(vocab=pieces, merges=[], unk_token="<unk>", byte_fallback=True, fuse_unk=True)
+    )
+    model.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    model.decoder = decoders.Sequence(steps)
+    model.save(str(folder / "tokenizer.json"))
+    return FileTokenizer(folder / "tokenizer.json", {})
+
+
+def _learned(folder):
+    train_tokenizer({"bpe": 300}, [f"le café {number} était fermé\n" for number in range(99)]).save(folder)
+    return FileTokenizer(folder / "tokenizer.json", {})
+
+
+@pytest.mark.parametrize("kind", [_spelling_bytes, _learned, lambda folder: ByteTokenizer()])
+def test_what_has_settled_of_a_text_is_changed_by_no_further_token(tmp_path, kind):
+    tokenizer = kind(tmp_path)
+    random.seed(1)
+    for _ in range(200):
+        ids = tokenizer.encode("a b").tolist()
+        shown = tokenizer.settled(ids)
+        assert shown == "a b"
+        for _ in range(20):
+            whole = random.random() < 0.5
+            ids += tokenizer.encode(random.choice("é茶a😀")).tolist() if whole else [random.randrange(3, 256)]
+            settled = tokenizer.settled(ids)
+            assert settled.startswith(shown)
+            shown = settled
+        assert tokenizer.decode(ids).startswith(shown)
+
+
+def test_characters_settle_as_soon_as_they_are_whole(tmp_path):
+    learned = _learned(tmp_path)
+    assert learned.settled(learned.encode("née").tolist()) == "née"
+    spelt = _spelling_bytes(tmp_path)
+    ids = spelt.encode("a茶").tolist()
+    assert spelt.settled(ids) == "a"  # a byte that is none of a character's would undo it
+    assert spelt.settled([*ids, *spelt.encode("a").tolist()]) == "a茶 a"

@@ -1,15 +1,21 @@
 """Bytes and learned pairs: exact round trips, exact byte counts, and the same vocabulary each time."""
 
+import json
 import os
+import random
 import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 
-from workbench.data.tokenizers import BytePairTokenizer, parse_tokenizer, train_tokenizer
+from workbench.data import learning
+from workbench.data.cuts import LONGEST, has_long_piece
+from workbench.data.tokenizers import BytePairTokenizer, FileTokenizer, parse_tokenizer, train_tokenizer
 from workbench.errors import UserError
 
 TRAINING = [f"the cat number {i} sat on the mat; le café était fermé, {i * i} fois\n" for i in range(300)]
@@ -119,3 +125,71 @@ def test_a_corpus_too_small_for_its_vocabulary_says_which_one_fits():
         train_tokenizer({"bpe": 4000}, ["abc abd " * 4])
     fitting = int(str(error.value).split("{bpe: ")[1].split("}")[0])
     assert train_tokenizer({"bpe": fitting}, ["abc abd " * 4]).vocabulary == fitting
+
+
+def _without_blanks(kind, size):
+    random.seed(0)
+    letters = {
+        "dna": "ACGT",
+        "digits": "0123456789",
+        "chinese": "的一是不了人我在有他这中大来上",
+        "signs": "-=+*#",
+        "blanks": " \t\n",
+    }
+    return "".join(random.choices(letters[kind], k=size))
+
+
+@pytest.mark.parametrize("kind", ["dna", "digits", "chinese", "signs", "blanks"])
+def test_learning_from_text_without_blanks_takes_time_in_proportion(kind):
+    spent = []
+    for size in (20_000, 160_000):
+        text = _without_blanks(kind, size)
+        began = time.process_time()
+        tokenizer = train_tokenizer({"bpe": 290}, [text])
+        spent.append(time.process_time() - began)
+    assert spent[1] < 24 * max(spent[0], 0.02)  # eight times the text; its square would be sixty-four
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.byte_lengths()[tokenizer.encode(text)].sum() == len(text.encode())
+    assert len(tokenizer.encode(text)) < len(text.encode()) / 1.2
+
+
+def test_only_text_with_pieces_without_end_is_cut_otherwise():
+    ordinary = [*TRAINING, "-" * LONGEST, "a" * LONGEST + " " + "7" * LONGEST + "b" * LONGEST]
+    assert not any(map(has_long_piece, ordinary))
+    assert has_long_piece("word " * 1000 + "a" * (LONGEST + 1))
+    assert has_long_piece("\n" * (LONGEST + 1) + "word")
+    for texts in (ordinary, [*ordinary, "x" * (LONGEST + 1)]):
+        settings = json.loads(train_tokenizer({"bpe": 300}, texts).content)
+        assert settings["pre_tokenizer"]["type"] == ("ByteLevel" if texts is ordinary else "Sequence")
+
+
+def test_ordinary_text_gives_what_the_library_gives_without_more_ado():
+    """A damaged file of an earlier study is remade only if what is learned again is the same, to the byte."""
+    model = tokenizers.Tokenizer(tokenizers.models.BPE())
+    model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=399, initial_alphabet=alphabet, show_progress=False)
+    model.train_from_iterator(TRAINING, trainer)
+    model.add_special_tokens(["<|endoftext|>"])
+    assert train_tokenizer({"bpe": 400}, TRAINING).content == model.to_str(pretty=True).encode()
+
+
+def test_a_tokenizer_that_cuts_long_pieces_is_read_back_and_knows_its_bytes(tmp_path):
+    text = _without_blanks("dna", 5000)
+    learned = train_tokenizer({"bpe": 300}, [text])
+    learned.save(tmp_path)
+    again = FileTokenizer(tmp_path / "tokenizer.json", {})
+    assert np.array_equal(again.encode(text), learned.encode(text))
+    assert again.byte_lengths()[again.encode(text)].sum() == len(text)
+
+
+def test_a_long_text_is_learned_with_progress(monkeypatch):
+    monkeypatch.setattr(learning, "_SILENT", 100)
+    monkeypatch.setattr(learning, "_REPORT_SECONDS", 0.001)
+    parts = []
+    tokenizer = train_tokenizer({"bpe": 400}, TRAINING, parts.append)
+    assert tokenizer.spec == train_tokenizer({"bpe": 400}, TRAINING).spec
+    assert parts == sorted(parts)
+    assert parts[0] > 0
+    assert parts[-1] < 1

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -107,7 +109,10 @@ def test_top_p_is_a_share_of_what_top_k_leaves(spread, tokens):
     ("options", "message"),
     [
         ({"new_tokens": 0}, "tokens: 0 is not above 0"),
-        ({"temperature": -1}, "temperature: -1 is below 0"),
+        ({"temperature": -1}, "temperature: -1 is not a number from 0 up; use 0"),
+        ({"temperature": math.nan}, "temperature: nan is not a number"),
+        ({"temperature": math.inf}, "temperature: inf is not a number"),
+        ({"top_p": math.nan}, r"top_p: nan is not in \(0, 1\]"),
         ({"top_k": 0}, "top_k: 0 is not above 0"),
         ({"top_p": 1.5}, r"top_p: 1.5 is not in \(0, 1\]"),
     ],
@@ -117,8 +122,64 @@ def test_sampling_options_out_of_range_are_named(decoder, tokens, options, messa
         generate(decoder(), tokens(), **({"new_tokens": 1} | options))
 
 
-def test_an_empty_prompt_and_a_full_table_are_refused(decoder, tokens):
+def test_an_empty_prompt_is_refused(decoder):
     with pytest.raises(UserError, match="prompt: it has no tokens"):
         generate(decoder(), torch.zeros(1, 0, dtype=torch.long), new_tokens=1)
-    with pytest.raises(UserError, match="table of 12 positions"):
-        generate(decoder(positions="learned"), tokens(1, 8), new_tokens=6)
+
+
+@pytest.mark.parametrize("length", [8, 12, 30])
+def test_beyond_a_table_of_positions_the_last_tokens_are_read_from_its_beginning(spread, tokens, length):
+    model, text = spread(positions="learned"), tokens(2, length)
+    context = model.config.context
+    found = generate(model, text, new_tokens=10, temperature=0)
+    for _ in range(10):
+        text = torch.cat([text, model(text[:, -context:])[:, -1:].argmax(-1)], dim=1)
+    assert torch.equal(found, text)
+
+
+@pytest.mark.parametrize("positions", ["rope", "alibi", "sinusoidal", "none"])
+@pytest.mark.parametrize("window", [None, 5])
+def test_other_codes_go_on_beyond_the_context_from_all_that_they_have_seen(spread, tokens, positions, window):
+    model, text = spread(positions=positions, window=window), tokens(1, 8)
+    found = generate(model, text, new_tokens=2 * model.config.context, temperature=0)
+    for _ in range(2 * model.config.context):
+        text = torch.cat([text, model(text)[:, -1:].argmax(-1)], dim=1)
+    assert torch.equal(found, text)
+
+
+@pytest.mark.parametrize("temperature", [1e-7, 1e-40, 1e-300, 5e-324])
+def test_a_tiny_temperature_takes_the_most_probable_token(spread, tokens, temperature):
+    model, text = spread(), tokens(2, 3)
+    found = generate(model, text, new_tokens=8, temperature=temperature, generator=_draw())
+    assert torch.equal(found, generate(model, text, new_tokens=8, temperature=0))
+
+
+@pytest.mark.parametrize(
+    "options", [{"top_p": 1e-40}, {"top_p": 5e-324}, {"top_k": 1}, {"temperature": 2e-6}]
+)
+def test_extreme_options_leave_one_token(spread, tokens, options):
+    model, text = spread(), tokens(2, 3)
+    found = generate(model, text, new_tokens=8, generator=_draw(), **options)
+    assert torch.equal(found, generate(model, text, new_tokens=8, temperature=0))
+
+
+@pytest.mark.parametrize("options", [{"temperature": 1e308}, {"top_k": 10**9}, {"top_p": 1.0}])
+def test_options_that_leave_all_tokens_draw_among_them(spread, tokens, options):
+    assert len(_frequencies(spread(), tokens(1, 5), **options).nonzero()) > 5
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-40, 1.0])
+def test_logits_that_are_no_numbers_are_told(spread, tokens, temperature):
+    model = spread()
+    with torch.no_grad():
+        model.final_norm.weight[3] = torch.nan
+    with pytest.raises(UserError, match="logits are no finite numbers"):
+        generate(model, tokens(1, 5), new_tokens=4, temperature=temperature, generator=_draw())
+
+
+def test_huge_logits_are_no_fault(spread, tokens):
+    model = spread()
+    with torch.no_grad():
+        model.final_norm.weight.mul_(1e33)
+    found = generate(model, tokens(1, 3), new_tokens=4, temperature=1e-5, generator=_draw())
+    assert torch.equal(found, generate(model, tokens(1, 3), new_tokens=4, temperature=0))

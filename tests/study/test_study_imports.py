@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import shlex
 import shutil
 
 import pytest
@@ -17,7 +19,7 @@ from workbench.errors import UserError
 from workbench.records.find import find_run
 from workbench.records.index import load_study
 from workbench.records.weights import weights_digest
-from workbench.study import use
+from workbench.study import imports, use
 from workbench.study.schema import parse_study
 from workbench.study.start import open_start
 from workbench.training.weights import load_run
@@ -179,6 +181,65 @@ def test_greedy_generation_is_that_of_transformers(tmp_path):
     assert tokenizer.decode(ids).rstrip("\ufffd") == found.rstrip("\ufffd")
 
 
+@pytest.mark.parametrize(
+    ("save", "note"),
+    [(save_gpt2, "goes on from the last 48"), (save_llama, "goes on from all that it has seen")],
+)
+def test_a_text_may_grow_beyond_the_context_and_says_so_once(tmp_path, save, note):
+    save(tmp_path / "model")
+    run = bring(tmp_path / "model", tmp_path / "results")
+    options = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 0}
+    said = []
+    next(use.generate_text(run, "alpha", tokens=9, note=said.append, **options))
+    assert said == []
+    pieces = use.generate_text(run, "alpha", tokens=90, note=said.append, **options)
+    next(pieces)
+    assert len(said) == 1
+    assert note in said[0]
+    list(pieces)
+    assert len(said) == 1
+
+
+def test_a_model_without_a_tokenizer_says_what_can_be_done(tmp_path, capsys):
+    save_llama(tmp_path / "model")
+    (tmp_path / "model" / "tokenizer.json").rename(tmp_path / "tokenizer.json")
+    out = tmp_path / "results"
+    told = imports.told(bring(tmp_path / "model", out))
+    assert "evaluate" not in told
+    again, export = told.rpartition("Next: workbench ")[2].split(" · workbench ")
+    arguments = shlex.split(again.replace("tokenizer.json", str(tmp_path / "tokenizer.json")))
+    assert "workbench evaluate imported/model-with-tokenizer" in command(*arguments, "--out", out)
+    command(*shlex.split(export.replace("FOLDER", str(tmp_path / "exported"))), "--out", out)
+    assert (tmp_path / "exported" / "config.json").exists()
+
+
+@pytest.mark.parametrize("end", ["1" * 5000, "\ud800", "\u0663", "9" * 12], ids=range(4))
+def test_an_end_of_text_that_is_no_token_is_refused(tmp_path, end):
+    save_llama(tmp_path / "model")
+    with pytest.raises(UserError, match="eos: the tokenizer has no token"):
+        bring(tmp_path / "model", tmp_path / "results", ends_of_text=[end])
+
+
+def test_names_of_tokens_that_no_vocabulary_can_have_are_passed_over(tmp_path):
+    save_llama(tmp_path / "model")
+    named = {"eos_token": {"content": "\ud800"}, "bos_token": "\udfff"}
+    (tmp_path / "model" / "tokenizer_config.json").write_text(json.dumps(named))
+    config = tmp_path / "model" / "config.json"
+    config.write_text("\ufeff" + config.read_text(), encoding="utf-8")  # as some editors save it
+    special = bring(tmp_path / "model", tmp_path / "results").read().config["data"]["special_tokens"]
+    assert special["ends_of_text"] == [2]  # what config.json says
+
+
+def test_a_folder_whose_path_is_not_utf8_is_refused_by_name(tmp_path):
+    folder = tmp_path / os.fsdecode(b"mod\xe9l")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 only")
+    with pytest.raises(UserError, match=r"mod\\xe9l: the path is not UTF-8"):
+        bring(folder, tmp_path / "results", name="model")
+
+
 @pytest.mark.parametrize(("save", "kind"), [(save_llama, "LlamaForCausalLM"), (save_gpt2, "GPT2LMHeadModel")])
 def test_an_export_is_the_model_that_came(tmp_path, save, kind):
     theirs = save(tmp_path / "model")
@@ -230,7 +291,8 @@ def test_a_run_whose_weights_are_no_numbers_is_neither_used_nor_started_from(tmp
         (("export", "imported/model", "x", "--dtype", "int8"), "dtype: unknown 'int8'"),
         (("import", "nowhere"), "is not a folder"),
         (("generate", "imported/model", ""), "prompt: it has no tokens"),
-        (("generate", "imported/model", "a", "--tokens", "60"), "has a table of 48"),
+        (("generate", "imported/model", "caf\udce9"), "prompt: 'caf\\xe9' is not UTF-8"),
+        (("generate", "imported/model", "a", "--temperature", "nan"), "temperature: nan"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, arguments, message):

@@ -99,6 +99,9 @@ LETTERS = ["a", "b", "c"]
         ("training:", ["training: stands without a value"]),
         ("training: {tokens: 1e30, batch_size: 2}", ["training.tokens: ", "1000000000000000"]),
         ("training: {tokens: '20,000', batch_size: 2}", ["training.tokens: 20,000", "write 20_000"]),
+        ("training: {tokens: 20.000, batch_size: 2}", ["training.tokens: 20.000", "20 or 20_000"]),
+        ("training: {tokens: 20.000.000, batch_size: 2}", ["training.tokens: 20.000.000", "20_000_000"]),
+        ("seeds: {confirm: 1.000}", ["seeds.confirm: 1.000", "1 or 1_000"]),
         ("training: {tokens: 01000, batch_size: 2}", ["training.tokens: 01000", "leading zero"]),
         ("training: {tokens: 1000.5, batch_size: 2}", ["training.tokens: ", "valid integer"]),
         ("training: {tokens: true, batch_size: 2}", ["training.tokens: true is no number"]),
@@ -167,6 +170,7 @@ def test_what_would_betray_later_is_one_line_per_key_now(changes, parts):
     ("changes", "found"),
     [
         ("training: {tokens: 2e4, batch_size: 2}", 20_000),
+        ("training: {tokens: 20000.0, batch_size: 2}", 20_000),
         ("training: {tokens: 2.0e+4, batch_size: 2}", 20_000),
         ("training: {tokens: 20_000, batch_size: 2}", 20_000),
         ("training: {tokens: '20000', batch_size: 2}", 20_000),

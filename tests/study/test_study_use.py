@@ -21,7 +21,8 @@ def said(monkeypatch, tmp_path):
         def stream(decoder, start, *, new_tokens, **_):
             return iter([torch.tensor([ids[place % len(ids)]]) for place in range(new_tokens)])
 
-        model = SimpleNamespace(config=SimpleNamespace(vocabulary=BYTES.vocabulary))
+        config = SimpleNamespace(vocabulary=BYTES.vocabulary, context=1000)
+        model = SimpleNamespace(config=config, positions=SimpleNamespace(limit=None))
         monkeypatch.setattr(use, "load_run", lambda directory: model)
         monkeypatch.setattr(use, "open_tokenizer", lambda directory: BYTES)
         monkeypatch.setattr(use, "stream", stream)

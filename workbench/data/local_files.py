@@ -1,7 +1,9 @@
 """A text file, a folder of them, or the rows of JSON lines and Parquet files."""
 
+import errno
 import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ import pyarrow.parquet
 from pydantic import Field
 
 from workbench.data.source import KEY, LISTED, CorpusConfig, Source
-from workbench.errors import UserError, suggestion
+from workbench.errors import UserError, in_one_line, printable, suggestion
 from workbench.pointers import refuse_pointer_file
 from workbench.seeds import stable_hash
 
@@ -23,9 +25,10 @@ _LOOKED_AT = 3  # lines of a text, to tell rows with another ending from it
 _JSON_LINES = tuple(f".{name}{packed}" for name in _ROWS for packed in ("", ".gz"))
 _PARQUET = (".parquet", ".pq")
 _NOT_PROSE = (".json", ".csv", ".tsv")
+_GZIP_MAGIC = b"\x1f\x8b"
 # How files begin that are no text, and what to do with them: told of what cannot be read as text.
 _BINARY = {
-    b"\x1f\x8b": "is compressed with gzip; unpack it first (gunzip)",
+    _GZIP_MAGIC: "is compressed with gzip; unpack it first (gunzip)",
     b"BZh": "is compressed with bzip2; unpack it first (bunzip2)",
     b"\xfd7zXZ\x00": "is compressed with xz; unpack it first (unxz)",
     b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it first (unzstd)",
@@ -35,8 +38,14 @@ _BINARY = {
     b"PAR1": "is a Parquet file; name it with the ending .parquet",
     b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
+    b"\xff\xfe\0\0": "is UTF-32 text; save it as UTF-8",
+    b"\0\0\xfe\xff": "is UTF-32 text; save it as UTF-8",
 }
 _TAR_MAGIC = slice(257, 262)
+_PACKING_FAULTS = (gzip.BadGzipFile, zlib.error, EOFError)
+_BEGINNING = 512  # bytes that tell what a file is
+_PIECE = 2**20  # bytes unpacked at once
+_MOST_DIGITS = 4_000  # Python makes no whole number of more than 4,300
 
 
 class LocalFiles(CorpusConfig):
@@ -55,8 +64,7 @@ class LocalFiles(CorpusConfig):
 
     def identity(self) -> Any:
         """Names, sizes and times of the files."""
-        stats = [(name, path.resolve(), path.stat()) for name, path in self._files()]
-        return [(name, str(path), stat.st_size, stat.st_mtime_ns) for name, path, stat in stats]
+        return [_state(name, path) for name, path in self._files()]
 
     def _documents(self) -> Iterator[str]:
         for _, path in self._files():
@@ -98,11 +106,13 @@ class LocalFiles(CorpusConfig):
             ) from None
         if not is_folder:
             _refuse_pointer(root)
+            _refuse_dead_link(root)
             if root.exists():
                 raise UserError(f"{KEY}.path: {str(root)!r} is no regular file; give a text file or a folder")
             raise UserError(f"{KEY}.path: no file or folder {str(root)!r}{_near(root)}")
         named = [(path.relative_to(root).as_posix(), path) for path in self._matches(root)]
-        return sorted(named, key=lambda item: (stable_hash("file", item[0]), item[0]))
+        # A name need not be UTF-8, and is read all the same: what it is drawn from must be.
+        return sorted(named, key=lambda item: (stable_hash("file", printable(item[0])), item[0]))
 
     def _matches(self, root: Path) -> list[Path]:
         try:
@@ -113,8 +123,8 @@ class LocalFiles(CorpusConfig):
             ) from None
         files = [path for path in found if path.is_file()]
         for path in found:
-            if path.is_symlink() and not path.exists():
-                _refuse_pointer(path)
+            if not path.name.startswith("."):  # editors lock a file by a hidden link that leads nowhere
+                _refuse_dead_link(path)
         if not files:
             raise UserError(
                 f"{KEY}.glob: no file matches {self.glob!r} under {str(root)!r}; it holds {_endings(root)}"
@@ -149,8 +159,31 @@ def _refuse_pointer(path: Path) -> None:
         raise UserError(f"{KEY}.path: {error}") from None
 
 
+def _refuse_dead_link(path: Path) -> None:
+    """Raise ``UserError`` for a link whose text is not here: a corpus must not lack it in silence."""
+    if path.is_symlink() and not path.exists():
+        _refuse_pointer(path)
+        raise UserError(
+            f"{KEY}.path: {path} is a link that leads nowhere; mend or remove it, or leave it out with 'glob'"
+        )
+
+
+def _state(name: str, path: Path) -> tuple[str, str, int, int]:
+    """What tells whether the file is still the same."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return name, str(path.resolve()), stat.st_size, stat.st_mtime_ns
+
+
 def _unreadable(path: Path, error: OSError) -> UserError:
-    return UserError(f"{KEY}.path: {path} cannot be read ({error.strerror}); check its permissions")
+    remedy = {
+        errno.EACCES: "check its permissions",
+        errno.EPERM: "check its permissions",
+        errno.ENOENT: "it was there a moment ago: put it back, or give the command again",
+    }.get(error.errno, "check it, or leave it out with 'glob'")
+    return UserError(f"{KEY}.path: {path} cannot be read ({error.strerror or in_one_line(error)}); {remedy}")
 
 
 def _text(path: Path) -> str:
@@ -194,28 +227,79 @@ def _no_text(path: Path, content: bytes, what: str) -> UserError:
 
 
 def _json_lines(path: Path, field: str) -> Iterator[str]:
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    packed = path.name.lower().endswith(".gz")
+    opener = gzip.open if packed else open
+    number = 0
     try:
         with opener(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield _row(line, field, f"{path}, line {number}")
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, OSError) as error:
-        raise UserError(
-            f"{KEY}.path: {path} cannot be read as JSON lines ({error}); check the file"
-        ) from None
+    except UnicodeDecodeError:
+        _refuse_damaged_packing(path, packed)
+        beginning, line = _undecodable(path, opener)
+        raise _no_text(path, beginning, f"is not UTF-8 text (line {line})") from None
+    except UserError:
+        _refuse_damaged_packing(path, packed)  # damage makes other text, which no line of it explains
+        raise
+    except _PACKING_FAULTS as error:
+        raise _damaged_packing(path, error, number) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _undecodable(path: Path, opener: Any) -> tuple[bytes, int]:
+    """How the file begins, and the number of its first line that is not UTF-8."""
+    with opener(path, "rb") as lines:
+        beginning = lines.read(_BEGINNING)
+        lines.seek(0)
+        for number, line in enumerate(lines, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return beginning, number
+    return beginning, 1
+
+
+def _refuse_damaged_packing(path: Path, packed: bool) -> None:
+    """Raise ``UserError`` where a file packed with gzip is damaged: its checksum is at its end."""
+    if not packed:
+        return
+    try:
+        with gzip.open(path, "rb") as content:
+            while content.read(_PIECE):
+                pass
+    except _PACKING_FAULTS as error:
+        raise _damaged_packing(path, error) from None
+
+
+def _damaged_packing(path: Path, error: Exception, lines: int = 0) -> UserError:
+    with open(path, "rb") as file:
+        is_packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    if not is_packed:
+        return UserError(
+            f"{KEY}.path: {path} is not packed with gzip, though its name says so; name it without .gz, or "
+            "fetch it again"
+        )
+    place = f" after line {lines}" if lines else ""
+    return UserError(
+        f"{KEY}.path: {path} is damaged or cut short: gzip cannot unpack it{place} ({in_one_line(error)}); "
+        "fetch it again, or pack it anew"
+    )
 
 
 def _row(line: str, field: str, place: str) -> str:
     try:
         # As pairs, which show a key that stands twice. Objects are tuples then, and arrays lists.
-        row = json.loads(line, object_pairs_hook=tuple)
+        row = json.loads(line, object_pairs_hook=tuple, parse_int=_whole_number)
     except RecursionError:
         raise UserError(
             f"{KEY}.path: {place} is nested thousands of levels deep; mend or remove the line"
         ) from None
     except ValueError as error:
         told = getattr(error, "msg", error)
+        if "\0" in line:
+            told = "it has NUL characters, as damaged files and UTF-16 have"
         raise UserError(f"{KEY}.path: {place} is not JSON ({told}); mend or remove the line") from None
     if not isinstance(row, tuple):
         raise UserError(f"{KEY}.path: {place} is not a JSON object; each line is one, {{{field!r}: ...}}")
@@ -228,20 +312,40 @@ def _row(line: str, field: str, place: str) -> str:
     return require_text(dict(value) if isinstance(value, tuple) else value, field, place)
 
 
+def _whole_number(digits: str) -> int | float:
+    """A number of a field that nobody reads may have any length."""
+    return int(digits) if len(digits) < _MOST_DIGITS else float(digits)
+
+
 def _parquet(path: Path, field: str) -> Iterator[str]:
+    row = 0
     try:
-        table = pyarrow.parquet.ParquetFile(path)
+        with pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as table:
+            names = table.schema_arrow.names
+            require_field(field, names, str(path))
+            if names.count(field) > 1:
+                raise UserError(f"{KEY}.field: {path} has the column {field!r} twice; rename one of them")
+            for batch in table.iter_batches(columns=[field]):
+                # By its name: 'a.b' also stands for the field b of a column a, which comes along then.
+                column = batch.column(batch.schema.names.index(field))
+                column.validate(full=True)  # text that is not UTF-8, for one
+                for value in column.to_pylist():
+                    yield require_text(value, field, f"{path}, row {row}")
+                    row += 1
+    except pyarrow.ArrowMemoryError:
+        raise
     except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{KEY}.path: {path} cannot be read as Parquet ({error}); check the file") from None
-    with table:
-        names = table.schema_arrow.names
-        require_field(field, names, str(path))
-        if names.count(field) > 1:
-            raise UserError(f"{KEY}.field: {path} has the column {field!r} twice; rename one of them")
-        for batch in table.iter_batches(columns=[field]):
-            # By its name: 'a.b' also stands for the field b of a column a, which comes along then.
-            for value in batch.column(batch.schema.names.index(field)).to_pylist():
-                yield require_text(value, field, str(path))
+        raise _no_parquet(path, error, row) from None
+
+
+def _no_parquet(path: Path, error: Exception, row: int) -> UserError:
+    told = in_one_line(error)
+    if "crypt" in told:
+        return UserError(f"{KEY}.path: {path} is encrypted ({told}); decrypt it first")
+    place = f" after row {row - 1}" if row else ""
+    return UserError(
+        f"{KEY}.path: {path} cannot be read as Parquet{place} ({told}); fetch it again, or write it anew"
+    )
 
 
 def _near(root: Path) -> str:

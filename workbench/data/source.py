@@ -68,5 +68,9 @@ def _explain(item: dict[str, Any], kind: type[CorpusConfig]) -> str:
         return f"{KEY}: unknown key {name!r}; {suggestion(name, known, LISTED)}"
     if item["type"] == "value_error":
         return f"{KEY}.{name}: {item['msg'].removeprefix('Value error, ')}"
+    if item["type"] == "string_unicode":  # a file's name, or an argument, in another encoding
+        return (
+            f"{KEY}.{name}: {item['input']!r} is not UTF-8 text; rename it, or give the folder that it is in"
+        )
     message = item["msg"][0].lower() + item["msg"][1:]
     return f"{KEY}.{name}: {message}, got {item['input']!r}; change its value"

@@ -146,8 +146,9 @@ def _prepare_learned(config: CorpusConfig, spec: Spec, cache: Path, progress: Pr
         if found := _open_learned(note, config, spec):
             return found
         documents = _read_documents(config, progress)
-        progress(f"training the tokenizer (bpe {spec['bpe']})", 0.0)
-        tokenizer = train_tokenizer(spec, documents.train)
+        learning = f"learning the tokenizer (bpe {spec['bpe']})"
+        progress(learning, 0.0)
+        tokenizer = train_tokenizer(spec, documents.train, _patient(progress, learning))
         entry = cache / _cache_key(config, tokenizer.spec)
         with _lock(entry):
             built = _open(entry, tokenizer) or _build(config, documents, tokenizer, entry, progress)

@@ -10,17 +10,17 @@ its ``tokenizer.json``, which its specification names.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from workbench.data.byte_counts import count_bytes
+from workbench.data.learning import learn_pairs
 from workbench.data.pieces import Pieces, readable
 from workbench.data.plain_tokenizer import open_plain, spells_bytes, unknown_id
 from workbench.errors import UserError, suggestion
@@ -34,6 +34,7 @@ _SMALLEST = _BYTES + 2  # every byte, one merge, the end of a document
 _LARGEST = 65_535  # ids of 16 bits; more would double the token files for no use at this scale
 _END = ENDS_OF_TEXT[0]  # what learned ones call it
 _BATCH = 256  # documents encoded at once
+_ODD_BYTE = "<0xFF>"  # what no text has: bytes beside it are no characters any more
 _SHOWN = 5  # tokens that an error names
 TOKENIZER = "tokenizer.json"
 
@@ -83,6 +84,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ``ids``; half a character shows as U+FFFD, an end of document as nothing."""
+
+    def settled(self, ids: Iterable[int]) -> str:
+        """The beginning of the text of ``ids`` that no further token changes: whole characters."""
+        return self.decode(ids).rstrip("\ufffd")
 
     @abstractmethod
     def byte_lengths(self) -> np.ndarray | None:
@@ -223,6 +228,8 @@ class FileTokenizer(Tokenizer):
                 raise
             raise UserError(f"{KEY}.file: {path} is no tokenizer.json ({error}); give one") from error
         self._pieces = Pieces(self._model, settings)
+        falls_back = settings["model"].get("byte_fallback")
+        self._odd_byte = self._model.token_to_id(_ODD_BYTE) if falls_back else None
         self._exact, self._unknown = spells_bytes(settings), unknown_id(self._model, settings)
         # Known by its content: where it lay is no part of a run's identity.
         digest = sha256(self.content).hexdigest()
@@ -250,6 +257,18 @@ class FileTokenizer(Tokenizer):
     def piece(self, token: int) -> str:
         """As the file's decoder writes it between two others; an added token by its name."""
         return self._pieces[token]
+
+    def settled(self, ids: Iterable[int]) -> str:
+        """Whole characters; of bytes that were spelt one by one, none before the last of them is there.
+
+        The decoder makes characters of a row of bytes only if it is sound to its end.
+        """
+        ids = list(ids)
+        text = super().settled(ids)
+        if self._odd_byte is None:
+            return text
+        pairs = zip(text, self.decode([*ids, self._odd_byte]), strict=False)
+        return "".join(letter for letter, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def byte_lengths(self) -> np.ndarray | None:
         """By the vocabulary's own spelling of bytes; 0 for special tokens. None where that is not exact."""
@@ -350,12 +369,17 @@ def parse_tokenizer(spec: Any) -> Spec:
     return {"bpe": size}
 
 
-def train_tokenizer(spec: Any, documents: list[str]) -> Tokenizer:
-    """The tokenizer of ``spec``, trained on ``documents``; raises ``UserError`` when they are too few."""
+def train_tokenizer(
+    spec: Any, documents: list[str], progress: Callable[[float], None] = lambda part: None
+) -> Tokenizer:
+    """The tokenizer of ``spec``, trained on ``documents``; raises ``UserError`` when they are too few.
+
+    ``progress`` hears every few seconds which part is done, as far as that can be foreseen.
+    """
     spec = parse_tokenizer(spec)
     if not learned(spec):
         return given_tokenizer(spec)
-    tokenizer = BytePairTokenizer(_train(spec["bpe"] - 1, documents))
+    tokenizer = BytePairTokenizer(learn_pairs(spec["bpe"] - 1, documents, _END, progress))
     if tokenizer.vocabulary < spec["bpe"]:
         raise UserError(
             f"{KEY}.bpe: the corpus has pairs for a vocabulary of {tokenizer.vocabulary} only, "
@@ -372,16 +396,3 @@ def learned(spec: Spec | None) -> bool:
 def given_tokenizer(spec: Spec) -> Tokenizer:
     """The tokenizer of a parsed ``spec`` that nothing has to be learned for."""
     return ByteTokenizer() if spec == "bytes" else FileTokenizer(Path(spec["file"]), spec)
-
-
-def _train(pieces: int, documents: list[str]) -> bytes:
-    """The tokenizer.json of ``pieces`` learned from ``documents``, and the end of a document after them."""
-    model = tokenizers.Tokenizer(models.BPE())
-    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    model.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=pieces, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    model.train_from_iterator(documents, trainer, length=len(documents))
-    model.add_special_tokens([_END])
-    return model.to_str(pretty=True).encode("utf-8")

@@ -129,10 +129,10 @@ def _require_whole_characters(text: str, value: Any) -> None:
 
 def _text(path: Path, kind: str, most_bytes: int | None = None) -> str:
     try:
-        size = path.stat().st_size
-        if most_bytes is not None and size > most_bytes:
-            raise RecordError(f"{path}: has {size:,} bytes, and {most_bytes:,} are the most; make it smaller")
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            content = file.read() if most_bytes is None else file.read(most_bytes + 1)
+        if most_bytes is not None and len(content) > most_bytes:
+            raise RecordError(f"{path}: has more bytes than {most_bytes:,}; make it smaller")
         refuse_pointer(path, content)
         return content.decode("utf-8")
     except FileNotFoundError:

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 from yaml import events
 
+from workbench.quantities import THOUSANDS
+
 MOST_BYTES = 8_000_000  # of a file; the manifest of a thousand variants has one million
 _DEEPEST = 64  # levels; a manifest has eight. libyaml's composer recurses in C, where depth ends the process
 _MOST_VALUES = 200_000  # an alias counts as what it stands for: a file of 1 kB can hold 10^9
@@ -26,8 +28,11 @@ class _Loader(_QUICK_LOADER):
 
 
 _NUMBERS = {
-    "int": r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0b[01_]+)",
-    "float": r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+    # Python says no number of more than 4,300 digits, and makes longer ones of these.
+    "int": r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]{1,99}|0b[01_]{1,99})",
+    # 20.000 stays text: the key that it stands for knows whether it may be a thousand times as much.
+    "float": rf"(?!{THOUSANDS.pattern}$)"
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
     r"|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)",
 }
 _REPLACED = ("int", "float", "timestamp", "value")

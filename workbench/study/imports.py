@@ -1,6 +1,7 @@
 """``workbench import``: a model from elsewhere becomes a run like any other, in the study ``imported``."""
 
 import re
+import shlex
 import shutil
 import tempfile
 from dataclasses import replace
@@ -12,7 +13,7 @@ from filelock import FileLock
 from safetensors.torch import save_file
 
 from workbench.data.tokenizers import TOKENIZER, FileTokenizer, file_spec
-from workbench.errors import UserError
+from workbench.errors import UserError, printable
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained import Checkpoint, read_checkpoint
 from workbench.model.pretrained.special_tokens import read_special_tokens
@@ -120,7 +121,7 @@ def _special_tokens(
     if not ends_of_text:
         return found
     # A number is an id: vocabularies have pieces for digits, which end no text.
-    given = [int(end) if end.isdecimal() else end for end in ends_of_text]
+    given = [int(end) if re.fullmatch(r"[0-9]{1,9}", end) else end for end in ends_of_text]
     ends = tuple(token_id(end, model, "eos") for end in given)
     for end in ends:
         if end >= vocabulary:
@@ -159,7 +160,7 @@ def _record(checkpoint: Checkpoint, source: Path, name: str, config: dict[str, A
         cost={"parameters": model.num_parameters(), "flops_per_token": model.flops_per_token()},
         progress={"step": 0, "steps": 0},
         provenance={
-            "source": str(source.resolve()),
+            "source": printable(str(source.resolve())),
             "layout": checkpoint.layout,
             "dtype": str(checkpoint.dtype).removeprefix("torch."),
             "versions": versions(),
@@ -234,13 +235,22 @@ def told(directory: RunDirectory) -> str:
     labels = model.labels()
     parts = ", ".join(labels[factor] for factor in ("positions", "norm", "feedforward"))
     name = f"{record.study}/{record.variant}"
-    missing = "" if record.config["data"]["tokenizer"] else "\nIt came without a tokenizer: see --tokenizer."
-    missing += _told_tokens(record.config["data"]["special_tokens"])
+    missing = _told_tokens(record.config["data"]["special_tokens"])
+    if not record.config["data"]["tokenizer"]:
+        missing = f"\nIt came without a tokenizer, and reads no text.{missing}"
     return (
         f"{name} is run {record.run_id}: {model.num_parameters():,} parameters, {model.layers} layers, width "
-        f"{model.width}, context {model.context}; {parts}.{missing}\n"
-        f"Next: workbench evaluate {name} · workbench generate {name} 'text' · 'start: {name}' in a study"
+        f"{model.width}, context {model.context}; {parts}.{missing}\nNext: {_next_steps(record, name)}"
     )
+
+
+def _next_steps(record: RunRecord, name: str) -> str:
+    """What can be done with it: little without a tokenizer."""
+    if record.config["data"]["tokenizer"]:
+        return f"workbench evaluate {name} · workbench generate {name} 'text' · 'start: {name}' in a study"
+    source = shlex.quote(record.provenance["source"])
+    again = f"workbench import {source} --tokenizer {TOKENIZER} --name {record.variant}-with-tokenizer"
+    return f"{again} · workbench export {name} FOLDER"
 
 
 def _told_tokens(special: dict[str, Any]) -> str:

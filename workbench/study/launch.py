@@ -3,8 +3,10 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +51,27 @@ def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) ->
         study.data.corpus,
         start.tokenizer if start else known or study.data.tokenizer,
         cache_directory(),
-        progress=lambda text, part: console.print(
-            f"data: {text}{f' {part:.0%}' if part else ''}", soft_wrap=True
-        ),
+        progress=_data_lines(console),
     )
     if known:
         _tell_of_other_text(corpus, out / study.name, console)
     return Plan.build(study, corpus, default_device(), start)
+
+
+def _data_lines(console: Terminal) -> Callable[[str, float], None]:
+    """A line for each stage of preparing the data, and for what is done of a long one, with the time left."""
+    first: dict[str, tuple[float, float]] = {}
+
+    def tell(text: str, part: float) -> None:
+        now = time.monotonic()
+        began, done_before = first.setdefault(text, (now, part))
+        done = f" {part:.0%}" if part else ""
+        if part > done_before:
+            left = (now - began) * (1 - part) / (part - done_before)
+            done += f", about {timedelta(seconds=round(left))} left"
+        console.print(f"data: {text}{done}", soft_wrap=True)
+
+    return tell
 
 
 def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:

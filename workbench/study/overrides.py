@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import UserError
+from workbench.errors import UserError, printable
 from workbench.records.yaml_text import parse_yaml
 
 _SHOWN = 80  # characters of an argument that an error repeats
@@ -25,6 +25,8 @@ def apply_override(values: dict[str, Any], override: str) -> None:
 
 def corpus_spec(text: str) -> Any:
     """``--corpus``: a name, ``{key: value}`` as in a study file, or the path of a file or folder."""
+    if printable(text) != text:
+        return {"path": text}  # the name of a file that is not UTF-8, which is no YAML
     value = _value(text, f"--corpus {text}")
     return {"path": text} if not isinstance(value, dict) and Path(text).exists() else value
 

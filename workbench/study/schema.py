@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from workbench.errors import UserError, suggestion
+from workbench.errors import UserError, printable, suggestion
 from workbench.quantities import LARGEST_SEED, Number, Whole, read_whole
 from workbench.records.files import read_yaml
 from workbench.study.messages import explain
@@ -260,7 +260,7 @@ def load_study_file(path: Path, overrides: list[str] | None = None, *, complete:
     """
     path = find_study_file(Path(path))
     values = read_yaml(path)
-    values.setdefault("name", path.stem)
+    values.setdefault("name", printable(path.stem))
     for override in overrides or []:
         apply_override(values, override)
     return parse_study(values, source=str(path), complete=complete)

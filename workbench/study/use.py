@@ -14,6 +14,7 @@ from workbench.analysis.units import fixed
 from workbench.data.batches import TokenizedCorpus
 from workbench.data.tokenizers import TOKENIZER, Tokenizer
 from workbench.errors import UserError, suggestion
+from workbench.model.decoder import Decoder
 from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
 from workbench.model.weights import plain_tensors
@@ -130,13 +131,16 @@ def generate_text(
     top_p: float | None,
     seed: int,
     bos: bool | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[str]:
     """Yield the continuation of ``prompt`` piece by piece, as soon as whole characters are known.
 
     It ends after ``tokens`` tokens, or at any token that ends a text, which is not shown. The pieces together
     are the text of all tokens: what still waited for the rest of a character comes last. ``bos`` says whether
-    the prompt is read after the token that begins a text; None is as the model's own tokenizer does.
+    the prompt is read after the token that begins a text; None is as the model's own tokenizer does. ``note``
+    hears, before the first piece, what becomes of a text that is longer than the model's context.
     """
+    prompt = _as_text(prompt)
     decoder, tokenizer = load_run(directory), open_tokenizer(directory)
     beginning = _beginning(directory, tokenizer, bos)
     ends = tokenizer.special_tokens.ends_of_text
@@ -147,18 +151,44 @@ def generate_text(
     start = torch.tensor([read], dtype=torch.int64)  # (1, T)
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     draw = generator(seed, "generation")
-    text = tokenizer.decode(ids)
-    shown = len(text)
-    for token in stream(decoder, start, new_tokens=tokens, generator=draw, **options):
+    shown = len(tokenizer.decode(ids))
+    continuation = stream(decoder, start, new_tokens=tokens, generator=draw, **options)
+    for number, token in enumerate(continuation):
+        if number == 0 and len(read) + tokens - 1 > _longest(decoder):
+            note(_beyond_context(decoder))
         if int(token) in ends:
             break
         ids.append(int(token))
-        text = tokenizer.decode(ids)
-        if not text.endswith("\ufffd"):  # half a character: wait for the rest
-            yield text[shown:]
-            shown = len(text)
+        settled = tokenizer.settled(ids)
+        if len(settled) > shown:
+            yield settled[shown:]
+            shown = len(settled)
+    text = tokenizer.decode(ids)
     if len(text) > shown:
         yield text[shown:]
+
+
+def _as_text(prompt: str) -> str:
+    """An argument as text: what the locale could not decode Python keeps as it is, and may be UTF-8."""
+    try:
+        return prompt.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise UserError(f"prompt: '{prompt}' is not UTF-8 text; write it as UTF-8") from None
+
+
+def _longest(decoder: Decoder) -> int:
+    """How many tokens it reads at positions that it was trained on."""
+    limit = decoder.positions.limit
+    return decoder.config.context if limit is None else limit
+
+
+def _beyond_context(decoder: Decoder) -> str:
+    """What generation does where a text becomes longer than that."""
+    context = f"beyond its context of {_longest(decoder):,} tokens the model goes on from"
+    if decoder.positions.limit is not None:
+        return f"{context} the last {_longest(decoder):,}: its table of positions ends there"
+    code = decoder.config.positions.label
+    return f"{context} all that it has seen, at positions ({code}) that it was not trained on"
 
 
 def _beginning(directory: RunDirectory, tokenizer: Tokenizer, wanted: bool | None) -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workbench.errors import UserError, suggestion
+from workbench.errors import UserError, printable, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.pretrained import huggingface, meta
@@ -108,6 +108,8 @@ def write_checkpoint(
 def _layout(folder: Path) -> str:
     if not folder.is_dir():
         raise UserError(f"{folder}: is not a folder; give the folder that holds {huggingface.CONFIG}")
+    if printable(str(folder)) != str(folder):
+        raise UserError(f"{folder}: the path is not UTF-8, and safetensors takes no other; rename the folder")
     for name, layout in ((huggingface.CONFIG, "huggingface"), (meta.PARAMS, "meta")):
         if (folder / name).is_file():
             return layout

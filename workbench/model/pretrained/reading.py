@@ -33,7 +33,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; ``UserError`` if there is none."""
     refuse_pointer_file(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file; fetch it again") from None
     except ValueError as error:

@@ -25,7 +25,7 @@ from typing import Any
 from tokenizers import Tokenizer, processors
 
 from workbench.model.pretrained.reading import read_json
-from workbench.special_tokens import SpecialTokens, named_end
+from workbench.special_tokens import SpecialTokens, named_end, named_id
 
 GENERATION = "generation_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -137,7 +137,7 @@ def _named(
     for name in (TOKENIZER_CONFIG, _TOKENS_MAP):
         given = files[name].get(key)
         text = given.get("content") if isinstance(given, dict) else given
-        found = tokenizer.token_to_id(text) if isinstance(text, str) else None
+        found = named_id(text, tokenizer) if isinstance(text, str) else None
         if found is not None and found < vocabulary:
             return found
     return None
