@@ -61,12 +61,16 @@ FRESH = [  # what a clone can do before anything was run
     Line("workbench list views", prints="prompt_attention"),
     Line(
         "workbench inspect quickstart/norm=layernorm/2001 --against quickstart/baseline/2001",
-        writes=("inspection/**/prompt_attention.svg", "inspection/**/head_scores.svg", "inspection/**/*.csv"),
+        writes=(
+            "inspection/prompt_attention-quickstart-norm=layernorm-2001-*-against-quickstart-baseline-*.svg",
+            "inspection/head_scores-*.svg",
+            "inspection/*.csv",
+        ),
     ),
     Line(
         "workbench inspect quickstart/baseline/2001 --view prompt_attention --text 'def main():' "
         "--option layer=1 --format pdf",
-        writes=("inspection/quickstart-baseline-2001-*/prompt_attention-*layer=1*.pdf",),
+        writes=("inspection/prompt_attention-quickstart-baseline-2001-*-layer=1*.pdf",),
     ),
     Line("workbench probe quickstart", prints="without"),
     Line("workbench status", prints="published/quickstart"),
@@ -76,7 +80,7 @@ STUDY = [  # the reader's own question
     Line("workbench run my-study.yaml", writes=("results/my-study/study.yaml",), prints="feedforward"),
     Line("workbench status", prints="my-study"),
     Line("workbench report my-study --format latex", prints=r"\begin{tabular}"),
-    Line("workbench inspect my-study/baseline/2001", writes=("inspection/**/extrapolation.svg",)),
+    Line("workbench inspect my-study/baseline/2001", writes=("inspection/extrapolation-my-study-*.svg",)),
     Line("workbench run my-study.yaml --population auto", prints="feedforward"),
     Line("workbench run my-study.yaml --population 16", prints="feedforward"),
 ]
@@ -85,7 +89,7 @@ MODELS = [  # trained models from elsewhere
     Line("workbench evaluate imported/gpt2", prints="nats"),
     Line("workbench generate imported/gpt2 'def main():'", prints="def main():"),
     Line("workbench export imported/gpt2 exported/", writes=("exported/model.safetensors",)),
-    Line("workbench inspect imported/gpt2", writes=("inspection/**/prompt_attention.svg",)),
+    Line("workbench inspect imported/gpt2", writes=("inspection/prompt_attention-imported-gpt2-*.svg",)),
 ]
 DEMO = [
     Line("make demo", writes=("results/quickstart/study.yaml",), prints="positions: rope → learned"),

@@ -31,9 +31,9 @@ def inspect(
         list[str] | None,
         typer.Option("--option", help="An option of a view: --option layer=2", metavar="NAME=VALUE"),
     ] = None,
-    to: Annotated[
-        Path, typer.Option("--to", help="Where figures and tables go, in a folder named by the runs.")
-    ] = Path("inspection"),
+    to: Annotated[Path, typer.Option("--to", help="The folder that figures and tables go into.")] = Path(
+        "inspection"
+    ),
     format: Annotated[str, typer.Option("--format", help="svg, pdf or png.")] = "svg",
     out: Out = RESULTS,
 ) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from workbench.cli import app, main
 from workbench.errors import UserError
-from workbench.inspection.command import folder_name, inspect_run, parse_options
+from workbench.inspection.command import file_stem, inspect_run, parse_options
 from workbench.inspection.probes import lacking
 from workbench.inspection.scope import Scope
 from workbench.inspection.tables import TABLES
@@ -81,8 +81,7 @@ def everything(trained_study, tmp_path_factory):
         first = {row.variant: row.run_id for row in found[::-1].itertuples()}
         scope = ("inspect", first["baseline"], "--against", first["positions=learned"])
         output = invoke(*scope, "--to", to, "--option", "tokens=64", "--option", "windows=4")
-        (folder,) = to.iterdir()
-        return output, folder
+        return output, to
 
 
 def _printed(output, to):
@@ -144,7 +143,8 @@ def test_files_hold_what_the_view_shows(everything, runs):
         assert told["answers"] == list(result.answers)
         assert told["title"] == result.title
         for number, table in enumerate(result.all_tables().values()):
-            written = pd.read_csv(to / f"{name}-{number}.csv", keep_default_na=False, na_values=[""])
+            path = to / f"{told['path'].stem}-{number}.csv"
+            written = pd.read_csv(path, keep_default_na=False, na_values=[""])
             assert list(written.columns) == list(table.columns)
             numeric = table.select_dtypes("number").columns
             expected = table[numeric].astype(float).reset_index(drop=True)
@@ -164,8 +164,7 @@ def test_views_can_be_chosen_and_drawn_otherwise(runs, tmp_path):
     printed = _printed(invoke(*call, *chosen, "--option", "head=1"), tmp_path)
     assert list(printed) == ["residual", "prompt_attention"]
     assert printed["prompt_attention"]["title"].endswith("layer 1, head 1")
-    (folder,) = tmp_path.iterdir()
-    assert {path.stem.partition("-")[0] for path in folder.iterdir()} == set(printed)
+    assert {path.stem.partition("-")[0] for path in tmp_path.iterdir()} == set(printed)
     for told in printed.values():
         assert told["path"].suffix == ".png"
         assert told["path"].read_bytes().startswith(b"\x89PNG")
@@ -200,7 +199,7 @@ def test_one_view_that_fails_does_not_lose_the_others(runs, tmp_path, monkeypatc
     result = CliRunner().invoke(app, ["inspect", runs["rope", 2001], *map(str, call)])
     assert isinstance(result.exception, UserError)
     assert str(result.exception) == "made up: in two lines"
-    assert len(list(tmp_path.glob("named/*/head_scores.svg"))) == 1
+    assert len(list(tmp_path.glob("named/head_scores-*.svg"))) == 1
     # Where nothing at all can be shown there is nothing written, which no program must take for success.
     kept[:] = kept[1:2]
     result = CliRunner().invoke(app, ["inspect", runs["rope", 2001], "--to", str(tmp_path / "none")])
@@ -226,13 +225,12 @@ def test_what_was_written_before_stays(runs, tmp_path):
     paths = [written(*call) for call in calls]
     assert len(set(paths)) == len(calls)
     assert all(path.exists() for path in paths)
-    assert paths[0].parent.name == f"tiny-baseline-2001-{first[:8]}"
-    assert paths[2].parent.name == f"tiny-baseline-2001-{first[:8]}-against-tiny-baseline-2002-{second[:8]}"
-    assert paths[3].name == "head_scores-score=sink.svg"
+    alone = f"head_scores-tiny-baseline-2001-{first[:8]}"
+    assert paths[0].name == f"{alone}.svg"
+    assert paths[2].name == f"{alone}-against-tiny-baseline-2002-{second[:8]}.svg"
+    assert paths[3].name == f"{alone}-score=sink.svg"
     kept = sorted(tmp_path.rglob("*"))
-    beyond = paths[0].with_name(
-        "head_scores-" + str(len(list(paths[0].parent.glob("head_scores-?.csv")))) + ".csv"
-    )
+    beyond = paths[0].with_name(f"{alone}-{len(list(tmp_path.glob(f'{alone}-?.csv')))}.csv")
     beyond.touch()  # as if there had been a table more
     assert written(first) == paths[0]
     assert sorted(tmp_path.rglob("*")) == kept
@@ -241,20 +239,21 @@ def test_what_was_written_before_stays(runs, tmp_path):
 @pytest.mark.parametrize(
     "name", ["../../up", "/etc/passwd", "..", "a b\nc", "ä" * 300, "x" * 300, "", "$(rm)*?", "\ud800"]
 )
-def test_names_of_folders_stay_in_their_place(trained, name, monkeypatch, tmp_path):
+def test_names_of_files_stay_in_their_place(trained, name, monkeypatch, tmp_path):
     record = replace(trained.record(), study=name, variant=name)
     monkeypatch.setitem(trained._records, "run", record)
     monkeypatch.setitem(trained._records, "against", replace(record, run_id="b" * 12))
-    folder = folder_name(trained)
-    (tmp_path / folder).mkdir()
-    assert (tmp_path / folder).resolve().parent == tmp_path.resolve()
-    assert not set("/\\ \n*$?") & set(folder)
+    stem = file_stem(find_view("extrapolation"), trained, {"text": name})
+    written = tmp_path / f"{stem}-10.csv"
+    written.touch()
+    assert written.resolve().parent == tmp_path.resolve()
+    assert not set("/\\ \n*$?") & set(stem)
 
 
 @pytest.mark.parametrize("name", LIVE_TEXT)
 def test_the_text_reaches_live_views(name, runs, tmp_path):
     invoke("inspect", runs["rope", 2001], "--view", name, "--text", TEXT, "--to", tmp_path)
-    tables = [pd.read_csv(path) for path in sorted(tmp_path.glob("*/*.csv"))]
+    tables = [pd.read_csv(path) for path in sorted(tmp_path.glob("*.csv"))]
     lens = [table[table["layer"] == "embedding"] for table in tables if {"layer", "token"} <= set(table)]
     tokens = [table["token"] for table in lens or tables if "token" in table]
     # The lens predicts nothing from the last token.

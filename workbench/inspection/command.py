@@ -24,7 +24,7 @@ from workbench.records.weights import require_weights
 Progress = Callable[[str, float], None]
 _LONGEST_NAME = 48  # bytes of each part of a file's name; systems of files take 255 for all
 _LONGEST_VALUE = 24
-_LONGEST_OPTIONS = 160
+_LONGEST_STEM = 200
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,18 @@ def inspect_run(
     format: str = "svg",
     progress: Progress = lambda text, part: None,
 ) -> Inspected:
-    """Compute the views ``names`` (every one, if empty); write figures and numbers into a folder in ``to``.
+    """Compute the views ``names`` (every one, if empty); write figures and numbers into ``to``.
 
-    The folder is named by the runs, the files by the view and the options given, so that another call leaves
-    them. A view that cannot be shown does not keep the others from it. ``options`` go to the views that have
-    them. Raises ``UserError`` for unknown runs, views and options.
+    Files are named by the view, the runs and the options given, so that another call leaves them. A view that
+    cannot be shown does not keep the others from it. ``options`` go to the views that have them. Raises
+    ``UserError`` for unknown runs, views and options.
     """
     if format not in FORMATS:
         raise UserError(f"format: unknown {format!r}; {suggestion(format, list(FORMATS))}")
     scope = Scope(find_run(results, run), find_run(results, against) if against else None)
     chosen = [find_view(name) for name in names] or views()
     _check_options(chosen, options)
-    done = Inspected(Path(to) / folder_name(scope))
+    done = Inspected(Path(to))
     done.unmeasured.extend(_measure(chosen, scope, progress))
     for number, view in enumerate(chosen):
         progress(view.title, number / len(chosen))
@@ -96,7 +96,7 @@ def _write(
     given = {name: value for name, value in options.items() if name in own}
     result = view.show(scope, given)
     folder.mkdir(parents=True, exist_ok=True)
-    stem = _stem(view, given)
+    stem = file_stem(view, scope, given)
     paths = [save(figure(result), folder / f"{stem}.{format}")]
     for number, table in enumerate(result.all_tables().values()):
         paths.append(folder / f"{stem}-{number}.csv")
@@ -105,12 +105,17 @@ def _write(
     return result, paths
 
 
-def _stem(view: View, given: dict[str, str]) -> str:
-    """``prompt_attention-layer=1``: the view and the options that it was given."""
+def file_stem(view: View, scope: Scope, given: dict[str, str]) -> str:
+    """``prompt_attention-quickstart-baseline-2001-174d0b3d-layer=1``: safe as a file's name.
+
+    The view, the run, what it is compared with, and the options that were given.
+    """
+    runs = "-against-".join(_run_name(scope, role) for role in scope.roles)
     options = "".join(f"-{name}={_value(value)}" for name, value in sorted(given.items()))
-    if len(options.encode("utf-8")) > _LONGEST_OPTIONS:
-        options = f"-options-{_digest(options)}"
-    return f"{view.name}{options}"
+    stem = f"{view.name}-{runs}{options}"
+    if len(stem.encode("utf-8")) <= _LONGEST_STEM:
+        return stem
+    return f"{stem.encode('utf-8')[:_LONGEST_STEM].decode('utf-8', 'ignore')}-{_digest(stem)}"
 
 
 def _forget_tables(folder: Path, stem: str, first: int) -> None:
@@ -122,15 +127,8 @@ def _forget_tables(folder: Path, stem: str, first: int) -> None:
         path.unlink()
 
 
-def folder_name(scope: Scope) -> str:
-    """``quickstart-norm=layernorm-2001-1b602d8b``, then what it is compared with: safe as a file's name.
-
-    The beginning of the run's id tells runs apart that share study, variant and seed.
-    """
-    return "-against-".join(_run_name(scope, role) for role in scope.roles)
-
-
 def _run_name(scope: Scope, role: str) -> str:
+    """Study, variant, seed and the beginning of the run's id, which tells apart runs that share the rest."""
     record = scope.record(role)
     name = f"{_safe(record.study, _LONGEST_NAME)}-{_safe(record.variant, _LONGEST_NAME)}"
     return f"{name}-{record.seed}-{_safe(record.run_id, 8)}"
@@ -143,7 +141,7 @@ def _value(text: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
 
 
 def _safe(text: str, longest: int) -> str:
