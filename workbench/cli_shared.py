@@ -86,8 +86,8 @@ class _PlainLines:
 def print_unmeasured(unmeasured: "Iterable[Unmeasured]") -> None:
     """A line for each reason for which runs could not be measured, with the tables that they lack for it."""
     by_reason: dict[str, list[str]] = {}
-    for one in unmeasured:
-        record = one.run.read()
+    found = [(one.run.read(), one) for one in unmeasured]
+    for record, one in sorted(found, key=lambda pair: (pair[0].variant, pair[0].seed)):
         told = f"{record.variant} seed {record.seed} ({', '.join(one.tables)})"
         by_reason.setdefault(" ".join(one.reason.split()), []).append(told)
     for reason, runs in by_reason.items():

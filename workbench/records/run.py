@@ -175,10 +175,10 @@ class RunDirectory:
 
 def error_line(error: str | None) -> str:
     """What went wrong in a line: the first of an error's message, which stands after a traceback's frames."""
-    lines = (error or "").strip().splitlines()
+    lines = (error or "").strip().split("\n")  # what else ends a line is a letter of the message
     frames = [index for index, line in enumerate(lines) if line.startswith("Traceback")]
     if not frames:
-        return lines[0] if lines else ""
+        return lines[0]
     # The exception follows the frames, which are indented; its message may go on for lines.
     ending = lines[frames[-1] + 1 :]
     return next((line for line in ending if line.strip() and not line.startswith(" ")), lines[-1])
