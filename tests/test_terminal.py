@@ -104,7 +104,7 @@ def results(tmp_path):
     manifest = {"name": "s", "question": HOSTILE, "variants": [variant], "baseline": HOSTILE}
     manifest |= {"metric": "validation/loss", "margin": 0.1, "command": HOSTILE, "hash": "x"}
     (study / "study.yaml").write_text(yaml.safe_dump(manifest))
-    for seed, error in enumerate([f"first\n{HOSTILE}", HOSTILE]):
+    for seed, error in enumerate([f"{HOSTILE}\nand more of it", HOSTILE]):
         write_record(study, record(f"r{seed}", seed, state=State.FAILED, error=error))
     (study / "driver.json").write_text(json.dumps({"state": "stopped", "message": HOSTILE}))
     return tmp_path / "results"
