@@ -1,6 +1,7 @@
 """Figures are drawn from what is there, and written in every format."""
 
 import pytest
+from drawn_figures import Drawn, faults, labels
 from synthetic_studies import Study, full_study, manifest
 
 from workbench.analysis.colours import variant_colours
@@ -84,6 +85,16 @@ def test_nothing_yet_is_said(tmp_path):
     assert "no tuning run has finished" in texts["learning_rates"]
     assert "no confirm run is complete" in texts["curves"]
     assert "not started" in texts["forest"]
+
+
+def test_figures_can_be_read(figures):
+    for name, figure in figures.items():
+        assert faults(Drawn(figure)) == [], name
+    (axes,) = figures["learning_rates"].axes
+    assert labels(axes.xaxis) == ["0.003", "0.006", "0.012"]
+    (axes,) = figures["forest"].axes
+    assert "0" in labels(axes.xaxis)
+    assert all(label.startswith(("+", "−")) for label in labels(axes.xaxis) if label != "0")
 
 
 def test_unknown_formats_and_axes(figures, study, tmp_path):
