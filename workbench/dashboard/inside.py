@@ -19,6 +19,7 @@ def inside_link(now: View, variant: str) -> None:
             icon=":material/visibility:",
             help=f"Attention, position and activations of {variant} against {now.baseline}",
             query_params=query,
+            width="content",
         )
 
 
