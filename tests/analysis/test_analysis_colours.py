@@ -3,9 +3,20 @@
 import subprocess
 import sys
 
+import numpy as np
+import pytest
 from synthetic_studies import manifest, variant
 
-from workbench.analysis.colours import BASELINE_COLOUR, colour_of, colours_for, variant_colours
+from workbench.analysis.colours import (
+    APART,
+    BASELINE_COLOUR,
+    PALETTE,
+    colour_of,
+    colours_for,
+    variant_colours,
+)
+from workbench.analysis.contrast import differences
+from workbench.model.component import FACTORS
 
 
 def test_well_known_levels_keep_their_colour_in_any_company():
@@ -49,3 +60,30 @@ def test_the_same_level_of_two_factors_gets_two_colours():
     assert len(set(chosen.values())) == 3
     assert chosen["norm=none"] == colour_of("none")
     assert variant_colours(manifest([variants[0], variants[2], variants[1]])) == chosen
+
+
+def _nearest(colours):
+    apart = differences(colours, colours)
+    return apart[~np.eye(len(colours), dtype=bool)].min()
+
+
+def test_no_two_colours_of_the_palette_are_taken_for_one():
+    assert _nearest([*PALETTE, BASELINE_COLOUR]) >= APART
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_all_levels_of_a_factor_can_be_told_apart(factor):
+    names = FACTORS[factor].names()
+    chosen = colours_for(names)
+    assert _nearest(list(chosen.values())) >= APART
+    assert chosen == {name: colour_of(name) for name in names}  # each keeps its own in any company
+
+
+def test_dynamic_tanh_is_no_second_green():
+    assert differences([colour_of("dynamic_tanh")], [colour_of("layernorm")]).item() > 0.15
+
+
+def test_variants_beyond_the_palette_are_as_far_apart_as_can_be():
+    chosen = colours_for(f"own_{index}" for index in range(30))
+    assert len(set(chosen.values())) == 30
+    assert _nearest(list(chosen.values())) > 0.02  # what is seen side by side

@@ -306,7 +306,7 @@ def test_the_forest_has_the_scale_of_those_that_trained_and_names_the_others(mix
 def test_curves_have_the_scale_of_those_that_trained_and_name_the_others(mixed):
     (axes,) = curves_plot(mixed).axes
     assert axes.get_ylim()[1] < 10
-    labels = axes.get_legend_handles_labels()[1]
+    labels = [" ".join(label.split()) for label in axes.get_legend_handles_labels()[1]]  # of several lines
     assert labels == [
         "baseline (n = 5)",
         "positions=learned (did not train)",

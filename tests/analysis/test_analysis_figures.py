@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from drawn_figures import Drawn, faults, labels
 from synthetic_studies import Study, full_study, manifest
 
 from workbench.analysis.colours import variant_colours
@@ -92,7 +93,7 @@ def test_a_mean_curve_ends_with_a_cross_where_a_seed_is_lost(tmp_path):
     save_frame(Path(lost["path"]), rows.iloc[:0])
     (axes,) = curves_plot(replace(study, runs=whole), x="step").axes
     assert [len(line.get_xdata()) for line in axes.lines] == [10, 0, 10, 0]
-    assert axes.lines[-1].get_label() == "baseline (n = 3, 1 lost): single seeds"
+    assert axes.lines[-1].get_label().split("\n") == ["baseline (n = 3, 1 lost):", "single seeds"]
 
 
 def test_seeds_without_a_curve_are_counted_in_the_legend(tmp_path):
@@ -115,6 +116,16 @@ def test_nothing_yet_is_said(tmp_path):
     assert "no tuning run has finished" in texts["learning_rates"]
     assert "no confirm run is complete" in texts["curves"]
     assert "not started" in texts["forest"]
+
+
+def test_figures_can_be_read(figures):
+    for name, figure in figures.items():
+        assert faults(Drawn(figure)) == [], name
+    (axes,) = figures["learning_rates"].axes
+    assert labels(axes.xaxis) == ["0.003", "0.006", "0.012"]
+    (axes,) = figures["forest"].axes
+    assert "0" in labels(axes.xaxis)
+    assert all(label.startswith(("+", "−")) for label in labels(axes.xaxis) if label != "0")
 
 
 def test_unknown_formats_and_axes(figures, study, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 from dashboard_studies import beat, write_study
 from streamlit.testing.v1 import AppTest
 
-from workbench.dashboard.launch import command
+from workbench.dashboard.launch import app_file, command
 
 APP = Path(__file__).parents[2] / "app.py"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -123,20 +123,25 @@ def browser():
 
 
 @pytest.fixture(scope="module")
+def serve_script(serve):
+    """A function that serves another script with the dashboard's settings, and gives its address."""
+    return lambda script: serve(script.parent, script)
+
+
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory, cache):
     """A function that serves a results folder, from a directory without settings, and gives its address."""
     servers = []
 
-    def start(results):
+    def start(results, script=APP):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         log = tmp_path_factory.mktemp("server") / "log.txt"
         environment = os.environ | {"WORKBENCH_CACHE": cache}
         with log.open("w") as output:
-            server = subprocess.Popen(
-                command(results, port), stdout=output, stderr=output, cwd=log.parent, env=environment
-            )
+            asked = [str(script) if part == str(app_file()) else part for part in command(results, port)]
+            server = subprocess.Popen(asked, stdout=output, stderr=output, cwd=log.parent, env=environment)
         servers.append((server, log))
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
         return f"http://127.0.0.1:{port}"

@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs, urlparse
 
 import pytest
+from drawn_charts import read_charts
 
 from workbench.records.index import load_study
 
@@ -44,6 +45,34 @@ def test_every_page_shows_its_numbers_and_nothing_leaves_the_machine(page, addre
     assert page.errors == []
     hosts = {urlparse(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))}
     assert hosts == {"127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def narrow(browser):
+    """A tab of a narrow window with a dark theme; the sidebar leaves it half of its width."""
+    window = browser.new_context(viewport={"width": 800, "height": 1000}, color_scheme="dark")
+    yield window.new_page()
+    window.close()
+
+
+def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
+    narrow.goto(f"{address}/effects?study=quickstart")
+    narrow.get_by_text("Ring: the chosen rate").wait_for()
+    drawn = "[data-testid=stVegaLiteChart] svg"
+    narrow.wait_for_function("path => document.querySelectorAll(path).length === 3", arg=drawn)
+    charts = {chart.name: chart for chart in read_charts(narrow)}
+    assert {name: chart.faults() for name, chart in charts.items() if chart.faults()} == {}
+    forest = charts["Paired differences to the baseline"]
+    (band,) = [mark for mark in forest.marks if mark.kind == "mark-rect"]
+    left, _, right, _ = forest.box
+    assert right - left > 350
+    assert left < band.box[0] < band.box[2] < right
+    intervals = [mark for mark in forest.marks if mark.kind == "mark-rule"]
+    widest = max(box[2] for box in (mark.box for mark in intervals)) - left
+    assert widest > 0.6 * (right - left)  # names and numbers take nothing from the plot's width
+    texts = [text for text, _, _ in forest.texts]
+    assert "positions: rope → learned" in texts
+    assert [text for text in texts if text.startswith("worse") and "[+" in text]
 
 
 def test_a_click_is_in_the_url_and_the_url_restores_it(page, browser, address):

@@ -1,6 +1,7 @@
 """Variants that failed or did not train, and such a baseline: on every page, in words, off the scales."""
 
 import json
+import math
 
 import pytest
 from dashboard_studies import spoil, write_study
@@ -141,8 +142,13 @@ def test_the_forest_names_them_in_their_rows_without_a_mark(report):
 def test_a_rate_at_which_nothing_trained_has_its_cross(mixed):
     tuned = [one for one in confirm_phase(load_study(mixed))[0].values() if one]
     table = tuning_frame(tuned, {})
+    table.loc[0, ["loss", "lost"]] = [math.nan, 1]
     chart = tuning(table, dict.fromkeys(table["variant"], "#000000"), "loss", "nats", Ink.of(False)).to_dict()
-    assert chart["layer"][3]["encoding"]["y"] == {"value": 4}
+    found = chart["datasets"].values()
+    (crossed,) = [rows for rows in found if rows and "cross" in rows[0]]
+    assert chart["layer"][3]["encoding"]["y"]["field"] == "cross"
+    assert crossed[0]["loss"] is None
+    assert crossed[0]["cross"] == max(chart["layer"][3]["encoding"]["y"]["axis"]["values"])  # at the top
 
 
 def test_the_table_says_no_verdict(baseless):

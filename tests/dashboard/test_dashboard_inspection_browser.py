@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, quote_plus, urlparse
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_charts import read_charts
 from inspection_studies import CHANGED, runs_of
 
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
@@ -85,6 +86,7 @@ def test_every_view_is_drawn_and_nothing_leaves_the_machine(page, at, scope, nam
         count = "([path, count]) => document.querySelectorAll(path).length === count"
         page.wait_for_function(count, arg=[DRAWN, len(charts)])
         assert page.locator("[data-testid=stException]").count() == 0, view.name
+        assert [(chart.name, chart.faults()) for chart in read_charts(page) if chart.faults()] == []
     assert page.errors == []
     hosts = {urlparse(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))}
     assert hosts == {"127.0.0.1"}
@@ -180,9 +182,30 @@ def _download(page, label, name, folder):
     return (folder / name).read_text(encoding="utf-8")
 
 
+def test_the_arrow_keys_read_a_map(tab, seen):
+    panel = seen.panels[1]
+    grid = panel.grid(panel.names[0])
+    canvas = tab.locator("canvas[role=img]").first
+    canvas.focus()
+    last = len(panel.queries) - 1
+    for key, (row, column) in (("ArrowUp", (last - 1, 0)), ("ArrowRight", (last - 1, 1))):
+        tab.keyboard.press(key)
+        told = tab.locator("p.told").inner_text()
+        assert told.startswith(f"{panel.names[0]}: query {row} {panel.queries[row]} → key {column} ")
+        assert float(told.rpartition(": ")[2]) == pytest.approx(float(grid[row, column]), abs=1e-4)
+    assert tab.locator("p.told").get_attribute("role") == "status"
+
+
 def test_an_answer_leads_to_its_runs(page, address, runs):
+    page.set_viewport_size({"width": 800, "height": 1000})
     page.goto(f"{address}/?study=inside")
-    page.get_by_role("link", name="Look inside").click()
+    link = page.get_by_role("link", name="Look inside")
+    link.wait_for()
+    box = link.bounding_box()
+    assert box["x"] + box["width"] <= 800
+    assert link.locator("p").evaluate("text => text.scrollWidth <= text.clientWidth")
+    link.click()
+    page.set_viewport_size({"width": 1440, "height": 1000})
     page.get_by_role("heading", name="Attention").wait_for()
     page.wait_for_url(re.compile("against="))
     asked = {name: value for name, (value,) in parse_qs(urlparse(page.url).query).items()}

@@ -328,3 +328,10 @@ def test_two_seeds_of_one_variant_have_no_difference(made):
     _check(result)
     assert "seeds of one variant" in result.answers[-1]
     assert len(result.panels) == 2
+
+
+def test_a_measure_that_a_text_is_too_short_for_is_refused(tmp_path):
+    seeds = {seed: {1.0: {"tail": 0.0}, 0.5: {"tail": 0.1}} for seed in (1, 2)}
+    made = study(tmp_path, {"baseline": ("rope", seeds)})
+    with pytest.raises(UserError, match="measure: the text is too short for 'full'"):
+        Extrapolation().show(scope_of(made, "baseline"), {"measure": "full"})

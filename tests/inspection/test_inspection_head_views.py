@@ -9,9 +9,10 @@ from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.formation import formation
-from workbench.inspection.attention.formation_view import CENSORED, FORMED, Formation
+from workbench.inspection.attention.formation_view import Formation
 from workbench.inspection.attention.head_kinds import KINDS
 from workbench.inspection.attention.head_scores_view import HeadScores
+from workbench.inspection.drawing import drawable, is_empty, left_out
 from workbench.inspection.figures import figure
 from workbench.inspection.panels import Heatmap, Lines
 from workbench.inspection.position.distance import profile_of_bias
@@ -266,18 +267,35 @@ def test_formation_is_told_with_its_censored_seeds(scope):
     assert "comes before the induction head in 2 of 2 seeds" in order
 
 
-def test_a_run_that_never_forms_is_shown_at_its_end(scope):
-    result = Formation().show(scope)
-    panel = _panel(result, "Formed")
-    end = STEPS[-1] * BATCH * CONTEXT / 1e3
-    censored = panel.seeds[panel.seeds["series"] == CENSORED]
-    assert censored[["category", "seed", "value"]].to_numpy().tolist() == [["changed", 2, end]]
+def test_a_run_that_never_forms_has_no_dot_and_is_counted(scope):
+    panel = _panel(Formation().show(scope), "Formed")
     assert len(panel.seeds) == 6
-    assert panel.data.set_index(["category", "series"])["seeds"].to_dict() == {
-        ("changed", FORMED): 2,
-        ("changed", CENSORED): 1,
-        ("baseline", FORMED): 3,
+    assert panel.seeds.loc[panel.seeds["value"].isna(), ["series", "seed"]].to_numpy().tolist() == [
+        ["changed", 2]
+    ]
+    assert panel.data.set_index("category")["formed"].to_dict() == {
+        "changed: 2 of 3 seeds": 2,
+        "baseline: 3 of 3 seeds": 3,
     }
+    end = STEPS[-1] * BATCH * CONTEXT / 1e3
+    assert panel.data["value"].tolist() == [end, end / 2]
+    drawn = drawable(panel)
+    seeds = drawn.seeds.groupby("series")["seed"].apply(sorted)
+    assert seeds.to_dict() == {"baseline": [1, 2, 3], "changed": [1, 3]}
+
+
+def test_where_no_run_has_formed_words_stand_in_for_dots(scope):
+    panel = _panel(Formation().show(scope, {"threshold": "0.9"}), "Formed")
+    assert is_empty(panel)
+    assert left_out(panel) == (
+        "No run has formed by its end: changed: none of 3 seeds, baseline: none of 3 seeds."
+    )
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf", "much"])
+def test_a_threshold_is_a_number(scope, threshold):
+    with pytest.raises(UserError, match=f"threshold: '{threshold}' is no number"):
+        Formation().show(scope, {"threshold": threshold})
 
 
 def test_a_null_is_said(scope):

@@ -1,19 +1,27 @@
 """Colours bound to levels: RoPE has one colour on every page and in every figure.
 
 The palette is Okabe and Ito's (https://jfly.uni-koeln.de/color/) without yellow, which vanishes on
-white; then Paul Tol's "muted" (https://sronpersonalpages.nl/~pault/). Black is the baseline's alone.
+white; then those of Paul Tol's "muted" (https://sronpersonalpages.nl/~pault/) that can be told from these,
+and three more. No two are nearer than ``APART``. Black is the baseline's alone.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
-from itertools import count
 from typing import Any
+
+from workbench.analysis.contrast import differences
 
 BASELINE_COLOUR = "#222222"
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
-_MUTED = ("#332288", "#882255", "#999933", "#44AA99", "#AA4499", "#117733", "#DDCC77", "#CC6677")
-PALETTE = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, *_MUTED)
+INDIGO, WINE, OLIVE, FOREST = "#332288", "#882255", "#999933", "#117733"
+VIOLET, BROWN, LIME = "#A070FF", "#7A4A1E", "#7FBF00"
+PALETTE = (
+    BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, INDIGO, WINE, OLIVE, FOREST, VIOLET, BROWN, LIME
+)  # fmt: skip
+APART = 0.1  # two lines whose colours are nearer are taken for one
+_ATTEMPTS = 64  # colours made from a label, of which the one farthest from all others is taken
 
 # Levels of one factor differ, and so do the levels that are most often compared in one study.
 _LEVELS = {
@@ -22,21 +30,29 @@ _LEVELS = {
     "sinusoidal": GREEN,
     "alibi": VERMILLION,
     "none": PURPLE,
+    "t5_bias": SKY,
     "rmsnorm": BLUE,
     "layernorm": GREEN,
+    "dynamic_tanh": ORANGE,
     "swiglu": BLUE,
     "relu": VERMILLION,
     "geglu": ORANGE,
     "gelu": SKY,
     "bilinear": GREEN,
     "relu_squared": PURPLE,
-    "reglu": "#882255",
-    "silu": "#44AA99",
-    "gelu_tanh": "#332288",
-    "gpt2": "#882255",
+    "reglu": WINE,
+    "silu": OLIVE,
+    "gelu_tanh": INDIGO,
+    "gpt2": WINE,
     "llama": BLUE,
+    "zero_output": ORANGE,
+    "xavier": GREEN,
     "post": ORANGE,
     "pre": BLUE,
+    "sandwich": GREEN,
+    "parallel": VERMILLION,
+    "headwise": GREEN,
+    "elementwise": ORANGE,
 }
 
 
@@ -75,27 +91,33 @@ def _level(variant: dict[str, Any]) -> str:
 
 def _assign(levels: dict[str, str]) -> dict[str, str]:
     """Colours by key for the level of each key, without clashes."""
+    return dict(_assigned(tuple(levels.items())))
+
+
+@lru_cache(maxsize=64)  # a page asks several times, and a study may have hundreds of variants
+def _assigned(levels: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     order = {level: rank for rank, level in enumerate(_LEVELS)}
-    keys = sorted(levels, key=lambda key: (order.get(levels[key], len(order)), key))
+    pairs = sorted(levels, key=lambda pair: (order.get(pair[1], len(order)), pair[0]))
     chosen: dict[str, str] = {}
-    for key in keys:  # everyone who can have their own first, so that a clash takes nobody else's
-        own = colour_of(levels[key])
-        if own not in chosen.values():
+    for key, level in pairs:  # everyone who can have their own first, so that a clash takes nobody else's
+        own = colour_of(level)
+        if differences([own], chosen.values()).min(initial=1.0) >= APART:
             chosen[key] = own
-    for key in keys:
+    for key, level in pairs:
         if key not in chosen:
-            chosen[key] = _free(levels[key], set(chosen.values()))
-    return chosen
+            chosen[key] = _free(level, list(chosen.values()))
+    return tuple(chosen.items())
 
 
-def _free(level: str, taken: set[str]) -> str:
+def _free(level: str, taken: list[str]) -> str:
     """The next colour of the palette that is not taken; beyond it, one made from the label's hash."""
     start = PALETTE.index(colour_of(level))
-    for colour in (*PALETTE[start:], *PALETTE[:start]):
-        if colour not in taken:
-            return colour
-    attempts = (f"#{_stable(f'{level}{attempt}') & 0xBFBFBF:06X}" for attempt in count())
-    return next(colour for colour in attempts if colour not in taken)
+    palette = [*PALETTE[start:], *PALETTE[:start]]
+    free = differences(palette, taken).min(axis=1) >= APART
+    if free.any():
+        return palette[int(free.argmax())]
+    made = [f"#{_stable(f'{level}{attempt}') & 0xBFBFBF:06X}" for attempt in range(_ATTEMPTS)]
+    return made[int(differences(made, [*taken, BASELINE_COLOUR]).min(axis=1).argmax())]
 
 
 def _stable(text: str) -> int:

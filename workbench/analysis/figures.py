@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from textwrap import fill
 from threading import RLock
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
@@ -27,6 +29,7 @@ from workbench.analysis.flops import validation_curve
 from workbench.analysis.outcomes import Outcomes, confirm_phase
 from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import mean_interval
+from workbench.analysis.ticks import Ticks, every, exact, linear
 from workbench.analysis.tuning import TunedRate
 from workbench.analysis.units import unit_of
 from workbench.analysis.verdicts import fate
@@ -37,6 +40,8 @@ from workbench.visible import visible
 
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
+_NAME = 30  # letters in a line of a variant's name
+_RATES = 8  # learning rates that have a label
 AXES = {
     "tokens": "training tokens",
     "flops": "training FLOPs",
@@ -95,7 +100,9 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     ``colours`` maps variants to colours; without it all are drawn dark.
     """
     rows = report.comparisons
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.38 * max(1, len(rows))), layout="constrained")
+    names = [fill(row.label, _NAME) for row in rows]
+    height = sum(0.26 + 0.12 * (1 + name.count("\n")) for name in names)
+    figure = Figure(figsize=(WIDTH, 1.0 + max(0.4, height)), layout="constrained")
     axes = figure.add_subplot()
     axes.axvspan(
         -report.margin, report.margin, color="#DDDDDD", linewidth=0, label=f"margin ±{report.margin:g}"
@@ -103,13 +110,33 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     axes.axvline(0, color=BASELINE_COLOUR, linewidth=0.8)
     for place, row in enumerate(rows):
         _draw_difference(axes, row, place, (colours or {}).get(row.variant, BASELINE_COLOUR))
-    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
+    _set_ticks(axes.xaxis, linear(_drawn(report), count=6), signed=True)
     axes.set_xlabel(f"{report.metric} minus baseline ({report.unit}; left is better)")
     if report.baseline.fate:
         axes.set_title(f"the baseline {report.baseline.fate}: nothing is compared", loc="left")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=1, borderaxespad=0.1)
     return figure
+
+
+def _drawn(report: Report) -> list[float]:
+    """Every number that stands on the axis of differences."""
+    found = [-report.margin, 0.0, report.margin]
+    for row in report.comparisons:
+        found += row.differences.values()
+        if row.interval:
+            found += [row.interval.low, row.interval.high]
+    return found
+
+
+def _set_ticks(axis: Axis, ticks: Ticks, *, signed: bool = False) -> None:
+    labels = [
+        f"+{label}" if signed and value > 0 else label
+        for value, label in zip(ticks.values, ticks.labels, strict=True)
+    ]
+    axis.axes.set(**{f"{axis.axis_name}lim": (ticks.low, ticks.high)})
+    axis.set_ticks(ticks.values, labels)
 
 
 def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> None:
@@ -143,7 +170,8 @@ def learning_rate_plot(study: StudyRecords) -> Figure:
             _draw_tuning(axes, rate, colours[name])
     axes.set_xscale("log")
     rates = sorted({x for rate in tuned.values() if rate for x in rate.losses})
-    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    step = every(len(rates), _RATES)
+    axes.set_xticks(rates[::step], exact(rates)[::step])
     axes.minorticks_off()
     axes.set_xlabel("learning rate")
     axes.set_ylabel(_metric_label(study))
@@ -152,7 +180,8 @@ def learning_rate_plot(study: StudyRecords) -> Figure:
 
 def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
     means = {x: y for x, y in rate.means.items() if math.isfinite(y)}
-    axes.plot(list(means), list(means.values()), "-", color=colour, label=legend_label(rate.variant))
+    label = legend_label(fill(rate.variant, _NAME))
+    axes.plot(list(means), list(means.values()), "-", color=colour, label=label)
     dots = [(x, y) for x, ys in rate.losses.items() for y in ys if math.isfinite(y)]
     axes.plot(
         [x for x, _ in dots], [y for _, y in dots], "o", color=colour, markersize=2.5, markeredgewidth=0
@@ -204,11 +233,11 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
     if not length:
         if members or became:  # no mean, but a name for what is drawn thin, or not at all
             what = "" if became else ": single seeds"
-            axes.plot([], [], color=colour, linewidth=0.5, label=legend_label(f"{label}{what}"))
+            axes.plot([], [], color=colour, linewidth=0.5, label=legend_label(fill(f"{label}{what}", _NAME)))
         return
     table = np.stack([curve[:length] for curve in members])  # (seeds, evaluations, 2)
     places, values = table[..., 0].mean(axis=0), table[..., 1]
-    axes.plot(places, values.mean(axis=0), color=colour, label=legend_label(label))
+    axes.plot(places, values.mean(axis=0), color=colour, label=legend_label(fill(label, _NAME)))
     if chosen.lost:
         axes.plot(places[-1:], values[:, -1:].mean(axis=0), "x", color=colour, markersize=5)
     bands = [mean_interval(values[:, index]) for index in range(length)]
@@ -252,6 +281,7 @@ def _axes() -> tuple[Figure, Axes]:
 
 def _finished(figure: Figure, axes: Axes, empty: str) -> Figure:
     if axes.get_legend_handles_labels()[0]:
+        _set_ticks(axes.yaxis, linear(axes.dataLim.intervaly, count=5))
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     else:
         axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.ticks import decades
 from workbench.dashboard.aggregate import Line
 from workbench.dashboard.formats import prefix_for
 
@@ -177,11 +178,13 @@ def _whole_range(curves: Sequence[Curve], factor: float) -> dict[str, Any]:
     return {"min": float(low / factor), "max": float(high / factor), "axisLabel": hidden}
 
 
-def _log_range(curves: Sequence[Curve]) -> dict[str, float]:
-    """Bounds near the data: left to itself, a logarithmic axis goes on to the next power of its base."""
+def _log_range(curves: Sequence[Curve]) -> dict[str, Any]:
+    """Bounds near the data, and ticks between them: ECharts has ticks at powers alone."""
     drawn = [(curve.line.mean, curve.line.low, curve.line.high) for curve in curves]
     values = np.concatenate([edge for edges in drawn for edge in edges if edge is not None])
     positive = values[np.isfinite(values) & (values > 0)]
     if not len(positive):
         return {}
-    return {"min": float(f"{positive.min() * 0.97:.2g}"), "max": float(f"{positive.max() * 1.03:.2g}")}
+    low, high = float(f"{positive.min() * 0.97:.2g}"), float(f"{positive.max() * 1.03:.2g}")
+    places = {"customValues": [value for value in decades((low, high)).values if low <= value <= high]}
+    return {"min": low, "max": high, "axisLabel": places, "axisTick": places}

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -10,11 +12,18 @@ import pandas as pd
 from workbench.analysis.effects import Report
 from workbench.analysis.fates import brief
 from workbench.analysis.rows import VariantRow
+from workbench.analysis.ticks import Ticks, every, exact, linear
 from workbench.analysis.tuning import TunedRate
 from workbench.analysis.units import decimals_for, fixed
+from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
 from workbench.dashboard.formats import MISSING, rate
 
-ROW = 58  # pixels per variant in a forest plot
+ROW = 66  # pixels per variant in a forest plot
+_INTERVAL = 6  # pixels that an interval lies below its row's middle, where there is room for words above
+_TEXT = 17  # pixels of a line of words
+_LINE = 62  # letters in a line of a narrow page
+_LETTER = 7  # pixels of a letter
+_RATES = 8  # learning rates that have a label
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Ink:
     @classmethod
     def of(cls, dark: bool) -> "Ink":
         """The inks of the dark or the light theme."""
-        return cls("#E4E9EF", "#8A97A6", "#12161C") if dark else cls("#1C2733", "#6B7886", "#FFFFFF")
+        return cls("#E4E9EF", "#8A97A6", "#12161C") if dark else cls("#0E1822", "#5F6C7A", "#FFFFFF")
 
 
 def forest_frame(report: Report) -> pd.DataFrame:
@@ -48,13 +57,17 @@ def _forest_row(row: VariantRow) -> dict:
     if row.difference is None:
         nothing = {"mean": math.nan, "low": math.nan, "high": math.nan, "wins": MISSING}
         verdict, _, seeds = brief(row).partition(", ")
-        return names | nothing | {"numbers": f"{seeds}, not drawn", "verdict": verdict}
+        numbers = f"{seeds}, not drawn"
+        said = f"{verdict}   {numbers}"
+        return names | nothing | {"numbers": numbers, "verdict": verdict, "said": said}
+    verdict = str(row.verdict or "not judged yet")
     return names | {
         "mean": row.difference,
         "low": row.interval.low if row.interval else row.difference,
         "high": row.interval.high if row.interval else row.difference,
         "numbers": difference_text(row),
-        "verdict": str(row.verdict or "not judged yet"),
+        "verdict": verdict,
+        "said": f"{verdict}   {difference_text(row)}",
         "wins": f"{row.wins} of {row.pairs}",
     }
 
@@ -81,60 +94,82 @@ def difference_text(row: VariantRow) -> str:
     return f"{text}  [{', '.join(ends)}]"
 
 
-def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Chart | alt.LayerChart:
-    """Paired differences with 95 % intervals, the margin as a band, and every seed as a dot."""
+def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerChart:
+    """Paired differences with 95 % intervals, the margin as a band, and every seed as a dot.
+
+    Names and numbers stand above each interval, not beside it: so it keeps its width on a narrow page.
+    """
     table, seeds = forest_frame(report), seed_frame(report)
     order = [row.label for row in _named_rows(report)]
     places = decimals_for(report.margin)
-    y = alt.Y("label:N", sort=order, title=None, axis=_name_axis(ink))
+    y = alt.Y("label:N", scale=alt.Scale(domain=order), title=None, axis=None)
     colour = _colour(table, colours)
-    x = _difference_axis(report)
+    ends = [*table["low"], *table["high"], *table["mean"], *seeds["difference"]]
+    ticks = linear([*ends, 0.0, report.margin, -report.margin])
+    x = {
+        "scale": between(ticks, zero=False),
+        "axis": _signed_axis(ticks),
+        "title": wrap(_title(report), _LINE),
+    }
     intervals = alt.Chart(table).encode(y=y, color=colour, tooltip=_forest_tooltip(places))
+    rule = intervals.mark_rule(strokeWidth=3, strokeCap="round", yOffset=_INTERVAL)
+    lines = 1 if (table["label"].str.len() + table["said"].str.len()).max() <= _LINE else 2
     layers = [
-        _margin_band(report.margin, ink),
-        alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=ink.faint, strokeWidth=1).encode(x="x:Q"),
-        intervals.mark_rule(strokeWidth=3, strokeCap="round").encode(x=x.title(_title(report)), x2="high:Q"),
-        intervals.mark_point(filled=True, size=130, opacity=1).encode(x="mean:Q"),
-        _seed_dots(seeds, y, colour, places),
-        _beside(table, y, "verdict", ink.text, -9, "bold"),
-        _beside(table, y, "numbers", ink.text, 9, "normal"),
+        _margin_band(report.margin, x, ink),
+        alt.Chart(pd.DataFrame({"x": [0.0]}))
+        .mark_rule(color=ink.faint, strokeWidth=1)
+        .encode(x=alt.X("x:Q", **x)),
+        rule.encode(x=alt.X("low:Q", **x), x2="high:Q"),
+        intervals.mark_point(filled=True, size=130, opacity=1, yOffset=_INTERVAL).encode(
+            x=alt.X("mean:Q", **x)
+        ),
+        _seed_dots(seeds, y, x, colour, places),
+        *_above(table, y, lines, ink),
     ]
-    return alt.layer(*layers).properties(height=ROW * len(order) + 40).configure_view(strokeWidth=0)
-
-
-def _name_axis(ink: Ink) -> alt.Axis:
-    return alt.Axis(
-        labelLimit=360, labelFontSize=13, labelColor=ink.text, ticks=False, domain=False, labelPadding=14
+    whole = alt.layer(*layers).properties(
+        height=(ROW + _TEXT * (lines - 1)) * len(order),
+        autosize=FIT_WIDTH,
+        config=words(ink.faint),
     )
+    return whole.configure_view(strokeWidth=0)
+
+
+def _above(table: pd.DataFrame, y: alt.Y, lines: int, ink: Ink) -> list[alt.Chart]:
+    """The variant's name, and the verdict with its numbers: in one line where both fit."""
+    text = alt.Chart(table).encode(y=y)
+    style = {"baseline": "middle", "color": ink.text, "fontSize": 13}
+    name = text.mark_text(align="left", dy=-18 - _TEXT * (lines - 1), **style)
+    said = text.mark_text(align="right" if lines == 1 else "left", dy=-18, fontWeight="bold", **style)
+    return [
+        name.encode(x=alt.value(0), text="label:N"),
+        said.encode(x=alt.value("width") if lines == 1 else alt.value(0), text="said:N"),
+    ]
 
 
 def _title(report: Report) -> str:
     return f"Difference to {report.baseline.variant} in {report.metric}, {report.unit} (left of 0 is better)"
 
 
-def _difference_axis(report: Report) -> alt.X:
-    return alt.X("low:Q", scale=alt.Scale(nice=True, zero=True), axis=_signed_axis())
+def _signed_axis(ticks: Ticks) -> alt.Axis:
+    signed = [
+        f"+{label}" if value > 0 else label for value, label in zip(ticks.values, ticks.labels, strict=True)
+    ]
+    return alt.Axis(**ticked(ticks, signed), grid=True, labelOverlap="parity")
 
 
-def _signed_axis() -> alt.Axis:
-    return alt.Axis(labelExpr="datum.value == 0 ? '0' : format(datum.value, '+~g')", tickCount=8, grid=True)
-
-
-def _margin_band(margin: float, ink: Ink) -> alt.Chart:
+def _margin_band(margin: float, x: dict[str, Any], ink: Ink) -> alt.Chart:
     frame = pd.DataFrame({"low": [-margin], "high": [margin], "what": [f"±{margin:g}"]})
-    return (
-        alt.Chart(frame)
-        .mark_rect(color=ink.faint, opacity=0.16)
-        .encode(x="low:Q", x2="high:Q", tooltip=alt.Tooltip("what:N", title="margin: too small to matter"))
-    )
+    band = alt.Chart(frame).mark_rect(color=ink.faint, opacity=0.16)
+    what = alt.Tooltip("what:N", title="margin: too small to matter")
+    return band.encode(x=alt.X("low:Q", **x), x2="high:Q", tooltip=what)
 
 
-def _seed_dots(seeds: pd.DataFrame, y: alt.Y, colour: alt.Color, places: int) -> alt.Chart:
+def _seed_dots(seeds: pd.DataFrame, y: alt.Y, x: dict[str, Any], colour: alt.Color, places: int) -> alt.Chart:
     return (
         alt.Chart(seeds)
-        .mark_circle(size=34, opacity=0.6, yOffset=14)
+        .mark_circle(size=34, opacity=0.6, yOffset=_INTERVAL + 14)
         .encode(
-            x="difference:Q",
+            x=alt.X("difference:Q", **x),
             y=y,
             color=colour,
             tooltip=[
@@ -144,13 +179,6 @@ def _seed_dots(seeds: pd.DataFrame, y: alt.Y, colour: alt.Color, places: int) ->
             ],
         )
     )
-
-
-def _beside(table: pd.DataFrame, y: alt.Y, column: str, colour: str, offset: int, weight: str) -> alt.Chart:
-    marks = alt.Chart(table).mark_text(
-        align="left", dx=16, dy=offset, color=colour, fontSize=13, fontWeight=weight, clip=False
-    )
-    return marks.encode(x=alt.value("width"), y=y, text=f"{column}:N")
 
 
 def _forest_tooltip(places: int) -> list[alt.Tooltip]:
@@ -165,12 +193,15 @@ def _forest_tooltip(places: int) -> list[alt.Tooltip]:
     ]
 
 
-def _colour(
-    table: pd.DataFrame, colours: Mapping[str, str], *, legend: alt.Legend | None = None
-) -> alt.Color:
+def _colour(table: pd.DataFrame, colours: Mapping[str, str], *, legend: bool = False) -> alt.Color:
     names = dict(zip(table["label"], table["variant"], strict=True))
-    scale = alt.Scale(domain=list(names), range=[colours[name] for name in names.values()])
-    return alt.Color("label:N", scale=scale, legend=legend)
+    shown = [colours[name] for name in names.values()]
+    drawn = None
+    if legend:
+        widest = max((len(name) for name in names), default=0) * _LETTER + 40
+        columns = max(1, min(4, int(_LINE * _LETTER / widest)))
+        drawn = alt.Legend(title=None, orient="top", labelLimit=440, columns=columns, symbolType="circle")
+    return alt.Color("label:N", scale=alt.Scale(domain=list(names), range=shown), legend=drawn)
 
 
 def value_frame(report: Report) -> pd.DataFrame:
@@ -189,13 +220,15 @@ def paired_dots(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Lay
     """Every confirm run as a dot, the runs of one seed joined: parallel lines are what pairing removes."""
     table = value_frame(report)
     order = [row.label for row in report.rows]
-    x = alt.X(
-        "label:N",
-        sort=order,
-        title=None,
-        axis=alt.Axis(labelAngle=0, labelLimit=220, labelPadding=10, labelFontSize=13, labelColor=ink.text),
+    x = alt.X("label:N", scale=alt.Scale(domain=order), title=None, axis=_variant_axis(order, ink))
+    ticks = linear(table["value"], count=6)
+    title = wrap(f"{report.metric} ({report.unit})", 48)
+    y = alt.Y(
+        "value:Q",
+        scale=between(ticks, zero=False),
+        title=title,
+        axis=alt.Axis(**ticked(ticks), labelOverlap=False),
     )
-    y = alt.Y("value:Q", scale=alt.Scale(zero=False, nice=True), title=f"{report.metric} ({report.unit})")
     places = decimals_for(report.margin)
     base = alt.Chart(table).encode(x=x, y=y)
     lines = base.mark_line(color=ink.faint, strokeWidth=1, opacity=0.6).encode(detail="seed:N")
@@ -207,7 +240,23 @@ def paired_dots(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Lay
             alt.Tooltip("value:Q", title=report.metric, format=f".{places}f"),
         ],
     )
-    return alt.layer(lines, dots).properties(height=360)
+    return alt.layer(lines, dots).properties(height=300, autosize=FIT_WIDTH, config=words(ink.faint))
+
+
+def _variant_axis(names: Sequence[str], ink: Ink) -> alt.Axis:
+    """Names below their dots, in lines as wide as there is room; upright where a word has none."""
+    letters = int(_LINE / max(1, len(names))) - 1
+    upright = any(len(word) > letters for name in names for word in name.split())
+    lines = {name: [name] if upright else wrap(name, letters) for name in names}
+    return alt.Axis(
+        labelExpr=broken(lines),
+        labelAngle=-90 if upright else 0,
+        labelLimit=240 if upright else 0,
+        labelOverlap=False,
+        labelPadding=10,
+        labelFontSize=12,
+        labelColor=ink.text,
+    )
 
 
 def tuning_frame(tuned: Sequence[TunedRate], labels: Mapping[str, str]) -> pd.DataFrame:
@@ -239,29 +288,39 @@ def tuning(
 ) -> alt.LayerChart:
     """Loss against learning rate per variant; the chosen rate is ringed.
 
-    A rate at which a run gave no result has a cross at the top: there may be no loss to draw it at.
+    A rate at which a run gave no result is crossed; where none did there is no loss, and the cross stands at
+    the top.
     """
     rates = sorted(table["rate"].unique())
+    shown = rates[:: every(len(rates), _RATES)]
+    labels = exact(rates)[:: every(len(rates), _RATES)]
+    places = Ticks(tuple(shown), labels, rates[0], rates[-1])
     x = alt.X(
         "rate:Q",
         scale=alt.Scale(type="log", nice=False, padding=24),
         title="Learning rate",
-        axis=alt.Axis(values=rates, labelExpr="format(datum.value, '~g')", grid=False),
+        axis=alt.Axis(**ticked(places), grid=False, labelOverlap="parity"),
     )
-    y = alt.Y("loss:Q", scale=alt.Scale(zero=False, nice=True), title=f"{metric} ({unit})")
-    legend = alt.Legend(title=None, orient="top", labelLimit=320, columns=4, symbolType="circle")
-    base = alt.Chart(table).encode(
-        x=x, y=y, color=_colour(table, colours, legend=legend), tooltip=_tuning_tooltip()
-    )
+    ticks = linear(table["loss"], count=6)
+    title = wrap(f"{metric} ({unit})", 48)
+    y = {
+        "scale": between(ticks, zero=False),
+        "title": title,
+        "axis": alt.Axis(**ticked(ticks), labelOverlap=False),
+    }
+    colour = _colour(table, colours, legend=True)
+    placed = table.assign(cross=table["loss"].fillna(ticks.high))
+    base = alt.Chart(placed).encode(x=x, y=alt.Y("loss:Q", **y), color=colour, tooltip=_tuning_tooltip())
     lines = base.mark_line(strokeWidth=2)
     dots = base.mark_circle(size=60, opacity=1)
     rings = base.transform_filter("datum.chosen").mark_point(size=260, strokeWidth=2, filled=False)
-    crosses = (
-        base.transform_filter("datum.lost > 0")
-        .mark_point(shape="cross", size=160, strokeWidth=1, color=ink.text, angle=45, filled=True)
-        .encode(y=alt.value(4))
-    )
-    return alt.layer(lines, dots, rings, crosses).properties(height=360)
+    layers = [lines, dots, rings]
+    if (table["lost"] > 0).any():  # an empty layer is a drawing without a name
+        crosses = base.transform_filter("datum.lost > 0").mark_point(
+            shape="cross", size=160, strokeWidth=1, color=ink.text, angle=45, filled=True, yOffset=-14
+        )
+        layers.append(crosses.encode(y=alt.Y("cross:Q", **y)))
+    return alt.layer(*layers).properties(height=300, autosize=FIT_WIDTH, config=words(ink.faint))
 
 
 def _tuning_tooltip() -> list[alt.Tooltip]:

@@ -54,7 +54,7 @@ def _tuning(now: View) -> None:
     chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
     st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
     st.caption(
-        "Mean over tuning seeds. Ring: the chosen rate. Cross at the top: a run diverged, failed or did not "
+        "Mean over tuning seeds. Ring: the chosen rate. Cross: a run diverged, failed or did not "
         "train there.  \n" + literal(tuning_caption(tuned, labels))
     )
     with st.container(horizontal=True):

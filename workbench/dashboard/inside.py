@@ -21,6 +21,7 @@ def inside_link(now: View, variant: str) -> None:
             icon=":material/visibility:",
             help=f"Attention, position and activations of {literal(variant)} against {literal(now.baseline)}",
             query_params=query,
+            width="content",
         )
 
 

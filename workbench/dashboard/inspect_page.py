@@ -15,6 +15,7 @@ from workbench.dashboard.literal import literal
 from workbench.dashboard.panels import chart
 from workbench.dashboard.probing import READING, offer_probing
 from workbench.errors import UserError
+from workbench.inspection import drawing
 from workbench.inspection.figures import figure
 from workbench.inspection.measured import measured_version
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
@@ -219,7 +220,15 @@ def _panel(panel: Panel, key: str) -> None:
     elif isinstance(panel, Tokens):
         painted_text.show(panel, key)
     else:
+        _chart(panel, key)
+
+
+def _chart(panel: Panel, key: str) -> None:
+    """The chart, and in words what of the panel it cannot show."""
+    if not drawing.is_empty(panel):
         st.altair_chart(chart(panel, state.view().ink), alt=panel.title, key=key)
+    if told := drawing.left_out(panel):
+        st.caption(told)
 
 
 def _downloads(result: Result) -> None:

@@ -37,9 +37,10 @@ _TOKEN_MAPS = st.components.v2.component(
 #root > div {{ display: flex; flex-wrap: wrap; gap: 20px; }}
 figure {{ margin: 0; flex: 1 1 0; min-width: 220px; max-width: 480px; }}
 figcaption {{ font-size: 14px; margin-bottom: 4px; }}
-small {{ opacity: 0.7; }}
+small {{ opacity: 0.8; }}
 canvas {{ width: 100%; image-rendering: pixelated; border: 1px solid var(--st-border-color);
   cursor: crosshair; }}
+canvas:focus-visible {{ outline: 2px solid var(--st-primary-color); }}
 p.told {{ font-size: 14px; margin: 8px 0; min-height: 1.5em; }}
 p.text {{ font-family: var(--st-code-font); font-size: 14px; line-height: 1.8; white-space: pre-wrap;
   word-break: break-all; margin: 0; }}
@@ -78,7 +79,7 @@ def token_maps(panel: TokenMaps, key: str) -> None:
             "queries": panel.queries,
             "keys": panel.keys,
             "first": list(panel.first),
-            "hint": f"Point at a map for its numbers ({panel.value}).",
+            "hint": f"Point at a map for its numbers ({panel.value}), or go through it with the arrow keys.",
         },
     )
 

@@ -66,9 +66,9 @@ def _answers(now: View) -> None:
         return
     with st.container(border=True, gap="small"):
         for row in rows:
-            words, link = st.columns([6, 1], vertical_alignment="center")
-            words.markdown(f"{verdict_badge(row)} &nbsp; {literal(sentence(row))}")
-            with link:
+            # The sentence takes what the link leaves: on a narrow page a column would cut "Look inside".
+            with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+                st.markdown(f"{verdict_badge(row)} &nbsp; {literal(sentence(row))}", width="stretch")
                 inside_link(now, row.variant)
 
 

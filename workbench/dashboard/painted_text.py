@@ -8,6 +8,7 @@ import streamlit as st
 from workbench.dashboard.literal import literal
 from workbench.inspection.panels import Tokens
 
+_STRONGEST = 0.6  # opacity, so that text on it is read on a light page and on a dark one
 _LONGEST = 4_000  # tokens painted at once; the rest is in the download
 # Pale colours carry the page's own text colour; the opacity carries the strength.
 _RED, _BLUE, _GREEN = (mpl.colors.to_hex(mpl.colormaps[name](0.6)) for name in ("Reds", "Blues", "viridis"))
@@ -45,7 +46,7 @@ def _span(row: dict, panel: Tokens, reach: float) -> str:
 def _shade(value: float, panel: Tokens, reach: float) -> str:
     strength = abs(value) / reach if reach and value == value else 0.0
     colour = (_RED if value > 0 else _BLUE) if panel.diverging else _GREEN
-    return f"{colour}{round(0.75 * 255 * strength):02x}"
+    return f"{colour}{round(_STRONGEST * 255 * strength):02x}"
 
 
 def _number(value: object) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
+from workbench.analysis.contrast import seen_on
 from workbench.analysis.effects import Report
 from workbench.dashboard.data import Library
 from workbench.dashboard.effect_charts import Ink
@@ -50,10 +51,13 @@ class View:
 
     @property
     def colours(self) -> dict[str, str]:
-        """A colour per variant, the same on every page and figure; the baseline's follows the theme."""
+        """A colour per variant, the same on every page and figure.
+
+        On a dark page dark ones are lighter, and the baseline's is nearly white.
+        """
         bound = variant_colours(self.records.manifest)
         swap = {BASELINE_COLOUR: _BASELINE_ON_DARK} if self.dark else {}
-        return {name: swap.get(colour, colour) for name, colour in bound.items()}
+        return {name: seen_on(swap.get(colour, colour), self.ink.paper) for name, colour in bound.items()}
 
     @property
     def labels(self) -> dict[str, str]:

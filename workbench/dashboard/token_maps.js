@@ -1,6 +1,8 @@
 // Attention maps side by side; the one under the pointer tells its numbers and colours the text below.
-const LIGHT = { below: [0, 114, 178], above: [213, 94, 0] }
-const DARK = { below: [86, 180, 233], above: [230, 120, 40] }
+const LIGHT = { below: [0, 114, 178], above: [213, 94, 0], behindText: 0.75 }
+const DARK = { below: [86, 180, 233], above: [230, 120, 40], behindText: 0.5 } // light text has to be read on it
+
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }
 
 // The theme's text colour: light text means a dark page, on which darker shades would vanish.
 function onDark(element) {
@@ -68,6 +70,7 @@ export default function ({ data, parentElement }) {
   const [rows, columns] = [data.queries.length, data.keys.length]
   const line = document.createElement("p")
   line.className = "told"
+  line.setAttribute("role", "status") // read aloud when it changes
   line.textContent = data.hint
   const box = text(data)
   const spans = [...box.querySelectorAll("span")]
@@ -81,18 +84,33 @@ export default function ({ data, parentElement }) {
     canvas.setAttribute("role", "img")
     canvas.setAttribute("aria-label", `${map.name}, ${rows} queries by ${columns} keys`)
     draw(canvas, map, numbers, rows, columns, shades)
-    canvas.onmousemove = (event) => {
-      const row = Math.min(rows - 1, Math.floor((event.offsetY / canvas.clientHeight) * rows))
-      const column = Math.min(columns - 1, Math.floor((event.offsetX / canvas.clientWidth) * columns))
+    const show = (row, column) => {
       line.textContent = told(map, numbers[row * columns + column], data, row, column)
       spans.forEach((span, place) => {
         const [red, green, blue, strength] = colour(numbers[row * columns + place], map, shades)
-        span.style.background = `rgba(${red}, ${green}, ${blue}, ${(0.75 * strength) / 255})`
+        span.style.background = `rgba(${red}, ${green}, ${blue}, ${(shades.behindText * strength) / 255})`
         span.className = data.first[1] + place === data.first[0] + row ? "query" : ""
       })
     }
+    canvas.onmousemove = (event) => {
+      const row = Math.min(rows - 1, Math.floor((event.offsetY / canvas.clientHeight) * rows))
+      const column = Math.min(columns - 1, Math.floor((event.offsetX / canvas.clientWidth) * columns))
+      show(row, column)
+    }
+    // The numbers without a mouse: arrows go from cell to cell.
+    let [row, column] = [rows - 1, 0]
+    canvas.tabIndex = 0
+    canvas.onfocus = () => { if (canvas.matches(":focus-visible")) show(row, column) } // not after a click
+    canvas.onkeydown = (event) => {
+      const step = STEPS[event.key]
+      if (!step) return
+      event.preventDefault()
+      row = Math.max(0, Math.min(rows - 1, row + step[0]))
+      column = Math.max(0, Math.min(columns - 1, column + step[1]))
+      show(row, column)
+    }
     const scale = document.createElement("small")
-    scale.textContent = `${map.diverging ? "blue below 0, red above; " : ""}full colour at ${map.reach}`
+    scale.textContent = `${map.diverging ? "blue below 0, orange above; " : ""}full colour at ${map.reach}`
     figure.append(caption, canvas, scale)
     return figure
   })

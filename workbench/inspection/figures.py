@@ -1,8 +1,7 @@
 """Panels as matplotlib figures: SVG, PDF or PNG for a paper, without a browser."""
 
 import math
-from collections.abc import Callable, Mapping
-from itertools import cycle
+from collections.abc import Callable
 from textwrap import fill
 
 import matplotlib as mpl
@@ -11,8 +10,29 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workbench.analysis.colours import BASELINE_COLOUR, PALETTE
+from workbench.analysis.contrast import ink_on
 from workbench.analysis.figures import WIDTH, legend_label, styled
+from workbench.analysis.ticks import Ticks, every, linear
+from workbench.inspection.drawing import (
+    GHOST,
+    Drawn,
+    Placed,
+    Style,
+    cell_colours,
+    columns_of,
+    drawable,
+    heat_domain,
+    heat_ticks,
+    is_empty,
+    left_out,
+    order,
+    placed,
+    scale_colours,
+    side_by_side,
+    styles,
+    x_axis,
+    y_axis,
+)
 from workbench.inspection.panels import (
     Bars,
     Dots,
@@ -21,195 +41,347 @@ from workbench.inspection.panels import (
     Maps,
     Panel,
     Result,
-    Rule,
     TokenMaps,
     Tokens,
 )
 
-_HEIGHT = 2.5  # inches of one row of axes
-_COLUMNS = 4  # facets side by side
+_PLOT, _FACET = 1.9, 1.2  # inches of a plot's height
+_AROUND = 0.75  # inches of a panel's title and axis
+_BETWEEN = 0.45  # inches of a facet's name and labels
+_WORDS = 0.55  # inches of a panel that has words in place of a plot
+_ROW, _TALLEST = 0.16, 3.6  # inches of a heatmap's rows, and of all of them
+_SERIES, _CATEGORY = 0.13, 0.17  # inches of a series, and of a category of dots beside that
+_MARGIN = 0.02  # of an axis beyond its ends, so that dots there are whole
+_LETTER = 0.062  # inches of a letter of labels
+_CELL_LETTER = 0.036  # and of those in the cells of a heatmap
+_BESIDE = 1.2  # inches that a legend or colour bar takes
+_LEGEND = 12  # names in a legend
 _GAP = 4  # pixels between maps of a mosaic
+_TITLE_WIDTH = 100  # letters of a title in a line
 _SOURCE_WIDTH = 130  # characters of the line that says what was looked at
 _LINE_WIDTH = 96  # characters of text in a row of tokens
-GHOST, BASELINE = "#8A97A6", "#6B7684"
 
 
 @styled
 def figure(result: Result) -> Figure:
     """All panels of a view below each other, its source beneath."""
-    heights = [_rows(panel) * _HEIGHT for panel in result.panels]
+    heights = [_height(panel) for panel in result.panels]
     whole = Figure(figsize=(WIDTH, sum(heights) + 0.6), layout="constrained")
     parts = whole.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for part, panel in zip(parts, result.panels, strict=True):
         _draw(part, panel)
-    whole.suptitle(result.title, fontsize=9, fontweight="bold")
+    whole.suptitle(fill(result.title, _TITLE_WIDTH), fontsize=9, fontweight="bold")
     whole.supxlabel(fill(result.source, _SOURCE_WIDTH), fontsize=6, color=GHOST)
     return whole
 
 
-def series_colours(names: list[str], given: Mapping[str, str], ordinal: bool) -> dict[str, str]:
-    """A colour per series: the given ones, shades of one colour if ordinal, else the palette's.
-
-    The baseline is a ghost beside what is looked at: a grey that shows on light and dark alike.
-    """
-    if ordinal:
-        shades = mpl.colormaps["viridis"](np.linspace(0.05, 0.9, max(2, len(names))))
-        return {name: mpl.colors.to_hex(shade) for name, shade in zip(names, shades, strict=False)}
-    free = cycle([colour for colour in PALETTE if colour not in given.values()] or list(PALETTE))
-    bound = {name: BASELINE if colour == BASELINE_COLOUR else colour for name, colour in given.items()}
-    return {name: bound.get(name) or next(free) for name in names}
-
-
-def _rows(panel: Panel) -> float:
-    facet = getattr(panel, "facet", None)
+def _height(panel: Panel) -> float:
     if isinstance(panel, Maps):
-        return 0.35 * panel.data["layer"].nunique()
-    count = panel.data[facet].nunique() if facet else 1
+        return 0.6 + 0.85 * panel.data["layer"].nunique()
+    if isinstance(panel, TokenMaps):
+        return 0.8 + WIDTH / max(2, len(panel.names))
     if isinstance(panel, Tokens):
-        return max(0.4, 0.08 * math.ceil(panel.data["token"].str.len().sum() / _LINE_WIDTH))
-    return math.ceil(count / _COLUMNS) if count > 1 else 1
+        return 0.45 + 0.2 * math.ceil(panel.data["token"].str.len().sum() / _LINE_WIDTH)
+    if is_empty(panel):
+        return _WORDS
+    facets = _facet_names(panel)
+    rows = math.ceil(len(facets) / columns_of(len(facets)))
+    height = _plot_height(panel, len(facets)) + _upright_height(panel, len(facets))
+    return _AROUND + rows * height + (rows * _BETWEEN if len(facets) > 1 else 0)
+
+
+def _upright_height(panel: Drawn, facets: int) -> float:
+    """What names below the plot take beyond a line, if they stand upright."""
+    if not isinstance(panel, Heatmap | Bars):
+        return 0.0
+    names = order(panel.data["x"])
+    if not _are_upright(names, (WIDTH - _BESIDE) / columns_of(facets)):
+        return 0.0
+    return _LETTER * max(len(str(name)) for name in names)
+
+
+def _plot_height(panel: Drawn, facets: int) -> float:
+    if isinstance(panel, Heatmap):
+        return max(0.35, min(_TALLEST, _ROW * panel.data["y"].nunique()))
+    if isinstance(panel, Dots):
+        series = panel.data["series"].nunique() if side_by_side(panel) else 1
+        return max(0.4, panel.data["category"].nunique() * (_CATEGORY + _SERIES * series))
+    return _PLOT if facets == 1 else _FACET
+
+
+def _facet_names(panel: Drawn) -> list:
+    facet = getattr(panel, "facet", None)
+    return order(panel.data[facet]) if facet else [""]
 
 
 def _draw(part: Figure, panel: Panel) -> None:
-    part.suptitle(panel.title, fontsize=8)
-    if isinstance(panel, Maps | TokenMaps):
-        (_maps if isinstance(panel, Maps) else _token_maps)(part, panel)
+    part.suptitle(fill(panel.title, _TITLE_WIDTH), fontsize=8)
+    if isinstance(panel, Maps | TokenMaps | Tokens):
+        _OTHERS[type(panel)](part, panel)
         return
-    draw: Callable[[Axes, Panel, pd.DataFrame], None] = _DRAW[type(panel)]
-    for axes, (name, data) in _facets(part, panel):
-        if name:
-            axes.set_title(name, fontsize=7)
-        draw(axes, panel, data)
-        _rules(axes, getattr(panel, "rules", ()))
-
-
-def _facets(part: Figure, panel: Panel) -> list[tuple[Axes, tuple[str, pd.DataFrame]]]:
-    facet = getattr(panel, "facet", None)
-    if facet is None:
-        return [(part.subplots(), ("", panel.data))]
-    groups = [(str(name), group) for name, group in panel.data.groupby(facet, sort=False)]
-    columns = min(_COLUMNS, len(groups))
-    rows = math.ceil(len(groups) / columns)
-    shared = not isinstance(panel, Heatmap)  # whose columns may differ
-    grid = part.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False).ravel()
-    for unused in grid[len(groups) :]:
-        unused.set_axis_off()
-    return list(zip(grid, groups, strict=False))
-
-
-def _lines(axes: Axes, panel: Lines, data: pd.DataFrame) -> None:
-    names = list(dict.fromkeys(panel.data["series"]))
-    colours = series_colours(names, panel.colours, panel.ordinal)
-    for name in [name for name in names if name in set(data["series"])]:
-        line = data[data["series"] == name].sort_values("x")
-        colour = GHOST if name in panel.ghosts else colours[name]
-        style = "--" if name in panel.ghosts else "-"
-        axes.plot(
-            line["x"],
-            line["y"],
-            style,
-            color=colour,
-            label=legend_label(name),
-            marker="." if len(line) < 12 else "",
+    if is_empty(panel):
+        axes = part.subplots()
+        axes.set_axis_off()
+        words = fill(panel.nothing, _TITLE_WIDTH)
+        axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=7, transform=axes.transAxes)
+        return
+    _DRAW[type(panel)](part, drawable(panel), panel)
+    if told := left_out(panel):
+        part.axes[0].annotate(
+            told, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=5, color=GHOST, va="bottom"
         )
-        if "low" in line:
-            axes.fill_between(line["x"], line["low"], line["high"], color=colour, alpha=0.18, linewidth=0)
-    if panel.seeds is not None and panel.facet is None:
-        for (name, _), thin in panel.seeds.groupby(["series", "seed"], sort=False):
-            axes.plot(thin["x"], thin["y"], color=colours.get(name, GHOST), linewidth=0.4, alpha=0.5)
-    _axes(axes, panel.x, panel.y, log_x=panel.log_x, log_y=panel.log_y)
-    if not panel.log_x and pd.api.types.is_integer_dtype(panel.data["x"]):
-        axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True))
-    if 1 < len(names) <= 12:
-        axes.legend()
 
 
-def _heatmap(axes: Axes, panel: Heatmap, data: pd.DataFrame) -> None:
-    grid = data.pivot_table(index="y", columns="x", values="value", sort=False)
-    low, high = panel.domain or heat_domain(panel)
-    image = axes.imshow(
-        grid.to_numpy(dtype=float),
-        aspect="auto",
-        cmap="RdBu_r" if panel.diverging else "viridis",
-        vmin=low,
-        vmax=high,
-        interpolation="nearest",
+def _grid(part: Figure, given: Drawn) -> tuple[list[Axes], list, int]:
+    """Axes for each facet, their names, and how many stand side by side."""
+    names = _facet_names(given)
+    columns = columns_of(len(names))
+    rows = math.ceil(len(names) / columns)
+    every_axes = part.subplots(rows, columns, squeeze=False).ravel()
+    for unused in every_axes[len(names) :]:
+        unused.set_axis_off()
+    if len(names) > 1:
+        letters = int((WIDTH - _BESIDE) / columns / _LETTER)
+        for axes, name in zip(every_axes, names, strict=False):
+            axes.set_title(fill(str(name), letters), fontsize=7)
+    return list(every_axes[: len(names)]), names, columns
+
+
+def _rows_of(panel: Drawn, name: object) -> pd.DataFrame:
+    facet = getattr(panel, "facet", None)
+    return panel.data[panel.data[facet] == name] if facet else panel.data
+
+
+def _name_axes(part: Figure, grid: list[Axes], columns: int, x: str, y: str, height: float) -> None:
+    """One title for each direction: the axes' own, or one for all facets."""
+    x = fill(x, int((WIDTH - _BESIDE) / _LETTER))
+    if len(grid) == 1:
+        grid[0].set_xlabel(x)
+        grid[0].set_ylabel(fill(y, max(14, int(height / _LETTER))))
+        return
+    rows = math.ceil(len(grid) / columns)
+    part.supxlabel(x, fontsize=8)
+    part.supylabel(fill(y, max(14, int(rows * (height + _BETWEEN) / _LETTER))), fontsize=8)
+
+
+def _set_x(axes: Axes, ticks: Ticks, log: int = 0) -> None:
+    if log:
+        axes.set_xscale("log", base=log)
+        reach = (ticks.high / ticks.low) ** _MARGIN
+        axes.set_xlim(ticks.low / reach, ticks.high * reach)
+    else:
+        reach = (ticks.high - ticks.low) * _MARGIN
+        axes.set_xlim(ticks.low - reach, ticks.high + reach)
+    axes.set_xticks(ticks.values, ticks.labels)
+    axes.minorticks_off()
+
+
+def _set_y(axes: Axes, ticks: Ticks, log: bool = False) -> None:
+    if log:
+        axes.set_yscale("log")
+    axes.set_ylim(ticks.low, ticks.high)
+    axes.set_yticks(ticks.values, ticks.labels)
+    axes.minorticks_off()
+
+
+def _legend(grid: list[Axes], columns: int, names: list[str]) -> None:
+    """Beside the plots, where it hides nothing; of many names every n-th."""
+    if len(names) < 2:
+        return
+    handles = {
+        label: handle
+        for axes in grid
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    shown = [name for name in map(legend_label, names) if name in handles][:: every(len(names), _LEGEND)]
+    last = grid[min(columns, len(grid)) - 1]
+    labels = [fill(name, 22) for name in shown]
+    last.legend([handles[name] for name in shown], labels, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _dash(style: Style) -> str | tuple[int, tuple[int, ...]]:
+    """Dashes are given in pixels of a page; a line here is a little more than half as wide."""
+    return (0, tuple(0.6 * length for length in style.dash)) if style.dash else "-"
+
+
+def _lines(part: Figure, panel: Lines, given: Lines) -> None:
+    drawn = styles(given)
+    grid, names, columns = _grid(part, given)
+    horizontal, vertical = x_axis(panel), y_axis(panel)
+    for axes, name in zip(grid, names, strict=True):
+        rows = _rows_of(panel, name)
+        for series, style in drawn.items():
+            line = rows[rows["series"] == series].sort_values("x", kind="stable")
+            if line.empty:
+                continue
+            marker, dash = "o", "none"
+            if panel.joined:
+                marker, dash = "", _dash(style)
+                if len(line) < 12 and series not in panel.ghosts:
+                    marker = "."
+            axes.plot(
+                line["x"],
+                line["y"],
+                linestyle=dash,
+                marker=marker,
+                markersize=4,
+                color=style.colour,
+                label=legend_label(series),
+            )
+            if "low" in line:
+                axes.fill_between(
+                    line["x"], line["low"], line["high"], color=style.colour, alpha=0.18, linewidth=0
+                )
+        if panel.seeds is not None and panel.facet is None:
+            for (series, _), thin in panel.seeds.groupby(["series", "seed"], sort=False):
+                colour = drawn[series].colour if series in drawn else GHOST
+                axes.plot(thin["x"], thin["y"], color=colour, linewidth=0.4, alpha=0.5)
+        _set_x(axes, horizontal, 2 * panel.log_x)
+        _set_y(axes, vertical, panel.log_y)
+    _only_left_labels(grid, columns)
+    _rules(grid, placed(panel.rules, horizontal, "x", log=panel.log_x), above=len(grid) == 1)
+    _rules(grid, placed(panel.rules, vertical, "y", log=panel.log_y))
+    _name_axes(part, grid, columns, panel.x, panel.y, _plot_height(given, len(names)))
+    _legend(grid, columns, list(drawn))
+
+
+def _only_left_labels(grid: list[Axes], columns: int) -> None:
+    for place, axes in enumerate(grid):
+        if place % columns:
+            axes.tick_params(labelleft=False)
+
+
+def _heatmap(part: Figure, panel: Heatmap, given: Heatmap) -> None:
+    grid, names, columns = _grid(part, given)
+    places, rows = order(given.data["x"]), order(given.data["y"])
+    low, high = heat_domain(panel)
+    shades = mpl.colors.LinearSegmentedColormap.from_list("cells", scale_colours(panel.diverging), N=1024)
+    inks = panel.data.assign(ink=[ink_on(colour) for colour in cell_colours(panel)])
+    wide, height = (WIDTH - _BESIDE) / columns, _plot_height(given, len(names))
+    for axes, name in zip(grid, names, strict=True):
+        own = _rows_of(panel, name)
+        cells = own.pivot_table(index="y", columns="x", values="value", sort=False)
+        image = axes.imshow(
+            cells.reindex(index=rows, columns=places).to_numpy(dtype=float),
+            aspect="auto",
+            cmap=shades,
+            vmin=low,
+            vmax=high,
+            interpolation="nearest",
+        )
+        _names_below(axes, places, wide)
+        step = every(len(rows), int(height / 0.11))
+        axes.set_yticks(range(0, len(rows), step), [str(row) for row in rows[::step]])
+        if "text" in own:
+            _cell_texts(axes, inks.loc[own.index], places, rows, wide)
+    _only_left_labels(grid, columns)
+    ticks = heat_ticks(panel)
+    bar = part.colorbar(image, ax=grid, ticks=ticks.values)
+    bar.ax.set_yticklabels(ticks.labels)
+    bar.set_label(fill(panel.value, max(16, int(height / _LETTER))))
+    _name_axes(part, grid, columns, panel.x, panel.y, height)
+
+
+def _names_below(axes: Axes, names: list, wide: float) -> None:
+    """Upright where they are long; of many every n-th, from the first on."""
+    upright = _are_upright(names, wide)
+    letters = 1.8 if upright else max((len(str(name)) for name in names), default=1) + 1
+    step = every(len(names), int(wide / (letters * _LETTER)))
+    axes.set_xticks(
+        range(0, len(names), step), [str(name) for name in names[::step]], rotation=90 if upright else 0
     )
-    axes.set_xticks(*_ticks(list(grid.columns)))
-    axes.set_yticks(*_ticks(list(grid.index)))
-    axes.figure.colorbar(image, ax=axes, label=panel.value)
-    if "text" in data:
-        _cell_texts(axes, data, grid, (low + high) / 2)
-    _axes(axes, panel.x, panel.y)
+    for label in axes.get_xticklabels():
+        label.set_parse_math(False)
 
 
-def _cell_texts(axes: Axes, data: pd.DataFrame, grid: pd.DataFrame, middle: float) -> None:
-    columns, rows = (list(labels) for labels in (grid.columns, grid.index))
-    for x, y, value, text in data[["x", "y", "value", "text"]].itertuples(index=False):
-        if x in columns and y in rows:
-            ink = "black" if value > middle else "white"
-            place = (columns.index(x), rows.index(y))
-            axes.text(*place, text, ha="center", va="center", fontsize=4, color=ink, parse_math=False)
+def _are_upright(names: list, wide: float) -> bool:
+    """Whether words are too long to stand side by side; numbers are thinned instead."""
+    longest = max((len(str(name)) for name in names), default=0)
+    are_words = longest > 2 and any(isinstance(name, str) for name in names)
+    return are_words and longest * len(names) * _LETTER > wide
 
 
-def heat_domain(panel: Heatmap) -> tuple[float, float]:
-    """The ends of a heatmap's scale: around zero if it diverges, else its extremes."""
-    values = panel.data["value"].astype(float)
-    values = values[np.isfinite(values)]
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-    if panel.diverging:
-        high = max(abs(low), abs(high)) or 1.0
-        return -high, high
-    return (low, high) if high > low else (low, low + 1.0)
+def _cell_texts(axes: Axes, own: pd.DataFrame, places: list, rows: list, wide: float) -> None:
+    longest = own["text"].str.len().max() if len(own) else 0
+    if longest * _CELL_LETTER > wide / len(places):
+        return
+    for x, y, text, ink in own[["x", "y", "text", "ink"]].itertuples(index=False):
+        place = (places.index(x), rows.index(y))
+        axes.text(*place, text, ha="center", va="center", fontsize=4, color=ink, parse_math=False)
 
 
-def _ticks(labels: list) -> tuple[list[int], list[str]]:
-    places = list(range(0, len(labels), max(1, len(labels) // 10)))
-    return places, [_plain(labels[place]) for place in places]
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
-
-
-def _dots(axes: Axes, panel: Dots, data: pd.DataFrame) -> None:
-    categories = list(dict.fromkeys(data["category"]))
-    names = list(dict.fromkeys(data["series"]))
-    colours = series_colours(names, panel.colours, ordinal=False)
-    for index, name in enumerate(names):
-        rows = data[data["series"] == name]
-        shift = (index - (len(names) - 1) / 2) * 0.25
+def _dots(part: Figure, panel: Dots, given: Dots) -> None:
+    (axes,), _, columns = _grid(part, given)
+    categories, drawn, ticks = order(given.data["category"]), styles(given), x_axis(panel)
+    share = len(drawn) if side_by_side(given) else 1
+    for index, (name, style) in enumerate(drawn.items()):
+        rows = panel.data[panel.data["series"] == name]
+        shift = (index % share - (share - 1) / 2) * 0.7 / share
         places = [categories.index(category) + shift for category in rows["category"]]
-        axes.plot(rows["value"], places, "o", color=colours[name], markersize=4, label=legend_label(name))
+        axes.plot(rows["value"], places, "o", color=style.colour, markersize=4, label=legend_label(name))
         if "low" in rows:
-            axes.hlines(places, rows["low"], rows["high"], color=colours[name], linewidth=1.5)
+            axes.hlines(places, rows["low"], rows["high"], color=style.colour, linewidth=1.5)
         if panel.seeds is not None:
             single = panel.seeds[panel.seeds["series"] == name]
-            at = [categories.index(category) + shift + 0.1 for category in single["category"]]
-            axes.plot(single["value"], at, ".", color=colours[name], markersize=2, alpha=0.6)
-    axes.set_yticks(range(len(categories)), categories)
+            below = 0.25 / share
+            at = [categories.index(category) + shift + below for category in single["category"]]
+            axes.plot(single["value"], at, ".", color=style.colour, markersize=2.5, alpha=0.6)
+    axes.set_yticks(range(len(categories)), [fill(str(name), 30) for name in categories])
     axes.set_ylim(len(categories) - 0.4, -0.6)
-    axes.set_xlabel(panel.x)
-    if len(names) > 1:
-        axes.legend()
+    _set_x(axes, ticks)
+    _rules([axes], placed(panel.rules, ticks, "x"), above=True)
+    _name_axes(part, [axes], columns, panel.x, "", _plot_height(given, 1))
+    if share > 1:
+        _legend([axes], columns, list(drawn))
 
 
-def _bars(axes: Axes, panel: Bars, data: pd.DataFrame) -> None:
-    names = list(dict.fromkeys(panel.data["series"]))
-    colours = series_colours(names, panel.colours, ordinal=False)
-    labels = list(dict.fromkeys(data["x"]))
-    width = 0.8 / len(names)
-    for index, name in enumerate(names):
-        rows = data[data["series"] == name]
-        places = [labels.index(x) + (index - (len(names) - 1) / 2) * width for x in rows["x"]]
-        axes.bar(places, rows["y"], width=width, color=colours[name], label=legend_label(name))
-    axes.set_xticks(*_ticks(labels))
-    _axes(axes, panel.x, panel.y, log_y=panel.log_y)
-    if len(names) > 1:
-        axes.legend()
+def _bars(part: Figure, panel: Bars, given: Bars) -> None:
+    grid, names, columns = _grid(part, given)
+    places, drawn, ticks = order(given.data["x"]), styles(given), y_axis(panel)
+    width = 0.8 / len(drawn)
+    for axes, facet in zip(grid, names, strict=True):
+        own = _rows_of(panel, facet)
+        for index, (name, style) in enumerate(drawn.items()):
+            rows = own[own["series"] == name]
+            at = [places.index(x) + (index - (len(drawn) - 1) / 2) * width for x in rows["x"]]
+            axes.bar(at, rows["y"], width=width, color=style.colour, label=legend_label(name))
+        _names_below(axes, places, (WIDTH - _BESIDE) / columns)
+        axes.set_xlim(-0.6, len(places) - 0.4)
+        _set_y(axes, ticks)
+    _only_left_labels(grid, columns)
+    _rules(grid, placed(panel.rules, ticks, "y"))
+    _name_axes(part, grid, columns, panel.x, panel.y, _plot_height(given, len(names)))
+    _legend(grid, columns, list(drawn))
 
 
-def _tokens(axes: Axes, panel: Tokens, data: pd.DataFrame) -> None:
+def _rules(grid: list[Axes], rules: list[Placed], *, above: bool = False) -> None:
+    """Lines in every facet, their labels in the first: upright ones' inside it, or ``above`` it."""
+    for one in rules:
+        level = one.rule.axis == "y"
+        for axes in grid:
+            draw = axes.axhline if level else axes.axvline
+            draw(one.rule.at, color=GHOST, linewidth=0.8, linestyle=_dash(Style(GHOST, one.dash)))
+        if level:
+            side = {0.0: "left", 0.5: "center", 1.0: "right"}[one.end]
+            where = {"xy": (one.end, one.rule.at), "xycoords": ("axes fraction", "data"), "ha": side}
+            where |= {"xytext": (0, -2 if one.below else 1), "va": "top" if one.below else "bottom"}
+        else:
+            where = {"xy": (one.rule.at, 1), "xycoords": ("data", "axes fraction")}
+            where["ha"] = "left" if one.right else "right"
+            shift, aside = 7 * one.row + 1, 2 if one.right else -2
+            where |= {"xytext": (aside, shift if above else -shift), "va": "bottom" if above else "top"}
+        grid[0].annotate(
+            one.rule.label,
+            textcoords="offset points",
+            fontsize=6,
+            color=_RULE_INK,
+            annotation_clip=False,
+            **where,
+        )
+
+
+def _tokens(part: Figure, panel: Tokens) -> None:
+    axes, data = part.subplots(), panel.data
     axes.set_axis_off()
     reach = float(data["value"].abs().max()) or 1.0
     shades = mpl.colormaps["RdBu_r" if panel.diverging else "viridis"]
@@ -236,14 +408,15 @@ def _tokens(axes: Axes, panel: Tokens, data: pd.DataFrame) -> None:
 
 def _maps(part: Figure, panel: Maps) -> None:
     """Each series as one picture: an axes for each of hundreds of heads would take seconds."""
-    series = list(dict.fromkeys(panel.data["series"]))
+    series = order(panel.data["series"])
     for axes, name in zip(part.subplots(1, len(series), squeeze=False)[0], series, strict=True):
         chosen = (panel.data["series"] == name).to_numpy()
         axes.imshow(_mosaic(panel, chosen), cmap="Blues", vmin=0.0, vmax=1.0, interpolation="nearest")
-        axes.set_title(name, fontsize=7)
+        axes.set_title(fill(name, 50), fontsize=7)
         side = panel.maps.shape[-1] + _GAP
         for axis, column in ((axes.xaxis, "head"), (axes.yaxis, "layer")):
-            numbers = range(int(panel.data[column].max()) + 1)
+            count = int(panel.data[column].max()) + 1
+            numbers = range(0, count, every(count, 16))
             axis.set_ticks([side * (number + 0.5) for number in numbers], [str(number) for number in numbers])
         axes.set(xlabel="head", ylabel="layer")
 
@@ -260,40 +433,43 @@ def _mosaic(panel: Maps, chosen: np.ndarray) -> np.ndarray:
 
 
 def _token_maps(part: Figure, panel: TokenMaps) -> None:
+    """On the scale of the page: the root of the number, so that weak ones can be seen."""
     grid = part.subplots(1, len(panel.names), squeeze=False)[0]
+    first_query, first_key = panel.first
+    sides = (first_key - 0.5, first_key + len(panel.keys) - 0.5)
+    ends = (first_query + len(panel.queries) - 0.5, first_query - 0.5)
     for axes, name in zip(grid, panel.names, strict=True):
         values, diverging = panel.grid(name), name in panel.diverging
         reach = float(np.nanmax(np.abs(values))) or 1.0
-        scale = {"vmin": -reach if diverging else 0.0, "vmax": reach}
+        scale = mpl.colors.FuncNorm(_ROOT, vmin=-reach if diverging else 0.0, vmax=reach)
         shades = "RdBu_r" if diverging else "Blues"
-        image = axes.imshow(values, cmap=shades, aspect="equal", interpolation="nearest", **scale)
-        axes.set_title(name, fontsize=7)
+        image = axes.imshow(
+            values, cmap=shades, aspect="equal", interpolation="nearest", norm=scale, extent=(*sides, *ends)
+        )
+        axes.set_title(fill(name, 90 // len(panel.names)), fontsize=7)
         axes.set(xlabel="key", ylabel="query")
-        part.colorbar(image, ax=axes, label="difference" if name == "difference" else panel.value)
+        for axis, ends_of in ((axes.xaxis, sides), (axes.yaxis, ends)):
+            numbers = linear((min(ends_of) + 0.5, max(ends_of) - 0.5), count=2, whole=True)
+            axis.set_ticks(numbers.values, numbers.labels)
+        shown = [-reach, 0.0, reach] if diverging else [0.0, reach / 4, reach]
+        bar = part.colorbar(image, ax=axes, location="bottom", ticks=shown, fraction=0.06, aspect=30)
+        bar.ax.set_xticklabels([f"{value:.3g}".replace("-", "−") for value in shown])
+        bar.set_label("difference" if name == "difference" else panel.value, fontsize=7)
 
 
-def _rules(axes: Axes, rules: tuple[Rule, ...]) -> None:
-    for rule in rules:
-        draw = axes.axhline if rule.axis == "y" else axes.axvline
-        draw(rule.at, color=GHOST, linewidth=0.7, linestyle=":")
-        if rule.axis == "y":
-            where = {"xy": (1, rule.at), "xycoords": ("axes fraction", "data"), "ha": "right"}
-        else:
-            where = {"xy": (rule.at, 1), "xycoords": ("data", "axes fraction"), "va": "top"}
-        axes.annotate(rule.label, **where, fontsize=6, color=GHOST)
-
-
-def _axes(axes: Axes, x: str, y: str, *, log_x: bool = False, log_y: bool = False) -> None:
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    if log_x:
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-    if log_y:
-        axes.set_yscale("log")
-        # The usual labels are formulas, which these figures do not read: a name may hold dollars.
-        axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(mpl.ticker.LogFormatter(labelOnlyBase=False))
-
-
-_DRAW = {Lines: _lines, Heatmap: _heatmap, Dots: _dots, Bars: _bars, Tokens: _tokens}
+_ROOT = (
+    lambda values: np.sign(values) * np.sqrt(np.abs(values)),
+    lambda roots: np.sign(roots) * np.square(roots),
+)
+_RULE_INK = "#5F6B78"
+_DRAW: dict[type[Panel], Callable[[Figure, Drawn, Drawn], None]] = {
+    Lines: _lines,
+    Heatmap: _heatmap,
+    Dots: _dots,
+    Bars: _bars,
+}
+_OTHERS: dict[type[Panel], Callable[[Figure, Panel], None]] = {
+    Tokens: _tokens,
+    Maps: _maps,
+    TokenMaps: _token_maps,
+}

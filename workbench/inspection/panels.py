@@ -23,11 +23,15 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """Base of all panels. ``data`` holds one row per mark; further columns appear under the pointer."""
+    """Base of all panels. ``data`` holds one row per mark; further columns appear under the pointer.
+
+    ``nothing`` is said in place of a plot where no value can be drawn.
+    """
 
     title: str
     data: pd.DataFrame
     note: str = ""
+    nothing: str = "There is nothing to draw: no value here is a number that its axes have a place for."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,8 @@ class Lines(Panel):
     ``seeds``: a thin line behind for each value of its column ``seed`` (columns ``x, y, series, seed``).
     ``facet``: a column that splits the panel; facets have no thin lines. ``colours`` by series; others follow
     the palette. Whole numbers in ``x`` get whole ticks. ``ordinal`` gives ordinal series (layers, heads)
-    shades of one colour instead. Series in ``ghosts`` are drawn pale and dashed: the baseline, or theory.
+    shades of one colour instead. Series in ``ghosts`` are theory: each is dashed in a way of its own, and
+    grey unless ``colours`` has it. Points that have no order among them (heads) are not ``joined``.
     """
 
     x: str
@@ -47,6 +52,7 @@ class Lines(Panel):
     colours: Mapping[str, str] = field(default_factory=dict)
     ghosts: frozenset[str] = frozenset()
     ordinal: bool = False
+    joined: bool = True
     rules: tuple[Rule, ...] = ()
     seeds: pd.DataFrame | None = None
     facet: str | None = None
@@ -64,7 +70,6 @@ class Heatmap(Panel):
     value: str
     diverging: bool = False
     domain: tuple[float, float] | None = None
-    rules: tuple[Rule, ...] = ()
     facet: str | None = None
 
 
@@ -72,6 +77,7 @@ class Heatmap(Panel):
 class Dots(Panel):
     """One row per ``category``: columns ``category, value, series`` and, where known, ``low, high``.
 
+    A category without any value keeps its row, which is empty. Whole numbers get whole ticks.
     ``seeds``: a small dot for each single seed (columns ``category, value, series, seed``).
     """
 
@@ -83,12 +89,14 @@ class Dots(Panel):
 
 @dataclass(frozen=True, kw_only=True)
 class Bars(Panel):
-    """Bars, side by side per series: ``data`` with columns ``x, y, series``; ``facet`` splits it."""
+    """Bars from 0, side by side per series: ``data`` with columns ``x, y, series``; ``facet`` splits it.
+
+    There is no logarithmic axis of bars: it has no 0 for them to begin at.
+    """
 
     x: str
     y: str
     colours: Mapping[str, str] = field(default_factory=dict)
-    log_y: bool = False
     rules: tuple[Rule, ...] = ()
     facet: str | None = None
 

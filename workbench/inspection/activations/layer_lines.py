@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.contrast import paler
 from workbench.analysis.statistics import mean_interval
 from workbench.inspection.panels import Lines, Rule
 from workbench.inspection.scope import Scope
@@ -116,9 +116,5 @@ def _first(series: str) -> str:
 
 
 def _colours(scope: Scope) -> Mapping[str, str]:
-    pale = {_first(name): _paler(colour) for name, colour in scope.colours.items()}
+    pale = {_first(name): paler(colour, _PALE) for name, colour in scope.colours.items()}
     return scope.colours | pale
-
-
-def _paler(colour: str) -> str:
-    return mpl.colors.to_hex(np.array(mpl.colors.to_rgb(colour)) * (1 - _PALE) + _PALE)

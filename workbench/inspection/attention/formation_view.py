@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from workbench.analysis.colours import GREEN
 from workbench.inspection.attention.formation import RUN, formation, strongest
 from workbench.inspection.attention.head_kinds import KINDS, Kind, chance_of, reference_lines, threshold
 from workbench.inspection.panels import Dots, Lines, Result, Rule
@@ -27,8 +26,6 @@ from workbench.records.run import RunDirectory
 _BINS_PER_OCTAVE = 6  # of training losses: a single batch's is noise
 _LOSSES = {"train/loss": "training loss", "validation/loss": "validation loss"}
 _BEHAVIOUR = {"copy_loss_gap": "copy loss gap", "icl_score": "in-context learning score"}
-FORMED, CENSORED = "formed", "not by the end"
-_GREY = "#8A97A6"
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ class Formation(View):
 def _notes(kind: Kind) -> tuple[str, ...]:
     return (
         f"Measured as {kind.measured}. Formed: the first checkpoint from which the strongest head stays at "
-        f"the threshold. A run where it has not is shown at its end and counted, never dropped.",
+        f"the threshold. A run where it has not has no dot and is counted: the median is of the others.",
         "Thin lines are seeds, bands 95 % t intervals over seeds. The measurement before training, at 0 "
         "tokens, has no place on a logarithmic axis: it is in the table.",
         "Copy loss gap: nats lost on the first copy of repeated random tokens minus on the second. "
@@ -206,23 +203,34 @@ def _binned(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _formation(scope: Scope, formed: pd.DataFrame, unit: Unit) -> Dots:
+    """Seeds that have formed; those that have not are counted in the name of their row, and have no dot."""
+    formed = run_first(scope, formed)
     rates = formed["role"].map({role: _tokens_per_step(scope, role) for role in scope.roles}).astype(int)
     single = pd.DataFrame(
         {
-            "category": formed["series"],
-            "value": formed["step"].fillna(formed["last"]) * rates / unit.size,
-            "series": np.where(formed["step"].isna(), CENSORED, FORMED),
+            "category": formed["series"].map(_counts(formed)),
+            "value": formed["step"] * rates / unit.size,
+            "series": formed["series"],
             "seed": formed["seed"],
         }
     )
     groups = single.groupby(["category", "series"], sort=False)["value"]
     return Dots(
-        title="Formed for good: median and every seed",
-        data=groups.agg(value="median", seeds="size").reset_index(),
+        title="Formed for good: every seed that has, and their median",
+        data=groups.agg(value="median", formed="count", seeds="size").reset_index(),
         x=unit.axis,
-        colours={FORMED: GREEN, CENSORED: _GREY},
+        colours=scope.colours,
         seeds=single,
+        nothing=f"No run has formed by its end: {', '.join(_counts(formed).values())}.",
     )
+
+
+def _counts(formed: pd.DataFrame) -> dict[str, str]:
+    """The name of each series' row: ``baseline: 5 of 8 seeds``."""
+    return {
+        name: f"{name}: {steps.count() or 'none'} of {seeds_in_words(len(steps))}"
+        for name, steps in formed.groupby("series", sort=False)["step"]
+    }
 
 
 def _answers(

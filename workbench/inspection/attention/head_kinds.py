@@ -1,5 +1,6 @@
 """The head scores in words, and one number per run from those of its heads."""
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -75,9 +76,12 @@ KINDS = {
 def threshold(text: str) -> float:
     """The number in ``text``; raises ``UserError`` if it is none."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise UserError(f"threshold: {text!r} is no number; write for example 0.3") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"threshold: {text!r} is no number; write for example 0.3")
+    return value
 
 
 def scores_of(table: pd.DataFrame, score: str) -> pd.DataFrame:

@@ -6,6 +6,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from workbench.analysis.colours import BASELINE_COLOUR
+from workbench.analysis.contrast import paler
 from workbench.inspection.attention.head_kinds import TEXT_IN_CELLS, of_run, scores_of
 from workbench.inspection.attention.shape import relative_distance
 from workbench.inspection.panels import Heatmap, Lines, Panel, Result
@@ -30,6 +32,7 @@ QUANTITIES = {
     "score": "mean score before the softmax",
 }
 UNIFORM = "uniform attention"
+_PALE = 0.35  # how far the colour of theory is from its run's to white
 _KEYS = ["role", "series", "seed", "run_id"]
 _NO_THEORY = pd.DataFrame(
     {"role": "", "layer": 0, "head": 0, "ghost": "", "x": 0.0, "value": 0.0}, index=range(0)
@@ -108,9 +111,19 @@ def _by_layer(scope: Scope, table: pd.DataFrame, theory: pd.DataFrame, quantity:
         facet="layer",
         title="Mean over the heads of each layer",
         quantity=quantity,
-        colours=scope.colours,
+        colours=scope.colours | _theory_colours(scope, theory),
         ghosts=frozenset(ghosts["series"]),
     )
+
+
+def _theory_colours(scope: Scope, theory: pd.DataFrame) -> dict[str, str]:
+    """What a code would do by itself in the colour of its run, paler; uniform attention is nobody's."""
+    found = {}
+    for role, ghost in theory[["role", "ghost"]].drop_duplicates().itertuples(index=False):
+        colour = scope.colours[scope.series[role]]
+        if ghost != UNIFORM and colour != BASELINE_COLOUR:
+            found[ghost] = paler(colour, _PALE)
+    return found
 
 
 def _by_head(
@@ -126,7 +139,7 @@ def _by_head(
         facet="head",
         title=f"Heads of layer {layer}: {scope.series[role]}, seed {scope.record(role).seed}",
         quantity=quantity,
-        colours=scope.colours,
+        colours=scope.colours | _theory_colours(scope, ghosts),
         ghosts=frozenset(ghosts["ghost"]),
     )
 

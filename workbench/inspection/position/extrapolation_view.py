@@ -79,6 +79,8 @@ class Extrapolation(View):
         """The view of each run's last checkpoint; raises ``UserError`` for a margin that is no number."""
         measure, scale, margin = options["measure"], float(options["length"]), in_nats(options["margin"])
         table = at_the_end(scope.probes("extrapolation"))
+        if not (table["metric"] == measure).any():
+            raise UserError(f"measure: the text is too short for {measure!r} of these runs; choose another")
         tail, shown = changes(scope, table, "tail"), changes(scope, table, measure)
         panels = (
             _change_panel(scope, shown, measure, margin),
@@ -130,7 +132,8 @@ def changes(scope: Scope, table: pd.DataFrame, metric: str) -> pd.DataFrame:
     ``change`` is the loss minus that of the same run at L. Runs without a value at L are left out.
     """
     own = table[table["metric"] == metric]
-    own = own.assign(length=own["role"].map({role: training_length(scope, role) for role in scope.roles}))
+    lengths = {role: float(training_length(scope, role)) for role in scope.roles}
+    own = own.assign(length=own["role"].map(lengths).astype(float))  # also of a table without rows
     base = own[own["x"] == own["length"]][["role", "run_id", "value"]]
     found = own.merge(base, on=["role", "run_id"], suffixes=("", "_base"))
     found = found.assign(scale=found["x"] / found["length"], change=found["value"] - found["value_base"])
@@ -173,10 +176,17 @@ def _change_panel(scope: Scope, shown: pd.DataFrame, measure: str, margin: float
         y="loss minus loss at L (nats)",
         log_x=True,
         colours=scope.colours,
-        rules=(Rule(at=0.0, label=""), Rule(at=margin, label=f"0 and margin {margin:g}")),
+        rules=_limits(margin),
         seeds=beyond[["series", "seed", "x", "y"]],
         note="" if measure == "tail" else "A foil: see above.",
     )
+
+
+def _limits(margin: float) -> tuple[Rule, ...]:
+    """What the two claims are judged by; one line if they are judged by the same."""
+    if margin == 0:
+        return (Rule(at=0.0, label="no change, and margin"),)
+    return (Rule(at=0.0, label="no change"), Rule(at=margin, label=f"margin {margin:g}"))
 
 
 def _difference_panel(scope: Scope, shown: pd.DataFrame, measure: str) -> Dots | None:
@@ -201,7 +211,7 @@ def _difference_panel(scope: Scope, shown: pd.DataFrame, measure: str) -> Dots |
 def _losses_panel(scope: Scope, table: pd.DataFrame, measure: str) -> Panel:
     own = table[table["metric"] == measure].sort_values("x", kind="stable")
     lengths = own["role"].map({role: training_length(scope, role) for role in scope.roles})
-    names = [f"{x / length:g} x L ({x:.0f})" for x, length in zip(own["x"], lengths, strict=True)]
+    names = [f"{x / length:g} x L ({x:,.0f})" for x, length in zip(own["x"], lengths, strict=True)]
     own = run_first(scope, own.assign(category=names)).sort_values("x", kind="stable")
     return Dots(
         title="Loss at each context (tokens)",

@@ -3,7 +3,7 @@
 import pandas as pd
 import torch
 
-from workbench.inspection.panels import Bars, Lines, Rule
+from workbench.inspection.panels import Lines, Rule
 from workbench.inspection.position.picture_code import Code, Picture
 from workbench.inspection.position.picture_relative import bias_by_distance, distances, half_lives
 from workbench.inspection.seed_spread import number
@@ -32,19 +32,20 @@ def t5(codes: list[Code]) -> Picture:
     return Picture((panel,), tuple(_curve_told(code) for code in codes), note)
 
 
-def _half_lives(codes: list[Code]) -> Bars:
+def _half_lives(codes: list[Code]) -> Lines:
     frames = []
     for code in codes:
         slopes = alibi_slopes(code.config.heads)  # (H,)
         columns = {"x": range(len(slopes)), "y": half_lives(slopes).tolist(), "slope": slopes.tolist()}
         frames.append(pd.DataFrame(columns).assign(series=code.name))
-    return Bars(
+    return Lines(
         title="ALiBi: tokens over which a head's slope halves the weight of a key",
         data=pd.concat(frames, ignore_index=True),
         x="head",
         y="half-life in tokens",
         colours={code.name: code.colour for code in codes},
         log_y=True,
+        joined=False,
         rules=_contexts(codes),
     )
 

@@ -1,0 +1,35 @@
+"""Axes of Vega's charts with ticks and words of our own, which Vega would round, drop or cut."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from workbench.analysis.ticks import Ticks
+
+# The width is the page's, the height that of the plot alone: what is below and above it takes nothing away.
+FIT_WIDTH = alt.AutoSizeParams(type="fit-x", contains="padding")
+
+
+def words(colour: str) -> alt.Config:
+    """The colour of labels and titles: Streamlit's own is too pale to be read well."""
+    both = {"labelColor": colour, "titleColor": colour}
+    return alt.Config(axis=alt.AxisConfig(**both), legend=alt.LegendConfig(**both))
+
+
+def ticked(ticks: Ticks, labels: Sequence[str] | None = None) -> dict[str, Any]:
+    """``values`` and ``labelExpr`` of an axis or legend; ``labels`` in place of the ticks' own."""
+    known = json.dumps(list(ticks.values))
+    words = json.dumps(list(labels or ticks.labels))
+    return {"values": list(ticks.values), "labelExpr": f"{words}[indexof({known}, datum.value)]"}
+
+
+def broken(lines: Mapping[str, list[str]]) -> str:
+    """``labelExpr`` of an axis whose names are given in lines."""
+    return f"({json.dumps(dict(lines))})[datum.value]"
+
+
+def between(ticks: Ticks, **given: Any) -> alt.Scale:
+    """A scale that ends where the axis of ``ticks`` does."""
+    return alt.Scale(domain=[ticks.low, ticks.high], nice=False, **given)
