@@ -81,7 +81,7 @@ def test_each_word_is_counted_by_itself(mixed):
     [
         (
             f"the training loss became nan at step 1, {BEFORE_LEARNING}; look",
-            "mend the part that makes it so",
+            "mend the part that makes its first loss no number",
         ),
         ("the training loss became nan at step 2; try a smaller", "give smaller learning_rates than"),
     ],

@@ -40,6 +40,8 @@ def test_a_loss_that_is_no_number_is_an_outcome_in_training_and_in_validation(tm
         log.validated(4, 1.0, {"validation/loss": loss})
     with pytest.raises(Diverged, match=f"became {loss} at step 1, before anything was learned; look for"):
         log.trained(1, 1.0, {"train/loss": loss})
+    with pytest.raises(Diverged, match=f"became {loss} at step 0, before anything was learned; look for"):
+        log.validated(0, 1.0, {"validation/loss": loss})
     log.close()
 
 

@@ -39,7 +39,7 @@ def remedy(row: VariantRow) -> str:
     if row.fate is Verdict.FAILED:
         return "mend the cause (the page Runs has the whole error), then run again with --retry-failed"
     if row.lost_at_once and not row.untrained:
-        return "its first loss is no number, which no learning rate changes: mend the part that makes it so"
+        return "mend the part that makes its first loss no number; no learning rate changes that"
     had = "" if row.learning_rate is None else f" than {row.learning_rate:g}"
     return f"give smaller learning_rates{had}; the page Curves shows where its loss turns"
 

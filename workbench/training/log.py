@@ -131,9 +131,8 @@ class RunLog:
         if not math.isfinite(loss):
             self._writer.flush()
             told = f"the {what} became {loss} at step {step}"
-            if (
-                what == "training loss" and step <= 1
-            ):  # that of the first batch stands before the first update
+            # The loss of the first batch is that of the model before its first update.
+            if step == 0 or (step == 1 and what == "training loss"):
                 raise Diverged(f"{told}, {BEFORE_LEARNING}; look for the cause in the model's parts")
             raise Diverged(f"{told}; try a smaller learning rate")
 
