@@ -77,6 +77,13 @@ def test_variants_with_several_changes_are_named(tmp_path):
     assert answers(report) == [expected]
 
 
+@pytest.mark.parametrize("name", ["e & f_{g} %", "a [red]b[/red]", "q/r", "none", "rope(2)", "échec"])
+def test_a_name_that_the_user_gave_stays_as_it_was_given(tmp_path, name):
+    variants = [variant("baseline"), variant(name, positions="learned", norm="layernorm")]
+    (answer,) = answers(study_report(Study(tmp_path, manifest(variants)).load()))
+    assert answer == f"{name} (learned positions instead of RoPE, LayerNorm instead of RMSNorm): not started."
+
+
 @pytest.mark.parametrize(
     ("factor", "label", "name"),
     [

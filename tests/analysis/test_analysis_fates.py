@@ -25,6 +25,7 @@ from workbench.analysis.outcomes import confirm_phase
 from workbench.analysis.report import render, to_json
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.tuning import choose_learning_rate
+from workbench.records.trained import BEFORE_LEARNING
 
 LEARNED, NORM, RELU = "positions=learned", "norm=layernorm", "feedforward=relu"
 ABSURD = 253_094_644.0
@@ -73,6 +74,25 @@ def test_each_word_is_counted_by_itself(mixed):
         "2.531e+08 nats/token, where a uniform guess loses 5.55)."
     )
     assert failed == "ReLU instead of SwiGLU: failed in 5 of 5 trials: RuntimeError: the norm broke."
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (
+            f"the training loss became nan at step 1, {BEFORE_LEARNING}; look",
+            "mend the part that makes its first loss no number",
+        ),
+        ("the training loss became nan at step 2; try a smaller", "give smaller learning_rates than"),
+    ],
+)
+def test_no_smaller_rate_is_advised_against_a_first_loss_that_is_none(tmp_path, error, remedy):
+    study = two_variants(tmp_path).confirm("baseline", BASELINE_LOSSES)
+    study.confirm(LEARNED, [None] * 5, error=error)
+    row = learned(study)
+    assert row.lost_at_once is (remedy != "give smaller learning_rates than")
+    assert row.verdict is Verdict.DID_NOT_TRAIN
+    assert remedy in row.notes[-1]
 
 
 def test_no_number_is_made_of_losses_that_are_none(mixed):

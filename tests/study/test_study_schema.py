@@ -62,6 +62,11 @@ def test_one_learning_rate_leaves_nothing_to_tune():
             {"training": {"token": 5, "batch_size": 2}},
             r"training\.token: unknown key; did you mean 'tokens'\?",
         ),
+        # A key is shown whatever it is called, also as pydantic calls the branches of a union.
+        ({"[red]x[/red]": 1}, r"study\.yaml: \[red\]x\[/red\]: unknown key"),
+        ({"training": {"int": 5} | MINIMAL["training"]}, r"training\.int: unknown key"),
+        ({"size": {"list[int]": 5}}, r"size\.list\[int\]: unknown key"),
+        ({"factors": {"norm[a]": [["b"]]}}, r"study\.yaml: factors\.norm\[a\]\.0: "),
         ({"training": {"batch_size": 2}}, r"training\.tokens: this key is needed and missing"),
         ({"training": {"tokens": -1, "batch_size": 2}}, r"training\.tokens: .*greater than 0, got -1"),
         ({"design": "one_by_one"}, r"design: .*'one_at_a_time'.*got 'one_by_one'"),

@@ -38,6 +38,10 @@ def test_a_loss_that_is_no_number_is_an_outcome_in_training_and_in_validation(tm
         log.trained(3, 1.0, {"train/loss": loss})
     with pytest.raises(Diverged, match=f"the validation loss became {loss} at step 4; try a smaller"):
         log.validated(4, 1.0, {"validation/loss": loss})
+    with pytest.raises(Diverged, match=f"became {loss} at step 1, before anything was learned; look for"):
+        log.trained(1, 1.0, {"train/loss": loss})
+    with pytest.raises(Diverged, match=f"became {loss} at step 0, before anything was learned; look for"):
+        log.validated(0, 1.0, {"validation/loss": loss})
     log.close()
 
 

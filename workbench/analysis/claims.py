@@ -86,7 +86,8 @@ def describe_change(row: VariantRow) -> str:
         return row.variant
     text = ", ".join(changes)
     named = len(changes) > 1 and row.label == row.variant
-    text = f"{level_name('', row.variant)} ({text})" if named else text
+    if named:
+        return f"{_NAMES.get(row.variant, row.variant)} ({text})"  # a name stays as it was given
     return text[0].upper() + text[1:]
 
 

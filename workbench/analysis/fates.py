@@ -38,6 +38,8 @@ def remedy(row: VariantRow) -> str:
     """What to do about a variant that failed or did not train."""
     if row.fate is Verdict.FAILED:
         return "mend the cause (the page Runs has the whole error), then run again with --retry-failed"
+    if row.lost_at_once and not row.untrained:
+        return "mend the part that makes its first loss no number; no learning rate changes that"
     had = "" if row.learning_rate is None else f" than {row.learning_rate:g}"
     return f"give smaller learning_rates{had}; the page Curves shows where its loss turns"
 

@@ -17,7 +17,7 @@ import pandas as pd
 from workbench.analysis.tuning import TunedRate, choose_learning_rate
 from workbench.records.index import StudyRecords
 from workbench.records.run import State, error_line
-from workbench.records.trained import DID_NOT_TRAIN, UNIFORM, did_not_train
+from workbench.records.trained import BEFORE_LEARNING, DID_NOT_TRAIN, UNIFORM, did_not_train
 
 _LOST = {
     State.DIVERGED: "diverged",
@@ -77,6 +77,12 @@ class Outcomes:
     def blown_up_share(self) -> float:
         """Runs that did not train over runs with an outcome; 0 before there is one."""
         return self.blown_up / self.finished if self.finished else 0.0
+
+    @property
+    def lost_at_once(self) -> bool:
+        """Whether all that diverged had a first loss that was no number: no learning rate explains that."""
+        errors = [self.runs[seed].get("error") for seed, state in self.states.items() if state == "diverged"]
+        return bool(errors) and all(BEFORE_LEARNING in str(error) for error in errors)
 
     @property
     def untrained(self) -> dict[int, float]:

@@ -12,7 +12,8 @@ class VariantRow:
     """One variant against the baseline. What is not known (yet) is None; losses are in ``unit``.
 
     ``change`` maps factors to (baseline's level, own level). ``seeds_done`` counts complete confirm runs that
-    trained. ``diverged`` and ``failed`` count runs; ``untrained`` has the final validation loss (nats per
+    trained. ``diverged`` and ``failed`` count runs; ``lost_at_once`` says that all that
+    diverged did so before their first update; ``untrained`` has the final validation loss (nats per
     token) of those that are complete and did not train, ``uniform_loss`` what a uniform guess loses.
     ``median`` counts seeds that did not train as infinitely bad; ``worst`` is the worst run that trained.
     ``relative`` is the mean difference over the baseline's mean at the same seeds. ``seeds_needed`` is there
@@ -46,6 +47,7 @@ class VariantRow:
     running: int
     diverged: int
     failed: int
+    lost_at_once: bool
     untrained: dict[int, float]
     uniform_loss: float | None
     fate: Verdict | None

@@ -79,6 +79,7 @@ def _outcome_columns(mine: Outcomes) -> dict[str, Any]:
         "running": mine.count("running"),
         "diverged": mine.count("diverged"),
         "failed": mine.crashed,
+        "lost_at_once": mine.lost_at_once,
         "untrained": mine.untrained,
         "uniform_loss": mine.uniform_loss,
         "fate": fate(mine),

@@ -112,9 +112,12 @@ def _unknown(name: str, directories: list[RunDirectory], results: Path) -> str:
     if here:
         variant, _, seed = rest.rpartition("/")
         records = [one.read() for one in here]
-        seeds = sorted(one.seed for one in records if one.variant == variant and one.phase == "confirm")
+        mine = [one for one in records if one.variant == variant and one.phase == "confirm"]
+        seeds = sorted(one.seed for one in mine)
         if seed.isdigit() and seeds:
-            return f"run: no complete run of {name!r}; seeds of {variant} are {', '.join(map(str, seeds))}"
+            state = next((f" (it is {one.state})" for one in mine if one.seed == int(seed)), "")
+            told = ", ".join(map(str, seeds))
+            return f"run: no complete run of {name!r}{state}; seeds of {variant} are {told}"
         variants = sorted({one.variant for one in records})
         return f"run: no complete run of {name!r}; {suggestion(rest, variants)}"
     return (

@@ -15,6 +15,8 @@ from workbench.records.run import State
 
 UNIFORM = "uniform_loss"  # a column beside a run's summary: ln(vocabulary), nats per token
 DID_NOT_TRAIN = "did not train"
+# In the error of a run whose first loss was no number, which no learning rate explains.
+BEFORE_LEARNING = "before anything was learned"
 _LOSS = "validation/loss"  # nats per token in every record, also where a study is judged by bits per byte
 _ROUNDING = 1e-4  # a model that outputs all zeros is at the guess itself, give or take its sums in fp32
 

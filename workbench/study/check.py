@@ -9,7 +9,7 @@ import torch
 from rich.console import Group
 from rich.table import Table
 
-from workbench.errors import UserError
+from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
@@ -92,8 +92,8 @@ def _probe(variant: Variant, training: TrainingConfig, device: str) -> float:
             if not variant.model.foreign_parts:
                 raise
             raise UserError(
-                f"{variant.name}: a training step of it fails ({type(error).__name__}: {error}); "
-                f"mend its part"
+                f"{variant.name}: a training step of it fails "
+                f"({type(error).__name__}: {in_one_line(error)}); mend its part"
             ) from error
         raise UserError(
             f"{variant.name}: {variant.model.num_parameters():,} parameters at batch_size "

@@ -22,11 +22,12 @@ from workbench.errors import RecordError, StudyStopped, UserError
 from workbench.records.files import read_yaml, sweep
 from workbench.records.index import MANIFEST, completed_pairs, load_study
 from workbench.records.run import State, error_line
-from workbench.records.trained import DID_NOT_TRAIN, untrained
+from workbench.records.trained import BEFORE_LEARNING, DID_NOT_TRAIN, untrained
 from workbench.study.display import Display
 from workbench.study.executors import LocalExecutor, default_slots
 from workbench.study.heartbeat import Heartbeat, sole_driver
 from workbench.study.parts import keep_parts
+from workbench.study.paths import refuse_published
 from workbench.study.plan import Plan, freeze
 from workbench.study.populations import PopulationSize, chosen_size
 from workbench.study.runner import Runner
@@ -138,6 +139,7 @@ def run_study(
 
     ``population`` is how many trials of a variant train in one program: a number, or "auto".
     """
+    refuse_published(out / read_study(path, overrides).name)
     console = terminal()
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
@@ -173,6 +175,8 @@ def _require_a_result(directory: Path) -> None:
     remedy = "Mend the cause; then run the same command with --retry-failed"
     if not (states == State.FAILED).any():
         remedy = "Give smaller learning_rates; then run the same command"
+        if errors and all(BEFORE_LEARNING in error for error in errors):
+            remedy = "Mend the part that makes it so; then run the same command"
     raise StudyStopped(f"{directory.name}: no {what} ({counts}){reason}. {remedy}")
 
 

@@ -1,5 +1,6 @@
 """pydantic's errors, retold: file, key, what is wrong, what to do."""
 
+import re
 from reprlib import Repr
 from typing import Any, get_args
 
@@ -10,6 +11,11 @@ from workbench.errors import suggestion
 _MOST_LINES = 12
 _SHOWN = 80  # characters of a value
 _SHOULD_BE = "input should be a "
+# How pydantic calls the branches of a union, and a key that is wrong itself.
+_BRANCH = re.compile(
+    r"str|int|bool|float|\[key\]|(list|dict|tuple|set|nullable|function-\w+|lax-or-strict|is-instance)\[.*\]",
+    re.DOTALL,
+)
 _REPR = Repr()
 _REPR.maxlevel = 2
 _REPR.maxstring = _SHOWN
@@ -19,7 +25,12 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
     """One line per mistake: ``file: key: what is wrong; remedy``."""
     said: dict[str, list[str]] = {}
     for item in error.errors():
-        said.setdefault(_key(item["loc"]), []).append(_say(item, model))
+        location = item["loc"]
+        # An unknown key is the user's, whatever it is called: 'int', or 'list[x]'.
+        key = _key(location)
+        if item["type"] == "extra_forbidden":
+            key = ".".join(filter(None, [_key(location[:-1]), str(location[-1])]))
+        said.setdefault(key, []).append(_say(item, model))
     lines = [f"{source}: {key + ': ' if key else ''}{_any_of(messages)}" for key, messages in said.items()]
     more = [f"{source}: and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
     return "\n".join([*lines[:_MOST_LINES], *more])
@@ -37,12 +48,8 @@ def _any_of(messages: list[str]) -> str:
 
 def _key(location: tuple[Any, ...]) -> str:
     # pydantic names the branch of a union ("str", "list[int]"); a reader of the file does not know it.
-    parts = [str(part) for part in location if not _is_branch(part)]
+    parts = [str(part) for part in location if not (isinstance(part, str) and _BRANCH.fullmatch(part))]
     return ".".join(parts)
-
-
-def _is_branch(part: Any) -> bool:
-    return isinstance(part, str) and (part in {"str", "int", "bool", "float"} or "[" in part)
 
 
 def _say(item: dict[str, Any], model: type[BaseModel]) -> str:

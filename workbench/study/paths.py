@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.records.index import MANIFEST, PUBLISHED, list_studies, study_title
+from workbench.records.index import MANIFEST, PUBLISHED, is_published, list_studies, study_title
 
 
 def find_results(study: str, results: Path) -> Path:
@@ -19,3 +19,12 @@ def find_results(study: str, results: Path) -> Path:
         f"Studies there: {', '.join(known)}" if known else "Run one: workbench run ablations/quickstart.yaml"
     )
     raise UserError(f"{study}: no results of this study under {results}. {remedy}")
+
+
+def refuse_published(study: Path) -> None:
+    """Raise ``UserError`` where a run in the directory ``study`` would change what is published."""
+    if is_published(study) and (study / MANIFEST).exists():
+        raise UserError(
+            f"--out: {study} is published, and stays as it is; choose another folder; 'workbench publish' "
+            "copies the finished study"
+        )

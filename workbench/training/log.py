@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.records.metrics import MetricsWriter, Row
+from workbench.records.trained import BEFORE_LEARNING
 from workbench.training.hardware import memory_bytes
 
 _ROWS = 200  # metric rows per trial: enough for a curve, few enough to stay off the hot path
@@ -129,7 +130,11 @@ class RunLog:
     def _require_finite(self, loss: float, what: str, step: int) -> None:
         if not math.isfinite(loss):
             self._writer.flush()
-            raise Diverged(f"the {what} became {loss} at step {step}; try a smaller learning rate")
+            told = f"the {what} became {loss} at step {step}"
+            # The loss of the first batch is that of the model before its first update.
+            if step == 0 or (step == 1 and what == "training loss"):
+                raise Diverged(f"{told}, {BEFORE_LEARNING}; look for the cause in the model's parts")
+            raise Diverged(f"{told}; try a smaller learning rate")
 
 
 def rows_every(steps: int) -> int:
