@@ -15,7 +15,7 @@ import pytest
 from dashboard_studies import beat, write_study
 from streamlit.testing.v1 import AppTest
 
-from workbench.dashboard.launch import app_file, command
+from workbench.dashboard.launch import SERVER, command
 
 APP = Path(__file__).parents[2] / "app.py"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -97,7 +97,6 @@ def opened(monkeypatch):
 @pytest.fixture
 def imported(tmp_path):
     """A results folder with one imported model."""
-    sys.path.insert(0, str(APP.parent / "tests" / "study"))
     from tiny_models import save_llama
 
     from workbench.study.imports import import_model
@@ -105,8 +104,7 @@ def imported(tmp_path):
     save_llama(tmp_path / "tiny-llama")
     options = {"name": None, "context": None, "tokenizer": None}
     import_model(tmp_path / "tiny-llama", out=tmp_path / "results", **options)
-    yield tmp_path / "results"
-    sys.path.remove(str(APP.parent / "tests" / "study"))
+    return tmp_path / "results"
 
 
 @pytest.fixture(scope="module")
@@ -133,14 +131,14 @@ def serve(tmp_path_factory, cache):
     """A function that serves a results folder, from a directory without settings, and gives its address."""
     servers = []
 
-    def start(results, script=APP):
+    def start(results, script=SERVER):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         log = tmp_path_factory.mktemp("server") / "log.txt"
         environment = os.environ | {"WORKBENCH_CACHE": cache}
         with log.open("w") as output:
-            asked = [str(script) if part == str(app_file()) else part for part in command(results, port)]
+            asked = [str(script) if part == str(SERVER) else part for part in command(results, port)]
             server = subprocess.Popen(asked, stdout=output, stderr=output, cwd=log.parent, env=environment)
         servers.append((server, log))
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)

@@ -228,7 +228,7 @@ def _chart(panel: Panel, key: str) -> None:
     if not drawing.is_empty(panel):
         st.altair_chart(chart(panel, state.view().ink), alt=panel.title, key=key)
     if told := drawing.left_out(panel):
-        st.caption(told)
+        st.caption(literal(told))
 
 
 def _downloads(result: Result) -> None:
