@@ -46,7 +46,7 @@ def test_a_seed_tells_the_runs_of_a_variant_apart(results):
     assert find_run(results, "tiny/one/2").run_id == "aaaa33334444"
     with pytest.raises(UserError, match="no complete run of 'tiny/one/3'; seeds of one are 1, 2"):
         find_run(results, "tiny/one/3")
-    with pytest.raises(UserError, match=r"no complete run of 'tiny/two/2' \(it is failed\); seeds"):
+    with pytest.raises(UserError, match=r"no complete run of 'tiny/two/2' \(it failed\); seeds"):
         find_run(results, "tiny/two/2")
 
 

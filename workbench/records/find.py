@@ -10,6 +10,15 @@ from workbench.records.run import RunDirectory, State, config_hash
 _SHORTEST = 4  # characters of an id that may stand for it
 _SHOWN = 5
 
+# What became of a run that is not complete.
+_BECAME = {
+    State.DIVERGED: " (it diverged)",
+    State.FAILED: " (it failed)",
+    State.PRUNED: " (it was stopped early)",
+    State.RUNNING: " (it has not ended)",
+    State.QUEUED: " (it has not begun)",
+}
+
 
 def find_run(results: Path, name: str) -> RunDirectory:
     """The one run that ``name`` stands for among the studies in ``results``.
@@ -115,7 +124,7 @@ def _unknown(name: str, directories: list[RunDirectory], results: Path) -> str:
         mine = [one for one in records if one.variant == variant and one.phase == "confirm"]
         seeds = sorted(one.seed for one in mine)
         if seed.isdigit() and seeds:
-            state = next((f" (it is {one.state})" for one in mine if one.seed == int(seed)), "")
+            state = next((_BECAME.get(one.state, "") for one in mine if one.seed == int(seed)), "")
             told = ", ".join(map(str, seeds))
             return f"run: no complete run of {name!r}{state}; seeds of {variant} are {told}"
         variants = sorted({one.variant for one in records})

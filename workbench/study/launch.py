@@ -175,7 +175,8 @@ def _require_a_result(directory: Path) -> None:
     remedy = "Mend the cause; then run the same command with --retry-failed"
     if not (states == State.FAILED).any():
         remedy = "Give smaller learning_rates; then run the same command"
-        if errors and all(BEFORE_LEARNING in error for error in errors):
+        blown_up = runs["error"][states == State.DIVERGED]
+        if len(blown_up) and all(BEFORE_LEARNING in str(error) for error in blown_up):
             remedy = "Mend the part that makes it so; then run the same command"
     raise StudyStopped(f"{directory.name}: no {what} ({counts}){reason}. {remedy}")
 

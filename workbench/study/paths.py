@@ -22,9 +22,9 @@ def find_results(study: str, results: Path) -> Path:
 
 
 def refuse_published(study: Path) -> None:
-    """Raise ``UserError`` where a run in the directory ``study`` would change what is published."""
-    if is_published(study) and (study / MANIFEST).exists():
+    """Raise ``UserError`` where a run in the directory ``study`` would write among what is published."""
+    if is_published(study):
         raise UserError(
-            f"--out: {study} is published, and stays as it is; choose another folder; 'workbench publish' "
-            "copies the finished study"
+            f"--out: {study} lies among what is published, and that stays as it is; choose another folder; "
+            "'workbench publish' copies the finished study"
         )
