@@ -157,6 +157,7 @@ def place(tmp_path_factory):
         (["check", "s.yaml", "--set", "question=caf\udce9"], ["caf\\xe9", "not UTF-8"]),
         (["check", "s\udce9.yaml"], ["s\\xe9.yaml: the file is missing"]),
         (["evaluate", "run", "--corpus", "caf\udce9.txt"], ["run: 'run'"]),
+        (["evaluate", "run", "--corpus", " "], ["--corpus: is empty"]),
         (["check", "/dev/zero"], ["/dev/zero: has more bytes than"]),
         (["status", LONG], ["too long", "shorter"]),
         (["report", LONG], ["too long", "shorter"]),

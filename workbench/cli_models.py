@@ -109,10 +109,11 @@ def evaluate(
     from workbench.study.overrides import corpus_spec
     from workbench.study.use import evaluate_run, render_evaluation
 
+    text = None if corpus is None else corpus_spec(corpus)
     with progress_bar() as progress:
         found = evaluate_run(
             find_run(out, run),
-            corpus=corpus_spec(corpus) if corpus else None,
+            corpus=text,
             context=context,
             tokens=tokens,
             batch_size=batch_size,

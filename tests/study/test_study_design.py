@@ -176,6 +176,10 @@ def test_numeric_factors_and_options_are_levels_too():
         ({"design": "leave_one_out", "reference": "llama"}, "choose another preset"),
         ({"design": "explicit", "variants": [{"norm": "layernorm"}]}, r"variants\.0: needs a name"),
         (
+            {"design": "explicit", "variants": [{"name": "a\nb", "norm": "layernorm"}]},
+            r"variants\.0\.name: 'a\\nb'",
+        ),
+        (
             {"design": "explicit", "variants": [{"name": "a", "norm": "rmsnorm"}]},
             "'baseline' and 'a' are the same model",
         ),

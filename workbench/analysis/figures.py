@@ -6,6 +6,7 @@ PNG, SVG (text stays text) or PDF (TrueType fonts, which publishers ask for).
 
 import io
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -316,7 +317,8 @@ def to_bytes(figure: Figure, format: str) -> bytes:
         raise UserError(f"figure format {format!r} is none of {', '.join(FORMATS)}")
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
     target = io.BytesIO()
-    with _style():
+    with _style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands in the figure for it
         figure.savefig(target, format=format, dpi=300, metadata=dates[format])
     if format == "svg":  # XML has no place for control characters, which a name or a token may hold
         return visible(target.getvalue().decode()).encode()

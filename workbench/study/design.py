@@ -160,6 +160,10 @@ def _explicit(study: StudyFile, baseline: ModelConfig) -> list[tuple[str, ModelC
         key, name = f"variants.{index}", levels.pop("name", None)
         if not isinstance(name, str) or not name:
             raise UserError(f"{study.name}: {key}: needs a name, for example 'name: gpt2'")
+        if "\n" in name:
+            raise UserError(
+                f"{study.name}: {key}.name: {name!r} is more than a line; give a name of one line"
+            )
         start = baseline
         if "preset" in levels:
             start = _parts_of(study, str(levels.pop("preset")), baseline)

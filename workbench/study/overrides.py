@@ -25,6 +25,8 @@ def apply_override(values: dict[str, Any], override: str) -> None:
 
 def corpus_spec(text: str) -> Any:
     """``--corpus``: a name, ``{key: value}`` as in a study file, or the path of a file or folder."""
+    if not text.strip():
+        raise UserError("--corpus: is empty; give a corpus's name, a path, or a {key: value} as in a study")
     if printable(text) != text:
         return {"path": text}  # the name of a file that is not UTF-8, which is no YAML
     value = _value(text, f"--corpus {text}")
