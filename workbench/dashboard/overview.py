@@ -67,7 +67,7 @@ def _answers(now: View) -> None:
     with st.container(border=True, gap="small"):
         for row in rows:
             # The sentence takes what the link leaves: on a narrow page a column would cut "Look inside".
-            with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="medium"):
                 st.markdown(f"{verdict_badge(row)} &nbsp; {literal(sentence(row))}", width="stretch")
                 inside_link(now, row.variant)
 
