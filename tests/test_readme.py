@@ -72,7 +72,7 @@ FRESH = [  # what a clone can do before anything was run
         "--option layer=1 --format pdf",
         writes=("inspection/prompt_attention-quickstart-baseline-2001-*-layer=1*.pdf",),
     ),
-    Line("workbench probe quickstart", prints="without"),
+    Line("workbench probe quickstart", prints="every table"),
     Line("workbench status", prints="published/quickstart"),
 ]
 STUDY = [  # the reader's own question
@@ -195,9 +195,8 @@ def test_a_question_of_ones_own(clone):
         shutil.copy(path, clone / "my_texts" / f"{path.stem}.txt")
     (clone / "my-study.yaml").write_text(study)
     walk(clone, STUDY[:1])  # as it is printed
-    smaller = cut(
-        study, layers="2", width="32", tokens="8_192", batch_size="4", context="32", pilot="1", confirm="2"
-    )
+    sizes = {"layers": "2", "width": "32", "context": "32", "tokens": "8_192", "batch_size": "4"}
+    smaller = cut(study, learning_rates="[0.004]", pilot="1", confirm="2", **sizes)
     (clone / "my-study.yaml").write_text(smaller)
     walk(clone, STUDY[1:])
 
