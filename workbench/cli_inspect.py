@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench.analysis.units import plural
 from workbench.cli_models import RunName
 from workbench.cli_shared import RESULTS, Out, print_unmeasured, progress_bar
 from workbench.errors import UserError
@@ -94,7 +95,7 @@ def _told(done: "Probed") -> str:
         published = " (published without them)" if _published(done.weightless) else ""
         without = f"; {lacking} no weights{published}"
     if done.measured:
-        runs = "1 run" if len(done.measured) == 1 else f"{len(done.measured)} runs"
+        runs = plural(len(done.measured), "run")
         kept = ", kept in the cache: what is published stays as it is" if _published(done.measured) else ""
         return f"measured: {runs}{kept}{without}"
     of_those = " of the runs that have weights" if without else ""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.analysis.units import plural
 from workbench.cli_shared import RESULTS, Out, print_unmeasured, progress_bar
 from workbench.terminal import say
 
@@ -36,8 +37,8 @@ def publish(
         )
     print_unmeasured(done.probed.unmeasured)
     if done.probed.weightless:
-        count = len(done.probed.weightless)
-        say(f"not measured: {count} {'run' if count == 1 else 'runs'}: without weights no table can be added")
+        count = plural(len(done.probed.weightless), "run")
+        say(f"not measured: {count}: without weights no table can be added")
     say(
         f"published: {done.path}: {done.runs} runs, {done.weights} with weights, {done.megabytes:.1f} MB "
         f"({done.all_megabytes:.1f} of {limit:g} MB for all)\n"

@@ -8,10 +8,9 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from workbench.visible import spelt_out
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPED_BYTES = range(
-    0xDC80, 0xDD00
-)  # what Python makes of bytes that are not UTF-8, in names and arguments
 _SHOWN = 200
 
 
@@ -38,7 +37,7 @@ class RecordError(UserError):
 
 def printable(text: str) -> str:
     """``text`` with what UTF-8 cannot write spelt out: a byte of a file's name as ``\\xe9``."""
-    return _SURROGATE.sub(_spelt_out, text)
+    return _SURROGATE.sub(lambda found: spelt_out(found[0]), text)
 
 
 def in_one_line(error: object) -> str:
@@ -46,11 +45,6 @@ def in_one_line(error: object) -> str:
     text = "".join(letter if letter.isprintable() else " " for letter in str(error))
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
-
-
-def _spelt_out(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code - 0xDC00:02x}" if code in _ESCAPED_BYTES else f"\\u{code:04x}"
 
 
 def suggestion(name: object, known: Iterable[object], most: int | None = None) -> str:

@@ -14,7 +14,7 @@ def visible(text: object) -> str:
 
     Letters, marks and emoji of any script stay, and so do tabs and ends of lines.
     """
-    return _ACTING.sub(lambda found: _written(found[0]), str(text).replace("\r\n", "\n"))
+    return _ACTING.sub(lambda found: spelt_out(found[0]), str(text).replace("\r\n", "\n"))
 
 
 def one_line(text: object) -> str:
@@ -22,7 +22,8 @@ def one_line(text: object) -> str:
     return visible(text).replace("\n", "⏎")
 
 
-def _written(character: str) -> str:
+def spelt_out(character: str) -> str:
+    """A character as Python would write it: ``\\x1b``, ``\\u202e``; the byte of a name that is no UTF-8."""
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that could not be decoded
         return f"\\x{code - 0xDC00:02x}"

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.analysis.units import plural
 from workbench.records.run import FINISHED, State
 
 _NAMED = 3  # endings that a note names
@@ -69,9 +70,7 @@ class MeanOver:
         return "; ".join(told)
 
     def _count(self, count: int, what: str) -> str:
-        return (
-            f"{count} of {self.seeds} {what}{'' if self.seeds == 1 else 's'} {'is' if count == 1 else 'are'}"
-        )
+        return f"{count} of {plural(self.seeds, what)} {'is' if count == 1 else 'are'}"
 
     def _endings(self) -> str:
         named = list(dict.fromkeys(seed.ending for seed in self.lost))

@@ -199,10 +199,9 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
 def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
 
-    The legend names a variant that failed or did not train; runs that ended at the loss of a guess are not
-    drawn.
     ``x`` is ``tokens``, ``flops``, ``step`` or ``seconds``. The number of seeds is in the legend. A mean ends
-    with a cross where the first of its seeds is lost; the seeds that go on are drawn thin.
+    with a cross where the first of its seeds is lost; the seeds that go on are drawn thin. The legend names a
+    variant that failed or did not train; runs that ended at the loss of a guess are not drawn.
     """
     if x not in AXES:
         raise UserError(f"x: {x!r} is no axis; use one of {', '.join(AXES)}")

@@ -31,6 +31,12 @@ class Ticks:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    def within(self, low: float, high: float) -> "Ticks":
+        """Those from ``low`` to ``high``, on an axis that ends there."""
+        pairs = zip(self.values, self.labels, strict=True)
+        inside = [(value, label) for value, label in pairs if low <= value <= high]
+        return Ticks(tuple(value for value, _ in inside), tuple(label for _, label in inside), low, high)
+
 
 def linear(values: Iterable[float], *, count: int = MANY, whole: bool = False, zero: bool = False) -> Ticks:
     """Round steps around ``values``, about ``count`` of them; ``whole``: no fractions; ``zero``: from 0 on.
@@ -87,13 +93,7 @@ def decades(values: Iterable[float], *, count: int = MANY) -> Ticks:
         near = [_multiple(factor, _power(power)) for power in wider for factor in _STEPS[:-1]]
         chosen = [place for place in near if ends[0] <= place <= ends[1]]
     if len(chosen) < 3:
-        round_steps = linear(ends, count=min(count, 5))
-        inside = [
-            (value, label)
-            for value, label in zip(round_steps.values, round_steps.labels, strict=True)
-            if ends[0] <= value <= ends[1]
-        ]
-        return Ticks(tuple(value for value, _ in inside), tuple(label for _, label in inside), *ends)
+        return linear(ends, count=min(count, 5)).within(*ends)
     return Ticks(tuple(chosen), exact(chosen), *ends)
 
 

@@ -14,23 +14,13 @@ from workbench.analysis.effects import Report, study_report
 from workbench.errors import RecordError
 from workbench.inspection.behaviour import Values, read_behaviours
 from workbench.inspection.measured import measured_version
-from workbench.records.files import read_json
+from workbench.records.files import read_json, version
 from workbench.records.index import DRIVER, MANIFEST, StudyRecords, load_study
 from workbench.records.metrics import metrics_version
 from workbench.records.run import RECORD, RunDirectory
 
-Version = tuple[int, int]
 Value = TypeVar("Value")
 _FRAMES = 1_500  # runs whose metrics stay in memory: about 100 kB each
-
-
-def version(path: Path) -> Version:
-    """Modification time (ns) and size of a file; zeros where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:  # gone between two looks: the next look sees what replaced it
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_size)
 
 
 def study_version(path: Path) -> tuple[Hashable, ...]:

@@ -10,7 +10,6 @@ import streamlit as st
 from workbench.analysis.escapes import to_csv
 from workbench.analysis.figures import to_bytes
 from workbench.dashboard import empty, links, maps, painted_text, state
-from workbench.dashboard.data import version
 from workbench.dashboard.literal import literal
 from workbench.dashboard.panels import chart
 from workbench.dashboard.probing import READING, offer_probing
@@ -21,6 +20,7 @@ from workbench.inspection.measured import measured_version
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
+from workbench.records.files import version
 from workbench.records.run import WEIGHTS, RunDirectory
 
 _RESULTS = 64  # computed views in memory

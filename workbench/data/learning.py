@@ -1,7 +1,7 @@
 """Byte-level byte-pair encoding learned from a text, and how long that will take.
 
 The library says nothing while it learns. So it learns in a thread, and the time is foreseen from that of the
-text's beginning: it is about linear in the text (``pieces`` sees to that), and less where words repeat.
+text's beginning: it is about linear in the text (``cuts`` sees to that), and less where words repeat.
 """
 
 import threading

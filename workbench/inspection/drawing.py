@@ -211,10 +211,8 @@ def heat_domain(panel: Heatmap) -> tuple[float, float]:
 
 def heat_ticks(panel: Heatmap) -> Ticks:
     """The ticks of a heatmap's scale, all of them on it."""
-    low, high = heat_domain(panel)
-    found = linear((low, high), count=4)
-    inside = [pair for pair in zip(found.values, found.labels, strict=True) if low <= pair[0] <= high]
-    return Ticks(tuple(value for value, _ in inside), tuple(label for _, label in inside), low, high)
+    ends = heat_domain(panel)
+    return linear(ends, count=4).within(*ends)
 
 
 def scale_colours(diverging: bool) -> list[str]:
@@ -223,10 +221,15 @@ def scale_colours(diverging: bool) -> list[str]:
     return [mpl.colors.to_hex(shade) for shade in shades]
 
 
+def colour_scale(diverging: bool) -> mpl.colors.Colormap:
+    """``scale_colours`` with all that lies between them, from 0 at the low end to 1."""
+    return mpl.colors.LinearSegmentedColormap.from_list("cells", scale_colours(diverging), N=1024)
+
+
 def cell_colours(panel: Heatmap) -> list[str]:
     """The colour of each row of a drawable heatmap."""
     low, high = heat_domain(panel)
-    scale = mpl.colors.LinearSegmentedColormap.from_list("cells", scale_colours(panel.diverging), N=1024)
+    scale = colour_scale(panel.diverging)
     places = (panel.data["value"].astype(float) - low) / (high - low)
     return [mpl.colors.to_hex(scale(min(1.0, max(0.0, place)))) for place in places]
 

@@ -19,6 +19,7 @@ from workbench.inspection.drawing import (
     Placed,
     Style,
     cell_colours,
+    colour_scale,
     columns_of,
     drawable,
     heat_domain,
@@ -27,7 +28,6 @@ from workbench.inspection.drawing import (
     left_out,
     order,
     placed,
-    scale_colours,
     side_by_side,
     styles,
     x_axis,
@@ -255,7 +255,7 @@ def _heatmap(part: Figure, panel: Heatmap, given: Heatmap) -> None:
     grid, names, columns = _grid(part, given)
     places, rows = order(given.data["x"]), order(given.data["y"])
     low, high = heat_domain(panel)
-    shades = mpl.colors.LinearSegmentedColormap.from_list("cells", scale_colours(panel.diverging), N=1024)
+    shades = colour_scale(panel.diverging)
     inks = panel.data.assign(ink=[ink_on(colour) for colour in cell_colours(panel)])
     wide, height = (WIDTH - _BESIDE) / columns, _plot_height(given, len(names))
     for axes, name in zip(grid, names, strict=True):

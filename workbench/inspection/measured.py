@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from workbench.data.cache import cache_directory
 from workbench.errors import RecordError, UserError
-from workbench.records.files import file_sha256
+from workbench.records.files import file_sha256, version
 from workbench.records.index import is_published
 from workbench.records.probes import (
     PROBES,
@@ -99,7 +99,7 @@ def measured_version(run: Path) -> Hashable:
     """What changes whenever there is more, or other, to be read of the run."""
     run = Path(run)
     cached = sorted((_cache() / run.name).glob("*/*.parquet"))
-    return tuple(_version(path) for path in (run / RECORD, run / PROBES, *cached))
+    return tuple((str(path), version(path)) for path in (run / RECORD, run / PROBES, *cached))
 
 
 def measurements(directory: RunDirectory) -> tuple[tuple[int, str, str], ...]:
@@ -125,19 +125,11 @@ def common_probe(rows: pd.DataFrame) -> str:
     return str(found.sort_values(["main", "roles", "runs"], kind="stable").index[-1])
 
 
-def _version(path: Path) -> tuple[str, int, int]:
-    try:
-        status = path.stat()
-    except OSError:  # gone between two looks, or never there
-        return (str(path), 0, 0)
-    return (str(path), status.st_mtime_ns, status.st_size)
-
-
 def _read_cached(directory: RunDirectory) -> pd.DataFrame:
     if not (_cache() / directory.run_id).is_dir():  # most runs: spares the digest of their weights
         return pd.DataFrame()
     parts = []
-    for path in sorted(_folder(directory).glob("*.parquet"), key=lambda path: _version(path)[1]):
+    for path in sorted(_folder(directory).glob("*.parquet"), key=version):
         try:
             parts.append(read_probe_file(path))
         except RecordError:  # damaged: it is measured anew
@@ -158,12 +150,11 @@ def _weights_digest(directory: RunDirectory) -> str | None:
     digest = recorded_digest(directory.read())
     if digest is not None or not directory.weights.exists():
         return digest
-    status = directory.weights.stat()
-    return _file_digest(directory.weights, status.st_mtime_ns, status.st_size)
+    return _file_digest(directory.weights, version(directory.weights))
 
 
 @lru_cache(maxsize=256)
-def _file_digest(path: Path, modified: int, size: int) -> str:
+def _file_digest(path: Path, version: Hashable) -> str:
     return file_sha256(path)
 
 

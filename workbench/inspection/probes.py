@@ -56,7 +56,13 @@ def measure_run(
     if not tables:
         return []
     subject = open_subject(directory)
-    probe, step = probe_of(subject), last_step(directory)
+    return _measure(directory, subject, probe_of(subject), tables, progress)
+
+
+def _measure(
+    directory: RunDirectory, subject: Subject, probe: Probe, tables: Collection[str], progress: Progress
+) -> list[Unmeasured]:
+    step = last_step(directory)
     found = []
     for number, name in enumerate(tables):
         progress(f"{subject.record.variant} seed {subject.record.seed}: {name}", number / len(tables))
@@ -74,8 +80,10 @@ def measure_again(directory: RunDirectory, progress: Progress = lambda text, par
 
     Checkpoints of training stay: their weights are gone, and so would be what was measured on them.
     """
-    found = measure_run(directory, tuple(TABLES), progress)
-    drop_other_probes(directory, probe_of(open_subject(directory)).hash)
+    subject = open_subject(directory)
+    probe = probe_of(subject)
+    found = _measure(directory, subject, probe, tuple(TABLES), progress)
+    drop_other_probes(directory, probe.hash)
     return found
 
 

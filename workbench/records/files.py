@@ -42,6 +42,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def version(path: Path) -> tuple[int, int]:
+    """Modification time (ns) and size of a file, equal while it is the same; zeros where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:  # gone between two looks: the next look sees what replaced it
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of the file's content, read piece by piece: 64 hexadecimal digits."""
     with open(path, "rb") as file:

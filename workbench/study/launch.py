@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.analysis.claims import baseline_alarm
-from workbench.analysis.effects import study_report
+from workbench.analysis.effects import Report, study_report
 from workbench.analysis.report import render
 from workbench.analysis.statistics import Verdict
 from workbench.data.batches import TokenizedCorpus, prepare
@@ -20,7 +20,7 @@ from workbench.data.corpora import corpus_config
 from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, StudyStopped, UserError
 from workbench.records.files import read_yaml, sweep
-from workbench.records.index import MANIFEST, completed_pairs, load_study
+from workbench.records.index import MANIFEST, StudyRecords, completed_pairs, load_study
 from workbench.records.run import State, error_line
 from workbench.records.trained import BEFORE_LEARNING, DID_NOT_TRAIN, untrained
 from workbench.study.display import Display
@@ -147,23 +147,23 @@ def run_study(
     with sole_driver(directory):
         finished = _drive(plan, directory, path, workers, retry_failed, command, console, size)
     if finished:
-        _print_report(directory, console)
-        _require_a_result(directory)
+        records = load_study(directory)
+        report = study_report(records)
+        _print_report(report, directory, console)
+        _require_a_result(report, records)
     else:
         console.print("stopped; the same command goes on where this one stopped", soft_wrap=True)
     return finished
 
 
-def _require_a_result(directory: Path) -> None:
+def _require_a_result(report: Report, records: StudyRecords) -> None:
     """Raise ``StudyStopped`` where no pair has a result: a script must not take such a study for done.
 
     Nor one whose baseline did not train, though a pair or two may have: it has no verdict.
     """
-    records = load_study(directory)
-    runs = records.runs
-    report = study_report(records)
+    runs, name = records.runs, records.path.name
     if report.baseline.fate is Verdict.DID_NOT_TRAIN:
-        raise StudyStopped(f"{directory.name}: {baseline_alarm(report)}")
+        raise StudyStopped(f"{name}: {baseline_alarm(report)}")
     if completed_pairs(records.manifest, runs):
         return
     states = runs["state"].mask(untrained(runs), DID_NOT_TRAIN)
@@ -178,7 +178,7 @@ def _require_a_result(directory: Path) -> None:
         blown_up = runs["error"][states == State.DIVERGED]
         if len(blown_up) and all(BEFORE_LEARNING in str(error) for error in blown_up):
             remedy = "Mend the part that makes it so; then run the same command"
-    raise StudyStopped(f"{directory.name}: no {what} ({counts}){reason}. {remedy}")
+    raise StudyStopped(f"{name}: no {what} ({counts}){reason}. {remedy}")
 
 
 def _drive(
@@ -254,8 +254,8 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _print_report(directory: Path, console: Terminal) -> None:
-    console.print(render(study_report(load_study(directory)), "terminal"))
+def _print_report(report: Report, directory: Path, console: Terminal) -> None:
+    console.print(render(report, "terminal"))
     console.print(f"\nresults: {_relative(directory)}", soft_wrap=True)
     console.print(f"look:    workbench dashboard --out {_relative(directory.parent)}", soft_wrap=True)
 
