@@ -4,29 +4,29 @@ import streamlit as st
 
 from workbench.dashboard import sidebar
 from workbench.dashboard.collection import spare_libraries
-from workbench.dashboard.state import FOLDER, ICON
+from workbench.dashboard.state import ICON, PAGES
 
 st.set_page_config(page_title="Ablation workbench", page_icon=ICON, layout="wide")
 # A Material icon on a page would make the browser fetch its favicon from the internet, so there are none.
 page = st.navigation(
     [
         st.Page(
-            FOLDER / "overview.py",
+            PAGES / "overview.py",
             title="Overview",
             default=True,
             help="The study's question and its answers.",
         ),
-        st.Page(FOLDER / "runs.py", title="Runs", help="Every run: filter, select, compare configurations."),
+        st.Page(PAGES / "runs.py", title="Runs", help="Every run: filter, select, compare configurations."),
         st.Page(
-            FOLDER / "curves.py", title="Curves", help="Metrics while training: mean and band over seeds."
+            PAGES / "curves.py", title="Curves", help="Metrics while training: mean and band over seeds."
         ),
         st.Page(
-            FOLDER / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."
+            PAGES / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."
         ),
-        st.Page(FOLDER / "attention.py", title="Attention", help="What heads read, and when they form."),
-        st.Page(FOLDER / "position.py", title="Position", help="Position codes, and how far they reach."),
+        st.Page(PAGES / "attention.py", title="Attention", help="What heads read, and when they form."),
+        st.Page(PAGES / "position.py", title="Position", help="Position codes, and how far they reach."),
         st.Page(
-            FOLDER / "activations.py", title="Activations", help="Norms, feed-forward units, predictions."
+            PAGES / "activations.py", title="Activations", help="Norms, feed-forward units, predictions."
         ),
     ],
     position="top",

@@ -2,9 +2,12 @@
 
 import gc
 import os
+import sys
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+sys.path.insert(0, str(Path(__file__).parent / "user_parts"))  # as a user's own files are found
 
 import pytest
 

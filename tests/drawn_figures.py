@@ -5,7 +5,8 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from readable import faults_of_axis, overlaps
+
+from tests.readable import faults_of_axis, overlaps
 
 
 class Drawn:

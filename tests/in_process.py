@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from workbench import cli
-from workbench.study import worker
-from workbench.study.executors import LocalExecutor
+from workbench.cli import main
+from workbench.driver import worker
+from workbench.driver.executors.local import LocalExecutor
 
 
 class _Worker:
@@ -73,7 +73,7 @@ def workbench(folder: Path, *arguments: str) -> CompletedProcess:
     output, errors = io.StringIO(), io.StringIO()
     with inside(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["workbench", *arguments])
-        patch.setattr("workbench.study.launch.LocalExecutor", InProcessExecutor)
+        patch.setattr("workbench.driver.launch.LocalExecutor", InProcessExecutor)
         with redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
     return CompletedProcess(arguments, ended.value.code or 0, output.getvalue(), errors.getvalue())

@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from in_process import workbench
-from tiny_models import save_gpt2
 
-from workbench.bench import sections
+from tests.in_process import workbench
+from tests.tiny_models import save_gpt2
 from workbench.bench.outcome import Finding, Outcome
 from workbench.bench.section import Effort, Section
-from workbench.model.component import FACTORS
+from workbench.bench.sections import registry
 from workbench.model.config import ModelConfig
+from workbench.model.parts.component import FACTORS
 from workbench.model.presets import preset_names
 from workbench.study.model_options import OPTION_LEVELS
 
@@ -111,10 +111,10 @@ def test_every_command_of_readme_is_walked():
 def test_the_factors_that_readme_names_are_there():
     known = {*FACTORS, *(field.name for field in dataclasses.fields(ModelConfig))}
     known |= {level.name for level in OPTION_LEVELS}
-    for registry in FACTORS.values():
-        for name in registry.names():
-            options = {field.name: field for field in dataclasses.fields(registry.get(name).Config)}
-            types = typing.get_type_hints(registry.get(name).Config)
+    for levels in FACTORS.values():
+        for name in levels.names():
+            options = {field.name: field for field in dataclasses.fields(levels.get(name).Config)}
+            types = typing.get_type_hints(levels.get(name).Config)
             known |= {name, *options, *(word for each in types.values() for word in typing.get_args(each))}
     table = README.partition("| factor | levels |")[2].partition("\n\n")[0]
     named = re.findall(r"`\"?([\w,]+)\"?`", table)
@@ -270,7 +270,7 @@ def test_the_benchmark_keeps_its_reports(clone, monkeypatch):
         seconds=dict.fromkeys(Effort, 1.0),
         measure=lambda setting: Outcome(findings=[Finding("It was measured.")]),
     )
-    monkeypatch.setattr(sections, "load", lambda name: section)
+    monkeypatch.setattr(registry, "load", lambda name: section)
     walk(clone, BENCH)
 
 

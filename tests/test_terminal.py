@@ -9,12 +9,12 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from tests.in_process import workbench as run_workbench
-from workbench.cli import app
-from workbench.cli_errors import ended
+from workbench.cli.errors import ended
+from workbench.cli.main import app
+from workbench.driver.display import Display
 from workbench.errors import UserError
 from workbench.records import RunRecord, State, write_record
 from workbench.records.run import config_hash
-from workbench.study.display import Display
 from workbench.terminal import Terminal, give, say, styled
 from workbench.visible import one_line, visible
 

@@ -7,7 +7,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from workbench.records.run import RunDirectory
-from workbench.study.imports import import_model
+from workbench.trained.imports import import_model
 
 TEXT = ["def f(x):\n    return x + 1\n", "alpha beta gamma delta\n"] * 40
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from workbench.records.files import write_yaml
+from workbench.files import write_yaml
 from workbench.records.index import load_study
 from workbench.records.run import RunRecord, State, run_id, write_record
 

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from in_process import InProcessExecutor
 
-from workbench.bench import levels, machine, norms_alone, scaling, sizes, training
+from tests.in_process import InProcessExecutor
+from workbench.bench import sizes
 from workbench.bench.section import Effort, Setting
-from workbench.bench.timing import interleave
-from workbench.study.executors import LocalExecutor
+from workbench.bench.sections import levels, norms_alone, scaling, training
+from workbench.bench.timing import machine
+from workbench.bench.timing.seconds import interleave
+from workbench.driver.executors.local import LocalExecutor
 
 
 @pytest.fixture

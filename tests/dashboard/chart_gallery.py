@@ -5,12 +5,11 @@ from pathlib import Path
 
 import streamlit as st
 
-sys.path[:0] = [str(Path(__file__).parents[place]) for place in (1, 2)]  # the tests, and this checkout
-from odd_panels import PANELS  # noqa: E402
-
-from workbench.dashboard.effect_charts import Ink  # noqa: E402
-from workbench.dashboard.panels import chart  # noqa: E402
-from workbench.inspection.drawing import is_empty, left_out  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[2]))  # this checkout
+from tests.odd_panels import PANELS
+from workbench.dashboard.effect_charts import Ink
+from workbench.dashboard.panels import chart
+from workbench.inspection.drawing import is_empty, left_out
 
 st.set_page_config(layout="wide")
 for title, panel in PANELS.items():

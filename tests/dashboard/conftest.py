@@ -10,11 +10,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import inspection_studies
 import pytest
-from dashboard_studies import beat, write_study
 from streamlit.testing.v1 import AppTest
 
+from tests.dashboard import inspection_studies
+from tests.dashboard.dashboard_studies import beat, write_study
 from workbench.dashboard.launch import SERVER, command
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -97,9 +97,8 @@ def opened(monkeypatch):
 @pytest.fixture
 def imported(tmp_path):
     """A results folder with one imported model."""
-    from tiny_models import save_llama
-
-    from workbench.study.imports import import_model
+    from tests.tiny_models import save_llama
+    from workbench.trained.imports import import_model
 
     save_llama(tmp_path / "tiny-llama")
     options = {"name": None, "context": None, "tokenizer": None}

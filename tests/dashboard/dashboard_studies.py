@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workbench.records.files import write_json, write_yaml
+from workbench.files import write_json, write_yaml
 from workbench.records.metrics import save_frame
 from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
 

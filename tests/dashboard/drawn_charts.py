@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from readable import faults_of_axis, overlaps
+from tests.readable import faults_of_axis, overlaps
 
 _READ = """
 () => [...document.querySelectorAll('[data-testid=stVegaLiteChart]')].map((chart) => {

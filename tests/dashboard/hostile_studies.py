@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import yaml
-from dashboard_studies import SEEDS, write_study
 
-from workbench.records.files import write_json, write_yaml
+from tests.dashboard.dashboard_studies import SEEDS, write_study
+from workbench.files import write_json, write_yaml
 
 # What a program reads in these files; everything else that is text is for people.
 _STRUCTURE = {"run_id", "state", "phase", "phases", "metric", "config_hash", "hash", "design", "match"}

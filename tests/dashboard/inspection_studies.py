@@ -8,19 +8,19 @@ so that a head of that kind forms.
 from dataclasses import replace
 from pathlib import Path
 
-import dashboard_studies
 import pandas as pd
 import torch
-from dashboard_studies import BASE, BATCH, CONTEXT, STEPS, Trial, curve
 from safetensors.torch import save_file
 
+from tests.dashboard import dashboard_studies
+from tests.dashboard.dashboard_studies import BASE, BATCH, CONTEXT, STEPS, Trial, curve
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
+from workbench.files import write_yaml
 from workbench.inspection.probe import Probe, make_probe
 from workbench.inspection.tables import TABLES
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
-from workbench.records.files import write_yaml
 from workbench.records.probes import append_probes
 from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
 from workbench.seeds import generator

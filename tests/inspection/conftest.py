@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from shared_between_workers import made_once
 
+from tests.shared_between_workers import made_once
 from workbench.inspection.scope import Scope
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory
@@ -42,7 +42,7 @@ def trained_study(tmp_path_factory):
 
 
 def _train(folder):
-    from in_process import workbench  # imports Lightning, which most tests of this folder do without
+    from tests.in_process import workbench  # imports Lightning, which most tests of this folder do without
 
     (folder / "text").mkdir()
     for index in range(8):

@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
+from workbench.files import write_yaml
 from workbench.inspection.attention.head_scores import head_table
 from workbench.inspection.position.distance import profile_table
 from workbench.inspection.probe import Probe
 from workbench.inspection.scope import Scope
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
-from workbench.records.files import write_yaml
 from workbench.records.probes import COLUMNS, write_probes
 from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
 from workbench.seeds import generator

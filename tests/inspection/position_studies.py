@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from head_studies import CONTEXT, STEPS, Made, probe, write_study
 from torch.nn import functional as F
 
+from tests.inspection.head_studies import CONTEXT, STEPS, Made, probe, write_study
 from workbench.inspection.probe import Probe
 from workbench.model import Decoder, preset
 from workbench.records.probes import append_probes

@@ -7,7 +7,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from workbench.records.run import RunDirectory
-from workbench.study import imports
+from workbench.trained import imports
 
 CONTEXT = 48
 WORDS = ("def", "return", "value", "alpha", "beta", "for", "in", "range", "if", "else")

@@ -9,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import in_process
 import yaml
 from faulty_parts import PATIENCE
+
+from tests import in_process
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = {
@@ -47,7 +48,7 @@ def environment(folder: Path) -> dict[str, str]:
 
     What a test runs in its own process is not interrupted there, and need not be slow.
     """
-    paths = os.pathsep.join([str(REPOSITORY), str(Path(__file__).parent)])
+    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "user_parts")])
     return {**os.environ, "PYTHONPATH": paths, "WORKBENCH_CACHE": str(folder / "cache"), PATIENCE: "0.003"}
 
 

@@ -13,10 +13,10 @@ from workbench.analysis.footer import footer, provenance_warnings
 from workbench.analysis.outcomes import confirm_phase
 from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
 from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
-from workbench.analysis.rows import VariantRow
+from workbench.analysis.row_building import build_row
 from workbench.analysis.statistics import Verdict, holm, judge, size_remark
 from workbench.analysis.units import unit_of
-from workbench.analysis.variant_rows import build_row
+from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
 from workbench.records.index import StudyRecords
 

@@ -1,8 +1,8 @@
 """Runs without a result in words: how many, at which loss or of which error, and what to do about it."""
 
-from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.units import fixed, plural, span
+from workbench.analysis.variant_row import VariantRow
 
 _DECIMALS = 2  # enough to tell a loss from that of a guess
 

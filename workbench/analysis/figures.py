@@ -28,11 +28,11 @@ from workbench.analysis.effects import Report, study_report
 from workbench.analysis.fates import brief
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.outcomes import Outcomes, confirm_phase
-from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import mean_interval
 from workbench.analysis.ticks import Ticks, every, exact, linear
-from workbench.analysis.tuning import TunedRate
+from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.units import unit_of
+from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
 from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords

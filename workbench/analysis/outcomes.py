@@ -14,10 +14,15 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.analysis.tuning import TunedRate, choose_learning_rate
+from workbench.analysis.tuned_rates import TunedRate, choose_learning_rate
 from workbench.records.index import StudyRecords
 from workbench.records.run import State, error_line
-from workbench.records.trained import BEFORE_LEARNING, DID_NOT_TRAIN, UNIFORM, did_not_train
+from workbench.records.training_outcome import (
+    BEFORE_LEARNING,
+    DID_NOT_TRAIN,
+    UNIFORM,
+    did_not_train,
+)
 
 _LOST = {
     State.DIVERGED: "diverged",

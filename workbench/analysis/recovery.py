@@ -16,7 +16,7 @@ from workbench.analysis.statistics import Interval, mean_interval
 from workbench.analysis.units import fixed, span
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
-from workbench.records.trained import below_guess
+from workbench.records.training_outcome import below_guess
 
 
 @dataclass(frozen=True, kw_only=True)

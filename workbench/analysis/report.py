@@ -10,13 +10,13 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from workbench.analysis.claims import answers, headline
+from workbench.analysis.answers import answers, headline
 from workbench.analysis.effects import Report
 from workbench.analysis.escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.footer import footer_lines
-from workbench.analysis.rows import comparison_columns, flat, plain
 from workbench.analysis.tables import TextTable, pilot_line, report_tables
+from workbench.analysis.variant_row import comparison_columns, flat, plain
 from workbench.errors import UserError
 from workbench.terminal import styled
 from workbench.visible import visible

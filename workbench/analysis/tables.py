@@ -7,10 +7,10 @@ from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.power import seeds_text
 from workbench.analysis.recovery import RecoveryRow
-from workbench.analysis.rows import VariantRow
 from workbench.analysis.statistics import Interval, PairedComparison
 from workbench.analysis.units import MISSING, count, decimals_for, fixed, percent, probability, scaled
-from workbench.records.trained import DID_NOT_TRAIN
+from workbench.analysis.variant_row import VariantRow
+from workbench.records.training_outcome import DID_NOT_TRAIN
 
 
 @dataclass(frozen=True)

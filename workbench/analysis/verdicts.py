@@ -18,7 +18,7 @@ from collections.abc import Collection
 
 from workbench.analysis.outcomes import Outcomes
 from workbench.analysis.statistics import PairedComparison, Verdict, bootstrap_disagrees, judge
-from workbench.records.trained import DID_NOT_TRAIN
+from workbench.records.training_outcome import DID_NOT_TRAIN
 
 SCREENING = 3
 

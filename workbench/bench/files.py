@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from workbench.bench.machine import kind
 from workbench.bench.report import Report
+from workbench.bench.timing.machine import kind
 from workbench.errors import UserError
-from workbench.records.files import write_atomically, write_json
+from workbench.files import write_atomically, write_json
 
 
 def reserve(folder: Path, report: Report) -> Path:

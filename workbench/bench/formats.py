@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from workbench.bench.spread import Spread
+from workbench.bench.timing.spread import Spread
 
 MISSING = "—"
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.bench.formats import Form, shown
-from workbench.bench.goals import Goal, Verdict
-from workbench.bench.spread import Spread
+from workbench.bench.timing.goals import Goal, Verdict
+from workbench.bench.timing.spread import Spread
 
 
 @dataclass(frozen=True)

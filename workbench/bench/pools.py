@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.driver.executors.local import LocalExecutor
 from workbench.records.run import RunDirectory, RunRecord, State
-from workbench.study.executors import LocalExecutor
 
 _PATIENCE_SECONDS = 300.0  # without a word from any worker
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.study.display import Display
-from workbench.study.executors import Executor
-from workbench.study.heartbeat import Heartbeat
+from workbench.driver.display import Display
+from workbench.driver.executors.local import Executor
+from workbench.driver.heartbeat import Heartbeat
+from workbench.driver.runner import Runner
 from workbench.study.plan import Plan
-from workbench.study.runner import Runner
 from workbench.terminal import Terminal
 
 

@@ -7,9 +7,9 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 
 from workbench.bench.formats import Form
-from workbench.bench.goals import Verdict
 from workbench.bench.outcome import Finding, Table
 from workbench.bench.report import SPREADS, Report, Result, goal_line
+from workbench.bench.timing.goals import Verdict
 from workbench.terminal import styled
 
 _STYLES = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNDECIDED: "yellow"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from workbench.bench.plain import PlainConfig
+from workbench.bench.rivals.plain import PlainConfig
 from workbench.model.config import ModelConfig
 from workbench.model.presets import preset
 

@@ -12,9 +12,9 @@ import pandas as pd
 
 from workbench.analysis.effects import Report, study_report
 from workbench.errors import RecordError
-from workbench.inspection.behaviour import Values, read_behaviours
+from workbench.files import read_json, version
+from workbench.inspection.behaviour_columns import Values, read_behaviours
 from workbench.inspection.measured import measured_version
-from workbench.records.files import read_json, version
 from workbench.records.index import DRIVER, MANIFEST, StudyRecords, load_study
 from workbench.records.metrics import metrics_version
 from workbench.records.run import RECORD, RunDirectory

@@ -11,10 +11,10 @@ import pandas as pd
 
 from workbench.analysis.effects import Report
 from workbench.analysis.fates import brief
-from workbench.analysis.rows import VariantRow
 from workbench.analysis.ticks import Ticks, every, exact, linear
-from workbench.analysis.tuning import TunedRate
+from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.units import decimals_for, fixed
+from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
 from workbench.dashboard.formats import MISSING, rate
 

@@ -7,7 +7,7 @@ from workbench.analysis.fates import above_guess
 from workbench.analysis.units import fixed
 from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.state import View
-from workbench.records.trained import UNIFORM, untrained
+from workbench.records.training_outcome import UNIFORM, untrained
 
 
 def is_imported(now: View) -> bool:

@@ -5,9 +5,9 @@ import streamlit as st
 
 from workbench.dashboard import links
 from workbench.dashboard.literal import code_span, literal
-from workbench.dashboard.state import FOLDER, View
+from workbench.dashboard.state import PAGES, View
 from workbench.errors import RecordError
-from workbench.inspection.behaviour import columns, names
+from workbench.inspection.behaviour_columns import columns, names
 from workbench.records.run import RunDirectory
 
 
@@ -16,7 +16,7 @@ def inside_link(now: View, variant: str) -> None:
     query = _query(now, variant)
     if query is not None:
         st.page_link(
-            FOLDER / "attention.py",
+            PAGES / "attention.py",
             label="Look inside",
             icon=":material/visibility:",
             help=f"Attention, position and activations of {literal(variant)} against {literal(now.baseline)}",

@@ -10,7 +10,7 @@ from workbench.dashboard.formats import duration, plural
 from workbench.dashboard.literal import literal
 from workbench.dashboard.progress import last_activity, seconds_left
 from workbench.records.index import StudyRecords
-from workbench.records.weights import with_weights
+from workbench.records.weights_at_hand import with_weights
 
 SECONDS = 3
 

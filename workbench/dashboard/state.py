@@ -17,8 +17,8 @@ from workbench.dashboard.effect_charts import Ink
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
 
-FOLDER = Path(__file__).parent
-ICON = str(FOLDER / "icon.png")
+PAGES = Path(__file__).parent / "pages"
+ICON = str(Path(__file__).with_name("icon.png"))
 SELECTABLE = 10  # runs that can be compared side by side
 _VIEW, _SELECTED, _PUBLISHED, _ROUND = "_view", "_selected_runs", "_published_runs", "_selection_round"
 _BASELINE_ON_DARK = "#DDE3EA"

@@ -9,7 +9,7 @@ from workbench.analysis.effects import Report
 from workbench.analysis.tables import TextTable, effects_table, variants_table
 from workbench.analysis.units import fixed
 from workbench.dashboard.differences import flatten, varying
-from workbench.records.trained import DID_NOT_TRAIN, untrained
+from workbench.records.training_outcome import DID_NOT_TRAIN, untrained
 
 IDENTITY = ["variant", "phase", "seed", "learning_rate", "state"]
 METRICS = ["validation/loss", "validation/bits_per_byte", "train/loss"]

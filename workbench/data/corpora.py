@@ -5,12 +5,12 @@ The strings and mappings that a study file may give as ``data.corpus`` are liste
 
 from typing import Any
 
-from workbench.data.huggingface import HuggingFace
-from workbench.data.local_files import LocalFiles
-from workbench.data.source import KEY, LISTED, CorpusConfig, validate
+from workbench.data.sources.huggingface import HuggingFace
+from workbench.data.sources.local_files import LocalFiles
+from workbench.data.sources.source import KEY, LISTED, CorpusConfig, validate
+from workbench.data.sources.standard_library import StandardLibrary
+from workbench.data.sources.tasks import Task
 from workbench.data.split import Documents, distinct, fingerprint, split
-from workbench.data.standard_library import StandardLibrary
-from workbench.data.tasks import Task
 from workbench.errors import UserError, suggestion
 
 # The key that tells a kind of corpus from the others.

@@ -25,7 +25,7 @@ import numpy as np
 from filelock import FileLock
 
 from workbench.data.corpora import corpus_config, load_documents
-from workbench.data.source import CorpusConfig
+from workbench.data.sources.source import CorpusConfig
 from workbench.data.split import Documents
 from workbench.data.tokenizers import (
     TOKENIZER,
@@ -38,7 +38,7 @@ from workbench.data.tokenizers import (
     train_tokenizer,
 )
 from workbench.errors import RecordError, UserError
-from workbench.records.files import read_json, write_json
+from workbench.files import read_json, write_json
 
 Progress = Callable[[str, float], None]
 _FORMAT = 2  # raise it when the same options begin to give other files

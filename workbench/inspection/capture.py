@@ -16,7 +16,7 @@ from workbench.errors import UserError, suggestion
 from workbench.model.attention import HOOK_POINTS
 from workbench.model.block import Block
 from workbench.model.decoder import Decoder
-from workbench.model.feedforward import GatedFeedForward
+from workbench.model.parts.feedforward import GatedFeedForward
 
 # Quantity: where in a block it is, and whether it is that module's input or its output.
 _PLACES: dict[str, tuple[str, str]] = {

@@ -11,15 +11,21 @@ from workbench.analysis.escapes import to_csv
 from workbench.analysis.figures import FORMATS, save
 from workbench.errors import UserError, suggestion
 from workbench.inspection.figures import figure
+from workbench.inspection.measuring import (
+    Probed,
+    Unmeasured,
+    complete_probes,
+    lacking,
+    measure_missing,
+)
 from workbench.inspection.panels import Result
-from workbench.inspection.probes import Probed, Unmeasured, complete_probes, lacking, measure_missing
 from workbench.inspection.scope import Scope
 from workbench.inspection.seeds_at_hand import NothingAtHandError
 from workbench.inspection.views import View, find_view, views
 from workbench.records.find import find_run
 from workbench.records.index import PUBLISHED, list_studies, load_study, study_title
 from workbench.records.run import RunDirectory
-from workbench.records.weights import require_weights
+from workbench.records.weights_at_hand import require_weights
 
 Progress = Callable[[str, float], None]
 _LONGEST_NAME = 48  # bytes of each part of a file's name; systems of files take 255 for all

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from workbench.data.cache import cache_directory
 from workbench.errors import RecordError, UserError
-from workbench.records.files import file_sha256, version
+from workbench.files import file_sha256, version
 from workbench.records.index import is_published
 from workbench.records.probes import (
     PROBES,
@@ -26,7 +26,7 @@ from workbench.records.probes import (
     write_probes,
 )
 from workbench.records.run import RECORD, RunDirectory
-from workbench.records.weights import recorded_digest
+from workbench.records.weights_at_hand import recorded_digest
 
 _READ_ONLY = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 

@@ -10,13 +10,13 @@ import pandas as pd
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, variant_colours
 from workbench.errors import UserError
 from workbench.inspection.measured import common_probe, is_damaged, measurements, read_measured
-from workbench.inspection.probes import lacking
+from workbench.inspection.measuring import lacking
 from workbench.inspection.seed_spread import which_seeds
 from workbench.inspection.subject import Subject, open_subject
 from workbench.model.config import ModelConfig
 from workbench.records.index import StudyRecords, load_study
 from workbench.records.run import RunDirectory, RunRecord
-from workbench.training.weights import model_of
+from workbench.training.trained_decoder import model_of
 
 ROLES = ("run", "against")
 

@@ -13,10 +13,10 @@ from workbench.errors import UserError
 from workbench.inspection.capture import kernel_error
 from workbench.model.decoder import Decoder
 from workbench.records.run import RunDirectory, RunRecord
-from workbench.records.weights import require_weights
+from workbench.records.weights_at_hand import require_weights
 from workbench.seeds import generator
 from workbench.training.run_text import open_corpus, open_tokenizer
-from workbench.training.weights import load_run
+from workbench.training.trained_decoder import load_run
 
 _KEPT = 8  # decoders in memory
 _SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}

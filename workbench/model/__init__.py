@@ -1,13 +1,14 @@
 """A decoder-only transformer and its swappable parts."""
 
-from workbench.model.component import FACTORS, Component, ComponentConfig
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
-from workbench.model.feedforward import FeedForward
-from workbench.model.initialization import Initialization
 from workbench.model.matching import match_size
-from workbench.model.norms import Norm
-from workbench.model.positions import Positions
+from workbench.model.moved import keep_old_paths
+from workbench.model.parts.component import FACTORS, Component, ComponentConfig
+from workbench.model.parts.feedforward import FeedForward
+from workbench.model.parts.initialization import Initialization
+from workbench.model.parts.norms import Norm
+from workbench.model.parts.positions import Positions
 from workbench.model.presets import preset, preset_names
 
 __all__ = [
@@ -24,3 +25,5 @@ __all__ = [
     "preset",
     "preset_names",
 ]
+
+keep_old_paths()

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from workbench.model.cache import LayerCache
 from workbench.model.folded_attention import folded_attention
-from workbench.model.positions import Positions
+from workbench.model.parts.positions import Positions
 from workbench.model.windows import attention_mask
 
 if TYPE_CHECKING:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import UserError
-from workbench.model import (  # noqa: F401 (fill FACTORS)
-    cost,
+from workbench.model import cost
+from workbench.model.checks import check_choices, check_combinations, check_sizes, divided_width
+from workbench.model.option_values import coerce, require_known, type_hints
+from workbench.model.parts import (  # noqa: F401 (fill FACTORS)
     feedforward,
     initialization,
     norms,
@@ -14,9 +16,7 @@ from workbench.model import (  # noqa: F401 (fill FACTORS)
     relative_bias,
     rotary,
 )
-from workbench.model.checks import check_choices, check_combinations, check_sizes, divided_width
-from workbench.model.component import FACTORS, NORMS, ComponentConfig, plain
-from workbench.model.options import coerce, require_known, type_hints
+from workbench.model.parts.component import FACTORS, NORMS, ComponentConfig, plain
 from workbench.model.windows import layer_windows, parse_pattern
 
 # Fields that hold a component, and the registry of its levels.

@@ -7,7 +7,7 @@ term is attention over the full context, or the window, not halved for causality
 
 from typing import TYPE_CHECKING
 
-from workbench.model.counts import part_matmul_parameters, part_parameters
+from workbench.model.parts.counts import part_matmul_parameters, part_parameters
 
 if TYPE_CHECKING:
     from workbench.model.config import ModelConfig

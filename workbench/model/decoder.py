@@ -10,10 +10,10 @@ from workbench.errors import UserError
 from workbench.model.attention import KERNELS, Order
 from workbench.model.block import Block
 from workbench.model.cache import KeyValueCache
-from workbench.model.component import Component, preserved_rng
 from workbench.model.config import ModelConfig
-from workbench.model.construction import Construction, components_above, examine, redraw
 from workbench.model.dropout import Dropout
+from workbench.model.parts.component import Component, preserved_rng
+from workbench.model.parts.construction import Construction, components_above, examine, redraw
 from workbench.seeds import generator, stable_hash
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.errors import RecordError, UserError, suggestion
-from workbench.records.files import read_yaml
+from workbench.files import read_yaml
 from workbench.records.index import MANIFEST, list_studies, planned_hashes, study_title
 from workbench.records.run import RunDirectory, State, config_hash
 

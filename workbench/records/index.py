@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import RecordError, UserError
-from workbench.records.files import read_json, read_yaml
+from workbench.files import read_json, read_yaml
 from workbench.records.run import RECORD, RunDirectory, RunRecord, config_hash
-from workbench.records.trained import UNIFORM, uniform_loss, untrained
+from workbench.records.training_outcome import UNIFORM, uniform_loss, untrained
 
 MANIFEST = "study.yaml"
 DRIVER = "driver.json"

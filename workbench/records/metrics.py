@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import RecordError
-from workbench.records.files import replacing, write_atomically
+from workbench.files import replacing, write_atomically
 
 Row = dict[str, float | int | None]  # the axes (step, tokens, flops, seconds) and any metrics
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from workbench.errors import RecordError
-from workbench.records.files import replacing, set_aside
+from workbench.files import replacing, set_aside
 
 PROBES = "probes.parquet"
 # step: 0 is before training; table: which group of measures; x: distance, position, period or context in

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import RecordError
+from workbench.files import read_json, sweep, write_json
 from workbench.records import metrics
-from workbench.records.files import read_json, sweep, write_json
 
 RECORD = "run.json"
 WEIGHTS = "model.safetensors"

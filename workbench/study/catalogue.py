@@ -33,7 +33,7 @@ def _studies(results: Path) -> list[dict[str, str]]:
 
 
 def _components(results: Path) -> list[dict[str, str]]:
-    from workbench.model.component import FACTORS
+    from workbench.model.parts.component import FACTORS
 
     parts = [
         _level(factor, name, _first_line(registry.get(name)), registry.get(name))

@@ -9,14 +9,14 @@ import torch
 from rich.console import Group
 from rich.table import Table
 
+from workbench.driver.executors.local import default_slots
+from workbench.driver.launch import make_plan
 from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
 from workbench.seeds import generator
 from workbench.study.design import Variant
-from workbench.study.executors import default_slots
-from workbench.study.launch import make_plan
 from workbench.study.plan import Plan
 from workbench.study.warnings import study_warnings
 from workbench.terminal import console

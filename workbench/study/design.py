@@ -5,10 +5,10 @@ from itertools import product
 from typing import Any
 
 from workbench.errors import UserError, suggestion
-from workbench.model.behaviour import behaviour
-from workbench.model.component import ComponentConfig
 from workbench.model.config import ModelConfig
+from workbench.model.equivalence import behaviour
 from workbench.model.matching import match_size
+from workbench.model.parts.component import ComponentConfig
 from workbench.model.presets import preset
 from workbench.study.schema import Level, StudyFile
 

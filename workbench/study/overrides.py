@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import UserError, printable
-from workbench.records.yaml_text import parse_yaml
+from workbench.yaml_text import parse_yaml
 
 _SHOWN = 80  # characters of an argument that an error repeats
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from workbench.data.batches import TokenizedCorpus, check_windows
 from workbench.errors import RecordError, UserError
-from workbench.records.files import read_yaml, set_aside, write_yaml
+from workbench.files import read_yaml, set_aside, write_yaml
 from workbench.records.index import MANIFEST
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import RunRecord, config_hash, now, run_id
 from workbench.study.design import BASELINE, Variant, build_variants
-from workbench.study.parts import changed_code
-from workbench.study.room import require_room
+from workbench.study.kept_parts import changed_code
+from workbench.study.memory import require_room
 from workbench.study.schema import StudyFile
-from workbench.study.start import Start
+from workbench.study.start_from_run import Start
 
 # What a manifest says beside the question: it may change without the results changing.
 _UNHASHED = ("hash", "amendments", "versions", "git_commit", "git_dirty", "command")

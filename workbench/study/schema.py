@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from workbench.errors import UserError, printable, suggestion
+from workbench.files import read_yaml
 from workbench.quantities import LARGEST_SEED, Number, Whole, read_whole
-from workbench.records.files import read_yaml
-from workbench.study.messages import explain
 from workbench.study.overrides import apply_override
+from workbench.study.schema_errors import explain
 from workbench.training.config import TrainingConfig
 
 # Seeds given as a count are numbered from here: the phases never share a seed.

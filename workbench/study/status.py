@@ -11,7 +11,7 @@ from workbench.analysis.units import duration
 from workbench.errors import RecordError
 from workbench.records.index import PUBLISHED, StudyRecords, list_studies, load_study
 from workbench.records.run import State, error_line
-from workbench.records.trained import DID_NOT_TRAIN, UNIFORM, untrained
+from workbench.records.training_outcome import DID_NOT_TRAIN, UNIFORM, untrained
 from workbench.study.paths import find_results
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.model.behaviour import behaviour
+from workbench.model.equivalence import behaviour
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning
 
-from workbench.records.files import replacing
+from workbench.files import replacing
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.log import Clock, RunLog, rows_every
 from workbench.training.module import DecoderModule

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.records.metrics import MetricsWriter, Row
-from workbench.records.trained import BEFORE_LEARNING
+from workbench.records.training_outcome import BEFORE_LEARNING
 from workbench.training.hardware import memory_bytes
 
 _ROWS = 200  # metric rows per trial: enough for a curve, few enough to stay off the hot path

@@ -13,19 +13,19 @@ from safetensors.torch import save_file
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
 from workbench.errors import UserError
+from workbench.files import replacing
 from workbench.model.decoder import Decoder
 from workbench.model.weights import named_tensors, plain_tensors
 from workbench.records import metrics
-from workbench.records.files import replacing
 from workbench.records.provenance import git_state, hardware, versions
 from workbench.records.run import RunDirectory, State, now
-from workbench.records.weights import WEIGHTS_DIGEST, weights_digest
+from workbench.records.weights_at_hand import WEIGHTS_DIGEST, weights_digest
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
 from workbench.training.log import Accounting
 from workbench.training.schedule import rate_factor
-from workbench.training.weights import model_of
+from workbench.training.trained_decoder import model_of
 
 
 @dataclass(frozen=True, kw_only=True)

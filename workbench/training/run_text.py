@@ -23,7 +23,7 @@ from workbench.data.tokenizers import (
     learned,
 )
 from workbench.errors import UserError
-from workbench.records.files import write_atomically
+from workbench.files import write_atomically
 from workbench.records.index import is_published, study_title
 from workbench.records.run import RunDirectory, RunRecord
 

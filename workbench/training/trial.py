@@ -19,7 +19,7 @@ from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Diverged, RunLog
 from workbench.training.module import DecoderModule
 from workbench.training.run import Outcome, Run, Watcher, describe, open_run
-from workbench.training.start import begin_from
+from workbench.training.starting_weights import begin_from
 
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 

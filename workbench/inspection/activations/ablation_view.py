@@ -10,8 +10,8 @@ from workbench.errors import UserError
 from workbench.inspection.activations.ablation import HeadEffects, head_effects, seconds
 from workbench.inspection.attention.head_kinds import KINDS, TEXT_IN_CELLS, of_run, scores_of
 from workbench.inspection.attention.repeats import random_repeats, usual_tokens
+from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Dots, Heatmap, Panel, Result, Rule
-from workbench.inspection.probes import probe_of
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import at_the_end, number
 from workbench.inspection.subject import Subject

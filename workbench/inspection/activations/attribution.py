@@ -19,7 +19,7 @@ from workbench.inspection.activations.logit_lens import unembedding
 from workbench.inspection.capture import Captured, capture, uncompiled
 from workbench.model.block import Block
 from workbench.model.decoder import Decoder
-from workbench.model.norms import LayerNorm, NoNorm, RMSNorm
+from workbench.model.parts.norms import LayerNorm, NoNorm, RMSNorm
 
 TOKEN, POSITION, HEAD, FEEDFORWARD, BIAS = (
     "token embedding",

@@ -18,7 +18,7 @@ from workbench.inspection.capture import capture
 from workbench.inspection.passes import Pass, passes
 from workbench.inspection.probe import Probe, measured
 from workbench.model.decoder import Decoder
-from workbench.model.feedforward import FeedForward, GatedFeedForward, PlainFeedForward
+from workbench.model.parts.feedforward import FeedForward, GatedFeedForward, PlainFeedForward
 
 WINDOWS = 16  # of text, at most
 _SCALED_ON = 4  # of them, which give each layer its units

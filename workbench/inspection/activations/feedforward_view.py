@@ -18,7 +18,7 @@ from workbench.inspection.seed_spread import (
 )
 from workbench.inspection.views import Option, View, register
 from workbench.model.config import ModelConfig
-from workbench.model.feedforward import GatedFeedForward, PlainFeedForward
+from workbench.model.parts.feedforward import GatedFeedForward, PlainFeedForward
 
 HISTOGRAMS = {
     "before": "before the activation (of a gated network: the gate)",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workbench.inspection.attention.matching import jensen_shannon, match_heads
 from workbench.inspection.capture import capture
-from workbench.inspection.probes import probe_of
+from workbench.inspection.measuring import probe_of
 from workbench.inspection.subject import Subject
 
 WINDOWS, LENGTH = 4, 64  # of text on which heads are compared: a reader waits for it

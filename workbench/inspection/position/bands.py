@@ -24,9 +24,9 @@ from workbench.inspection.attention.head_scores import token_losses
 from workbench.inspection.attention.shape import uniform
 from workbench.inspection.capture import Captured, capture, uncompiled
 from workbench.inspection.passes import passes
-from workbench.model import rope_scaling
 from workbench.model.decoder import Decoder
-from workbench.model.rotary import Rotary
+from workbench.model.parts import rope_scaling
+from workbench.model.parts.rotary import Rotary
 
 MEASURES = ("query_norm", "key_norm", "contribution")
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from workbench.inspection.attention.shape import positional_share, profile
 from workbench.model.decoder import Decoder
-from workbench.model.norms import LayerNorm, RMSNorm
+from workbench.model.parts.norms import LayerNorm, RMSNorm
 
 COMPONENTS = 16  # whose share of the variance is shown
 LONGEST = 1024  # positions whose pairs are looked at, at most

@@ -8,6 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from workbench.analysis.statistics import mean_interval
+from workbench.inspection.measuring import probe_of
 from workbench.inspection.position.bands import (
     Bands,
     band_table,
@@ -17,7 +18,6 @@ from workbench.inspection.position.bands import (
     octaves,
     removal_losses,
 )
-from workbench.inspection.probes import probe_of
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
 from workbench.model.decoder import Decoder

@@ -10,8 +10,8 @@ from workbench.inspection.panels import Panel
 from workbench.inspection.scope import Scope
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
-from workbench.model.positions import Learned, Positions
-from workbench.model.relative_bias import T5Bias
+from workbench.model.parts.positions import Learned, Positions
+from workbench.model.parts.relative_bias import T5Bias
 
 TRAINED = (Learned.Config, T5Bias.Config)  # codes with parameters
 

@@ -7,10 +7,10 @@ from workbench.inspection.position.picture_code import Code, Picture, codes
 from workbench.inspection.position.picture_learned import learned, sinusoidal
 from workbench.inspection.position.picture_rotary import rotary
 from workbench.inspection.scope import Scope
-from workbench.model.component import ComponentConfig
-from workbench.model.positions import Learned, NoPositions, Sinusoidal
-from workbench.model.relative_bias import ALiBi, T5Bias
-from workbench.model.rotary import Rotary
+from workbench.model.parts.component import ComponentConfig
+from workbench.model.parts.positions import Learned, NoPositions, Sinusoidal
+from workbench.model.parts.relative_bias import ALiBi, T5Bias
+from workbench.model.parts.rotary import Rotary
 
 
 def nothing(drawn: list[Code]) -> Picture:

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from workbench.model.positions import Positions
+from workbench.model.parts.positions import Positions
 
 
 def distances(context: int, count: int) -> Tensor:

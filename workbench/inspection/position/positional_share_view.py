@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from workbench.inspection.attention.head_kinds import KINDS, chance_of, of_run, scores_of
+from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Bars, Dots, Lines, Result, Rule
 from workbench.inspection.position.linear_probe import LEAST, WINDOWS, position_table
 from workbench.inspection.position.picture_panels import pictures
-from workbench.inspection.probes import probe_of
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,

@@ -13,7 +13,7 @@ from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import spread
 from workbench.inspection.views import Option, View, register
 from workbench.model.config import ModelConfig
-from workbench.model.rotary import Rotary
+from workbench.model.parts.rotary import Rotary
 
 ALL = "all"
 QUANTITIES = {

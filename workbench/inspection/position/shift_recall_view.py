@@ -8,10 +8,10 @@ from torch import Tensor
 
 from workbench.errors import UserError
 from workbench.inspection.attention.repeats import usual_tokens
+from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Heatmap, Lines, Panel, Result, Rule
 from workbench.inspection.position.recall import PAIRS, SHORTEST, cells, recall_table
 from workbench.inspection.position.shift import ROUNDING, id_shifts, shift_texts, text_shifts, window_length
-from workbench.inspection.probes import probe_of
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
 from workbench.inspection.views import Option, View, register

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.mapping import Entry
-from workbench.model.pretrained.options import Options, Rule
+from workbench.model.pretrained.published_options import Options, Rule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,12 @@ from workbench.model.pretrained.huggingface_gpt2 import GPT2
 from workbench.model.pretrained.huggingface_gpt_neo import GPT_NEO
 from workbench.model.pretrained.huggingface_llama import LLAMA
 from workbench.model.pretrained.mapping import Entry, decode, encode
-from workbench.model.pretrained.options import Options, broken_rules, described_by, refusal
+from workbench.model.pretrained.published_options import (
+    Options,
+    broken_rules,
+    described_by,
+    refusal,
+)
 from workbench.model.pretrained.reading import read_indexed, read_json, read_tensors, without_wrappers
 
 CONFIG = "config.json"

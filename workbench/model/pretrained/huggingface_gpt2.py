@@ -12,7 +12,12 @@ from typing import Any
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.family import Family, inverse
 from workbench.model.pretrained.mapping import Entry, fused, same, transposed
-from workbench.model.pretrained.options import Options, Rule, default_scale, shared_rules
+from workbench.model.pretrained.published_options import (
+    Options,
+    Rule,
+    default_scale,
+    shared_rules,
+)
 
 # GPT-2 and GPT-Neo. gelu_fast is gelu_new with its constant written out.
 ACTIVATIONS = {

@@ -13,7 +13,7 @@ from workbench.model.pretrained.family import Family, inverse
 from workbench.model.pretrained.huggingface_gpt2 import ACTIVATIONS, parts_rules
 from workbench.model.pretrained.layer_kinds import kinds_of, window_and_pattern
 from workbench.model.pretrained.mapping import Entry, same
-from workbench.model.pretrained.options import Options, Rule
+from workbench.model.pretrained.published_options import Options, Rule
 
 
 def _read_config(options: Options, tied: bool) -> ModelConfig:

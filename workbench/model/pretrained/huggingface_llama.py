@@ -17,7 +17,12 @@ from workbench.model.pretrained.family import Family, inverse
 from workbench.model.pretrained.huggingface_rope import WRITABLE, read_rope, scaling_of, write_rope
 from workbench.model.pretrained.layer_kinds import kinds_of, window_and_pattern
 from workbench.model.pretrained.mapping import Entry, same
-from workbench.model.pretrained.options import Options, Rule, default_scale, shared_rules
+from workbench.model.pretrained.published_options import (
+    Options,
+    Rule,
+    default_scale,
+    shared_rules,
+)
 
 ACTIVATIONS = {"silu": "swiglu", "swish": "swiglu", "gelu": "geglu", "relu": "reglu", "linear": "bilinear"}
 _KINDS = {"full_attention": "global", "sliding_attention": "local"}

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from workbench.model.config import ModelConfig
-from workbench.model.pretrained.options import Options
+from workbench.model.pretrained.published_options import Options
 
 _ORIGINAL = "original_max_position_embeddings"
 # Their word for a kind of scaling, ours, and their option for each of ours.

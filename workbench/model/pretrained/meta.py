@@ -22,7 +22,13 @@ from workbench.model.pretrained.huggingface_llama import parts_rules
 from workbench.model.pretrained.huggingface_rope import scaling_of
 from workbench.model.pretrained.mapping import Entry, decode, encode, permuted, same
 from workbench.model.pretrained.meta_shards import read_shards
-from workbench.model.pretrained.options import Options, Rule, broken_rules, described_by, refusal
+from workbench.model.pretrained.published_options import (
+    Options,
+    Rule,
+    broken_rules,
+    described_by,
+    refusal,
+)
 from workbench.model.pretrained.reading import read_json
 
 PARAMS = "params.json"

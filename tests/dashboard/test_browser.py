@@ -1,0 +1,121 @@
+"""The real server in a real browser: what is seen, what a click does to the URL, and whom the page asks."""
+
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from tests.dashboard.drawn_charts import read_charts
+from workbench.records.index import load_study
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def address(results, serve):
+    """A dashboard of the finished study."""
+    return serve(results)
+
+
+def parameters(page):
+    return {name: values[0] for name, values in parse_qs(urlparse(page.url).query).items()}
+
+
+def go_to(page, title):
+    page.get_by_role("link", name=title, exact=True).click()
+
+
+def wait_for_parameter(page, name, value):
+    page.wait_for_function(
+        "([name, value]) => new URL(location).searchParams.get(name) === value", arg=[name, value]
+    )
+
+
+def test_every_page_shows_its_numbers_and_nothing_leaves_the_machine(page, address):
+    page.goto(address)
+    page.get_by_text("Learned positions instead of RoPE: worse by 0.2").wait_for()
+    page.get_by_text("Difference to baseline").first.wait_for(state="attached")
+    wait_for_parameter(page, "study", "quickstart")
+    go_to(page, "Runs")
+    page.get_by_text("55 runs shown of 55").wait_for()
+    go_to(page, "Curves")
+    page.get_by_text("15 runs, ").wait_for()
+    page.locator("[data-testid=stEchartsChart] canvas, .st-key-curves canvas").first.wait_for()
+    go_to(page, "Effects")
+    page.get_by_text("Ring: the chosen rate").wait_for()
+    assert page.errors == []
+    hosts = {urlparse(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))}
+    assert hosts == {"127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def narrow(browser):
+    """A tab of a narrow window with a dark theme; the sidebar leaves it half of its width."""
+    window = browser.new_context(viewport={"width": 800, "height": 1000}, color_scheme="dark")
+    yield window.new_page()
+    window.close()
+
+
+def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
+    narrow.goto(f"{address}/effects?study=quickstart")
+    narrow.get_by_text("Ring: the chosen rate").wait_for()
+    drawn = "[data-testid=stVegaLiteChart] svg"
+    narrow.wait_for_function("path => document.querySelectorAll(path).length === 3", arg=drawn)
+    charts = {chart.name: chart for chart in read_charts(narrow)}
+    assert {name: chart.faults() for name, chart in charts.items() if chart.faults()} == {}
+    forest = charts["Paired differences to the baseline"]
+    (band,) = [mark for mark in forest.marks if mark.kind == "mark-rect"]
+    left, _, right, _ = forest.box
+    assert right - left > 350
+    assert left < band.box[0] < band.box[2] < right
+    intervals = [mark for mark in forest.marks if mark.kind == "mark-rule"]
+    widest = max(box[2] for box in (mark.box for mark in intervals)) - left
+    assert widest > 0.6 * (right - left)  # names and numbers take nothing from the plot's width
+    texts = [text for text, _, _ in forest.texts]
+    assert "positions: rope → learned" in texts
+    assert [text for text in texts if text.startswith("worse") and "[+" in text]
+
+
+def test_a_click_is_in_the_url_and_the_url_restores_it(page, browser, address):
+    page.goto(f"{address}/curves?study=quickstart")
+    page.get_by_role("radio", name="values").or_(page.get_by_text("values", exact=True)).first.click()
+    wait_for_parameter(page, "show", "values")
+    page.get_by_text("20 runs, ").wait_for()
+    other = browser.new_page()
+    other.goto(page.url)
+    other.get_by_text("20 runs, ").wait_for()
+    other.close()
+
+
+def test_figures_and_tables_are_built_when_asked_for(page, address, tmp_path):
+    page.goto(f"{address}/?study=quickstart")
+    for button, name, content in (
+        ("SVG", "quickstart-forest.svg", "<svg"),
+        ("LaTeX", "quickstart.tex", "toprule"),
+    ):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        assert download.value.suggested_filename == name
+        download.value.save_as(tmp_path / name)
+        assert content in (tmp_path / name).read_text()
+
+
+def test_ticked_rows_are_in_the_url_by_run_id_and_stay_on_other_pages(page, address, study):
+    page.goto(f"{address}/runs?study=quickstart&phase=confirm")
+    page.get_by_text("20 runs shown of 55").wait_for()
+    grid = page.locator("[data-testid=stDataFrame] canvas").first
+    grid.wait_for()
+    _tick(page, grid, row=0)
+    page.get_by_text("Selected runs").wait_for()
+    runs = load_study(study).runs.set_index("run_id")
+    chosen = parameters(page)["runs"]
+    assert runs.loc[chosen, ["variant", "seed"]].tolist() == ["baseline", 201]
+    go_to(page, "Overview")
+    page.get_by_text("How large are the effects?").wait_for()
+    wait_for_parameter(page, "runs", chosen)
+
+
+def _tick(page, grid, *, row):
+    """Click a row's checkbox: cells are painted, so only their place is known."""
+    box = grid.bounding_box()
+    page.wait_for_timeout(500)  # the grid listens a moment after it is painted
+    page.mouse.click(box["x"] + 17, box["y"] + 50 + 35 * row)

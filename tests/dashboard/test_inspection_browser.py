@@ -1,0 +1,219 @@
+"""Looking into runs in a real browser: every view is drawn, maps and texts tell the pointer their numbers."""
+
+import io
+import math
+import re
+from urllib.parse import parse_qs, quote_plus, urlparse
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.dashboard.drawn_charts import read_charts
+from tests.dashboard.inspection_studies import CHANGED, runs_of
+from workbench.inspection.panels import Maps, TokenMaps, Tokens
+from workbench.inspection.scope import Scope
+from workbench.inspection.views import find_view, views
+
+pytestmark = pytest.mark.browser
+TEXT = "def alpha(beta):\n  return beta"
+DRAWN = "[data-testid=stVegaLiteChart] svg"
+PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data]"
+
+
+@pytest.fixture(scope="module")
+def address(inspected, serve):
+    """A dashboard of the study whose runs can be looked into."""
+    return serve(inspected)
+
+
+@pytest.fixture
+def scope(inspected):
+    """The rotary baseline against learned positions: every view applies to it."""
+    made = runs_of(inspected / "inside")
+    return Scope(made["baseline", 201], made[CHANGED, 201])
+
+
+@pytest.fixture
+def at(address, scope):
+    """A function that gives the URL of a page on the two runs of ``scope``, and more parameters."""
+
+    def url(page, **more):
+        given = {"study": "inside", "inspect": scope.run.run_id, "against": scope.against.run_id} | more
+        return f"{address}/{page}?" + "&".join(f"{name}={quote_plus(text)}" for name, text in given.items())
+
+    return url
+
+
+@pytest.fixture(scope="module")
+def tab(new_tab):
+    """A tab that tests share: loading a page takes most of their time."""
+    return new_tab()
+
+
+@pytest.fixture
+def seen(tab, at, scope):
+    """The page Attention on ``TEXT``, at layer 1 and head 2, in ``tab``; the result that it shows."""
+    given = {"text": TEXT, "layer": "1", "head": "2"}
+    result = find_view("prompt_attention").show(scope, given)
+    url = at("attention", **{f"prompt_attention.{name}": value for name, value in given.items()})
+    if _place(tab.url) != _place(url):  # no test came before, or it went elsewhere
+        tab.goto(url)
+    wait_for_source(tab, result)
+    return result
+
+
+def _place(url):
+    parts = urlparse(url)
+    return parts.path, parse_qs(parts.query)
+
+
+def wait_for_source(page, result):
+    page.get_by_text(result.source).first.wait_for()
+
+
+@pytest.mark.parametrize("name", ["attention", "position", "activations"])
+def test_every_view_is_drawn_and_nothing_leaves_the_machine(page, at, scope, name):
+    page.goto(at(name))
+    for view in views(name):
+        result = view.show(scope)
+        page.get_by_role("radio", name=view.title).click()
+        page.get_by_text(view.question).wait_for()
+        wait_for_source(page, result)
+        for panel in result.panels:
+            page.locator("strong").get_by_text(panel.title, exact=True).wait_for()
+        charts = [one for one in result.panels if not isinstance(one, Maps | TokenMaps | Tokens)]
+        count = "([path, count]) => document.querySelectorAll(path).length === count"
+        page.wait_for_function(count, arg=[DRAWN, len(charts)])
+        assert page.locator("[data-testid=stException]").count() == 0, view.name
+        assert [(chart.name, chart.faults()) for chart in read_charts(page) if chart.faults()] == []
+    assert page.errors == []
+    hosts = {urlparse(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))}
+    assert hosts == {"127.0.0.1"}
+
+
+def test_the_pointer_reads_a_map_and_the_text_takes_its_colours(tab, seen):
+    for place in range(3):
+        for row, column in ((20, 4), (9, 9)):
+            _read(tab, seen.panels[1], place, row, column)
+    _point(tab, 0, row=0, column=29, cells=30)
+    assert tab.locator("p.told").inner_text().endswith(": later")
+
+
+def _point(page, place, *, row, column, cells):
+    canvas = page.locator("canvas[role=img]").nth(place)
+    cell = canvas.bounding_box()["width"] / cells
+    canvas.hover(position={"x": (column + 0.5) * cell, "y": (row + 0.5) * cell})
+    return canvas
+
+
+def _read(page, panel, place, row, column):
+    name, grid = panel.names[place], panel.grid(panel.names[place])
+    canvas = _point(page, place, row=row, column=column, cells=len(panel.keys))
+    start = f"{name}: query {row} {panel.queries[row]} → key {column} {panel.keys[column]}: "
+    told, value = page.locator("p.told").inner_text(), float(grid[row, column])
+    assert told.startswith(start)
+    assert float(told.removeprefix(start)) == pytest.approx(value, abs=1e-4)
+    level = math.sqrt(abs(value) / np.nanmax(np.abs(grid)))  # the root: weak ones can be seen
+    assert canvas.evaluate(PIXEL, [column, row])[3] == pytest.approx(255 * level, abs=1.5)
+    assert canvas.evaluate(PIXEL, [row + 1, row]) == [0, 0, 0, 0]  # later than the query
+    spans = page.locator("p.text span")
+    assert spans.all_inner_texts() == panel.keys
+    colour = spans.nth(column).evaluate("span => span.style.background")
+    *channels, opacity = map(float, re.findall(r"[\d.]+", colour))
+    assert channels == ([213, 94, 0] if name == "difference" and value > 0 else [0, 114, 178])
+    assert opacity == pytest.approx(0.75 * level, abs=0.005)
+    assert spans.nth(row).get_attribute("class") == "query"
+
+
+def test_each_token_tells_its_loss(tab, seen):
+    data = seen.panels[2].data
+    spans = tab.locator("#prompt_attention_2 > span")
+    spans.last.wait_for()
+    assert spans.all_inner_texts() == data["token"].tolist()
+    for row in (1, len(data) - 1):
+        numbers = [f"{name} {data.loc[row, name]:+.3f}" for name in data.columns[2:]]
+        title = f"{seen.panels[2].value} {data.loc[row, 'value']:+.3f}, {', '.join(numbers)}"
+        assert spans.nth(row).get_attribute("title") == title
+    assert spans.first.get_attribute("title").endswith("none")
+
+
+def test_a_thumbnail_chooses_its_head(tab, seen):
+    chosen = tab.locator("button.chosen")
+    assert chosen.first.get_attribute("title") == "layer 1 head 2"
+    tab.locator("figure", has_text=CHANGED).locator("button").nth(3).click()  # the match of layer 0, head 3
+    tab.wait_for_url(re.compile(r"prompt_attention\.head=3"))
+    assert "prompt_attention.layer" not in tab.url  # 0 is the default
+    tab.locator("figcaption", has_text="baseline: head 3").wait_for()
+    assert [tab.get_by_role("combobox", name=name).input_value() for name in ("Layer", "Head")] == ["0", "3"]
+    assert chosen.first.get_attribute("title") == "layer 0 head 3"
+
+
+def test_what_is_seen_is_in_the_address(tab, browser, seen):
+    tab.get_by_role("combobox", name="Show").click()
+    tab.get_by_role("option", name="attention minus uniform").click()
+    tab.wait_for_url(re.compile(r"prompt_attention\.show=attention\+minus"))
+    tab.get_by_text("Point at a map for its numbers (weight minus uniform)").wait_for()
+    other = browser.new_context().new_page()
+    other.goto(tab.url)
+    other.get_by_text("Point at a map for its numbers (weight minus uniform)").wait_for()
+    wait_for_source(other, seen)
+    for path in ("figcaption", "p.text", "textarea"):
+        assert other.locator(path).all_inner_texts() == tab.locator(path).all_inner_texts()
+    assert other.locator("button.chosen").first.get_attribute("title") == "layer 1 head 2"
+    other.context.close()
+
+
+def test_downloads_hold_the_numbers_that_are_shown(tab, seen, tmp_path):
+    tables = {f"{name} (CSV)": table for name, table in seen.all_tables().items()}
+    for number, (label, table) in enumerate(tables.items()):
+        found = pd.read_csv(io.StringIO(_download(tab, label, f"prompt_attention-{number}.csv", tmp_path)))
+        pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-5)
+    drawing = _download(tab, "SVG", "prompt_attention.svg", tmp_path)
+    assert drawing.startswith("<?xml")
+    assert [name for name in ("layer 1, head 2", *seen.panels[1].names) if name not in drawing] == []
+
+
+def _download(page, label, name, folder):
+    with page.expect_download() as download:
+        page.get_by_role("button", name=label, exact=True).click()
+    assert download.value.suggested_filename == name
+    download.value.save_as(folder / name)
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def test_the_arrow_keys_read_a_map(tab, seen):
+    panel = seen.panels[1]
+    grid = panel.grid(panel.names[0])
+    canvas = tab.locator("canvas[role=img]").first
+    canvas.focus()
+    last = len(panel.queries) - 1
+    for key, (row, column) in (("ArrowUp", (last - 1, 0)), ("ArrowRight", (last - 1, 1))):
+        tab.keyboard.press(key)
+        told = tab.locator("p.told").inner_text()
+        assert told.startswith(f"{panel.names[0]}: query {row} {panel.queries[row]} → key {column} ")
+        assert float(told.rpartition(": ")[2]) == pytest.approx(float(grid[row, column]), abs=1e-4)
+    assert tab.locator("p.told").get_attribute("role") == "status"
+
+
+def test_an_answer_leads_to_its_runs(page, address, runs):
+    page.set_viewport_size({"width": 800, "height": 1000})
+    page.goto(f"{address}/?study=inside")
+    link = page.get_by_role("link", name="Look inside")
+    link.wait_for()
+    box = link.bounding_box()
+    assert box["x"] + box["width"] <= 800
+    assert link.locator("p").evaluate("text => text.scrollWidth <= text.clientWidth")
+    link.click()
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    page.get_by_role("heading", name="Attention").wait_for()
+    page.wait_for_url(re.compile("against="))
+    asked = {name: value for name, (value,) in parse_qs(urlparse(page.url).query).items()}
+    assert asked["inspect"] == runs[CHANGED, 201]
+    assert asked["against"] == runs["baseline", 201]
+    page.locator("figcaption", has_text="baseline: head").wait_for()
+    page.get_by_role("link", name="Position", exact=True).click()
+    page.get_by_role("heading", name="Position").wait_for()
+    page.wait_for_url(re.compile(f"inspect={runs[CHANGED, 201]}"))
+    page.get_by_text(f"inside/{CHANGED}, seeds 201-203 against inside/baseline").first.wait_for()
+    assert page.errors == []

@@ -1,0 +1,165 @@
+"""Text of records on pages: shown as it was typed, wherever it stands, and nothing is made of it."""
+
+import re
+
+import pytest
+
+from tests.dashboard.dashboard_studies import beat
+from tests.dashboard.hostile_studies import poison, write_hostile
+from tests.dashboard.inspection_pages import to_page, to_view
+from workbench.dashboard.literal import code_span, heading, literal
+from workbench.inspection.views import views
+from workbench.records.index import load_study
+
+HOST = "127.0.0.1:9"
+# What of that text would do something were it read as Markdown: none of it may stand there unescaped.
+ACTING = ["$x^2$", "*b*", "_c_", "~~d~~", ":red[", ":material/home:", ":smile:", ":streamlit:", " -> ", "`e`"]
+ACTING += ["![](", "<img", "[a](", "[r]:", "&copy;", "http://", "www.leak", "m@leak", "<script", "|t|"]
+# Fields that Streamlit takes as they are; what it does with them in a browser is another test's (…_browser).
+PLAIN = {
+    "bidi_component:arrow_data",
+    "bidi_component:json",
+    "bidi_component:mixed.json",
+    "code:code_text",
+    "echarts_chart:alt",
+    "echarts_chart:spec",
+    "html:body",  # the dashboard's own HTML, in which text is escaped
+    "json:body",
+    "multiselect:options",
+    "page_link:query_string",
+    "multiselect:raw_values",
+    "selectbox:options",
+    "selectbox:raw_value",
+    "vega_lite_chart:alt",
+    "vega_lite_chart:spec",
+}
+
+
+def strings(message, name=""):
+    """Every text in a message of Streamlit's, with the field that it stands in."""
+    for field, value in message.ListFields() if message is not None else ():
+        place = f"{name}.{field.name}" if name else field.name
+        for item in value if field.is_repeated else [value]:
+            if isinstance(item, str):
+                yield place, item
+            elif hasattr(item, "ListFields"):
+                yield from strings(item, place)
+
+
+def unescaped(text):
+    """What of ``text`` would do something, as far as Markdown is concerned."""
+    left = re.sub(r"\\.", " ", text, flags=re.DOTALL)
+    return [part for part in ACTING if part in left]
+
+
+def acting(app):
+    """Where on the page text of the study would do something, among all fields of all elements."""
+    found = {}
+    for part in (app.main, app.sidebar):
+        for node in part:
+            for place, text in strings(node.proto):
+                field = f"{node.type}:{place}"
+                if field not in PLAIN and unescaped(text):
+                    found[field] = (unescaped(text), text)
+    for table in app.table:  # whose cells are Markdown
+        for text in [*table.value.index, *table.value.to_numpy().ravel(), *table.value.columns]:
+            if unescaped(str(text)):
+                found["table"] = (unescaped(str(text)), text)
+    for frame in app.dataframe:  # whose headings are, in a menu of them: no image
+        if [name for name in frame.value.columns if "![" in str(name)]:
+            found["dataframe"] = list(frame.value.columns)
+    return found
+
+
+def texts_of(app):
+    return "\n".join(
+        text for part in (app.main, app.sidebar) for node in part for _, text in strings(node.proto)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("norm: rmsnorm → layernorm(eps=1e-06)", "norm: rmsnorm → layernorm(eps=1e-06)"),
+        ("Learned positions: worse by 0.21 [0.18, 0.24]", "Learned positions: worse by 0.21 [0.18, 0.24]"),
+        ("feedforward=relu_squared, 50 %", "feedforward=relu_squared, 50 %"),
+        ("results/a b/run.json: no, at 10:30", "results/a b/run.json: no, at 10:30"),
+        ("[a](b) [1](c) [ ] d", r"\[a\](b) \[1\](c) \[ \] d"),
+        ("_a_ __b__ c_d", r"\_a\_ \_\_b\_\_ c_d"),
+        ("# a\n- b\n1. c\n---\n   > d", "\\# a  \n\\- b  \n1\\. c  \n\\---  \n\\> d"),
+        (":red[x] :smile: http://h", ":color[:]red\\[x\\] :color[:]smile: http:color[:]//h"),
+        (
+            "a -> b, -- <- <-> >= <= ~=",
+            "a -:color[>] b, -:color[-] \\<:color[-] \\<:color[-]> >:color[=] \\<:color[=] \\~:color[=]",
+        ),
+        ("a\x1b[2J\u202eb", r"a\\x1b\[2J\\u202eb"),
+    ],
+)
+def test_what_markdown_would_read_is_escaped_and_all_else_stays(text, wanted):
+    assert literal(text) == wanted
+
+
+def test_code_within_a_line_is_code_where_code_shows_it():
+    assert code_span("workbench probe inside") == "`workbench probe inside`"
+    assert code_span("a`b") == r"a\`b"
+    assert code_span("a/:material/home:") == "a/:color[:]material/home:"
+
+
+def test_a_heading_makes_no_image():
+    assert heading("a ![](http://h/x)") == "a !\u2060[](http://h/x)"
+    assert heading("variant") == "variant"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A results folder with a study whose every text is hostile."""
+    return write_hostile(tmp_path_factory.mktemp("hostile"), HOST)
+
+
+@pytest.mark.parametrize("page", ["overview", "runs", "curves", "effects"])
+def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
+    runs = load_study(hostile / "hostile").runs
+    chosen = [*runs.loc[runs["state"].isin(["failed", "diverged"]), "run_id"], *runs["run_id"][-2:]]
+    app = opened(hostile, page, runs=",".join(chosen), variant=f"gone{poison(HOST)}", all_keys="true")
+    assert not app.exception
+    assert acting(app) == {}
+    assert literal(poison(HOST)) in texts_of(app)
+
+
+def test_no_page_reads_a_link(opened, hostile):
+    app = opened(hostile, study=poison(HOST), baseline=poison(HOST), runs=poison(HOST))
+    assert not app.exception
+    assert acting(app) == {}
+    assert f"There is no study {literal(poison(HOST))} here; this is hostile." in texts_of(app)
+
+
+def test_no_page_reads_what_a_driver_says(opened, tmp_path):
+    results = write_hostile(tmp_path, HOST, live=True)
+    beat(results / "hostile")
+    app = opened(results)
+    assert not app.exception
+    assert acting(app) == {}
+    assert "Live · confirm" in texts_of(app)
+
+
+def test_no_view_reads_the_text_of_a_record(opened, inspected, tmp_path):
+    results = write_hostile(tmp_path, HOST, model=inspected / "inside")
+    app = opened(results, "attention")
+    seen = 0
+    for page in ("attention", "position", "activations"):
+        app = to_page(app, page)
+        for view in views(page):
+            app = to_view(app, view.name)
+            assert not app.exception, view.name
+            assert acting(app) == {}, view.name
+            seen += literal(poison(HOST)) in texts_of(app)
+    assert seen > 5
+
+
+def test_no_page_reads_the_error_of_a_manifest(opened, tmp_path):
+    results = write_hostile(tmp_path, HOST)
+    (results / "hostile" / "study.yaml").write_text(f"name: [\n{poison(HOST)}".replace("\x1b", ""))
+    app = opened(results)
+    assert not app.exception
+    assert app.title[0].value == "This study cannot be read"
+    assert acting(app) == {}

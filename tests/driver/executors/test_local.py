@@ -1,0 +1,133 @@
+"""A worker's end is noticed however it comes: silence, a child that outlives it, a start that fails."""
+
+import sys
+import time
+
+import psutil
+import pytest
+
+from workbench.driver.executors import local
+from workbench.driver.executors.local import LocalExecutor
+
+TAKEN = 'print(\'{"event": "taken"}\', flush=True)\n'
+READY = 'print(\'{"event": "ready"}\', flush=True)\n'
+
+
+@pytest.fixture
+def executor(tmp_path, monkeypatch):
+    made = []
+
+    def start(script):
+        monkeypatch.setattr(local, "_WORKER", [sys.executable, "-c", script])
+        made.append(LocalExecutor(1, device="cpu", threads=1, logs=tmp_path, import_paths=[]))
+        made[-1].submit(0, [tmp_path / "run"])
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.kill()
+
+
+def lost(executor, seconds=30.0):
+    """The event that tells of the worker's end."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        event = executor.next_event(timeout=0.1)
+        if event is not None and event["event"] == "lost":
+            return event
+    raise AssertionError("nobody noticed that the worker ended")
+
+
+def test_a_worker_that_cannot_start_is_lost_with_its_trial_and_its_log(executor, tmp_path):
+    found = lost(executor("import sys; print('no such library', file=sys.stderr); sys.exit(3)"))
+    assert (found["run_ids"], found["status"], found["started"]) == (["run"], 3, False)
+    assert "no such library" in (tmp_path / "worker-0.log").read_text()
+    assert found["log"] == str(tmp_path / "worker-0.log")
+
+
+def test_a_worker_is_lost_when_it_ends_though_a_child_of_it_lives_on(executor, monkeypatch):
+    """A component may start processes of its own, and these keep the worker's pipe open."""
+    monkeypatch.setattr(local, "_LAST_WORDS_SECONDS", 0.2)
+    child = (
+        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    )
+    started = executor(READY + child + "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    try:
+        found = lost(started)
+        assert (found["run_ids"], found["status"], found["started"]) == (["run"], -9, True)
+    finally:
+        for process in psutil.process_iter(["cmdline"]):
+            if "import time; time.sleep(60)" in (process.info["cmdline"] or []):
+                process.kill()
+
+
+def test_a_silent_worker_is_killed_and_lost(executor, monkeypatch):
+    monkeypatch.setattr(local, "_SILENCE_SECONDS", 0.5)
+    found = lost(executor(READY + "import time; time.sleep(60)"))
+    assert (found["run_ids"], found["silent"]) == (["run"], True)
+
+
+def test_a_worker_that_gives_signs_of_life_is_left_alone(executor, monkeypatch):
+    monkeypatch.setattr(local, "_SILENCE_SECONDS", 1.0)
+    alive = 'print(\'{"event": "alive"}\', flush=True)'
+    script = READY + f"import time\nfor _ in range(15):\n    {alive}\n    time.sleep(0.1)\n"
+    found = lost(executor(script))
+    assert (found["status"], found["silent"]) == (0, False)
+
+
+def test_a_worker_that_leaves_is_replaced_and_not_called_lost(executor, tmp_path):
+    event = '{"event": "ended", "run_id": "run", "state": "failed", "leaves": true}'
+    started = executor(READY + f"print('{event}', flush=True)")
+    seen = [started.next_event(timeout=10.0)["event"] for _ in range(2)]
+    assert seen == ["ready", "ended"]
+    assert started.free_slots() == [0]
+    started.submit(0, [tmp_path / "next"])
+    assert started.next_event(timeout=10.0)["event"] == "ready"  # of a new process: the old one is forgotten
+
+
+def seen(executor, count):
+    """The next ``count`` events, by kind."""
+    return [executor.next_event(timeout=10.0)["event"] for _ in range(count)]
+
+
+def test_a_worker_that_leaves_has_left_before_the_next_begins(executor, tmp_path, monkeypatch):
+    """A thread of the trial's may hold it back, and it would keep the memory that it leaves for."""
+    monkeypatch.setattr(local, "_LEAVING_SECONDS", 0.3)
+    event = '{"event": "ended", "run_id": "run", "state": "failed", "leaves": true}'
+    started = executor(READY + f"print('{event}', flush=True)\nimport time; time.sleep(60)")
+    first = started._slots[0].process
+    assert seen(started, 2) == ["ready", "ended"]
+    assert first.poll() is None
+    started.submit(0, [tmp_path / "next"])
+    assert first.poll() == -9
+    assert seen(started, 1) == ["ready"]
+
+
+def test_a_worker_that_leaves_last_does_not_outlive_the_study(executor):
+    event = '{"event": "fault", "run_ids": ["run"], "error": "disk", "leaves": true}'
+    started = executor(READY + f"print('{event}', flush=True)\nimport time; time.sleep(60)")
+    first = started._slots[0].process
+    assert seen(started, 2) == ["ready", "fault"]
+    started.kill()
+    assert first.poll() == -9
+
+
+@pytest.mark.parametrize(
+    ("takes", "unbegun"), [("", True), (f"import sys; sys.stdin.readline()\n{TAKEN}", False)]
+)
+def test_runs_that_were_handed_to_a_worker_that_had_ended_idle_never_began(
+    executor, tmp_path, takes, unbegun
+):
+    event = '{"event": "ended", "run_id": "run", "state": "complete"}'
+    started = executor(
+        READY + TAKEN + f"print('{event}', flush=True)\nimport sys; sys.stdin.readline()\n" + takes
+    )
+    assert seen(started, 2) == ["ready", "ended"]
+    started.submit(0, [tmp_path / "next"])
+    found = lost(started)
+    assert (found["run_ids"], found["unbegun"]) == (["next"], unbegun)
+
+
+def test_a_first_task_that_is_lost_before_it_is_taken_up_counts(executor):
+    """Else a worker that always ends at once would be started for ever."""
+    assert not lost(executor(READY))["unbegun"]

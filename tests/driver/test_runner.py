@@ -1,0 +1,144 @@
+"""What the driver decides: which rates are tried, what runs again, and what is over."""
+
+import math
+
+import pytest
+from optuna.trial import TrialState
+
+from tests.driver.test_populations import Silent, Workers, plan_of
+from tests.study import studies
+from workbench.driver.runner import Runner
+from workbench.records.index import load_study
+from workbench.records.run import RunDirectory, State
+from workbench.study.plan import freeze
+
+
+class Trained(Workers):
+    """Every trial ends with a loss that is lowest at ``best``, if it ends."""
+
+    def __init__(self, runs, *scripts, best=0.05):
+        super().__init__(runs, *scripts)
+        self.best = best
+
+    def _finish(self, run):
+        done = run.read()
+        done.state = State.COMPLETE
+        done.summary = {"validation/loss": 2 + math.log2(done.learning_rate / self.best) ** 2}
+        run.write(done)
+
+
+@pytest.fixture
+def runner(tmp_path):
+    def build(*scripts, retry_failed=False, best=0.05, workers=Trained, **changes):
+        plan = plan_of(studies.make_study(tmp_path, **changes))
+        directory = tmp_path / "results"
+        freeze(plan.manifest(""), directory)
+        executor = workers(directory / "runs", *scripts, best=best)
+        options = {"display": Silent(), "heartbeat": Silent(), "retry_failed": retry_failed}
+        return Runner(plan, directory, executor, **options)
+
+    return build
+
+
+def tuned_rates(runner):
+    runs = load_study(runner.directory).runs
+    tuned = runs[runs["phase"] == "tune"]
+    return {variant: sorted(rows["learning_rate"]) for variant, rows in tuned.groupby("variant")}
+
+
+@pytest.mark.parametrize(
+    ("growth", "best", "rates", "chosen", "edge"),
+    [
+        (0, 0.05, [0.01, 0.02], 0.02, True),
+        (1, 0.05, [0.01, 0.02, 0.04], 0.04, True),
+        (3, 0.05, [0.01, 0.02, 0.04, 0.08], 0.04, False),
+        (3, 0.007, [0.0025, 0.005, 0.01, 0.02], 0.005, False),
+    ],
+)
+def test_the_grid_grows_for_all_variants_until_no_best_rate_is_at_its_edge(
+    runner, growth, best, rates, chosen, edge
+):
+    driver = runner(best=best, grid_growth=growth)
+    assert driver._tune() == {"baseline": chosen, "norm=layernorm": chosen}
+    assert tuned_rates(driver) == {"baseline": rates, "norm=layernorm": rates}
+    assert ("at the grid's edge)" in driver.display.notes[-1]) == edge
+
+
+@pytest.mark.parametrize(("asked", "again"), [(False, 0), (True, 1)])
+def test_a_failed_trial_runs_again_where_that_is_asked_for(runner, asked, again):
+    driver = runner(retry_failed=asked)
+    records = driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})
+    for place, record in enumerate(records):
+        record.state = State.FAILED if place == 1 else State.DIVERGED if place == 2 else State.COMPLETE
+        RunDirectory(driver.directory / "runs" / record.run_id).write(record)
+    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01}))
+    assert [runs for runs, _ in driver.executor.submitted] == [[records[1].run_id]] * again
+
+
+class DiesAfterwards(Trained):
+    """Its process ends when the outcome is written and before it is told."""
+
+    def _event(self, script, run_ids):
+        if script == "lost":
+            self._finish(RunDirectory(self.runs / run_ids[0]))
+        return super()._event(script, run_ids)
+
+
+def test_a_trial_that_ended_before_its_worker_did_is_over(runner):
+    driver = runner("lost", workers=DiesAfterwards)
+    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})[:2])
+    assert len(driver.executor.submitted) == 2
+    assert set(load_study(driver.directory).runs["state"]) == {"complete"}
+
+
+def test_a_phase_says_what_is_over_and_what_goes_on_from_a_checkpoint(runner):
+    driver = runner()
+    records = driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})
+    for record, state in zip(records, (State.COMPLETE, State.RUNNING, State.RUNNING), strict=False):
+        record.state = state
+        RunDirectory(driver.directory / "runs" / record.run_id).write(record)
+    (driver.directory / "runs" / records[1].run_id / "last.ckpt").touch()  # the other had not come so far
+    told = []
+    driver.display.phase = lambda *arguments: told.append(arguments)
+    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01}))
+    ((name, trials, left, resumed),) = told
+    assert (name, trials, left) == ("confirm", 4, 3)
+    assert [record.run_id for record in resumed] == [records[1].run_id]
+
+
+def test_the_validation_before_the_first_step_is_shown(runner):
+    driver = runner()
+    (record, *_) = driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})
+    told = []
+    driver.display.first_validation = lambda *arguments: told.append(arguments)
+    for step, loss in ((0, 28.98), (10, 27.0)):
+        driver._heard("evaluation", record, {"step": step, "validation/loss": loss})
+    assert told == [(record, 28.98)]
+
+
+class Stops(Trained):
+    """Its trials stop on request: they save, and have no outcome."""
+
+    def _finish(self, run):
+        pass
+
+
+def test_a_trial_that_stopped_goes_on_for_optuna(runner):
+    driver = runner(workers=Stops)
+    driver._stopping = True
+    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})[:1])
+    (trial,) = driver.ledger._study("baseline").get_trials()
+    assert trial.state is TrialState.RUNNING
+
+
+def test_rates_that_the_grid_grew_by_are_not_halved(runner):
+    driver = runner(halving=True)
+    groups = driver._grouped(driver.plan.tune([0.01, 0.02, 0.04]))
+    found = {tuple(record.learning_rate for record in group.records): group.halving for group in groups}
+    assert found == {(0.01, 0.02): True, (0.04,): False}
+
+
+def test_only_tuning_is_halved(runner):
+    driver = runner(halving=True)
+    groups = driver._grouped(driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.02}))
+    assert [group.halving for group in groups] == [False] * 4

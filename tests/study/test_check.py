@@ -1,0 +1,209 @@
+"""``workbench check``: warnings that name what is doubtful, and none where nothing is."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from workbench.cli.main import app
+from workbench.data.batches import prepare
+from workbench.errors import UserError
+from workbench.model import preset
+from workbench.model.parts.positions import Positions
+from workbench.study import check
+from workbench.study.check import seconds_per_token
+from workbench.study.plan import Plan
+from workbench.study.schema import parse_study
+from workbench.study.warnings import study_warnings
+
+STUDY = {
+    "name": "tiny",
+    "question": "does it?",
+    "context": 32,
+    "size": {"layers": 2, "width": 64, "heads": 4},
+    "factors": {"norm": ["rmsnorm", "layernorm"]},
+    "training": {"tokens": 2560, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 64},
+    "learning_rates": [0.01],
+    "seeds": {"pilot": 1, "confirm": 3},
+    "margin": 0.01,
+}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A text of about 20,000 bytes."""
+    folder = tmp_path_factory.mktemp("check")
+    for index in range(20):
+        (folder / f"{index}.txt").write_text("".join(f"{index} has line {line}\n" for line in range(60)))
+    return prepare({"path": str(folder)}, "bytes", folder / "cache")
+
+
+@pytest.fixture
+def warnings(corpus):
+    """``warnings(match="none")``: what check would say of the study with changes."""
+
+    def check(trained: Any = None, **changes) -> list[str]:
+        plan = Plan.build(parse_study(STUDY | changes, "study.yaml"), corpus, "cpu", trained)
+        return study_warnings(plan, plan.manifest(command=""))
+
+    return check
+
+
+def variants(*entries, **more):
+    return {"design": "explicit", "factors": {}, "variants": list(entries)} | more
+
+
+def test_a_sound_study_has_no_warning(warnings):
+    assert warnings() == []
+
+
+def test_too_few_seeds_and_no_pilot(warnings):
+    few, blind = warnings(seeds={"pilot": 0, "confirm": 2})
+    assert few.startswith("seeds.confirm: 2 seed(s)")
+    assert blind.startswith("seeds.pilot: ")
+
+
+def test_repeated_text(warnings):
+    (found,) = warnings(training=STUDY["training"] | {"tokens": 200_000})
+    assert found.startswith("training.tokens: ")
+    assert "passes over the training text" in found
+
+
+def test_a_budget_that_evaluations_round_up_by_much(warnings):
+    (found,) = warnings(training=STUDY["training"] | {"evaluations": 19})
+    assert found.startswith("training.evaluations: 4,864 tokens are 90% more than asked")
+
+
+def test_more_evaluations_than_steps_are_refused_from_a_start_too(corpus):
+    training = STUDY["training"] | {"evaluations": 21}
+    study = parse_study(STUDY | {"training": training, "context": 31}, "study.yaml")
+    with pytest.raises(UserError, match=r"training\.evaluations: 21 .*20 or fewer"):
+        Plan.build(study.model_copy(update={"context": 32}), corpus, "cpu")
+
+
+def test_evaluations_that_were_left_out_do_not_raise_the_budget(corpus):
+    training = {key: value for key, value in STUDY["training"].items() if key != "evaluations"}
+    plan = Plan.build(parse_study(STUDY | {"training": training | {"tokens": 512}}, "s"), corpus, "cpu")
+    assert (plan.tokens, plan.steps, plan.study.training.evaluations) == (512, 4, 4)
+
+
+def test_want_of_memory_while_check_measures_names_the_variant(monkeypatch, corpus):
+    def full(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    plan = Plan.build(parse_study(STUDY, "study.yaml"), corpus, "cpu")
+    monkeypatch.setattr("workbench.study.check.Decoder", full)
+    with pytest.raises(UserError, match=r"baseline: .* do not fit into memory; lower training\.batch_size"):
+        seconds_per_token(plan)
+
+
+@pytest.mark.parametrize(("passes", "warned"), [(3.9, False), (4.2, True)])
+def test_more_than_four_passes_are_many(warnings, corpus, passes, warned):
+    tokens = round(passes * len(corpus.train))
+    assert bool(warnings(training=STUDY["training"] | {"tokens": tokens})) == warned
+
+
+def test_the_time_is_that_of_every_phase(corpus):
+    """The pilot is the baseline's alone; in the others every variant has the same share."""
+    plan = Plan.build(parse_study(STUDY, "study.yaml"), corpus, "cpu", None)
+    seconds = {"baseline": 0.001, "norm=layernorm": 0.003}
+    counts = {"pilot": 1, "tune": 4, "confirm": 6}
+    assert check._study_seconds(plan, counts, seconds) == pytest.approx(plan.tokens * (0.001 + 10 * 0.002))
+
+
+def test_unequal_sizes_without_matching(warnings):
+    (found,) = warnings(factors={"feedforward": ["swiglu", "relu"]}, match="none")
+    assert found.startswith("feedforward=relu: ")
+    assert "match is none" in found
+    assert warnings(factors={"feedforward": ["swiglu", "relu"]}, match="parameters") == []
+
+
+def test_a_size_that_matching_could_not_meet(warnings):
+    size = {"layers": 1, "width": 16, "heads": 2}
+    (found,) = warnings(factors={"attention_gate": ["none", "elementwise"]}, size=size)
+    assert found.startswith("attention_gate=elementwise: ")
+    assert "after matching" in found
+
+
+@pytest.mark.parametrize(
+    ("entry", "baseline"),
+    [
+        ({"name": "same", "qkv_bias": False}, "llama"),
+        ({"name": "same", "attention_scale": 0.25}, "llama"),  # 1 / sqrt(16), the default
+        ({"name": "same", "attention_pattern": "local"}, {"preset": "llama", "window": 8}),
+        ({"name": "same", "norm_placement": "post"}, {"preset": "llama", "norm": "none"}),
+    ],
+)
+def test_a_change_that_changes_nothing(warnings, entry, baseline):
+    (found,) = warnings(**variants(entry), baseline=baseline)
+    assert found.startswith("same: computes exactly what baseline does (")
+    assert found.endswith("remove it")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "other", "qkv_bias": True},
+        {"name": "other", "attention_scale": 1.0},
+        {"name": "other", "window": 8},
+        {"name": "other", "norm_placement": "parallel"},
+    ],
+)
+def test_a_change_that_changes_something(warnings, entry):
+    assert not [text for text in warnings(**variants(entry)) if "computes exactly" in text]
+
+
+@pytest.mark.parametrize(("trained_context", "doubtful"), [(16, True), (32, False), (64, False)])
+def test_a_trained_position_table_that_is_too_short(warnings, monkeypatch, trained_context, doubtful):
+    trained = preset("gpt2", vocabulary=257, context=trained_context, layers=1, width=32, heads=2)
+    start = SimpleNamespace(model=trained, spec={"run": "r", "sha256": "0"}, transfer=lambda model: {})
+    monkeypatch.delitem(STUDY, "size")
+    found = warnings(start, start="r", factors={"positions": ["learned", "none"]})
+    tables = [text for text in found if "trained table" in text]
+    assert len(tables) == doubtful
+    if doubtful:
+        assert tables[0].startswith(
+            "baseline: the trained table of positions ends at 16, before the context 32"
+        )
+
+
+def test_unequal_sizes_from_a_start_are_not_told_to_match(warnings, monkeypatch):
+    trained = preset("llama", vocabulary=257, context=32)
+    start = SimpleNamespace(model=trained, spec={"run": "r", "sha256": "0"}, transfer=lambda model: {})
+    monkeypatch.delitem(STUDY, "size")
+    (found,) = warnings(start, start="r", factors={"feedforward": ["swiglu", "relu"]})
+    assert found.startswith("feedforward=relu: -")
+    assert found.endswith("it is part of the difference")
+
+
+class DoubtfulPositions(Positions):
+    """Warns of itself."""
+
+    class Config(Positions.Config):
+        def num_parameters(self, model):
+            return 0
+
+        def warnings(self, model):
+            return [f"doubtful at width {model.width}"]
+
+
+def test_positions_warn_once_for_all_their_variants(warnings):
+    code = f"{__name__}:DoubtfulPositions"
+    assert warnings(factors={"positions": ["rope", code]}) == [
+        f"positions={code}: doubtful at width 64",
+    ]
+    assert warnings(baseline={"preset": "llama", "positions": code}) == [
+        "all variants: doubtful at width 64",
+    ]
+
+
+def test_the_terminal_shows_the_warnings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("".join(f"line {number} of some text\n" for number in range(400)))
+    study = STUDY | {"data": {"corpus": {"path": "text.txt"}}, "seeds": {"pilot": 1, "confirm": 2}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({k: v for k, v in study.items() if k != "name"}))
+    answer = CliRunner().invoke(app, ["check", "mine.yaml"])
+    assert answer.exit_code == 0, answer.output
+    assert "warning:  seeds.confirm: 2 seed(s)" in answer.output

@@ -1,0 +1,137 @@
+"""The plan: which trials, in which order, and what a manifest promises."""
+
+import pytest
+
+from workbench.data.batches import prepare
+from workbench.files import read_yaml
+from workbench.study.plan import Plan, freeze, manifest_hash
+from workbench.study.schema import parse_study
+
+STUDY = {
+    "name": "tiny",
+    "question": "does it?",
+    "context": 32,
+    "size": {"layers": 1, "width": 32, "heads": 2},
+    "factors": {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]},
+    "training": {"tokens": 1000, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 64},
+    "learning_rates": [0.04, 0.01, 0.02],
+    "seeds": {"pilot": 2, "tune": [7, 5], "confirm": [31, 30]},
+    "margin": 0.01,
+}
+NAMES = ["baseline", "norm=layernorm", "feedforward=relu"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plan")
+    for index in range(12):
+        (folder / f"{index}.txt").write_text("".join(f"{index} has line {line}\n" for line in range(30)))
+    return prepare({"path": str(folder)}, "bytes", folder / "cache")
+
+
+@pytest.fixture
+def plan(corpus):
+    def build(device="cpu", **changes):
+        return Plan.build(parse_study(STUDY | changes, "study.yaml"), corpus, device)
+
+    return build
+
+
+def cells(records):
+    return [(record.seed, record.learning_rate, record.variant) for record in records]
+
+
+def test_a_pilot_is_the_baseline_at_the_middle_rate(plan):
+    records = plan().pilot()
+    assert cells(records) == [(1, 0.02, "baseline"), (2, 0.02, "baseline")]
+    assert {record.phase for record in records} == {"pilot"}
+
+
+def test_tuning_gives_every_variant_the_same_rates_and_seeds(plan):
+    records = plan().tune([0.01, 0.02])
+    assert cells(records) == [
+        (seed, rate, name) for seed in (7, 5) for rate in (0.01, 0.02) for name in NAMES
+    ]
+    assert {record.phase for record in records} == {"tune"}
+
+
+def test_confirming_goes_by_seed_so_that_a_stop_leaves_whole_pairs(plan):
+    chosen = {"baseline": 0.01, "norm=layernorm": 0.02, "feedforward=relu": 0.04}
+    records = plan().confirm(chosen)
+    assert cells(records) == [(seed, chosen[name], name) for seed in (31, 30) for name in NAMES]
+    assert {record.phase for record in records} == {"confirm"}
+
+
+def test_the_counts_are_those_of_the_trials(plan):
+    whole = plan()
+    phases = {
+        "pilot": whole.pilot(),
+        "tune": whole.tune(whole.study.learning_rates),
+        "confirm": whole.confirm(dict.fromkeys(NAMES, 0.01)),
+    }
+    assert whole.trial_counts() == {phase: len(records) for phase, records in phases.items()}
+    assert plan(learning_rates=[0.01]).trial_counts() == {"pilot": 2, "confirm": 6}
+    assert len({record.run_id for records in phases.values() for record in records}) == 2 + 18 + 6
+
+
+def test_a_trial_is_known_by_its_model_data_training_and_device(plan, corpus, monkeypatch):
+    baseline, layernorm, _ = (plan().config(variant) for variant in plan().variants)
+    assert baseline["model"] == plan().baseline.model.to_dict() != layernorm["model"]
+    assert baseline["data"]["fingerprint"] == corpus.fingerprint
+    assert (baseline["data"]["tokenizer"], baseline["training"]["device"]) == ("bytes", "cpu")
+    monkeypatch.setattr("workbench.study.memory.total_memory", lambda device: 2**34)
+    on_gpu = plan(device="cuda")
+    assert on_gpu.config(on_gpu.baseline)["training"]["device"] == "cuda"
+    assert on_gpu.config(on_gpu.baseline)["training"]["precision"] == "bf16"
+    assert on_gpu.pilot()[0].run_id != plan().pilot()[0].run_id
+
+
+def test_tokens_are_those_that_are_trained_on(plan):
+    """The budget rounded up to whole steps, and to as many in each part between two evaluations."""
+    assert (plan().steps, plan().tokens) == (8, 8 * 4 * 32)
+    assert plan().manifest("")["training"]["tokens"] == plan().tokens
+
+
+def test_a_manifest_names_each_factors_levels_with_the_baselines_first(plan):
+    manifest = plan().manifest("workbench run tiny.yaml")
+    assert manifest["factors"] == {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]}
+    assert [variant["name"] for variant in manifest["variants"]] == NAMES
+    relu = manifest["variants"][2]
+    assert relu["change"] == {"feedforward": ["swiglu", "relu"]}
+    assert relu["levels"] == {"norm": "rmsnorm", "feedforward": "relu"}
+    assert relu["parameters"] == plan().variants[2].model.num_parameters()
+
+
+def test_the_hash_is_of_what_is_promised(plan):
+    first = plan().manifest("workbench run tiny.yaml")
+    other = first | {"command": "by hand", "versions": {}, "git_commit": "abc", "git_dirty": True}
+    assert manifest_hash(other) == first["hash"] == plan().manifest("by hand")["hash"]
+    assert plan(margin=0.02).manifest("")["hash"] != first["hash"]
+
+
+def test_a_changed_study_is_amended_and_every_change_is_kept(plan, tmp_path):
+    hashes = [manifest["hash"] for manifest in map(plan_manifest(plan), (0.01, 0.02, 0.03))]
+    for margin in (0.01, 0.02, 0.02, 0.03):
+        notes = freeze(plan_manifest(plan)(margin), tmp_path)
+    assert notes == ["margin differs from this study's earlier manifest; the report says so"]
+    amendments = read_yaml(tmp_path / "study.yaml")["amendments"]
+    assert [(one["from"], one["to"], one["keys"]) for one in amendments] == [
+        (hashes[0], hashes[1], ["margin"]),
+        (hashes[1], hashes[2], ["margin"]),
+    ]
+
+
+def test_a_damaged_manifest_is_set_aside_and_made_anew(plan, tmp_path):
+    """As a power loss may leave it: there, and empty."""
+    whole = plan_manifest(plan)(0.01)
+    freeze(whole, tmp_path)
+    (tmp_path / "study.yaml").write_bytes(b"")
+    (note,) = freeze(whole, tmp_path)
+    assert "holds no mapping" in note
+    assert "study.yaml.damaged" in note
+    assert read_yaml(tmp_path / "study.yaml")["hash"] == whole["hash"]
+    assert (tmp_path / "study.yaml.damaged").read_bytes() == b""
+
+
+def plan_manifest(plan):
+    return lambda margin: plan(margin=margin).manifest("")

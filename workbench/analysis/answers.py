@@ -1,0 +1,187 @@
+"""Answers in plain sentences: what was compared, by how much it differs, and how sure that is.
+
+Each sentence says no more than its row: at this budget, against this baseline, on these seeds.
+"""
+
+from workbench.analysis.effects import Report
+from workbench.analysis.fates import describe_blown_up, describe_fate, remedy
+from workbench.analysis.power import seeds_text
+from workbench.analysis.statistics import Verdict
+from workbench.analysis.units import decimals_for, fixed, plural
+from workbench.analysis.variant_row import VariantRow
+
+_NAMES = {
+    "rope": "RoPE",
+    "alibi": "ALiBi",
+    "rmsnorm": "RMSNorm",
+    "layernorm": "LayerNorm",
+    "swiglu": "SwiGLU",
+    "geglu": "GEGLU",
+    "reglu": "ReGLU",
+    "relu": "ReLU",
+    "gelu": "GELU",
+    "gelu_tanh": "GELU (tanh)",
+    "silu": "SiLU",
+    "relu_squared": "squared ReLU",
+    "gpt2": "GPT-2",
+    "llama": "LLaMA",
+    "learned": "learned positions",
+    "sinusoidal": "sinusoidal positions",
+}
+_NOTHING = {"positions": "no positions", "norm": "no norm"}
+
+
+def answers(report: Report) -> list[str]:
+    """One sentence per variant, in the report's order."""
+    return [sentence(row) for row in report.comparisons]
+
+
+def headline(report: Report) -> str:
+    """The whole study in one line, with its budget; a baseline that is none comes first, with the remedy."""
+    rows = report.comparisons
+    judged = [row for row in rows if row.verdict]
+    if not judged and not report.baseline.fate:
+        return f"{_budget(report)}: no verdict yet; {_progress(report)}."
+    counts = [(verdict, sum(row.verdict is verdict for row in judged)) for verdict in Verdict]
+    text = ", ".join(f"{n} {verdict}" for verdict, n in counts if n)
+    unfinished = "" if report.state == "complete" else f" So far: {_progress(report)}."
+    changes = plural(len(rows), "change")
+    if report.baseline.fate:
+        others = f" Of {changes} to it: {text}." if judged else ""
+        return f"{baseline_alarm(report)}{others}{unfinished}"
+    missing = f", {len(rows) - len(judged)} without a verdict yet" if len(judged) < len(rows) else ""
+    return f"{_budget(report)}: of {changes} to the baseline, {text}{missing}.{unfinished}"
+
+
+def baseline_alarm(report: Report) -> str:
+    """Why nothing can be compared with a baseline that failed or did not train, and the remedy."""
+    row = report.baseline
+    return f"Nothing can be compared: the baseline {describe_fate(row)}. Remedy: {remedy(row)}."
+
+
+def sentence(row: VariantRow) -> str:
+    """What is known of one variant: ``Learned positions instead of RoPE: worse by 0.21 nats/token (...)``."""
+    subject = describe_change(row)
+    so_far = "" if row.status == "done" else " so far"
+    if row.fate:
+        trained = f"; where it trained, {_level(row)}" if row.values else ""
+        return f"{subject}: {describe_fate(row)}{so_far}{trained}."
+    if row.is_baseline:
+        return f"{subject}: {_level(row)}."
+    if row.no_verdict:
+        return f"{subject}: no verdict, as {row.no_verdict}; {_level(row)}."
+    if row.verdict is None:
+        return f"{subject}: {_waiting(row)}."
+    if row.comparison is None:
+        return f"{subject}: {row.verdict}{so_far}; no pair of complete runs{_aside(row)}."
+    return f"{subject}: {_judgement(row)}{so_far} ({_evidence(row)}){_aside(row)}."
+
+
+def describe_change(row: VariantRow) -> str:
+    """The change in words: ``LayerNorm instead of RMSNorm``; several changes after the variant's name."""
+    if row.is_baseline:
+        return "Baseline"
+    changes = [_change(factor, old, new) for factor, (old, new) in row.change.items()]
+    if not changes:
+        return row.variant
+    text = ", ".join(changes)
+    named = len(changes) > 1 and row.label == row.variant
+    if named:
+        return f"{_NAMES.get(row.variant, row.variant)} ({text})"  # a name stays as it was given
+    return text[0].upper() + text[1:]
+
+
+def level_name(factor: str, label: str) -> str:
+    """A level as the field writes it: ``rope`` is RoPE, ``none`` of the norms is no norm."""
+    name, _, options = str(label).partition("(")
+    if name == "none":
+        return _NOTHING.get(factor, f"no {_words(factor)}")
+    written = _NAMES.get(name, name)
+    return f"{written} ({options}" if options else written
+
+
+def _change(factor: str, old: str, new: str) -> str:
+    ours, theirs = level_name(factor, new), level_name(factor, old)
+    if str(new).partition("(")[0] in _NAMES or new == "none":
+        return f"{ours} instead of {theirs}"
+    return f"{_words(factor)} {ours} instead of {theirs}"
+
+
+def _words(factor: str) -> str:
+    return factor.replace("_", " ")
+
+
+def _judgement(row: VariantRow) -> str:
+    size = f"{_number(row, abs(row.difference))} {row.unit}"
+    if row.verdict in (Verdict.BETTER, Verdict.WORSE):
+        return f"{row.verdict} by {size}"
+    signed = f"difference {_number(row, row.difference, sign=True)} {row.unit}"
+    if row.verdict is Verdict.EQUIVALENT:
+        return f"equivalent within ±{row.margin:g} {row.unit}; {signed}"
+    return f"inconclusive; {signed}"
+
+
+def _evidence(row: VariantRow) -> str:
+    seeds = plural(row.pairs, "paired seed")
+    interval = row.interval
+    if interval is None:
+        return f"no interval from {seeds}"
+    low, high = interval.low, interval.high
+    sign = True
+    if row.verdict is Verdict.WORSE and low > 0:
+        sign = False
+    if row.verdict is Verdict.BETTER and high < 0:
+        low, high, sign = -high, -low, False
+    ends = f"{_number(row, low, sign=sign)} to {_number(row, high, sign=sign)}"
+    return f"{100 * interval.level:.0f} % CI {ends}, {seeds}"
+
+
+def _aside(row: VariantRow) -> str:
+    parts = []
+    if row.blown_up:
+        parts.append(f"{row.blown_up} of {row.seeds_planned} seeds did not train ({describe_blown_up(row)})")
+    if row.failed:
+        parts.append(f"{row.failed} failed ({row.error})" if row.error else f"{row.failed} failed")
+    if row.seeds_needed is not None:
+        needed = seeds_text(row.seeds_needed)
+        about = "more than 1000" if needed.startswith(">") else f"about {needed}"
+        parts.append(f"{about} paired seeds would be needed to decide")
+    elif row.verdict is Verdict.INCONCLUSIVE:
+        parts.extend(note for note in row.notes if "no verdict" in note or "seeds did not train than" in note)
+    return "".join(f"; {part}" for part in parts)
+
+
+def _waiting(row: VariantRow) -> str:
+    if row.status == "not started":
+        return "not started"
+    done = f"{row.seeds_done} of {row.seeds_planned} seeds complete"
+    return f"no pair with the baseline yet, {done}{_aside(row)}"
+
+
+def _level(row: VariantRow) -> str:
+    if row.mean is None:
+        return f"{row.metric} not known yet"
+    spread = "" if row.sd is None else f" ± {_number(row, row.sd)}"
+    seeds = plural(row.seeds_done, "seed")
+    return f"{row.metric} {_number(row, row.mean)}{spread} {row.unit} ({seeds})"
+
+
+def _number(row: VariantRow, value: float, *, sign: bool = False) -> str:
+    # A tenth of the margin is what a reader can use; the table has one more digit.
+    return fixed(value, decimals_for(row.margin) - 1, sign=sign)
+
+
+def _budget(report: Report) -> str:
+    facts = report.footer
+    parts = []
+    if facts["parameters"]:
+        parts.append(f"{facts['parameters']:,} parameters")
+    if facts["tokens_per_run"]:
+        parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
+    return f"At this budget ({', '.join(parts)})" if parts else "At this budget"
+
+
+def _progress(report: Report) -> str:
+    done = sum(row.seeds_done for row in report.rows)
+    planned = sum(row.seeds_planned for row in report.rows)
+    return f"{done} of {planned} confirm runs complete, study {report.state}"

@@ -1,0 +1,206 @@
+"""Building the report's rows: a variant's sizes, tuning, outcomes, and its comparison with the baseline."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from statistics import mean, median, stdev
+from typing import Any
+
+from workbench.analysis.fates import describe_blown_up, describe_fate, remedy
+from workbench.analysis.outcomes import Outcomes, paired_differences
+from workbench.analysis.pilot import PilotSummary
+from workbench.analysis.statistics import (
+    FATES,
+    PairedComparison,
+    Verdict,
+    compare_pairs,
+    detectable_effect,
+    judge,
+    seeds_for_verdict,
+)
+from workbench.analysis.tuned_rates import TunedRate, unequal_tuning
+from workbench.analysis.units import plural, unit_of
+from workbench.analysis.variant_row import VariantRow
+from workbench.analysis.verdicts import decide, fate
+from workbench.records.index import StudyRecords
+from workbench.records.run import State
+
+_SIZES = ("parameters", "nonembedding_parameters", "flops_per_token", "mismatch")
+
+
+def build_row(
+    variant: dict[str, Any],
+    study: StudyRecords,
+    tuned: dict[str, TunedRate | None],
+    outcomes: dict[str, Outcomes],
+    pilot: PilotSummary | None,
+) -> VariantRow:
+    """The row of ``variant`` (an entry of the manifest), from the tuned rates and outcomes of all."""
+    name, manifest = variant["name"], study.manifest
+    mine, baseline = outcomes[name], outcomes[manifest["baseline"]]
+    row = VariantRow(
+        variant=name,
+        is_baseline=name == manifest["baseline"],
+        change={factor: tuple(pair) for factor, pair in variant.get("change", {}).items()},
+        metric=manifest["metric"],
+        unit=unit_of(manifest["metric"]),
+        margin=manifest["margin"],
+        tokens=manifest.get("training", {}).get("tokens"),
+        **{key: variant.get(key) for key in _SIZES},
+        **_rate_columns(tuned[name], mine),
+        **_outcome_columns(mine),
+    )
+    row = replace(row, notes=(*_tuning_notes(study, tuned[name]), *mine.notes, *_outcome_notes(row)))
+    if row.is_baseline:
+        return row
+    return _compared(row, mine, baseline, refusal=_refusal(study, tuned, name), pilot=pilot)
+
+
+def _rate_columns(tuned: TunedRate | None, mine: Outcomes) -> dict[str, Any]:
+    used = {run["learning_rate"] for run in mine.runs.values()}
+    only = used.pop() if len(used) == 1 else None
+    return {
+        "learning_rate": tuned.learning_rate if tuned else only,
+        "interior": tuned.interior if tuned else None,
+        "rate_place": tuned.place if tuned else None,
+        "tuning_trials": tuned.trials if tuned else 0,
+        "tuning_tokens": tuned.tokens if tuned else 0.0,
+        "tuning_flops": tuned.flops if tuned else 0.0,
+    }
+
+
+def _outcome_columns(mine: Outcomes) -> dict[str, Any]:
+    values = list(mine.values.values())
+    middle = median(values + [math.inf] * mine.blown_up) if values else None
+    return {
+        "status": mine.status,
+        "seeds_planned": len(mine.planned),
+        "seeds_done": len(values),
+        "running": mine.count("running"),
+        "diverged": mine.count("diverged"),
+        "failed": mine.crashed,
+        "lost_at_once": mine.lost_at_once,
+        "untrained": mine.untrained,
+        "uniform_loss": mine.uniform_loss,
+        "fate": fate(mine),
+        "error": mine.error,
+        "mean": mean(values) if values else None,
+        "sd": stdev(values) if len(values) > 1 else None,
+        "median": middle,
+        "worst": max(values) if values else None,
+        "seconds": sum(_seconds(run) for run in mine.runs.values()),
+        "values": mine.values,
+    }
+
+
+def _seconds(run: dict[str, Any]) -> float:
+    value = run.get("seconds")
+    return 0.0 if value is None or math.isnan(value) else float(value)
+
+
+def _tuning_notes(study: StudyRecords, tuned: TunedRate | None) -> list[str]:
+    if tuned is None or tuned.interior or _tuning(study):
+        return []
+    if not tuned.trained:
+        return [f"no learning rate that was tried gave a result ({_rates(tuned.losses)})"]
+    if beside := tuned.bounded_by:
+        return [
+            f"learning rate {tuned.learning_rate:g} lies beside one without a result ({_rates(beside)}): the "
+            "best may lie between them"
+        ]
+    return [f"learning rate {tuned.learning_rate:g} is at the edge of what was tried: perhaps not the best"]
+
+
+def _rates(rates: Iterable[float]) -> str:
+    return ", ".join(f"{rate:g}" for rate in sorted(rates))
+
+
+def _outcome_notes(row: VariantRow) -> list[str]:
+    notes = []
+    if row.fate:
+        notes.append(f"{describe_fate(row)}; {remedy(row)}")
+    elif row.blown_up:
+        notes.append(f"{row.blown_up} of {row.seeds_planned} seeds did not train: {describe_blown_up(row)}")
+    elif row.error:
+        notes.append(f"{row.failed} of {plural(row.seeds_planned, 'trial')} failed: {row.error}")
+    if row.blown_up and row.values:
+        shown = f"{row.median:.4f}" if math.isfinite(row.median) else "none"
+        notes.append(
+            f"with seeds that did not train counted as worst the median is {shown}; worst that trained "
+            f"{row.worst:.4f}"
+        )
+    return notes
+
+
+def _tuning(study: StudyRecords) -> bool:
+    """Whether tuning is still going on, so that its sums are not final."""
+    tune = study.runs[study.runs["phase"] == "tune"]
+    unfinished = tune["state"].isin([str(State.QUEUED), str(State.RUNNING)]).any()
+    return bool(unfinished) or (study.is_live and (study.driver or {}).get("phase") in ("pilot", "tune"))
+
+
+def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str) -> str | None:
+    if _tuning(study):
+        return None
+    return unequal_tuning(tuned[name], tuned[study.manifest["baseline"]])
+
+
+def _compared(
+    row: VariantRow, mine: Outcomes, baseline: Outcomes, *, refusal: str | None, pilot: PilotSummary | None
+) -> VariantRow:
+    against = fate(baseline)
+    if row.fate or against:
+        why = None if row.fate else f"the baseline {against}"
+        return replace(row, verdict=row.fate, no_verdict=why)
+    differences, lost = paired_differences(mine, baseline)
+    comparison = compare_pairs(list(differences.values())) if differences else None
+    verdict, notes = decide(comparison, mine, baseline, row.margin)
+    if verdict in FATES:
+        row = replace(row, fate=verdict)
+    elif verdict and refusal:
+        verdict, notes = Verdict.INCONCLUSIVE, [*notes, refusal]
+    if lost:
+        notes.append(f"lost pairs: {'; '.join(lost)}")
+    if comparison and {mine.status, baseline.status} != {"done"}:
+        so_far = f"{comparison.n} of {row.seeds_planned} pairs so far"
+        notes.append(f"{so_far}: the verdict may change, and is no reason to stop")
+    return replace(
+        row,
+        comparison=comparison,
+        differences=differences,
+        relative=_relative(comparison, baseline, differences),
+        verdict=verdict,
+        notes=(*row.notes, *notes),
+        **_planning(comparison, verdict, row.margin, pilot, refused=bool(refusal)),
+    )
+
+
+def _relative(
+    comparison: PairedComparison | None, baseline: Outcomes, differences: dict[int, float]
+) -> float | None:
+    if comparison is None:
+        return None
+    level = mean(baseline.values[seed] for seed in differences)
+    return comparison.mean / level if level else None
+
+
+def _planning(
+    comparison: PairedComparison | None,
+    verdict: Verdict | None,
+    margin: float,
+    pilot: PilotSummary | None,
+    *,
+    refused: bool,
+) -> dict[str, Any]:
+    """Seeds that an open question would need, and what the present ones can see."""
+    if comparison is None:
+        return {}
+    noise = comparison.sd if comparison.sd is not None else (pilot.paired_sd_bound if pilot else None)
+    # More seeds mend a wide interval; they do not mend unequal tuning, nor divergence.
+    open_question = verdict is judge(comparison, margin) is Verdict.INCONCLUSIVE
+    return {
+        "seeds_needed": seeds_for_verdict(comparison, margin, noise)
+        if open_question and not refused
+        else None,
+        "detectable_effect": None if noise is None else detectable_effect(noise, comparison.n),
+    }

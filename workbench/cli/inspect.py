@@ -1,0 +1,111 @@
+"""Commands that look inside trained runs: inspect, probe."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workbench.analysis.units import plural
+from workbench.cli.models import RunName
+from workbench.cli.shared import RESULTS, Out, print_unmeasured, progress_bar
+from workbench.errors import UserError
+from workbench.terminal import say
+
+if TYPE_CHECKING:  # it brings torch, which --help need not wait for
+    from workbench.inspection.measuring import Probed
+    from workbench.records.run import RunDirectory
+
+
+def inspect(
+    run: RunName,
+    against: Annotated[str | None, typer.Option("--against", help="A second run to compare with.")] = None,
+    view: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--view",
+            help="A view's name ('workbench list views' has them); may be repeated. Default: all that are "
+            "possible.",
+        ),
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", help="The text of views that read one.")] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="An option of a view: --option layer=2", metavar="NAME=VALUE"),
+    ] = None,
+    to: Annotated[Path, typer.Option("--to", help="The folder that figures and tables go into.")] = Path(
+        "inspection"
+    ),
+    format: Annotated[str, typer.Option("--format", help="svg, pdf or png.")] = "svg",
+    out: Out = RESULTS,
+) -> None:
+    """Look inside a run: the dashboard's views as figures and tables, without a browser."""
+    from workbench.inspection.command import inspect_run, parse_options
+
+    given = parse_options(options or []) | ({"text": text} if text is not None else {})
+    with progress_bar() as progress:
+        done = inspect_run(
+            run,
+            against=against,
+            names=view or [],
+            options=given,
+            results=out,
+            to=to,
+            format=format,
+            progress=progress,
+        )
+    for result, paths in done.written:
+        say(f"{result.title}: {paths[0]} and {len(paths) - 1} tables")
+        for answer in result.answers:
+            say(f"  {answer}")
+    if done.written:
+        print_unmeasured(done.unmeasured)
+    if view and done.refused:
+        raise UserError("; ".join(reason for _, reason in done.refused))
+    for one, reason in done.refused:
+        say(f"{one.name}: not shown: {reason.removeprefix(f'{one.name}: ')}")
+    if not done.written:
+        raise UserError(f"run: no view of {run!r} can be shown, for the reasons above")
+    say(f"written to: {done.folder}: {len(done.written)} of {len(done.written) + len(done.refused)} views")
+
+
+def probe(
+    run: Annotated[str, typer.Argument(help="A study, for all of its complete runs, or one run.")],
+    again: Annotated[bool, typer.Option("--again", help="Measure anew what was measured before.")] = False,
+    out: Out = RESULTS,
+) -> None:
+    """Measure what heads, positions and activations of trained runs do: the tables behind most views."""
+    from workbench.inspection.command import probe_runs
+    from workbench.inspection.measuring import on_other_text
+
+    with progress_bar() as progress:
+        done = probe_runs(run, results=out, again=again, progress=progress)
+    if other := on_other_text(done.measured):
+        note = f"the text is another one than {len(other)} of them were trained on; they were measured on it"
+        say(f"note: data.corpus: {note}", stderr=True)
+    print_unmeasured(done.unmeasured)
+    say(_told(done))
+
+
+def _told(done: "Probed") -> str:
+    """How many runs were measured, and how many cannot be for want of weights."""
+    without = ""
+    if done.weightless:
+        count = len(done.weightless)
+        lacking = "1 that lacks tables has" if count == 1 else f"{count} that lack tables have"
+        published = " (published without them)" if _published(done.weightless) else ""
+        without = f"; {lacking} no weights{published}"
+    if done.measured:
+        runs = plural(len(done.measured), "run")
+        kept = ", kept in the cache: what is published stays as it is" if _published(done.measured) else ""
+        return f"measured: {runs}{kept}{without}"
+    of_those = " of the runs that have weights" if without else ""
+    return f"nothing to do: every table{of_those} is there{without}"
+
+
+def _published(runs: "list[RunDirectory]") -> bool:
+    from workbench.records.index import is_published
+
+    return is_published(runs[0].path.parent.parent)
+
+
+INSPECT_COMMANDS = {"inspect": inspect, "probe": probe}

@@ -1,0 +1,182 @@
+"""Commands for single models: import, export, evaluate, generate."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workbench.cli.shared import RESULTS, AsJson, Out, count, progress_bar, show
+from workbench.quantities import LARGEST_SEED
+from workbench.terminal import give, say
+
+RunName = Annotated[
+    str,
+    typer.Argument(
+        help="A run: its id or the beginning of it, its directory, STUDY/VARIANT/SEED, or imported/NAME."
+    ),
+]
+
+
+Bos = Annotated[
+    bool | None,
+    typer.Option(
+        "--bos/--no-bos",
+        help="Read the text after the token that begins one, as LLaMA does. Default: as the model's own "
+        "tokenizer does for an imported run, else not.",
+    ),
+]
+
+
+class Layout(StrEnum):
+    """How an exported model is laid out."""
+
+    HUGGINGFACE = "huggingface"
+    META = "meta"
+
+
+def import_model(
+    path: Annotated[Path, typer.Argument(help="A Hugging Face folder, or Meta's original layout.")],
+    name: Annotated[str | None, typer.Option("--name", help="What to call it. Default: the folder.")] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            "--context", parser=count(2), metavar="N", help="Context, which Meta's layout does not say."
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option("--tokenizer", help="A tokenizer.json, where the folder has none.")
+    ] = None,
+    eos: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--eos",
+            help="A token, or its id, that ends a text; may be given several times, the first separates "
+            "documents. Default: what the model's files say.",
+        ),
+    ] = None,
+    out: Out = RESULTS,
+) -> None:
+    """Make a trained GPT-2, GPT-Neo, LLaMA, Mistral or Qwen 2 or 3 a run like any other."""
+    from workbench.trained import imports
+
+    run = imports.import_model(
+        path, name=name, context=context, tokenizer=tokenizer, ends_of_text=eos, out=out
+    )
+    say(imports.told(run))
+
+
+def export_model(
+    run: RunName,
+    path: Annotated[Path, typer.Argument(help="A new folder to write into.")],
+    layout: Annotated[Layout, typer.Option("--layout", help="Whose layout.")] = Layout.HUGGINGFACE,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="fp32, bf16 or fp16. Default: as it came, or fp32.")
+    ] = None,
+    out: Out = RESULTS,
+) -> None:
+    """Write a run's model for transformers (from_pretrained) or in Meta's layout."""
+    from workbench.records.find import find_run
+    from workbench.trained.use import export_run
+
+    export_run(find_run(out, run), path, layout=layout.value, dtype=dtype)
+    say(f"written: {path}")
+
+
+def evaluate(
+    run: RunName,
+    corpus: Annotated[
+        str | None,
+        typer.Option("--corpus", help="Another corpus: a name, a path, or a {key: value} as in a study."),
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option("--context", parser=count(2), metavar="N", help="Tokens per window.")
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens", parser=count(1), metavar="N", help="Validation tokens at most.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", parser=count(1), metavar="N")] = None,
+    bos: Bos = None,
+    out: Out = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Loss of a run on validation text: its own by default, and then the number in its record.
+
+    With --bos each window is read after the token that begins a text. That token is no target: the loss is
+    over the same tokens with and without it.
+    """
+    from workbench.records.find import find_run
+    from workbench.study.overrides import corpus_spec
+    from workbench.trained.use import evaluate_run, render_evaluation
+
+    text = None if corpus is None else corpus_spec(corpus)
+    with progress_bar() as progress:
+        found = evaluate_run(
+            find_run(out, run),
+            corpus=text,
+            context=context,
+            tokens=tokens,
+            batch_size=batch_size,
+            bos=bos,
+            progress=progress,
+        )
+    for note in found["notes"]:
+        _note(note)
+    show(found, as_json, render_evaluation)
+
+
+def generate(
+    run: RunName,
+    prompt: Annotated[str, typer.Argument(help="The text to go on from.")],
+    tokens: Annotated[
+        int, typer.Option("--tokens", parser=count(1, 10**6), metavar="N", help="How many tokens.")
+    ] = 100,
+    temperature: Annotated[float, typer.Option("--temperature", help="0: the most probable token.")] = 0.8,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", parser=count(1), metavar="K", help="Among the k most probable tokens."),
+    ] = None,
+    top_p: Annotated[float | None, typer.Option("--top-p", help="Among those that hold p of it all.")] = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", parser=count(0, LARGEST_SEED), metavar="N", help="The same seed gives the same text."
+        ),
+    ] = 0,
+    bos: Bos = None,
+    out: Out = RESULTS,
+) -> None:
+    """Text from a run, token by token, until one that ends a text."""
+    from workbench.records.find import find_run
+    from workbench.trained.use import generate_text
+
+    pieces = generate_text(
+        find_run(out, run),
+        prompt,
+        tokens=tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        bos=bos,
+        note=_note,
+    )
+    first = next(pieces, "")  # whatever is refused is refused before anything is printed
+    give(prompt + first, end="")
+    try:
+        for piece in pieces:
+            give(piece, end="")
+    finally:
+        give("")  # an error has a line of its own
+
+
+def _note(text: str) -> None:
+    say(f"note: {text}", stderr=True)
+
+
+MODEL_COMMANDS = {
+    "import": import_model,
+    "export": export_model,
+    "evaluate": evaluate,
+    "generate": generate,
+}

@@ -1,0 +1,50 @@
+"""The command that makes a finished study fit to be committed: publish."""
+
+from typing import Annotated
+
+import typer
+
+from workbench.analysis.units import plural
+from workbench.cli.shared import RESULTS, Out, print_unmeasured, progress_bar
+from workbench.terminal import say
+
+
+def publish(
+    study: Annotated[str, typer.Argument(help="A finished study's name, or its results directory.")],
+    weights: Annotated[
+        int, typer.Option("--weights", min=0, help="Of how many confirm seeds of each variant weights go in.")
+    ] = 1,
+    limit: Annotated[
+        float, typer.Option("--limit", min=0, help="Megabytes that all published studies may take.")
+    ] = 20,
+    out: Out = RESULTS,
+) -> None:
+    """Copy a finished study to results/published: records, report and figures, no paths of this machine.
+
+    What views over seeds need and was not measured is measured first.
+    """
+    from workbench.publishing.publish import publish as publish_study
+    from workbench.study.paths import find_results
+
+    with progress_bar() as progress:
+        done = publish_study(
+            find_results(study, out),
+            out,
+            weights=weights,
+            limit=limit,
+            note=lambda text: say(f"note: {text}", stderr=True),
+            progress=progress,
+        )
+    print_unmeasured(done.probed.unmeasured)
+    if done.probed.weightless:
+        count = plural(len(done.probed.weightless), "run")
+        say(f"not measured: {count}: without weights no table can be added")
+    say(
+        f"published: {done.path}: {done.runs} runs, {done.weights} with weights, {done.megabytes:.1f} MB "
+        f"({done.all_megabytes:.1f} of {limit:g} MB for all)\n"
+        f"read it:   {done.path / 'report.md'}\n"
+        f"commit it: git add {done.path}"
+    )
+
+
+PUBLISH_COMMANDS = {"publish": publish}

@@ -1,0 +1,103 @@
+"""What the commands share: where results are, and how things are shown."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.errors import printable
+from workbench.quantities import read_whole
+from workbench.terminal import PlainColumn, console, give, say
+
+if TYPE_CHECKING:  # it brings torch, which --help need not wait for
+    from workbench.inspection.measuring import Unmeasured
+
+
+def _folder(text: str) -> Path:
+    """``--out``; an empty variable of the shell must not mean the present directory."""
+    if not str(text):
+        raise typer.BadParameter("is empty; name a folder")
+    if printable(str(text)) != str(text):  # safetensors takes no other paths
+        raise typer.BadParameter("is not UTF-8; name a folder whose path is")
+    return Path(text)
+
+
+def count(least: int, most: int | None = None) -> Callable[[object], int]:
+    """What reads an option that is a whole number, as in a study file: ``2e4`` is one, ``20.000`` is not."""
+
+    def read(text: object) -> int:
+        try:
+            number = read_whole(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if not isinstance(number, int):
+            raise typer.BadParameter(f"{text!r} is no whole number")
+        if number < least or (most is not None and number > most):
+            range_ = f"at least {least:,}" if most is None else f"from {least:,} to {most:,}"
+            raise typer.BadParameter(f"{number} is not {range_}")
+        return number
+
+    return read
+
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", help="Where results are kept.", show_default=True, parser=_folder, metavar="PATH"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+RESULTS = Path("results")
+_SECONDS_BETWEEN_LINES = 5.0
+_UNMEASURED_SHOWN = 4  # runs of each reason
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, float], None]]:
+    """A bar with the time left on a terminal; elsewhere a plain line every few seconds."""
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
+
+    terminal = console(stderr=True)
+    if not terminal.is_terminal:
+        yield _PlainLines()
+        return
+    columns = (PlainColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda text, part: bar.update(task, description=text, completed=part)
+
+
+class _PlainLines:
+    """Progress where there is no terminal: what is soon done says nothing."""
+
+    def __init__(self) -> None:
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, text: str, part: float) -> None:
+        now = time.monotonic()
+        if now - self._told >= _SECONDS_BETWEEN_LINES:
+            left = f", {(now - self._started) * (1 / part - 1):.0f} s left" if part > 0 else ""
+            say(f"{text} ({part:.0%}{left})", stderr=True)
+            self._told = now
+
+
+def print_unmeasured(unmeasured: "Iterable[Unmeasured]") -> None:
+    """A line for each reason for which runs could not be measured, with the tables that they lack for it."""
+    by_reason: dict[str, list[str]] = {}
+    found = [(one.run.read(), one) for one in unmeasured]
+    for record, one in sorted(found, key=lambda pair: (pair[0].variant, pair[0].seed)):
+        told = f"{record.variant} seed {record.seed} ({', '.join(one.tables)})"
+        by_reason.setdefault(" ".join(one.reason.split()), []).append(told)
+    for reason, runs in by_reason.items():
+        more = f" and {len(runs) - _UNMEASURED_SHOWN} more" if len(runs) > _UNMEASURED_SHOWN else ""
+        say(f"not measured: {', '.join(runs[:_UNMEASURED_SHOWN])}{more}: {reason}")
+
+
+def show(facts: Any, as_json: bool, render: Any) -> None:
+    """Print facts for programs, or rendered for a reader."""
+    if as_json:
+        give(json.dumps(facts, indent=2))
+    else:
+        console().print(render(facts))

@@ -1,6 +1,0 @@
-"""Activations: norms, the residual stream, feed-forward units, and where a prediction forms."""
-
-from workbench.dashboard.inspect_page import inspection_page
-
-if __name__ == "__main__":
-    inspection_page("activations", "Activations")

@@ -1,6 +1,0 @@
-"""Attention: what heads read, which kinds there are, and when they form."""
-
-from workbench.dashboard.inspect_page import inspection_page
-
-if __name__ == "__main__":
-    inspection_page("attention", "Attention")

@@ -1,0 +1,31 @@
+"""Views over seeds read tables that a run may not have yet: measuring them is one button."""
+
+from collections.abc import Collection
+from threading import RLock
+
+import streamlit as st
+
+from workbench.dashboard.formats import plural
+from workbench.dashboard.literal import literal
+from workbench.inspection.measuring import measure_missing
+from workbench.records.run import RunDirectory
+
+# Decoders are switched to explicit attention while they are read: one session at a time.
+READING = RLock()
+
+
+def offer_probing(runs: list[RunDirectory], tables: Collection[str]) -> None:
+    """Say how many of ``runs``, which have weights, lack ``tables``, and measure them when asked."""
+    count = plural(len(runs), "run")
+    st.info(f"Not yet measured for this view: {count} of this comparison. It takes seconds for each.")
+    if st.button("Measure them", key="measure", type="primary", icon=":material/straighten:"):
+        bar = st.progress(0.0, "…")
+        with READING:
+            unmeasured = measure_missing(
+                runs, tables, lambda text, part: bar.progress(min(part, 1.0), literal(text))
+            )
+        bar.empty()
+        for reason in dict.fromkeys(one.reason for one in unmeasured):
+            st.warning(literal(reason), icon=":material/info:")
+        if len({one.run.path for one in unmeasured}) < len(runs):
+            st.rerun()

@@ -1,0 +1,1 @@
+"""The dashboard's pages, one file each, and what the three that look inside a run share."""

@@ -1,0 +1,202 @@
+"""Curves: metrics while training, averaged over seeds, or as differences to the baseline."""
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from workbench.analysis.units import UNITS
+from workbench.dashboard import empty, links, state
+from workbench.dashboard.aggregate import Band
+from workbench.dashboard.charts import Axis, curve_chart
+from workbench.dashboard.curve_lines import (
+    AXES,
+    BANDS,
+    METRICS,
+    Choice,
+    Drawing,
+    Study,
+    available_metrics,
+    draw,
+    latest_phase,
+    phases_of,
+)
+from workbench.dashboard.formats import plural
+from workbench.dashboard.imported import is_imported, nothing_compared
+from workbench.dashboard.literal import literal
+from workbench.dashboard.state import View, view
+from workbench.records.training_outcome import untrained
+
+DIFFERENCE, VALUES = "difference", "values"
+_NOTES = 6  # lines of a chart whose notes are told
+LATEST = "latest"  # follows a study from phase to phase
+
+
+def page() -> None:
+    """Draw the page."""
+    st.header("Curves", anchor=False)
+    if is_imported(view()):
+        nothing_compared()
+        return
+    if view().records.runs.empty:
+        empty.no_runs()
+        return
+    st.fragment(_panel)()
+
+
+def _panel() -> None:
+    now = view()
+    unreadable: dict[str, str] = {}
+    study = _study(now, unreadable)
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    runs, each_run = _chosen_runs(now, row)
+    left_out = runs.iloc[:0] if each_run else _left_out(runs, row)
+    runs = runs.drop(left_out.index)
+    study = replace(study, runs=study.runs.drop(left_out.index))  # nor are they what others are compared with
+    metrics = available_metrics(runs, study.read)
+    empty.problems(list(unreadable.values()))
+    if not metrics:
+        empty.no_runs("Nothing is logged yet for these runs")
+        return
+    links.tell_unknown("metric", [_metric_title(metric) for metric in metrics], "metric")
+    choice = _controls(metrics, row, each_run=each_run)
+    drawing = draw(study, runs, choice)
+    if choice.difference and not drawing.curves:
+        st.caption(
+            "No run has a partner of the same seed among the baseline's runs yet: values are shown instead."
+        )
+        choice = replace(choice, difference=False)
+        drawing = draw(study, runs, choice)
+    _chart(drawing, choice, now, phases_of(runs))
+    if len(left_out):
+        names = ", ".join(dict.fromkeys(now.labels[name] for name in left_out["variant"]))
+        count = plural(len(left_out), "run")
+        st.caption(f"Not drawn, as they did not train: {count} of {literal(names)}.")
+
+
+def _left_out(runs: pd.DataFrame, row: DeltaGenerator) -> pd.DataFrame:
+    """Runs that did not train, unless they are asked for: their losses would set the scale of all others."""
+    lost = runs[untrained(runs)]
+    if not 0 < len(lost) < len(runs):
+        return lost.iloc[:0]
+    shown = row.toggle(
+        f"Also {plural(len(lost), 'run')} that did not train", key="untrained", bind="query-params"
+    )
+    return lost.iloc[:0] if shown else lost
+
+
+def _study(now: View, unreadable: dict[str, str]) -> Study:
+    return Study(
+        baseline=now.baseline,
+        labels=now.labels,
+        colours=now.colours,
+        read=state.reader(now.library, unreadable),
+        runs=now.records.runs,
+    )
+
+
+def _chosen_runs(now: View, row: DeltaGenerator) -> tuple[pd.DataFrame, bool]:
+    """The runs to draw, and whether each gets a line of its own."""
+    runs, chosen = now.records.runs, state.selection()
+    if chosen:
+        label = f"Only the {plural(len(chosen), 'selected run')}"
+        if row.toggle(label, key="only_selected", bind="query-params"):
+            return runs[runs["run_id"].isin(chosen)], True
+    options = [LATEST, *phases_of(runs)]
+    links.tell_unknown("curve_phase", options, "phase")
+    chosen_phase = row.segmented_control(
+        "Phase", options, default=LATEST, required=True, key="curve_phase", bind="query-params"
+    )
+    phase = latest_phase(runs) if chosen_phase in (None, LATEST) else chosen_phase
+    return runs[runs["phase"] == phase], False
+
+
+def _controls(metrics: list[str], row: DeltaGenerator, *, each_run: bool) -> Choice:
+    metric = row.selectbox(
+        "Metric", metrics, format_func=_metric_title, key="metric", bind="query-params", width=210
+    )
+    show = row.segmented_control(
+        "Show", [DIFFERENCE, VALUES], default=DIFFERENCE, required=True, key="show", bind="query-params"
+    )
+    seeds = row.toggle("Single seeds", key="seeds", bind="query-params", disabled=each_run)
+    row.toggle("Log x", key="log_x", bind="query-params")
+    row.toggle("Log y", key="log_y", bind="query-params", disabled=show == DIFFERENCE)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        axis = st.segmented_control(
+            "Along", list(AXES), default="tokens", required=True, key="x", bind="query-params"
+        )
+        band = st.segmented_control(
+            "Band",
+            list(Band),
+            default=Band.INTERVAL,
+            required=True,
+            key="band",
+            bind="query-params",
+            disabled=each_run,
+        )
+        smoothing = st.slider("Smoothing", 0.0, 0.98, 0.0, 0.02, key="smooth", bind="query-params", width=160)
+        first, last = st.slider(
+            "Part of training, %", 0, 100, (10, 100), 5, key="part", bind="query-params", width=200
+        )
+    return Choice(
+        metric=metric,
+        axis=axis,
+        difference=show == DIFFERENCE,
+        band=Band(band),
+        smoothing=smoothing,
+        first=first / 100,
+        last=last / 100,
+        seeds=seeds,
+        each_run=each_run,
+    )
+
+
+def _metric_title(metric: str) -> str:
+    return METRICS[metric][0]
+
+
+def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> None:
+    if not drawing.curves:
+        empty.no_runs("Nothing is logged in this part of training")
+        return
+    title, unit, decimals = METRICS[choice.metric]
+    name = f"{title} minus {now.baseline}" if choice.difference else title
+    x = Axis(*AXES[choice.axis], log=st.session_state.get("log_x", False))
+    y = Axis(name, unit, log=st.session_state.get("log_y", False) and not choice.difference)
+    option = curve_chart(drawing.curves, x, y, decimals=decimals, zero=choice.difference)
+    with st.container(border=True):
+        st.echarts_chart(option, height=520, key="curves", alt=f"{name} along {choice.axis}")
+        if drawing.notes:
+            st.caption(_notes(drawing.notes))
+        st.caption(f"{literal(_caption(drawing, choice, now))} · phase: {literal(', '.join(phases))}")
+
+
+def _notes(notes: tuple[str, ...]) -> str:
+    """What the means do not show, a line for each of the first few."""
+    told = [*notes[:_NOTES]]
+    if len(notes) > _NOTES:
+        told.append(f"and so for {plural(len(notes) - _NOTES, 'more line')}")
+    return literal("\n".join(told))
+
+
+def _caption(drawing: Drawing, choice: Choice, now: View) -> str:
+    parts = [f"{plural(drawing.runs, 'run')}, {plural(drawing.points, 'point')}"]
+    if choice.difference:
+        sign = "; below 0 is better" if choice.metric in UNITS else ""
+        parts.append(
+            f"each run minus the run of {now.baseline} with the same seed, at equal {choice.axis}{sign}"
+        )
+    if any(curve.line.low is not None for curve in drawing.curves):
+        parts.append(f"line: mean over seeds, band: {choice.band}")
+    elif sum(not curve.faint for curve in drawing.curves) > BANDS:
+        parts.append(f"line: mean over seeds; no bands with more than {BANDS} lines")
+    if choice.smoothing:
+        parts.append("each run smoothed on its own (bias-corrected exponential average), then averaged")
+    if drawing.unpaired:
+        parts.append(f"{plural(drawing.unpaired, 'run')} without a partner left out")
+    return " · ".join(parts)
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,109 @@
+"""Effects: how large, how sure, at which learning rate, and how factors act together."""
+
+import pandas as pd
+import streamlit as st
+
+from workbench.analysis.figures import learning_rate_plot
+from workbench.analysis.outcomes import confirm_phase
+from workbench.analysis.tables import factorial_table, flops_table, recovery_table
+from workbench.dashboard import downloads
+from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
+from workbench.dashboard.imported import is_imported, nothing_compared
+from workbench.dashboard.inside import with_behaviours
+from workbench.dashboard.literal import grid, literal
+from workbench.dashboard.pages.overview import forest_panel, no_effects
+from workbench.dashboard.state import View, view
+from workbench.dashboard.tables import full_table, text_frame
+
+
+def page() -> None:
+    """Draw the page."""
+    now = view()
+    st.header("Effects", anchor=False)
+    if is_imported(now):
+        nothing_compared()
+        return
+    if any(row.pairs >= 2 for row in now.report.comparisons):
+        forest_panel(now, name=f"{now.file_name}-effects")
+        _pairs(now)
+    else:
+        no_effects(now)
+    _recovery(now)
+    _tuning(now)
+    _factorial(now)
+    _equal_flops(now)
+    _table(now)
+
+
+def _pairs(now: View) -> None:
+    st.subheader("The pairs behind it", anchor=False)
+    st.altair_chart(
+        paired_dots(now.report, now.colours, now.ink), alt="Runs of each seed across variants", key="pairs"
+    )
+    st.caption(
+        "One dot per confirm run; a line joins the runs of one seed. What the lines share, pairing takes out."
+    )
+
+
+def _tuning(now: View) -> None:
+    tuned = [one for one in confirm_phase(now.records)[0].values() if one is not None]
+    if not tuned:
+        return
+    st.subheader("Learning rates", anchor=False)
+    report, labels = now.report, now.labels
+    chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
+    st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
+    st.caption(
+        "Mean over tuning seeds. Ring: the chosen rate. Cross: a run diverged, failed or did not "
+        "train there.  \n" + literal(tuning_caption(tuned, labels))
+    )
+    with st.container(horizontal=True):
+        downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{now.file_name}-learning-rates")
+
+
+def _factorial(now: View) -> None:
+    effects = now.report.factorial
+    if effects is None:
+        return
+    st.subheader("Main effects and interactions", anchor=False)
+    for warning in effects.warnings:
+        st.warning(literal(warning), icon=":material/warning:")
+    _titled(text_frame(factorial_table(now.report)), factorial_table(now.report).title, "factorial")
+
+
+def _equal_flops(now: View) -> None:
+    if now.report.equal_flops is None:
+        return
+    st.subheader("At equal FLOPs", anchor=False)
+    table = flops_table(now.report)
+    _titled(text_frame(table), table.title, "equal_flops")
+
+
+def _recovery(now: View) -> None:
+    if not now.report.recovery:
+        return
+    st.subheader("Damage and recovery", anchor=False)
+    table = recovery_table(now.report)
+    _titled(text_frame(table), table.title, "recovery")
+
+
+def _titled(table: pd.DataFrame, title: str, key: str) -> None:
+    grid(table, hide_index=True, alt=title, key=key)
+    st.caption(f"{literal(title)}.")
+
+
+def _table(now: View) -> None:
+    st.subheader("Everything in one table", anchor=False)
+    grid(
+        with_behaviours(now, full_table(now.report)),
+        hide_index=True,
+        column_config={"change": st.column_config.TextColumn("change", pinned=True)},
+        alt="All columns of the report",
+        key="full_table",
+    )
+    with st.container(horizontal=True):
+        downloads.table_buttons(now.report, now.file_name, page="effects")
+
+
+if __name__ == "__main__":
+    page()

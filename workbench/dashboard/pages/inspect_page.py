@@ -1,0 +1,253 @@
+"""What the pages Attention, Position and Activations share: which runs, which view, and how it is shown."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from workbench.analysis.escapes import to_csv
+from workbench.analysis.figures import to_bytes
+from workbench.dashboard import empty, links, maps, painted_text, state
+from workbench.dashboard.literal import literal
+from workbench.dashboard.measure_button import READING, offer_probing
+from workbench.dashboard.panels import chart
+from workbench.errors import UserError
+from workbench.files import version
+from workbench.inspection import drawing
+from workbench.inspection.figures import figure
+from workbench.inspection.measured import measured_version
+from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
+from workbench.inspection.scope import Scope
+from workbench.inspection.views import Option, Page, View, views
+from workbench.records.run import WEIGHTS, RunDirectory
+
+_RESULTS = 64  # computed views in memory
+NOTHING = "—"
+
+
+def inspection_page(page: Page, title: str) -> None:
+    """Draw one of the three pages."""
+    st.header(title, anchor=False)
+    scope = _pick_scope()
+    if scope is None:
+        return
+    known = {view.name: view for view in views(page)}
+    links.tell_unknown(f"{page}_view", [view.title for view in known.values()], "view")
+    name = st.segmented_control(
+        "View",
+        list(known),
+        format_func=lambda name: known[name].title,
+        default=next(iter(known)),
+        required=True,
+        key=f"{page}_view",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    st.fragment(lambda: _view(known[name], scope))()
+
+
+def _pick_scope() -> Scope | None:
+    now = state.view()
+    runs = _inspectable(now.records.runs)
+    if runs.empty:
+        empty.no_runs("No run of this study is complete yet; there are no weights to look at")
+        return None
+    labels = dict(zip(runs["run_id"], runs["label"], strict=True))
+    paths = dict(zip(runs["run_id"], runs["path"], strict=True))
+    first, second = _defaults(runs, now.baseline)
+    for key in ("inspect", "against"):
+        links.tell_unknown(key, [*labels, NOTHING], "run")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        run = _pick("Run", "inspect", list(labels), labels, first)
+        others = [NOTHING, *(one for one in labels if one != run)]
+        against = _pick("Against", "against", others, {NOTHING: NOTHING, **labels}, second)
+    chosen = RunDirectory(Path(paths[run]))
+    other = None if against == NOTHING else RunDirectory(Path(paths[against]))
+    return Scope(chosen, other, now.library.study)
+
+
+def _inspectable(runs: pd.DataFrame) -> pd.DataFrame:
+    """Complete runs; those without weights, as most of a published study are, come last and say so."""
+    if runs.empty:
+        return runs
+    found = runs[runs["state"] == "complete"].copy()
+    order = {"confirm": 0, "import": 0, "tune": 1, "pilot": 2}
+    found["rank"] = found["phase"].map(order).fillna(3)
+    found["weightless"] = [not RunDirectory(path).weights.exists() for path in found["path"]]
+    found["label"] = [
+        f"{row.variant} · {row.phase} · seed {row.seed} · {row.run_id[:6]}"
+        + (" · no weights" if row.weightless else "")
+        for row in found.itertuples()
+    ]
+    return found.sort_values(["weightless", "rank", "variant", "seed"])
+
+
+def _defaults(runs: pd.DataFrame, baseline: str) -> tuple[str, str]:
+    """A changed variant against the baseline of the same seed, or of the first."""
+    chosen = [run for run in state.selection() if run in set(runs["run_id"])]
+    if len(chosen) >= 2:
+        return chosen[0], chosen[1]
+    changed, own = runs[runs["variant"] != baseline], runs[runs["variant"] == baseline]
+    first = runs[runs["run_id"] == chosen[0]] if chosen else changed if len(changed) else own
+    first = first.iloc[0]
+    same = own[
+        (own["seed"] == first["seed"]) & (own["phase"] == first["phase"]) & (own["run_id"] != first["run_id"])
+    ]
+    return first["run_id"], same.iloc[0]["run_id"] if len(same) else NOTHING
+
+
+def _pick(title: str, key: str, options: list[str], labels: dict[str, str], default: str) -> str:
+    asked, written = st.query_params.get(key), st.session_state.get(f"_{key}_written")
+    now = st.session_state.get(key, written)  # pages share what was chosen on any of them
+    if asked is not None and asked != written:
+        now = asked  # a link, not what the page wrote itself
+    st.session_state[key] = now if now in options else default if default in options else options[0]
+    chosen = st.selectbox(title, options, format_func=labels.get, key=key, width=420)
+    st.query_params[key] = st.session_state[f"_{key}_written"] = chosen
+    return chosen
+
+
+def _view(view: View, scope: Scope) -> None:
+    st.caption(view.question)
+    try:
+        _open(view, scope)
+    except UserError as error:  # also of a run without weights or text, before anything is computed
+        st.warning(literal(error), icon=":material/info:")
+
+
+def _open(view: View, scope: Scope) -> None:
+    reason = view.available(scope)
+    if reason:
+        st.info(literal(f"{reason[0].upper()}{reason[1:]}."))
+        return
+    measurable = view.measurable(scope)
+    if measurable:
+        offer_probing(measurable, (*view.tables, *view.more_tables))
+    try:
+        at_hand = view.at_hand(scope)
+    except UserError:
+        if measurable:  # there will be something to show once they are
+            return
+        raise
+    show(_computed(view, scope, _ask_all(view, at_hand.scope)))
+
+
+def _ask_all(view: View, scope: Scope) -> dict[str, str]:
+    """Texts take a line of their own, everything else shares one."""
+    given = {}
+    for option in view.options:
+        if option.choices is not None:
+            links.tell_unknown(f"{view.name}.{option.name}", option.choices(scope), option.label)
+    for option in view.options:
+        if option.kind == "text":
+            given[option.name] = _ask(view, option, scope)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for option in view.options:
+            if option.kind != "text":
+                given[option.name] = _ask(view, option, scope)
+    return given
+
+
+def _choose(key: str, layer: int, head: int) -> None:
+    """Show the head that was clicked: as if its layer and number had been picked above."""
+    view = key.rpartition("_")[0]
+    st.session_state[f"{view}.layer"], st.session_state[f"{view}.head"] = str(layer), str(head)
+
+
+def _ask(view: View, option: Option, scope: Scope) -> str:
+    key, default = f"{view.name}.{option.name}", option.value(scope, None)
+    ask: dict[str, Callable[..., Any]] = {"text": st.text_area, "toggle": st.toggle, "number": st.text_input}
+    if option.choices is not None:
+        known = option.choices(scope)
+        index = known.index(default) if default in known else 0
+        return st.selectbox(
+            option.label, known, index=index, key=key, bind="query-params", help=option.help or None
+        )
+    if option.kind == "toggle":
+        return str(
+            st.toggle(option.label, default == "True", key=key, bind="query-params", help=option.help or None)
+        )
+    return ask[option.kind](option.label, default, key=key, bind="query-params", help=option.help or None)
+
+
+def _computed(view: View, scope: Scope, given: dict[str, str]) -> Result:
+    runs = [scope.directory(role).path for role in scope.roles]
+    if not view.live:
+        runs += [Path(path) for role in scope.roles for path in scope.seeds(role)["path"]]
+    versions = tuple(_version(path) for path in runs)
+    kept: dict[Any, Result] = _kept()
+    key = (view.name, versions, tuple(sorted(given.items())))
+    if key not in kept:
+        with st.spinner("Computing …"), READING:
+            kept[key] = view.show(scope, given)
+        while len(kept) > _RESULTS:
+            kept.pop(next(iter(kept)))
+    return kept[key]
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> dict[Any, Result]:
+    return {}
+
+
+def _version(path: Path) -> tuple[Any, ...]:
+    return str(path), version(path / WEIGHTS), measured_version(path)
+
+
+def show(result: Result) -> None:
+    """A computed view: sentences, panels, source, downloads."""
+    for answer in result.answers:
+        st.markdown(literal(answer))
+    for number, panel in enumerate(result.panels):
+        with st.container(border=True):
+            st.markdown(f"**{literal(panel.title)}**")
+            _panel(panel, f"{result.view}_{number}")
+            if panel.note:
+                st.caption(literal(panel.note))
+    for note in result.notes:
+        st.caption(literal(note))
+    st.caption(f"{literal(result.source)}. The address of this page reproduces it.")
+    _downloads(result)
+
+
+def _panel(panel: Panel, key: str) -> None:
+    if isinstance(panel, Maps):
+        maps.thumbnails(panel, key, lambda layer, head: _choose(key, layer, head))
+    elif isinstance(panel, TokenMaps):
+        maps.token_maps(panel, key)
+    elif isinstance(panel, Tokens):
+        painted_text.show(panel, key)
+    else:
+        _chart(panel, key)
+
+
+def _chart(panel: Panel, key: str) -> None:
+    """The chart, and in words what of the panel it cannot show."""
+    if not drawing.is_empty(panel):
+        st.altair_chart(chart(panel, state.view().ink), alt=panel.title, key=key)
+    if told := drawing.left_out(panel):
+        st.caption(literal(told))
+
+
+def _downloads(result: Result) -> None:
+    with st.container(horizontal=True):
+        for format in ("svg", "pdf"):
+            st.download_button(
+                format.upper(),
+                data=lambda format=format: to_bytes(figure(result), format),
+                file_name=f"{result.view}.{format}",
+                key=f"download_{result.view}_{format}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+        for number, (name, table) in enumerate(result.all_tables().items()):
+            st.download_button(
+                f"{literal(name)} (CSV)",
+                data=lambda table=table: to_csv(table, index=False),
+                file_name=f"{result.view}-{number}.csv",
+                key=f"download_{result.view}_csv_{number}",
+                icon=":material/table:",
+                on_click="ignore",
+            )

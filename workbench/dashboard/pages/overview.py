@@ -1,0 +1,168 @@
+"""Overview: the question, its answers, and what they rest on."""
+
+import streamlit as st
+
+from workbench.analysis.answers import headline, sentence
+from workbench.analysis.colours import variant_colours
+from workbench.analysis.figures import forest_plot
+from workbench.analysis.footer import footer_lines
+from workbench.analysis.tables import pilot_line, verdict_cell
+from workbench.analysis.variant_row import VariantRow
+from workbench.dashboard import downloads, empty, imported
+from workbench.dashboard.effect_charts import forest
+from workbench.dashboard.formats import duration, plural
+from workbench.dashboard.imported import is_imported
+from workbench.dashboard.inside import inside_link
+from workbench.dashboard.literal import grid, literal
+from workbench.dashboard.progress import progress_table, seconds_left
+from workbench.dashboard.state import View, view
+from workbench.dashboard.tables import verdict_table
+from workbench.visible import visible
+
+_COLOURS = {
+    "better": "green",
+    "worse": "red",
+    "equivalent": "blue",
+    "inconclusive": "orange",
+    "did not train": "violet",
+    "failed": "violet",
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    now = view()
+    if is_imported(now):
+        imported.overview(now)
+        return
+    st.header(literal(now.report.question or now.records.name), anchor=False)
+    if now.exploratory:
+        st.badge(
+            f"exploratory: compared with {literal(now.baseline)}", icon=":material/science:", color="orange"
+        )
+    _headline(now)
+    if now.records.is_live:
+        _progress(now)
+    _answers(now)
+    _effects(now)
+    _verdicts(now)
+    if not now.records.is_live:
+        _progress(now)
+    _cautions(now)
+    _provenance(now)
+
+
+def _headline(now: View) -> None:
+    """The study in a line; where the baseline is none, nothing else matters, and the remedy stands there."""
+    if now.report.baseline.fate:
+        st.error(literal(headline(now.report)), icon=":material/error:")
+    else:
+        st.markdown(literal(headline(now.report)))
+
+
+def _answers(now: View) -> None:
+    rows = now.report.comparisons
+    if not any(row.verdict or row.no_verdict for row in rows):
+        return
+    with st.container(border=True, gap="small"):
+        for row in rows:
+            # The sentence takes what the link leaves: on a narrow page a column would cut "Look inside".
+            with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="medium"):
+                st.markdown(f"{verdict_badge(row)} &nbsp; {literal(sentence(row))}", width="stretch")
+                inside_link(now, row.variant)
+
+
+def verdict_badge(row: VariantRow) -> str:
+    """The verdict as a coloured word; the status where there is none yet."""
+    word = verdict_cell(row)
+    return f":{_COLOURS.get(word, 'gray')}-badge[{literal(word)}]"
+
+
+def _effects(now: View) -> None:
+    st.subheader("How large are the effects?", anchor=False)
+    if not any(row.pairs >= 2 for row in now.report.comparisons):
+        no_effects(now)
+        return
+    forest_panel(now, name=f"{now.file_name}-forest")
+
+
+def no_effects(now: View) -> None:
+    """Why there is no effect to draw: too few pairs so far, or for good."""
+    if fate := now.report.baseline.fate:
+        empty.nothing_to_compare(f"The baseline {fate}, and effects are differences to it.")
+    elif now.report.state == "complete" and not any(row.pairs for row in now.report.comparisons):
+        empty.nothing_to_compare("No variant has a result at a seed at which the baseline has one.")
+    else:
+        empty.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
+
+
+def forest_panel(now: View, name: str) -> None:
+    """The forest plot, how to read it, and its downloads."""
+    report = now.report
+    with st.container(border=True):
+        st.altair_chart(
+            forest(report, now.colours, now.ink), alt="Paired differences to the baseline", key=name
+        )
+        lines = [
+            "Large dot and line: mean difference and its 95 % interval over paired seeds. "
+            "Small dots: single seeds. "
+            f"Grey band: ±{report.margin:g} {literal(report.unit)}, declared too small to matter."
+        ]
+        if any(row.fate for row in report.comparisons):
+            lines.append(
+                "A variant that failed or did not train is named and not drawn: the scale would be its own."
+            )
+        st.caption("  \n".join(lines))
+        with st.container(horizontal=True):
+            downloads.figure_buttons(lambda: forest_plot(report, variant_colours(now.records.manifest)), name)
+
+
+def _verdicts(now: View) -> None:
+    st.subheader("Verdicts", anchor=False)
+    grid(verdict_table(now.report), hide_index=True, alt="Verdict of each variant", key="verdicts")
+    with st.container(horizontal=True):
+        downloads.table_buttons(now.report, now.file_name, page="overview")
+
+
+def _progress(now: View) -> None:
+    st.subheader("Progress", anchor=False)
+    table = progress_table(now.records)
+    left = seconds_left(now.records)
+    config = {
+        "phase": st.column_config.TextColumn("Phase"),
+        "progress": st.column_config.ProgressColumn(
+            "Ended", format="percent", min_value=0.0, max_value=1.0, width="medium"
+        ),
+        "planned": st.column_config.NumberColumn("Planned"),
+    }
+    config |= {name: st.column_config.NumberColumn(name.capitalize()) for name in table if name not in config}
+    shown = table.loc[:, [name for name in table if name != "pruned" or table[name].any()]]
+    grid(shown, hide_index=True, column_config=config, alt="Runs by phase and state", key="progress")
+    lines = [
+        f"About {duration(left)} left" if left is not None else "",
+        literal(pilot_line(now.report) or ""),
+    ]
+    st.caption("  \n".join(line for line in lines if line))
+
+
+def _cautions(now: View) -> None:
+    notes = [note for note in now.report.notes if not any(str(p.path) in note for p in now.records.problems)]
+    if notes:
+        with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:"):
+            st.markdown("\n".join(f"- {literal(note)}" for note in notes))
+    empty.problems([problem.message for problem in now.records.problems])
+
+
+def _provenance(now: View) -> None:
+    facts = [(name, text) for name, text in footer_lines(now.report.footer) if name != "command"]
+    with st.expander("Where these numbers come from", icon=":material/fingerprint:", expanded=False):
+        st.table({name: literal(text) for name, text in facts}, border="horizontal")
+        if now.records.superseded:
+            st.caption(f"{plural(now.records.superseded, 'run')} of an earlier manifest left out.")
+    if command := now.report.footer["command"]:
+        st.caption("Made by")
+        st.code(visible(command), language="bash")
+
+
+if __name__ == "__main__":
+    page()

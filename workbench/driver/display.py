@@ -1,0 +1,189 @@
+"""Progress of a sweep: bars with an ETA on a terminal, plain lines elsewhere."""
+
+import time
+
+from rich.progress import BarColumn, Progress, TaskID
+
+from workbench.analysis.fates import above_guess
+from workbench.analysis.units import duration, fixed, plural
+from workbench.records.run import FINISHED, RunRecord, State, error_line
+from workbench.records.training_outcome import below_guess, uniform_loss
+from workbench.terminal import PlainColumn, Terminal
+
+_LINE_SECONDS = 30.0
+
+
+class Display:
+    """Counts steps over the whole study; ``message`` and the bars are views of the same numbers."""
+
+    def __init__(self, console: Terminal, workers: int) -> None:
+        self._console, self._workers = console, workers
+        self._trials = self._done = self._steps = 0
+        self._steps_done = self._steps_before = 0
+        self._phase, self._counts = "", {}
+        self._current: dict[str, int] = {}
+        self._seen: set[str] = set()
+        self._warned: set[str] = set()
+        self._started = self._last_line = time.monotonic()
+        self._bars = _bars(console) if console.is_terminal else None
+        self._tasks: dict[str, TaskID] = {}
+
+    def begin(self, counts: dict[str, int], steps: int) -> None:
+        """The study's trials by phase and the steps of one trial."""
+        self._counts, self._steps, self._trials = counts, steps, sum(counts.values())
+        if self._bars is not None:
+            self._tasks["study"] = self._bars.add_task("study", total=self._trials * steps, info="")
+            self._bars.start()
+        plan = ", ".join(f"{phase} {count}" for phase, count in counts.items())
+        trials, workers = plural(self._trials, "trial"), plural(self._workers, "worker")
+        self.note(f"{trials} of {plural(steps, 'step')} ({plan}) on {workers}")
+
+    def expect(self, trials: int) -> None:
+        """More trials than planned: the grid grew."""
+        self._trials += trials
+        self._counts["tune"] += trials
+
+    def phase(self, name: str, trials: int, left: int, resumed: list[RunRecord]) -> None:
+        """A phase of so many trials begins, or goes on with those that are ``left``.
+
+        ``resumed`` are those of them that have a checkpoint from which they go on.
+        """
+        self._phase = name
+        count = plural(trials, "trial")
+        if not left:
+            self.note(f"phase {name}: ended before ({count})")
+        elif left < trials:
+            self.note(f"phase {name} goes on: {trials - left} of {count} ended before")
+        else:
+            self.note(f"phase {name}{' goes on' if resumed else ''}: {count}")
+        for record in resumed:
+            self.note(f"  {label(record)} goes on from its checkpoint")
+
+    def found(self, record: RunRecord) -> None:
+        """A trial that an earlier driver, or an earlier round of this one, finished."""
+        if record.run_id not in self._seen:
+            self._seen.add(record.run_id)
+            self._done += 1
+            self._steps_before += self._steps
+
+    def started(self, records: list[RunRecord]) -> None:
+        """Trials begin or resume; those of a population have one bar together.
+
+        Of a trial that was lost and is tried again, the steps that it repeats count once.
+        """
+        for record in records:
+            self._remove_bar(record)
+            if record.run_id not in self._current:
+                self._current[record.run_id] = step = record.progress.get("step", 0)
+                self._steps_before += step
+        if self._bars is not None:
+            first = records[0]
+            text = label(first) if len(records) == 1 else group_label(records)
+            step = first.progress.get("step", 0)
+            task = self._bars.add_task(f"  {text}", total=self._steps, completed=step, info="")
+            self._tasks |= {record.run_id: task for record in records}
+        elif len(records) > 1:
+            self.note(f"{group_label(records)}: begins")
+
+    def progress(self, record: RunRecord, step: int, loss: float) -> None:
+        """A trial reached ``step``."""
+        self._steps_done += max(0, step - self._current.get(record.run_id, 0))
+        self._current[record.run_id] = max(step, self._current.get(record.run_id, 0))
+        if self._bars is not None:
+            self._bars.update(self._tasks[record.run_id], completed=step, info=f"loss {fixed(loss, 3)}")
+
+    def first_validation(self, record: RunRecord, loss: float) -> None:
+        """The loss of starting weights before the first step; said where a uniform guess is no worse."""
+        guess = uniform_loss(record.config)
+        if not below_guess(loss, guess) and record.variant not in self._warned:
+            self._warned.add(record.variant)
+            self.note(f"warning: {record.variant}: before the first step, {above_guess(loss, guess)}")
+
+    def ended(self, record: RunRecord) -> None:
+        """A trial has an outcome, or stopped to be resumed."""
+        step = self._current.pop(record.run_id, None)
+        if step is not None and record.state is State.PRUNED:
+            self._steps_before += self._steps - step  # will not be done
+        self._remove_bar(record)
+        if record.state in FINISHED:
+            self._seen.add(record.run_id)
+            self._done += 1
+        outcome = _outcome(record)
+        if self._bars is None:
+            self.note(f"[{self._done}/{self._trials}] {label(record)}: {outcome}{self._eta()}")
+        elif record.state is not State.COMPLETE or not _trained(record):
+            self.note(f"{label(record)}: {outcome}")
+
+    def _remove_bar(self, record: RunRecord) -> None:
+        """Its own, or that of its population if it was the last."""
+        task = self._tasks.pop(record.run_id, None)
+        if task is not None and task not in self._tasks.values():
+            self._bars.remove_task(task)
+
+    def note(self, text: str) -> None:
+        """One line for the reader."""
+        self._console.print(text, soft_wrap=True)
+        self._last_line = time.monotonic()
+
+    def refresh(self) -> None:
+        """Redraw the study's bar; without a terminal, a line every half minute."""
+        if self._bars is not None:
+            done = self._steps_before + self._steps_done
+            info = f"{self._done}/{self._trials} trials{self._eta()}"
+            self._bars.update(
+                self._tasks["study"], total=self._trials * self._steps, completed=done, info=info
+            )
+        elif time.monotonic() - self._last_line > _LINE_SECONDS:
+            self.note(f"{self.message()}{self._eta()}")
+
+    def message(self) -> str:
+        """Where the study stands, in a line; how long it takes is told apart."""
+        return f"{self._phase}: {self._done}/{self._trials} trials"
+
+    def seconds_left(self) -> float | None:
+        """Time left at the speed seen so far; None before there is one."""
+        elapsed = time.monotonic() - self._started
+        if not self._steps_done:
+            return None
+        left = self._trials * self._steps - self._steps_before - self._steps_done
+        return max(0, left) * elapsed / self._steps_done
+
+    def _eta(self) -> str:
+        left = self.seconds_left()
+        return f", about {duration(left)} left" if left else ""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bars is not None:
+            self._bars.stop()
+
+
+def label(record: RunRecord) -> str:
+    """A trial's name for people."""
+    return f"{record.phase} · {record.variant} · seed {record.seed} · rate {record.learning_rate:g}"
+
+
+def group_label(records: list[RunRecord]) -> str:
+    """A population's name for people."""
+    first = records[0]
+    return f"{first.phase} · {first.variant} · population of {len(records)}"
+
+
+def _outcome(record: RunRecord) -> str:
+    if record.state is State.COMPLETE:
+        loss = record.summary["validation/loss"]
+        if not _trained(record):
+            return f"did not train: {above_guess(loss, uniform_loss(record.config))}"
+        return f"loss {loss:.4f}"
+    if record.state not in FINISHED:
+        return "stopped, resumes next time"
+    return f"{record.state}: {error_line(record.error)[:160]}"
+
+
+def _trained(record: RunRecord) -> bool:
+    return below_guess(record.summary.get("validation/loss"), uniform_loss(record.config))
+
+
+def _bars(console: Terminal) -> Progress:
+    columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.percentage:>3.0f}%"))
+    return Progress(*columns, PlainColumn("{task.fields[info]}"), console=console, transient=True)

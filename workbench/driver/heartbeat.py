@@ -1,0 +1,85 @@
+"""One driver per study: a lock held while it lives, and a file that says who holds it and how it goes."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from workbench.errors import RecordError, UserError
+from workbench.files import read_json, write_json
+from workbench.records.index import DRIVER
+from workbench.records.run import now
+
+LOCK = "driver.lock"
+_BEAT_SECONDS = 2.0
+
+
+class Heartbeat:
+    """Writes ``driver.json`` every two seconds: who drives, which phase, what is next, how long it takes."""
+
+    def __init__(self, directory: Path, workers: int) -> None:
+        self._path = directory / DRIVER
+        self._state: dict[str, Any] = {
+            "pid": os.getpid(),
+            "host": platform.node(),
+            "started": now(),
+            "state": "running",
+            "workers": workers,
+            "phase": None,
+            "message": "",
+            "seconds_left": None,
+        }
+        self._last = 0.0
+        self.beat("starting")
+
+    def set(self, **values: Any) -> None:
+        """Change fields and write at once."""
+        self._state |= values
+        self._write()
+
+    def beat(self, message: str, seconds_left: float | None = None) -> None:
+        """Write if two seconds have passed: where the study stands, and how long it is expected to take."""
+        self._state |= {"message": message, "seconds_left": seconds_left}
+        if time.monotonic() - self._last >= _BEAT_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        self._last = time.monotonic()
+        # Where it cannot be written, readers take the study for interrupted until a later beat; no trial
+        # depends on it. A record that cannot be written ends the sweep with a message of its own.
+        with suppress(OSError):
+            write_json(self._path, self._state | {"updated": now()})
+
+
+@contextmanager
+def sole_driver(directory: Path) -> Iterator[None]:
+    """Hold the study's lock; raises ``UserError`` naming the holder when another driver has it.
+
+    The operating system releases the lock when its holder dies, however it dies.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(directory / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{directory}: {_holder(directory)}; wait for it, stop it, or use another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(directory: Path) -> str:
+    try:
+        driver = read_json(directory / DRIVER)
+        holder = f"process {driver['pid']} on {driver['host']}"
+        return f"this study is being run by {holder} since {driver['started']}"
+    except (RecordError, KeyError):  # the holder has not written its file yet
+        return "this study is being run by another process"

@@ -1,0 +1,155 @@
+"""Writing files so that a reader sees the old content or the new, never half of it; reading them back."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workbench.errors import RecordError
+from workbench.pointers import refuse_pointer, refuse_pointer_file
+from workbench.yaml_text import MOST_BYTES, parse_yaml
+
+# Seven times as fast where PyYAML was built with libyaml; a manifest of 24 variants has 25 kB.
+_QUICK_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what shall replace ``path``: a reader sees the old content or the new, never half of it.
+
+    The file that the block wrote is flushed to the disk, then renamed into place (atomic within a file
+    system), and the rename is flushed too: after a power loss no file is older than another that speaks of
+    it. Where the block or the disk fails, ``path`` stays as it was and nothing is left beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The process id keeps two writers of the same file from sharing a temporary one.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        put_in_place(temporary, path)
+    except OSError as error:
+        # A write that fails does not say which file it was for, and a rename names the temporary one.
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def version(path: Path) -> tuple[int, int]:
+    """Modification time (ns) and size of a file, equal while it is the same; zeros where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:  # gone between two looks: the next look sees what replaced it
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the file's content, read piece by piece: 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left half-written in ``folder``; call it where none is at work."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def put_in_place(finished: Path, path: Path) -> None:
+    """Rename a file that is on the disk to ``path``, and have the new name on the disk as well."""
+    os.replace(finished, path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the file, or the folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def set_aside(path: Path) -> Path:
+    """Keep a damaged file under another name, out of the way of the one that replaces it."""
+    aside = path.with_name(f"{path.name}.damaged")
+    os.replace(path, aside)
+    return aside
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Replace ``path`` by ``content`` as UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    write_atomically(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; raises ``RecordError`` naming the file when it is missing or damaged."""
+    text = _text(path, "JSON")
+    try:
+        value = json.loads(text)
+        _require_whole_characters(text, value)
+    except ValueError as error:
+        raise RecordError(f"{path}: cannot be read as JSON ({error})") from error
+    except RecursionError:
+        raise RecordError(f"{path}: cannot be read as JSON (it is nested thousands of levels deep)") from None
+    if not isinstance(value, dict):
+        raise RecordError(f"{path}: holds a {type(value).__name__}, expected an object")
+    return value
+
+
+def write_yaml(path: Path, value: dict[str, Any]) -> None:
+    """Write ``value`` as YAML in its own key order, atomically."""
+    content = yaml.dump(value, Dumper=_QUICK_DUMPER, sort_keys=False, allow_unicode=True, width=110)
+    write_atomically(path, content)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; raises ``RecordError`` naming the file when it is missing or damaged."""
+    text = _text(path, "YAML", most_bytes=MOST_BYTES)
+    try:
+        value = parse_yaml(text)
+        _require_whole_characters(text, value)
+    except ValueError as error:
+        raise RecordError(f"{path}: cannot be read as YAML: {error}") from None
+    if not isinstance(value, dict):
+        raise RecordError(f"{path}: holds no mapping; is it a study file?")
+    return value
+
+
+def _require_whole_characters(text: str, value: Any) -> None:
+    """Raise ``ValueError`` for half of a surrogate pair, which no page, table or file can hold."""
+    if "\\ud" in text.lower():  # how both languages write one
+        json.dumps(value, ensure_ascii=False, default=str, skipkeys=True).encode()
+
+
+def _text(path: Path, kind: str, most_bytes: int | None = None) -> str:
+    try:
+        with open(path, "rb") as file:
+            content = file.read() if most_bytes is None else file.read(most_bytes + 1)
+        if most_bytes is not None and len(content) > most_bytes:
+            raise RecordError(f"{path}: has more bytes than {most_bytes:,}; make it smaller")
+        refuse_pointer(path, content)
+        return content.decode("utf-8")
+    except FileNotFoundError:
+        refuse_pointer_file(path)
+        raise RecordError(f"{path}: the file is missing") from None
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read as {kind} ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise RecordError(
+            f"{path}: cannot be read as {kind} (byte {error.start} is not UTF-8); save it as UTF-8 text"
+        ) from None

@@ -1,0 +1,164 @@
+"""Frequencies of rotary positions, as they are or rescaled for contexts beyond the one trained on.
+
+With s the factor, L the original context, R the rotated dimensions and θ_i = base^(-2i/R), λ_i = 2π/θ_i:
+
+* linear: θ_i / s. Position interpolation, Chen et al. 2023, arXiv 2306.15595.
+* ntk: base s^(R/(R-2)) instead of base. "NTK-aware", YaRN's definition 1, arXiv 2309.00071.
+* dynamic_ntk: the same with s (l/L) - (s - 1) instead of s, for l > L positions so far: Hugging Face's
+  version. A factor of 1 is YaRN's, section 3.3: l/L instead of s. At l <= L it changes nothing.
+* yarn: θ_i / s where fewer than beta_slow turns fit into L, θ_i where more than beta_fast do, a linear ramp
+  over the dimensions between; cosine and sine times 0.1 ln s + 1. Peng et al. 2023, arXiv 2309.00071. The
+  ends of the ramp are rounded to whole dimensions, as in the authors' code.
+* llama3: θ_i / s for λ_i > L / low_frequency_factor, θ_i for λ_i < L / high_frequency_factor, a mean weighted
+  linearly in L / λ_i between. LLaMA 3.1's code, arXiv 2407.21783.
+"""
+
+import math
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from workbench.model.option_values import require
+
+if TYPE_CHECKING:
+    from workbench.model.parts.rotary import Rotary
+
+# The options that each kind of scaling uses, beside base and fraction.
+USED: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "linear": ("factor",),
+    "ntk": ("factor",),
+    "dynamic_ntk": ("factor", "original_context"),
+    "yarn": ("factor", "original_context", "beta_fast", "beta_slow", "attention_factor"),
+    "llama3": ("factor", "original_context", "low_frequency_factor", "high_frequency_factor"),
+}
+
+
+def check(config: "Rotary.Config") -> None:
+    """Raise ``UserError`` for options that the scaling lacks, or would ignore."""
+    _refuse_unused(config)
+    used, owner = USED[config.scaling], config.name
+    require(
+        "factor" not in used or config.factor > 1 or (config.scaling == "dynamic_ntk" and config.factor == 1),
+        f"{owner}.factor: scaling {config.scaling!r} by {config.factor:g} lengthens no context; use a "
+        f"factor above 1",
+    )
+    require(
+        "original_context" not in used or (config.original_context or 0) > 0,
+        f"{owner}.original_context: scaling {config.scaling!r} needs the context that the frequencies "
+        f"were made for; give for example 2048",
+    )
+    for low, high in (("low_frequency_factor", "high_frequency_factor"), ("beta_slow", "beta_fast")):
+        sound = 0 < getattr(config, low) < getattr(config, high)
+        require(sound, f"{owner}.{low}: must be above 0 and below {high}; lower it, or raise {high}")
+    gain = config.attention_factor
+    sound = gain is None or gain > 0
+    require(sound, f"{owner}.attention_factor: {gain} is not above 0; leave it at null for 0.1 ln factor + 1")
+
+
+def _refuse_unused(config: "Rotary.Config") -> None:
+    options = {option for names in USED.values() for option in names}
+    for field in fields(config):
+        if field.name not in options or field.name in USED[config.scaling]:
+            continue
+        users = ", ".join(kind for kind, names in USED.items() if field.name in names)
+        require(
+            getattr(config, field.name) == field.default,
+            f"{config.name}.{field.name}: scaling {config.scaling!r} does not use it; remove it, or choose a "
+            f"scaling that does ({users})",
+        )
+
+
+def check_width(config: "Rotary.Config", width: int) -> None:
+    """Raise ``UserError`` if R = ``width`` is too small: the enlarged base is to the power R / (R - 2)."""
+    require(
+        width > 2 or config.scaling not in ("ntk", "dynamic_ntk"),
+        f"{config.name}.scaling: {config.scaling!r} needs 4 rotated dimensions per head or more, "
+        f"got {width}; widen the heads, or use 'linear'",
+    )
+
+
+def warnings(config: "Rotary.Config", context: int) -> list[str]:
+    """A scaling that changes nothing within ``context`` positions, or one that does not reach as far."""
+    original = config.original_context
+    if original is None:
+        return []
+    if config.scaling == "dynamic_ntk" and original >= context:
+        return [
+            f"rope.original_context: dynamic_ntk changes nothing up to {original} positions, so that within "
+            f"the context {context} this is plain rope; lower original_context, or compare longer texts"
+        ]
+    if config.factor * original >= context or config.scaling == "dynamic_ntk":  # which grows on its own
+        return []
+    return [
+        f"rope.factor: {config.factor:g} times the original context {original} reaches less far than the "
+        f"context {context}; use a factor of {context / original:.3g}"
+    ]
+
+
+def frequencies(config: "Rotary.Config", width: int, position_ids: Tensor) -> tuple[Tensor, float]:
+    """``(R/2,)`` fp32 in radians per position for R = ``width``, and the gain of cosine and sine.
+
+    ``position_ids (T,)`` tell the length so far to scalings that depend on it, and the device.
+    """
+    i = torch.arange(0, width, 2, device=position_ids.device).float()  # (R/2,)
+    if config.scaling == "dynamic_ntk":
+        return _powers(_dynamic_base(config, width, position_ids), i, width), 1.0
+    if config.scaling == "ntk":
+        return _powers(config.base * config.factor ** (width / (width - 2)), i, width), 1.0
+    plain = _powers(config.base, i, width)  # (R/2,)
+    if config.scaling == "yarn":
+        kept = 1 - _ramp(config, width, i / 2)  # (R/2,)
+        return plain * kept + plain / config.factor * (1 - kept), _gain(config)
+    if config.scaling == "llama3":
+        kept = _llama3_kept(config, plain)  # (R/2,)
+        return plain * kept + plain / config.factor * (1 - kept), 1.0
+    return plain / config.factor, 1.0
+
+
+def wavelengths(config: "Rotary.Config", width: int, length: int = 1) -> Tensor:
+    """Positions per turn of each pair, ``(R/2,)``, in a text of ``length`` tokens."""
+    return 2 * math.pi / frequencies(config, width, torch.tensor([length - 1]))[0]  # (R/2,)
+
+
+def _powers(base: float | Tensor, i: Tensor, width: int) -> Tensor:
+    return 1.0 / base ** (i / width)  # (R/2,)
+
+
+def _dynamic_base(config: "Rotary.Config", width: int, position_ids: Tensor) -> Tensor:
+    # A tensor throughout: a Python number would stop torch.compile and cost a wait for the device.
+    length = (position_ids.max() + 1).clamp(min=config.original_context).float()  # ()
+    stretch = config.factor * length / config.original_context - (config.factor - 1)  # ()
+    return config.base * stretch ** (width / (width - 2))  # ()
+
+
+def _ramp(config: "Rotary.Config", width: int, pair: Tensor) -> Tensor:
+    """0 for pairs that turn often, 1 for those that hardly turn, ``(R/2,)``.
+
+    As in the authors' code (jquesnelle/yarn, ``find_correction_range`` and ``linear_ramp_mask``) also where
+    the ramp is degenerate: each end is bounded on its own side only, so that a short original context can
+    bring the low end above the high one. The ramp then falls, and released models were trained with that.
+    """
+
+    def pair_with(turns: float) -> float:
+        per_turn = config.original_context / (2 * math.pi * turns)
+        return width * math.log(per_turn) / (2 * math.log(config.base))
+
+    low = max(math.floor(pair_with(config.beta_fast)), 0)
+    high = min(math.ceil(pair_with(config.beta_slow)), width - 1)
+    if low == high:
+        high += 0.001  # the authors' step in place of a division by zero
+    return ((pair - low) / (high - low)).clamp(0, 1)  # (R/2,)
+
+
+def _gain(config: "Rotary.Config") -> float:
+    return 0.1 * math.log(config.factor) + 1.0 if config.attention_factor is None else config.attention_factor
+
+
+def _llama3_kept(config: "Rotary.Config", plain: Tensor) -> Tensor:
+    """How much of each frequency stays: 0 for long wavelengths, 1 for short ones, ``(R/2,)``."""
+    low, high = config.low_frequency_factor, config.high_frequency_factor
+    turns = config.original_context * plain / (2 * math.pi)  # (R/2,)
+    return ((turns - low) / (high - low)).clamp(0, 1)  # (R/2,)

@@ -1,0 +1,1 @@
+"""A finished study as others may read it."""

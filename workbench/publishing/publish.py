@@ -1,0 +1,280 @@
+"""``workbench publish``: a finished study as others may read it, small enough to be committed.
+
+A copy in ``results/published``: what was measured of every run, the weights of few, the report and its
+figures; nothing of the machine that it ran on.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from safetensors import SafetensorError, safe_open
+
+from workbench.analysis.effects import study_report
+from workbench.analysis.figures import save, study_figures
+from workbench.analysis.report import render
+from workbench.data.tokenizers import kept_name
+from workbench.driver.ledger import JOURNAL, Ledger, journal_damage
+from workbench.errors import RecordError, UserError
+from workbench.files import read_json, write_atomically, write_json, write_yaml
+from workbench.inspection.measured import read_measured
+from workbench.inspection.measuring import Probed, complete_probes, lacking_runs
+from workbench.model.parts.sources import INDEX, index_of
+from workbench.publishing.scrub import Scrubber
+from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
+from workbench.records.metrics import COMPACT, save_frame
+from workbench.records.probes import PROBES, write_probes
+from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, RunDirectory, State, config_hash
+from workbench.records.weights_at_hand import require_whole_weights, with_weights
+from workbench.training.run_text import keep_tokenizer, open_tokenizer
+
+Progress = Callable[[str, float], None]
+REPORT = "report"
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What was published: the copy, its runs, those with weights, and megabytes of it and of all copies.
+
+    ``probed``: runs that were measured for it, and those of which tables are lacking still.
+    """
+
+    path: Path
+    runs: int
+    weights: int
+    megabytes: float
+    all_megabytes: float
+    probed: Probed
+
+
+def publish(
+    study: Path,
+    results: Path,
+    *,
+    weights: int,
+    limit: float,
+    note: Callable[[str], None] = lambda text: None,
+    progress: Progress = lambda text, part: None,
+) -> Published:
+    """Copy the study's directory into ``results/published``, in place of an earlier copy.
+
+    What its runs lack is measured first, and kept with them: who reads the copy has the weights of few runs.
+    ``note`` hears how much that is. A run that cannot be measured is published as it is, and named.
+    ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies.
+    Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
+    """
+    records = load_study(study)
+    _refuse_unfinished(records)
+    probed = _complete_probes(records, note, progress)
+    target = Path(results) / PUBLISHED / records.path.name
+    with _staging(target.parent) as folder:
+        copy = folder / PUBLISHED / target.name
+        scrubber = Scrubber([(records.driver or {}).get("host", "")])
+        _copy_runs(records, copy, scrubber, _seeds_with_weights(records, weights), progress)
+        _copy_study(records, copy, scrubber)
+        _write_report(load_study(copy))
+        others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
+        _refuse_large(copy, others, limit)
+        _refuse_private(copy, scrubber)
+        _replace(copy, target)
+    return Published(
+        path=target,
+        runs=len(list((target / "runs").iterdir())),
+        weights=len(with_weights(target)),
+        megabytes=_megabytes(target),
+        all_megabytes=_megabytes(target.parent),
+        probed=probed,
+    )
+
+
+def _complete_probes(records: StudyRecords, note: Callable[[str], None], progress: Progress) -> Probed:
+    done = records.runs[records.runs["state"] == "complete"]
+    runs = [RunDirectory(path) for path in done["path"]]
+    lacking = lacking_runs(runs)
+    if lacking:
+        able = sum(run.weights.exists() for run in lacking)
+        first = f"{able} with weights are measured first" if able else "none of them has weights to measure"
+        note(f"{len(lacking)} of {len(runs)} runs lack tables that views read; {first}")
+    return complete_probes(lacking, progress)
+
+
+def _refuse_unfinished(records: StudyRecords) -> None:
+    name = records.title
+    if records.is_published:
+        raise UserError(f"{name}: is published already; publish the study that it is a copy of")
+    if records.manifest.get("design") == "import":
+        raise UserError(f"{name}: holds models from elsewhere, and nothing is compared; publish a study")
+    state = study_report(records).state
+    if state != "complete" or records.is_live:
+        raise UserError(
+            f"{name}: is {'running' if records.is_live else state}, and only finished studies are published; "
+            f"run it to its verdict first"
+        )
+    if not completed_pairs(records.manifest, records.runs):
+        raise UserError(f"{name}: no pair of its trials completed, and there is nothing to publish; mend it")
+
+
+@contextmanager
+def _staging(folder: Path) -> Iterator[Path]:
+    """A folder beside the copies, one level deeper than where studies are looked for; gone at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".publishing-", dir=folder))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _seeds_with_weights(records: StudyRecords, count: int) -> dict[str, list[int]]:
+    """Confirm seeds of each variant whose weights are published: the same for all as far as they can be."""
+    runs = records.runs
+    done = runs[(runs["state"] == "complete") & (runs["phase"] == "confirm")]
+    there = done.loc[[RunDirectory(path).weights.exists() for path in done["path"]]]
+    seeds = there.groupby("variant")["seed"].agg(set).to_dict()
+    shared = set.intersection(*seeds.values()) if len(seeds) == len(records.manifest["variants"]) else set()
+    planned = sorted(records.manifest["seeds"]["confirm"], key=lambda seed: seed not in shared)
+    return {name: [seed for seed in planned if seed in own][:count] for name, own in seeds.items()}
+
+
+def _copy_runs(
+    records: StudyRecords, copy: Path, scrubber: Scrubber, kept: dict[str, list[int]], progress: Progress
+) -> None:
+    rows = records.runs[records.runs["state"].isin([str(state) for state in FINISHED])].to_dict("records")
+    _copy_tokenizers(records.path, copy, rows)
+    for number, row in enumerate(rows):
+        progress(f"run {number + 1} of {len(rows)}", number / len(rows))
+        source, target = RunDirectory(row["path"]), RunDirectory(copy / "runs" / row["run_id"])
+        write_json(target.path / RECORD, scrubber.value(read_json(source.path / RECORD)))
+        _copy_tables(source, target)
+        if row["phase"] == "confirm" and row["seed"] in kept.get(row["variant"], []):
+            _copy_weights(source, target)
+
+
+def _copy_weights(source: RunDirectory, target: RunDirectory) -> None:
+    """Raises ``RecordError`` for a file that was cut short or changed: nobody could load the copy."""
+    require_whole_weights(source)
+    try:
+        with safe_open(source.weights, "pt"):
+            shutil.copyfile(source.weights, target.weights)
+    except SafetensorError as error:
+        raise RecordError(
+            f"{source.weights}: is damaged ({error}); publish without weights (--weights 0), or delete the "
+            f"run's directory and run the study again"
+        ) from error
+
+
+def _copy_tokenizers(study: Path, copy: Path, rows: list[dict]) -> None:
+    """What the runs' tokens mean: the file of each tokenizer, under its digest; early records kept none."""
+    for row in rows:
+        spec = row["config"]["data"]["tokenizer"]
+        if isinstance(spec, dict) and "sha256" in spec and not (copy / kept_name(spec["sha256"])).exists():
+            keep_tokenizer(open_tokenizer(RunDirectory(row["path"])), copy)
+
+
+def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
+    """Metrics and probes, as far as they can be read; rows of an old lost run may never have been compacted.
+
+    Raises ``RecordError`` naming the file that cannot be read.
+    """
+    rows = source.metrics()
+    if rows.empty and source.read().state is State.COMPLETE:
+        raise RecordError(
+            f"{source.path / COMPACT}: is missing; delete the run's directory and run the study again to "
+            f"have it trained anew"
+        )
+    probes = read_measured(source)
+    if (source.path / COMPACT).exists():
+        shutil.copyfile(source.path / COMPACT, target.path / COMPACT)
+    else:
+        save_frame(target.path, source.metrics())
+    if len(probes) or (source.path / PROBES).exists():
+        write_probes(target.path, probes)  # also what had to be kept in the cache
+
+
+def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
+    manifest = scrubber.value(records.manifest)
+    hashes = _new_hashes(records.runs, scrubber)
+    for variant in manifest["variants"]:
+        variant["config_hash"] = hashes.get(variant.get("config_hash"), variant.get("config_hash"))
+    write_yaml(copy / MANIFEST, manifest)
+    _copy_parts(records, copy, scrubber)
+    journal = records.path / JOURNAL
+    if journal_damage(journal):
+        Ledger.from_records(copy, records.manifest["metric"])
+    elif journal.exists():
+        lines = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]
+        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        write_atomically(copy / JOURNAL, text)
+
+
+def _copy_parts(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
+    """The code of the parts that the published runs have, as it is: its digest is what they are known by."""
+    used = {
+        part["source"]
+        for config in records.runs["config"]
+        for part in config.get("model", {}).values()
+        if isinstance(part, dict) and "source" in part
+    }
+    for digest in sorted(used):
+        kept = records.path / PARTS / digest
+        if kept.is_dir():
+            target = copy / PARTS / digest
+            shutil.copytree(kept, target, ignore=shutil.ignore_patterns("__pycache__"))
+            write_json(target / INDEX, scrubber.value(index_of(kept)))
+
+
+def _new_hashes(runs: pd.DataFrame, scrubber: Scrubber) -> dict[str, str]:
+    """A corpus's path is part of what a run is known by: manifest and records must change it alike."""
+    first = runs.drop_duplicates("config_hash")
+    return {
+        old: config_hash(scrubber.value(config))
+        for old, config in zip(first["config_hash"], first["config"], strict=True)
+    }
+
+
+def _write_report(records: StudyRecords) -> None:
+    """``report.md`` with its figures, and ``report.csv``, from the copy: they say what it says."""
+    report, figures = study_report(records), study_figures(records)
+    if "tune" not in records.manifest.get("phases", []):
+        del figures["learning_rates"]
+    paths = [save(figure, records.path / f"{name}.svg") for name, figure in figures.items()]
+    links = "".join(f"\n![{path.stem.replace('_', ' ')}]({path.name})\n" for path in paths)
+    write_atomically(records.path / f"{REPORT}.md", f"{render(report, 'md')}{links}")
+    write_atomically(records.path / f"{REPORT}.csv", str(render(report, "csv")))
+
+
+def _refuse_large(copy: Path, others: float, limit: float) -> None:
+    size = _megabytes(copy)
+    if size + others <= limit:
+        return
+    weights = sum(run.weights.stat().st_size for run in with_weights(copy)) / _MEGABYTE
+    fewer = "fewer --weights, " if weights else ""
+    others_told = f", other studies {others:.1f} MB" if others else ""
+    raise UserError(
+        f"limit: {copy.name} takes {size:.1f} MB, {weights:.1f} of them weights{others_told}; all that is "
+        f"published may take {limit:g} MB: publish {fewer}remove a published study, or raise --limit"
+    )
+
+
+def _refuse_private(copy: Path, scrubber: Scrubber) -> None:
+    """What was scrubbed is looked at once more: publishing cannot be taken back."""
+    for path in sorted(path for path in copy.rglob("*") if path.is_file() and path.name != WEIGHTS):
+        if place := scrubber.left_in(path.read_bytes()):
+            raise UserError(f"{path.relative_to(copy)}: names {place}, a path of this machine; remove it")
+
+
+def _replace(copy: Path, target: Path) -> None:
+    if target.exists():
+        os.replace(target, copy.parent / f"{target.name}.before")
+    os.replace(copy, target)
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / _MEGABYTE

@@ -1,0 +1,66 @@
+"""The code of parts that are not the workbench's, kept with a study's results.
+
+A run can then be opened wherever its results are, and goes on with the code that it began with. Each kept
+copy is a folder named by the digest that the runs' configurations name.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from workbench.files import write_json
+from workbench.model.config import ModelConfig
+from workbench.model.parts.component import Component
+from workbench.model.parts.sources import INDEX, Source, index_of, kept_source, source_of
+from workbench.records.run import PARTS
+
+
+def keep_parts(models: list[ModelConfig], study: Path) -> None:
+    """Put the files of all foreign parts of ``models`` into the study's directory."""
+    for model in models:
+        for config in model.foreign_parts.values():
+            source = source_of(config.component)
+            if source is not None:
+                _keep(config.component, source, study / PARTS)
+
+
+def _keep(component: type[Component], source: Source, folder: Path) -> None:
+    target = folder / source.digest
+    index = index_of(target)
+    if not (target / INDEX).is_file() or kept_source(target).digest != source.digest:
+        _write(source, target)
+    index = index or {"classes": {}, "from": str(source.root)}
+    # A copy that was itself loaded from a copy has the module's name with the digest behind it.
+    module = component.__module__.removesuffix(f"_{source.digest}")
+    path = f"{module}:{component.__qualname__}"
+    if index["classes"].get(component.name) != path or not (target / INDEX).is_file():
+        index["classes"][component.name] = path
+        write_json(target / INDEX, index)
+
+
+def _write(source: Source, target: Path) -> None:
+    """All files or none: a copy that lacks its index is no copy."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    for path, content in source.files.items():
+        (partial / path).parent.mkdir(parents=True, exist_ok=True)
+        (partial / path).write_bytes(content)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(partial, target)
+
+
+def changed_code(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Parts that two manifests have under one name with other code; also where the earlier has no digest."""
+    earlier, later = _sources(before), _sources(after)
+    return [name for name in later if name in earlier and not later[name] <= earlier[name]]
+
+
+def _sources(manifest: dict[str, Any]) -> dict[str, set[str | None]]:
+    """Digests of each foreign part of a manifest's variants; ``None`` where it was not recorded."""
+    found: dict[str, set[str | None]] = {}
+    for variant in manifest.get("variants", []):
+        for part in (variant.get("model") or {}).values():
+            if isinstance(part, dict) and ("source" in part or ":" in str(part.get("name"))):
+                found.setdefault(part["name"], set()).add(part.get("source"))
+    return found

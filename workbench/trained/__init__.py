@@ -1,0 +1,1 @@
+"""Runs in use: importing, evaluating, generating, exporting."""
