@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from workbench.analysis.effects import study_report
+from workbench.cli.catalogue import catalogue
 from workbench.cli.main import app
 from workbench.driver.ledger import Ledger, journal_damage
 from workbench.errors import RecordError, UserError
@@ -25,7 +26,6 @@ from workbench.records.metrics import MetricsWriter
 from workbench.records.probes import empty_probes, write_probes
 from workbench.records.run import RunDirectory, RunRecord, State, config_hash, now, run_id, write_record
 from workbench.records.weights_at_hand import require_weights
-from workbench.study.catalogue import catalogue
 from workbench.study.paths import find_results
 from workbench.study.status import render_status, study_status
 

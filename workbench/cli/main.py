@@ -168,7 +168,7 @@ def list_things(
     as_json: AsJson = False,
 ) -> None:
     """What there is to work with: studies, components, presets, corpora, views of 'inspect'."""
-    from workbench.study.catalogue import catalogue, render_catalogue
+    from workbench.cli.catalogue import catalogue, render_catalogue
 
     facts = catalogue([kind.value] if kind else [item.value for item in Kind], out)
     show(facts, as_json, render_catalogue)

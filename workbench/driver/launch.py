@@ -2,11 +2,8 @@
 
 import os
 import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,115 +11,24 @@ from workbench.analysis.answers import baseline_alarm
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.report import render
 from workbench.analysis.statistics import Verdict
-from workbench.data.batches import TokenizedCorpus, prepare
-from workbench.data.cache import cache_directory
-from workbench.data.corpora import corpus_config
-from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.driver.display import Display
-from workbench.driver.executors.local import LocalExecutor, default_slots
+from workbench.driver.executors.local import LocalExecutor
 from workbench.driver.heartbeat import Heartbeat, sole_driver
 from workbench.driver.populations import PopulationSize, chosen_size
 from workbench.driver.runner import Runner
-from workbench.errors import RecordError, StudyStopped, UserError
-from workbench.files import read_yaml, sweep
-from workbench.records.index import MANIFEST, StudyRecords, completed_pairs, load_study
+from workbench.errors import StudyStopped
+from workbench.files import sweep
+from workbench.records.index import StudyRecords, completed_pairs, load_study
 from workbench.records.run import State, error_line
 from workbench.records.training_outcome import BEFORE_LEARNING, DID_NOT_TRAIN, untrained
 from workbench.study.kept_parts import keep_parts
 from workbench.study.paths import refuse_published
 from workbench.study.plan import Plan, freeze
-from workbench.study.schema import StudyFile, find_study_file, load_study_file
-from workbench.study.start_from_run import open_start
+from workbench.study.preparation import import_paths, make_plan, read_study
 from workbench.terminal import Terminal
 from workbench.terminal import console as terminal
-from workbench.training.hardware import default_device
-from workbench.training.run_text import keep_tokenizer, kept_tokenizer, remade_tokenizer
-
-
-def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) -> Plan:
-    """Read, check and resolve a study, preparing its data (cached) on the way.
-
-    A run that it starts from is looked for in ``out``, and so is the tokenizer that the study learned before.
-    """
-    study = read_study(path, overrides)
-    start = open_start(study, out)
-    study = start.completed(study) if start else study
-    known = None if start else _learned_before(study, out / study.name)
-    corpus = prepare(
-        study.data.corpus,
-        start.tokenizer if start else known or study.data.tokenizer,
-        cache_directory(),
-        progress=_data_lines(console),
-    )
-    if known:
-        _tell_of_other_text(corpus, out / study.name, console)
-    return Plan.build(study, corpus, default_device(), start)
-
-
-def _data_lines(console: Terminal) -> Callable[[str, float], None]:
-    """A line for each stage of preparing the data, and for what is done of a long one, with the time left."""
-    first: dict[str, tuple[float, float]] = {}
-
-    def tell(text: str, part: float) -> None:
-        now = time.monotonic()
-        began, done_before = first.setdefault(text, (now, part))
-        done = f" {part:.0%}" if part else ""
-        if part > done_before:
-            left = (now - began) * (1 - part) / (part - done_before)
-            done += f", about {timedelta(seconds=round(left))} left"
-        console.print(f"data: {text}{done}", soft_wrap=True)
-
-    return tell
-
-
-def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
-    """The tokenizer that the study in ``directory`` learned, where one of its size and corpus is asked for.
-
-    A text that changed since does not change what the study's tokens mean. Raises ``UserError`` where its
-    file is damaged and the text does not give it again.
-    """
-    data = _manifest_data(directory)
-    spec = data.get("tokenizer")
-    asked = parse_tokenizer(study.data.tokenizer)
-    if not learned(asked) or not learned(spec) or "sha256" not in spec or spec["bpe"] != asked["bpe"]:
-        return None
-    if data["corpus"] != corpus_config(study.data.corpus).spec():
-        return None
-    try:
-        return kept_tokenizer(directory, spec)
-    except UserError as error:
-        return remade_tokenizer(directory, data, error)
-
-
-def _tell_of_other_text(corpus: TokenizedCorpus, directory: Path, console: Terminal) -> None:
-    if corpus.fingerprint != _manifest_data(directory).get("fingerprint"):
-        console.print(
-            f"note: data.corpus: the text changed since {directory.name} was last run; the tokenizer that it "
-            "learned then stays, and what was trained on the earlier text is left out",
-            soft_wrap=True,
-        )
-
-
-def _manifest_data(directory: Path) -> dict[str, Any]:
-    """What the study's manifest says of its data; nothing where there is none that can be read."""
-    try:
-        data = read_yaml(directory / MANIFEST).get("data")
-    except RecordError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def read_study(path: Path, overrides: list[str]) -> StudyFile:
-    """The study file, with its directory importable so that a user's own components are found."""
-    for folder in import_paths(path):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
-    return load_study_file(path, overrides)
-
-
-def import_paths(path: Path) -> list[Path]:
-    """Where a study's own components may lie: the present directory and the study file's."""
-    return [Path.cwd(), find_study_file(path).resolve().parent]
+from workbench.training.hardware import default_slots
+from workbench.training.run_text import keep_tokenizer
 
 
 def run_study(

@@ -9,8 +9,6 @@ import torch
 from rich.console import Group
 from rich.table import Table
 
-from workbench.driver.executors.local import default_slots
-from workbench.driver.launch import make_plan
 from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
@@ -18,10 +16,11 @@ from workbench.model.weights import families
 from workbench.seeds import generator
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
+from workbench.study.preparation import make_plan
 from workbench.study.warnings import study_warnings
 from workbench.terminal import console
 from workbench.training.config import TrainingConfig
-from workbench.training.hardware import out_of_memory
+from workbench.training.hardware import default_slots, out_of_memory
 
 _PROBE_PASSES = 3
 _LONG_PASS_SECONDS = 2.0  # of such a pass, what warms caches is a small part

@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import os
 import re
 
 import psutil
@@ -90,3 +91,10 @@ def out_of_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     told = isinstance(error, RuntimeError) and any(words in str(error) for words in _WANT_OF_MEMORY)
     return told or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def default_slots(device: str) -> int:
+    """One slot per usable GPU, or per core that this process may use."""
+    if device == "cuda":
+        return torch.cuda.device_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

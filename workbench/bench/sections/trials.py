@@ -13,7 +13,7 @@ from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.sizes import Size, sizes
 from workbench.bench.timing.goals import Bound, Goal
 from workbench.bench.timing.seconds import Clock, Rounds, interleave, told
-from workbench.driver.executors.local import default_slots
+from workbench.training.hardware import default_slots
 from workbench.training.population.sizing import population_size
 
 BY_HAND = "one by one, Lightning and Optuna by hand"

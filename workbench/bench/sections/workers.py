@@ -12,9 +12,9 @@ from workbench.bench.sizes import Size, sizes
 from workbench.bench.studies import tiny_plan
 from workbench.bench.timing.goals import Bound, Goal
 from workbench.bench.timing.seconds import Clock, Rounds, interleave
-from workbench.driver.executors.local import default_slots
 from workbench.records.run import RunDirectory
 from workbench.study.plan import Plan
+from workbench.training.hardware import default_slots
 
 TWICE = Goal("two workers do at least 1.8 times the work of one on a CPU", Bound.AT_LEAST, 1.8)
 _TRIAL_SECONDS = {Effort.QUICK: 1.5, Effort.FULL: 10.0}

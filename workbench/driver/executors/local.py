@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from workbench.training.hardware import default_slots
+
 _WORKER = [sys.executable, "-m", "workbench.driver.worker"]
 _STOP_SECONDS = 60.0
 _SILENCE_SECONDS = 300.0  # many signs of life of a worker (study/worker.py)
@@ -226,12 +228,3 @@ def _gpu(index: int) -> str:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(gpu) for gpu in range(default_slots("cuda"))]
     return names[index % len(names)]
-
-
-def default_slots(device: str) -> int:
-    """One slot per usable GPU, or per core that this process may use."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.device_count()
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from workbench.cli.catalogue import catalogue, render_catalogue
 from workbench.inspection.views import views
 from workbench.model import FACTORS, ModelConfig, preset_names
 from workbench.model.config import OPTIONS
-from workbench.study.catalogue import catalogue, render_catalogue
 from workbench.study.model_options import OPTION_LEVELS
 
 SIZES = {"vocabulary": 31, "context": 16, "width": 16, "layers": 2, "heads": 4}
