@@ -14,7 +14,7 @@ from workbench.records.run import RunDirectory, State
 
 APP = Path(__file__).parents[2] / "app.py"
 PAGES = ["overview", "runs", "curves", "effects"]
-SWITCH = {name: f"workbench/dashboard/{name}.py" for name in PAGES}
+SWITCH = {name: f"workbench/dashboard/pages/{name}.py" for name in PAGES}
 
 
 def texts(app):
