@@ -13,7 +13,7 @@ from workbench.errors import UserError
 from workbench.inspection.command import file_stem, inspect_run, parse_options
 from workbench.inspection.measuring import lacking
 from workbench.inspection.scope import Scope
-from workbench.inspection.tables import TABLES
+from workbench.inspection.tables import known_tables
 from workbench.inspection.views import find_view, views
 from workbench.records.find import find_run
 from workbench.records.index import load_study
@@ -384,7 +384,7 @@ def test_again_measures_the_final_weights_anew_and_keeps_the_checkpoints(copy, r
     write_probes(run.path, before.assign(value=before["value"].where(~last, -1.0)))
     assert invoke("probe", run.run_id, "--again", "--out", copy) == "measured: 1 run\n"
     _assert_same(_last(run), before[last])
-    assert set(_last(run)["table"]) == set(TABLES)
+    assert set(_last(run)["table"]) == set(known_tables())
     found = read_probes(run.path)
     earlier = found[found["step"] != before.loc[last, "step"].iloc[0]].reset_index(drop=True)
     pd.testing.assert_frame_equal(earlier, before[~last].reset_index(drop=True))

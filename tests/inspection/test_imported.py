@@ -17,7 +17,7 @@ from workbench.inspection.figures import figure
 from workbench.inspection.measuring import lacking, measure_missing
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
-from workbench.inspection.tables import TABLES
+from workbench.inspection.tables import known_tables
 from workbench.inspection.views import find_view, views
 from workbench.records.probes import read_probes
 from workbench.records.run import RunDirectory
@@ -86,7 +86,7 @@ def test_every_table_is_measured_once(imported):
         assert lacking(run) == []
         rows = read_probes(run.path)
         assert set(rows["step"]) == {0}
-        assert set(rows["table"]) == set(TABLES)
+        assert set(rows["table"]) == set(known_tables())
         assert not np.isinf(rows["value"]).any()
 
 

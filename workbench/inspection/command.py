@@ -12,9 +12,9 @@ from workbench.analysis.figures import FORMATS, save
 from workbench.errors import UserError, suggestion
 from workbench.inspection.figures import figure
 from workbench.inspection.measuring import (
-    Probed,
+    MeasuredRuns,
     Unmeasured,
-    complete_probes,
+    complete_tables,
     lacking,
     measure_missing,
 )
@@ -177,9 +177,9 @@ def parse_options(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def probe_runs(
+def measure_study_or_run(
     name: str, *, results: Path, again: bool, progress: Progress = lambda text, part: None
-) -> Probed:
+) -> MeasuredRuns:
     """Measure what is lacking (or, ``again``, everything) in a study's runs that have weights, or in one run.
 
     What is measured on published runs goes to the cache. Raises ``UserError`` for a name that is neither, and
@@ -189,7 +189,7 @@ def probe_runs(
     runs = _complete_runs(name, study) if study else [find_run(results, name)]
     if not study and (again or lacking(runs[0])):
         require_weights(runs[0])
-    done = complete_probes(runs, progress, again=again)
+    done = complete_tables(runs, progress, again=again)
     if done.unmeasured and not done.measured:
         raise UserError(done.unmeasured[0].reason)
     if done.weightless and not any(run.weights.exists() for run in runs):

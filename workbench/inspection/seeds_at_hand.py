@@ -11,8 +11,8 @@ import pandas as pd
 
 from workbench.errors import UserError
 from workbench.inspection.measured import common_probe, is_damaged
-from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import one_variant, which_seeds
+from workbench.inspection.scope import Scope, which_seeds
+from workbench.inspection.seed_spread import one_variant
 from workbench.records.index import study_title
 from workbench.records.run import RunDirectory, State
 

@@ -251,7 +251,7 @@ def _table(found: HeadEffects) -> pd.DataFrame:
 
 def _scores(scope: Scope, role: str, score: str) -> pd.DataFrame | None:
     try:
-        own = of_run(scope, role, scores_of(at_the_end(scope.probes("heads")), score))
+        own = of_run(scope, role, scores_of(at_the_end(scope.table("heads")), score))
     except UserError:  # not measured: the effects stand by themselves
         return None
     return own[["layer", "head", "value"]].rename(columns={"value": "score"})

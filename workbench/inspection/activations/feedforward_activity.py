@@ -16,7 +16,8 @@ from torch import Tensor
 
 from workbench.inspection.capture import capture
 from workbench.inspection.passes import Pass, passes
-from workbench.inspection.probe import Probe, measured
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder
 from workbench.model.parts.feedforward import FeedForward, GatedFeedForward, PlainFeedForward
 
@@ -74,6 +75,7 @@ def has_exact_zeros(network: FeedForward) -> bool:
     return float(network.activation(torch.tensor(-1.0))) == 0.0
 
 
+@register_table("feedforward", tokens=lambda probe: 1.75 * WINDOWS * probe.length)
 def feedforward_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """Activity by layer on windows of text. ``n`` is the number of tokens.
 
@@ -87,7 +89,7 @@ def feedforward_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """
     networks = [block.feedforward for block in decoder.blocks]
     if not all(isinstance(one, GatedFeedForward | PlainFeedForward) for one in networks):
-        return measured([])
+        return measured_rows([])
     tokens = probe.text[:WINDOWS, :-1]
     scales, rows = _scales(decoder, tokens[:_SCALED_ON])
     counts = {layer: _Counts(scale) for layer, scale in scales.items()}
@@ -96,7 +98,7 @@ def feedforward_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
             counts[layer].add(networks[layer], hidden, before)
     for layer, count in counts.items():
         rows += [{"layer": layer} | row for row in count.rows(has_exact_zeros(networks[layer]))]
-    return measured(rows)
+    return measured_rows(rows)
 
 
 def _captured(decoder: Decoder) -> tuple[str, ...]:

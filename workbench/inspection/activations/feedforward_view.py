@@ -82,7 +82,7 @@ class FeedForwardUnits(View):
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint."""
-        table = at_the_end(scope.probes("feedforward"))
+        table = at_the_end(scope.table("feedforward"))
         tokens = int(table.loc[table["metric"] == "silent", "n"].max())
         return Result(
             view=self.name,

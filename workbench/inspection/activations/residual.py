@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from workbench.inspection.passes import Pass, passes
-from workbench.inspection.probe import Probe, measured
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.block import Block
 from workbench.model.decoder import Decoder
 
@@ -59,6 +60,7 @@ def over_median(values: Tensor) -> Tensor:
     return values.amax(-1) / torch.where(middle > 0, middle, math.nan)
 
 
+@register_table("residual", tokens=lambda probe: WINDOWS * probe.length)
 def residual_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """Sizes by layer on windows of text; layer -1 is what enters the first block.
 
@@ -80,7 +82,7 @@ def residual_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
         for layer in sorted(found)
         for row in _rows(layer, {name: torch.cat(values) for name, values in found[layer].items()})
     ]
-    return measured(rows + _gain_rows(decoder))
+    return measured_rows(rows + _gain_rows(decoder))
 
 
 def applied_update(block: Block, part: str, output: Tensor) -> Tensor:

@@ -221,7 +221,7 @@ class Residual(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint."""
         quantity = QUANTITIES[options["quantity"]]
-        table = at_the_end(scope.probes("residual"))
+        table = at_the_end(scope.table("residual"))
         shown = table[table["metric"].isin([*quantity.metrics, *_firsts(quantity)])]
         if shown.empty:
             raise UserError(f"quantity: these runs have no {options['quantity']}; choose another quantity")

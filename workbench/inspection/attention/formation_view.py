@@ -72,7 +72,7 @@ class Formation(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view; raises ``UserError`` for a threshold that is no number."""
         kind, least = KINDS[options["score"]], threshold(options["threshold"])
-        table = _with_tokens(scope, scope.probes("heads", checkpoints=True))
+        table = _with_tokens(scope, scope.table("heads", checkpoints=True))
         unit = _unit(table["tokens"].max())
         values = strongest(table, options["score"])
         values = values.merge(table[["run_id", "role", "step", "tokens"]].drop_duplicates())

@@ -59,7 +59,7 @@ class HeadScores(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint; raises ``UserError`` for a threshold that is no number."""
         kind, least = KINDS[options["score"]], threshold(options["threshold"])
-        table = at_the_end(scope.probes("heads"))
+        table = at_the_end(scope.table("heads"))
         heads = scores_of(table, options["score"])
         rules = reference_lines(table, options["score"], least)
         runs = run_statistics(heads, least)

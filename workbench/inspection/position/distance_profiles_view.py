@@ -60,10 +60,10 @@ class DistanceProfiles(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint."""
         quantity, layer = options["quantity"], options["layer"]
-        table = at_the_end(scope.probes("profiles"))
+        table = at_the_end(scope.table("profiles"))
         table = table[table["metric"] == quantity].astype({"layer": int, "head": int})
         theory = pd.concat([_theory(scope, role, table, quantity) for role in scope.roles], ignore_index=True)
-        distances = scores_of(at_the_end(scope.probes("heads")), "distance")
+        distances = scores_of(at_the_end(scope.table("heads")), "distance")
         if layer == ALL:
             profiles: list[Panel] = [_by_layer(scope, table, theory, quantity)]
         else:

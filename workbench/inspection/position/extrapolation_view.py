@@ -78,7 +78,7 @@ class Extrapolation(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint; raises ``UserError`` for a margin that is no number."""
         measure, scale, margin = options["measure"], float(options["length"]), in_nats(options["margin"])
-        table = at_the_end(scope.probes("extrapolation"))
+        table = at_the_end(scope.table("extrapolation"))
         if not (table["metric"] == measure).any():
             raise UserError(f"measure: the text is too short for {measure!r} of these runs; choose another")
         tail, shown = changes(scope, table, "tail"), changes(scope, table, measure)

@@ -42,7 +42,7 @@ class PositionLoss(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint; raises ``UserError`` for an epsilon that is no number."""
         epsilon = in_nats(options["epsilon"], "epsilon")
-        table = at_the_end(scope.probes("position_loss"))
+        table = at_the_end(scope.table("position_loss"))
         benefit = _benefit(scope)
         panels = (
             _by_position(scope, table),
@@ -83,7 +83,7 @@ def _windows(table: pd.DataFrame) -> int:
 def _benefit(scope: Scope) -> pd.DataFrame:
     """Changes of the loss on the same targets at contexts up to L; empty where they were not measured."""
     try:
-        table = at_the_end(scope.probes("extrapolation"))
+        table = at_the_end(scope.table("extrapolation"))
     except UserError:
         return pd.DataFrame(columns=[*RUN, "x", "scale", "value", "change"])
     found = changes(scope, table, "tail")

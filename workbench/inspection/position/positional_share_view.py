@@ -52,7 +52,7 @@ class PositionalShare(View):
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint; pictures and the probe are of the chosen runs."""
-        table = at_the_end(scope.probes("heads"))
+        table = at_the_end(scope.table("heads"))
         heads, chance = scores_of(table, SCORE), chance_of(table, SCORE)
         layers = _layers(run_first(scope, heads))
         picture = pictures(scope)
