@@ -13,8 +13,8 @@ from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.reading import read
-from workbench.inspection.figures import figure
 from workbench.inspection.measuring import lacking, measure_missing
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.tables import known_tables

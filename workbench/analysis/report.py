@@ -15,7 +15,7 @@ from workbench.analysis.effects import Report
 from workbench.analysis.escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.footer import footer_lines
-from workbench.analysis.tables import TextTable, pilot_line, report_tables
+from workbench.analysis.report_tables import TextTable, pilot_line, report_tables
 from workbench.analysis.variant_row import comparison_columns, flat, plain
 from workbench.errors import UserError
 from workbench.terminal import styled

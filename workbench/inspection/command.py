@@ -8,9 +8,8 @@ from itertools import count
 from pathlib import Path
 
 from workbench.analysis.escapes import to_csv
-from workbench.analysis.figures import FORMATS, save
+from workbench.analysis.study_figures import FORMATS, save
 from workbench.errors import UserError, suggestion
-from workbench.inspection.figures import figure
 from workbench.inspection.measuring import (
     MeasuredRuns,
     Unmeasured,
@@ -18,6 +17,7 @@ from workbench.inspection.measuring import (
     lacking,
     measure_missing,
 )
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seeds_at_hand import NothingAtHandError

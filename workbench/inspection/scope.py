@@ -105,9 +105,9 @@ class Scope:
 
     def _find_seeds(self, role: str) -> pd.DataFrame:
         record, runs = self.record(role), self.study(role).runs
-        same = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
-        same &= runs["learning_rate"] == record.learning_rate
-        found = runs[same & (runs["state"] == "complete")].sort_values("seed")
+        alike = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
+        alike &= runs["learning_rate"] == record.learning_rate
+        found = runs[alike & (runs["state"] == "complete")].sort_values("seed")
         found = found.assign(step=found["step"].fillna(0).astype(int))
         return found[["run_id", "seed", "path", "step"]].reset_index(drop=True)
 

@@ -95,8 +95,8 @@ def difference_sentence(
         return f"No seed has both variants, so {what} has no paired difference."
     names = " minus ".join(scope.series.values())
     seeds = seeds_in_words(comparison.n)
-    told = f"{names}: {what} differs by {number(comparison.mean, sign=True)}{unit}"
-    return f"{told}{ends(comparison.interval, sign=True)}, paired over {seeds}{_reading(comparison)}."
+    sentence = f"{names}: {what} differs by {number(comparison.mean, sign=True)}{unit}"
+    return f"{sentence}{ends(comparison.interval, sign=True)}, paired over {seeds}{_reading(comparison)}."
 
 
 def mean_in_words(values: pd.Series) -> str:

@@ -56,10 +56,10 @@ def seeds_at_hand(
     chosen = {role: needed.stand_in(role) for role in scope.roles}
     others = {role: run for role, run in chosen.items() if run.run_id != _id(scope, role)}
     shown = replace(scope, **others) if others else scope
-    # Two seeds of one variant have one set of seeds, which is told once.
+    # Two seeds of one variant have one set of seeds, which is described once.
     roles = scope.roles[:1] if one_variant(scope) else scope.roles
-    told = [sentence for role in roles for sentence in needed.left_out(role)]
-    return AtHand(shown, (*told, *needed.stand_ins(chosen)))
+    sentences = [sentence for role in roles for sentence in needed.left_out(role)]
+    return AtHand(shown, (*sentences, *needed.stand_ins(chosen)))
 
 
 class _Needed:
@@ -133,28 +133,28 @@ class _Needed:
 
     def stand_ins(self, chosen: dict[str, RunDirectory]) -> list[str]:
         """That another run than the chosen one is shown where a single run is."""
-        told = []
+        sentences = []
         for role, run in chosen.items():
             if run.run_id != _id(self._scope, role):
                 asked, shown = self._scope.record(role).seed, run.read().seed
-                told.append(
+                sentences.append(
                     f"{self._name(role)}: seed {shown} stands in for seed {asked} where one run is shown."
                 )
-        return told
+        return sentences
 
     def left_out(self, role: str) -> list[str]:
         """How many of the seeds each table is of, and why not of the others."""
-        whole, told = len(self._scope.seeds(role)), {}
+        whole, sentences = len(self._scope.seeds(role)), {}
         tables = [*self._tables, *(table for table in self._more if self.has(role, table))]
         for table in tables:
             count = len(self.has(role, table))
             if count < whole:
                 reasons = "; ".join(self._reasons(role, table))
-                told[table] = f"n = {count} of {whole} seeds: {reasons}"
+                sentences[table] = f"n = {count} of {whole} seeds: {reasons}"
         name = self._name(role)
-        if len(told) == len(tables) and len(set(told.values())) == 1:
-            return [f"{name}: {next(iter(told.values()))}."]
-        return [f"{name} ({table}): {sentence}." for table, sentence in told.items()]
+        if len(sentences) == len(tables) and len(set(sentences.values())) == 1:
+            return [f"{name}: {next(iter(sentences.values()))}."]
+        return [f"{name} ({table}): {sentence}." for table, sentence in sentences.items()]
 
     def _name(self, role: str) -> str:
         """The role's seeds by the name that they have in the view."""

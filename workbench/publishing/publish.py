@@ -17,8 +17,8 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from workbench.analysis.effects import study_report
-from workbench.analysis.figures import save, study_figures
 from workbench.analysis.report import render
+from workbench.analysis.study_figures import save, study_figures
 from workbench.data.tokenizers import kept_name
 from workbench.driver.ledger import JOURNAL, Ledger, journal_damage
 from workbench.errors import RecordError, UserError

@@ -24,7 +24,7 @@ from workbench.inspection.attention.matching import jensen_shannon, match_heads
 from workbench.inspection.attention.prompt_attention_view import PromptAttention
 from workbench.inspection.attention.reading import SHOWS, read, window_size
 from workbench.inspection.capture import capture
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import TokenMaps
 from workbench.inspection.subject import Subject
 from workbench.model import Decoder, preset

@@ -13,7 +13,7 @@ from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.shape import reachable, uniform
 from workbench.inspection.capture import capture
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import picture_bands as position_picture_bands
 from workbench.inspection.position.bands import (
     band_norms,

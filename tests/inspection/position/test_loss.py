@@ -10,7 +10,7 @@ from tests.inspection.position_studies import Bigrams, Counting, decoder, made_p
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.position.loss import position_bins, position_loss_table
 from workbench.inspection.position.loss_view import PositionLoss, effective_context
 from workbench.inspection.scope import Scope

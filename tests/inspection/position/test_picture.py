@@ -10,8 +10,8 @@ from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.inspection.capture import capture
-from workbench.inspection.figures import figure
 from workbench.inspection.measuring import probe_of
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import picture_bands as position_picture_bands
 from workbench.inspection.position import positional_share_view
 from workbench.inspection.position.linear_probe import held_out_r2, position_table

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.escapes import to_csv
-from workbench.analysis.figures import to_bytes
+from workbench.analysis.study_figures import to_bytes
 from workbench.dashboard import empty, links, maps, painted_text, state
 from workbench.dashboard.literal import literal
 from workbench.dashboard.measure_button import READING, offer_measuring
@@ -16,8 +16,8 @@ from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
-from workbench.inspection.figures import figure
 from workbench.inspection.measured import measured_version
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views

@@ -190,13 +190,13 @@ class _Effects:
 
     def answers(self) -> list[str]:
         worst = self.table.loc[self.table["change"].idxmax()]
-        told = (
+        sentence = (
             f"{self.series}: the loss is {number(self.found.loss)} nats. Without layer {worst['layer']} head "
             f"{worst['head']} it rises most, by "
             f"{number(worst['change'], sign=True)}{_error(worst['error'])}; "
             f"{_matter(self.table)}."
         )
-        return [told, self._agreement()]
+        return [sentence, self._agreement()]
 
     def _ranked(self) -> pd.DataFrame:
         if not self.scored:
@@ -218,8 +218,8 @@ class _Effects:
         correlation = ranked["score"].corr(ranked["change"], method="spearman")
         if not math.isfinite(correlation):
             return f"{sentence}."
-        told = number(correlation, sign=True)
-        return f"{sentence}. Over all heads the rank correlation of score and change is {told}."
+        shown = number(correlation, sign=True)
+        return f"{sentence}. Over all heads the rank correlation of score and change is {shown}."
 
 
 def _sequences(subject: Subject, tokens: int, on: str) -> tuple[Tensor, Tensor]:

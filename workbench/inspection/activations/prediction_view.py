@@ -78,18 +78,19 @@ class PredictionByDepth(View):
             role: _Reading(subject, window_ids[None], start, scope.series[role])
             for role, subject in subjects.items()
         }
-        told = {role: _explained(one, token - start - 1, options["against"]) for role, one in read.items()}
+        position = token - start - 1
+        explained = {role: _explained(one, position, options["against"]) for role, one in read.items()}
         panels = [one.grid(slice(first, first + TILE)) for one in read.values()]
-        panels += [*_depth(scope, read), *_written(read, told, options["against"])]
+        panels += [*_depth(scope, read), *_written(read, explained, options["against"])]
         return Result(
             view=self.name,
             title=self.title,
             question=self.question,
             panels=tuple(panels),
             source=scope.source(detail=f"tokens {start} to {last} of {len(ids)}"),
-            answers=tuple(_answers(scope, read, told, token)),
+            answers=tuple(_answers(scope, read, explained, token)),
             notes=_NOTES,
-            tables=_tables(read, told),
+            tables=_tables(read, explained),
         )
 
 
@@ -179,8 +180,8 @@ def _depth(scope: Scope, read: dict[str, _Reading]) -> list[Panel]:
     return panels
 
 
-def _written(read: dict[str, _Reading], told: dict[str, Attribution | str], against: str) -> list[Panel]:
-    known = {role: one for role, one in told.items() if isinstance(one, Attribution)}
+def _written(read: dict[str, _Reading], explained: dict[str, Attribution | str], against: str) -> list[Panel]:
+    known = {role: one for role, one in explained.items() if isinstance(one, Attribution)}
     if not known:
         return []
     what = "difference of the logits" if against == COMPARED else "logit"
@@ -229,10 +230,10 @@ def _heads(terms: pd.DataFrame, series: str, what: str, domain: tuple[float, flo
 
 
 def _answers(
-    scope: Scope, read: dict[str, _Reading], told: dict[str, Attribution | str], token: int
+    scope: Scope, read: dict[str, _Reading], explained: dict[str, Attribution | str], token: int
 ) -> list[str]:
     answers = [_formed(one) for one in read.values()]
-    for role, one in told.items():
+    for role, one in explained.items():
         answers.append(one if isinstance(one, str) else _wrote(read[role], one, token))
     if len(read) < len(scope.roles):
         answers.append(
@@ -244,14 +245,14 @@ def _answers(
 
 def _formed(read: _Reading) -> str:
     loss, lens = read.lens.loss.mean(-1), read.lens  # (L + 1,)
-    same = (lens.top == lens.top[-1]).double().mean(-1)  # (L + 1,)
-    half = int((same >= 0.5).nonzero()[0])
+    agreeing = (lens.top == lens.top[-1]).double().mean(-1)  # (L + 1,)
+    half = int((agreeing >= 0.5).nonzero()[0])
     place = "the embedding" if half == 0 else f"layer {half - 1}"
     return (
         f"{read.series}: the loss of the lens goes from {number(float(loss[0]))} nats at the embedding to "
         f"{number(float(loss[-1]))} at the last layer, on these {len(read.pieces)} tokens. {_capital(place)} "
         f"is the first whose most probable token is that of the last layer at half of the positions "
-        f"({number(100 * float(same[half]))} %)."
+        f"({number(100 * float(agreeing[half]))} %)."
     )
 
 
@@ -277,11 +278,11 @@ def _name(row: object) -> str:
     return f"{row.part} of layer {row.layer:.0f}" if row.part == FEEDFORWARD else row.part
 
 
-def _tables(read: dict[str, _Reading], told: dict[str, Attribution | str]) -> dict[str, pd.DataFrame]:
+def _tables(read: dict[str, _Reading], explained: dict[str, Attribution | str]) -> dict[str, pd.DataFrame]:
     tables = {"lens at every position": pd.concat([one.table() for one in read.values()], ignore_index=True)}
     terms = [
         one.terms.assign(series=read[role].series)
-        for role, one in told.items()
+        for role, one in explained.items()
         if isinstance(one, Attribution)
     ]
     return tables | ({"contributions": pd.concat(terms, ignore_index=True)} if terms else {})

@@ -242,13 +242,13 @@ def _answers(
     score: str,
 ) -> list[str]:
     chance = chance_of(table, score)
-    told = [_when(scope, role, values, formed, least, chance) for role in scope.roles]
+    sentences = [_when(scope, role, values, formed, least, chance) for role in scope.roles]
     if scope.against is not None:
-        told.append(_difference(scope, formed))
+        sentences.append(_difference(scope, formed))
     if score == "induction":
         earlier = formation(strongest(table, "previous_token"), least)
-        told += [_order(scope, role, formed, earlier) for role in scope.roles]
-    return told
+        sentences += [_order(scope, role, formed, earlier) for role in scope.roles]
+    return sentences
 
 
 def _when(

@@ -52,10 +52,10 @@ class HeadPairs:
         return pd.DataFrame(rows).astype({"partner": "Int64", "floor": "float64"})
 
 
-def pair_heads(ours: Subject, theirs: Subject, same: Subject | None) -> HeadPairs:
-    """Pairs in the layers that both have; ``same`` is another seed of our variant. Needs one tokenizer."""
+def pair_heads(ours: Subject, theirs: Subject, sibling: Subject | None) -> HeadPairs:
+    """Pairs in the layers that both have; ``sibling`` is another seed of our variant. Needs one tokenizer."""
     partner, distance = _matched(ours, theirs)
-    floor = None if same is None else np.nanmedian(_matched(ours, same)[1], axis=1)
+    floor = None if sibling is None else np.nanmedian(_matched(ours, sibling)[1], axis=1)
     return HeadPairs(partner, distance, None if floor is None else floor[: len(partner)])
 
 

@@ -183,13 +183,15 @@ def _answers(
     score: str,
 ) -> list[str]:
     chance = chance_of(table, score)
-    told = [_strongest(scope, role, heads, runs, kind, least, chance) for role in scope.roles]
+    sentences = [_strongest(scope, role, heads, runs, kind, least, chance) for role in scope.roles]
     if score in ATTENDED and chance is not None and runs["strongest"].max() <= 2 * chance:
-        told.append("No head of any run has twice what uniform attention gives: there are none of this kind.")
+        sentences.append(
+            "No head of any run has twice what uniform attention gives: there are none of this kind."
+        )
     if scope.against is not None:
         comparison = paired_difference(scope, runs, "strongest")
-        told.append(difference_sentence(scope, comparison, f"the {kind.most}'s score"))
-    return told + (_fixed_offset(scope, table) if score in ("induction", "induction_fixed") else [])
+        sentences.append(difference_sentence(scope, comparison, f"the {kind.most}'s score"))
+    return sentences + (_fixed_offset(scope, table) if score in ("induction", "induction_fixed") else [])
 
 
 def _strongest(
@@ -222,7 +224,7 @@ def _counted(above: pd.Series) -> str:
 
 def _fixed_offset(scope: Scope, table: pd.DataFrame) -> list[str]:
     """What the fixed period says beside the random ones: it cannot tell induction from a fixed offset."""
-    told = []
+    sentences = []
     for role in scope.roles:
         own = table[table["role"] == role]
         best = [
@@ -230,9 +232,9 @@ def _fixed_offset(scope: Scope, table: pd.DataFrame) -> list[str]:
             for score in ("induction", "induction_fixed")
         ]
         if best[1] > 0.2 and best[0] < best[1] / 2:
-            told.append(
+            sentences.append(
                 f"{scope.series[role]}: at one fixed period the strongest head scores {number(best[1])}, at "
                 f"random periods {number(best[0])}: it looks a fixed number of tokens back, not for an "
                 f"earlier copy."
             )
-    return told
+    return sentences

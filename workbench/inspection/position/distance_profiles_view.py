@@ -247,11 +247,11 @@ def _bias(scope: Scope, role: str, length: int) -> Tensor | None:
 
 def _answers(scope: Scope, distances: pd.DataFrame) -> list[str]:
     runs = distances.groupby(_KEYS, sort=False)["value"].mean().reset_index()
-    told = [_how_far(scope, role, distances, runs) for role in scope.roles]
+    sentences = [_how_far(scope, role, distances, runs) for role in scope.roles]
     if scope.against is not None:
         comparison = paired_difference(scope, runs, "value")
-        told.append(difference_sentence(scope, comparison, "the mean relative distance"))
-    return told
+        sentences.append(difference_sentence(scope, comparison, "the mean relative distance"))
+    return sentences
 
 
 def _how_far(scope: Scope, role: str, distances: pd.DataFrame, runs: pd.DataFrame) -> str:

@@ -225,14 +225,14 @@ def _losses_panel(scope: Scope, table: pd.DataFrame, measure: str) -> Panel:
 def _answers(
     scope: Scope, tail: pd.DataFrame, shown: pd.DataFrame, measure: str, scale: float, margin: float
 ) -> list[str]:
-    told = [] if measure == "tail" else [_FOIL.format(_OTHER_TARGETS.get(measure, ""))]
+    sentences = [] if measure == "tail" else [_FOIL.format(_OTHER_TARGETS.get(measure, ""))]
     for role in scope.roles:
-        told.append(_of_variant(scope, role, tail, scale, margin))
+        sentences.append(_of_variant(scope, role, tail, scale, margin))
         if measure != "tail":
-            told.append(_beside(scope, role, tail, shown, scale))
+            sentences.append(_beside(scope, role, tail, shown, scale))
     if scope.against is not None:
-        told.append(_paired(scope, tail, scale))
-    return [sentence for sentence in told if sentence]
+        sentences.append(_paired(scope, tail, scale))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _of_variant(scope: Scope, role: str, tail: pd.DataFrame, scale: float, margin: float) -> str:
@@ -255,13 +255,13 @@ def _how_far(own: pd.DataFrame, length: int, margin: float) -> str:
         return "one seed has no interval, so how far it generalises stays open"
     far = reach(own, margin)
     trained = f"its training length of {length:,} tokens"
-    told = f"generalises to {far:g} x {trained} ({change_in_words(_at(own, far))} nats)"
+    claim = f"generalises to {far:g} x {trained} ({change_in_words(_at(own, far))} nats)"
     if far == 1:
-        told = f"is not shown to generalise beyond {trained}"
+        claim = f"is not shown to generalise beyond {trained}"
     further = own.loc[own["scale"] > far, "scale"]
     if further.empty:
-        return f"{told}, the longest context measured"
-    return f"{told}; at {further.min():g} x the loss changes by {change_in_words(_at(own, further.min()))}"
+        return f"{claim}, the longest context measured"
+    return f"{claim}; at {further.min():g} x the loss changes by {change_in_words(_at(own, further.min()))}"
 
 
 def _undefined(scope: Scope, role: str) -> str:

@@ -154,12 +154,14 @@ def _benefit_panel(scope: Scope, benefit: pd.DataFrame, epsilon: float) -> Lines
 
 def _answers(scope: Scope, table: pd.DataFrame, benefit: pd.DataFrame, epsilon: float) -> list[str]:
     late, effective = _second_half(table), effective_context(benefit, epsilon)
-    told = [_of_variant(table, late, role, scope.series[role]) for role in scope.roles]
-    told += [_effective(benefit, effective, role, scope.series[role], epsilon) for role in scope.roles]
+    sentences = [_of_variant(table, late, role, scope.series[role]) for role in scope.roles]
+    sentences += [_effective(benefit, effective, role, scope.series[role], epsilon) for role in scope.roles]
     if scope.against is not None:
         comparison = paired_difference(scope, late, "value")
-        told.append(difference_sentence(scope, comparison, "the loss in the window's second half", " nats"))
-    return [sentence for sentence in told if sentence]
+        sentences.append(
+            difference_sentence(scope, comparison, "the loss in the window's second half", " nats")
+        )
+    return [sentence for sentence in sentences if sentence]
 
 
 def _second_half(table: pd.DataFrame) -> pd.DataFrame:

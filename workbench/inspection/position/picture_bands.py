@@ -106,8 +106,8 @@ class Reading:
 
     def answers(self) -> list[str]:
         """Turns, norms, contributions, losses; then how exact the split is."""
-        told = [self._turns(), self._norms(), self._contributions()]
-        return [*told, *([self._removed()] if self.losses is not None else []), self._exactness()]
+        sentences = [self._turns(), self._norms(), self._contributions()]
+        return [*sentences, *([self._removed()] if self.losses is not None else []), self._exactness()]
 
     @property
     def _sizes(self) -> tuple[int, int]:

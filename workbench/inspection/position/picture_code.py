@@ -73,11 +73,11 @@ def codes(scope: Scope) -> tuple[list[Code], list[str]]:
 
 
 def _with(known: list[Code], new: Code) -> list[Code]:
-    same = [code for code in known if code.decoder is None and _shape(code) == _shape(new)]
-    if not same:
+    alike = [code for code in known if code.decoder is None and _shape(code) == _shape(new)]
+    if not alike:
         return [*known, new]
-    joined = replace(same[0], name=f"{same[0].name} and {new.name}")
-    return [joined if code is same[0] else code for code in known]
+    joined = replace(alike[0], name=f"{alike[0].name} and {new.name}")
+    return [joined if code is alike[0] else code for code in known]
 
 
 def _shape(code: Code) -> Any:

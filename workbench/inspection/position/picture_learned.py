@@ -38,7 +38,7 @@ def learned(codes: list[Code]) -> Picture:
         _norms(codes, colours),
         _residual_bars(residuals, colours),
     )
-    answers = [_told(code, *components[code.name], residuals[code.name]) for code in codes]
+    answers = [_describe(code, *components[code.name], residuals[code.name]) for code in codes]
     return Picture(panels, tuple(answers), _NOTES)
 
 
@@ -180,7 +180,7 @@ def _residual_bars(residuals: dict[str, list[float]], colours: dict[str, str]) -
     )
 
 
-def _told(code: Code, scores: Tensor, shares: Tensor, residuals: list[float]) -> str:
+def _describe(code: Code, scores: Tensor, shares: Tensor, residuals: list[float]) -> str:
     strongest = int(power_spectrum(scores[:, :1]).argmax())
     cycles = "1 cycle" if strongest == 1 else f"{strongest} cycles"
     known = [value for value in residuals if math.isfinite(value)]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workbench.analysis.contrast import ink_on
-from workbench.analysis.figures import WIDTH, legend_label, styled
+from workbench.analysis.study_figures import WIDTH, legend_label, styled
 from workbench.analysis.ticks import Ticks, every, linear
 from workbench.inspection.drawing import (
     GHOST,
@@ -126,9 +126,9 @@ def _draw(part: Figure, panel: Panel) -> None:
         axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=7, transform=axes.transAxes)
         return
     _DRAW[type(panel)](part, drawable(panel), panel)
-    if told := left_out(panel):
+    if sentence := left_out(panel):
         part.axes[0].annotate(
-            told, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=5, color=GHOST, va="bottom"
+            sentence, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=5, color=GHOST, va="bottom"
         )
 
 

@@ -248,12 +248,12 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
 
 def _counts(mine: Outcomes, chosen: MeanOver) -> str:
     """``n = 3, 1 lost, 1 left out``: how many seeds a mean is of, and what became of the others."""
-    told = [f"n = {len(chosen.members)}"]
+    parts = [f"n = {len(chosen.members)}"]
     if chosen.lost:
-        told.append(f"{len(chosen.lost)} lost")
+        parts.append(f"{len(chosen.lost)} lost")
     if left_out := mine.finished - len(chosen.members):
-        told.append(f"{left_out} left out")
-    return ", ".join(told)
+        parts.append(f"{left_out} left out")
+    return ", ".join(parts)
 
 
 def _readable_curves(mine: Outcomes, metric: str, x: str) -> dict[int, np.ndarray]:
