@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -173,4 +174,9 @@ def _one_line(text: str) -> str:
     return " ".join(visible(text).split())
 
 
-_RENDERERS = {"terminal": _terminal, "md": _markdown, "csv": _csv, "latex": _latex}
+_RENDERERS: dict[str, Callable[[Report], RenderableType]] = {
+    "terminal": _terminal,
+    "md": _markdown,
+    "csv": _csv,
+    "latex": _latex,
+}

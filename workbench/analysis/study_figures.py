@@ -13,12 +13,12 @@ from functools import wraps
 from pathlib import Path
 from textwrap import fill
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
@@ -39,6 +39,9 @@ from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, State
 from workbench.visible import visible
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
 _NAME = 30  # letters in a line of a variant's name
@@ -49,7 +52,7 @@ AXES = {
     "step": "step",
     "seconds": "training time (s)",
 }
-_STYLE = {
+_STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -131,7 +134,7 @@ def _drawn(report: Report) -> list[float]:
     return found
 
 
-def _set_ticks(axis: Axis, ticks: Ticks, *, signed: bool = False) -> None:
+def _set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
     labels = [
         f"+{label}" if signed and value > 0 else label
         for value, label in zip(ticks.values, ticks.labels, strict=True)
@@ -240,8 +243,9 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
     axes.plot(places, values.mean(axis=0), color=colour, label=legend_label(fill(label, _NAME)))
     if chosen.lost:
         axes.plot(places[-1:], values[:, -1:].mean(axis=0), "x", color=colour, markersize=5)
-    bands = [mean_interval(values[:, index]) for index in range(length)]
-    if all(bands):
+    intervals = [mean_interval(values[:, index].tolist()) for index in range(length)]
+    bands = [interval for interval in intervals if interval is not None]
+    if len(bands) == length:  # of two seeds or more
         low, high = [band.low for band in bands], [band.high for band in bands]
         axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
 

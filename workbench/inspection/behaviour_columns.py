@@ -30,7 +30,7 @@ def behaviours(table: pd.DataFrame, context: int) -> dict[str, float]:
 
 
 def _heads(rows: pd.DataFrame) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for metric, values in rows.groupby("metric", sort=False)["value"]:
         name = metric.replace("_", " ")
         found |= {f"largest {name}": values.max(), f"mean {name}": values.mean()}

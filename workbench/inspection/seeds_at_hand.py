@@ -54,8 +54,9 @@ def seeds_at_hand(
         name = scope.series["against"]
         return replace(alone, sentences=(f"{name} is left out: {reason}.", *alone.sentences))
     chosen = {role: needed.stand_in(role) for role in scope.roles}
-    others = {role: run for role, run in chosen.items() if run.run_id != _id(scope, role)}
-    shown = replace(scope, **others) if others else scope
+    shown = scope
+    if any(run.run_id != _id(scope, role) for role, run in chosen.items()):
+        shown = replace(scope, run=chosen["run"], against=chosen.get("against"))
     # Two seeds of one variant have one set of seeds, which is described once.
     roles = scope.roles[:1] if one_variant(scope) else scope.roles
     sentences = [sentence for role in roles for sentence in needed.left_out(role)]
@@ -166,15 +167,15 @@ class _Needed:
         found: dict[str, list[int]] = {}
         for row in self._scope.seeds(role).itertuples():
             if row.run_id not in self.has(role, table):
-                found.setdefault(self._reason(role, row, table), []).append(row.seed)
+                reason = self._reason(role, RunDirectory(row.path), table)
+                found.setdefault(reason, []).append(row.seed)
         return [f"{which_seeds(seeds)} {_for(reason, len(seeds))}" for reason, seeds in found.items()]
 
-    def _reason(self, role: str, row: tuple, table: str) -> str:
-        directory = RunDirectory(row.path)
+    def _reason(self, role: str, directory: RunDirectory, table: str) -> str:
         rows = self._known[role, table]
-        if row.run_id in set(rows["run_id"]):
+        if directory.run_id in set(rows["run_id"]):
             return _OTHER_TEXT
-        if self._checkpoints and row.run_id in set(self._scope.measured(role, table)["run_id"]):
+        if self._checkpoints and directory.run_id in set(self._scope.measured(role, table)["run_id"]):
             return _ONCE
         if is_damaged(directory):
             return _DAMAGED

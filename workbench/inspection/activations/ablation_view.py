@@ -1,13 +1,14 @@
 """What the loss loses without each head, and whether the heads that look right are the ones that matter."""
 
 import math
+from typing import cast
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.inspection.activations.ablation import HeadEffects, head_effects, seconds
+from workbench.inspection.activations.ablation import HeadEffects, Mode, head_effects, seconds
 from workbench.inspection.attention.head_kinds import KINDS, TEXT_IN_CELLS, of_run, scores_of
 from workbench.inspection.attention.repeats import random_repeats, usual_tokens
 from workbench.inspection.measuring import probe_of
@@ -137,12 +138,14 @@ class _Effects:
     def __init__(
         self, scope: Scope, role: str, tokens: int, layers: list[int], options: dict[str, str]
     ) -> None:
-        self.series, self.colours = scope.series[role], scope.colours
-        self.kind, self.mode = KINDS[options["score"]], options["mode"]
+        self.series = scope.series[role]
+        self.colours = scope.colours
+        self.kind = KINDS[options["score"]]
+        mode = cast(Mode, options["mode"])  # the option's choices are no others
         sequences, counted = _sequences(scope.subject(role), tokens, options["on"])
         self.count = int(counted.sum())
         decoder = scope.subject(role).decoder
-        self.found: HeadEffects = head_effects(decoder, sequences, self.mode, layers=layers, counted=counted)
+        self.found: HeadEffects = head_effects(decoder, sequences, mode, layers=layers, counted=counted)
         self.table = _table(self.found).assign(series=self.series)
         scores = _scores(scope, role, options["score"])
         self.scored = scores is not None

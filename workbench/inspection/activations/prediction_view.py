@@ -80,7 +80,7 @@ class PredictionByDepth(View):
         }
         position = token - start - 1
         explained = {role: _explained(one, position, options["against"]) for role, one in read.items()}
-        panels = [one.grid(slice(first, first + TILE)) for one in read.values()]
+        panels: list[Panel] = [one.grid(slice(first, first + TILE)) for one in read.values()]
         panels += [*_depth(scope, read), *_written(read, explained, options["against"])]
         return Result(
             view=self.name,
@@ -263,7 +263,10 @@ def _capital(words: str) -> str:
 def _wrote(read: _Reading, found: Attribution, token: int) -> str:
     target, rival = read.subject.pieces(torch.tensor([found.target, found.rival]))
     largest = found.terms.iloc[found.terms["value"].abs().argsort()[::-1][:3]]
-    parts = ", ".join(f"{_name(row)} {number(row.value, sign=True)}" for row in largest.itertuples())
+    parts = ", ".join(
+        f"{_name(row.part, row.layer, row.head)} {number(row.value, sign=True)}"
+        for row in largest.itertuples()
+    )
     gap = abs(found.logit - found.terms["value"].sum())
     return (
         f"{read.series}: for token {token} ('{target}'; its strongest rival is '{rival}') the value "
@@ -272,10 +275,10 @@ def _wrote(read: _Reading, found: Attribution, token: int) -> str:
     )
 
 
-def _name(row: object) -> str:
-    if row.part == HEAD:
-        return f"layer {row.layer:.0f} head {row.head:.0f}"
-    return f"{row.part} of layer {row.layer:.0f}" if row.part == FEEDFORWARD else row.part
+def _name(part: str, layer: float, head: float) -> str:
+    if part == HEAD:
+        return f"layer {layer:.0f} head {head:.0f}"
+    return f"{part} of layer {layer:.0f}" if part == FEEDFORWARD else part
 
 
 def _tables(read: dict[str, _Reading], explained: dict[str, Attribution | str]) -> dict[str, pd.DataFrame]:

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from workbench.inspection.capture import blocks_of
 from workbench.inspection.passes import Pass, passes
 from workbench.inspection.probe import Probe
 from workbench.inspection.tables import measured_rows, register_table
@@ -103,7 +104,8 @@ def _summaries(decoder: Decoder, part: Pass) -> list[tuple[int, Summary]]:
 
 @torch.no_grad()
 def _of_layer(decoder: Decoder, part: Pass, layer: int) -> Summary:
-    seen, block = part.seen, decoder.blocks[layer]
+    seen = part.seen
+    block = blocks_of(decoder)[layer]
     found = _of_stream(seen["residual", layer])
     for place in NORM_PLACES:
         found |= _of_tokens(seen[place, layer], f"{place}_")
@@ -189,7 +191,7 @@ def _of_channels(found: Summary, ending: str) -> dict[str, float]:
 
 def _gain_rows(decoder: Decoder) -> list[dict]:
     rows = []
-    for layer, block in enumerate(decoder.blocks):
+    for layer, block in enumerate(blocks_of(decoder)):
         for name, module in block.named_children():
             if name.endswith("_norm"):
                 rows += [{"layer": layer} | row for row in _gains(name, module)]

@@ -254,7 +254,7 @@ def _firsts(quantity: Quantity) -> list[str]:
 
 def _panels(scope: Scope, table: pd.DataFrame, quantity: Quantity, name: str) -> list[Panel]:
     rules = _chance(scope) if name == "mean component" else ()
-    found = []
+    found: list[Panel] = []
     for metric, (title, y) in quantity.metrics.items():
         first = f"{metric}{FIRST}" if quantity.first else None
         if (table["metric"] == metric).any():

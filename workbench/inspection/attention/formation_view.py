@@ -165,7 +165,7 @@ def _losses(scope: Scope, table: pd.DataFrame, unit: Unit) -> Lines | None:
     """Of the runs in ``table``: what stands beside the curves is of the same seeds."""
     shown = set(table["run_id"])
     parts = [
-        _losses_of(row.path, row.seed).assign(series=scope.series[role])
+        _losses_of(RunDirectory(row.path), row.seed).assign(series=scope.series[role])
         for role in scope.roles
         for row in scope.seeds(role).itertuples()
         if row.run_id in shown
@@ -184,9 +184,9 @@ def _losses(scope: Scope, table: pd.DataFrame, unit: Unit) -> Lines | None:
     )
 
 
-def _losses_of(path: str, seed: int) -> pd.DataFrame:
+def _losses_of(run: RunDirectory, seed: int) -> pd.DataFrame:
     """``loss, tokens, y, seed``; training losses are means over parts of an octave of tokens."""
-    metrics = RunDirectory(path).metrics()
+    metrics = run.metrics()
     found = []
     for metric, loss in _LOSSES.items():
         if metric in metrics:

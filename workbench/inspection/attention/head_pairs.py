@@ -33,8 +33,9 @@ class HeadPairs:
 
     def apart(self, layer: int, head: int) -> bool:
         """Whether the pair differs more than two seeds of one variant do; False where that is unknown."""
-        known = self.floor is not None and self.partner[layer][head] >= 0
-        return bool(known and self.distance[layer, head] > self.floor[layer])
+        if self.floor is None or self.partner[layer][head] < 0:
+            return False
+        return bool(self.distance[layer, head] > self.floor[layer])
 
     def table(self) -> pd.DataFrame:
         """A row per head: ``layer, head, partner, distance, floor``."""

@@ -119,12 +119,14 @@ def _statistics(
     scope: Scope, runs: pd.DataFrame, kind: Kind, rules: tuple[Rule, ...], least: float
 ) -> list[Panel]:
     scores = {"strongest": "strongest head", "three": "mean of the three strongest"}
-    panels = [
+    panels: list[Panel] = [
         _dots(scope, runs, scores, title="One number per run", x=kind.label, rules=rules),
         _counts(scope, runs, least),
     ]
     differences = _differences(scope, runs, scores, kind)
-    return [*panels, differences] if differences else panels
+    if differences is not None:
+        panels.append(differences)
+    return panels
 
 
 def _dots(

@@ -149,7 +149,8 @@ def _thumbnails(
         rows.append(_thumbnail(scope, "run", layer, head, head, pale=False))
         maps.append(readings["run"].thumbnails[layer, head])
     for layer, head in np.ndindex(layers, heads):
-        if (partner := _partner(pairs, layer, head)) >= 0:
+        partner = _partner(pairs, layer, head)
+        if pairs is not None and partner >= 0:
             rows.append(_thumbnail(scope, "against", layer, head, partner, pale=pairs.apart(layer, head)))
             maps.append(readings["against"].thumbnails[layer, partner])
     return Maps(

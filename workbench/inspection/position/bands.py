@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import pandas as pd
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor
 from workbench.errors import UserError
 from workbench.inspection.attention.head_scores import token_losses
 from workbench.inspection.attention.shape import uniform
-from workbench.inspection.capture import Captured, capture, uncompiled
+from workbench.inspection.capture import Captured, blocks_of, capture, uncompiled
 from workbench.inspection.passes import passes
 from workbench.model.decoder import Decoder
 from workbench.model.parts import rope_scaling
@@ -58,7 +59,7 @@ def bands_of(decoder: Decoder, length: int) -> Bands:
     if not isinstance(positions, Rotary):
         raise UserError(f"positions: {decoder.config.positions.name} has no bands; choose a run with rope")
     width, ids = positions.rotary_width, torch.arange(length)
-    frequencies, gain = rope_scaling.frequencies(positions.config, width, ids)  # (F,)
+    frequencies, gain = rope_scaling.frequencies(cast(Rotary.Config, positions.config), width, ids)  # (F,)
     return Bands(2 * math.pi / frequencies, gain, width, decoder.config.head_width - width)
 
 
@@ -125,7 +126,7 @@ def identity_error(decoder: Decoder, tokens: Tensor) -> float:
     bands, largest = bands_of(decoder, tokens.shape[1]), 0.0
     with capture(decoder, ("queries", "keys", "scores")) as seen:
         decoder(tokens.to(decoder.device))
-    for layer, block in enumerate(uncompiled(decoder).blocks):
+    for layer, block in enumerate(blocks_of(decoder)):
         queries, keys, scores = (seen[name, layer] for name in ("queries", "keys", "scores"))  # (1, H, T, ·)
         for head in range(scores.shape[1]):
             found = band_scores(queries[:, head], keys[:, head], bands.width, block.attention.scale).sum(0)
@@ -206,7 +207,7 @@ def octaves(bands: Bands) -> dict[str, list[int]]:
 def _measures(decoder: Decoder, seen: Captured, layer: int, width: int) -> Tensor:
     """``(3, b, H, F or F + 1)`` on the CPU, in the order of ``MEASURES``."""
     queries, keys = seen["queries", layer], seen["keys", layer]  # (b, H, T, d_head)
-    scale = uncompiled(decoder).blocks[layer].attention.scale
+    scale = blocks_of(decoder)[layer].attention.scale
     window = decoder.config.layer_windows[layer]
     added = contributions(queries, keys, seen["probabilities", layer], width, scale, window)
     return torch.stack([band_norms(queries, width), band_norms(keys, width), added]).cpu()
