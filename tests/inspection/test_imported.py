@@ -12,7 +12,7 @@ from tests.inspection.tiny_imports import CONTEXT, bring, save_gpt2, save_llama,
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection.attention.reading import read
+from workbench.inspection.attention.reading import read_prompt
 from workbench.inspection.measuring import lacking, measure_missing
 from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
@@ -122,7 +122,7 @@ def test_all_that_is_unavailable_is_known_here(imported):
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_attention_and_losses_are_those_of_transformers(name, imported):
     theirs, subject = imported.theirs[name], imported.scope(name).subject()
-    found = read(subject, subject.tokenizer.decode(subject.corpus.validation[:40]))
+    found = read_prompt(subject, subject.tokenizer.decode(subject.corpus.validation[:40]))
     with torch.no_grad():
         answer = theirs(found.ids[None], output_attentions=True)
     for layer, attention in enumerate(answer.attentions):

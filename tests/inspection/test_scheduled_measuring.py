@@ -61,7 +61,7 @@ def test_the_final_tables_are_those_of_the_saved_weights(trained):
         assert difference == pytest.approx(0, abs=1e-5), name
 
 
-def test_probing_changes_neither_weights_nor_random_numbers(trained, tmp_path):
+def test_measuring_changes_neither_weights_nor_random_numbers(trained, tmp_path):
     """The weights of a run that was measured are those of one that was not."""
     record, corpus = trained.run.read(), trained.subject().corpus
     record.state, record.started = State.QUEUED, None

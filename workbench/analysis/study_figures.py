@@ -80,7 +80,7 @@ def _style() -> Iterator[None]:
         yield
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def paper_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator: draw with the figures' fonts, sizes and formats."""
 
     @wraps(draw)
@@ -96,7 +96,7 @@ def legend_label(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
-@styled
+@paper_style
 def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
     """Paired differences with their 95 % intervals, every seed as a dot, and the band of the margin.
 
@@ -160,7 +160,7 @@ def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> No
     axes.text(1.01, place, text, transform=beside, va="center", fontsize=7)
 
 
-@styled
+@paper_style
 def learning_rate_plot(study: StudyRecords) -> Figure:
     """Loss against learning rate for each variant: the mean over tuning seeds, each seed as a dot.
 
@@ -198,7 +198,7 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
     axes.plot(lost, [1.0] * len(lost), "x", color=colour, transform=axes.get_xaxis_transform(), clip_on=False)
 
 
-@styled
+@paper_style
 def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
 

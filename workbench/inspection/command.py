@@ -1,7 +1,6 @@
 """``workbench inspect``: the dashboard's views as files, without a browser; ``workbench probe``."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -12,6 +11,7 @@ from workbench.analysis.study_figures import FORMATS, save
 from workbench.errors import UserError, suggestion
 from workbench.inspection.measuring import (
     MeasuredRuns,
+    Progress,
     Unmeasured,
     complete_tables,
     lacking,
@@ -27,7 +27,6 @@ from workbench.records.index import PUBLISHED, list_studies, load_study, study_t
 from workbench.records.run import RunDirectory
 from workbench.records.weights_at_hand import require_weights
 
-Progress = Callable[[str, float], None]
 _LONGEST_NAME = 48  # bytes of each part of a file's name; systems of files take 255 for all
 _LONGEST_VALUE = 24
 _LONGEST_STEM = 200

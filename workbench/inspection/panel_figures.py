@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workbench.analysis.contrast import ink_on
-from workbench.analysis.study_figures import WIDTH, legend_label, styled
+from workbench.analysis.study_figures import WIDTH, legend_label, paper_style
 from workbench.analysis.ticks import Ticks, every, linear
 from workbench.inspection.drawing import (
     GHOST,
@@ -63,7 +63,7 @@ _LINE_WIDTH = 96  # characters of text in a row of tokens
 Dash = str | tuple[int, tuple[float, ...]]  # a name, or where in the pattern a line begins and the pattern
 
 
-@styled
+@paper_style
 def figure(result: Result) -> Figure:
     """All panels of a view below each other, its source beneath."""
     heights = [_height(panel) for panel in result.panels]

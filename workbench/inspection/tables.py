@@ -14,7 +14,7 @@ from workbench.model.decoder import Decoder
 
 Measure = Callable[[Decoder, Probe], pd.DataFrame]
 
-COLUMNS = ["layer", "head", "x", "metric", "value", "n"]
+MEASURED_COLUMNS = ["layer", "head", "x", "metric", "value", "n"]
 # Each registers one table or more. The first are measured first where the time does not suffice for all.
 _MODULES = (
     "attention.head_scores",
@@ -36,7 +36,7 @@ class Table:
 
 
 def register_table(name: str, *, tokens: Callable[[Probe], float]) -> Callable[[Measure], Measure]:
-    """Function decorator: what it measures is the table ``name``, with the columns ``COLUMNS``."""
+    """Function decorator: what it measures is the table ``name``, with the columns ``MEASURED_COLUMNS``."""
 
     def register(measure: Measure) -> Measure:
         _TABLES[name] = Table(measure, tokens)
@@ -54,4 +54,4 @@ def known_tables() -> dict[str, Table]:
 
 def measured_rows(rows: list[dict] | pd.DataFrame) -> pd.DataFrame:
     """Rows of a table with all its columns: what is not given is missing (``n`` must be)."""
-    return pd.DataFrame(rows).reindex(columns=COLUMNS)
+    return pd.DataFrame(rows).reindex(columns=MEASURED_COLUMNS)

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from workbench.errors import UserError
-from workbench.inspection.activations.logit_lens import unembedding
 from workbench.inspection.capture import Captured, blocks_of, capture, uncompiled
 from workbench.model.block import Block
 from workbench.model.decoder import Decoder
@@ -85,7 +84,7 @@ def attribution(
         logits = decoder(tokens.to(decoder.device))[0, position]  # (V,)
     target = int(tokens[0, position + 1])
     rival = int(logits.index_fill(0, torch.tensor(target, device=logits.device), -torch.inf).argmax())
-    matrix = unembedding(decoder).double()  # (V, D)
+    matrix = decoder.head_weight.double()  # (V, D)
     direction, logit = matrix[target], logits[target]
     if against_rival:
         direction, logit = direction - matrix[rival], logit - logits[rival]

@@ -118,7 +118,7 @@ def head_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     return measured_rows(rows + _fixed_rows(decoder, fixed))
 
 
-Values = dict[str, list[Tensor]]
+_Parts = dict[str, list[Tensor]]
 
 
 def _text_rows(decoder: Decoder, text: Tensor) -> list[dict]:
@@ -199,7 +199,7 @@ def _fixed_rows(decoder: Decoder, repeats: Repeats) -> list[dict]:
 def _repeat_rows(decoder: Decoder, repeats: Repeats, scores: dict) -> tuple[list[dict], Tensor]:
     """Rows of ``scores`` for every head, with chance, and the losses ``(B, T - 1)``."""
     windows, length = decoder.config.layer_windows, repeats.tokens.shape[1]
-    found: dict[int, Values] = {layer: {} for layer in range(len(windows))}
+    found: dict[int, _Parts] = {layer: {} for layer in range(len(windows))}
     losses = []
     for part in passes(decoder, repeats.tokens, ("probabilities",)):
         own = Repeats(repeats.tokens[part.rows], repeats.periods[part.rows])
@@ -241,7 +241,7 @@ def _around(middle: int, reach: int, length: int) -> range:
     return range(first, max(first + 1, min(length, middle + reach)))
 
 
-def _collect(found: Values, values: dict[str, Tensor]) -> None:
+def _collect(found: _Parts, values: dict[str, Tensor]) -> None:
     for name, value in values.items():
         found.setdefault(name, []).append(value.cpu())
 

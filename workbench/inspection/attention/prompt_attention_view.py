@@ -9,7 +9,7 @@ from torch import Tensor
 
 from workbench.errors import UserError
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
-from workbench.inspection.attention.reading import SHOWS, Reading, read
+from workbench.inspection.attention.reading import SHOWS, Reading, read_prompt
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.prompts import comparable, default_text, whole_number, window_size
 from workbench.inspection.scope import Scope
@@ -90,7 +90,7 @@ def _readings(scope: Scope, text: str, first: int) -> dict[str, Reading]:
     """By role, of one window; of the run alone where the other splits text into other tokens."""
     subjects = comparable(scope)
     size = min(window_size(subject) for subject in subjects.values())
-    return {role: read(subject, text, first, size) for role, subject in subjects.items()}
+    return {role: read_prompt(subject, text, first, size) for role, subject in subjects.items()}
 
 
 def _pairs(scope: Scope, readings: dict[str, Reading]) -> tuple[HeadPairs | None, str]:

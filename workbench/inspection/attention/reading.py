@@ -85,7 +85,7 @@ class Reading:
         return (values @ own.T).norm(dim=-1).cpu()  # (W,)
 
 
-def read(subject: Subject, text: str, first: int = 0, size: int | None = None) -> Reading:
+def read_prompt(subject: Subject, text: str, first: int = 0, size: int | None = None) -> Reading:
     """The reading of the window that holds token ``first``, kept; raises ``UserError`` for an empty text.
 
     ``size``: its tokens, at most and by default ``window_size``; two runs are compared on equal windows.

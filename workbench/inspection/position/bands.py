@@ -63,7 +63,7 @@ def bands_of(decoder: Decoder, length: int) -> Bands:
     return Bands(2 * math.pi / frequencies, gain, width, decoder.config.head_width - width)
 
 
-def split(x: Tensor, width: int) -> list[Tensor]:
+def split_bands(x: Tensor, width: int) -> list[Tensor]:
     """``(..., d_head) -> F of (..., 2)``, and ``(..., d_head - R)`` of what does not rotate, if any.
 
     ``width`` is R, the dimensions that rotate: dimension f and f + R/2 are a pair.
@@ -79,7 +79,7 @@ def band_scores(queries: Tensor, keys: Tensor, width: int, scale: float) -> Tens
     Queries and keys are rotated. The sum over the first dimension is the score before a soft cap. Give one
     head at a time: the result is F times as large as the scores.
     """
-    parts = zip(split(queries, width), split(keys, width), strict=True)
+    parts = zip(split_bands(queries, width), split_bands(keys, width), strict=True)
     return torch.stack([scale * (q @ k.transpose(-2, -1)) for q, k in parts])
 
 
@@ -88,7 +88,7 @@ def band_norms(x: Tensor, width: int) -> Tensor:
 
     What does not rotate counts per pair of its dimensions (root mean square), to compare with the others.
     """
-    norms = [part.norm(dim=-1).mean(-1) / math.sqrt(part.shape[-1] / 2) for part in split(x, width)]
+    norms = [part.norm(dim=-1).mean(-1) / math.sqrt(part.shape[-1] / 2) for part in split_bands(x, width)]
     return torch.stack(norms, dim=-1)
 
 
@@ -102,7 +102,7 @@ def contributions(
     """
     even = uniform(queries.shape[-2], window).to(probabilities)  # (T, T)
     surplus = (probabilities - even) @ keys  # (B, H, T, d_head)
-    parts = split(scale * queries * surplus, width)
+    parts = split_bands(scale * queries * surplus, width)
     return torch.stack([part.sum(-1).mean(-1) for part in parts], dim=-1)
 
 
@@ -166,16 +166,16 @@ def removal_losses(decoder: Decoder, text: Tensor, groups: dict[str, list[int]])
     ``text (B, T + 1)``. ``difference`` is to the same window's loss with all bands. Costs one pass over the
     text for each group, and one more.
     """
-    whole, frames = window_losses(decoder, text), []
+    whole, frames = mean_window_losses(decoder, text), []
     for name, chosen in groups.items():
         with without_rotation(decoder, chosen):
-            loss = window_losses(decoder, text)  # (B,)
+            loss = mean_window_losses(decoder, text)  # (B,)
         columns = {"window": range(len(loss)), "loss": loss, "difference": loss - whole}
         frames.append(pd.DataFrame(columns).assign(group=name, bands=len(chosen)))
     return pd.concat(frames, ignore_index=True)
 
 
-def window_losses(decoder: Decoder, text: Tensor) -> Tensor:
+def mean_window_losses(decoder: Decoder, text: Tensor) -> Tensor:
     """Mean loss of each window, by the fused attention: ``(B, T + 1) -> (B,)``, nats."""
     decoder = uncompiled(decoder)
     with capture(decoder, ()):

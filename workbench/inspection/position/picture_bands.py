@@ -34,7 +34,7 @@ REMOVALS: dict[str, Callable[[Bands], dict[str, list[int]]] | None] = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class BandReading:
     """One run's bands on the text, computed once. ``remove`` is a key of ``REMOVALS``."""
 
     scope: Scope

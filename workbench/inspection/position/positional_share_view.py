@@ -56,7 +56,7 @@ class PositionalShare(View):
         heads, chance = scores_of(table, SCORE), chance_of(table, SCORE)
         layers = _layers(run_first(scope, heads))
         picture = pictures(scope)
-        probe = _probe(scope) if options["probe"] == "True" else _Probe()
+        probe = _linear_probe(scope) if options["probe"] == "True" else _LinearProbe()
         return Result(
             view=self.name,
             title=self.title,
@@ -77,7 +77,7 @@ class PositionalShare(View):
 
 
 @dataclass(frozen=True)
-class _Probe:
+class _LinearProbe:
     """What the linear probe adds to the view; nothing if it was not asked for."""
 
     panels: tuple[Lines, ...] = ()
@@ -167,7 +167,7 @@ def _share(scope: Scope, role: str, heads: pd.DataFrame, whole: pd.DataFrame, ch
     )
 
 
-def _probe(scope: Scope) -> _Probe:
+def _linear_probe(scope: Scope) -> _LinearProbe:
     frames, sentences = [], []
     for role in scope.roles:
         name = scope.series[role]
@@ -185,7 +185,7 @@ def _probe(scope: Scope) -> _Probe:
             continue
         frames.append(position_table(subject.decoder, text).assign(series=name))
         sentences.append(_readable(name, frames[-1]))
-    return _Probe(_curves(scope, frames), tuple(sentences), _PROBE_NOTES if frames else ())
+    return _LinearProbe(_curves(scope, frames), tuple(sentences), _PROBE_NOTES if frames else ())
 
 
 _PROBE_NOTES = (
