@@ -114,9 +114,10 @@ def reading(decoder: Decoder, *, kernel: str = "fused", gradients: bool = False)
     decoder = uncompiled(decoder)
     if decoder.dtype not in (torch.float32, torch.float64):
         raise UserError(f"capture: the decoder is {decoder.dtype}; convert it with decoder.float() first")
-    training, before = decoder.training, decoder.attention_kernel
-    # Texts of many lengths would be compiled one by one.
-    compiled, decoder._compiled_call_impl = decoder._compiled_call_impl, None
+    training = decoder.training
+    kernel_before = decoder.attention_kernel
+    compiled = decoder._compiled_call_impl
+    decoder._compiled_call_impl = None  # texts of many lengths would be compiled one by one
     decoder.eval()
     decoder.attention_kernel = kernel
     try:
@@ -124,7 +125,8 @@ def reading(decoder: Decoder, *, kernel: str = "fused", gradients: bool = False)
             yield decoder
     finally:
         decoder.train(training)
-        decoder.attention_kernel, decoder._compiled_call_impl = before, compiled
+        decoder.attention_kernel = kernel_before
+        decoder._compiled_call_impl = compiled
 
 
 def uncompiled(decoder: nn.Module) -> Decoder:

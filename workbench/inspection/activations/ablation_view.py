@@ -37,7 +37,9 @@ def _cost(scope: Scope, tokens: int, layer: str) -> float:
 
 def _layers(scope: Scope, role: str, layer: str) -> list[int]:
     known = range(_config(scope, role).layers)
-    return list(known) if layer == ALL else [int(layer)] if int(layer) in known else []
+    if layer == ALL:
+        return list(known)
+    return [int(layer)] if int(layer) in known else []  # the other run may have fewer
 
 
 def _default_layer(scope: Scope) -> str:

@@ -156,7 +156,8 @@ class _Counts:
     """What is counted in one layer over all windows."""
 
     def __init__(self, scale: Scale) -> None:
-        self.scale, self.tokens = scale, 0
+        self.scale = scale
+        self.tokens = 0
         self.sums: dict[str, Tensor] = {}
 
     def add(self, network: Countable, hidden: Tensor, before: Tensor) -> None:

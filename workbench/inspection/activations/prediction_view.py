@@ -27,6 +27,7 @@ _LETTERS = 6  # of a token in a cell
 EMBEDDING = "embedding"
 COMPARED = "the runner-up"
 COMPARISONS = [COMPARED, "nothing"]
+Explanation = Attribution | str  # or a sentence on why there is none
 _NOTES = (
     "The final norm and the head are applied to the stream after each layer. This is a reading, not a "
     "belief: the head was trained for the last layer alone, so that a layer may know more than the lens "
@@ -75,7 +76,7 @@ class PredictionByDepth(View):
         last = start + len(window_ids) - 1
         token = whole_number("token", options["token"] or str(last), last, start + 1)
         read = {
-            role: _Reading(subject, window_ids[None], start, scope.series[role])
+            role: _LensReading(subject, window_ids[None], start, scope.series[role])
             for role, subject in subjects.items()
         }
         position = token - start - 1
@@ -94,11 +95,14 @@ class PredictionByDepth(View):
         )
 
 
-class _Reading:
+class _LensReading:
     """One run's lens on the text."""
 
     def __init__(self, subject: Subject, tokens: torch.Tensor, start: int, series: str) -> None:
-        self.subject, self.tokens, self.start, self.series = subject, tokens, start, series
+        self.subject = subject
+        self.tokens = tokens
+        self.start = start
+        self.series = series
         self.pieces = subject.pieces(tokens[0])
         self.lens: Lens = logit_lens(subject.decoder, tokens)
         self.names = [EMBEDDING, *map(str, range(subject.decoder.config.layers))]
@@ -155,7 +159,7 @@ def _ids(subject: Subject, text: str) -> torch.Tensor:
     return ids
 
 
-def _explained(read: _Reading, position: int, against: str) -> Attribution | str:
+def _explained(read: _LensReading, position: int, against: str) -> Explanation:
     decoder = read.subject.decoder
     reason = not_additive(decoder)
     if reason:
@@ -163,7 +167,7 @@ def _explained(read: _Reading, position: int, against: str) -> Attribution | str
     return attribution(decoder, read.tokens, position, against_rival=against == COMPARED)
 
 
-def _depth(scope: Scope, read: dict[str, _Reading]) -> list[Panel]:
+def _depth(scope: Scope, read: dict[str, _LensReading]) -> list[Panel]:
     titles = {
         "loss": ("Loss by depth, mean over the text", "loss (nats)"),
         "divergence": ("How far each layer is from the last, mean over the text", "KL divergence (nats)"),
@@ -180,7 +184,7 @@ def _depth(scope: Scope, read: dict[str, _Reading]) -> list[Panel]:
     return panels
 
 
-def _written(read: dict[str, _Reading], explained: dict[str, Attribution | str], against: str) -> list[Panel]:
+def _written(read: dict[str, _LensReading], explained: dict[str, Explanation], against: str) -> list[Panel]:
     known = {role: one for role, one in explained.items() if isinstance(one, Attribution)}
     if not known:
         return []
@@ -230,7 +234,7 @@ def _heads(terms: pd.DataFrame, series: str, what: str, domain: tuple[float, flo
 
 
 def _answers(
-    scope: Scope, read: dict[str, _Reading], explained: dict[str, Attribution | str], token: int
+    scope: Scope, read: dict[str, _LensReading], explained: dict[str, Explanation], token: int
 ) -> list[str]:
     answers = [_formed(one) for one in read.values()]
     for role, one in explained.items():
@@ -243,7 +247,7 @@ def _answers(
     return answers
 
 
-def _formed(read: _Reading) -> str:
+def _formed(read: _LensReading) -> str:
     loss, lens = read.lens.loss.mean(-1), read.lens  # (L + 1,)
     agreeing = (lens.top == lens.top[-1]).double().mean(-1)  # (L + 1,)
     half = int((agreeing >= 0.5).nonzero()[0])
@@ -260,7 +264,7 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _wrote(read: _Reading, found: Attribution, token: int) -> str:
+def _wrote(read: _LensReading, found: Attribution, token: int) -> str:
     target, rival = read.subject.pieces(torch.tensor([found.target, found.rival]))
     largest = found.terms.iloc[found.terms["value"].abs().argsort()[::-1][:3]]
     parts = ", ".join(
@@ -281,7 +285,7 @@ def _name(part: str, layer: float, head: float) -> str:
     return f"{part} of layer {layer:.0f}" if part == FEEDFORWARD else part
 
 
-def _tables(read: dict[str, _Reading], explained: dict[str, Attribution | str]) -> dict[str, pd.DataFrame]:
+def _tables(read: dict[str, _LensReading], explained: dict[str, Explanation]) -> dict[str, pd.DataFrame]:
     tables = {"lens at every position": pd.concat([one.table() for one in read.values()], ignore_index=True)}
     terms = [
         one.terms.assign(series=read[role].series)

@@ -39,7 +39,9 @@ class Reading:
     """
 
     def __init__(self, subject: Subject, ids: Tensor, first: int, size: int) -> None:
-        self.subject, self.total, self.size = subject, len(ids), size
+        self.subject = subject
+        self.total = len(ids)
+        self.size = size
         self.start, self.ids = window(ids, first, size)  # (W,)
         self.pieces = subject.pieces(self.ids)
         self._layers: dict[int, Tensor] = {}

@@ -145,7 +145,9 @@ def verdict(values: list[float], limit: float) -> str:
     interval = mean_interval(values)
     if interval is None:
         return OPEN
-    return SUPPORTED if interval.high < limit else REFUTED if interval.low >= limit else OPEN
+    if interval.high < limit:
+        return SUPPORTED
+    return REFUTED if interval.low >= limit else OPEN
 
 
 def reach(own: pd.DataFrame, margin: float) -> float:
