@@ -22,9 +22,9 @@ from workbench.terminal import console
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import default_slots, out_of_memory
 
-_TIMED_PASSES = 3
+_PROBE_PASSES = 3
 _LONG_PASS_SECONDS = 2.0  # of such a pass, what warms caches is a small part
-_TIMED_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
+_PROBE_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
 _YEAR = 365.25 * 24 * 3600
 
 
@@ -74,10 +74,10 @@ def _own_parts(model: ModelConfig) -> dict[str, Any]:
 def seconds_per_token(plan: Plan) -> dict[str, float]:
     """Measured seconds per training token of each variant: a few passes on random tokens, no updates."""
     training = plan.study.training.resolve(plan.device)
-    return {variant.name: _time_step(variant, training, plan.device) for variant in plan.variants}
+    return {variant.name: _probe(variant, training, plan.device) for variant in plan.variants}
 
 
-def _time_step(variant: Variant, training: TrainingConfig, device: str) -> float:
+def _probe(variant: Variant, training: TrainingConfig, device: str) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(training.threads)
     try:
@@ -107,11 +107,11 @@ def _measure(model: ModelConfig, training: TrainingConfig, device: str) -> float
     decoder.initialize(0)
     decoder.dropout_generator = generator("probe", device=device)
     # The cost of a token does not depend on the batch where a pass takes long.
-    sequences = int(_TIMED_FLOPS[device] / (model.flops_per_token() * model.context))
+    sequences = int(_PROBE_FLOPS[device] / (model.flops_per_token() * model.context))
     shape = (max(1, min(training.batch_size, sequences)), model.context)
     tokens = torch.randint(model.vocabulary, shape, generator=generator("probe")).to(device)  # (B, T)
     times = [_time_pass(decoder, tokens, device)]
-    while len(times) < _TIMED_PASSES and times[0] < _LONG_PASS_SECONDS:
+    while len(times) < _PROBE_PASSES and times[0] < _LONG_PASS_SECONDS:
         times.append(_time_pass(decoder, tokens, device))
     # The first pass warms caches and the fastest is the least disturbed; a fifth more for the optimizer
     # and evaluation.
