@@ -90,8 +90,8 @@ def feedforward_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     of ``n`` tokens, and ``effective_rank_share`` of what it can be. ``units``: how many there are. Empty for
     a network of one's own that is neither gated nor plain.
     """
-    networks = [block.feedforward for block in blocks_of(decoder)]
-    if not all(isinstance(one, Countable) for one in networks):
+    networks = _networks(decoder)
+    if len(networks) < decoder.config.layers:
         return measured_rows([])
     tokens = probe.text[:WINDOWS, :-1]
     scales, rows = _scales(decoder, tokens[:_SCALED_ON])
@@ -102,6 +102,12 @@ def feedforward_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     for layer, count in counts.items():
         rows += [{"layer": layer} | row for row in count.rows(has_exact_zeros(networks[layer]))]
     return measured_rows(rows)
+
+
+def _networks(decoder: Decoder) -> list[Countable]:
+    """The network of each layer, without those of another kind."""
+    networks = [block.feedforward for block in blocks_of(decoder)]
+    return [one for one in networks if isinstance(one, Countable)]
 
 
 def _captured(decoder: Decoder) -> tuple[str, ...]:
@@ -120,7 +126,7 @@ def _input(decoder: Decoder) -> str:
 def _units(decoder: Decoder, part: Pass) -> Iterator[tuple[int, Tensor, Tensor]]:
     """For each layer the hidden values and those before the activation, both ``(b * T, F)``."""
     for layer in part.layers:
-        network = blocks_of(decoder)[layer].feedforward
+        network = _networks(decoder)[layer]
         if isinstance(network, GatedFeedForward):
             before = part.seen["gate", layer]
         else:
@@ -136,7 +142,7 @@ def _scales(decoder: Decoder, tokens: Tensor) -> tuple[dict[int, Scale], list[di
         decoder(tokens.to(decoder.device))
     part = Pass(seen, list(range(decoder.config.layers)), slice(0, len(tokens)), None)
     for layer, hidden, before in _units(decoder, part):
-        after = blocks_of(decoder)[layer].feedforward.activation(before)
+        after = _networks(decoder)[layer].activation(before)
         sizes = (before.square().mean().sqrt(), after.square().mean().sqrt(), hidden.abs().max())
         scales[layer] = Scale(*map(float, sizes))
         every = -(-len(hidden) // _RANKED)
