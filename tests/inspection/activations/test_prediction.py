@@ -221,9 +221,9 @@ def test_bars_and_heads_add_up_to_the_value_that_is_told(study):
     terms = result.tables["contributions"].groupby("series")["value"].sum()
     assert bars.data.groupby("variant")["y"].sum().to_dict() == pytest.approx(terms.to_dict())
     assert set(bars.data["series"]) == {"attention", "feed-forward", "embedding, biases"}
-    told = [answer for answer in result.answers if "the value explained is" in answer]
-    assert len(told) == 2
-    assert "for token 6 ('(';" in told[0]
+    explained = [answer for answer in result.answers if "the value explained is" in answer]
+    assert len(explained) == 2
+    assert "for token 6 ('(';" in explained[0]
     assert all(answer.isprintable() for answer in result.answers)
 
 

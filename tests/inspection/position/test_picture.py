@@ -193,10 +193,10 @@ def test_distances_and_places_keep_both_ends():
 
 def test_the_rotary_picture_counts_turns_and_knows_the_base():
     wide = _decoder("rope", width=64, heads=2, context=512)
-    told = rotary([_code(wide)]).answers
-    assert "8 of 16 rotary bands never complete a turn within the context of 512 tokens" in told[0]
-    assert "16 of a head's 32 rotating dimensions" in told[0]
-    assert "its base of 10,000 is below 12,495" in told[1]
+    answers = rotary([_code(wide)]).answers
+    assert "8 of 16 rotary bands never complete a turn within the context of 512 tokens" in answers[0]
+    assert "16 of a head's 32 rotating dimensions" in answers[0]
+    assert "its base of 10,000 is below 12,495" in answers[1]
     scaled = _decoder({"name": "rope", "scaling": "linear", "factor": 2.0}, width=64, heads=2, context=512)
     picture = rotary([_code(wide), _code(scaled, "scaled")])
     assert len(picture.answers) == 3  # the bound is for frequencies as they are
