@@ -20,10 +20,10 @@ from tests.analysis.synthetic_studies import (
 )
 from workbench.analysis.answers import answers, headline
 from workbench.analysis.effects import study_report
-from workbench.analysis.figures import curves_plot, forest_plot
 from workbench.analysis.outcomes import confirm_phase
 from workbench.analysis.report import render, to_json
 from workbench.analysis.statistics import Verdict
+from workbench.analysis.study_figures import curves_plot, forest_plot
 from workbench.analysis.tuned_rates import choose_learning_rate
 from workbench.records.training_outcome import BEFORE_LEARNING
 

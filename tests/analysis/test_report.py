@@ -18,7 +18,7 @@ from tests.analysis.synthetic_studies import (
 )
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import escape_latex, render, to_json
-from workbench.analysis.tables import report_tables, verdict_cell
+from workbench.analysis.report_tables import report_tables, verdict_cell
 from workbench.errors import UserError
 
 

@@ -60,6 +60,6 @@ def test_a_rival_that_fails_leaves_the_trial_alone(tmp_path):
 
 def test_a_trial_that_fails_says_why(tmp_path):
     run = run_of(tmp_path)
-    watcher = Watcher(probe=lambda run: 1 / 0)
+    watcher = Watcher(measuring=lambda run: 1 / 0)
     with pytest.raises(RuntimeError, match="division by zero"):
         train_for_real(run, watcher)

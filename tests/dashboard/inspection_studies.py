@@ -18,7 +18,7 @@ from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
 from workbench.files import write_yaml
 from workbench.inspection.probe import Probe, make_probe
-from workbench.inspection.tables import TABLES
+from workbench.inspection.tables import known_tables
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
 from workbench.records.probes import append_probes
@@ -116,7 +116,7 @@ def _probe(corpus: dict) -> Probe:
 
 
 def _write_tables(run: Path, decoder: Decoder, probe: Probe) -> None:
-    for name, table in TABLES.items():
+    for name, table in known_tables().items():
         rows = table.measure(decoder, probe).assign(table=name, probe_hash=probe.hash)
         steps = FORMING if name == "heads" else {STEPS: None}
         append_probes(run, pd.concat([_at(rows, step, score) for step, score in steps.items()]))

@@ -13,7 +13,7 @@ from workbench.errors import UserError
 from workbench.inspection.command import file_stem, inspect_run, parse_options
 from workbench.inspection.measuring import lacking
 from workbench.inspection.scope import Scope
-from workbench.inspection.tables import TABLES
+from workbench.inspection.tables import known_tables
 from workbench.inspection.views import find_view, views
 from workbench.records.find import find_run
 from workbench.records.index import load_study
@@ -40,12 +40,12 @@ def refused(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["workbench", *map(str, arguments)])
         with pytest.raises(SystemExit) as stopped:
             main()
-        told = capsys.readouterr()
+        shown = capsys.readouterr()
         assert stopped.value.code == 2
-        assert told.out == ""
-        assert "Traceback" not in told.err
-        assert re.fullmatch(r"error: [^\n]+\n", told.err), told.err
-        return told.err
+        assert shown.out == ""
+        assert "Traceback" not in shown.err
+        assert re.fullmatch(r"error: [^\n]+\n", shown.err), shown.err
+        return shown.err
 
     return run
 
@@ -85,16 +85,16 @@ def everything(trained_study, tmp_path_factory):
 
 
 def _printed(output, to):
-    """Views in the order in which they are told: title, path, number of tables, answers, by name."""
+    """Views in the order in which they are shown: title, path, number of tables, answers, by name."""
     found = {}
     for line in output.splitlines():
-        told = re.fullmatch(rf"(.+): ({re.escape(str(to))}/.+) and (\d+) tables", line)
-        if told:
-            path = Path(told[2])
+        shown = re.fullmatch(rf"(.+): ({re.escape(str(to))}/.+) and (\d+) tables", line)
+        if shown:
+            path = Path(shown[2])
             found[path.stem.partition("-")[0]] = {
-                "title": told[1],
+                "title": shown[1],
                 "path": path,
-                "tables": int(told[3]),
+                "tables": int(shown[3]),
                 "answers": [],
             }
         elif line.startswith("  "):
@@ -114,15 +114,15 @@ def test_every_view_is_written_under_its_name(everything, runs):
     printed = _printed(output, to)
     assert list(printed) == [view.name for view in views()]
     files = set()
-    for name, told in printed.items():
-        assert told["title"].startswith(find_view(name).title)
-        assert told["answers"]
-        assert told["tables"] > 0
-        svg = told["path"].read_text()
+    for name, shown in printed.items():
+        assert shown["title"].startswith(find_view(name).title)
+        assert shown["answers"]
+        assert shown["tables"] > 0
+        svg = shown["path"].read_text()
         assert "<svg" in svg
         assert svg.rstrip().endswith("</svg>")
-        stem = told["path"].stem
-        files |= {f"{stem}.svg", *(f"{stem}-{number}.csv" for number in range(told["tables"]))}
+        stem = shown["path"].stem
+        files |= {f"{stem}.svg", *(f"{stem}-{number}.csv" for number in range(shown["tables"]))}
     assert {path.name for path in to.iterdir()} == files
     assert output.splitlines()[-1] == f"written to: {to}: {len(printed)} of {len(printed)} views"
 
@@ -139,11 +139,11 @@ def test_files_hold_what_the_view_shows(everything, runs):
     scope = Scope(find_run(WHERE, runs["rope", 2001]), find_run(WHERE, runs["learned", 2001]))
     for name in ("head_scores", "extrapolation", "prompt_attention"):
         result = find_view(name).show(scope)
-        told = _printed(output, to)[name]
-        assert told["answers"] == list(result.answers)
-        assert told["title"] == result.title
+        shown = _printed(output, to)[name]
+        assert shown["answers"] == list(result.answers)
+        assert shown["title"] == result.title
         for number, table in enumerate(result.all_tables().values()):
-            path = to / f"{told['path'].stem}-{number}.csv"
+            path = to / f"{shown['path'].stem}-{number}.csv"
             written = pd.read_csv(path, keep_default_na=False, na_values=[""])
             assert list(written.columns) == list(table.columns)
             numeric = table.select_dtypes("number").columns
@@ -165,9 +165,9 @@ def test_views_can_be_chosen_and_drawn_otherwise(runs, tmp_path):
     assert list(printed) == ["residual", "prompt_attention"]
     assert printed["prompt_attention"]["title"].endswith("layer 1, head 1")
     assert {path.stem.partition("-")[0] for path in tmp_path.iterdir()} == set(printed)
-    for told in printed.values():
-        assert told["path"].suffix == ".png"
-        assert told["path"].read_bytes().startswith(b"\x89PNG")
+    for shown in printed.values():
+        assert shown["path"].suffix == ".png"
+        assert shown["path"].read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_does_not_apply_is_left_out_unless_it_is_asked_for(runs, tmp_path, refused, monkeypatch):
@@ -294,8 +294,8 @@ def test_views_without_a_text_do_without_one(runs, tmp_path):
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(arguments, message, runs, tmp_path, refused):
-    told = refused("inspect", runs["rope", 2001], *arguments, "--to", tmp_path / "new")
-    assert message in told
+    shown = refused("inspect", runs["rope", 2001], *arguments, "--to", tmp_path / "new")
+    assert message in shown
     assert not (tmp_path / "new").exists()
 
 
@@ -384,7 +384,7 @@ def test_again_measures_the_final_weights_anew_and_keeps_the_checkpoints(copy, r
     write_probes(run.path, before.assign(value=before["value"].where(~last, -1.0)))
     assert invoke("probe", run.run_id, "--again", "--out", copy) == "measured: 1 run\n"
     _assert_same(_last(run), before[last])
-    assert set(_last(run)["table"]) == set(TABLES)
+    assert set(_last(run)["table"]) == set(known_tables())
     found = read_probes(run.path)
     earlier = found[found["step"] != before.loc[last, "step"].iloc[0]].reset_index(drop=True)
     pd.testing.assert_frame_equal(earlier, before[~last].reset_index(drop=True))
@@ -424,9 +424,9 @@ def test_a_run_without_weights_is_told_so(copy, runs, refused, tmp_path):
     (run.path / PROBES).unlink()
     assert f"error: {run.run_id}: has no weights" in refused("probe", run.run_id, *asked)
     # It does not keep a study's other runs from being measured.
-    told = invoke("probe", "tiny", *asked)
-    assert told.startswith("nothing to do: every table of the runs that have weights is there; 1 ")
-    assert told.endswith(" has no weights\n")
+    shown = invoke("probe", "tiny", *asked)
+    assert shown.startswith("nothing to do: every table of the runs that have weights is there; 1 ")
+    assert shown.endswith(" has no weights\n")
     for other in (copy / "tiny" / "runs").glob("*/model.safetensors"):
         other.unlink()
     assert "error: tiny: no complete run of it has weights" in refused("probe", "tiny", *asked)

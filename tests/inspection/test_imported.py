@@ -12,12 +12,12 @@ from tests.inspection.tiny_imports import CONTEXT, bring, save_gpt2, save_llama,
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection.attention.reading import read
-from workbench.inspection.figures import figure
+from workbench.inspection.attention.reading import read_prompt
 from workbench.inspection.measuring import lacking, measure_missing
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
-from workbench.inspection.tables import TABLES
+from workbench.inspection.tables import known_tables
 from workbench.inspection.views import find_view, views
 from workbench.records.probes import read_probes
 from workbench.records.run import RunDirectory
@@ -86,7 +86,7 @@ def test_every_table_is_measured_once(imported):
         assert lacking(run) == []
         rows = read_probes(run.path)
         assert set(rows["step"]) == {0}
-        assert set(rows["table"]) == set(TABLES)
+        assert set(rows["table"]) == set(known_tables())
         assert not np.isinf(rows["value"]).any()
 
 
@@ -122,7 +122,7 @@ def test_all_that_is_unavailable_is_known_here(imported):
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_attention_and_losses_are_those_of_transformers(name, imported):
     theirs, subject = imported.theirs[name], imported.scope(name).subject()
-    found = read(subject, subject.tokenizer.decode(subject.corpus.validation[:40]))
+    found = read_prompt(subject, subject.tokenizer.decode(subject.corpus.validation[:40]))
     with torch.no_grad():
         answer = theirs(found.ids[None], output_attentions=True)
     for layer, attention in enumerate(answer.attentions):

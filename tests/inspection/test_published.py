@@ -11,14 +11,13 @@ from typer.testing import CliRunner
 
 from workbench.cli.main import app
 from workbench.errors import UserError
-from workbench.inspection import measured, subject
+from workbench.inspection import measured, measuring, subject
 from workbench.inspection.behaviour_columns import read_behaviours
-from workbench.inspection.command import inspect_run, probe_runs
+from workbench.inspection.command import inspect_run, measure_study_or_run
 from workbench.inspection.measured import common_probe, keep_measured, measured_version, read_measured
-from workbench.inspection.measuring import complete_probes, lacking, measure_missing
-from workbench.inspection.probe import measured as measured_rows
+from workbench.inspection.measuring import complete_tables, lacking, measure_missing
 from workbench.inspection.scope import Scope
-from workbench.inspection.tables import TABLES
+from workbench.inspection.tables import Table, known_tables, measured_rows
 from workbench.inspection.views import find_view
 from workbench.publishing.publish import publish
 from workbench.records.index import is_published, load_study
@@ -242,7 +241,7 @@ def test_the_cache_is_keyed_by_run_weights_table_and_probe(results, tmp_path):
     assert measured_version(run.path) != version
     # Record and cache are read as one table.
     found = read_measured(run)
-    assert set(found["table"]) == set(TABLES)
+    assert set(found["table"]) == set(known_tables())
     pd.testing.assert_frame_equal(found[found["table"] != LACKING].reset_index(drop=True), before)
     assert any(name.startswith(LACKING) for values in _behaviours(results).values() for name in values)
 
@@ -277,11 +276,11 @@ def test_a_run_that_cannot_be_written_is_measured_into_the_cache(own, tmp_path, 
     before = _content(own)
     _deny(monkeypatch, code)
     for again in (False, True):
-        done = probe_runs(run.run_id, results=own, again=again)
+        done = measure_study_or_run(run.run_id, results=own, again=again)
         assert [one.run_id for one in done.measured] == [run.run_id]
         assert done.unmeasured == []
     assert lacking(run) == []
-    assert len(_files(tmp_path, run)) == len(TABLES)
+    assert len(_files(tmp_path, run)) == len(known_tables())
     assert _content(own) == before
 
 
@@ -357,10 +356,10 @@ def test_the_probe_that_most_runs_share_is_compared_by():
 
 
 def test_probe_says_what_it_could_not_measure(results):
-    first = probe_runs("tiny", results=results, again=False)
+    first = measure_study_or_run("tiny", results=results, again=False)
     assert sorted(run.read().seed for run in first.measured) == [2001, 2001]
     assert sorted(run.read().seed for run in first.weightless) == [2002, 2002]
-    second = probe_runs("tiny", results=results, again=False)
+    second = measure_study_or_run("tiny", results=results, again=False)
     assert second.measured == []
     assert len(second.weightless) == 2
     assert invoke("probe", "tiny", "--again", "--out", results) == (
@@ -371,7 +370,7 @@ def test_probe_says_what_it_could_not_measure(results):
 
 def test_a_table_that_one_run_cannot_have_is_no_reason_to_stop(own, monkeypatch):
     runs = _runs(own / "tiny")
-    kind = type(TABLES[LACKING])
+    known = known_tables()
     calls = []
 
     def refuse(decoder, probe):
@@ -380,14 +379,15 @@ def test_a_table_that_one_run_cannot_have_is_no_reason_to_stop(own, monkeypatch)
             raise UserError("feedforward: it has no units")
         return measured_rows([{"metric": "made up", "value": 1.0, "n": 1}])
 
-    monkeypatch.setitem(TABLES, LACKING, kind(refuse, TABLES[LACKING].tokens))
-    done = complete_probes(list(runs.values()))
+    refusing = known | {LACKING: Table(refuse, known[LACKING].tokens)}
+    monkeypatch.setattr(measuring, "known_tables", lambda: refusing)
+    done = complete_tables(list(runs.values()))
     assert len(done.measured) == 3
     (one,) = done.unmeasured
     assert (one.tables, one.reason) == ((LACKING,), "feedforward: it has no units")
     calls.clear()
     with pytest.raises(UserError, match="it has no units"):
-        probe_runs(one.run.run_id, results=own, again=False)
+        measure_study_or_run(one.run.run_id, results=own, again=False)
 
 
 # Publishing
@@ -398,17 +398,17 @@ def test_publishing_measures_first_what_runs_with_weights_lack(own):
     runs["learned", 2002].weights.unlink()
     heard = []
     done = publish(own / "tiny", own, weights=1, limit=20, note=heard.append)
-    assert len(done.probed.measured) == 3
-    assert [run.run_id for run in done.probed.weightless] == [runs["learned", 2002].run_id]
-    assert done.probed.unmeasured == []
+    assert len(done.measuring.measured) == 3
+    assert [run.run_id for run in done.measuring.weightless] == [runs["learned", 2002].run_id]
+    assert done.measuring.unmeasured == []
     assert heard == ["4 of 4 runs lack tables that views read; 3 with weights are measured first"]
     # Both the study and its copy have them.
     for study in (own / "tiny", done.path):
         tables = {key: set(read_probes(run.path)["table"]) for key, run in _runs(study).items()}
-        assert tables.pop(("learned", 2002)) == set(TABLES) - {LACKING}
-        assert list(tables.values()) == [set(TABLES)] * 3
+        assert tables.pop(("learned", 2002)) == set(known_tables()) - {LACKING}
+        assert list(tables.values()) == [set(known_tables())] * 3
     heard.clear()
-    assert publish(own / "tiny", own, weights=1, limit=20, note=heard.append).probed.measured == []
+    assert publish(own / "tiny", own, weights=1, limit=20, note=heard.append).measuring.measured == []
     assert heard == ["1 of 4 runs lack tables that views read; none of them has weights to measure"]
 
 
@@ -417,5 +417,5 @@ def test_what_had_to_be_kept_in_the_cache_is_published(own, monkeypatch):
     done = publish(own / "tiny", own, weights=0, limit=20)
     assert all((RunDirectory(path).path / PROBES).exists() for path in (done.path / "runs").iterdir())
     assert {table for run in _runs(done.path).values() for table in read_probes(run.path)["table"]} == set(
-        TABLES
+        known_tables()
     )

@@ -3,7 +3,7 @@ import torch
 
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.scheduled_measuring import log_spaced, plan
-from workbench.inspection.tables import TABLES
+from workbench.inspection.tables import known_tables
 from workbench.records.probes import read_probes
 from workbench.records.run import RunDirectory, State
 from workbench.training.run import Watcher
@@ -44,7 +44,7 @@ def test_a_trained_run_has_every_table_at_every_checkpoint(trained_study):
         steps = RunDirectory(path).read().progress["steps"]
         measured = read_probes(path)
         assert set(measured["step"]) == {steps, *log_spaced(steps)}
-        assert set(measured["table"]) == set(TABLES)
+        assert set(measured["table"]) == set(known_tables())
         assert measured["probe_hash"].nunique() == 1
 
 
@@ -53,7 +53,7 @@ def test_the_final_tables_are_those_of_the_saved_weights(trained):
     known = read_probes(directory.path)
     last = known[known["step"] == known["step"].max()]
     assert set(last["probe_hash"]) == {probe_of(subject).hash}
-    for name, table in TABLES.items():
+    for name, table in known_tables().items():
         again = table.measure(subject.decoder, probe_of(subject))
         stored = last[last["table"] == name].reset_index(drop=True)
         assert stored["metric"].tolist() == again["metric"].tolist()
@@ -61,7 +61,7 @@ def test_the_final_tables_are_those_of_the_saved_weights(trained):
         assert difference == pytest.approx(0, abs=1e-5), name
 
 
-def test_probing_changes_neither_weights_nor_random_numbers(trained, tmp_path):
+def test_measuring_changes_neither_weights_nor_random_numbers(trained, tmp_path):
     """The weights of a run that was measured are those of one that was not."""
     record, corpus = trained.run.read(), trained.subject().corpus
     record.state, record.started = State.QUEUED, None

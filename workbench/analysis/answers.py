@@ -74,7 +74,7 @@ def sentence(row: VariantRow) -> str:
         return f"{subject}: {_waiting(row)}."
     if row.comparison is None:
         return f"{subject}: {row.verdict}{so_far}; no pair of complete runs{_aside(row)}."
-    return f"{subject}: {_judgement(row)}{so_far} ({_evidence(row)}){_aside(row)}."
+    return f"{subject}: {_judgement(row, row.comparison.mean)}{so_far} ({_evidence(row)}){_aside(row)}."
 
 
 def describe_change(row: VariantRow) -> str:
@@ -111,11 +111,11 @@ def _words(factor: str) -> str:
     return factor.replace("_", " ")
 
 
-def _judgement(row: VariantRow) -> str:
-    size = f"{_number(row, abs(row.difference))} {row.unit}"
+def _judgement(row: VariantRow, difference: float) -> str:
+    size = f"{_number(row, abs(difference))} {row.unit}"
     if row.verdict in (Verdict.BETTER, Verdict.WORSE):
         return f"{row.verdict} by {size}"
-    signed = f"difference {_number(row, row.difference, sign=True)} {row.unit}"
+    signed = f"difference {_number(row, difference, sign=True)} {row.unit}"
     if row.verdict is Verdict.EQUIVALENT:
         return f"equivalent within ±{row.margin:g} {row.unit}; {signed}"
     return f"inconclusive; {signed}"

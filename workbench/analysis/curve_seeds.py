@@ -57,17 +57,19 @@ class MeanOver:
 
     def note(self, *, drawn: bool, what: str = "seed") -> str:
         """What a reader must know of the mean, or nothing; ``drawn`` says whether there is any of it."""
-        told = []
+        parts = []
         if self.lost:
             lost = self._count(len(self.lost), what)
-            told.append(f"{lost} lost ({self._endings()}): {self._end(drawn, what)}")
+            parts.append(f"{lost} lost ({self._endings()}): {self._end(drawn, what)}")
         if self.absent:
-            told.append(f"{self._count(self.absent, what)} left out: failed before the first value")
+            parts.append(f"{self._count(self.absent, what)} left out: failed before the first value")
         if self.waiting:
-            told.append(f"{self._count(self.waiting, what)} under way, drawn alone and not in the mean yet")
+            parts.append(f"{self._count(self.waiting, what)} under way, drawn alone and not in the mean yet")
         if self.behind:
-            told.append(f"{self._count(self.behind, what)} not as far as others: the mean goes as far as all")
-        return "; ".join(told)
+            parts.append(
+                f"{self._count(self.behind, what)} not as far as others: the mean goes as far as all"
+            )
+        return "; ".join(parts)
 
     def _count(self, count: int, what: str) -> str:
         return f"{count} of {plural(self.seeds, what)} {'is' if count == 1 else 'are'}"

@@ -14,7 +14,7 @@ from workbench.analysis.outcomes import confirm_phase
 from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
 from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
 from workbench.analysis.row_building import build_row
-from workbench.analysis.statistics import Verdict, holm, judge, size_remark
+from workbench.analysis.statistics import PairedComparison, Verdict, holm, judge, size_remark
 from workbench.analysis.units import unit_of
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
@@ -106,21 +106,24 @@ def _state(study: StudyRecords, rows: list[VariantRow]) -> str:
 def _adjust(rows: list[VariantRow]) -> list[VariantRow]:
     """Holm over the declared family: a variant without a p value yet holds its place with p = 1."""
     family = [row for row in rows if not row.is_baseline]
-    known = {
-        row.variant: row.comparison.p for row in family if row.comparison and row.comparison.p is not None
-    }
-    adjusted = dict(
-        zip((r.variant for r in family), holm([known.get(r.variant, 1.0) for r in family]), strict=True)
-    )
-    return [_with_holm(row, adjusted[row.variant]) if row.variant in known else row for row in rows]
+    p_values = [row.comparison.p if row.comparison else None for row in family]
+    held = holm([1.0 if p is None else p for p in p_values])
+    adjusted = dict(zip((row.variant for row in family), held, strict=True))
+    found = []
+    for row in rows:
+        if row.comparison is not None and row.comparison.p is not None:
+            row = _with_holm(row, row.comparison, adjusted[row.variant])
+        found.append(row)
+    return found
 
 
-def _with_holm(row: VariantRow, p: float) -> VariantRow:
+def _with_holm(row: VariantRow, comparison: PairedComparison, p: float) -> VariantRow:
     notes = row.notes
     if row.verdict in (Verdict.BETTER, Verdict.WORSE) and p >= SIGNIFICANT:
         notes = (*notes, f"after Holm's correction p = {p:.3f}: {row.verdict} by its interval alone")
     # Of ten variants equal to the baseline, some have an interval beyond zero in a third of all studies.
-    if p < SIGNIFICANT and row.verdict is judge(row.comparison, row.margin):
-        remark = size_remark(row.comparison, row.margin)
-        notes = (*notes, remark) if remark else notes
+    if p < SIGNIFICANT and row.verdict is judge(comparison, row.margin):
+        remark = size_remark(comparison, row.margin)
+        if remark is not None:
+            notes = (*notes, remark)
     return replace(row, holm_p=p, notes=notes)

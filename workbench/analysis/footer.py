@@ -157,16 +157,17 @@ def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("tuning", HALVED if facts["halving"] else ""),
         ("compute", _hours(facts)),
         ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
-        (
-            "commit",
-            f"{facts['commit']}{' + uncommitted changes' if facts['dirty'] else ''}"
-            if facts["commit"]
-            else "",
-        ),
+        ("commit", _commit(facts)),
         ("manifest", facts["manifest"] or ""),
         ("command", facts["command"] or ""),
     ]
     return [(name, text) for name, text in lines if text]
+
+
+def _commit(facts: dict[str, Any]) -> str:
+    if not facts["commit"]:
+        return ""
+    return f"{facts['commit']} + uncommitted changes" if facts["dirty"] else str(facts["commit"])
 
 
 def _budget(facts: dict[str, Any]) -> str:

@@ -4,8 +4,8 @@ Only the phase ``confirm`` counts: its seeds are fresh, so the tuning winner's s
 reported one. A run without a result is an outcome too, and every pair that is lost has a reason.
 
 A run has a result if it is complete and its final validation loss is below that of a uniform guess
-(``records.trained``). One that is not below did not train: its loss is finite, but a mean over such losses,
-or a spread, would say nothing of the variant, so that it is counted and named and enters neither.
+(``records.training_outcome``). One that is not below did not train: its loss is finite, but a mean over such
+losses, or a spread, would say nothing of the variant, so that it is counted and named and enters neither.
 """
 
 import math

@@ -44,25 +44,20 @@ def pilot_summary(study: StudyRecords) -> PilotSummary | None:
     finished = runs[(runs["phase"] == "pilot") & runs["state"].isin([str(state) for state in FINISHED])]
     outcomes = [outcome_value(run, manifest["metric"]) for run in finished.to_dict("records")]
     values = [value for value in outcomes if math.isfinite(value)]
+    sd = stdev(values) if len(values) > 1 else None
+    bound = None if sd is None else bound_on_paired_sd(sd)
+    confirm_seeds = len(manifest["seeds"].get("confirm", []))
     return PilotSummary(
         seeds_planned=len(planned),
         seeds_done=len(values),
         lost=len(outcomes) - len(values),
         mean=mean(values) if values else None,
-        **_noise(values, len(manifest["seeds"].get("confirm", [])), manifest["margin"]),
+        sd=sd,
+        paired_sd_bound=bound,
+        confirm_seeds=confirm_seeds,
+        detectable_effect=None if bound is None else detectable_effect(bound, confirm_seeds),
+        seeds_for_margin=None if bound is None else seeds_needed(bound, manifest["margin"]),
     )
-
-
-def _noise(values: list[float], confirm_seeds: int, margin: float) -> dict:
-    sd = stdev(values) if len(values) > 1 else None
-    bound = None if sd is None else bound_on_paired_sd(sd)
-    return {
-        "sd": sd,
-        "paired_sd_bound": bound,
-        "confirm_seeds": confirm_seeds,
-        "detectable_effect": None if bound is None else detectable_effect(bound, confirm_seeds),
-        "seeds_for_margin": None if bound is None else seeds_needed(bound, margin),
-    }
 
 
 def pilot_warnings(pilot: PilotSummary | None, margin: float, unit: str) -> list[str]:

@@ -95,6 +95,7 @@ def recovery_row(
     damage = [float(curves[seed].iloc[0] - baseline[seed].iloc[0]) for seed in seeds]
     remaining = [float(curves[seed].iloc[-1] - baseline[seed].iloc[-1]) for seed in seeds]
     reached = [_reached(curves[seed], float(baseline[seed].iloc[-1]) + margin) for seed in seeds]
+    recovered = [tokens for tokens in reached if tokens is not None]
     interval = mean_interval(damage)
     beyond_noise = interval is not None and interval.low > 0
     return RecoveryRow(
@@ -105,7 +106,7 @@ def recovery_row(
         remaining=mean(remaining) if seeds else None,
         remaining_interval=mean_interval(remaining),
         share=1 - mean(remaining) / mean(damage) if beyond_noise else None,
-        tokens=mean(reached) if seeds and None not in reached else None,
+        tokens=mean(recovered) if seeds and len(recovered) == len(seeds) else None,
     )
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +16,7 @@ from workbench.analysis.effects import Report
 from workbench.analysis.escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.footer import footer_lines
-from workbench.analysis.tables import TextTable, pilot_line, report_tables
+from workbench.analysis.report_tables import TextTable, pilot_line, report_tables
 from workbench.analysis.variant_row import comparison_columns, flat, plain
 from workbench.errors import UserError
 from workbench.terminal import styled
@@ -173,4 +174,9 @@ def _one_line(text: str) -> str:
     return " ".join(visible(text).split())
 
 
-_RENDERERS = {"terminal": _terminal, "md": _markdown, "csv": _csv, "latex": _latex}
+_RENDERERS: dict[str, Callable[[Report], RenderableType]] = {
+    "terminal": _terminal,
+    "md": _markdown,
+    "csv": _csv,
+    "latex": _latex,
+}

@@ -25,8 +25,6 @@ from workbench.analysis.verdicts import decide, fate
 from workbench.records.index import StudyRecords
 from workbench.records.run import State
 
-_SIZES = ("parameters", "nonembedding_parameters", "flops_per_token", "mismatch")
-
 
 def build_row(
     variant: dict[str, Any],
@@ -38,7 +36,10 @@ def build_row(
     """The row of ``variant`` (an entry of the manifest), from the tuned rates and outcomes of all."""
     name, manifest = variant["name"], study.manifest
     mine, baseline = outcomes[name], outcomes[manifest["baseline"]]
+    rate = tuned[name]
+    values = list(mine.values.values())
     row = VariantRow(
+        # What it is, how large, and what it is judged by.
         variant=name,
         is_baseline=name == manifest["baseline"],
         change={factor: tuple(pair) for factor, pair in variant.get("change", {}).items()},
@@ -46,51 +47,47 @@ def build_row(
         unit=unit_of(manifest["metric"]),
         margin=manifest["margin"],
         tokens=manifest.get("training", {}).get("tokens"),
-        **{key: variant.get(key) for key in _SIZES},
-        **_rate_columns(tuned[name], mine),
-        **_outcome_columns(mine),
+        parameters=variant.get("parameters"),
+        nonembedding_parameters=variant.get("nonembedding_parameters"),
+        flops_per_token=variant.get("flops_per_token"),
+        mismatch=variant.get("mismatch"),
+        # Its learning rate: the tuned one, or where nothing was tuned the one that all of its runs have.
+        learning_rate=rate.learning_rate if rate else _only_rate(mine),
+        interior=rate.interior if rate else None,
+        rate_place=rate.place if rate else None,
+        tuning_trials=rate.trials if rate else 0,
+        tuning_tokens=rate.tokens if rate else 0.0,
+        tuning_flops=rate.flops if rate else 0.0,
+        # What became of its confirm runs. In the median those that did not train count as infinitely bad.
+        status=mine.status,
+        seeds_planned=len(mine.planned),
+        seeds_done=len(values),
+        running=mine.count("running"),
+        diverged=mine.count("diverged"),
+        failed=mine.crashed,
+        lost_at_once=mine.lost_at_once,
+        untrained=mine.untrained,
+        uniform_loss=mine.uniform_loss,
+        fate=fate(mine),
+        error=mine.error,
+        mean=mean(values) if values else None,
+        sd=stdev(values) if len(values) > 1 else None,
+        median=median(values + [math.inf] * mine.blown_up) if values else None,
+        worst=max(values) if values else None,
+        seconds=sum(_seconds(run) for run in mine.runs.values()),
+        values=mine.values,
     )
-    row = replace(row, notes=(*_tuning_notes(study, tuned[name]), *mine.notes, *_outcome_notes(row)))
+    row = replace(row, notes=(*_tuning_notes(study, rate), *mine.notes, *_outcome_notes(row)))
+
+    # What that says beside the baseline.
     if row.is_baseline:
         return row
     return _compared(row, mine, baseline, refusal=_refusal(study, tuned, name), pilot=pilot)
 
 
-def _rate_columns(tuned: TunedRate | None, mine: Outcomes) -> dict[str, Any]:
+def _only_rate(mine: Outcomes) -> float | None:
     used = {run["learning_rate"] for run in mine.runs.values()}
-    only = used.pop() if len(used) == 1 else None
-    return {
-        "learning_rate": tuned.learning_rate if tuned else only,
-        "interior": tuned.interior if tuned else None,
-        "rate_place": tuned.place if tuned else None,
-        "tuning_trials": tuned.trials if tuned else 0,
-        "tuning_tokens": tuned.tokens if tuned else 0.0,
-        "tuning_flops": tuned.flops if tuned else 0.0,
-    }
-
-
-def _outcome_columns(mine: Outcomes) -> dict[str, Any]:
-    values = list(mine.values.values())
-    middle = median(values + [math.inf] * mine.blown_up) if values else None
-    return {
-        "status": mine.status,
-        "seeds_planned": len(mine.planned),
-        "seeds_done": len(values),
-        "running": mine.count("running"),
-        "diverged": mine.count("diverged"),
-        "failed": mine.crashed,
-        "lost_at_once": mine.lost_at_once,
-        "untrained": mine.untrained,
-        "uniform_loss": mine.uniform_loss,
-        "fate": fate(mine),
-        "error": mine.error,
-        "mean": mean(values) if values else None,
-        "sd": stdev(values) if len(values) > 1 else None,
-        "median": middle,
-        "worst": max(values) if values else None,
-        "seconds": sum(_seconds(run) for run in mine.runs.values()),
-        "values": mine.values,
-    }
+    return used.pop() if len(used) == 1 else None
 
 
 def _seconds(run: dict[str, Any]) -> float:
@@ -123,7 +120,7 @@ def _outcome_notes(row: VariantRow) -> list[str]:
         notes.append(f"{row.blown_up} of {row.seeds_planned} seeds did not train: {describe_blown_up(row)}")
     elif row.error:
         notes.append(f"{row.failed} of {plural(row.seeds_planned, 'trial')} failed: {row.error}")
-    if row.blown_up and row.values:
+    if row.blown_up and row.median is not None:
         shown = f"{row.median:.4f}" if math.isfinite(row.median) else "none"
         notes.append(
             f"with seeds that did not train counted as worst the median is {shown}; worst that trained "
@@ -148,59 +145,54 @@ def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str)
 def _compared(
     row: VariantRow, mine: Outcomes, baseline: Outcomes, *, refusal: str | None, pilot: PilotSummary | None
 ) -> VariantRow:
+    # One of the two may leave nothing to compare.
     against = fate(baseline)
     if row.fate or against:
         why = None if row.fate else f"the baseline {against}"
         return replace(row, verdict=row.fate, no_verdict=why)
+
+    # The pairs decide, unless the two were not tuned alike.
     differences, lost = paired_differences(mine, baseline)
     comparison = compare_pairs(list(differences.values())) if differences else None
     verdict, notes = decide(comparison, mine, baseline, row.margin)
     if verdict in FATES:
         row = replace(row, fate=verdict)
     elif verdict and refusal:
-        verdict, notes = Verdict.INCONCLUSIVE, [*notes, refusal]
+        verdict = Verdict.INCONCLUSIVE
+        notes = [*notes, refusal]
+
+    # What a reader must know beside the verdict.
     if lost:
         notes.append(f"lost pairs: {'; '.join(lost)}")
     if comparison and {mine.status, baseline.status} != {"done"}:
         so_far = f"{comparison.n} of {row.seeds_planned} pairs so far"
         notes.append(f"{so_far}: the verdict may change, and is no reason to stop")
+    row = replace(row, verdict=verdict, differences=differences, notes=(*row.notes, *notes))
+    if comparison is None:
+        return row
+
+    # How large the difference is, what so many pairs can see, and how many an open question would need.
+    noise = _noise(comparison, pilot)
+    # More seeds mend a wide interval; they do not mend unequal tuning, nor divergence.
+    is_open = verdict is judge(comparison, row.margin) is Verdict.INCONCLUSIVE and not refusal
     return replace(
         row,
         comparison=comparison,
-        differences=differences,
         relative=_relative(comparison, baseline, differences),
-        verdict=verdict,
-        notes=(*row.notes, *notes),
-        **_planning(comparison, verdict, row.margin, pilot, refused=bool(refusal)),
+        seeds_needed=seeds_for_verdict(comparison, row.margin, noise) if is_open else None,
+        detectable_effect=None if noise is None else detectable_effect(noise, comparison.n),
     )
 
 
 def _relative(
-    comparison: PairedComparison | None, baseline: Outcomes, differences: dict[int, float]
+    comparison: PairedComparison, baseline: Outcomes, differences: dict[int, float]
 ) -> float | None:
-    if comparison is None:
-        return None
     level = mean(baseline.values[seed] for seed in differences)
     return comparison.mean / level if level else None
 
 
-def _planning(
-    comparison: PairedComparison | None,
-    verdict: Verdict | None,
-    margin: float,
-    pilot: PilotSummary | None,
-    *,
-    refused: bool,
-) -> dict[str, Any]:
-    """Seeds that an open question would need, and what the present ones can see."""
-    if comparison is None:
-        return {}
-    noise = comparison.sd if comparison.sd is not None else (pilot.paired_sd_bound if pilot else None)
-    # More seeds mend a wide interval; they do not mend unequal tuning, nor divergence.
-    open_question = verdict is judge(comparison, margin) is Verdict.INCONCLUSIVE
-    return {
-        "seeds_needed": seeds_for_verdict(comparison, margin, noise)
-        if open_question and not refused
-        else None,
-        "detectable_effect": None if noise is None else detectable_effect(noise, comparison.n),
-    }
+def _noise(comparison: PairedComparison, pilot: PilotSummary | None) -> float | None:
+    """The sd of a paired difference; of a single pair, which has none, the pilot's bound on it."""
+    if comparison.sd is not None:
+        return comparison.sd
+    return pilot.paired_sd_bound if pilot else None

@@ -153,7 +153,9 @@ def _bootstrap_t(sample: np.ndarray) -> tuple[Interval, Interval] | tuple[None, 
         return None, None
     scores = _bootstrap_scores(sample)
     error = sample.std(ddof=1) / np.sqrt(len(sample))
-    return tuple(_studentised(sample.mean(), error, scores, x) for x in (CONFIDENCE, EQUIVALENCE_CONFIDENCE))
+    mean = float(sample.mean())
+    whole = _studentised(mean, error, scores, CONFIDENCE)
+    return whole, _studentised(mean, error, scores, EQUIVALENCE_CONFIDENCE)
 
 
 def _bootstrap_scores(sample: np.ndarray) -> np.ndarray:

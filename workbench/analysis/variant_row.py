@@ -119,17 +119,17 @@ def flat(row: VariantRow) -> dict[str, Any]:
 
 def comparison_columns(comparison: PairedComparison | None) -> dict[str, Any]:
     """A comparison as columns: the difference, its intervals, p and wins."""
-    known = comparison or _NOTHING
+    known = {} if comparison is None else vars(comparison)
     return {
-        "pairs": comparison.n if comparison else 0,
-        "difference": known.mean,
-        "difference_sd": known.sd,
-        **_ends("difference", known.interval),
-        **_ends("equivalence", known.equivalence_interval),
-        **_ends("bootstrap_t", known.bootstrap_t),
-        "p": known.p,
-        "wins": known.wins,
-        **_ends("wins", known.wins_interval),
+        "pairs": known.get("n", 0),
+        "difference": known.get("mean"),
+        "difference_sd": known.get("sd"),
+        **_ends("difference", known.get("interval")),
+        **_ends("equivalence", known.get("equivalence_interval")),
+        **_ends("bootstrap_t", known.get("bootstrap_t")),
+        "p": known.get("p"),
+        "wins": known.get("wins"),
+        **_ends("wins", known.get("wins_interval")),
     }
 
 
@@ -145,10 +145,6 @@ def plain(value: Any) -> Any:
 
 
 def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return {f"{name}_low": low, f"{name}_high": high}
-
-
-_NOTHING = PairedComparison(
-    n=0, mean=None, sd=None, interval=None, equivalence_interval=None, p=None, wins=None, wins_interval=None
-)
+    if interval is None:
+        return {f"{name}_low": None, f"{name}_high": None}
+    return {f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -12,7 +12,7 @@ from workbench.errors import UserError
 from workbench.terminal import say
 
 if TYPE_CHECKING:  # it brings torch, which --help need not wait for
-    from workbench.inspection.measuring import Probed
+    from workbench.inspection.measuring import MeasuredRuns
     from workbench.records.run import RunDirectory
 
 
@@ -74,11 +74,11 @@ def probe(
     out: Out = RESULTS,
 ) -> None:
     """Measure what heads, positions and activations of trained runs do: the tables behind most views."""
-    from workbench.inspection.command import probe_runs
+    from workbench.inspection.command import measure_study_or_run
     from workbench.inspection.measuring import on_other_text
 
     with progress_bar() as progress:
-        done = probe_runs(run, results=out, again=again, progress=progress)
+        done = measure_study_or_run(run, results=out, again=again, progress=progress)
     if other := on_other_text(done.measured):
         note = f"the text is another one than {len(other)} of them were trained on; they were measured on it"
         say(f"note: data.corpus: {note}", stderr=True)
@@ -86,7 +86,7 @@ def probe(
     say(_told(done))
 
 
-def _told(done: "Probed") -> str:
+def _told(done: "MeasuredRuns") -> str:
     """How many runs were measured, and how many cannot be for want of weights."""
     without = ""
     if done.weightless:

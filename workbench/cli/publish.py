@@ -35,9 +35,9 @@ def publish(
             note=lambda text: say(f"note: {text}", stderr=True),
             progress=progress,
         )
-    print_unmeasured(done.probed.unmeasured)
-    if done.probed.weightless:
-        count = plural(len(done.probed.weightless), "run")
+    print_unmeasured(done.measuring.unmeasured)
+    if done.measuring.weightless:
+        count = plural(len(done.measuring.weightless), "run")
         say(f"not measured: {count}: without weights no table can be added")
     say(
         f"published: {done.path}: {done.runs} runs, {done.weights} with weights, {done.megabytes:.1f} MB "

@@ -6,8 +6,8 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from workbench.analysis.effects import Report
-from workbench.analysis.figures import to_bytes
 from workbench.analysis.report import render
+from workbench.analysis.study_figures import to_bytes
 
 _TABLES = {"CSV": ("csv", "text/csv"), "Markdown": ("md", "text/markdown"), "LaTeX": ("latex", "text/x-tex")}
 _ENDINGS = {"latex": "tex"}

@@ -14,7 +14,7 @@ from workbench.records.run import RunDirectory
 READING = RLock()
 
 
-def offer_probing(runs: list[RunDirectory], tables: Collection[str]) -> None:
+def offer_measuring(runs: list[RunDirectory], tables: Collection[str]) -> None:
     """Say how many of ``runs``, which have weights, lack ``tables``, and measure them when asked."""
     count = plural(len(runs), "run")
     st.info(f"Not yet measured for this view: {count} of this comparison. It takes seconds for each.")

@@ -22,7 +22,7 @@ from typing import IO, Any
 from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.errors import UserError
-from workbench.inspection.scheduled_measuring import prober
+from workbench.inspection.scheduled_measuring import schedule_measuring
 from workbench.records.run import LOG, RunDirectory, RunRecord, State
 from workbench.training.hardware import release_memory
 from workbench.training.population.halving import Halving
@@ -143,7 +143,7 @@ def _serve(task: Task, channel: Channel) -> bool:
             told.add(event["run_id"])
         channel.send(event)
 
-    watcher = Watcher(report=report, should_stop=channel.should_stop, probe=prober)
+    watcher = Watcher(report=report, should_stop=channel.should_stop, measuring=schedule_measuring)
     try:
         records = _train(task, watcher)
     except NotVmappable as error:

@@ -19,7 +19,7 @@ Values = dict[tuple[str, int], dict[str, float]]  # by variant and seed
 
 
 def behaviours(table: pd.DataFrame, context: int) -> dict[str, float]:
-    """Every number by its name, from the probes ``table`` of one run trained at ``context``."""
+    """Every number by its name, from the measured ``table`` of one run trained at ``context``."""
     last = at_the_end(table.assign(run_id=""))
     last = last[np.isfinite(last["value"]) & ~last["metric"].str.endswith("_chance")]
     found = _heads(last[last["head"].notna() & (last["table"] == "heads")])
@@ -30,7 +30,7 @@ def behaviours(table: pd.DataFrame, context: int) -> dict[str, float]:
 
 
 def _heads(rows: pd.DataFrame) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for metric, values in rows.groupby("metric", sort=False)["value"]:
         name = metric.replace("_", " ")
         found |= {f"largest {name}": values.max(), f"mean {name}": values.mean()}

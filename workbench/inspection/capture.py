@@ -7,6 +7,8 @@ what is left between them.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -85,12 +87,15 @@ def capture(
     mode, kernel and hooks are as before at the end. Raises ``UserError`` for unknown quantities and layers,
     and for a decoder that is not fp32 (or fp64).
     """
-    decoder, wanted = uncompiled(decoder), list(what)
+    decoder = uncompiled(decoder)
+    blocks = blocks_of(decoder)
+    wanted = list(what)
     _check(decoder, wanted)
-    chosen, seen = _layers(decoder, layers), Captured()
-    handles = [handle for layer in chosen for handle in _hooks(decoder.blocks[layer], layer, wanted, seen)]
+    seen = Captured()
+    chosen = _layers(decoder, layers)
+    handles = [handle for layer in chosen for handle in _hooks(blocks[layer], layer, wanted, seen)]
     if "embedding" in wanted:
-        handles.append(_hook(decoder.blocks[0], "input", lambda value: seen.keep("embedding", 0, value)))
+        handles.append(_hook(blocks[0], "input", lambda value: seen.keep("embedding", 0, value)))
     try:
         with reading(decoder, kernel="explicit", gradients=gradients):
             yield seen
@@ -109,9 +114,10 @@ def reading(decoder: Decoder, *, kernel: str = "fused", gradients: bool = False)
     decoder = uncompiled(decoder)
     if decoder.dtype not in (torch.float32, torch.float64):
         raise UserError(f"capture: the decoder is {decoder.dtype}; convert it with decoder.float() first")
-    training, before = decoder.training, decoder.attention_kernel
-    # Texts of many lengths would be compiled one by one.
-    compiled, decoder._compiled_call_impl = decoder._compiled_call_impl, None
+    training = decoder.training
+    kernel_before = decoder.attention_kernel
+    compiled = decoder._compiled_call_impl
+    decoder._compiled_call_impl = None  # texts of many lengths would be compiled one by one
     decoder.eval()
     decoder.attention_kernel = kernel
     try:
@@ -119,12 +125,18 @@ def reading(decoder: Decoder, *, kernel: str = "fused", gradients: bool = False)
             yield decoder
     finally:
         decoder.train(training)
-        decoder.attention_kernel, decoder._compiled_call_impl = before, compiled
+        decoder.attention_kernel = kernel_before
+        decoder._compiled_call_impl = compiled
 
 
 def uncompiled(decoder: nn.Module) -> Decoder:
     """The decoder itself, where ``torch.compile`` wrapped it."""
-    return getattr(decoder, "_orig_mod", decoder)
+    return cast(Decoder, getattr(decoder, "_orig_mod", decoder))
+
+
+def blocks_of(decoder: Decoder) -> list[Block]:
+    """The decoder's blocks; torch's ``ModuleList`` says no more of them than that they are modules."""
+    return [cast(Block, block) for block in uncompiled(decoder).blocks]
 
 
 def kernel_error(decoder: Decoder, tokens: Tensor) -> float:
@@ -139,7 +151,7 @@ def _check(decoder: Decoder, wanted: list[str]) -> None:
     for name in wanted:
         if name not in QUANTITIES:
             raise UserError(f"capture: unknown quantity {name!r}; {suggestion(name, QUANTITIES)}")
-    if "gate" in wanted and not isinstance(decoder.blocks[0].feedforward, GatedFeedForward):
+    if "gate" in wanted and not isinstance(blocks_of(decoder)[0].feedforward, GatedFeedForward):
         name = decoder.config.feedforward.name
         raise UserError(f"capture: 'gate': the feed-forward network {name} has none; capture 'hidden'")
 
@@ -157,8 +169,7 @@ def _hooks(block: Block, layer: int, wanted: list[str], seen: Captured) -> Itera
     for name in wanted:
         if name in _PLACES:
             path, side = _PLACES[name]
-            module = _part(block, path, name)
-            yield _hook(module, side, lambda value, name=name: seen.keep(name, layer, value))
+            yield _hook(_part(block, path, name), side, partial(seen.keep, name, layer))
 
 
 def _part(block: Block, path: str, name: str) -> nn.Module:

@@ -1,23 +1,23 @@
 """``workbench inspect``: the dashboard's views as files, without a browser; ``workbench probe``."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
 from workbench.analysis.escapes import to_csv
-from workbench.analysis.figures import FORMATS, save
+from workbench.analysis.study_figures import FORMATS, save
 from workbench.errors import UserError, suggestion
-from workbench.inspection.figures import figure
 from workbench.inspection.measuring import (
-    Probed,
+    MeasuredRuns,
+    Progress,
     Unmeasured,
-    complete_probes,
+    complete_tables,
     lacking,
     measure_missing,
 )
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seeds_at_hand import NothingAtHandError
@@ -27,7 +27,6 @@ from workbench.records.index import PUBLISHED, list_studies, load_study, study_t
 from workbench.records.run import RunDirectory
 from workbench.records.weights_at_hand import require_weights
 
-Progress = Callable[[str, float], None]
 _LONGEST_NAME = 48  # bytes of each part of a file's name; systems of files take 255 for all
 _LONGEST_VALUE = 24
 _LONGEST_STEM = 200
@@ -177,9 +176,9 @@ def parse_options(texts: list[str]) -> dict[str, str]:
     return found
 
 
-def probe_runs(
+def measure_study_or_run(
     name: str, *, results: Path, again: bool, progress: Progress = lambda text, part: None
-) -> Probed:
+) -> MeasuredRuns:
     """Measure what is lacking (or, ``again``, everything) in a study's runs that have weights, or in one run.
 
     What is measured on published runs goes to the cache. Raises ``UserError`` for a name that is neither, and
@@ -189,7 +188,7 @@ def probe_runs(
     runs = _complete_runs(name, study) if study else [find_run(results, name)]
     if not study and (again or lacking(runs[0])):
         require_weights(runs[0])
-    done = complete_probes(runs, progress, again=again)
+    done = complete_tables(runs, progress, again=again)
     if done.unmeasured and not done.measured:
         raise UserError(done.unmeasured[0].reason)
     if done.weightless and not any(run.weights.exists() for run in runs):

@@ -8,7 +8,7 @@ from workbench.errors import RecordError, UserError
 from workbench.inspection.measured import drop_other_probes, keep_measured, measurements
 from workbench.inspection.probe import Probe, make_probe
 from workbench.inspection.subject import Subject, open_subject
-from workbench.inspection.tables import TABLES
+from workbench.inspection.tables import known_tables
 from workbench.records.run import RunDirectory
 from workbench.training.run_text import open_corpus, text_changed
 
@@ -25,7 +25,7 @@ class Unmeasured:
 
 
 @dataclass(frozen=True)
-class Probed:
+class MeasuredRuns:
     """Runs that were measured, what of runs could not be, and runs that lack tables and have no weights."""
 
     measured: list[RunDirectory]
@@ -39,11 +39,12 @@ def probe_of(subject: Subject) -> Probe:
     return make_probe(subject.corpus, model.context, model.vocabulary)
 
 
-def lacking(directory: RunDirectory, tables: Collection[str] = tuple(TABLES)) -> list[str]:
-    """Those of ``tables`` that the run's final weights were not measured for."""
+def lacking(directory: RunDirectory, tables: Collection[str] | None = None) -> list[str]:
+    """Those of ``tables``, all by default, that the run's final weights were not measured for."""
     last = last_step(directory)
     measured = {table for step, table, _ in measurements(directory) if step == last}
-    return [name for name in tables if name not in measured]
+    wanted = known_tables() if tables is None else tables
+    return [name for name in wanted if name not in measured]
 
 
 def measure_run(
@@ -63,11 +64,12 @@ def _measure(
     directory: RunDirectory, subject: Subject, probe: Probe, tables: Collection[str], progress: Progress
 ) -> list[Unmeasured]:
     step = last_step(directory)
+    known = known_tables()
     found = []
     for number, name in enumerate(tables):
         progress(f"{subject.record.variant} seed {subject.record.seed}: {name}", number / len(tables))
         try:
-            rows = TABLES[name].measure(subject.decoder, probe)
+            rows = known[name].measure(subject.decoder, probe)
         except UserError as error:  # a part of the user's own need not have what a table looks at
             found.append(Unmeasured(directory, (name,), str(error)))
             continue
@@ -82,19 +84,19 @@ def measure_again(directory: RunDirectory, progress: Progress = lambda text, par
     """
     subject = open_subject(directory)
     probe = probe_of(subject)
-    found = _measure(directory, subject, probe, tuple(TABLES), progress)
+    found = _measure(directory, subject, probe, tuple(known_tables()), progress)
     drop_other_probes(directory, probe.hash)
     return found
 
 
 def measure_missing(
     runs: list[RunDirectory],
-    tables: Collection[str] = tuple(TABLES),
+    tables: Collection[str] | None = None,
     progress: Progress = lambda text, part: None,
     *,
     again: bool = False,
 ) -> list[Unmeasured]:
-    """Measure for each of ``runs`` those of ``tables`` that it lacks, or every table ``again``.
+    """Measure for each of ``runs`` those of ``tables``, or of all, that it lacks; ``again``: every table.
 
     A run that cannot be measured does not keep the others from it: what is missing in the end is returned
     with the reasons. ``progress`` hears of the whole.
@@ -105,7 +107,7 @@ def measure_missing(
         def report(text: str, part: float, number: int = number) -> None:
             progress(text, (number + part) / len(runs))
 
-        wanted = tuple(TABLES)
+        wanted = tuple(known_tables())
         try:
             if again:
                 found += measure_again(run, report)
@@ -118,17 +120,17 @@ def measure_missing(
     return found
 
 
-def complete_probes(
+def complete_tables(
     runs: list[RunDirectory], progress: Progress = lambda text, part: None, *, again: bool = False
-) -> Probed:
+) -> MeasuredRuns:
     """Measure every table that ``runs`` lack, or all ``again``, where there are weights to measure."""
     lacks = {run.path: set(_lacking(run)) for run in runs}
     asked = [run for run in runs if run.weights.exists() and (again or lacks[run.path])]
     unmeasured = measure_missing(asked, progress=progress, again=again)
-    done = {run.path: set(TABLES) if again else lacks[run.path] for run in asked}
+    done = {run.path: set(known_tables()) if again else lacks[run.path] for run in asked}
     for one in unmeasured:
         done[one.run.path] -= set(one.tables)
-    return Probed(
+    return MeasuredRuns(
         measured=[run for run in asked if done[run.path]],
         unmeasured=unmeasured,
         weightless=[run for run in runs if lacks[run.path] and not run.weights.exists()],
@@ -143,8 +145,8 @@ def lacking_runs(runs: list[RunDirectory]) -> list[RunDirectory]:
 def _lacking(run: RunDirectory) -> list[str]:
     try:
         return lacking(run)
-    except RecordError:  # whoever measures it is told what is damaged
-        return list(TABLES)
+    except RecordError:  # whoever measures it hears what is damaged
+        return list(known_tables())
 
 
 def on_other_text(runs: list[RunDirectory]) -> list[RunDirectory]:

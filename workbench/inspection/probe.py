@@ -8,7 +8,6 @@ from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -22,7 +21,6 @@ LONGEST = (
 )
 WINDOWS = 512  # of text; measures of attention take the first few
 LONG_TOKENS = 2**16  # of all long windows together
-MEASURED = ["layer", "head", "x", "metric", "value", "n"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +35,11 @@ class Probe:
     long: Tensor
     context: int
     vocabulary: int
+
+    @property
+    def length(self) -> int:
+        """Tokens of a window of ``text`` that are read; each has the next one as its target."""
+        return self.text.shape[1] - 1
 
     @cached_property
     def hash(self) -> str:
@@ -64,11 +67,6 @@ def make_probe(corpus: TokenizedCorpus, context: int, vocabulary: int) -> Probe:
         context=context,
         vocabulary=min(vocabulary, corpus.vocabulary),
     )
-
-
-def measured(rows: list[dict] | pd.DataFrame) -> pd.DataFrame:
-    """Rows of a probe table with all its columns: what is not given is missing (``n`` must be)."""
-    return pd.DataFrame(rows).reindex(columns=MEASURED)
 
 
 def _windows(tokens: np.ndarray, length: int, count: int, purpose: str) -> Tensor:

@@ -8,12 +8,11 @@ orders of magnitude. What does not fit into the share can be measured afterwards
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.inspection.probe import Probe as ProbeText
-from workbench.inspection.probe import make_probe
-from workbench.inspection.tables import TABLES
+from workbench.inspection.probe import Probe, make_probe
+from workbench.inspection.tables import known_tables
 from workbench.model.decoder import Decoder
 from workbench.records.probes import append_probes
-from workbench.training.run import Probe, Run
+from workbench.training.run import Run, ScheduledMeasuring
 
 FOLLOWED = ("heads",)  # at every checkpoint: heads form while a run trains, the rest is about its end
 LATER = ("position_loss",)  # takes half a thousand windows: checkpoints of heads are worth more
@@ -40,25 +39,26 @@ def plan(steps: int, budget: float, costs: dict[str, float]) -> dict[int, list[s
     return chosen
 
 
-def prober(run: Run) -> Probe:
-    """What writes the tables of ``run`` beside its metrics."""
+def schedule_measuring(run: Run) -> ScheduledMeasuring:
+    """At which steps of ``run`` its decoder is measured; the tables are written beside its metrics."""
     share = run.training.probes
     if not share:
-        return Probe()
-    measures = make_probe(run.corpus, run.model.context, run.model.vocabulary)
-    costs = {name: table.tokens(measures) for name, table in TABLES.items()}
+        return ScheduledMeasuring()
+    probe = make_probe(run.corpus, run.model.context, run.model.vocabulary)
+    costs = {name: table.tokens(probe) for name, table in known_tables().items()}
     planned = plan(run.steps, share * run.training.tokens, costs)
     path = run.directory.path
-    return Probe(
+    return ScheduledMeasuring(
         steps=frozenset(planned),
-        look=lambda decoder, step: _measure(path, measures, decoder, step, planned[step]),
+        measure=lambda decoder, step: _measure(path, probe, decoder, step, planned[step]),
     )
 
 
-def _measure(path: Path, probe: ProbeText, decoder: Decoder, step: int, names: list[str]) -> None:
+def _measure(path: Path, probe: Probe, decoder: Decoder, step: int, names: list[str]) -> None:
+    known = known_tables()
     for name in names:
         try:
-            rows = TABLES[name].measure(decoder, probe)
+            rows = known[name].measure(decoder, probe)
         except UserError as error:  # a part of the user's own need not have what a table looks at
             print(f"step {step}: {name} was not measured: {error}")
             continue

@@ -11,7 +11,6 @@ from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, variant_co
 from workbench.errors import UserError
 from workbench.inspection.measured import common_probe, is_damaged, measurements, read_measured
 from workbench.inspection.measuring import lacking
-from workbench.inspection.seed_spread import which_seeds
 from workbench.inspection.subject import Subject, open_subject
 from workbench.model.config import ModelConfig
 from workbench.records.index import StudyRecords, load_study
@@ -25,7 +24,7 @@ ROLES = ("run", "against")
 class Scope:
     """``run`` is what is looked at; ``against``, which may be absent, is what it is compared with.
 
-    Tables that probes wrote are read for all seeds: every complete run of the same variant and phase.
+    Measured tables are read for all seeds: every complete run of the same variant and phase.
     ``load`` may be a cached ``load_study``.
     """
 
@@ -106,9 +105,9 @@ class Scope:
 
     def _find_seeds(self, role: str) -> pd.DataFrame:
         record, runs = self.record(role), self.study(role).runs
-        same = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
-        same &= runs["learning_rate"] == record.learning_rate
-        found = runs[same & (runs["state"] == "complete")].sort_values("seed")
+        alike = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
+        alike &= runs["learning_rate"] == record.learning_rate
+        found = runs[alike & (runs["state"] == "complete")].sort_values("seed")
         found = found.assign(step=found["step"].fillna(0).astype(int))
         return found[["run_id", "seed", "path", "step"]].reset_index(drop=True)
 
@@ -118,16 +117,16 @@ class Scope:
         runs = [RunDirectory(path) for path in dict.fromkeys(paths)]
         return [run for run in runs if run.weights.exists() and not is_damaged(run) and lacking(run, tables)]
 
-    def probes(self, table: str, *, checkpoints: bool = False) -> pd.DataFrame:
-        """The rows of one probe table for all seeds that have it, with ``role, series, seed, run_id``.
+    def table(self, name: str, *, checkpoints: bool = False) -> pd.DataFrame:
+        """The rows of one table for all seeds that have it, with ``role, series, seed, run_id``.
 
         Those of final weights; with ``checkpoints`` those of every checkpoint, of the runs that have several.
         All are of one probe, so that values compare. Raises ``UserError`` where the run's variant has none.
         """
-        known = pd.concat([self.measured(role, table, checkpoints=checkpoints) for role in self.roles])
+        known = pd.concat([self.measured(role, name, checkpoints=checkpoints) for role in self.roles])
         if not (known["role"] == "run").any():
             raise UserError(
-                f"probes: no run of {self.record().variant!r} has the table {table!r}; measure them with "
+                f"probes: no run of {self.record().variant!r} has the table {name!r}; measure them with "
                 f"'workbench probe {self.run.run_id}'"
             )
         probe = common_probe(known)
@@ -138,14 +137,14 @@ class Scope:
             for row in self.seeds(role).itertuples():
                 if row.run_id in ids:
                     rows = read_measured(RunDirectory(row.path))
-                    rows = rows[(rows["table"] == table) & (rows["probe_hash"] == probe)]
+                    rows = rows[(rows["table"] == name) & (rows["probe_hash"] == probe)]
                     rows = rows if checkpoints else rows[rows["step"] == row.step]
                     extra = {"role": role, "series": self.series[role], "seed": row.seed}
                     parts.append(rows.assign(**extra, run_id=row.run_id))
         return pd.concat(parts, ignore_index=True)
 
     def measured(self, role: str, table: str, *, checkpoints: bool = False) -> pd.DataFrame:
-        """Which of the role's seeds ``probes`` has rows of, by which probe: ``role, run_id, probe_hash``."""
+        """Which of the role's seeds ``table`` has rows of, by which probe: ``role, run_id, probe_hash``."""
         found = []
         for row in self.seeds(role).itertuples():
             if is_damaged(RunDirectory(row.path)):  # it costs its run, not the view
@@ -178,3 +177,12 @@ class Scope:
             return f"{record.study}/{record.variant} seed {record.seed} (run {record.run_id})"
         used = sorted(seeds.loc[seeds["role"] == role, "seed"].unique().tolist())
         return f"{record.study}/{record.variant}, {which_seeds(used)}"
+
+
+def which_seeds(seeds: list[int]) -> str:
+    """``seed 2001``, ``seeds 2001-2008`` for a run of consecutive numbers, ``seeds 2001, 2003`` otherwise."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"seeds {seeds[0]}-{seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds))}"

@@ -1,4 +1,4 @@
-"""Probe tables over seeds: the run is the unit, never the head or the prompt.
+"""Tables over seeds: the run is the unit, never the head or the prompt.
 
 Heads and prompts of one run are no independent samples of a variant; two seeds may even solve one task by
 different heads. So each run gives one number, which does not depend on the order of its heads, and intervals
@@ -95,8 +95,8 @@ def difference_sentence(
         return f"No seed has both variants, so {what} has no paired difference."
     names = " minus ".join(scope.series.values())
     seeds = seeds_in_words(comparison.n)
-    told = f"{names}: {what} differs by {number(comparison.mean, sign=True)}{unit}"
-    return f"{told}{ends(comparison.interval, sign=True)}, paired over {seeds}{_reading(comparison)}."
+    sentence = f"{names}: {what} differs by {number(comparison.mean, sign=True)}{unit}"
+    return f"{sentence}{ends(comparison.interval, sign=True)}, paired over {seeds}{_reading(comparison)}."
 
 
 def mean_in_words(values: pd.Series) -> str:
@@ -108,15 +108,6 @@ def mean_in_words(values: pd.Series) -> str:
 def seeds_in_words(count: int) -> str:
     """``1 seed``, ``8 seeds``."""
     return "1 seed" if count == 1 else f"{count} seeds"
-
-
-def which_seeds(seeds: list[int]) -> str:
-    """``seed 2001``, ``seeds 2001-2008`` for a run of consecutive numbers, ``seeds 2001, 2003`` otherwise."""
-    if len(seeds) == 1:
-        return f"seed {seeds[0]}"
-    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
-        return f"seeds {seeds[0]}-{seeds[-1]}"
-    return f"seeds {', '.join(map(str, seeds))}"
 
 
 def ends(interval: Interval | None, *, sign: bool = False) -> str:

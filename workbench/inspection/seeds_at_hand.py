@@ -11,8 +11,8 @@ import pandas as pd
 
 from workbench.errors import UserError
 from workbench.inspection.measured import common_probe, is_damaged
-from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import one_variant, which_seeds
+from workbench.inspection.scope import Scope, which_seeds
+from workbench.inspection.seed_spread import one_variant
 from workbench.records.index import study_title
 from workbench.records.run import RunDirectory, State
 
@@ -54,12 +54,13 @@ def seeds_at_hand(
         name = scope.series["against"]
         return replace(alone, sentences=(f"{name} is left out: {reason}.", *alone.sentences))
     chosen = {role: needed.stand_in(role) for role in scope.roles}
-    others = {role: run for role, run in chosen.items() if run.run_id != _id(scope, role)}
-    shown = replace(scope, **others) if others else scope
-    # Two seeds of one variant have one set of seeds, which is told once.
+    shown = scope
+    if any(run.run_id != _id(scope, role) for role, run in chosen.items()):
+        shown = replace(scope, run=chosen["run"], against=chosen.get("against"))
+    # Two seeds of one variant have one set of seeds, which is described once.
     roles = scope.roles[:1] if one_variant(scope) else scope.roles
-    told = [sentence for role in roles for sentence in needed.left_out(role)]
-    return AtHand(shown, (*told, *needed.stand_ins(chosen)))
+    sentences = [sentence for role in roles for sentence in needed.left_out(role)]
+    return AtHand(shown, (*sentences, *needed.stand_ins(chosen)))
 
 
 class _Needed:
@@ -133,28 +134,28 @@ class _Needed:
 
     def stand_ins(self, chosen: dict[str, RunDirectory]) -> list[str]:
         """That another run than the chosen one is shown where a single run is."""
-        told = []
+        sentences = []
         for role, run in chosen.items():
             if run.run_id != _id(self._scope, role):
                 asked, shown = self._scope.record(role).seed, run.read().seed
-                told.append(
+                sentences.append(
                     f"{self._name(role)}: seed {shown} stands in for seed {asked} where one run is shown."
                 )
-        return told
+        return sentences
 
     def left_out(self, role: str) -> list[str]:
         """How many of the seeds each table is of, and why not of the others."""
-        whole, told = len(self._scope.seeds(role)), {}
+        whole, sentences = len(self._scope.seeds(role)), {}
         tables = [*self._tables, *(table for table in self._more if self.has(role, table))]
         for table in tables:
             count = len(self.has(role, table))
             if count < whole:
                 reasons = "; ".join(self._reasons(role, table))
-                told[table] = f"n = {count} of {whole} seeds: {reasons}"
+                sentences[table] = f"n = {count} of {whole} seeds: {reasons}"
         name = self._name(role)
-        if len(told) == len(tables) and len(set(told.values())) == 1:
-            return [f"{name}: {next(iter(told.values()))}."]
-        return [f"{name} ({table}): {sentence}." for table, sentence in told.items()]
+        if len(sentences) == len(tables) and len(set(sentences.values())) == 1:
+            return [f"{name}: {next(iter(sentences.values()))}."]
+        return [f"{name} ({table}): {sentence}." for table, sentence in sentences.items()]
 
     def _name(self, role: str) -> str:
         """The role's seeds by the name that they have in the view."""
@@ -166,15 +167,15 @@ class _Needed:
         found: dict[str, list[int]] = {}
         for row in self._scope.seeds(role).itertuples():
             if row.run_id not in self.has(role, table):
-                found.setdefault(self._reason(role, row, table), []).append(row.seed)
+                reason = self._reason(role, RunDirectory(row.path), table)
+                found.setdefault(reason, []).append(row.seed)
         return [f"{which_seeds(seeds)} {_for(reason, len(seeds))}" for reason, seeds in found.items()]
 
-    def _reason(self, role: str, row: tuple, table: str) -> str:
-        directory = RunDirectory(row.path)
+    def _reason(self, role: str, directory: RunDirectory, table: str) -> str:
         rows = self._known[role, table]
-        if row.run_id in set(rows["run_id"]):
+        if directory.run_id in set(rows["run_id"]):
             return _OTHER_TEXT
-        if self._checkpoints and row.run_id in set(self._scope.measured(role, table)["run_id"]):
+        if self._checkpoints and directory.run_id in set(self._scope.measured(role, table)["run_id"]):
             return _ONCE
         if is_damaged(directory):
             return _DAMAGED

@@ -60,7 +60,7 @@ class View(ABC):
     """One way to look inside a run.
 
     ``live`` views run the decoder on a prompt or on text when they are asked. ``tables`` are those that a
-    view reads, which probes wrote while the run trained or afterwards; ``more_tables`` those that it reads
+    view reads, measured while the run trained or afterwards; ``more_tables`` those that it reads
     too where they are there. ``checkpoints``: it needs runs that were measured at several steps.
     """
 

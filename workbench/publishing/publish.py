@@ -17,14 +17,14 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from workbench.analysis.effects import study_report
-from workbench.analysis.figures import save, study_figures
 from workbench.analysis.report import render
+from workbench.analysis.study_figures import save, study_figures
 from workbench.data.tokenizers import kept_name
 from workbench.driver.ledger import JOURNAL, Ledger, journal_damage
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, write_atomically, write_json, write_yaml
 from workbench.inspection.measured import read_measured
-from workbench.inspection.measuring import Probed, complete_probes, lacking_runs
+from workbench.inspection.measuring import MeasuredRuns, complete_tables, lacking_runs
 from workbench.model.parts.sources import INDEX, index_of
 from workbench.publishing.scrub import Scrubber
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
@@ -43,7 +43,7 @@ _MEGABYTE = 1e6
 class Published:
     """What was published: the copy, its runs, those with weights, and megabytes of it and of all copies.
 
-    ``probed``: runs that were measured for it, and those of which tables are lacking still.
+    ``measuring``: runs that were measured for it, and those of which tables are lacking still.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Published:
     weights: int
     megabytes: float
     all_megabytes: float
-    probed: Probed
+    measuring: MeasuredRuns
 
 
 def publish(
@@ -72,7 +72,7 @@ def publish(
     """
     records = load_study(study)
     _refuse_unfinished(records)
-    probed = _complete_probes(records, note, progress)
+    measuring = _complete_tables(records, note, progress)
     target = Path(results) / PUBLISHED / records.path.name
     with _staging(target.parent) as folder:
         copy = folder / PUBLISHED / target.name
@@ -90,11 +90,11 @@ def publish(
         weights=len(with_weights(target)),
         megabytes=_megabytes(target),
         all_megabytes=_megabytes(target.parent),
-        probed=probed,
+        measuring=measuring,
     )
 
 
-def _complete_probes(records: StudyRecords, note: Callable[[str], None], progress: Progress) -> Probed:
+def _complete_tables(records: StudyRecords, note: Callable[[str], None], progress: Progress) -> MeasuredRuns:
     done = records.runs[records.runs["state"] == "complete"]
     runs = [RunDirectory(path) for path in done["path"]]
     lacking = lacking_runs(runs)
@@ -102,7 +102,7 @@ def _complete_probes(records: StudyRecords, note: Callable[[str], None], progres
         able = sum(run.weights.exists() for run in lacking)
         first = f"{able} with weights are measured first" if able else "none of them has weights to measure"
         note(f"{len(lacking)} of {len(runs)} runs lack tables that views read; {first}")
-    return complete_probes(lacking, progress)
+    return complete_tables(lacking, progress)
 
 
 def _refuse_unfinished(records: StudyRecords) -> None:

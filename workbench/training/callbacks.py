@@ -10,7 +10,7 @@ from workbench.files import replacing
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.log import Clock, RunLog, rows_every
 from workbench.training.module import DecoderModule
-from workbench.training.run import Probe
+from workbench.training.run import ScheduledMeasuring
 
 
 class Interrupted(RuntimeError):
@@ -72,28 +72,29 @@ class Recorder(lightning.Callback):
         self.clock.run()
 
 
-class Probing(lightning.Callback):
-    """Shows the decoder to a probe before training and after some steps, the clock standing still.
+class Measuring(lightning.Callback):
+    """Has the decoder measured before training and after some steps, the clock standing still.
 
     Listed after the recorder, which ends a trial whose loss is no longer finite.
     """
 
-    def __init__(self, probe: Probe, recorder: Recorder) -> None:
-        self._probe, self._recorder = probe, recorder
+    def __init__(self, measuring: ScheduledMeasuring, recorder: Recorder) -> None:
+        self._measuring = measuring
+        self._recorder = recorder
 
     def on_train_start(self, trainer: lightning.Trainer, module: DecoderModule) -> None:
-        """Probe a decoder that starts; one that is resumed was probed at this step."""
+        """Measure a decoder that starts; one that is resumed was measured at this step."""
         if trainer.global_step == 0:
             self._at(module, 0)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: DecoderModule, *_: Any) -> None:
-        """Probe after a step."""
+        """Measure after a step."""
         self._at(module, trainer.global_step)
 
     def _at(self, module: DecoderModule, step: int) -> None:
-        if step in self._probe.steps:
+        if step in self._measuring.steps:
             with self._recorder.clock.paused():
-                self._probe.look(module.decoder, step)
+                self._measuring.measure(module.decoder, step)
 
 
 class Checkpointer(lightning.Callback):

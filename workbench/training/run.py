@@ -29,23 +29,23 @@ from workbench.training.trained_decoder import model_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
-    """What is shown a decoder after some ``steps`` of its training (0: before the first)."""
+class ScheduledMeasuring:
+    """What measures a decoder after some ``steps`` of its training (0: before the first)."""
 
     steps: frozenset[int] = frozenset()
-    look: Callable[[Decoder, int], None] = lambda decoder, step: None
+    measure: Callable[[Decoder, int], None] = lambda decoder, step: None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
     """The driver's ear, hand and eye: ``report`` hears of progress, ``should_stop`` asks for a clean stop.
 
-    Each event names its run as ``run_id``. ``probe`` gives what looks at the decoder of a run.
+    Each event names its run as ``run_id``. ``measuring`` gives what measures the decoder of a run.
     """
 
     report: Callable[[dict[str, Any]], None] = lambda event: None
     should_stop: Callable[[], bool] = lambda: False
-    probe: Callable[["Run"], Probe] = lambda run: Probe()
+    measuring: Callable[["Run"], ScheduledMeasuring] = lambda run: ScheduledMeasuring()
 
 
 @dataclass(kw_only=True)

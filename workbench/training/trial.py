@@ -12,7 +12,7 @@ from workbench.errors import RecordError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
-from workbench.training.callbacks import Checkpointer, Interrupted, Probing, Recorder
+from workbench.training.callbacks import Checkpointer, Interrupted, Measuring, Recorder
 from workbench.training.checkpoint_file import load_checkpoint
 from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import forget_peak_memory, out_of_memory
@@ -116,7 +116,7 @@ class Trial:
     def _trainer(self) -> lightning.Trainer:
         run, recorder = self._run, self._recorder
         checkpointer = Checkpointer(run.directory.checkpoint, run.interval, self._watcher.should_stop)
-        callbacks = [recorder, Probing(self._watcher.probe(run), recorder), checkpointer]
+        callbacks = [recorder, Measuring(self._watcher.measuring(run), recorder), checkpointer]
         validation = {
             "val_check_interval": run.interval,
             "check_val_every_n_epoch": None,

@@ -15,7 +15,7 @@ from workbench.inspection.activations.attribution import (
     attribution,
     not_additive,
 )
-from workbench.inspection.activations.logit_lens import logit_lens, read_out, stream
+from workbench.inspection.activations.logit_lens import logit_lens, read_out, residual_stream
 from workbench.inspection.activations.prediction_view import EMBEDDING, TILE, PredictionByDepth
 from workbench.inspection.capture import capture
 from workbench.inspection.panels import Bars
@@ -31,7 +31,7 @@ def test_the_lens_at_the_last_layer_is_the_decoder_itself(norm, placement, tied)
     decoder = stirred(decoder_of(norm=norm, norm_placement=placement, tied_embeddings=tied))
     with capture(decoder, ()):
         logits = decoder(TEXT)  # (1, T, V)
-        assert torch.equal(read_out(decoder, stream(decoder, TEXT)[-1]), logits)
+        assert torch.equal(read_out(decoder, residual_stream(decoder, TEXT)[-1]), logits)
         expected = F.cross_entropy(logits[0, :-1], TEXT[0, 1:], reduction="none")
     lens = logit_lens(decoder, TEXT)
     assert lens.loss.shape == lens.divergence.shape == lens.top.shape == (3, 11)
@@ -221,9 +221,9 @@ def test_bars_and_heads_add_up_to_the_value_that_is_told(study):
     terms = result.tables["contributions"].groupby("series")["value"].sum()
     assert bars.data.groupby("variant")["y"].sum().to_dict() == pytest.approx(terms.to_dict())
     assert set(bars.data["series"]) == {"attention", "feed-forward", "embedding, biases"}
-    told = [answer for answer in result.answers if "the value explained is" in answer]
-    assert len(told) == 2
-    assert "for token 6 ('(';" in told[0]
+    explained = [answer for answer in result.answers if "the value explained is" in answer]
+    assert len(explained) == 2
+    assert "for token 6 ('(';" in explained[0]
     assert all(answer.isprintable() for answer in result.answers)
 
 

@@ -19,7 +19,8 @@ from workbench.inspection.attention.head_scores import (
 from workbench.inspection.attention.repeats import Repeats, random_repeats, usual_tokens
 from workbench.inspection.attention.shape import uniform
 from workbench.inspection.position.distance import profile_of_bias, profile_table
-from workbench.inspection.probe import MEASURED, Probe
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import MEASURED_COLUMNS
 from workbench.model import Decoder, preset
 from workbench.model.parts.component import POSITIONS
 from workbench.seeds import generator
@@ -193,7 +194,7 @@ def test_token_losses_are_the_cross_entropy_of_each_target():
 def test_the_table_has_every_score_of_every_head(positions):
     decoder = _decoder(positions=positions)
     table = head_table(decoder, _probe())
-    assert list(table.columns) == MEASURED
+    assert list(table.columns) == MEASURED_COLUMNS
     heads = table.dropna(subset="head")
     assert set(heads["metric"]) == TEXT_SCORES | REPEAT_SCORES
     assert (heads.groupby("metric").size() == 8).all()

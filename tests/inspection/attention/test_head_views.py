@@ -13,7 +13,7 @@ from workbench.inspection.attention.formation_view import Formation
 from workbench.inspection.attention.head_kinds import KINDS
 from workbench.inspection.attention.head_scores_view import HeadScores
 from workbench.inspection.drawing import drawable, is_empty, left_out
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Heatmap, Lines
 from workbench.inspection.position.distance import profile_of_bias
 from workbench.inspection.position.distance_profiles_view import DistanceProfiles

@@ -22,9 +22,9 @@ from workbench.inspection.attention import prompt_attention_view, reading
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
 from workbench.inspection.attention.matching import jensen_shannon, match_heads
 from workbench.inspection.attention.prompt_attention_view import PromptAttention
-from workbench.inspection.attention.reading import SHOWS, read, window_size
+from workbench.inspection.attention.reading import SHOWS, read_prompt, window_size
 from workbench.inspection.capture import capture
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import TokenMaps
 from workbench.inspection.subject import Subject
 from workbench.model import Decoder, preset
@@ -168,7 +168,7 @@ class _AllBytes(ByteTokenizer):
 def test_a_single_diagonal_survives_in_thumbnails(length):
     subject = Subject(None, None, _identity_reader())
     vars(subject)["tokenizer"] = _AllBytes()
-    found = read(subject, "".join(map(chr, range(length))))
+    found = read_prompt(subject, "".join(map(chr, range(length))))
     side = min(length, 64)
     assert found.thumbnails.shape == (1, HEADS, side, side)
     assert found.shown(0, 0, "attention").diagonal().min() > 0.99
@@ -179,7 +179,7 @@ def test_a_single_diagonal_survives_in_thumbnails(length):
 
 
 def test_a_small_text_is_shown_as_it_is(subject):
-    found = read(subject("baseline"), TEXT[:20])
+    found = read_prompt(subject("baseline"), TEXT[:20])
     maps, losses = _direct(subject("baseline"), found.ids)
     torch.testing.assert_close(found.thumbnails, maps)
     torch.testing.assert_close(found.losses, losses)
@@ -188,7 +188,7 @@ def test_a_small_text_is_shown_as_it_is(subject):
 @pytest.mark.parametrize(("first", "start", "width"), [(0, 0, 32), (31, 0, 32), (32, 32, 32), (70, 64, 16)])
 def test_a_long_text_is_read_by_pages(first, start, width, subject):
     learned = subject("learned")
-    found = read(learned, TEXT, first)
+    found = read_prompt(learned, TEXT, first)
     assert (found.start, found.total, len(found.ids)) == (start, 80, width)
     assert found.pieces == learned.pieces(learned.encode(TEXT[start : start + width])[0])
     assert "".join(found.pieces).replace("␣", " ").replace("⏎", "\n") == TEXT[start : start + width]
@@ -201,7 +201,7 @@ def test_a_long_text_is_read_by_pages(first, start, width, subject):
 
 def test_a_last_token_is_read_with_the_one_before_it(subject):
     learned, text = subject("learned"), TEXT[: CONTEXT + 1]
-    found = read(learned, text, CONTEXT)
+    found = read_prompt(learned, text, CONTEXT)
     assert (found.start, len(found.ids), len(found.losses)) == (CONTEXT - 1, 2, 1)
     maps, losses = _direct(learned, learned.encode(text[-2:])[0])
     torch.testing.assert_close(found.losses, losses)
@@ -213,14 +213,14 @@ def test_as_much_is_read_at_once_as_the_positions_allow(subject):
     assert window_size(subject("short")) == 16
     assert window_size(subject("baseline")) == 256
     assert window_size(Subject(None, None, _decoder(context=512))) == 512
-    assert len(read(subject("baseline"), 4 * TEXT, 40).ids) == 256
-    assert read(subject("baseline"), 4 * TEXT, 300).start == 256
+    assert len(read_prompt(subject("baseline"), 4 * TEXT, 40).ids) == 256
+    assert read_prompt(subject("baseline"), 4 * TEXT, 300).start == 256
 
 
 @pytest.mark.parametrize("variant", ["baseline", "windowed", "grouped"])
 def test_attention_that_is_not_kept_is_the_same(variant, subject, monkeypatch):
     one = subject(variant)
-    kept = read(one, TEXT)
+    kept = read_prompt(one, TEXT)
     monkeypatch.setattr(reading, "_KEPT_NUMBERS", 0)
     monkeypatch.setattr("workbench.inspection.passes._NUMBERS", 1)  # layer by layer
     again = reading.Reading(one, one.encode(TEXT)[0], 0, 256)
@@ -233,8 +233,8 @@ def test_attention_that_is_not_kept_is_the_same(variant, subject, monkeypatch):
 
 
 def test_a_text_that_is_asked_for_again_is_not_read_again(subject):
-    assert read(subject("learned"), TEXT, 40) is read(subject("learned"), TEXT, 63)
-    assert read(subject("learned"), TEXT, 40) is not read(subject("learned"), TEXT, 64)
+    assert read_prompt(subject("learned"), TEXT, 40) is read_prompt(subject("learned"), TEXT, 63)
+    assert read_prompt(subject("learned"), TEXT, 40) is not read_prompt(subject("learned"), TEXT, 64)
 
 
 # What is shown of it
@@ -244,7 +244,7 @@ def test_a_text_that_is_asked_for_again_is_not_read_again(subject):
 def test_weights_times_the_size_of_what_is_read(variant, subject):
     """By hand: the value vector, from the normalised stream, through the head's columns of the output."""
     one = subject(variant)
-    found, attention = read(one, TEXT[:24]), one.decoder.blocks[1].attention
+    found, attention = read_prompt(one, TEXT[:24]), one.decoder.blocks[1].attention
     with capture(one.decoder, {"attention_norm_output"}) as seen:
         one.decoder(found.ids[None])
     states, width = seen["attention_norm_output", 1][0], attention.head_width  # (W, D)
@@ -265,7 +265,7 @@ def test_weights_times_the_size_of_what_is_read(variant, subject):
 
 @pytest.mark.parametrize("variant", ["baseline", "windowed"])
 def test_attention_minus_uniform_sums_to_zero(variant, subject):
-    found = read(subject(variant), TEXT)
+    found = read_prompt(subject(variant), TEXT)
     for layer in range(LAYERS):
         shown = found.shown(layer, 1, "attention minus uniform")
         assert shown.sum(-1).abs().max() < 1e-5
@@ -280,14 +280,14 @@ def test_attention_minus_uniform_sums_to_zero(variant, subject):
 def test_nothing_is_read_outside_the_window(subject):
     place = torch.arange(80)
     apart = place[:, None] - place
-    found = read(subject("windowed"), TEXT)
+    found = read_prompt(subject("windowed"), TEXT)
     for show in SHOWS:
         assert (found.shown(1, 2, show)[(apart >= WINDOW) | (apart < 0)] == 0).all()
-    assert (read(subject("baseline"), TEXT).shown(1, 2, "attention")[apart >= WINDOW] > 0).any()
+    assert (read_prompt(subject("baseline"), TEXT).shown(1, 2, "attention")[apart >= WINDOW] > 0).any()
 
 
 def test_the_first_token_can_be_left_out(subject):
-    found = read(subject("baseline"), TEXT)
+    found = read_prompt(subject("baseline"), TEXT)
     shown = found.shown(0, 3, "attention without the first token")
     assert (shown[:, 0] == 0).all()
     assert torch.equal(shown[:, 1:], found.shown(0, 3, "attention")[:, 1:])

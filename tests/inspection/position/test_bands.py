@@ -13,7 +13,7 @@ from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.shape import reachable, uniform
 from workbench.inspection.capture import capture
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import picture_bands as position_picture_bands
 from workbench.inspection.position.bands import (
     band_norms,
@@ -23,10 +23,10 @@ from workbench.inspection.position.bands import (
     contributions,
     halves,
     identity_error,
+    mean_window_losses,
     octaves,
     removal_losses,
-    split,
-    window_losses,
+    split_bands,
     without_rotation,
 )
 from workbench.inspection.position.rope_bands_view import RopeBands
@@ -110,7 +110,7 @@ def test_each_band_is_norms_times_the_cosine_of_the_turned_angle(scaling):
     apart = place[:, None] - place
     found = band_scores(seen["queries", 1], seen["keys", 1], bands.width, attention.scale)
     for band, turn in enumerate(theta):
-        (q, k) = (torch.complex(*split(part, bands.width)[band].unbind(-1)) for part in (query, key))
+        (q, k) = (torch.complex(*split_bands(part, bands.width)[band].unbind(-1)) for part in (query, key))
         angle = q.angle()[..., :, None] - k.angle()[..., None, :] + apart * turn
         expected = gain**2 * attention.scale * q.abs()[..., :, None] * k.abs()[..., None, :] * angle.cos()
         assert float((found[band] - expected).abs().max()) < 1e-5 * float(expected.abs().max())
@@ -219,9 +219,9 @@ def test_losses_without_a_group_are_those_of_the_changed_decoder():
     found = removal_losses(rope, text, {"nothing": [], "all bands": list(range(6))})
     groups = found.set_index(["group", "window"])
     assert groups.loc["nothing", "difference"].tolist() == [0.0, 0.0, 0.0]
-    expected = window_losses(none, text)
+    expected = mean_window_losses(none, text)
     assert groups.loc["all bands", "loss"].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
-    difference = expected - window_losses(rope, text)
+    difference = expected - mean_window_losses(rope, text)
     assert groups.loc["all bands", "difference"].tolist() == pytest.approx(difference.tolist(), abs=1e-6)
     assert difference.abs().min() > 1e-5
     assert rope.training
@@ -326,7 +326,7 @@ def test_other_codes_are_refused_or_left_out(study):
 
 def test_bands_of_equal_wavelength_have_names_of_their_own(study):
     scope = scope_of(study, "baseline")
-    reading = position_picture_bands.Reading(scope, "run", "none")
+    reading = position_picture_bands.BandReading(scope, "run", "none")
     object.__setattr__(reading, "bands", bands_of(_decoder({"name": "rope", "base": 1.0000001}), 8))
     assert reading.labels == [f"{band}: 6.28" for band in range(6)]
     assert isinstance(reading.table, pd.DataFrame)

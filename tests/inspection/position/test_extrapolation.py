@@ -10,7 +10,7 @@ from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.inspection.capture import reading
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import extrapolation
 from workbench.inspection.position.extrapolation import (
     contexts,

@@ -10,7 +10,7 @@ from tests.inspection.position_studies import Bigrams, Counting, decoder, made_p
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.position.loss import position_bins, position_loss_table
 from workbench.inspection.position.loss_view import PositionLoss, effective_context
 from workbench.inspection.scope import Scope
@@ -111,10 +111,10 @@ def test_differences_are_paired_by_position(made):
 
 
 def test_effective_contexts_in_words(made):
-    told = PositionLoss().show(scope_of(made, "alibi", "baseline")).answers
-    assert "alibi: effective context 4 or less of 32 tokens" in told[2]
-    assert "baseline: effective context 24 (seeds: 16 to 32) of 32 tokens" in told[3]
-    assert "with 4 tokens the loss of the same targets changes by +0.50" in told[3]
+    answers = PositionLoss().show(scope_of(made, "alibi", "baseline")).answers
+    assert "alibi: effective context 4 or less of 32 tokens" in answers[2]
+    assert "baseline: effective context 24 (seeds: 16 to 32) of 32 tokens" in answers[3]
+    assert "with 4 tokens the loss of the same targets changes by +0.50" in answers[3]
     loose = PositionLoss().show(scope_of(made, "baseline"), {"epsilon": "0.2"}).answers
     assert "effective context 8 of 32 tokens" in loose[1]
     with pytest.raises(UserError, match=r"epsilon.*write for example 0\.02"):

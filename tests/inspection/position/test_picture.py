@@ -10,8 +10,8 @@ from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.inspection.capture import capture
-from workbench.inspection.figures import figure
 from workbench.inspection.measuring import probe_of
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import picture_bands as position_picture_bands
 from workbench.inspection.position import positional_share_view
 from workbench.inspection.position.linear_probe import held_out_r2, position_table
@@ -193,10 +193,10 @@ def test_distances_and_places_keep_both_ends():
 
 def test_the_rotary_picture_counts_turns_and_knows_the_base():
     wide = _decoder("rope", width=64, heads=2, context=512)
-    told = rotary([_code(wide)]).answers
-    assert "8 of 16 rotary bands never complete a turn within the context of 512 tokens" in told[0]
-    assert "16 of a head's 32 rotating dimensions" in told[0]
-    assert "its base of 10,000 is below 12,495" in told[1]
+    answers = rotary([_code(wide)]).answers
+    assert "8 of 16 rotary bands never complete a turn within the context of 512 tokens" in answers[0]
+    assert "16 of a head's 32 rotating dimensions" in answers[0]
+    assert "its base of 10,000 is below 12,495" in answers[1]
     scaled = _decoder({"name": "rope", "scaling": "linear", "factor": 2.0}, width=64, heads=2, context=512)
     picture = rotary([_code(wide), _code(scaled, "scaled")])
     assert len(picture.answers) == 3  # the bound is for frequencies as they are

@@ -11,7 +11,7 @@ from tests.inspection.position_studies import VOCABULARY, Bigrams, Lookup, Unifo
 from workbench.dashboard.effect_charts import Ink
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import shift_recall_view
 from workbench.inspection.position.recall import cells, many_pairs, one_pair, recall_table, recalled
 from workbench.inspection.position.shift import (

@@ -22,7 +22,7 @@ from workbench.training.population.population import Population, Replica
 from workbench.training.population.replica_file import load_replica
 from workbench.training.population.replicated_adamw import ReplicatedAdamW
 from workbench.training.population.trial import TooLarge, run_population
-from workbench.training.run import Probe, Watcher
+from workbench.training.run import ScheduledMeasuring, Watcher
 from workbench.training.trial import run_trial
 
 CONTEXT = 16
@@ -347,16 +347,16 @@ class _Held(nn.Module):
         self.row = row
 
 
-def test_probes_see_each_replicas_own_decoder(tmp_path, corpus):
+def test_each_replicas_own_decoder_is_measured(tmp_path, corpus):
     seen = {}
 
-    def probe(run):
-        def look(decoder, step):
+    def measuring(run):
+        def measure(decoder, step):
             seen[run.record.run_id, step] = decoder.token_embedding.weight.detach().clone()
 
-        return Probe(steps=frozenset({0, 3, STEPS}), look=look)
+        return ScheduledMeasuring(steps=frozenset({0, 3, STEPS}), measure=measure)
 
-    _, made = together(tmp_path, corpus, config(), probe=probe)
+    _, made = together(tmp_path, corpus, config(), measuring=measuring)
     assert len(seen) == 3 * len(TRIALS)
     for directory in made:
         expected = load_file(directory.weights)["token_embedding.weight"]

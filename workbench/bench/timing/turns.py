@@ -1,7 +1,7 @@
 """Taking turns with a trial: while it waits between two of its steps, its rivals take as many.
 
-A trial shows its decoder to a probe after every step, its clock standing still. The probe here is the moment
-at which the others are measured, so that all of them share whatever the machine does meanwhile.
+A trial has its decoder measured after the steps that are asked for, its clock standing still. That is the
+moment at which the others take theirs here, so that all of them share whatever the machine does meanwhile.
 """
 
 import time
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from workbench.bench.timing.seconds import Clock, Rounds, seconds_of, synchronize
 from workbench.model.decoder import Decoder
 from workbench.training.callbacks import Interrupted
-from workbench.training.run import Probe, Run, Watcher
+from workbench.training.run import Run, ScheduledMeasuring, Watcher
 
 REAL = "workbench"
 WARM_TURNS = 2  # turns that do not count: what is compiled or allocated at first
@@ -41,7 +41,11 @@ class Turns:
     @property
     def watcher(self) -> Watcher:
         """What to give to the trial."""
-        return Watcher(probe=lambda run: Probe(steps=frozenset(self._pauses(run)), look=self._after_step))
+        return Watcher(
+            measuring=lambda run: ScheduledMeasuring(
+                steps=frozenset(self._pauses(run)), measure=self._after_step
+            )
+        )
 
     def _pauses(self, run: Run) -> range:
         return range(0, run.steps + 1, self._steps)

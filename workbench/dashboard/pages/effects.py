@@ -3,9 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from workbench.analysis.figures import learning_rate_plot
 from workbench.analysis.outcomes import confirm_phase
-from workbench.analysis.tables import factorial_table, flops_table, recovery_table
+from workbench.analysis.report_tables import factorial_table, flops_table, recovery_table
+from workbench.analysis.study_figures import learning_rate_plot
 from workbench.dashboard import downloads
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.imported import is_imported, nothing_compared

@@ -8,16 +8,16 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.escapes import to_csv
-from workbench.analysis.figures import to_bytes
+from workbench.analysis.study_figures import to_bytes
 from workbench.dashboard import empty, links, maps, painted_text, state
 from workbench.dashboard.literal import literal
-from workbench.dashboard.measure_button import READING, offer_probing
+from workbench.dashboard.measure_button import READING, offer_measuring
 from workbench.dashboard.panels import chart
 from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
-from workbench.inspection.figures import figure
 from workbench.inspection.measured import measured_version
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
@@ -124,7 +124,7 @@ def _open(view: View, scope: Scope) -> None:
         return
     measurable = view.measurable(scope)
     if measurable:
-        offer_probing(measurable, (*view.tables, *view.more_tables))
+        offer_measuring(measurable, (*view.tables, *view.more_tables))
     try:
         at_hand = view.at_hand(scope)
     except UserError:

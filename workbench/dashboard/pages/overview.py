@@ -4,9 +4,9 @@ import streamlit as st
 
 from workbench.analysis.answers import headline, sentence
 from workbench.analysis.colours import variant_colours
-from workbench.analysis.figures import forest_plot
 from workbench.analysis.footer import footer_lines
-from workbench.analysis.tables import pilot_line, verdict_cell
+from workbench.analysis.report_tables import pilot_line, verdict_cell
+from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import downloads, empty, imported
 from workbench.dashboard.effect_charts import forest

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.inspection.activations.logit_lens import read_out
-from workbench.inspection.capture import capture, uncompiled
+from workbench.inspection.capture import blocks_of, capture, uncompiled
 from workbench.model.attention import Order
 from workbench.model.block import Block
 from workbench.model.config import ModelConfig
@@ -108,7 +108,7 @@ def seconds(config: ModelConfig, tokens: int, layers: list[int] | None = None) -
 
 def _whole(decoder: Decoder, tokens: Tensor, targets: tuple[Tensor, Tensor]) -> _Whole:
     orders: list[Order] = []
-    handle = decoder.blocks[0].register_forward_pre_hook(lambda _, args: orders.append(args[1]))
+    handle = blocks_of(decoder)[0].register_forward_pre_hook(lambda _, args: orders.append(args[1]))
     try:
         with capture(decoder, ("embedding", "residual", "mixed")) as seen:
             _fuse(decoder)
@@ -128,8 +128,9 @@ def _without(
     width = decoder.config.head_width
     value = whole.means[layer][head * width : (head + 1) * width] if mode == "mean" else None
     x = whole.inputs[layer]  # (B, T, D)
-    with silenced(decoder.blocks[layer], head, value):
-        for block in decoder.blocks[layer:]:
+    blocks = blocks_of(decoder)[layer:]
+    with silenced(blocks[0], head, value):
+        for block in blocks:
             x = block(x, whole.order)  # (B, T, D)
     return _losses(read_out(decoder, x), targets)
 

@@ -1,13 +1,14 @@
 """What the loss loses without each head, and whether the heads that look right are the ones that matter."""
 
 import math
+from typing import cast
 
 import pandas as pd
 import torch
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.inspection.activations.ablation import HeadEffects, head_effects, seconds
+from workbench.inspection.activations.ablation import HeadEffects, Mode, head_effects, seconds
 from workbench.inspection.attention.head_kinds import KINDS, TEXT_IN_CELLS, of_run, scores_of
 from workbench.inspection.attention.repeats import random_repeats, usual_tokens
 from workbench.inspection.measuring import probe_of
@@ -36,7 +37,9 @@ def _cost(scope: Scope, tokens: int, layer: str) -> float:
 
 def _layers(scope: Scope, role: str, layer: str) -> list[int]:
     known = range(_config(scope, role).layers)
-    return list(known) if layer == ALL else [int(layer)] if int(layer) in known else []
+    if layer == ALL:
+        return list(known)
+    return [int(layer)] if int(layer) in known else []  # the other run may have fewer
 
 
 def _default_layer(scope: Scope) -> str:
@@ -137,12 +140,14 @@ class _Effects:
     def __init__(
         self, scope: Scope, role: str, tokens: int, layers: list[int], options: dict[str, str]
     ) -> None:
-        self.series, self.colours = scope.series[role], scope.colours
-        self.kind, self.mode = KINDS[options["score"]], options["mode"]
+        self.series = scope.series[role]
+        self.colours = scope.colours
+        self.kind = KINDS[options["score"]]
+        mode = cast(Mode, options["mode"])  # the option's choices are no others
         sequences, counted = _sequences(scope.subject(role), tokens, options["on"])
         self.count = int(counted.sum())
         decoder = scope.subject(role).decoder
-        self.found: HeadEffects = head_effects(decoder, sequences, self.mode, layers=layers, counted=counted)
+        self.found: HeadEffects = head_effects(decoder, sequences, mode, layers=layers, counted=counted)
         self.table = _table(self.found).assign(series=self.series)
         scores = _scores(scope, role, options["score"])
         self.scored = scores is not None
@@ -190,13 +195,13 @@ class _Effects:
 
     def answers(self) -> list[str]:
         worst = self.table.loc[self.table["change"].idxmax()]
-        told = (
+        sentence = (
             f"{self.series}: the loss is {number(self.found.loss)} nats. Without layer {worst['layer']} head "
             f"{worst['head']} it rises most, by "
             f"{number(worst['change'], sign=True)}{_error(worst['error'])}; "
             f"{_matter(self.table)}."
         )
-        return [told, self._agreement()]
+        return [sentence, self._agreement()]
 
     def _ranked(self) -> pd.DataFrame:
         if not self.scored:
@@ -218,8 +223,8 @@ class _Effects:
         correlation = ranked["score"].corr(ranked["change"], method="spearman")
         if not math.isfinite(correlation):
             return f"{sentence}."
-        told = number(correlation, sign=True)
-        return f"{sentence}. Over all heads the rank correlation of score and change is {told}."
+        shown = number(correlation, sign=True)
+        return f"{sentence}. Over all heads the rank correlation of score and change is {shown}."
 
 
 def _sequences(subject: Subject, tokens: int, on: str) -> tuple[Tensor, Tensor]:
@@ -251,7 +256,7 @@ def _table(found: HeadEffects) -> pd.DataFrame:
 
 def _scores(scope: Scope, role: str, score: str) -> pd.DataFrame | None:
     try:
-        own = of_run(scope, role, scores_of(at_the_end(scope.probes("heads")), score))
+        own = of_run(scope, role, scores_of(at_the_end(scope.table("heads")), score))
     except UserError:  # not measured: the effects stand by themselves
         return None
     return own[["layer", "head", "value"]].rename(columns={"value": "score"})

@@ -9,14 +9,14 @@ own, so that the rows add up to the logit.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from workbench.errors import UserError
-from workbench.inspection.activations.logit_lens import unembedding
-from workbench.inspection.capture import Captured, capture, uncompiled
+from workbench.inspection.capture import Captured, blocks_of, capture, uncompiled
 from workbench.model.block import Block
 from workbench.model.decoder import Decoder
 from workbench.model.parts.norms import LayerNorm, NoNorm, RMSNorm
@@ -84,7 +84,7 @@ def attribution(
         logits = decoder(tokens.to(decoder.device))[0, position]  # (V,)
     target = int(tokens[0, position + 1])
     rival = int(logits.index_fill(0, torch.tensor(target, device=logits.device), -torch.inf).argmax())
-    matrix = unembedding(decoder).double()  # (V, D)
+    matrix = decoder.head_weight.double()  # (V, D)
     direction, logit = matrix[target], logits[target]
     if against_rival:
         direction, logit = direction - matrix[rival], logit - logits[rival]
@@ -118,7 +118,7 @@ def _terms(decoder: Decoder, seen: Captured, tokens: Tensor, position: int) -> I
     if decoder.positions.embed(torch.tensor([position], device=decoder.device)) is not None:
         yield _Term(POSITION, entered - token)
     biases = torch.zeros_like(token)
-    for layer, block in enumerate(decoder.blocks):
+    for layer, block in enumerate(blocks_of(decoder)):
         for head, vector in enumerate(_heads(block, seen["mixed", layer][0, position])):
             yield _Term(HEAD, _through(block, "attention", seen, layer, position, vector), layer, head)
         output = seen["feedforward_output", layer][0, position].double()
@@ -162,10 +162,10 @@ def _frozen(norm: nn.Module, x: Tensor, vector: Tensor) -> Tensor:
     """What ``norm`` makes of ``vector (D,)``, its scale that of ``x (D,)``, its bias left out."""
     x = x.double()
     if isinstance(norm, RMSNorm):
-        scale = (x.square().mean() + norm.config.eps).rsqrt()
+        scale = (x.square().mean() + cast(RMSNorm.Config, norm.config).eps).rsqrt()
         return vector * scale * norm.weight.double()
     if isinstance(norm, LayerNorm):
-        scale = (x.var(correction=0) + norm.config.eps).rsqrt()
+        scale = (x.var(correction=0) + cast(LayerNorm.Config, norm.config).eps).rsqrt()
         return (vector - vector.mean()) * scale * norm.weight.double()
     return vector
 

@@ -14,11 +14,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from workbench.inspection.capture import capture
+from workbench.inspection.capture import blocks_of, capture
 from workbench.inspection.passes import Pass, passes
-from workbench.inspection.probe import Probe, measured
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder
-from workbench.model.parts.feedforward import FeedForward, GatedFeedForward, PlainFeedForward
+from workbench.model.parts.feedforward import GatedFeedForward, PlainFeedForward
 
 WINDOWS = 16  # of text, at most
 _SCALED_ON = 4  # of them, which give each layer its units
@@ -26,6 +27,9 @@ _RANKED = 512  # tokens, at most
 THRESHOLDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # of the layer's largest |value|
 SILENT = 0.01  # the threshold of silent units
 BIN, BINS = 0.125, 65  # width in root mean squares, and number: -4 to 4; the outer ones hold what is beyond
+
+
+Countable = GatedFeedForward | PlainFeedForward  # networks whose units are known
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,12 @@ def bin_centres() -> list[float]:
     return [(place - BINS // 2) * BIN for place in range(BINS)]
 
 
-def has_exact_zeros(network: FeedForward) -> bool:
+def has_exact_zeros(network: Countable) -> bool:
     """Whether the activation is exactly 0 below 0, so that a unit is either active or not."""
     return float(network.activation(torch.tensor(-1.0))) == 0.0
 
 
+@register_table("feedforward", tokens=lambda probe: 1.75 * WINDOWS * probe.length)
 def feedforward_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """Activity by layer on windows of text. ``n`` is the number of tokens.
 
@@ -85,9 +90,9 @@ def feedforward_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     of ``n`` tokens, and ``effective_rank_share`` of what it can be. ``units``: how many there are. Empty for
     a network of one's own that is neither gated nor plain.
     """
-    networks = [block.feedforward for block in decoder.blocks]
-    if not all(isinstance(one, GatedFeedForward | PlainFeedForward) for one in networks):
-        return measured([])
+    networks = _networks(decoder)
+    if len(networks) < decoder.config.layers:
+        return measured_rows([])
     tokens = probe.text[:WINDOWS, :-1]
     scales, rows = _scales(decoder, tokens[:_SCALED_ON])
     counts = {layer: _Counts(scale) for layer, scale in scales.items()}
@@ -96,11 +101,17 @@ def feedforward_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
             counts[layer].add(networks[layer], hidden, before)
     for layer, count in counts.items():
         rows += [{"layer": layer} | row for row in count.rows(has_exact_zeros(networks[layer]))]
-    return measured(rows)
+    return measured_rows(rows)
+
+
+def _networks(decoder: Decoder) -> list[Countable]:
+    """The network of each layer, without those of another kind."""
+    networks = [block.feedforward for block in blocks_of(decoder)]
+    return [one for one in networks if isinstance(one, Countable)]
 
 
 def _captured(decoder: Decoder) -> tuple[str, ...]:
-    if isinstance(decoder.blocks[0].feedforward, GatedFeedForward):
+    if isinstance(blocks_of(decoder)[0].feedforward, GatedFeedForward):
         return ("hidden", "gate")
     return ("hidden", _input(decoder))
 
@@ -115,7 +126,7 @@ def _input(decoder: Decoder) -> str:
 def _units(decoder: Decoder, part: Pass) -> Iterator[tuple[int, Tensor, Tensor]]:
     """For each layer the hidden values and those before the activation, both ``(b * T, F)``."""
     for layer in part.layers:
-        network = decoder.blocks[layer].feedforward
+        network = _networks(decoder)[layer]
         if isinstance(network, GatedFeedForward):
             before = part.seen["gate", layer]
         else:
@@ -131,7 +142,7 @@ def _scales(decoder: Decoder, tokens: Tensor) -> tuple[dict[int, Scale], list[di
         decoder(tokens.to(decoder.device))
     part = Pass(seen, list(range(decoder.config.layers)), slice(0, len(tokens)), None)
     for layer, hidden, before in _units(decoder, part):
-        after = decoder.blocks[layer].feedforward.activation(before)
+        after = _networks(decoder)[layer].activation(before)
         sizes = (before.square().mean().sqrt(), after.square().mean().sqrt(), hidden.abs().max())
         scales[layer] = Scale(*map(float, sizes))
         every = -(-len(hidden) // _RANKED)
@@ -151,10 +162,11 @@ class _Counts:
     """What is counted in one layer over all windows."""
 
     def __init__(self, scale: Scale) -> None:
-        self.scale, self.tokens = scale, 0
+        self.scale = scale
+        self.tokens = 0
         self.sums: dict[str, Tensor] = {}
 
-    def add(self, network: FeedForward, hidden: Tensor, before: Tensor) -> None:
+    def add(self, network: Countable, hidden: Tensor, before: Tensor) -> None:
         """Count the values of some tokens, ``(N, F)`` both."""
         after = network.activation(before)  # (N, F)
         size = hidden.abs()  # (N, F)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from workbench.inspection.activations.feedforward_activity import SILENT
-from workbench.inspection.activations.layer_lines import lines_by_layer, of_metric, told_by_layer
+from workbench.inspection.activations.layer_lines import lines_by_layer, of_metric, sentences_by_layer
 from workbench.inspection.panels import Lines, Panel, Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -82,7 +82,7 @@ class FeedForwardUnits(View):
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint."""
-        table = at_the_end(scope.probes("feedforward"))
+        table = at_the_end(scope.table("feedforward"))
         tokens = int(table.loc[table["metric"] == "silent", "n"].max())
         return Result(
             view=self.name,
@@ -178,9 +178,9 @@ def _notes(scope: Scope, tokens: int) -> list[str]:
 
 
 def _answers(scope: Scope, table: pd.DataFrame, tokens: int) -> list[str]:
-    told = [_activity(scope, role, table, tokens) for role in scope.roles]
-    told += told_by_layer(scope, table, "effective_rank_share", "the effective rank's share")
-    return told + _compared(scope, table)
+    sentences = [_activity(scope, role, table, tokens) for role in scope.roles]
+    sentences += sentences_by_layer(scope, table, "effective_rank_share", "the effective rank's share")
+    return sentences + _compared(scope, table)
 
 
 def _activity(scope: Scope, role: str, table: pd.DataFrame, tokens: int) -> str:

@@ -68,21 +68,21 @@ def lines_by_layer(
     )
 
 
-def told_by_layer(scope: Scope, table: pd.DataFrame, metric: str, what: str) -> list[str]:
+def sentences_by_layer(scope: Scope, table: pd.DataFrame, metric: str, what: str) -> list[str]:
     """For each role, ``metric`` at the last layer over seeds; then the paired difference there."""
     last = at_last_layer(of_metric(table, metric))
-    told = []
+    sentences = []
     for role in scope.roles:
         values = last.loc[last["role"] == role, "value"]
         if len(values):
-            told.append(
+            sentences.append(
                 f"{scope.series[role]}: {what} at the last layer is {mean_in_words(values)} "
                 f"({seeds_in_words(len(values))})."
             )
     if scope.against is not None and last["role"].nunique() == len(scope.roles):
         comparison = paired_difference(scope, last, "value")
-        told.append(difference_sentence(scope, comparison, f"{what} at the last layer"))
-    return told
+        sentences.append(difference_sentence(scope, comparison, f"{what} at the last layer"))
+    return sentences
 
 
 def at_last_layer(rows: pd.DataFrame) -> pd.DataFrame:

@@ -32,17 +32,12 @@ class Lens:
     top: Tensor
 
 
-def unembedding(decoder: Decoder) -> Tensor:
-    """The head's matrix ``(V, D)``, tied or not."""
-    return decoder.token_embedding.weight if decoder.head is None else decoder.head.weight
-
-
 def read_out(decoder: Decoder, x: Tensor) -> Tensor:
     """``(..., D) -> (..., V)``: final norm and head, as the decoder applies them to its last layer."""
-    return F.linear(decoder.final_norm(x), unembedding(decoder))
+    return F.linear(decoder.final_norm(x), decoder.head_weight)
 
 
-def stream(decoder: Decoder, tokens: Tensor) -> Tensor:
+def residual_stream(decoder: Decoder, tokens: Tensor) -> Tensor:
     """The residual stream ``(L + 1, B, T, D)``: what enters the first block, then after each."""
     with capture(decoder, {"embedding", "residual"}) as seen:
         decoder(tokens.to(decoder.device))
@@ -53,7 +48,7 @@ def stream(decoder: Decoder, tokens: Tensor) -> Tensor:
 def logit_lens(decoder: Decoder, tokens: Tensor) -> Lens:
     """The lens on one text ``tokens (1, T)`` of at least two tokens; results are on the CPU."""
     decoder = uncompiled(decoder)
-    x = stream(decoder, tokens)[:, 0, :-1]  # (L + 1, T - 1, D)
+    x = residual_stream(decoder, tokens)[:, 0, :-1]  # (L + 1, T - 1, D)
     targets = tokens[0, 1:].to(decoder.device)  # (T - 1,)
     together = max(1, _LOGITS // decoder.config.vocabulary)
     pieces = zip(x.split(together, dim=1), targets.split(together), strict=True)

@@ -27,6 +27,7 @@ _LETTERS = 6  # of a token in a cell
 EMBEDDING = "embedding"
 COMPARED = "the runner-up"
 COMPARISONS = [COMPARED, "nothing"]
+Explanation = Attribution | str  # or a sentence on why there is none
 _NOTES = (
     "The final norm and the head are applied to the stream after each layer. This is a reading, not a "
     "belief: the head was trained for the last layer alone, so that a layer may know more than the lens "
@@ -75,29 +76,33 @@ class PredictionByDepth(View):
         last = start + len(window_ids) - 1
         token = whole_number("token", options["token"] or str(last), last, start + 1)
         read = {
-            role: _Reading(subject, window_ids[None], start, scope.series[role])
+            role: _LensReading(subject, window_ids[None], start, scope.series[role])
             for role, subject in subjects.items()
         }
-        told = {role: _explained(one, token - start - 1, options["against"]) for role, one in read.items()}
-        panels = [one.grid(slice(first, first + TILE)) for one in read.values()]
-        panels += [*_depth(scope, read), *_written(read, told, options["against"])]
+        position = token - start - 1
+        explained = {role: _explained(one, position, options["against"]) for role, one in read.items()}
+        panels: list[Panel] = [one.grid(slice(first, first + TILE)) for one in read.values()]
+        panels += [*_depth(scope, read), *_written(read, explained, options["against"])]
         return Result(
             view=self.name,
             title=self.title,
             question=self.question,
             panels=tuple(panels),
             source=scope.source(detail=f"tokens {start} to {last} of {len(ids)}"),
-            answers=tuple(_answers(scope, read, told, token)),
+            answers=tuple(_answers(scope, read, explained, token)),
             notes=_NOTES,
-            tables=_tables(read, told),
+            tables=_tables(read, explained),
         )
 
 
-class _Reading:
+class _LensReading:
     """One run's lens on the text."""
 
     def __init__(self, subject: Subject, tokens: torch.Tensor, start: int, series: str) -> None:
-        self.subject, self.tokens, self.start, self.series = subject, tokens, start, series
+        self.subject = subject
+        self.tokens = tokens
+        self.start = start
+        self.series = series
         self.pieces = subject.pieces(tokens[0])
         self.lens: Lens = logit_lens(subject.decoder, tokens)
         self.names = [EMBEDDING, *map(str, range(subject.decoder.config.layers))]
@@ -154,7 +159,7 @@ def _ids(subject: Subject, text: str) -> torch.Tensor:
     return ids
 
 
-def _explained(read: _Reading, position: int, against: str) -> Attribution | str:
+def _explained(read: _LensReading, position: int, against: str) -> Explanation:
     decoder = read.subject.decoder
     reason = not_additive(decoder)
     if reason:
@@ -162,7 +167,7 @@ def _explained(read: _Reading, position: int, against: str) -> Attribution | str
     return attribution(decoder, read.tokens, position, against_rival=against == COMPARED)
 
 
-def _depth(scope: Scope, read: dict[str, _Reading]) -> list[Panel]:
+def _depth(scope: Scope, read: dict[str, _LensReading]) -> list[Panel]:
     titles = {
         "loss": ("Loss by depth, mean over the text", "loss (nats)"),
         "divergence": ("How far each layer is from the last, mean over the text", "KL divergence (nats)"),
@@ -179,8 +184,8 @@ def _depth(scope: Scope, read: dict[str, _Reading]) -> list[Panel]:
     return panels
 
 
-def _written(read: dict[str, _Reading], told: dict[str, Attribution | str], against: str) -> list[Panel]:
-    known = {role: one for role, one in told.items() if isinstance(one, Attribution)}
+def _written(read: dict[str, _LensReading], explained: dict[str, Explanation], against: str) -> list[Panel]:
+    known = {role: one for role, one in explained.items() if isinstance(one, Attribution)}
     if not known:
         return []
     what = "difference of the logits" if against == COMPARED else "logit"
@@ -229,10 +234,10 @@ def _heads(terms: pd.DataFrame, series: str, what: str, domain: tuple[float, flo
 
 
 def _answers(
-    scope: Scope, read: dict[str, _Reading], told: dict[str, Attribution | str], token: int
+    scope: Scope, read: dict[str, _LensReading], explained: dict[str, Explanation], token: int
 ) -> list[str]:
     answers = [_formed(one) for one in read.values()]
-    for role, one in told.items():
+    for role, one in explained.items():
         answers.append(one if isinstance(one, str) else _wrote(read[role], one, token))
     if len(read) < len(scope.roles):
         answers.append(
@@ -242,16 +247,16 @@ def _answers(
     return answers
 
 
-def _formed(read: _Reading) -> str:
+def _formed(read: _LensReading) -> str:
     loss, lens = read.lens.loss.mean(-1), read.lens  # (L + 1,)
-    same = (lens.top == lens.top[-1]).double().mean(-1)  # (L + 1,)
-    half = int((same >= 0.5).nonzero()[0])
+    agreeing = (lens.top == lens.top[-1]).double().mean(-1)  # (L + 1,)
+    half = int((agreeing >= 0.5).nonzero()[0])
     place = "the embedding" if half == 0 else f"layer {half - 1}"
     return (
         f"{read.series}: the loss of the lens goes from {number(float(loss[0]))} nats at the embedding to "
         f"{number(float(loss[-1]))} at the last layer, on these {len(read.pieces)} tokens. {_capital(place)} "
         f"is the first whose most probable token is that of the last layer at half of the positions "
-        f"({number(100 * float(same[half]))} %)."
+        f"({number(100 * float(agreeing[half]))} %)."
     )
 
 
@@ -259,10 +264,13 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _wrote(read: _Reading, found: Attribution, token: int) -> str:
+def _wrote(read: _LensReading, found: Attribution, token: int) -> str:
     target, rival = read.subject.pieces(torch.tensor([found.target, found.rival]))
     largest = found.terms.iloc[found.terms["value"].abs().argsort()[::-1][:3]]
-    parts = ", ".join(f"{_name(row)} {number(row.value, sign=True)}" for row in largest.itertuples())
+    parts = ", ".join(
+        f"{_name(row.part, row.layer, row.head)} {number(row.value, sign=True)}"
+        for row in largest.itertuples()
+    )
     gap = abs(found.logit - found.terms["value"].sum())
     return (
         f"{read.series}: for token {token} ('{target}'; its strongest rival is '{rival}') the value "
@@ -271,17 +279,17 @@ def _wrote(read: _Reading, found: Attribution, token: int) -> str:
     )
 
 
-def _name(row: object) -> str:
-    if row.part == HEAD:
-        return f"layer {row.layer:.0f} head {row.head:.0f}"
-    return f"{row.part} of layer {row.layer:.0f}" if row.part == FEEDFORWARD else row.part
+def _name(part: str, layer: float, head: float) -> str:
+    if part == HEAD:
+        return f"layer {layer:.0f} head {head:.0f}"
+    return f"{part} of layer {layer:.0f}" if part == FEEDFORWARD else part
 
 
-def _tables(read: dict[str, _Reading], told: dict[str, Attribution | str]) -> dict[str, pd.DataFrame]:
+def _tables(read: dict[str, _LensReading], explained: dict[str, Explanation]) -> dict[str, pd.DataFrame]:
     tables = {"lens at every position": pd.concat([one.table() for one in read.values()], ignore_index=True)}
     terms = [
         one.terms.assign(series=read[role].series)
-        for role, one in told.items()
+        for role, one in explained.items()
         if isinstance(one, Attribution)
     ]
     return tables | ({"contributions": pd.concat(terms, ignore_index=True)} if terms else {})

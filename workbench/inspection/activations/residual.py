@@ -13,8 +13,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from workbench.inspection.capture import blocks_of
 from workbench.inspection.passes import Pass, passes
-from workbench.inspection.probe import Probe, measured
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.block import Block
 from workbench.model.decoder import Decoder
 
@@ -59,6 +61,7 @@ def over_median(values: Tensor) -> Tensor:
     return values.amax(-1) / torch.where(middle > 0, middle, math.nan)
 
 
+@register_table("residual", tokens=lambda probe: WINDOWS * probe.length)
 def residual_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """Sizes by layer on windows of text; layer -1 is what enters the first block.
 
@@ -80,7 +83,7 @@ def residual_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
         for layer in sorted(found)
         for row in _rows(layer, {name: torch.cat(values) for name, values in found[layer].items()})
     ]
-    return measured(rows + _gain_rows(decoder))
+    return measured_rows(rows + _gain_rows(decoder))
 
 
 def applied_update(block: Block, part: str, output: Tensor) -> Tensor:
@@ -101,7 +104,8 @@ def _summaries(decoder: Decoder, part: Pass) -> list[tuple[int, Summary]]:
 
 @torch.no_grad()
 def _of_layer(decoder: Decoder, part: Pass, layer: int) -> Summary:
-    seen, block = part.seen, decoder.blocks[layer]
+    seen = part.seen
+    block = blocks_of(decoder)[layer]
     found = _of_stream(seen["residual", layer])
     for place in NORM_PLACES:
         found |= _of_tokens(seen[place, layer], f"{place}_")
@@ -187,7 +191,7 @@ def _of_channels(found: Summary, ending: str) -> dict[str, float]:
 
 def _gain_rows(decoder: Decoder) -> list[dict]:
     rows = []
-    for layer, block in enumerate(decoder.blocks):
+    for layer, block in enumerate(blocks_of(decoder)):
         for name, module in block.named_children():
             if name.endswith("_norm"):
                 rows += [{"layer": layer} | row for row in _gains(name, module)]

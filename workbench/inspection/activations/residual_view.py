@@ -11,7 +11,7 @@ from workbench.inspection.activations.layer_lines import (
     factor_in_words,
     lines_by_layer,
     of_metric,
-    told_by_layer,
+    sentences_by_layer,
 )
 from workbench.inspection.activations.residual import EMBEDDING, FIRST
 from workbench.inspection.panels import Panel, Result, Rule
@@ -29,7 +29,7 @@ class Quantity:
     """Metrics that are shown together (each with its title and axis), and how they are measured."""
 
     metrics: dict[str, tuple[str, str]]
-    leading: str  # the metric that is told in words
+    leading: str  # the metric that is described in words
     what: str  # and what it is called there
     note: str
     extra: Callable[[Scope, str, pd.DataFrame], str | None] = lambda scope, role, table: None
@@ -221,7 +221,7 @@ class Residual(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint."""
         quantity = QUANTITIES[options["quantity"]]
-        table = at_the_end(scope.probes("residual"))
+        table = at_the_end(scope.table("residual"))
         shown = table[table["metric"].isin([*quantity.metrics, *_firsts(quantity)])]
         if shown.empty:
             raise UserError(f"quantity: these runs have no {options['quantity']}; choose another quantity")
@@ -254,7 +254,7 @@ def _firsts(quantity: Quantity) -> list[str]:
 
 def _panels(scope: Scope, table: pd.DataFrame, quantity: Quantity, name: str) -> list[Panel]:
     rules = _chance(scope) if name == "mean component" else ()
-    found = []
+    found: list[Panel] = []
     for metric, (title, y) in quantity.metrics.items():
         first = f"{metric}{FIRST}" if quantity.first else None
         if (table["metric"] == metric).any():
@@ -269,5 +269,5 @@ def _chance(scope: Scope) -> tuple[Rule, ...]:
 
 def _answers(scope: Scope, table: pd.DataFrame, quantity: Quantity) -> list[str]:
     extra = [quantity.extra(scope, role, table) for role in scope.roles]
-    told = told_by_layer(scope, table, quantity.leading, quantity.what)
-    return [sentence for sentence in extra if sentence] + told
+    sentences = sentences_by_layer(scope, table, quantity.leading, quantity.what)
+    return [sentence for sentence in extra if sentence] + sentences

@@ -72,7 +72,7 @@ class Formation(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view; raises ``UserError`` for a threshold that is no number."""
         kind, least = KINDS[options["score"]], threshold(options["threshold"])
-        table = _with_tokens(scope, scope.probes("heads", checkpoints=True))
+        table = _with_tokens(scope, scope.table("heads", checkpoints=True))
         unit = _unit(table["tokens"].max())
         values = strongest(table, options["score"])
         values = values.merge(table[["run_id", "role", "step", "tokens"]].drop_duplicates())
@@ -165,7 +165,7 @@ def _losses(scope: Scope, table: pd.DataFrame, unit: Unit) -> Lines | None:
     """Of the runs in ``table``: what stands beside the curves is of the same seeds."""
     shown = set(table["run_id"])
     parts = [
-        _losses_of(row.path, row.seed).assign(series=scope.series[role])
+        _losses_of(RunDirectory(row.path), row.seed).assign(series=scope.series[role])
         for role in scope.roles
         for row in scope.seeds(role).itertuples()
         if row.run_id in shown
@@ -184,9 +184,9 @@ def _losses(scope: Scope, table: pd.DataFrame, unit: Unit) -> Lines | None:
     )
 
 
-def _losses_of(path: str, seed: int) -> pd.DataFrame:
+def _losses_of(run: RunDirectory, seed: int) -> pd.DataFrame:
     """``loss, tokens, y, seed``; training losses are means over parts of an octave of tokens."""
-    metrics = RunDirectory(path).metrics()
+    metrics = run.metrics()
     found = []
     for metric, loss in _LOSSES.items():
         if metric in metrics:
@@ -242,13 +242,13 @@ def _answers(
     score: str,
 ) -> list[str]:
     chance = chance_of(table, score)
-    told = [_when(scope, role, values, formed, least, chance) for role in scope.roles]
+    sentences = [_when(scope, role, values, formed, least, chance) for role in scope.roles]
     if scope.against is not None:
-        told.append(_difference(scope, formed))
+        sentences.append(_difference(scope, formed))
     if score == "induction":
         earlier = formation(strongest(table, "previous_token"), least)
-        told += [_order(scope, role, formed, earlier) for role in scope.roles]
-    return told
+        sentences += [_order(scope, role, formed, earlier) for role in scope.roles]
+    return sentences
 
 
 def _when(

@@ -87,7 +87,7 @@ def threshold(text: str) -> float:
 def scores_of(table: pd.DataFrame, score: str) -> pd.DataFrame:
     """The rows of ``score`` for single heads; heads that cannot reach what is scored are missing values.
 
-    Raises ``UserError`` if the probes have none.
+    Raises ``UserError`` if the table has none.
     """
     found = table[(table["metric"] == score) & table["head"].notna()]
     if found.empty:

@@ -33,8 +33,9 @@ class HeadPairs:
 
     def apart(self, layer: int, head: int) -> bool:
         """Whether the pair differs more than two seeds of one variant do; False where that is unknown."""
-        known = self.floor is not None and self.partner[layer][head] >= 0
-        return bool(known and self.distance[layer, head] > self.floor[layer])
+        if self.floor is None or self.partner[layer][head] < 0:
+            return False
+        return bool(self.distance[layer, head] > self.floor[layer])
 
     def table(self) -> pd.DataFrame:
         """A row per head: ``layer, head, partner, distance, floor``."""
@@ -52,10 +53,10 @@ class HeadPairs:
         return pd.DataFrame(rows).astype({"partner": "Int64", "floor": "float64"})
 
 
-def pair_heads(ours: Subject, theirs: Subject, same: Subject | None) -> HeadPairs:
-    """Pairs in the layers that both have; ``same`` is another seed of our variant. Needs one tokenizer."""
+def pair_heads(ours: Subject, theirs: Subject, sibling: Subject | None) -> HeadPairs:
+    """Pairs in the layers that both have; ``sibling`` is another seed of our variant. Needs one tokenizer."""
     partner, distance = _matched(ours, theirs)
-    floor = None if same is None else np.nanmedian(_matched(ours, same)[1], axis=1)
+    floor = None if sibling is None else np.nanmedian(_matched(ours, sibling)[1], axis=1)
     return HeadPairs(partner, distance, None if floor is None else floor[: len(partner)])
 
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.inspection.attention import shape
-from workbench.inspection.attention.repeats import Repeats, random_repeats, usual_tokens
+from workbench.inspection.attention.repeats import REPEATS, Repeats, random_repeats, usual_tokens
 from workbench.inspection.passes import Pass, passes
-from workbench.inspection.probe import Probe, measured
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder
 
 WINDOWS = 16  # windows of text, at most: heads are told apart by far fewer queries than these have
@@ -97,6 +98,11 @@ def icl_score(losses: Tensor) -> Tensor:
     return losses[:, list(late)].mean(-1) - losses[:, list(early)].mean(-1)
 
 
+def _tokens(probe: Probe) -> float:
+    return WINDOWS * probe.length + 2 * REPEATS * min(probe.length, LONGEST_REPEAT)
+
+
+@register_table("heads", tokens=_tokens)
 def head_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """Every score of every head: columns ``layer, head, x, metric, value, n``.
 
@@ -105,14 +111,14 @@ def head_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     (``x``). ``<score>_chance`` (a row per layer, no head) is what uniform attention gives. ``copy_loss_gap``
     and ``icl_score`` (``x``: the first late index) are the whole model's. ``n``: sequences.
     """
-    length = min(probe.text.shape[1] - 1, LONGEST_REPEAT)
+    length = min(probe.length, LONGEST_REPEAT)
     pool = usual_tokens(probe, least=length // 2)
     random, fixed = (random_repeats(pool, length, fixed=one) for one in (False, True))
     rows = _text_rows(decoder, probe.text[:WINDOWS]) + _random_rows(decoder, random)
-    return measured(rows + _fixed_rows(decoder, fixed))
+    return measured_rows(rows + _fixed_rows(decoder, fixed))
 
 
-Values = dict[str, list[Tensor]]
+_Parts = dict[str, list[Tensor]]
 
 
 def _text_rows(decoder: Decoder, text: Tensor) -> list[dict]:
@@ -193,7 +199,7 @@ def _fixed_rows(decoder: Decoder, repeats: Repeats) -> list[dict]:
 def _repeat_rows(decoder: Decoder, repeats: Repeats, scores: dict) -> tuple[list[dict], Tensor]:
     """Rows of ``scores`` for every head, with chance, and the losses ``(B, T - 1)``."""
     windows, length = decoder.config.layer_windows, repeats.tokens.shape[1]
-    found: dict[int, Values] = {layer: {} for layer in range(len(windows))}
+    found: dict[int, _Parts] = {layer: {} for layer in range(len(windows))}
     losses = []
     for part in passes(decoder, repeats.tokens, ("probabilities",)):
         own = Repeats(repeats.tokens[part.rows], repeats.periods[part.rows])
@@ -235,7 +241,7 @@ def _around(middle: int, reach: int, length: int) -> range:
     return range(first, max(first + 1, min(length, middle + reach)))
 
 
-def _collect(found: Values, values: dict[str, Tensor]) -> None:
+def _collect(found: _Parts, values: dict[str, Tensor]) -> None:
     for name, value in values.items():
         found.setdefault(name, []).append(value.cpu())
 

@@ -59,7 +59,7 @@ class HeadScores(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint; raises ``UserError`` for a threshold that is no number."""
         kind, least = KINDS[options["score"]], threshold(options["threshold"])
-        table = at_the_end(scope.probes("heads"))
+        table = at_the_end(scope.table("heads"))
         heads = scores_of(table, options["score"])
         rules = reference_lines(table, options["score"], least)
         runs = run_statistics(heads, least)
@@ -119,12 +119,14 @@ def _statistics(
     scope: Scope, runs: pd.DataFrame, kind: Kind, rules: tuple[Rule, ...], least: float
 ) -> list[Panel]:
     scores = {"strongest": "strongest head", "three": "mean of the three strongest"}
-    panels = [
+    panels: list[Panel] = [
         _dots(scope, runs, scores, title="One number per run", x=kind.label, rules=rules),
         _counts(scope, runs, least),
     ]
     differences = _differences(scope, runs, scores, kind)
-    return [*panels, differences] if differences else panels
+    if differences is not None:
+        panels.append(differences)
+    return panels
 
 
 def _dots(
@@ -183,13 +185,15 @@ def _answers(
     score: str,
 ) -> list[str]:
     chance = chance_of(table, score)
-    told = [_strongest(scope, role, heads, runs, kind, least, chance) for role in scope.roles]
+    sentences = [_strongest(scope, role, heads, runs, kind, least, chance) for role in scope.roles]
     if score in ATTENDED and chance is not None and runs["strongest"].max() <= 2 * chance:
-        told.append("No head of any run has twice what uniform attention gives: there are none of this kind.")
+        sentences.append(
+            "No head of any run has twice what uniform attention gives: there are none of this kind."
+        )
     if scope.against is not None:
         comparison = paired_difference(scope, runs, "strongest")
-        told.append(difference_sentence(scope, comparison, f"the {kind.most}'s score"))
-    return told + (_fixed_offset(scope, table) if score in ("induction", "induction_fixed") else [])
+        sentences.append(difference_sentence(scope, comparison, f"the {kind.most}'s score"))
+    return sentences + (_fixed_offset(scope, table) if score in ("induction", "induction_fixed") else [])
 
 
 def _strongest(
@@ -222,7 +226,7 @@ def _counted(above: pd.Series) -> str:
 
 def _fixed_offset(scope: Scope, table: pd.DataFrame) -> list[str]:
     """What the fixed period says beside the random ones: it cannot tell induction from a fixed offset."""
-    told = []
+    sentences = []
     for role in scope.roles:
         own = table[table["role"] == role]
         best = [
@@ -230,9 +234,9 @@ def _fixed_offset(scope: Scope, table: pd.DataFrame) -> list[str]:
             for score in ("induction", "induction_fixed")
         ]
         if best[1] > 0.2 and best[0] < best[1] / 2:
-            told.append(
+            sentences.append(
                 f"{scope.series[role]}: at one fixed period the strongest head scores {number(best[1])}, at "
                 f"random periods {number(best[0])}: it looks a fixed number of tokens back, not for an "
                 f"earlier copy."
             )
-    return told
+    return sentences

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from workbench.errors import UserError
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
-from workbench.inspection.attention.reading import SHOWS, Reading, read
+from workbench.inspection.attention.reading import SHOWS, Reading, read_prompt
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.prompts import comparable, default_text, whole_number, window_size
 from workbench.inspection.scope import Scope
@@ -90,7 +90,7 @@ def _readings(scope: Scope, text: str, first: int) -> dict[str, Reading]:
     """By role, of one window; of the run alone where the other splits text into other tokens."""
     subjects = comparable(scope)
     size = min(window_size(subject) for subject in subjects.values())
-    return {role: read(subject, text, first, size) for role, subject in subjects.items()}
+    return {role: read_prompt(subject, text, first, size) for role, subject in subjects.items()}
 
 
 def _pairs(scope: Scope, readings: dict[str, Reading]) -> tuple[HeadPairs | None, str]:
@@ -149,7 +149,8 @@ def _thumbnails(
         rows.append(_thumbnail(scope, "run", layer, head, head, pale=False))
         maps.append(readings["run"].thumbnails[layer, head])
     for layer, head in np.ndindex(layers, heads):
-        if (partner := _partner(pairs, layer, head)) >= 0:
+        partner = _partner(pairs, layer, head)
+        if pairs is not None and partner >= 0:
             rows.append(_thumbnail(scope, "against", layer, head, partner, pale=pairs.apart(layer, head)))
             maps.append(readings["against"].thumbnails[layer, partner])
     return Maps(
@@ -213,13 +214,16 @@ def _answers(
     unmatched: str,
     chosen: tuple[int, int],
 ) -> list[str]:
-    told = [unmatched] if unmatched else []
+    sentences = [unmatched] if unmatched else []
     if pairs is not None:
-        told += [_match(scope, pairs, chosen), *_all_pairs(pairs)]
+        sentences += [_match(scope, pairs, chosen), *_all_pairs(pairs)]
     if len(readings["run"].losses):
-        told.append(_loss_sentence(scope, readings))
+        sentences.append(_loss_sentence(scope, readings))
     errors = max(scope.subject(role).kernel_error for role in scope.roles)
-    return [*told, f"Explicit attention, which is shown, gives the fused one's logits within {errors:.0e}."]
+    return [
+        *sentences,
+        f"Explicit attention, which is shown, gives the fused one's logits within {errors:.0e}.",
+    ]
 
 
 def _match(scope: Scope, pairs: HeadPairs, chosen: tuple[int, int]) -> str:
@@ -227,14 +231,14 @@ def _match(scope: Scope, pairs: HeadPairs, chosen: tuple[int, int]) -> str:
     partner = _partner(pairs, layer, head)
     if partner < 0:
         return f"Head {head} of layer {layer} has no partner: {scope.series['against']} has fewer."
-    told = (
+    sentence = (
         f"Head {head} of layer {layer} is matched with head {partner} of {scope.series['against']}: they are "
         f"{pairs.distance[layer, head]:.3f} nats apart (Jensen-Shannon)"
     )
     if pairs.floor is None:
-        return f"{told}. There is no second seed to tell whether that is much."
+        return f"{sentence}. There is no second seed to tell whether that is much."
     verdict, floor = "more" if pairs.apart(layer, head) else "no more", pairs.floor[layer]
-    return f"{told}, {verdict} than heads of two seeds of one variant are (median {floor:.3f})."
+    return f"{sentence}, {verdict} than heads of two seeds of one variant are (median {floor:.3f})."
 
 
 def _all_pairs(pairs: HeadPairs) -> list[str]:
@@ -255,19 +259,20 @@ def _loss_sentence(scope: Scope, readings: dict[str, Reading]) -> str:
 
 
 def _notes(reading: Reading, show: str) -> tuple[str, ...]:
-    told, context = [], reading.subject.decoder.config.context
+    notes = []
+    context = reading.subject.decoder.config.context
     if len(reading.ids) > context:
-        told.append(f"The text is longer than the {context} tokens of training: the rest is extrapolated.")
+        notes.append(f"The text is longer than the {context} tokens of training: the rest is extrapolated.")
     if reading.total > len(reading.ids):
         last = reading.start + len(reading.ids) - 1
-        told.append(
+        notes.append(
             f"{reading.size} tokens are read at once: shown are {reading.start} to {last} of "
             f"{reading.total}. Choose another first token to see others."
         )
     if show == "attention without the first token":
-        told.append("The first token, on which heads park attention, is left out of the maps in full.")
+        notes.append("The first token, on which heads park attention, is left out of the maps in full.")
     if show == "attention x size of what is read":
         gated = reading.subject.decoder.config.attention_gate != "none"
         before = ", before the gate" if gated else ""
-        told.append(f"Weight times the length of what reading that token alone would add{before}.")
-    return tuple(told)
+        notes.append(f"Weight times the length of what reading that token alone would add{before}.")
+    return tuple(notes)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from workbench.inspection.attention.head_scores import token_losses
 from workbench.inspection.attention.shape import uniform
-from workbench.inspection.capture import capture
+from workbench.inspection.capture import blocks_of, capture
 from workbench.inspection.passes import passes
 from workbench.inspection.prompts import window, window_size
 from workbench.inspection.subject import Subject
@@ -39,7 +39,9 @@ class Reading:
     """
 
     def __init__(self, subject: Subject, ids: Tensor, first: int, size: int) -> None:
-        self.subject, self.total, self.size = subject, len(ids), size
+        self.subject = subject
+        self.total = len(ids)
+        self.size = size
         self.start, self.ids = window(ids, first, size)  # (W,)
         self.pieces = subject.pieces(self.ids)
         self._layers: dict[int, Tensor] = {}
@@ -80,12 +82,12 @@ class Reading:
         with capture(self.subject.decoder, {"values"}, [layer]) as seen:
             self.subject.decoder(self.ids[None])
         values = seen["values", layer][0, head]  # (W, d_head)
-        output = self.subject.decoder.blocks[layer].attention.output.weight.detach()  # (D, H * d_head)
+        output = blocks_of(self.subject.decoder)[layer].attention.output.weight.detach()  # (D, H * d_head)
         own = output.unflatten(1, (-1, values.shape[1]))[:, head]  # (D, d_head)
         return (values @ own.T).norm(dim=-1).cpu()  # (W,)
 
 
-def read(subject: Subject, text: str, first: int = 0, size: int | None = None) -> Reading:
+def read_prompt(subject: Subject, text: str, first: int = 0, size: int | None = None) -> Reading:
     """The reading of the window that holds token ``first``, kept; raises ``UserError`` for an empty text.
 
     ``size``: its tokens, at most and by default ``window_size``; two runs are compared on equal windows.

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import pandas as pd
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor
 from workbench.errors import UserError
 from workbench.inspection.attention.head_scores import token_losses
 from workbench.inspection.attention.shape import uniform
-from workbench.inspection.capture import Captured, capture, uncompiled
+from workbench.inspection.capture import Captured, blocks_of, capture, uncompiled
 from workbench.inspection.passes import passes
 from workbench.model.decoder import Decoder
 from workbench.model.parts import rope_scaling
@@ -58,11 +59,11 @@ def bands_of(decoder: Decoder, length: int) -> Bands:
     if not isinstance(positions, Rotary):
         raise UserError(f"positions: {decoder.config.positions.name} has no bands; choose a run with rope")
     width, ids = positions.rotary_width, torch.arange(length)
-    frequencies, gain = rope_scaling.frequencies(positions.config, width, ids)  # (F,)
+    frequencies, gain = rope_scaling.frequencies(cast(Rotary.Config, positions.config), width, ids)  # (F,)
     return Bands(2 * math.pi / frequencies, gain, width, decoder.config.head_width - width)
 
 
-def split(x: Tensor, width: int) -> list[Tensor]:
+def split_bands(x: Tensor, width: int) -> list[Tensor]:
     """``(..., d_head) -> F of (..., 2)``, and ``(..., d_head - R)`` of what does not rotate, if any.
 
     ``width`` is R, the dimensions that rotate: dimension f and f + R/2 are a pair.
@@ -78,7 +79,7 @@ def band_scores(queries: Tensor, keys: Tensor, width: int, scale: float) -> Tens
     Queries and keys are rotated. The sum over the first dimension is the score before a soft cap. Give one
     head at a time: the result is F times as large as the scores.
     """
-    parts = zip(split(queries, width), split(keys, width), strict=True)
+    parts = zip(split_bands(queries, width), split_bands(keys, width), strict=True)
     return torch.stack([scale * (q @ k.transpose(-2, -1)) for q, k in parts])
 
 
@@ -87,7 +88,7 @@ def band_norms(x: Tensor, width: int) -> Tensor:
 
     What does not rotate counts per pair of its dimensions (root mean square), to compare with the others.
     """
-    norms = [part.norm(dim=-1).mean(-1) / math.sqrt(part.shape[-1] / 2) for part in split(x, width)]
+    norms = [part.norm(dim=-1).mean(-1) / math.sqrt(part.shape[-1] / 2) for part in split_bands(x, width)]
     return torch.stack(norms, dim=-1)
 
 
@@ -101,7 +102,7 @@ def contributions(
     """
     even = uniform(queries.shape[-2], window).to(probabilities)  # (T, T)
     surplus = (probabilities - even) @ keys  # (B, H, T, d_head)
-    parts = split(scale * queries * surplus, width)
+    parts = split_bands(scale * queries * surplus, width)
     return torch.stack([part.sum(-1).mean(-1) for part in parts], dim=-1)
 
 
@@ -125,7 +126,7 @@ def identity_error(decoder: Decoder, tokens: Tensor) -> float:
     bands, largest = bands_of(decoder, tokens.shape[1]), 0.0
     with capture(decoder, ("queries", "keys", "scores")) as seen:
         decoder(tokens.to(decoder.device))
-    for layer, block in enumerate(uncompiled(decoder).blocks):
+    for layer, block in enumerate(blocks_of(decoder)):
         queries, keys, scores = (seen[name, layer] for name in ("queries", "keys", "scores"))  # (1, H, T, ·)
         for head in range(scores.shape[1]):
             found = band_scores(queries[:, head], keys[:, head], bands.width, block.attention.scale).sum(0)
@@ -165,16 +166,16 @@ def removal_losses(decoder: Decoder, text: Tensor, groups: dict[str, list[int]])
     ``text (B, T + 1)``. ``difference`` is to the same window's loss with all bands. Costs one pass over the
     text for each group, and one more.
     """
-    whole, frames = window_losses(decoder, text), []
+    whole, frames = mean_window_losses(decoder, text), []
     for name, chosen in groups.items():
         with without_rotation(decoder, chosen):
-            loss = window_losses(decoder, text)  # (B,)
+            loss = mean_window_losses(decoder, text)  # (B,)
         columns = {"window": range(len(loss)), "loss": loss, "difference": loss - whole}
         frames.append(pd.DataFrame(columns).assign(group=name, bands=len(chosen)))
     return pd.concat(frames, ignore_index=True)
 
 
-def window_losses(decoder: Decoder, text: Tensor) -> Tensor:
+def mean_window_losses(decoder: Decoder, text: Tensor) -> Tensor:
     """Mean loss of each window, by the fused attention: ``(B, T + 1) -> (B,)``, nats."""
     decoder = uncompiled(decoder)
     with capture(decoder, ()):
@@ -206,7 +207,7 @@ def octaves(bands: Bands) -> dict[str, list[int]]:
 def _measures(decoder: Decoder, seen: Captured, layer: int, width: int) -> Tensor:
     """``(3, b, H, F or F + 1)`` on the CPU, in the order of ``MEASURES``."""
     queries, keys = seen["queries", layer], seen["keys", layer]  # (b, H, T, d_head)
-    scale = uncompiled(decoder).blocks[layer].attention.scale
+    scale = blocks_of(decoder)[layer].attention.scale
     window = decoder.config.layer_windows[layer]
     added = contributions(queries, keys, seen["probabilities", layer], width, scale, window)
     return torch.stack([band_norms(queries, width), band_norms(keys, width), added]).cpu()

@@ -11,7 +11,8 @@ from torch import Tensor
 from workbench.inspection.attention.head_scores import WINDOWS, position_bias
 from workbench.inspection.attention.shape import pairs_by_distance, profile, reachable
 from workbench.inspection.passes import passes
-from workbench.inspection.probe import Probe, measured
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder
 
 SINGLE = 64  # distances below it have a value each; beyond, bins share one
@@ -43,6 +44,7 @@ def binned(by_distance: Tensor, window: int | None = None) -> tuple[Tensor, Tens
     return x, by_distance[..., near].double() @ weight.T, total[total > 0].long()
 
 
+@register_table("profiles", tokens=lambda probe: WINDOWS * probe.length)
 def profile_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """Mean ``probability`` and ``score`` by distance ``x`` for every head, on windows of text.
 
@@ -66,7 +68,7 @@ def profile_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
         _frame(layer, name, mean, decoder.config.layer_windows[layer], len(tokens))
         for (layer, name), mean in total.items()
     ]
-    return measured(pd.concat(frames, ignore_index=True))
+    return measured_rows(pd.concat(frames, ignore_index=True))
 
 
 def attention_of_bias(bias: Tensor, window: int | None = None) -> Tensor:

@@ -60,10 +60,10 @@ class DistanceProfiles(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint."""
         quantity, layer = options["quantity"], options["layer"]
-        table = at_the_end(scope.probes("profiles"))
+        table = at_the_end(scope.table("profiles"))
         table = table[table["metric"] == quantity].astype({"layer": int, "head": int})
         theory = pd.concat([_theory(scope, role, table, quantity) for role in scope.roles], ignore_index=True)
-        distances = scores_of(at_the_end(scope.probes("heads")), "distance")
+        distances = scores_of(at_the_end(scope.table("heads")), "distance")
         if layer == ALL:
             profiles: list[Panel] = [_by_layer(scope, table, theory, quantity)]
         else:
@@ -247,11 +247,11 @@ def _bias(scope: Scope, role: str, length: int) -> Tensor | None:
 
 def _answers(scope: Scope, distances: pd.DataFrame) -> list[str]:
     runs = distances.groupby(_KEYS, sort=False)["value"].mean().reset_index()
-    told = [_how_far(scope, role, distances, runs) for role in scope.roles]
+    sentences = [_how_far(scope, role, distances, runs) for role in scope.roles]
     if scope.against is not None:
         comparison = paired_difference(scope, runs, "value")
-        told.append(difference_sentence(scope, comparison, "the mean relative distance"))
-    return told
+        sentences.append(difference_sentence(scope, comparison, "the mean relative distance"))
+    return sentences
 
 
 def _how_far(scope: Scope, role: str, distances: pd.DataFrame, runs: pd.DataFrame) -> str:

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.inspection.capture import reading
-from workbench.inspection.probe import Probe, measured
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder
 
 MULTIPLES = (0.125, 0.25, 0.5, 1.0, 1.25, 1.5, 2.0, 4.0, 8.0)  # of the training context L
@@ -88,6 +89,16 @@ def scored_targets(probe: Probe) -> int:
     return max(1, probe.context // 2)
 
 
+def extrapolation_tokens(probe: Probe) -> int:
+    """Tokens of forward that the table takes, for a decoder without a limit of positions."""
+    long, spared = _texts(probe)
+    available = long.shape[1] - 1
+    read = sum(max(multiple, 1.0) for multiple in MULTIPLES) * probe.context * len(long)
+    cut = sum(multiple >= 1 for multiple in MULTIPLES) * available * len(spared)
+    return round(read) + cut
+
+
+@register_table("extrapolation", tokens=extrapolation_tokens)
 def extrapolation_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """Loss by context ``x`` in tokens: metrics ``tail``, and from L on ``full`` and ``nonoverlapping``.
 
@@ -105,16 +116,7 @@ def extrapolation_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
             if context >= probe.context:
                 rows.append(_row("full", context, full))
                 rows.append(_row("nonoverlapping", context, disjoint_losses(plain, spared, context)))
-    return measured(rows)
-
-
-def extrapolation_tokens(probe: Probe) -> int:
-    """Tokens of forward that the table takes, for a decoder without a limit of positions."""
-    long, spared = _texts(probe)
-    available = long.shape[1] - 1
-    read = sum(max(multiple, 1.0) for multiple in MULTIPLES) * probe.context * len(long)
-    cut = sum(multiple >= 1 for multiple in MULTIPLES) * available * len(spared)
-    return round(read) + cut
+    return measured_rows(rows)
 
 
 def _texts(probe: Probe) -> tuple[Tensor, Tensor]:

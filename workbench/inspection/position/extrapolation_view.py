@@ -78,7 +78,7 @@ class Extrapolation(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint; raises ``UserError`` for a margin that is no number."""
         measure, scale, margin = options["measure"], float(options["length"]), in_nats(options["margin"])
-        table = at_the_end(scope.probes("extrapolation"))
+        table = at_the_end(scope.table("extrapolation"))
         if not (table["metric"] == measure).any():
             raise UserError(f"measure: the text is too short for {measure!r} of these runs; choose another")
         tail, shown = changes(scope, table, "tail"), changes(scope, table, measure)
@@ -145,7 +145,9 @@ def verdict(values: list[float], limit: float) -> str:
     interval = mean_interval(values)
     if interval is None:
         return OPEN
-    return SUPPORTED if interval.high < limit else REFUTED if interval.low >= limit else OPEN
+    if interval.high < limit:
+        return SUPPORTED
+    return REFUTED if interval.low >= limit else OPEN
 
 
 def reach(own: pd.DataFrame, margin: float) -> float:
@@ -225,14 +227,14 @@ def _losses_panel(scope: Scope, table: pd.DataFrame, measure: str) -> Panel:
 def _answers(
     scope: Scope, tail: pd.DataFrame, shown: pd.DataFrame, measure: str, scale: float, margin: float
 ) -> list[str]:
-    told = [] if measure == "tail" else [_FOIL.format(_OTHER_TARGETS.get(measure, ""))]
+    sentences = [] if measure == "tail" else [_FOIL.format(_OTHER_TARGETS.get(measure, ""))]
     for role in scope.roles:
-        told.append(_of_variant(scope, role, tail, scale, margin))
+        sentences.append(_of_variant(scope, role, tail, scale, margin))
         if measure != "tail":
-            told.append(_beside(scope, role, tail, shown, scale))
+            sentences.append(_beside(scope, role, tail, shown, scale))
     if scope.against is not None:
-        told.append(_paired(scope, tail, scale))
-    return [sentence for sentence in told if sentence]
+        sentences.append(_paired(scope, tail, scale))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _of_variant(scope: Scope, role: str, tail: pd.DataFrame, scale: float, margin: float) -> str:
@@ -255,13 +257,13 @@ def _how_far(own: pd.DataFrame, length: int, margin: float) -> str:
         return "one seed has no interval, so how far it generalises stays open"
     far = reach(own, margin)
     trained = f"its training length of {length:,} tokens"
-    told = f"generalises to {far:g} x {trained} ({change_in_words(_at(own, far))} nats)"
+    claim = f"generalises to {far:g} x {trained} ({change_in_words(_at(own, far))} nats)"
     if far == 1:
-        told = f"is not shown to generalise beyond {trained}"
+        claim = f"is not shown to generalise beyond {trained}"
     further = own.loc[own["scale"] > far, "scale"]
     if further.empty:
-        return f"{told}, the longest context measured"
-    return f"{told}; at {further.min():g} x the loss changes by {change_in_words(_at(own, further.min()))}"
+        return f"{claim}, the longest context measured"
+    return f"{claim}; at {further.min():g} x the loss changes by {change_in_words(_at(own, further.min()))}"
 
 
 def _undefined(scope: Scope, role: str) -> str:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from workbench.inspection.capture import reading
 from workbench.inspection.position.extrapolation import window_losses
-from workbench.inspection.probe import Probe, measured
+from workbench.inspection.probe import Probe
+from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder
 
 PER_OCTAVE = 4  # bins between a position and its double
@@ -24,6 +25,7 @@ def position_bins(length: int) -> Tensor:
     return (PER_OCTAVE * torch.arange(1, length + 1).double().log2()).long()
 
 
+@register_table("position_loss", tokens=lambda probe: len(probe.text) * probe.length / 2)
 def position_loss_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
     """Mean ``loss`` by ``x``, the tokens seen before the target, over all windows of text; ``n``: targets.
 
@@ -42,4 +44,4 @@ def position_loss_table(decoder: Decoder, probe: Probe) -> pd.DataFrame:
         }
     )
     rows = by_position.groupby("bin").agg(x=("x", "mean"), value=("value", "mean"), n=("n", "sum"))
-    return measured(rows.reset_index(drop=True).assign(metric="loss"))
+    return measured_rows(rows.reset_index(drop=True).assign(metric="loss"))

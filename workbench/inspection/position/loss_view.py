@@ -42,7 +42,7 @@ class PositionLoss(View):
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint; raises ``UserError`` for an epsilon that is no number."""
         epsilon = in_nats(options["epsilon"], "epsilon")
-        table = at_the_end(scope.probes("position_loss"))
+        table = at_the_end(scope.table("position_loss"))
         benefit = _benefit(scope)
         panels = (
             _by_position(scope, table),
@@ -83,7 +83,7 @@ def _windows(table: pd.DataFrame) -> int:
 def _benefit(scope: Scope) -> pd.DataFrame:
     """Changes of the loss on the same targets at contexts up to L; empty where they were not measured."""
     try:
-        table = at_the_end(scope.probes("extrapolation"))
+        table = at_the_end(scope.table("extrapolation"))
     except UserError:
         return pd.DataFrame(columns=[*RUN, "x", "scale", "value", "change"])
     found = changes(scope, table, "tail")
@@ -154,12 +154,14 @@ def _benefit_panel(scope: Scope, benefit: pd.DataFrame, epsilon: float) -> Lines
 
 def _answers(scope: Scope, table: pd.DataFrame, benefit: pd.DataFrame, epsilon: float) -> list[str]:
     late, effective = _second_half(table), effective_context(benefit, epsilon)
-    told = [_of_variant(table, late, role, scope.series[role]) for role in scope.roles]
-    told += [_effective(benefit, effective, role, scope.series[role], epsilon) for role in scope.roles]
+    sentences = [_of_variant(table, late, role, scope.series[role]) for role in scope.roles]
+    sentences += [_effective(benefit, effective, role, scope.series[role], epsilon) for role in scope.roles]
     if scope.against is not None:
         comparison = paired_difference(scope, late, "value")
-        told.append(difference_sentence(scope, comparison, "the loss in the window's second half", " nats"))
-    return [sentence for sentence in told if sentence]
+        sentences.append(
+            difference_sentence(scope, comparison, "the loss in the window's second half", " nats")
+        )
+    return [sentence for sentence in sentences if sentence]
 
 
 def _second_half(table: pd.DataFrame) -> pd.DataFrame:

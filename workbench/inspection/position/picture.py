@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.inspection.attention.shape import positional_share, profile
+from workbench.inspection.capture import blocks_of
 from workbench.model.decoder import Decoder
 from workbench.model.parts.norms import LayerNorm, RMSNorm
 
@@ -61,7 +62,8 @@ def position_scores(decoder: Decoder, table: Tensor, head: int) -> Tensor:
     ``(P W_Q)(P W_K)^T`` times the scale. A norm before the attention counts with what is linear in it, its
     weight and LayerNorm's centring; its size, biases, and norms of queries and keys are left out.
     """
-    attention, config = decoder.blocks[0].attention, decoder.config
+    config = decoder.config
+    attention = blocks_of(decoder)[0].attention
     rows = _entering(decoder, table)  # (T, D)
     key_head = head // attention.groups
     query = rows @ attention.query.weight.detach().unflatten(0, (config.heads, -1))[head].T  # (T, d_head)
@@ -81,7 +83,8 @@ def toeplitz_residual(scores: Tensor, window: int | None = None) -> float:
 
 def _entering(decoder: Decoder, table: Tensor) -> Tensor:
     """``(T, D) -> (T, D)``: positions as far as they enter the first attention linearly."""
-    norm, rows = decoder.blocks[0].attention_norm, table.detach()
+    rows = table.detach()
+    norm = blocks_of(decoder)[0].attention_norm
     if decoder.config.norm_placement == "post":
         return rows
     if isinstance(norm, LayerNorm):

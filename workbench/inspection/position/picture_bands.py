@@ -34,7 +34,7 @@ REMOVALS: dict[str, Callable[[Bands], dict[str, list[int]]] | None] = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class BandReading:
     """One run's bands on the text, computed once. ``remove`` is a key of ``REMOVALS``."""
 
     scope: Scope
@@ -106,8 +106,10 @@ class Reading:
 
     def answers(self) -> list[str]:
         """Turns, norms, contributions, losses; then how exact the split is."""
-        told = [self._turns(), self._norms(), self._contributions()]
-        return [*told, *([self._removed()] if self.losses is not None else []), self._exactness()]
+        sentences = [self._turns(), self._norms(), self._contributions()]
+        if self.losses is not None:
+            sentences.append(self._removed(self.losses))
+        return [*sentences, self._exactness()]
 
     @property
     def _sizes(self) -> tuple[int, int]:
@@ -149,8 +151,8 @@ class Reading:
             f"of the keys in reach (mean over heads): {shown}."
         )
 
-    def _removed(self) -> str:
-        groups = dict(list(self.losses.groupby("group", sort=False)["difference"]))
+    def _removed(self, losses: pd.DataFrame) -> str:
+        groups = dict(list(losses.groupby("group", sort=False)["difference"]))
         top = sorted(groups, key=lambda name: -groups[name].mean())[:NAMED]
         parts = [f"{name} {_nats(groups[name])}" for name in groups if name in top]
         rest = [abs(values.mean()) for name, values in groups.items() if name not in top]

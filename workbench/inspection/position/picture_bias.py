@@ -15,7 +15,7 @@ MARKS = 4000  # of a chart, at most: the dashboard's take 5,000
 def alibi(codes: list[Code]) -> Picture:
     """Half-lives of the slopes, and the bias by distance."""
     panels = (_half_lives(codes), _curves(codes, "Bias of ALiBi by distance"))
-    return Picture(panels, tuple(_slopes_told(code) for code in codes))
+    return Picture(panels, tuple(_describe_slopes(code) for code in codes))
 
 
 def t5(codes: list[Code]) -> Picture:
@@ -29,7 +29,7 @@ def t5(codes: list[Code]) -> Picture:
         "T5: the softmax sees differences of biases only, so the height of a curve means nothing. One table "
         "serves all layers.",
     )
-    return Picture((panel,), tuple(_curve_told(code) for code in codes), note)
+    return Picture((panel,), tuple(_describe_curve(code) for code in codes), note)
 
 
 def _half_lives(codes: list[Code]) -> Lines:
@@ -77,7 +77,7 @@ def _curves(codes: list[Code], title: str, rules: tuple[Rule, ...] = ()) -> Line
     )
 
 
-def _slopes_told(code: Code) -> str:
+def _describe_slopes(code: Code) -> str:
     lives = half_lives(alibi_slopes(code.config.heads))
     return (
         f"{code.name}: ALiBi's slopes halve the weight of a key every {number(float(lives.min()))} to "
@@ -86,7 +86,7 @@ def _slopes_told(code: Code) -> str:
     )
 
 
-def _curve_told(code: Code) -> str:
+def _describe_curve(code: Code) -> str:
     far = min(code.config.context - 1, code.config.positions.max_distance)
     values = bias_by_distance(code.positions, torch.tensor([0, far]))  # (H, 2)
     change = float((values[:, 1] - values[:, 0]).mean())

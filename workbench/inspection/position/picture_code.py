@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -40,9 +40,15 @@ class Code:
         return self.decoder.positions if self.decoder else self.config.positions.build(self.config)
 
     @property
+    def trained(self) -> Decoder:
+        """The decoder of a code that was trained."""
+        assert self.decoder is not None, f"{self.name}: a code of {TRAINED} is drawn from its decoder"
+        return self.decoder
+
+    @property
     def table(self) -> Tensor:
         """The table of learned positions, ``(context, D)``."""
-        return self.decoder.positions.table.detach()
+        return cast(Learned, self.trained.positions).table.detach()
 
 
 def config_of(scope: Scope, role: str) -> ModelConfig:
@@ -58,12 +64,13 @@ def codes(scope: Scope) -> tuple[list[Code], list[str]]:
     found: list[Code] = []
     missing: list[str] = []
     for role in scope.roles:
-        config, name = config_of(scope, role), scope.series[role]
-        named = {"name": name, "colour": scope.colours[name], "config": config}
+        config = config_of(scope, role)
+        name = scope.series[role]
+        code = Code(name=name, colour=scope.colours[name], config=config)
         if not isinstance(config.positions, TRAINED):
-            found = _with(found, Code(**named))
+            found = _with(found, code)
         elif scope.directory(role).weights.exists():
-            found.append(Code(**named, decoder=scope.subject(role).decoder))
+            found.append(replace(code, decoder=scope.subject(role).decoder))
         else:
             missing.append(
                 f"{name}: the run's weights are gone, so its {config.positions.name} positions cannot be "
@@ -73,11 +80,11 @@ def codes(scope: Scope) -> tuple[list[Code], list[str]]:
 
 
 def _with(known: list[Code], new: Code) -> list[Code]:
-    same = [code for code in known if code.decoder is None and _shape(code) == _shape(new)]
-    if not same:
+    alike = [code for code in known if code.decoder is None and _shape(code) == _shape(new)]
+    if not alike:
         return [*known, new]
-    joined = replace(same[0], name=f"{same[0].name} and {new.name}")
-    return [joined if code is same[0] else code for code in known]
+    joined = replace(alike[0], name=f"{alike[0].name} and {new.name}")
+    return [joined if code is alike[0] else code for code in known]
 
 
 def _shape(code: Code) -> Any:

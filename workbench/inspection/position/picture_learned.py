@@ -38,7 +38,7 @@ def learned(codes: list[Code]) -> Picture:
         _norms(codes, colours),
         _residual_bars(residuals, colours),
     )
-    answers = [_told(code, *components[code.name], residuals[code.name]) for code in codes]
+    answers = [_describe(code, *components[code.name], residuals[code.name]) for code in codes]
     return Picture(panels, tuple(answers), _NOTES)
 
 
@@ -51,7 +51,11 @@ _NOTES = (
 
 def sinusoidal(codes: list[Code]) -> Picture:
     """Likeness of positions: fixed, and a function of distance alone."""
-    tables = {code.name: code.positions.embed(torch.arange(code.config.context)) for code in codes}
+    tables = {}
+    for code in codes:
+        table = code.positions.embed(torch.arange(code.config.context))  # (T, D)
+        assert table is not None  # sines are added to the embeddings
+        tables[code.name] = table
     return Picture(
         tuple(_likeness(name, table) for name, table in tables.items()),
         tuple(_fixed(name, table) for name, table in tables.items()),
@@ -164,7 +168,7 @@ def _residuals(code: Code) -> list[float]:
     """For each head of layer 0, over the first positions; NaN for constant scores."""
     table, window = code.table[:LONGEST], code.config.layer_windows[0]
     heads = range(code.config.heads)
-    return [toeplitz_residual(position_scores(code.decoder, table, head), window) for head in heads]
+    return [toeplitz_residual(position_scores(code.trained, table, head), window) for head in heads]
 
 
 def _residual_bars(residuals: dict[str, list[float]], colours: dict[str, str]) -> Bars:
@@ -180,7 +184,7 @@ def _residual_bars(residuals: dict[str, list[float]], colours: dict[str, str]) -
     )
 
 
-def _told(code: Code, scores: Tensor, shares: Tensor, residuals: list[float]) -> str:
+def _describe(code: Code, scores: Tensor, shares: Tensor, residuals: list[float]) -> str:
     strongest = int(power_spectrum(scores[:, :1]).argmax())
     cycles = "1 cycle" if strongest == 1 else f"{strongest} cycles"
     known = [value for value in residuals if math.isfinite(value)]

@@ -15,20 +15,20 @@ from workbench.model.parts.rotary import Rotary
 
 def nothing(drawn: list[Code]) -> Picture:
     """A sentence in place of a picture."""
-    told = [
+    sentences = [
         f"{code.name}: it has no position code, so there is none to draw; what it knows of order comes "
         f"from the causal mask."
         for code in drawn
     ]
-    return Picture(answers=tuple(told))
+    return Picture(answers=tuple(sentences))
 
 
 def unknown(drawn: list[Code]) -> Picture:
     """For a code of a user's own."""
-    told = [
+    sentences = [
         f"{code.name}: its position code, {code.config.positions.name}, has no picture." for code in drawn
     ]
-    return Picture(answers=tuple(told))
+    return Picture(answers=tuple(sentences))
 
 
 _PICTURES: dict[type[ComponentConfig], Callable[[list[Code]], Picture]] = {
@@ -50,6 +50,6 @@ def pictures(scope: Scope) -> Picture:
     found = [draw(group) for draw, group in kinds.items()]
     return Picture(
         tuple(panel for picture in found for panel in picture.panels),
-        (*(told for picture in found for told in picture.answers), *missing),
+        (*(answer for picture in found for answer in picture.answers), *missing),
         tuple(note for picture in found for note in picture.notes),
     )

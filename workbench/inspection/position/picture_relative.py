@@ -23,7 +23,9 @@ def bias_by_distance(positions: Positions, distance: Tensor) -> Tensor:
     """What a code adds to the scores of keys ``distance (K,)`` tokens back: ``(H, K)``."""
     query = distance.max()[None]  # (1,)
     with torch.no_grad():
-        return positions.bias(query, query - distance)[:, 0]  # (H, K)
+        bias = positions.bias(query, query - distance)  # (H, 1, K)
+    assert bias is not None  # of a code that adds to the scores
+    return bias[:, 0]  # (H, K)
 
 
 def half_lives(slopes: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ def rotary(codes: list[Code]) -> Picture:
     )
 
 
-def wavelengths(code: Code) -> Tensor:
+def wavelengths_of(code: Code) -> Tensor:
     """Tokens per turn of each band in a text as long as the context, ``(R/2,)``."""
     width = code.config.positions.rotary_width(code.config)
     return rope_scaling.wavelengths(code.config.positions, width, code.config.context)
@@ -36,7 +36,7 @@ def wavelengths(code: Code) -> Tensor:
 def _wavelengths(codes: list[Code]) -> Lines:
     frames = []
     for code in codes:
-        found = wavelengths(code).tolist()
+        found = wavelengths_of(code).tolist()
         frames.append(pd.DataFrame({"x": range(len(found)), "y": found, "series": code.name}))
     return Lines(
         title="Rotary wavelengths",
@@ -57,7 +57,7 @@ def _decay(codes: list[Code]) -> Lines:
     frames = []
     for code in codes:
         distance = distances(code.config.context, POINTS)
-        values = decay(2 * math.pi / wavelengths(code), distance)
+        values = decay(2 * math.pi / wavelengths_of(code), distance)
         columns = {"x": distance.tolist(), "y": values.tolist(), "series": code.name}
         frames.append(pd.DataFrame(columns))
     return Lines(
@@ -71,7 +71,7 @@ def _decay(codes: list[Code]) -> Lines:
 
 
 def _turns(code: Code) -> str:
-    found, context = wavelengths(code), code.config.context
+    found, context = wavelengths_of(code), code.config.context
     slow = int((found > context).sum())
     return (
         f"{code.name}: {slow} of {len(found)} rotary bands never complete a turn within the context of "

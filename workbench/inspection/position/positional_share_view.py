@@ -52,11 +52,11 @@ class PositionalShare(View):
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of each run's last checkpoint; pictures and the probe are of the chosen runs."""
-        table = at_the_end(scope.probes("heads"))
+        table = at_the_end(scope.table("heads"))
         heads, chance = scores_of(table, SCORE), chance_of(table, SCORE)
         layers = _layers(run_first(scope, heads))
         picture = pictures(scope)
-        probe = _probe(scope) if options["probe"] == "True" else _Probe()
+        probe = _linear_probe(scope) if options["probe"] == "True" else _LinearProbe()
         return Result(
             view=self.name,
             title=self.title,
@@ -77,7 +77,7 @@ class PositionalShare(View):
 
 
 @dataclass(frozen=True)
-class _Probe:
+class _LinearProbe:
     """What the linear probe adds to the view; nothing if it was not asked for."""
 
     panels: tuple[Lines, ...] = ()
@@ -146,11 +146,11 @@ def _differences(scope: Scope, layers: pd.DataFrame) -> Dots | None:
 
 def _answers(scope: Scope, heads: pd.DataFrame, layers: pd.DataFrame, chance: float | None) -> list[str]:
     whole = layers[layers["category"] == WHOLE]
-    told = [_share(scope, role, heads, whole, chance) for role in scope.roles]
+    sentences = [_share(scope, role, heads, whole, chance) for role in scope.roles]
     if scope.against is not None:
         comparison = paired_difference(scope, whole, "value")
-        told.append(difference_sentence(scope, comparison, "the mean positional share"))
-    return told
+        sentences.append(difference_sentence(scope, comparison, "the mean positional share"))
+    return sentences
 
 
 def _share(scope: Scope, role: str, heads: pd.DataFrame, whole: pd.DataFrame, chance: float | None) -> str:
@@ -167,21 +167,25 @@ def _share(scope: Scope, role: str, heads: pd.DataFrame, whole: pd.DataFrame, ch
     )
 
 
-def _probe(scope: Scope) -> _Probe:
-    frames, told = [], []
+def _linear_probe(scope: Scope) -> _LinearProbe:
+    frames, sentences = [], []
     for role in scope.roles:
         name = scope.series[role]
         if not scope.directory(role).weights.exists():
-            told.append(f"{name}: the run's weights are gone, so positions cannot be read from its states.")
+            sentences.append(
+                f"{name}: the run's weights are gone, so positions cannot be read from its states."
+            )
             continue
         subject = scope.subject(role)
         text = probe_of(subject).text[:WINDOWS, :-1]
         if len(text) < LEAST:
-            told.append(f"{name}: {len(text)} windows of text are too few to read positions from states.")
+            sentences.append(
+                f"{name}: {len(text)} windows of text are too few to read positions from states."
+            )
             continue
         frames.append(position_table(subject.decoder, text).assign(series=name))
-        told.append(_readable(name, frames[-1]))
-    return _Probe(_curves(scope, frames), tuple(told), _PROBE_NOTES if frames else ())
+        sentences.append(_readable(name, frames[-1]))
+    return _LinearProbe(_curves(scope, frames), tuple(sentences), _PROBE_NOTES if frames else ())
 
 
 _PROBE_NOTES = (

@@ -59,11 +59,16 @@ def recall_table(
 
     Lengths beyond the decoder's positions have no row.
     """
-    limit, rows = decoder.positions.limit, []
+    limit = decoder.positions.limit
+    rows = []
     for level, length in wanted:
-        if limit is None or length <= limit:
-            make = one_pair if test == "needle" else many_pairs
-            rows.append({"y": level, "x": length} | vars(recalled(decoder, make(pool, level, length, count))))
+        if limit is not None and length > limit:
+            continue
+        if test == "needle":
+            recall = one_pair(pool, level, length, count)
+        else:
+            recall = many_pairs(pool, int(level), length, count)
+        rows.append({"y": level, "x": length} | vars(recalled(decoder, recall)))
     return pd.DataFrame(rows, columns=["y", "x", "accuracy", "loss", "n"])
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule
 from workbench.inspection.position.bands import MEASURES
-from workbench.inspection.position.picture_bands import REMOVALS, WINDOWS, Reading
+from workbench.inspection.position.picture_bands import REMOVALS, WINDOWS, BandReading
 from workbench.inspection.probe import LONGEST
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import spread
@@ -79,7 +79,7 @@ class RopeBands(View):
         """The view of the runs' final weights on windows of validation text."""
         left_out = [] if all(_rotates(scope, role) for role in scope.roles) else [_no_bands(scope)]
         scope = replace(scope, against=None) if left_out else scope
-        read = [Reading(scope, role, options["remove"]) for role in scope.roles]
+        read = [BandReading(scope, role, options["remove"]) for role in scope.roles]
         layer, quantity = options["layer"], options["quantity"]
         removal = _losses(scope, read)
         drawn = [one for one in read if layer == ALL or int(layer) < one.decoder.config.layers]
@@ -107,7 +107,7 @@ def _no_bands(scope: Scope) -> str:
     return f"{scope.series['against']} is left out: its positions are {other}, which has no frequencies."
 
 
-def _per_row(one: Reading, layer: str) -> tuple[pd.DataFrame, str]:
+def _per_row(one: BandReading, layer: str) -> tuple[pd.DataFrame, str]:
     """The table with ``row``, and what rows are: heads as far as a chart can take them, else layers."""
     table = one.table
     if layer != ALL:
@@ -126,14 +126,14 @@ def _layer_means(table: pd.DataFrame) -> pd.DataFrame:
     return found.assign(row=[f"layer {layer}" for layer in found["layer"]])
 
 
-def _maps(read: list[Reading], layer: str, quantity: str) -> list[Heatmap]:
+def _maps(read: list[BandReading], layer: str, quantity: str) -> list[Heatmap]:
     """A map per run, on one scale: the runs' frequencies may differ."""
     rows = [_per_row(one, layer) for one in read]
     top = max(float(table[quantity].abs().max()) for table, _ in rows) or 1.0
     return [_map(one, table, what, quantity, top) for one, (table, what) in zip(read, rows, strict=True)]
 
 
-def _map(one: Reading, table: pd.DataFrame, rows: str, quantity: str, top: float) -> Heatmap:
+def _map(one: BandReading, table: pd.DataFrame, rows: str, quantity: str, top: float) -> Heatmap:
     signed, labels = quantity == "contribution", one.labels
     data = table.assign(x=[labels[band] for band in table["band"]], y=table["row"], value=table[quantity])
     still = " 'still': dimensions that do not rotate, per pair of them in norms." if one.bands.still else ""
@@ -149,7 +149,7 @@ def _map(one: Reading, table: pd.DataFrame, rows: str, quantity: str, top: float
     )
 
 
-def _by_wavelength(read: list[Reading], layer: str, quantity: str) -> Lines:
+def _by_wavelength(read: list[BandReading], layer: str, quantity: str) -> Lines:
     """Rotating bands against their wavelength: layers, or the heads of one."""
     frames = [_layer_means(one.table) if layer == ALL else _per_row(one, layer)[0] for one in read]
     data = pd.concat(frames, ignore_index=True).dropna(subset="wavelength")
@@ -166,7 +166,7 @@ def _by_wavelength(read: list[Reading], layer: str, quantity: str) -> Lines:
     )
 
 
-def _wavelengths(scope: Scope, read: list[Reading]) -> Lines:
+def _wavelengths(scope: Scope, read: list[BandReading]) -> Lines:
     frames = [
         pd.DataFrame({"x": range(len(one.bands)), "y": one.bands.wavelengths.tolist()}).assign(
             series=one.name
@@ -185,12 +185,12 @@ def _wavelengths(scope: Scope, read: list[Reading]) -> Lines:
     )
 
 
-def _contexts(read: list[Reading], axis: Literal["x", "y"]) -> tuple[Rule, ...]:
+def _contexts(read: list[BandReading], axis: Literal["x", "y"]) -> tuple[Rule, ...]:
     lengths = dict.fromkeys(one.context for one in read)
     return tuple(Rule(at=float(length), label=f"context {length:,}", axis=axis) for length in lengths)
 
 
-def _losses(scope: Scope, read: list[Reading]) -> tuple[Panel, ...]:
+def _losses(scope: Scope, read: list[BandReading]) -> tuple[Panel, ...]:
     if read[0].losses is None:
         return ()
     single = pd.concat([one.losses for one in read], ignore_index=True)
@@ -207,7 +207,7 @@ def _losses(scope: Scope, read: list[Reading]) -> tuple[Panel, ...]:
     return (panel,)
 
 
-def _notes(read: list[Reading], removal: tuple[Panel, ...]) -> tuple[str, ...]:
+def _notes(read: list[BandReading], removal: tuple[Panel, ...]) -> tuple[str, ...]:
     notes = [
         "A norm bounds what a band can add to a score; it does not say that the band adds it. The "
         "contribution does: a band's part of the scores of attended keys minus its part for keys in reach, "

@@ -23,7 +23,7 @@ ROUNDING = 1e-6  # nats: an exact code differs by less, from fp32
 
 def shifts_up_to(most: int, *, last: bool = False) -> list[int]:
     """8, 32, 128, ... up to ``most``; with ``last``, ``most`` itself too."""
-    found = []
+    found: list[int] = []
     while (shift := FIRST * STEP ** len(found)) <= most:
         found.append(shift)
     return sorted({*found, most} - {0}) if last else found

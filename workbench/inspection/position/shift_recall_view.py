@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import cast
 
 import pandas as pd
 from torch import Tensor
@@ -10,7 +11,7 @@ from workbench.errors import UserError
 from workbench.inspection.attention.repeats import usual_tokens
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Heatmap, Lines, Panel, Result, Rule
-from workbench.inspection.position.recall import PAIRS, SHORTEST, cells, recall_table
+from workbench.inspection.position.recall import PAIRS, SHORTEST, Test, cells, recall_table
 from workbench.inspection.position.shift import ROUNDING, id_shifts, shift_texts, text_shifts, window_length
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import number
@@ -19,7 +20,7 @@ from workbench.model.config import ModelConfig
 
 SMALLEST = 8  # tokens of context below which neither test has room
 DRAWN_FROM = 1e-10  # nats: a logarithmic axis has no 0
-TESTS = {"pairs": "several pairs, asked at the end", "needle": "one pair in filler"}
+TESTS: dict[Test, str] = {"pairs": "several pairs, asked at the end", "needle": "one pair in filler"}
 QUANTITIES = {"accuracy": "share of right values", "loss": "loss of the value (nats)"}
 RELIABLE = 0.9  # share of right values
 _USUAL_LONGEST = 256
@@ -207,7 +208,9 @@ class RecallView(View):
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of the runs' final weights; raises ``UserError`` for a bad number of sequences."""
-        test, quantity, longest = options["test"], options["quantity"], int(options["longest"])
+        test = cast(Test, options["test"])  # the option's choices are no others
+        quantity = options["quantity"]
+        longest = int(options["longest"])
         pools = {role: _pool(scope, role) for role in scope.roles}
         wanted = cells(test, longest, min(pools.values(), key=len))
         if not wanted:
@@ -230,7 +233,7 @@ class RecallView(View):
         )
 
 
-def _recall_notes(test: str, scope: Scope) -> tuple[str, ...]:
+def _recall_notes(test: Test, scope: Scope) -> tuple[str, ...]:
     contexts = sorted({_config(scope, role).context for role in scope.roles})
     trained = " and ".join(f"{context:,}" for context in contexts)
     what = (
@@ -250,7 +253,7 @@ def _pool(scope: Scope, role: str) -> Tensor:
     return usual_tokens(probe_of(scope.subject(role)), least=2 * PAIRS[-1])
 
 
-def _recall_panel(scope: Scope, table: pd.DataFrame, test: str, quantity: str) -> Panel:
+def _recall_panel(scope: Scope, table: pd.DataFrame, test: Test, quantity: str) -> Panel:
     order = table.sort_values(["y", "x"], kind="stable").assign(value=table[quantity])
     order["y"] = [f"{level:g}" for level in order["y"]]
     order["text"] = [number(value) for value in order["value"]]
@@ -265,7 +268,7 @@ def _recall_panel(scope: Scope, table: pd.DataFrame, test: str, quantity: str) -
     )
 
 
-def _recall_answers(scope: Scope, table: pd.DataFrame, pools: dict[str, Tensor], test: str) -> Iterable[str]:
+def _recall_answers(scope: Scope, table: pd.DataFrame, pools: dict[str, Tensor], test: Test) -> Iterable[str]:
     for role, name in scope.series.items():
         own, pool = table[table["series"] == name], len(pools[role])
         if own.empty:
@@ -278,7 +281,7 @@ def _recall_answers(scope: Scope, table: pd.DataFrame, pools: dict[str, Tensor],
         yield "One run each: whether the difference is more than that of two seeds is not known from this."
 
 
-def _limit(own: pd.DataFrame, test: str) -> str:
+def _limit(own: pd.DataFrame, test: Test) -> str:
     reliable = own[own["accuracy"] >= RELIABLE]
     if reliable.empty:
         best = own.loc[own["accuracy"].idxmax()]
@@ -293,7 +296,7 @@ def _limit(own: pd.DataFrame, test: str) -> str:
     return f"{RELIABLE:.0%} right up to {far['distance']:.0f} tokens back (in {far['x']} tokens)"
 
 
-def _among_pairs(own: pd.DataFrame, test: str) -> str:
+def _among_pairs(own: pd.DataFrame, test: Test) -> str:
     if test == "needle":
         return ""
     fewest, most = own["y"].min(), own["y"].max()

@@ -16,7 +16,7 @@ from workbench.training.log import Clock, Diverged, RunLog, rows_every
 from workbench.training.population.halving import Halving
 from workbench.training.population.population import Population
 from workbench.training.population.replica_file import save_replica
-from workbench.training.run import Outcome, Probe, Run
+from workbench.training.run import Outcome, Run, ScheduledMeasuring
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Member:
 
 
 class PopulationRecorder(lightning.Callback):
-    """Logs, validates, probes, halves, saves and stops, in this order, between two steps."""
+    """Logs, validates, measures, halves, saves and stops, in this order, between two steps."""
 
     def __init__(
         self,
@@ -56,19 +56,19 @@ class PopulationRecorder(lightning.Callback):
         clock: Clock,
         *,
         evaluation: list[tuple[Tensor, Tensor, int]],
-        probes: list[Probe],
+        measuring: list[ScheduledMeasuring],
         should_stop: Callable[[], bool],
         halving: Halving | None,
     ) -> None:
         self._members, self._clock, self._evaluation = members, clock, evaluation
-        self._probes, self._should_stop, self._halving = probes, should_stop, halving
+        self._measuring, self._should_stop, self._halving = measuring, should_stop, halving
         first = members[0].run
         self._steps, self._interval, self._every = first.steps, first.interval, rows_every(first.steps)
 
     def on_train_start(self, trainer: lightning.Trainer, module: Population) -> None:
-        """Before the first step: probes, the validation of starting weights, and the clock."""
+        """Before the first step: measures, the validation of starting weights, and the clock."""
         if module.step == 0:
-            self._probe(module)
+            self._measure(module)
             if "start" in self._members[0].run.record.config:
                 self._validate(trainer, module)  # the row of step 0: the damage
         for member in self._members:
@@ -82,7 +82,7 @@ class PopulationRecorder(lightning.Callback):
         step = module.step
         if step % self._every == 0 or step == self._steps:
             self._log(module, outputs["losses"])
-        if step % self._interval == 0 or step in self._probes[0].steps or self._should_stop():
+        if step % self._interval == 0 or step in self._measuring[0].steps or self._should_stop():
             with self._clock.paused():
                 self._pause(trainer, module)
 
@@ -95,7 +95,7 @@ class PopulationRecorder(lightning.Callback):
 
     def _pause(self, trainer: lightning.Trainer, module: Population) -> None:
         step = module.step
-        self._probe(module)
+        self._measure(module)
         if step % self._interval == 0:
             self._validate(trainer, module)
             self._halve(module)
@@ -147,10 +147,10 @@ class PopulationRecorder(lightning.Callback):
             self._members[index].finish(State.DIVERGED, self._clock.seconds, str(error))
             self._share(module)
 
-    def _probe(self, module: Population) -> None:
+    def _measure(self, module: Population) -> None:
         for index, _ in self._live(module):
-            if module.step in self._probes[index].steps:
-                self._probes[index].look(module.decoder(index), module.step)
+            if module.step in self._measuring[index].steps:
+                self._measuring[index].measure(module.decoder(index), module.step)
 
     def _halve(self, module: Population) -> None:
         if self._halving is None:
@@ -177,7 +177,7 @@ class PopulationRecorder(lightning.Callback):
             return
         module.keep(indices)
         self._members = [self._members[index] for index in indices]
-        self._probes = [self._probes[index] for index in indices]
+        self._measuring = [self._measuring[index] for index in indices]
         self._share(module)
 
     def _share(self, module: Population) -> None:

@@ -170,7 +170,7 @@ class PopulationTrial:
             self._members,
             self._clock,
             evaluation=list(self._first.evaluation_batches()),
-            probes=[self._watcher.probe(run) for run in self._runs],
+            measuring=[self._watcher.measuring(run) for run in self._runs],
             should_stop=self._watcher.should_stop,
             halving=self._halving,
         )

@@ -9,7 +9,7 @@ from tests.analysis.synthetic_studies import Study, full_study, manifest
 from tests.drawn_figures import Drawn, faults, labels
 from workbench.analysis.colours import variant_colours
 from workbench.analysis.effects import study_report
-from workbench.analysis.figures import (
+from workbench.analysis.study_figures import (
     curves_plot,
     forest_plot,
     learning_rate_plot,

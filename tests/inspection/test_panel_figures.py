@@ -9,7 +9,7 @@ from tests.drawn_figures import Drawn, faults, labels, marks
 from tests.odd_panels import LABELS, NOTES, PANELS, WORDS, result
 from workbench.analysis.contrast import contrast
 from workbench.inspection.drawing import is_empty
-from workbench.inspection.figures import figure
+from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Tokens
 from workbench.inspection.views import views
 

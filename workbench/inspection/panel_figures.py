@@ -1,7 +1,6 @@
 """Panels as matplotlib figures: SVG, PDF or PNG for a paper, without a browser."""
 
 import math
-from collections.abc import Callable
 from textwrap import fill
 
 import matplotlib as mpl
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workbench.analysis.contrast import ink_on
-from workbench.analysis.figures import WIDTH, legend_label, styled
+from workbench.analysis.study_figures import WIDTH, legend_label, paper_style
 from workbench.analysis.ticks import Ticks, every, linear
 from workbench.inspection.drawing import (
     GHOST,
@@ -61,8 +60,10 @@ _TITLE_WIDTH = 100  # letters of a title in a line
 _SOURCE_WIDTH = 130  # characters of the line that says what was looked at
 _LINE_WIDTH = 96  # characters of text in a row of tokens
 
+Dash = str | tuple[int, tuple[float, ...]]  # a name, or where in the pattern a line begins and the pattern
 
-@styled
+
+@paper_style
 def figure(result: Result) -> Figure:
     """All panels of a view below each other, its source beneath."""
     heights = [_height(panel) for panel in result.panels]
@@ -84,6 +85,7 @@ def _height(panel: Panel) -> float:
         return 0.45 + 0.2 * math.ceil(panel.data["token"].str.len().sum() / _LINE_WIDTH)
     if is_empty(panel):
         return _WORDS
+    assert isinstance(panel, Drawn)  # all others have axes
     facets = _facet_names(panel)
     rows = math.ceil(len(facets) / columns_of(len(facets)))
     height = _plot_height(panel, len(facets)) + _upright_height(panel, len(facets))
@@ -116,20 +118,37 @@ def _facet_names(panel: Drawn) -> list:
 
 def _draw(part: Figure, panel: Panel) -> None:
     part.suptitle(fill(panel.title, _TITLE_WIDTH), fontsize=8)
-    if isinstance(panel, Maps | TokenMaps | Tokens):
-        _OTHERS[type(panel)](part, panel)
-        return
-    if is_empty(panel):
-        axes = part.subplots()
-        axes.set_axis_off()
-        words = fill(panel.nothing, _TITLE_WIDTH)
-        axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=7, transform=axes.transAxes)
-        return
-    _DRAW[type(panel)](part, drawable(panel), panel)
-    if told := left_out(panel):
+    match panel:
+        case Tokens():
+            _tokens(part, panel)
+        case Maps():
+            _maps(part, panel)
+        case TokenMaps():
+            _token_maps(part, panel)
+        case _ if is_empty(panel):
+            _words(part, panel.nothing)
+        case Lines():
+            _lines(part, drawable(panel), panel)
+        case Heatmap():
+            _heatmap(part, drawable(panel), panel)
+        case Dots():
+            _dots(part, drawable(panel), panel)
+        case Bars():
+            _bars(part, drawable(panel), panel)
+        case _:
+            raise TypeError(f"{type(panel).__name__} has no figure")
+    if isinstance(panel, Drawn) and not is_empty(panel) and (sentence := left_out(panel)):
         part.axes[0].annotate(
-            told, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=5, color=GHOST, va="bottom"
+            sentence, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=5, color=GHOST, va="bottom"
         )
+
+
+def _words(part: Figure, words: str) -> None:
+    """Words in place of a plot."""
+    axes = part.subplots()
+    axes.set_axis_off()
+    words = fill(words, _TITLE_WIDTH)
+    axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=7, transform=axes.transAxes)
 
 
 def _grid(part: Figure, given: Drawn) -> tuple[list[Axes], list, int]:
@@ -199,7 +218,7 @@ def _legend(grid: list[Axes], columns: int, names: list[str]) -> None:
     last.legend([handles[name] for name in shown], labels, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _dash(style: Style) -> str | tuple[int, tuple[int, ...]]:
+def _dash(style: Style) -> Dash:
     """Dashes are given in pixels of a page; a line here is a little more than half as wide."""
     return (0, tuple(0.6 * length for length in style.dash)) if style.dash else "-"
 
@@ -214,9 +233,11 @@ def _lines(part: Figure, panel: Lines, given: Lines) -> None:
             line = rows[rows["series"] == series].sort_values("x", kind="stable")
             if line.empty:
                 continue
-            marker, dash = "o", "none"
+            marker = "o"
+            dash: Dash = "none"
             if panel.joined:
-                marker, dash = "", _dash(style)
+                marker = ""
+                dash = _dash(style)
                 if len(line) < 12 and series not in panel.ghosts:
                     marker = "."
             axes.plot(
@@ -362,21 +383,29 @@ def _rules(grid: list[Axes], rules: list[Placed], *, above: bool = False) -> Non
             draw = axes.axhline if level else axes.axvline
             draw(one.rule.at, color=GHOST, linewidth=0.8, linestyle=_dash(Style(GHOST, one.dash)))
         if level:
-            side = {0.0: "left", 0.5: "center", 1.0: "right"}[one.end]
-            where = {"xy": (one.end, one.rule.at), "xycoords": ("axes fraction", "data"), "ha": side}
-            where |= {"xytext": (0, -2 if one.below else 1), "va": "top" if one.below else "bottom"}
+            place = (one.end, one.rule.at)
+            units = ("axes fraction", "data")
+            shift = (0, -2 if one.below else 1)
+            beside = {0.0: "left", 0.5: "center", 1.0: "right"}[one.end]
+            over = not one.below
         else:
-            where = {"xy": (one.rule.at, 1), "xycoords": ("data", "axes fraction")}
-            where["ha"] = "left" if one.right else "right"
-            shift, aside = 7 * one.row + 1, 2 if one.right else -2
-            where |= {"xytext": (aside, shift if above else -shift), "va": "bottom" if above else "top"}
+            place = (one.rule.at, 1)
+            units = ("data", "axes fraction")
+            up = 7 * one.row + 1
+            shift = (2 if one.right else -2, up if above else -up)
+            beside = "left" if one.right else "right"
+            over = above
         grid[0].annotate(
             one.rule.label,
+            xy=place,
+            xycoords=units,
+            xytext=shift,
             textcoords="offset points",
+            ha=beside,
+            va="bottom" if over else "top",
             fontsize=6,
             color=_RULE_INK,
             annotation_clip=False,
-            **where,
         )
 
 
@@ -462,14 +491,3 @@ _ROOT = (
     lambda roots: np.sign(roots) * np.square(roots),
 )
 _RULE_INK = "#5F6B78"
-_DRAW: dict[type[Panel], Callable[[Figure, Drawn, Drawn], None]] = {
-    Lines: _lines,
-    Heatmap: _heatmap,
-    Dots: _dots,
-    Bars: _bars,
-}
-_OTHERS: dict[type[Panel], Callable[[Figure, Panel], None]] = {
-    Tokens: _tokens,
-    Maps: _maps,
-    TokenMaps: _token_maps,
-}

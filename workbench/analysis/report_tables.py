@@ -156,7 +156,9 @@ def _interior(row: VariantRow) -> str:
 
 def flops_table(report: Report) -> TextTable:
     """The comparison at equal training FLOPs."""
-    equal, decimals = report.equal_flops, decimals_for(report.margin)
+    equal = report.equal_flops
+    assert equal is not None  # who asks for the table looks first
+    decimals = decimals_for(report.margin)
     labels = {row.variant: row.label for row in report.rows}
     headings = ("change", "seeds", "mean ± sd", "difference [95 % CI]", "wins", "verdict")
     rows = tuple(_flops_cells(row, labels[row.variant], decimals) for row in equal.rows)
@@ -181,6 +183,7 @@ def _flops_cells(row: FlopsRow, label: str, decimals: int) -> tuple[str, ...]:
 
 def recovery_table(report: Report) -> TextTable:
     """What each swap costs in the trained model at once, and what training wins back."""
+    assert report.recovery is not None  # who asks for the table looks first
     decimals = decimals_for(report.margin)
     labels = {row.variant: row.label for row in report.rows}
     headings = (
@@ -214,9 +217,11 @@ def _recovery_cells(row: RecoveryRow, label: str, decimals: int) -> tuple[str, .
 
 def factorial_table(report: Report) -> TextTable:
     """Main effects, then interactions."""
+    found = report.factorial
+    assert found is not None  # who asks for the table looks first
     decimals = decimals_for(report.margin)
-    effects = [*(("main", item) for item in report.factorial.main)]
-    effects += [("interaction", item) for item in report.factorial.interactions]
+    effects = [("main", item) for item in found.main]
+    effects += [("interaction", item) for item in found.interactions]
     rows = tuple(_factorial_cells(kind, item, decimals) for kind, item in effects)
     title = f"Factorial effects in {report.unit}, averaged over the other factors; seed as block"
     return TextTable(title, ("effect", "kind", "estimate [95 % CI]", "p", "Holm p"), rows, left=("kind",))

@@ -13,12 +13,12 @@ from functools import wraps
 from pathlib import Path
 from textwrap import fill
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
@@ -39,6 +39,9 @@ from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, State
 from workbench.visible import visible
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
 _NAME = 30  # letters in a line of a variant's name
@@ -49,7 +52,7 @@ AXES = {
     "step": "step",
     "seconds": "training time (s)",
 }
-_STYLE = {
+_STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -77,7 +80,7 @@ def _style() -> Iterator[None]:
         yield
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def paper_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Decorator: draw with the figures' fonts, sizes and formats."""
 
     @wraps(draw)
@@ -93,7 +96,7 @@ def legend_label(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
-@styled
+@paper_style
 def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
     """Paired differences with their 95 % intervals, every seed as a dot, and the band of the margin.
 
@@ -131,7 +134,7 @@ def _drawn(report: Report) -> list[float]:
     return found
 
 
-def _set_ticks(axis: Axis, ticks: Ticks, *, signed: bool = False) -> None:
+def _set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
     labels = [
         f"+{label}" if signed and value > 0 else label
         for value, label in zip(ticks.values, ticks.labels, strict=True)
@@ -157,7 +160,7 @@ def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> No
     axes.text(1.01, place, text, transform=beside, va="center", fontsize=7)
 
 
-@styled
+@paper_style
 def learning_rate_plot(study: StudyRecords) -> Figure:
     """Loss against learning rate for each variant: the mean over tuning seeds, each seed as a dot.
 
@@ -195,7 +198,7 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
     axes.plot(lost, [1.0] * len(lost), "x", color=colour, transform=axes.get_xaxis_transform(), clip_on=False)
 
 
-@styled
+@paper_style
 def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
 
@@ -240,20 +243,21 @@ def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) ->
     axes.plot(places, values.mean(axis=0), color=colour, label=legend_label(fill(label, _NAME)))
     if chosen.lost:
         axes.plot(places[-1:], values[:, -1:].mean(axis=0), "x", color=colour, markersize=5)
-    bands = [mean_interval(values[:, index]) for index in range(length)]
-    if all(bands):
+    intervals = [mean_interval(values[:, index].tolist()) for index in range(length)]
+    bands = [interval for interval in intervals if interval is not None]
+    if len(bands) == length:  # of two seeds or more
         low, high = [band.low for band in bands], [band.high for band in bands]
         axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _counts(mine: Outcomes, chosen: MeanOver) -> str:
     """``n = 3, 1 lost, 1 left out``: how many seeds a mean is of, and what became of the others."""
-    told = [f"n = {len(chosen.members)}"]
+    parts = [f"n = {len(chosen.members)}"]
     if chosen.lost:
-        told.append(f"{len(chosen.lost)} lost")
+        parts.append(f"{len(chosen.lost)} lost")
     if left_out := mine.finished - len(chosen.members):
-        told.append(f"{left_out} left out")
-    return ", ".join(told)
+        parts.append(f"{left_out} left out")
+    return ", ".join(parts)
 
 
 def _readable_curves(mine: Outcomes, metric: str, x: str) -> dict[int, np.ndarray]:
