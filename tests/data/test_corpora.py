@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from workbench.data.corpora import corpus_config, list_corpora, load_documents
+from workbench.data.corpora import SOURCES, corpus_config, list_corpora, load_documents
 from workbench.errors import UserError
 
 ROWS = [{"text": f"document {i}: {'word ' * i}", "title": str(i), "number": i} for i in range(20)]
@@ -148,6 +148,15 @@ def test_catalogue_examples_are_sound():
     assert {"python-stdlib", "Hugging Face", "copy"} <= {row["name"] for row in rows}
     for row in rows:
         corpus_config(yaml.safe_load(row["example"]))
+
+
+@pytest.mark.parametrize("kind", SOURCES, ids=lambda kind: kind.__name__)
+def test_each_kind_is_known_by_a_key_of_its_own_and_shows_an_example(kind):
+    import yaml
+
+    assert [other for other in SOURCES if kind.key in other.model_fields] == [kind]
+    assert kind.examples
+    assert all(type(corpus_config(yaml.safe_load(one.example))) is kind for one in kind.examples)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.in_process import inside, workbench
 from tests.study.studies import make_study
 from tests.tiny_models import save_llama, save_tokenizer
 from workbench.data.batches import TokenizedCorpus
-from workbench.data.tokenizers import train_tokenizer
+from workbench.data.tokenizers import ByteTokenizer
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml, write_json
 from workbench.records.find import find_run
@@ -318,7 +318,7 @@ def test_what_a_tokenizer_cannot_spell_is_told(tmp_path):
 def test_studies_of_bytes_are_known_by_what_they_were(name, overrides):
     manifest = read_yaml(PUBLISHED / name / "study.yaml")
     tokens = np.zeros(2_000_000, dtype=np.uint16)
-    corpus = TokenizedCorpus(tokens, tokens, tokenizer=train_tokenizer("bytes", []), meta=manifest["data"])
+    corpus = TokenizedCorpus(tokens, tokens, tokenizer=ByteTokenizer(), meta=manifest["data"])
     study = load_study_file(PUBLISHED.parents[1] / "ablations" / f"{name}.yaml", overrides)
     found = Plan.build(study, corpus, "cpu").manifest("")
     assert found["hash"] == manifest["hash"]

@@ -58,7 +58,7 @@ def test_runs_that_train_together_share_the_memory(tmp_path, monkeypatch):
 
 def test_a_resumed_trial_goes_on_counting():
     accounting = Accounting(tokens_per_step=1, flops_per_token=1, peak_flops=None, device="cpu")
-    recorder = Recorder(RunLog(None, accounting, 20, lambda event: None), 20)
+    recorder = Recorder(None, RunLog(None, accounting, 20, lambda event: None), 20)
     state = {"seconds": 12.5, "peak_memory": 700, "last_loss": 2.5}
     recorder.load_state_dict(state)
     assert recorder.state_dict() == state

@@ -18,7 +18,19 @@ from workbench.data.windows import Windows
 from workbench.errors import UserError
 from workbench.seeds import generator
 
-__all__ = ["EvaluationBatches", "ReplicatedBatches", "TokenizedCorpus", "TrainingBatches", "prepare"]
+__all__ = [
+    "Batch",
+    "EvaluationBatch",
+    "EvaluationBatches",
+    "ReplicatedBatches",
+    "TokenizedCorpus",
+    "TrainingBatches",
+    "prepare",
+]
+
+
+Batch = tuple[Tensor, Tensor]  # inputs and targets, both (B, T) or, of R trials, (R, B, T)
+EvaluationBatch = tuple[Tensor, Tensor, int]  # and the bytes of text that the targets stand for
 
 
 class TrainingBatches:
@@ -33,14 +45,16 @@ class TrainingBatches:
     ) -> None:
         _require_positive(context=context, batch_size=batch_size)
         _require_window(tokens, context, "train")
-        self._cut, self._context = Windows(tokens, context).on(device), context
-        self._batch_size, self._seed = batch_size, seed
+        self._cut = Windows(tokens, context).on(device)
+        self._context = context
+        self._batch_size = batch_size
+        self._seed = seed
         # One window fewer than fits, where there are several, leaves room to shift them.
         self.windows = max(1, len(tokens) // context - 1)
         self._shifts = min(context, len(tokens) - self.windows * context)
         self._starts = lru_cache(maxsize=2)(self._draw_starts)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int) -> Batch:
         """Inputs and targets of ``step`` (from 0), both ``(B, T)`` int64."""
         return self._cut(self.starts(step))
 
@@ -58,14 +72,14 @@ class TrainingBatches:
         """How many passes over the windows ``steps`` steps make."""
         return steps * self._batch_size / self.windows
 
-    def iterate(self, first_step: int = 0, steps: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    def iterate(self, first_step: int = 0, steps: int | None = None) -> Iterator[Batch]:
         """The batches from ``first_step`` on: to ``steps``, or without end."""
         step = first_step
         while steps is None or step < steps:
             yield self.batch(step)
             step += 1
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Batch]:
         return self.iterate()
 
     def _draw_starts(self, epoch: int) -> np.ndarray:
@@ -80,9 +94,10 @@ class ReplicatedBatches:
     """The batches of R trials side by side, each in its own order of the same tokens."""
 
     def __init__(self, tokens: np.ndarray, trials: list[TrainingBatches], context: int, device: str) -> None:
-        self._cut, self._trials = Windows(tokens, context).on(device), trials
+        self._cut = Windows(tokens, context).on(device)
+        self._trials = trials
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int) -> Batch:
         """Inputs and targets of ``step`` (from 0), both ``(R, B, T)`` int64."""
         starts = np.stack([trial.starts(step) for trial in self._trials])  # (R, B)
         inputs, targets = self._cut(starts.ravel())
@@ -108,8 +123,10 @@ class EvaluationBatches:
                 f"evaluation_tokens: {max_tokens} is less than one window of the context ({context}); "
                 "raise evaluation_tokens or lower the context"
             )
-        self._cut, self._corpus = Windows(corpus.validation, context), corpus
-        self._context, self._batch_size = context, batch_size
+        self._cut = Windows(corpus.validation, context)
+        self._corpus = corpus
+        self._context = context
+        self._batch_size = batch_size
         self._starts = _spread((len(corpus.validation) - 1) // context, context, max_tokens)
 
     @property
@@ -132,7 +149,7 @@ class EvaluationBatches:
     def __len__(self) -> int:
         return -(-len(self._starts) // self._batch_size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, int]]:
+    def __iter__(self) -> Iterator[EvaluationBatch]:
         for first in range(0, len(self._starts), self._batch_size):
             starts = self._starts[first : first + self._batch_size]
             inputs, targets = self._cut(starts)

@@ -1,4 +1,4 @@
-"""Corpora by specification: which kinds there are, and from a specification to its documents.
+"""Corpora by specification: which kinds there are (``SOURCES``), and from a specification to its documents.
 
 The strings and mappings that a study file may give as ``data.corpus`` are listed by ``list_corpora``.
 """
@@ -13,37 +13,16 @@ from workbench.data.sources.tasks import Task
 from workbench.data.split import Documents, distinct, fingerprint, split
 from workbench.errors import UserError, suggestion
 
-# The key that tells a kind of corpus from the others.
-_KINDS: dict[str, type[CorpusConfig]] = {
-    "name": StandardLibrary,
-    "path": LocalFiles,
-    "huggingface": HuggingFace,
-    "task": Task,
-}
-_NAMES = ["python-stdlib"]
+# Every kind of corpus. A new one is a file in ``sources``, imported above, and its class in this list.
+SOURCES: tuple[type[CorpusConfig], ...] = (StandardLibrary, LocalFiles, HuggingFace, Task)
 
-_CATALOGUE = [
-    ("python-stdlib", "the standard library's source code on this machine, about 11 MB", "python-stdlib"),
-    ("text file", "one document, split by position", "{path: book.txt}"),
-    ("text files", "each file is a document", "{path: folder, glob: '**/*.txt'}"),
-    ("JSON lines", "each line is a document; .gz as well", "{path: rows.jsonl, field: text}"),
-    ("Parquet", "each row is a document", "{path: rows.parquet, field: text}"),
-    (
-        "Hugging Face",
-        "a dataset of the hub or a local folder (extra: datasets)",
-        "{huggingface: roneneldan/TinyStories, split: train, field: text, max_bytes: 50_000_000}",
-    ),
-    ("copy", "generated: random words, then the same words again", "{task: copy, documents: 20_000}"),
-    ("recall", "generated: keys and values, then the keys again", "{task: recall, documents: 20_000}"),
-]
+_BY_KEY = {kind.key: kind for kind in SOURCES}
+_NAMES = [StandardLibrary().name]  # what a specification may be by itself, without a mapping
 
 
 def list_corpora() -> list[dict[str, str]]:
     """Name, description and an example of each kind of corpus."""
-    return [
-        {"name": name, "description": description, "example": example}
-        for name, description, example in _CATALOGUE
-    ]
+    return [example._asdict() for kind in SOURCES for example in kind.examples]
 
 
 def corpus_config(spec: str | dict[str, Any] | CorpusConfig) -> CorpusConfig:
@@ -54,15 +33,16 @@ def corpus_config(spec: str | dict[str, Any] | CorpusConfig) -> CorpusConfig:
         spec = {"name": spec}
     if not isinstance(spec, dict):
         raise UserError(f"{KEY}: expected a name or a mapping, got {spec!r}; e.g. {{path: folder}}")
-    kinds = [key for key in _KINDS if key in spec]
-    if len(kinds) != 1:
-        raise UserError(_say_which(spec, kinds))
+    keys = [key for key in _BY_KEY if key in spec]
+    if len(keys) != 1:
+        raise UserError(_which_corpus(spec, keys))
     if "name" in spec and spec["name"] not in _NAMES:
+        *others, last = [f"{{{key}: ...}}" for key in _BY_KEY if key != "name"]
         raise UserError(
             f"{KEY}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES, LISTED)}; "
-            "or give {path: ...}, {huggingface: ...} or {task: ...}"
+            f"or give {', '.join(others)} or {last}"
         )
-    return validate(_KINDS[kinds[0]], spec)
+    return validate(_BY_KEY[keys[0]], spec)
 
 
 def load_documents(config: CorpusConfig) -> Documents:
@@ -95,9 +75,10 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
-def _say_which(spec: dict[str, Any], kinds: list[str]) -> str:
-    if len(kinds) > 1:
-        return f"{KEY}: the keys {' and '.join(kinds)} name different corpora; keep one of them"
-    near = [suggestion(key, _KINDS, LISTED) for key in spec]
-    closest = next((text for text in near if text.startswith("did")), f"Known: {', '.join(_KINDS)}")
+def _which_corpus(spec: dict[str, Any], keys: list[str]) -> str:
+    """What is wrong with a specification that has several of the ``keys`` of kinds, or none."""
+    if len(keys) > 1:
+        return f"{KEY}: the keys {' and '.join(keys)} name different corpora; keep one of them"
+    near = [suggestion(key, _BY_KEY, LISTED) for key in spec]
+    closest = next((text for text in near if text.startswith("did")), f"Known: {', '.join(_BY_KEY)}")
     return f"{KEY}: no key says which corpus it is, got {', '.join(map(str, spec)) or 'none'}; {closest}"

@@ -34,6 +34,6 @@ def has_long_piece(text: str) -> bool:
 def _run_length(text: str, place: int) -> int:
     """How long the run around ``place`` is, as far as ``LONGEST`` characters to either side."""
     run = next(run for run in _RUNS if run.match(text, place))
-    after = run.match(text, place, place + LONGEST + 1).end() - place
+    after = run.match(text, place, place + LONGEST + 1)
     before = run.match(text[max(0, place - LONGEST) : place][::-1])
-    return after + (before.end() if before else 0)
+    return sum(part.end() - part.start() for part in (before, after) if part is not None)

@@ -47,12 +47,11 @@ def open_plain(
     model = _load(settings)
     end = next((token for token in ends if model.token_to_id(token) is not None), None)
     named = {*special, end}
-    control = [
-        token
-        for token in dict.fromkeys((*_CONTROL, *special))
-        if token in named or _stands_beside_text(settings, token)
-    ]
-    changed = [_made_special(settings, token, model.token_to_id(token)) for token in control]
+    changed = []
+    for token in dict.fromkeys((*_CONTROL, *special)):
+        place = model.token_to_id(token)
+        if place is not None and (token in named or _stands_beside_text(settings, token)):
+            changed.append(_made_special(settings, token, place))
     if any(changed):
         model = _load(settings)
     _require_own_ids(model, settings)
@@ -73,7 +72,7 @@ def _require_own_ids(model: tokenizers.Tokenizer, settings: dict[str, Any]) -> N
     for item in settings.get("added_tokens", []):
         content = item["content"]
         place = model.token_to_id(content)
-        if place != item["id"] or model.id_to_token(place) != content:
+        if place is None or place != item["id"] or model.id_to_token(place) != content:
             raise ValueError(
                 f"its added token {content!r} has the id {item['id']}, which the library reads as {place}: "
                 f"the vocabulary has gaps, or ids that stand twice"

@@ -39,7 +39,9 @@ def distinct(texts: Iterable[str], max_bytes: int | None = None) -> tuple[list[s
     Stops at ``max_bytes`` UTF-8 bytes; the document that crosses the limit is cut at a line end.
     """
     seen: set[str] = set()
-    documents, dropped, room = [], 0, max_bytes
+    documents: list[str] = []
+    dropped = 0
+    room = max_bytes
     for text in _not_empty(texts):
         digest = _digest(text)
         if digest in seen:

@@ -95,6 +95,7 @@ class TokenizedCorpus:
         places = starts[:, None] + np.arange(length)  # (B, T)
         if self.validation_bytes is not None:
             return int(np.asarray(self.validation_bytes)[places].sum(dtype=np.int64))
+        assert self.byte_lengths is not None, "where ids do not say it, validation_bytes are kept"
         return int(self.byte_lengths[np.asarray(self.validation)[places]].sum())
 
     def require_known(self, vocabulary: int) -> None:
@@ -121,12 +122,13 @@ def prepare(
     every few seconds. Raises ``UserError`` for options that cannot be and for a cache that cannot be written.
     """
     config = corpus_config(corpus)
-    given = tokenizer if isinstance(tokenizer, Tokenizer) else None
-    spec = parse_tokenizer(tokenizer) if given is None else given.spec
-    if given is None and not learned(spec):
+    if isinstance(tokenizer, Tokenizer):
+        given = tokenizer
+    else:
+        spec = parse_tokenizer(tokenizer)
+        if learned(spec):
+            return _prepare_learned(config, spec, Path(cache), progress)
         given = given_tokenizer(spec)
-    if given is None:
-        return _prepare_learned(config, spec, Path(cache), progress)
     entry = Path(cache) / _cache_key(config, given.spec)
     if found := _open(entry, given):
         return found
@@ -137,7 +139,9 @@ def prepare(
         )
 
 
-def _prepare_learned(config: CorpusConfig, spec: Spec, cache: Path, progress: Progress) -> TokenizedCorpus:
+def _prepare_learned(
+    config: CorpusConfig, spec: dict[str, Any], cache: Path, progress: Progress
+) -> TokenizedCorpus:
     """The corpus in the tokens that are learned from it; which they were is noted in the cache."""
     note = cache / f"{_cache_key(config, spec)}.learned.json"
     if found := _open_learned(note, config, spec):
@@ -159,7 +163,7 @@ def _prepare_learned(config: CorpusConfig, spec: Spec, cache: Path, progress: Pr
         return built
 
 
-def _open_learned(note: Path, config: CorpusConfig, spec: Spec) -> TokenizedCorpus | None:
+def _open_learned(note: Path, config: CorpusConfig, spec: dict[str, Any]) -> TokenizedCorpus | None:
     try:
         digest = read_json(note)["sha256"]
         entry = note.parent / _cache_key(config, spec | {"sha256": digest})
@@ -221,14 +225,16 @@ def _open(entry: Path, tokenizer: Tokenizer) -> TokenizedCorpus | None:
         meta = json.loads((entry / _META).read_text(encoding="utf-8"))
         if not isinstance(meta, dict) or not meta.keys() >= _META_KEYS:
             return None
-        tokens = [np.memmap(entry / f"{name}.bin", dtype=tokenizer.dtype, mode="r") for name in _SPLITS]
+        train, validation = (
+            np.memmap(entry / f"{name}.bin", dtype=tokenizer.dtype, mode="r") for name in _SPLITS
+        )
         counts = np.memmap(entry / _BYTES, dtype=np.uint32, mode="r") if _BYTES in checksums else None
     except OSError as error:
         _refuse_want(entry, error)
         return None
     except (ValueError, TypeError):
         return None
-    return TokenizedCorpus(*tokens, tokenizer=tokenizer, meta=meta, validation_bytes=counts)
+    return TokenizedCorpus(train, validation, tokenizer, meta, validation_bytes=counts)
 
 
 def _checksums(folder: Path) -> dict[str, int]:
@@ -236,7 +242,7 @@ def _checksums(folder: Path) -> dict[str, int]:
     checksums = {}
     for path in sorted(folder.iterdir()):
         if path.name != _CHECKSUMS:
-            checksums[path.name] = zlib.crc32(np.memmap(path, dtype=np.uint8, mode="r"))
+            checksums[path.name] = zlib.crc32(np.memmap(path, dtype=np.uint8, mode="r").data)
     return checksums
 
 
@@ -269,7 +275,8 @@ def _write_entry(
 def _write_files(
     config: CorpusConfig, documents: Documents, tokenizer: Tokenizer, folder: Path, progress: Progress
 ) -> None:
-    counts, unspelled = {}, 0
+    counts: dict[str, int] = {}
+    unspelled = 0
     for name in _SPLITS:
         report = _patient(progress, f"encoding the {name} split")
         counts[name], lost = _write_tokens(
@@ -277,7 +284,7 @@ def _write_files(
         )
         unspelled += lost
     tokenizer.save(folder)
-    meta = {
+    meta: dict[str, Any] = {
         "corpus": config.spec(),
         "description": documents.description,
         "tokenizer": tokenizer.spec,
@@ -307,9 +314,10 @@ def _write_tokens(
         if by_text and path.name == "validation.bin":  # what losses are measured on
             sizes = files.enter_context(open(path.with_name(_BYTES), "wb"))
         for done, item in enumerate(tokenizer.encode_counted(documents), start=1):
-            ids.write(item.ids)
+            ids.write(item.ids.data)
             if sizes is not None:
-                sizes.write(item.bytes)
+                assert item.bytes is not None, "encode_counted gives them where ids do not say it"
+                sizes.write(item.bytes.data)
             count += len(item.ids)
             unspelled += item.unspelled
             progress(done / len(documents))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import chain, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import tokenizers
@@ -75,7 +75,8 @@ class Tokenizer(ABC):
     @property
     def special_tokens(self) -> SpecialTokens:
         """Which tokens begin and end a text: here only the end of a document."""
-        return SpecialTokens(ends_of_text=(self.end_of_document,), end_of_document=self.end_of_document)
+        end = self.end_of_document
+        return SpecialTokens(ends_of_text=() if end is None else (end,), end_of_document=end)
 
     @abstractmethod
     def encode(self, text: str) -> np.ndarray:
@@ -176,6 +177,8 @@ class ByteTokenizer(Tokenizer):
 class BytePairTokenizer(Tokenizer):
     """Byte-level byte-pair encoding with GPT-2's rule for where words begin, as a study learned it."""
 
+    spec: dict[str, Any]
+
     def __init__(self, content: bytes) -> None:
         """Raises ``ValueError`` if ``content`` is no tokenizer.json."""
         self._model, settings = open_plain(content, [_END])
@@ -198,7 +201,7 @@ class BytePairTokenizer(Tokenizer):
 
     def byte_lengths(self) -> np.ndarray:
         """The library writes each byte of a piece as one character."""
-        pieces = [self._model.id_to_token(i) for i in range(self.end_of_document)]
+        pieces = [self._model.id_to_token(i) or "" for i in range(self.vocabulary - 1)]  # and its end
         return np.array([*map(len, pieces), 0])
 
     def _encode_all(self, documents: list[str]) -> Iterator[np.ndarray]:
@@ -213,6 +216,8 @@ class FileTokenizer(Tokenizer):
     byte-level ones (GPT-2, LLaMA 3), and otherwise those that each token covers in its text.
     """
 
+    spec: dict[str, Any]
+
     def __init__(self, path: Path, spec: dict[str, Any]) -> None:
         """Raises ``UserError`` for a file that is no tokenizer, or has no token of the specification."""
         try:
@@ -220,7 +225,8 @@ class FileTokenizer(Tokenizer):
             self._model, settings = open_plain(self.content, ENDS_OF_TEXT)
             self._special_tokens = special_tokens(spec, self._model, KEY)
             self._end = self._special_tokens.end_of_document
-            named = [self._model.id_to_token(token) for token in self._special_tokens.ids()]
+            pieces = map(self._model.id_to_token, self._special_tokens.ids())
+            named = [piece for piece in pieces if piece is not None]
             if named:  # no text, whatever the file says of them
                 self._model, settings = open_plain(self.content, ENDS_OF_TEXT, named)
         except (OSError, ValueError) as error:
@@ -230,7 +236,8 @@ class FileTokenizer(Tokenizer):
         self._pieces = Pieces(self._model, settings)
         falls_back = settings["model"].get("byte_fallback")
         self._odd_byte = self._model.token_to_id(_ODD_BYTE) if falls_back else None
-        self._exact, self._unknown = spells_bytes(settings), unknown_id(self._model, settings)
+        self._exact = spells_bytes(settings)
+        self._unknown = unknown_id(self._model, settings)
         # Known by its content: where it lay is no part of a run's identity.
         digest = sha256(self.content).hexdigest()
         self.spec = spec | {"file": kept_name(digest), "sha256": digest}
@@ -370,15 +377,14 @@ def parse_tokenizer(spec: Any) -> Spec:
 
 
 def train_tokenizer(
-    spec: Any, documents: list[str], progress: Callable[[float], None] = lambda part: None
-) -> Tokenizer:
-    """The tokenizer of ``spec``, trained on ``documents``; raises ``UserError`` when they are too few.
+    spec: dict[str, Any], documents: list[str], progress: Callable[[float], None] = lambda part: None
+) -> BytePairTokenizer:
+    """The tokenizer of a parsed ``{"bpe": vocabulary}``, learned from ``documents``.
+
+    Raises ``UserError`` where they are too few for the vocabulary.
 
     ``progress`` hears every few seconds which part is done, as far as that can be foreseen.
     """
-    spec = parse_tokenizer(spec)
-    if not learned(spec):
-        return given_tokenizer(spec)
     tokenizer = BytePairTokenizer(learn_pairs(spec["bpe"] - 1, documents, _END, progress))
     if tokenizer.vocabulary < spec["bpe"]:
         raise UserError(
@@ -388,11 +394,13 @@ def train_tokenizer(
     return tokenizer
 
 
-def learned(spec: Spec | None) -> bool:
+def learned(spec: Spec | None) -> TypeGuard[dict[str, Any]]:
     """Whether ``spec`` is of a tokenizer that is learned from a text."""
     return isinstance(spec, dict) and "bpe" in spec
 
 
 def given_tokenizer(spec: Spec) -> Tokenizer:
     """The tokenizer of a parsed ``spec`` that nothing has to be learned for."""
-    return ByteTokenizer() if spec == "bytes" else FileTokenizer(Path(spec["file"]), spec)
+    if isinstance(spec, str):
+        return ByteTokenizer()
+    return FileTokenizer(Path(spec["file"]), spec)

@@ -11,7 +11,9 @@ class Windows:
     """Cuts windows of ``context + 1`` of ``tokens`` ``(N,)`` into inputs and targets."""
 
     def __init__(self, tokens: np.ndarray, context: int, resident: Tensor | None = None) -> None:
-        self._tokens, self._context, self._resident = tokens, context, resident
+        self._tokens = tokens
+        self._context = context
+        self._resident = resident
 
     def on(self, device: str) -> "Windows":
         """The same, cut on ``device``: a GPU holds the whole split, so that no step waits for the host."""
@@ -26,15 +28,18 @@ class Windows:
 
     def __call__(self, starts: np.ndarray) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the windows that begin at ``starts (B,)``: both ``(B, T)`` int64."""
-        windows = self._from_host(starts) if self._resident is None else self._from_device(starts)
+        if self._resident is None:
+            windows = self._from_host(starts)
+        else:
+            windows = self._from_device(self._resident, starts)
         return windows[:, :-1].contiguous(), windows[:, 1:].contiguous()
 
     def _from_host(self, starts: np.ndarray) -> Tensor:
         places = starts[:, None] + np.arange(self._context + 1)  # (B, T + 1)
         return torch.from_numpy(np.asarray(self._tokens)[places].astype(np.int64))
 
-    def _from_device(self, starts: np.ndarray) -> Tensor:
-        device = self._resident.device
+    def _from_device(self, tokens: Tensor, starts: np.ndarray) -> Tensor:
+        device = tokens.device
         first = torch.from_numpy(starts).to(device, non_blocking=True)  # (B,)
         places = first[:, None] + torch.arange(self._context + 1, device=device)  # (B, T + 1)
-        return self._resident[places].long()
+        return tokens[places].long()

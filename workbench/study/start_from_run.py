@@ -22,7 +22,7 @@ from workbench.records.run import RunDirectory, State
 from workbench.records.weights_at_hand import require_weights, weights_digest
 from workbench.study.schema import StudyFile
 from workbench.training.run_text import open_tokenizer
-from workbench.training.starting_weights import START
+from workbench.training.starting_weights import STARTING_WEIGHTS
 from workbench.training.trained_decoder import model_of
 
 KEPT = "start"  # in the study's directory: the run that it began with, as far as that is needed
@@ -76,7 +76,7 @@ class Start:
 
         A file there that is not these weights, damaged or of an earlier start, is replaced.
         """
-        target = study / START
+        target = study / STARTING_WEIGHTS
         if not target.exists() or file_sha256(target) != self.sha256:
             _link(self.directory.weights, target)
         kept = RunDirectory(study / KEPT / self.directory.run_id)

@@ -18,11 +18,14 @@ class Interrupted(RuntimeError):
 
 
 class Recorder(lightning.Callback):
-    """Logs a trial's rows and stops it when its loss is no longer finite."""
+    """Logs the rows of the trial that trains ``module`` and stops it when its loss is no longer finite."""
 
-    def __init__(self, run_log: RunLog, steps: int) -> None:
-        self.run_log, self.clock = run_log, Clock()
-        self._every, self._steps = rows_every(steps), steps
+    def __init__(self, module: DecoderModule, run_log: RunLog, steps: int) -> None:
+        self.module = module
+        self.run_log = run_log
+        self.clock = Clock()
+        self._every = rows_every(steps)
+        self._steps = steps
 
     def state_dict(self) -> dict[str, Any]:
         """The clock's reading, kept in checkpoints."""
@@ -35,7 +38,8 @@ class Recorder(lightning.Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the clock."""
         self.clock = Clock(state["seconds"])
-        self.run_log.peak_memory, self.run_log.last_loss = state["peak_memory"], state["last_loss"]
+        self.run_log.peak_memory = state["peak_memory"]
+        self.run_log.last_loss = state["last_loss"]
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -49,7 +53,7 @@ class Recorder(lightning.Callback):
         self.clock.run()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: DecoderModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """Log a row every few steps (the only place where training waits for the device)."""
         step = trainer.global_step
@@ -57,8 +61,8 @@ class Recorder(lightning.Callback):
             return
         row = {
             "train/loss": outputs["loss"].item(),
-            "learning_rate": module.rate,
-            "gradient_norm": float(module.gradient_norm),
+            "learning_rate": self.module.rate,
+            "gradient_norm": float(self.module.gradient_norm),
         }
         self.run_log.trained(step, self.clock.seconds, row)
 
@@ -66,9 +70,9 @@ class Recorder(lightning.Callback):
         """Stop the clock."""
         self.clock.pause()
 
-    def on_validation_end(self, trainer: lightning.Trainer, module: DecoderModule) -> None:
+    def on_validation_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Log the validation and start the clock again."""
-        self.run_log.validated(trainer.global_step, self.clock.seconds, module.validation)
+        self.run_log.validated(trainer.global_step, self.clock.seconds, self.module.validation)
         self.clock.run()
 
 
@@ -82,19 +86,19 @@ class Measuring(lightning.Callback):
         self._measuring = measuring
         self._recorder = recorder
 
-    def on_train_start(self, trainer: lightning.Trainer, module: DecoderModule) -> None:
-        """Measure a decoder that starts; one that is resumed was measured at this step."""
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """ScheduledMeasuring a decoder that starts; one that is resumed was probed at this step."""
         if trainer.global_step == 0:
-            self._at(module, 0)
+            self._at(0)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, module: DecoderModule, *_: Any) -> None:
-        """Measure after a step."""
-        self._at(module, trainer.global_step)
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """ScheduledMeasuring after a step."""
+        self._at(trainer.global_step)
 
-    def _at(self, module: DecoderModule, step: int) -> None:
+    def _at(self, step: int) -> None:
         if step in self._measuring.steps:
             with self._recorder.clock.paused():
-                self._measuring.measure(module.decoder, step)
+                self._measuring.measure(self._recorder.module.decoder, step)
 
 
 class Checkpointer(lightning.Callback):
@@ -105,7 +109,9 @@ class Checkpointer(lightning.Callback):
     """
 
     def __init__(self, path: Path, interval: int, should_stop: Callable[[], bool]) -> None:
-        self._path, self._interval, self._should_stop = path, interval, should_stop
+        self._path = path
+        self._interval = interval
+        self._should_stop = should_stop
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         """Stop between two validations if asked to."""

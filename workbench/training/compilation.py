@@ -1,17 +1,18 @@
 """``torch.compile`` as a study asks for it."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from workbench.training.config import TrainingConfig
 
-Function = TypeVar("Function", bound=Callable)
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 _VERSIONS = 1024  # of one function: a worker trains every variant and population size of a study
 
 
-def compiled(function: Function, training: TrainingConfig) -> Function:
+def compiled(function: Callable[Arguments, Result], training: TrainingConfig) -> Callable[Arguments, Result]:
     """``function``, compiled where ``training.compile`` says so; each new shape or variant compiles anew.
 
     Beyond its limit of versions torch would go on uncompiled without a word: here it is an error.

@@ -72,6 +72,8 @@ class TrainingConfig(BaseModel):
     def resolve(self, device: str) -> "TrainingConfig":
         """Replace every ``auto`` by what it means on ``device`` ("cpu" or "cuda")."""
         on_gpu = device == "cuda"
-        precision = ("bf16" if on_gpu else "fp32") if self.precision == "auto" else self.precision
+        precision = self.precision
+        if precision == "auto":
+            precision = "bf16" if on_gpu else "fp32"
         compiled = on_gpu if self.compile == "auto" else self.compile
         return self.model_copy(update={"precision": precision, "compile": compiled})

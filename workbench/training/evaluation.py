@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus
 from workbench.errors import UserError
 from workbench.model.decoder import Decoder
-from workbench.training.metrics import validation_metrics
+from workbench.training.validation import ValidationSums
 
 Progress = Callable[[str, float], None]
 
@@ -40,13 +40,12 @@ def evaluate(
         )
     batches = EvaluationBatches(corpus, context, batch_size, max_tokens)
     batches.require_known(decoder.config.vocabulary)
-    nats, tokens, text_bytes = 0.0, 0, 0
-    for number, (inputs, targets, count) in enumerate(batches, start=1):
+    sums = ValidationSums()
+    for number, (inputs, targets, target_bytes) in enumerate(batches, start=1):
         if beginning is not None:
             inputs = F.pad(inputs, (1, 0), value=beginning)  # (B, 1 + T)
         logits = decoder(inputs.to(decoder.device))[:, -targets.shape[1] :]  # (B, T, V)
         loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.to(decoder.device).flatten())
-        nats += loss.item() * targets.numel()
-        tokens, text_bytes = tokens + targets.numel(), text_bytes + count
+        sums.add(loss.cpu(), targets, target_bytes)  # waits for the device: progress is of what is done
         progress("evaluating", number / len(batches))
-    return validation_metrics(nats, tokens, text_bytes) | {"tokens": tokens}
+    return sums.metrics() | {"tokens": sums.targets}

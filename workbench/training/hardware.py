@@ -89,8 +89,9 @@ def out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    told = isinstance(error, RuntimeError) and any(words in str(error) for words in _WANT_OF_MEMORY)
-    return told or isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _WANT_OF_MEMORY):
+        return True
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
 def default_slots(device: str) -> int:

@@ -35,7 +35,8 @@ class Clock:
     """
 
     def __init__(self, seconds: float = 0.0, parts: int = 1) -> None:
-        self._seconds, self._parts = seconds, parts
+        self._seconds = seconds
+        self._parts = parts
         self._started: float | None = None
 
     @property
@@ -49,7 +50,8 @@ class Clock:
 
     def pause(self) -> None:
         """Stand still."""
-        self._seconds, self._started = self.seconds, None
+        self._seconds = self.seconds
+        self._started = None
 
     def share(self, parts: int) -> None:
         """From now on ``parts`` runs share the time."""
@@ -80,8 +82,12 @@ class RunLog:
         steps: int,
         report: Callable[[dict[str, Any]], None],
     ) -> None:
-        self._writer, self._accounting, self._steps, self._report = writer, accounting, steps, report
-        self.last_loss, self.peak_memory = math.nan, 0
+        self._writer = writer
+        self._accounting = accounting
+        self._steps = steps
+        self._report = report
+        self.last_loss = math.nan
+        self.peak_memory = 0
         self._logged = (0, 0.0)
 
     @property
@@ -124,17 +130,17 @@ class RunLog:
     def _append(self, step: int, seconds: float, row: dict[str, float], *, flush: bool = False) -> None:
         tokens = step * self._accounting.tokens_per_step
         flops = float(tokens * self._accounting.flops_per_token)
-        axes = {"step": step, "tokens": tokens, "flops": flops, "seconds": round(seconds, 4)}
-        self._writer.append(axes | row, flush=flush)
+        axes: Row = {"step": step, "tokens": tokens, "flops": flops, "seconds": round(seconds, 4)}
+        self._writer.append({**axes, **row}, flush=flush)
 
     def _require_finite(self, loss: float, what: str, step: int) -> None:
         if not math.isfinite(loss):
             self._writer.flush()
-            told = f"the {what} became {loss} at step {step}"
+            message = f"the {what} became {loss} at step {step}"
             # The loss of the first batch is that of the model before its first update.
             if step == 0 or (step == 1 and what == "training loss"):
-                raise Diverged(f"{told}, {BEFORE_LEARNING}; look for the cause in the model's parts")
-            raise Diverged(f"{told}; try a smaller learning rate")
+                raise Diverged(f"{message}, {BEFORE_LEARNING}; look for the cause in the model's parts")
+            raise Diverged(f"{message}; try a smaller learning rate")
 
 
 def rows_every(steps: int) -> int:

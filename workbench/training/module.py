@@ -7,17 +7,20 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
+from workbench.data.batches import Batch, EvaluationBatch
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.loss import next_token_loss
 from workbench.seeds import generator, stable_hash
 from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
-from workbench.training.metrics import validation_metrics
 from workbench.training.optimizer import build_optimizer
 from workbench.training.schedule import rate_factor
+from workbench.training.trainer import stop_iteration_is_an_error
+from workbench.training.validation import ValidationSums
 
 
 class DecoderModule(lightning.LightningModule):
@@ -31,14 +34,17 @@ class DecoderModule(lightning.LightningModule):
         self, model: ModelConfig, training: TrainingConfig, *, learning_rate: float, seed: int, steps: int
     ) -> None:
         super().__init__()
-        self.training_config, self.learning_rate, self.seed, self.steps = training, learning_rate, seed, steps
+        self.training_config = training
+        self.learning_rate = learning_rate
+        self.seed = seed
+        self.steps = steps
         self.decoder = Decoder(model)
         self.decoder.initialize(seed)
         self._loss = next_token_loss
         self.rate = math.nan
-        self.gradient_norm = math.nan
+        self.gradient_norm: Tensor | float = math.nan
         self.validation: dict[str, float] = {}
-        self._start_sums()
+        self._sums = ValidationSums()
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits ``(B, T, V)`` of the next token."""
@@ -57,19 +63,19 @@ class DecoderModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Seed dropout by the step, so that a resumed run draws the masks that it would have drawn."""
         if self.decoder.config.dropout:
-            self.decoder.dropout_generator.manual_seed(stable_hash(self.seed, "dropout", self.global_step))
+            dropout = self.decoder.dropout_generator
+            assert isinstance(dropout, torch.Generator), "a decoder alone has one, since training began"
+            dropout.manual_seed(stable_hash(self.seed, "dropout", self.global_step))
         if self.decoder.config.foreign_parts:  # they know of no generator but the global one
             seed = stable_hash(self.seed, "parts", self.global_step)
             torch.manual_seed(seed)
             random.seed(seed)
             np.random.seed(seed % 2**32)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+    @stop_iteration_is_an_error
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One batch's loss."""
-        try:
-            return self.loss(*batch)
-        except StopIteration as error:  # Lightning would take it for the end of the batches
-            raise RuntimeError(f"a part raised StopIteration: {error}") from error
+        return self.loss(*batch)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep this step's learning rate for the record: afterwards the schedule has set the next one's."""
@@ -80,7 +86,7 @@ class DecoderModule(lightning.LightningModule):
         limit = self.training_config.clip
         self.gradient_norm = torch.nn.utils.clip_grad_norm_(self._trained, limit or math.inf)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW whose rate follows the schedule, step by step."""
         optimizer = build_optimizer(self.decoder, self.training_config, self.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -89,22 +95,17 @@ class DecoderModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_validation_epoch_start(self) -> None:
-        """Start the sums over the fixed validation tokens: nats, tokens, bytes."""
-        self._start_sums()
+        """Start the sums over the fixed validation tokens."""
+        self._sums = ValidationSums()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor, int], batch_index: int) -> None:
+    def validation_step(self, batch: EvaluationBatch, batch_index: int) -> None:
         """Add one batch to the sums, without waiting for the device."""
         tokens, targets, target_bytes = batch
-        self._nats = self._nats + self.loss(tokens, targets).double() * targets.numel()
-        self._tokens, self._bytes = self._tokens + targets.numel(), self._bytes + target_bytes
+        self._sums.add(self.loss(tokens, targets), targets, target_bytes)
 
     def on_validation_epoch_end(self) -> None:
         """Loss in nats per token and in bits per byte, which compares across tokenizers."""
-        self.validation = validation_metrics(self._nats.item(), self._tokens, self._bytes)
-
-    def _start_sums(self) -> None:
-        self._nats: Tensor | float = 0.0
-        self._tokens = self._bytes = 0
+        self.validation = self._sums.metrics()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the last validation, so that a run killed after its last step needs no new one."""

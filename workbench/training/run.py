@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save_file
@@ -38,7 +38,7 @@ class ScheduledMeasuring:
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:
-    """The driver's ear, hand and eye: ``report`` hears of progress, ``should_stop`` asks for a clean stop.
+    """How the driver takes part: ``report`` hears of progress, ``should_stop`` asks for a clean stop.
 
     Each event names its run as ``run_id``. ``measuring`` gives what measures the decoder of a run.
     """
@@ -63,7 +63,8 @@ class Run:
     """A run directory with its configuration read and its data at hand."""
 
     def __init__(self, directory: RunDirectory, corpus: TokenizedCorpus) -> None:
-        self.directory, self.corpus = directory, corpus
+        self.directory = directory
+        self.corpus = corpus
         self.record = directory.read()
         self.model = model_of(directory, self.record)
         options = dict(self.record.config["training"])
@@ -89,8 +90,9 @@ class Run:
 
     def training_batches(self, device: str = "cpu") -> TrainingBatches:
         """What it trains on, by step, cut on ``device``."""
-        size, seed = self.training.batch_size, self.record.seed
-        return TrainingBatches(self.corpus.train, self.model.context, size, seed, device)
+        return TrainingBatches(
+            self.corpus.train, self.model.context, self.training.batch_size, self.record.seed, device
+        )
 
     def evaluation_batches(self) -> EvaluationBatches:
         """What it is judged on: the same for every run of a study."""
@@ -100,7 +102,8 @@ class Run:
 
     def begin(self, **provenance: Any) -> None:
         """Mark it as running, and note where."""
-        self.record.state, self.record.attempts = State.RUNNING, self.record.attempts + 1
+        self.record.state = State.RUNNING
+        self.record.attempts += 1
         self.record.started = self.record.started or now()
         self.directory.sweep()
         self.record.provenance |= {
@@ -168,7 +171,9 @@ class Run:
 
     def finish(self, state: State, error: str | None = None, outcome: Outcome | None = None) -> None:
         """Write the outcome, and delete what it would have been resumed from."""
-        self.record.state, self.record.error, self.record.finished = state, error, now()
+        self.record.state = state
+        self.record.error = error
+        self.record.finished = now()
         if outcome is not None:
             self._account(outcome)
         metrics.compact(self.directory.path, None if outcome is None else outcome.rows)
@@ -176,8 +181,8 @@ class Run:
         self.directory.forget_checkpoints()
 
     def _account(self, outcome: Outcome) -> None:
-        tokens = max((int(row["tokens"]) for row in outcome.rows), default=0)
-        step = max((int(row["step"]) for row in outcome.rows), default=0)
+        tokens = _furthest(outcome.rows, "tokens")
+        step = _furthest(outcome.rows, "step")
         flops_per_token = self.model.flops_per_token()
         summary = {**outcome.validation, "train/loss": outcome.train_loss}
         # JSON has no NaN; a diverged trial's loss is missing, and its state and error say why.
@@ -192,6 +197,11 @@ class Run:
             "peak_memory_bytes": outcome.peak_memory,
             "tokens_per_second": round(tokens / max(outcome.seconds, 1e-9), 1),
         }
+
+
+def _furthest(rows: list[metrics.Row], axis: str) -> int:
+    """The largest value of an axis, which every row has; 0 without rows."""
+    return max((int(cast(int, row[axis])) for row in rows), default=0)
 
 
 def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], TokenizedCorpus]) -> Run:

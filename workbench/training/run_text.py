@@ -32,7 +32,7 @@ Progress = Callable[[str, float], None]
 
 def keep_tokenizer(tokenizer: Tokenizer, study: Path) -> None:
     """Put the tokenizer's file into the study's directory, unless it lies there, whole."""
-    if tokenizer.content is None:
+    if tokenizer.content is None or isinstance(tokenizer.spec, str):
         return
     path = study / kept_name(tokenizer.spec["sha256"])
     if not path.is_file() or path.read_bytes() != tokenizer.content:
@@ -44,11 +44,13 @@ def kept_tokenizer(study: Path, spec: Spec) -> Tokenizer:
 
     Raises ``UserError`` naming the file where it is missing or is not what it was.
     """
-    if spec == "bytes":
+    if isinstance(spec, str):
         return ByteTokenizer()
     path = study / kept_name(spec["sha256"])
     _require_whole(path, spec["sha256"])
-    return BytePairTokenizer(path.read_bytes()) if learned(spec) else FileTokenizer(path, spec)
+    if learned(spec):
+        return BytePairTokenizer(path.read_bytes())
+    return FileTokenizer(path, spec)
 
 
 def open_tokenizer(directory: RunDirectory) -> Tokenizer:
@@ -112,7 +114,7 @@ def remade_tokenizer(study: Path, data: dict[str, Any], error: UserError) -> Tok
         tokenizer = prepare(data["corpus"], {"bpe": spec["bpe"]}, cache_directory()).tokenizer
     except UserError as no_corpus:
         raise error from no_corpus
-    if tokenizer.spec["sha256"] != spec["sha256"]:
+    if not learned(tokenizer.spec) or tokenizer.spec["sha256"] != spec["sha256"]:
         raise error
     return tokenizer
 
@@ -132,14 +134,14 @@ def _learn_again(directory: RunDirectory, record: RunRecord) -> Tokenizer:
     """The tokenizer of a record from before they were kept: that of its text, as long as it is the same."""
     data = record.config["data"]
     run = f"run {record.run_id} of {study_title(directory.path.parent.parent)}"
-    told = f"{run}: its tokenizer was not kept, and was learned from {data['corpus']}"
+    problem = f"{run}: its tokenizer was not kept, and was learned from {data['corpus']}"
     remedy = "put the text back as it was, or run the study again"
     try:
         corpus = prepare(data["corpus"], {"bpe": data["tokenizer"]["bpe"]}, cache_directory())
     except UserError as error:
-        raise UserError(f"{told}, which cannot be had ({error}); {remedy}") from error
+        raise UserError(f"{problem}, which cannot be had ({error}); {remedy}") from error
     if corpus.fingerprint != data.get("fingerprint"):
-        raise UserError(f"{told}, whose text is another one now; {remedy}")
+        raise UserError(f"{problem}, whose text is another one now; {remedy}")
     return corpus.tokenizer
 
 

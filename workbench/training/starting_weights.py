@@ -9,12 +9,12 @@ from workbench.files import file_sha256
 from workbench.model.decoder import Decoder
 from workbench.model.weights import transfer_weights
 
-START = "start.safetensors"  # in the study's directory
+STARTING_WEIGHTS = "start.safetensors"  # in the study's directory
 
 
-def begin_from(decoder: Decoder, study: Path, sha256: str) -> None:
+def load_starting_weights(decoder: Decoder, study: Path, sha256: str) -> None:
     """Copy the study's starting weights into an initialised decoder; ``RecordError`` if they changed."""
-    path = study / START
+    path = study / STARTING_WEIGHTS
     if not path.is_file():
         raise RecordError(f"start: {path} is missing; run the study again to have it put there")
     if file_sha256(path) != sha256:

@@ -1,4 +1,4 @@
-"""A run's decoder, read back from its record and weights."""
+"""The decoder that a run trained, read back from its record and weights."""
 
 from safetensors.torch import load_file
 
@@ -19,7 +19,12 @@ def load_run(directory: RunDirectory, device: str = "cpu") -> Decoder:
     require_weights(directory)
     require_whole_weights(directory)
     decoder = Decoder(model_of(directory, record))
-    tensors = _tensors(directory)
+    try:
+        tensors = load_file(directory.weights)
+    except Exception as error:  # the library raises kinds of its own
+        raise UserError(
+            f"{directory.weights}: cannot be read ({error}); run the study again, or import it again"
+        ) from error
     require_finite(tensors, f"{directory.weights}: ", "choose another run, or train or import this one again")
     load_weights(decoder, tensors)
     return decoder.to(device).eval()
@@ -28,12 +33,3 @@ def load_run(directory: RunDirectory, device: str = "cpu") -> Decoder:
 def model_of(directory: RunDirectory, record: RunRecord) -> ModelConfig:
     """The configuration of the run's decoder; raises ``UserError`` where a part's code is not to be had."""
     return ModelConfig.from_dict(record.config["model"], directory.parts)
-
-
-def _tensors(directory: RunDirectory) -> dict:
-    try:
-        return load_file(directory.weights)
-    except Exception as error:  # the library raises kinds of its own
-        raise UserError(
-            f"{directory.weights}: cannot be read ({error}); run the study again, or import it again"
-        ) from error

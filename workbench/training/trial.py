@@ -1,37 +1,25 @@
 """One trial from its record to its outcome: load, train or resume, and write down what happened."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
-import lightning
 import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset
 
-from workbench.data.batches import TokenizedCorpus, TrainingBatches
+from workbench.data.batches import EvaluationBatch, TokenizedCorpus
 from workbench.errors import RecordError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.callbacks import Checkpointer, Interrupted, Measuring, Recorder
-from workbench.training.checkpoint_file import load_checkpoint
+from workbench.training.checkpoint_file import LoadedCheckpoint, load_checkpoint
 from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Diverged, RunLog
 from workbench.training.module import DecoderModule
 from workbench.training.run import Outcome, Run, Watcher, describe, open_run
-from workbench.training.starting_weights import begin_from
-
-_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
-
-
-class _Batches(IterableDataset):
-    """Training batches from the trainer's present step on, so that a resumed trial sees what is left."""
-
-    def __init__(self, batches: TrainingBatches, steps: int, first_step: Callable[[], int]) -> None:
-        self._batches, self._steps, self._first_step = batches, steps, first_step
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        return (self._batches.batch(step) for step in range(self._first_step(), self._steps))
+from workbench.training.starting_weights import load_starting_weights
+from workbench.training.trainer import build_trainer, training_loader
 
 
 def run_trial(
@@ -49,7 +37,8 @@ class Trial:
     """A run that trains alone."""
 
     def __init__(self, run: Run, watcher: Watcher) -> None:
-        self._run, self._watcher = run, watcher
+        self._run = run
+        self._watcher = watcher
         self._recorder: Recorder | None = None
 
     def run(self) -> RunRecord:
@@ -72,65 +61,55 @@ class Trial:
     def _train(self) -> None:
         torch.set_num_threads(self._run.training.threads)
         forget_peak_memory(self._run.device)
-        resume_from, rows = self._resume_point()
+        checkpoint = self._checkpoint()
+        rows = [] if checkpoint is None else self._run.rows_of(checkpoint.content)
         writer = metrics.MetricsWriter(self._run.directory.path, rows)
         try:
-            self._fit(writer, resume_from)
+            self._fit(writer, checkpoint)
         finally:
             writer.close()
 
-    def _resume_point(self) -> tuple[str | None, list[metrics.Row]]:
-        """The checkpoint to go on from, and the rows up to it.
+    def _checkpoint(self) -> LoadedCheckpoint | None:
+        """What to go on from; None where the trial begins.
 
         A damaged one is deleted before its ``RecordError`` goes on: the trial begins anew when it is tried
         again.
         """
-        checkpoint = self._run.directory.checkpoint
-        if not checkpoint.exists():
+        path = self._run.directory.checkpoint
+        if not path.exists():
             self._run.begin_anew()
-            return None, []
+            return None
         try:
-            return str(checkpoint), self._run.rows_of(load_checkpoint(checkpoint))
+            return load_checkpoint(path)
         except RecordError:
-            checkpoint.unlink()
+            path.unlink()
             raise
 
-    def _fit(self, writer: metrics.MetricsWriter, resume_from: str | None) -> None:
+    def _fit(self, writer: metrics.MetricsWriter, checkpoint: LoadedCheckpoint | None) -> None:
         run = self._run
-        self._module = DecoderModule(
+        module = DecoderModule(
             run.model,
             run.training,
             learning_rate=run.record.learning_rate,
             seed=run.record.seed,
             steps=run.steps,
         )
-        self._recorder = Recorder(RunLog(writer, run.accounting, run.steps, self._report), run.steps)
-        trainer = self._trainer()
-        train, validation = self._loaders(trainer)
-        if "start" in run.record.config and resume_from is None:
-            begin_from(self._module.decoder, run.study, run.record.config["start"]["sha256"])
-            trainer.validate(self._module, validation, verbose=False)  # the row of step 0: the damage
-        trainer.fit(self._module, train, validation, ckpt_path=resume_from, weights_only=True)
-        run.save_weights(self._module.decoder)
-
-    def _trainer(self) -> lightning.Trainer:
-        run, recorder = self._run, self._recorder
+        recorder = Recorder(module, RunLog(writer, run.accounting, run.steps, self._report), run.steps)
+        self._recorder = recorder
+        # Lightning calls them in this order: what is recorded comes before what may end or stop the trial.
+        probing = Measuring(self._watcher.measuring(run), recorder)
         checkpointer = Checkpointer(run.directory.checkpoint, run.interval, self._watcher.should_stop)
-        callbacks = [recorder, Measuring(self._watcher.measuring(run), recorder), checkpointer]
-        validation = {
-            "val_check_interval": run.interval,
-            "check_val_every_n_epoch": None,
-            "num_sanity_val_steps": 0,
-        }
-        return lightning.Trainer(callbacks=callbacks, **validation, **trainer_options(run, run.steps))
+        trainer = build_trainer(run, run.steps, [recorder, probing, checkpointer], checkpoint=checkpoint)
 
-    def _loaders(self, trainer: lightning.Trainer) -> tuple[DataLoader, DataLoader]:
-        run = self._run
-        stream = _Batches(run.training_batches(run.device), run.steps, lambda: trainer.global_step)
-        # A loader draws a number for its workers, of which there are none: not from the global generator.
-        options = {"batch_size": None, "generator": generator("loader")}
-        validation = DataLoader(list(run.evaluation_batches()), pin_memory=run.device == "cuda", **options)
-        return DataLoader(stream, **options), validation
+        train = training_loader(run.training_batches(run.device), lambda: trainer.global_step, run.steps)
+        validation = _validation_loader(run)
+        if "start" in run.record.config and checkpoint is None:
+            load_starting_weights(module.decoder, run.study, run.record.config["start"]["sha256"])
+            trainer.validate(module, validation, verbose=False)  # the row of step 0: the damage
+        # The path only says that there is a checkpoint: the trainer has it, and reads no file.
+        path = None if checkpoint is None else str(run.directory.checkpoint)
+        trainer.fit(module, train, validation, ckpt_path=path, weights_only=True)
+        run.save_weights(module.decoder)
 
     def _report(self, event: dict[str, Any]) -> None:
         if event["event"] == "evaluation":
@@ -144,7 +123,7 @@ class Trial:
         if self._recorder is None:
             return None
         return Outcome(
-            validation=self._module.validation,
+            validation=self._recorder.module.validation,
             train_loss=self._recorder.run_log.last_loss,
             seconds=self._recorder.clock.seconds,
             peak_memory=self._recorder.run_log.peak_memory,
@@ -152,17 +131,9 @@ class Trial:
         )
 
 
-def trainer_options(run: Run, steps: int) -> dict[str, Any]:
-    """What every trainer of ours is told: ``steps`` on one device, and nothing beside training."""
-    return {
-        "accelerator": "gpu" if run.device == "cuda" else "cpu",
-        "devices": 1,
-        "precision": _PRECISION[run.training.precision],
-        "max_steps": steps,
-        "max_epochs": -1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "default_root_dir": run.directory.path,
-    }
+def _validation_loader(run: Run) -> DataLoader:
+    # A list is a data set to the loader, though not to its types.
+    windows = cast(Dataset[EvaluationBatch], list(run.evaluation_batches()))
+    return DataLoader(
+        windows, batch_size=None, pin_memory=run.device == "cuda", generator=generator("loader")
+    )

@@ -309,17 +309,17 @@ def test_a_replica_that_is_masked_is_set_to_zero_and_stays_there():
     population = Population(model, replicas, steps=10)
     population.prepare()
     optimizer = population.configure_optimizers()
-    population.rows.data[1] = math.nan
+    population.flat_parameters.data[1] = math.nan
     population.mask(1)
     tokens = torch.ones(2, 2, 8, dtype=torch.long)  # (R, B, T)
     population.training_step((tokens, tokens), 0)["loss"].backward()
     optimizer.step()
-    assert population.rows[1].count_nonzero() == 0
-    assert population.rows.isfinite().all()
+    assert population.flat_parameters[1].count_nonzero() == 0
+    assert population.flat_parameters.isfinite().all()
 
 
 @pytest.mark.parametrize("clip", [None, 0.5, 1e6])
-def test_each_row_is_clipped_as_torch_clips_and_steps_as_adamw_steps(clip):
+def test_each_replica_is_clipped_as_torch_clips_and_steps_as_adamw_steps(clip):
     """A gradient below the limit is left as it is; the moments show it, the step hardly would."""
     training = TrainingConfig(tokens=64, batch_size=2, clip=clip).resolve("cpu")
     rows = nn.Parameter(torch.randn(3, 7, generator=generator("rows")))  # (R, P)

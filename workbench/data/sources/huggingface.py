@@ -20,7 +20,7 @@ import pyarrow
 from pydantic import Field
 
 from workbench.data.sources.local_files import require_field, require_text
-from workbench.data.sources.source import KEY, CorpusConfig, Source
+from workbench.data.sources.source import KEY, CorpusConfig, Example, Source
 from workbench.errors import UserError, in_one_line
 
 _NO_ANSWER = (ConnectionError, TimeoutError, socket.gaierror)
@@ -33,7 +33,14 @@ _DAMAGE = (pyarrow.ArrowException, UnicodeError, gzip.BadGzipFile, zlib.error, E
 class HuggingFace(CorpusConfig):
     """One text field of one split of a dataset."""
 
-    unit: ClassVar[str] = "documents"
+    key: ClassVar[str] = "huggingface"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "Hugging Face",
+            "a dataset of the hub or a local folder (extra: datasets)",
+            "{huggingface: roneneldan/TinyStories, split: train, field: text, max_bytes: 50_000_000}",
+        ),
+    )
     huggingface: str = Field(description="the dataset's name, a local folder, or a builder such as 'json'")
     config: str | None = Field(None, description="the dataset's configuration, where it has several")
     revision: str | None = Field(None, description="a commit, tag or branch")
@@ -59,7 +66,7 @@ class HuggingFace(CorpusConfig):
 
     def _load(self) -> Any:
         datasets = _library()
-        with _quiet(datasets) as said:
+        with _silenced(datasets) as logged:
             try:
                 return datasets.load_dataset(
                     self.huggingface,
@@ -70,40 +77,40 @@ class HuggingFace(CorpusConfig):
                     streaming=self.max_bytes is not None,
                 )
             except Exception as error:  # the library raises a dozen kinds; each means that there is no data
-                raise self._refused(error, said, reading=False) from error
+                raise self._refused(error, logged, reading=False) from error
 
     def _rows(self, dataset: Any) -> Iterator[dict[str, Any]]:
-        with _quiet(_library()) as said:
+        with _silenced(_library()) as logged:
             try:
                 yield from dataset
             except Exception as error:  # streamed rows are fetched here
-                raise self._refused(error, said, reading=True) from error
+                raise self._refused(error, logged, reading=True) from error
 
-    def _refused(self, error: Exception, said: list[str], *, reading: bool) -> UserError:
+    def _refused(self, error: Exception, logged: list[str], *, reading: bool) -> UserError:
         """What to do about ``error``: the network, the data and the study file are mended differently.
 
-        ``said`` is what the library logged: the file that it could not read, which its errors do not name.
-        Raises what is none of them: a full disk, or want of memory.
+        ``logged`` is what the library logged meanwhile: it names the file that could not be read, which the
+        errors do not. Raises what is none of them: a full disk, or want of memory.
         """
         chain = list(_causes(error))
-        told = f"({': '.join(filter(None, (type(chain[-1]).__name__, in_one_line(chain[-1]))))})"
+        cause = f"({': '.join(filter(None, (type(chain[-1]).__name__, in_one_line(chain[-1]))))})"
         if isinstance(chain[-1], MemoryError) or getattr(chain[-1], "errno", None) in _OF_THE_MACHINE:
             raise chain[-1]
         if any(map(_is_of_the_network, chain)):
             return UserError(
-                f"{KEY}.huggingface: {self.huggingface!r} cannot be reached {told}; check the name, the "
+                f"{KEY}.huggingface: {self.huggingface!r} cannot be reached {cause}; check the name, the "
                 "network connection, and HF_TOKEN for a gated dataset"
             )
         damage = (*_DAMAGE, _library().exceptions.DatasetGenerationError)
-        if reading or any(isinstance(cause, damage) for cause in chain):
+        if reading or any(isinstance(one, damage) for one in chain):
             return UserError(
-                f"{KEY}.huggingface: {self.huggingface!r} has data that cannot be read {told}; mend "
-                f"{_file_in(said) or 'the file that holds it'} or fetch it again, or leave it out with "
+                f"{KEY}.huggingface: {self.huggingface!r} has data that cannot be read {cause}; mend "
+                f"{_file_in(logged) or 'the file that holds it'} or fetch it again, or leave it out with "
                 "'data_files'"
             )
         network = ", the network connection" if "://" in str(self.data_files) else ""
         return UserError(
-            f"{KEY}.huggingface: {self.huggingface!r} cannot be loaded {told}; check the name, 'config', "
+            f"{KEY}.huggingface: {self.huggingface!r} cannot be loaded {cause}; check the name, 'config', "
             f"'revision', 'split' and 'data_files'{network}, and HF_TOKEN for a gated dataset"
         )
 
@@ -151,38 +158,40 @@ def _commit(dataset: Any) -> str | None:
     return found.group(1) if found else None
 
 
-def _file_in(said: list[str]) -> str | None:
+def _file_in(messages: list[str]) -> str | None:
     """The first file that one of the messages names in quotes."""
-    found = (re.search(r"file '([^']+)'", message) for message in said)
+    found = (re.search(r"file '([^']+)'", message) for message in messages)
     return next((match.group(1) for match in found if match), None)
 
 
 class _Listener(logging.Handler):
-    """Keeps what is said to it."""
+    """Keeps the messages that are logged to it."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        self.messages.append(record.getMessage())
 
 
 @contextmanager
-def _quiet(datasets: Any) -> Iterator[list[str]]:
-    """Switch progress bars and messages off for the while: who called says what is going on.
+def _silenced(datasets: Any) -> Iterator[list[str]]:
+    """Switch the library's progress bars and messages off for the while: the caller reports what is going on.
 
-    Gives what the library says of errors in that time.
+    Gives the errors that the library logs in that time.
     """
     shown = not datasets.are_progress_bars_disabled()
     restore: Callable[[], None] = datasets.enable_progress_bars if shown else lambda: None
-    logger, listener = logging.getLogger("datasets"), _Listener()
-    handlers, propagates = logger.handlers, logger.propagate
+    logger = logging.getLogger("datasets")
+    listener = _Listener()
+    handlers = logger.handlers
+    propagates = logger.propagate
     datasets.disable_progress_bars()
     logger.handlers = [listener]
     logger.propagate = False
     try:
-        yield listener.said
+        yield listener.messages
     finally:
         logger.handlers = handlers
         logger.propagate = propagates

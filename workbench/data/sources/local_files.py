@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 from pydantic import Field
 
-from workbench.data.sources.source import KEY, LISTED, CorpusConfig, Source
+from workbench.data.sources.source import KEY, LISTED, CorpusConfig, Example, Source
 from workbench.errors import UserError, in_one_line, printable, suggestion
 from workbench.pointers import refuse_pointer_file
 from workbench.seeds import stable_hash
@@ -26,7 +26,7 @@ _JSON_LINES = tuple(f".{name}{packed}" for name in _ROWS for packed in ("", ".gz
 _PARQUET = (".parquet", ".pq")
 _NOT_PROSE = (".json", ".csv", ".tsv")
 _GZIP_MAGIC = b"\x1f\x8b"
-# How files begin that are no text, and what to do with them: told of what cannot be read as text.
+# How files begin that are no text, and what to do with them: said where one cannot be read as text.
 _BINARY = {
     _GZIP_MAGIC: "is compressed with gzip; unpack it first (gunzip)",
     b"BZh": "is compressed with bzip2; unpack it first (bunzip2)",
@@ -51,7 +51,13 @@ _MOST_DIGITS = 4_000  # Python makes no whole number of more than 4,300
 class LocalFiles(CorpusConfig):
     """One file or a folder: a text file is one document, a row of JSON lines or Parquet is one document."""
 
-    unit: ClassVar[str] = "documents"
+    key: ClassVar[str] = "path"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example("text file", "one document, split by position", "{path: book.txt}"),
+        Example("text files", "each file is a document", "{path: folder, glob: '**/*.txt'}"),
+        Example("JSON lines", "each line is a document; .gz as well", "{path: rows.jsonl, field: text}"),
+        Example("Parquet", "each row is a document", "{path: rows.parquet, field: text}"),
+    )
     path: str = Field(min_length=1, description="a file, or a folder searched with 'glob'")
     glob: str = Field("**/*.txt", description="which files of a folder are read")
     field: str = Field("text", description="the key or column that holds a row's text")
@@ -178,11 +184,12 @@ def _state(name: str, path: Path) -> tuple[str, str, int, int]:
 
 
 def _unreadable(path: Path, error: OSError) -> UserError:
-    remedy = {
+    remedies: dict[int | None, str] = {
         errno.EACCES: "check its permissions",
         errno.EPERM: "check its permissions",
         errno.ENOENT: "it was there a moment ago: put it back, or give the command again",
-    }.get(error.errno, "check it, or leave it out with 'glob'")
+    }
+    remedy = remedies.get(error.errno, "check it, or leave it out with 'glob'")
     return UserError(f"{KEY}.path: {path} cannot be read ({error.strerror or in_one_line(error)}); {remedy}")
 
 
@@ -217,13 +224,13 @@ def _looks_like_rows(text: str) -> bool:
 
 
 def _no_text(path: Path, content: bytes, what: str) -> UserError:
-    told = f"{what}; convert it, or leave it out with 'glob'"
+    problem = f"{what}; convert it, or leave it out with 'glob'"
     for beginning, known in _BINARY.items():
         if content.startswith(beginning):
-            told = known
+            problem = known
     if content[_TAR_MAGIC] == b"ustar":
-        told = "is a tar archive; unpack it and give the folder"
-    return UserError(f"{KEY}.path: {path} {told}")
+        problem = "is a tar archive; unpack it and give the folder"
+    return UserError(f"{KEY}.path: {path} {problem}")
 
 
 def _json_lines(path: Path, field: str) -> Iterator[str]:
@@ -237,8 +244,8 @@ def _json_lines(path: Path, field: str) -> Iterator[str]:
                     yield _row(line, field, f"{path}, line {number}")
     except UnicodeDecodeError:
         _refuse_damaged_packing(path, packed)
-        beginning, line = _undecodable(path, opener)
-        raise _no_text(path, beginning, f"is not UTF-8 text (line {line})") from None
+        beginning, number = _undecodable(path, opener)
+        raise _no_text(path, beginning, f"is not UTF-8 text (line {number})") from None
     except UserError:
         _refuse_damaged_packing(path, packed)  # damage makes other text, which no line of it explains
         raise
@@ -297,10 +304,10 @@ def _row(line: str, field: str, place: str) -> str:
             f"{KEY}.path: {place} is nested thousands of levels deep; mend or remove the line"
         ) from None
     except ValueError as error:
-        told = getattr(error, "msg", error)
+        problem = getattr(error, "msg", error)
         if "\0" in line:
-            told = "it has NUL characters, as damaged files and UTF-16 have"
-        raise UserError(f"{KEY}.path: {place} is not JSON ({told}); mend or remove the line") from None
+            problem = "it has NUL characters, as damaged files and UTF-16 have"
+        raise UserError(f"{KEY}.path: {place} is not JSON ({problem}); mend or remove the line") from None
     if not isinstance(row, tuple):
         raise UserError(f"{KEY}.path: {place} is not a JSON object; each line is one, {{{field!r}: ...}}")
     values = dict(row)
@@ -339,12 +346,12 @@ def _parquet(path: Path, field: str) -> Iterator[str]:
 
 
 def _no_parquet(path: Path, error: Exception, row: int) -> UserError:
-    told = in_one_line(error)
-    if "crypt" in told:
-        return UserError(f"{KEY}.path: {path} is encrypted ({told}); decrypt it first")
+    problem = in_one_line(error)
+    if "crypt" in problem:
+        return UserError(f"{KEY}.path: {path} is encrypted ({problem}); decrypt it first")
     place = f" after row {row - 1}" if row else ""
     return UserError(
-        f"{KEY}.path: {path} cannot be read as Parquet{place} ({told}); fetch it again, or write it anew"
+        f"{KEY}.path: {path} cannot be read as Parquet{place} ({problem}); fetch it again, or write it anew"
     )
 
 

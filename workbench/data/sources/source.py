@@ -1,8 +1,8 @@
-"""What every corpus has in common: a frozen config that opens a source of documents."""
+"""What every kind of corpus has in common: a frozen config that opens a source of documents."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,10 +22,25 @@ class Source:
     documents: Iterator[str]
 
 
+class Example(NamedTuple):
+    """What ``workbench list corpora`` shows of a corpus; ``example`` is what a study file would give."""
+
+    name: str
+    description: str
+    example: str
+
+
 class CorpusConfig(BaseModel):
-    """The options of one corpus. Documents come in an order that depends on the options alone."""
+    """The options of one corpus. Documents come in an order that depends on the options alone.
+
+    A kind of corpus is a subclass in a file of its own, listed in ``workbench.data.corpora``. ``key`` is the
+    one of its options that no other kind has: a specification with it is one of these. ``unit`` is what a
+    report calls its documents.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    key: ClassVar[str]
+    examples: ClassVar[tuple[Example, ...]] = ()
     unit: ClassVar[str] = "documents"
 
     max_bytes: Whole | None = Field(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from workbench.data.sources.source import KEY, CorpusConfig, Source
+from workbench.data.sources.source import KEY, CorpusConfig, Example, Source
 from workbench.errors import UserError
 from workbench.seeds import stable_hash
 
@@ -23,6 +23,14 @@ _OF_ONE_BUILD = ("config-", "_sysconfigdata")
 class StandardLibrary(CorpusConfig):
     """Every UTF-8 ``.py`` file of the standard library, without tests and installed packages."""
 
+    key: ClassVar[str] = "name"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "python-stdlib",
+            "the standard library's source code on this machine, about 11 MB",
+            "python-stdlib",
+        ),
+    )
     unit: ClassVar[str] = "files"
     name: Literal["python-stdlib"] = "python-stdlib"
 

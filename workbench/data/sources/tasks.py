@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from workbench.data.sources.source import CorpusConfig, Source
+from workbench.data.sources.source import CorpusConfig, Example, Source
 from workbench.quantities import LARGEST_SEED, Whole
 from workbench.seeds import stable_hash
 
@@ -20,7 +20,15 @@ _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "ae
 class Task(CorpusConfig):
     """Documents drawn from a seed of their own: the same on every machine."""
 
-    unit: ClassVar[str] = "documents"
+    key: ClassVar[str] = "task"
+    examples: ClassVar[tuple[Example, ...]] = (
+        Example(
+            "copy", "generated: random words, then the same words again", "{task: copy, documents: 20_000}"
+        ),
+        Example(
+            "recall", "generated: keys and values, then the keys again", "{task: recall, documents: 20_000}"
+        ),
+    )
     task: Literal["copy", "recall"] = Field(description="which task the documents pose")
     documents: Whole = Field(20_000, ge=2, le=_MOST_DOCUMENTS, description="how many documents are drawn")
     seed: Whole = Field(0, ge=-LARGEST_SEED, le=LARGEST_SEED, description="which documents are drawn")

@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
+from workbench.data.batches import Batch, EvaluationBatch
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.seeds import generator, stable_hash
 from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
-from workbench.training.metrics import validation_metrics
-from workbench.training.population.flat_parameters import Rows
+from workbench.training.population.flat_parameters import FlatLayout
 from workbench.training.population.replicated_adamw import ReplicatedAdamW
 from workbench.training.schedule import rate_factor
-
-Batch = tuple[Tensor, Tensor]
+from workbench.training.trainer import stop_iteration_is_an_error
+from workbench.training.validation import ValidationSums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,49 +40,58 @@ class Replica:
 class Population(lightning.LightningModule):
     """R decoders of one shape. Batches are ``(inputs, targets)``, both ``(R, B, T)``; losses are ``(R,)``.
 
-    Its one parameter ``rows (R, P)`` holds a decoder in each row. ``first_step`` is where a resumed
-    population goes on.
+    Its one parameter ``flat_parameters (R, P)`` holds a decoder in each row; ``template`` is the decoder that
+    ``vmap`` runs on them. ``first_step`` is where a resumed population goes on.
     """
+
+    template: Decoder
 
     def __init__(
         self, model: ModelConfig, replicas: list[Replica], *, steps: int, first_step: int = 0
     ) -> None:
         super().__init__()
-        self.replicas, self.steps, self.first_step = replicas, steps, first_step
-        # Outside the tree of modules: its own parameters are a mould that is never trained.
-        self.__dict__["mould"] = Decoder(model)
-        self.layout = Rows(self.mould)
-        self.rows = nn.Parameter(torch.stack([self._initial(replica.seed) for replica in replicas]))  # (R, P)
+        self.replicas = replicas
+        self.steps = steps
+        self.first_step = first_step
+        # Outside the tree of modules: the template's own parameters are never trained.
+        self.__dict__["template"] = Decoder(model)
+        self.layout = FlatLayout(self.template)
+        initial = [self._initial(replica.seed) for replica in replicas]
+        self.flat_parameters = nn.Parameter(torch.stack(initial))  # (R, P)
         self.alive = [True] * len(replicas)
         self._states: list[dict[str, Tensor]] = []
         self._places: Tensor | None = None  # of the present replicas in a batch, once some have left
         self._losses = vmap(self._loss)
-        self._same_losses = vmap(self._loss, in_dims=(0, None, None))
+        self._losses_of_one_batch = vmap(self._loss, in_dims=(0, None, None))
 
     def _initial(self, seed: int) -> Tensor:
-        self.mould.initialize(seed)
-        return self.layout.row(self.mould)  # (P,)
+        self.template.initialize(seed)
+        return self.layout.flatten(self.template)  # (P,)
 
     def _loss(self, parameters: dict[str, Tensor], tokens: Tensor, targets: Tensor) -> Tensor:
         """One replica's mean cross-entropy in nats per token."""
-        logits = functional_call(self.mould, parameters, (tokens,))  # (B, T, V)
+        logits = functional_call(self.template, parameters, (tokens,))  # (B, T, V)
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
 
     def begin(self, change: Callable[[Decoder], None]) -> None:
         """Let ``change`` set each replica's parameters before training, as it would a decoder alone."""
         for index in range(len(self.replicas)):
             change(self.decoder(index))
-            self.rows.data[index] = self.layout.row(self.mould)
+            self.flat_parameters.data[index] = self.layout.flatten(self.template)
 
     def state(self, index: int) -> dict[str, Tensor]:
         """What a replica goes on from: its parameters and both moments, ``(P,)`` each, on the CPU."""
-        rows = {"parameters": self.rows, "mean": self.optimizer.mean, "square": self.optimizer.square}
-        return {name: value[index].detach().cpu().clone() for name, value in rows.items()}
+        matrices = {
+            "parameters": self.flat_parameters,
+            "mean": self.optimizer.mean,
+            "square": self.optimizer.square,
+        }
+        return {name: matrix[index].detach().cpu().clone() for name, matrix in matrices.items()}
 
     def resume(self, states: list[dict[str, Tensor]]) -> None:
         """Go on from each replica's ``state``; called before training begins."""
         self._states = list(states)
-        self.rows.data = torch.stack([state["parameters"] for state in states])  # (R, P)
+        self.flat_parameters.data = torch.stack([state["parameters"] for state in states])  # (R, P)
 
     @property
     def step(self) -> int:
@@ -96,20 +105,20 @@ class Population(lightning.LightningModule):
 
     @property
     def optimizer(self) -> ReplicatedAdamW:
-        """What trains the rows."""
+        """What trains the flat parameters."""
         return self._optimizer
 
     def on_fit_start(self) -> None:
-        """Bring the mould to the device; compile where asked."""
+        """Bring the template to the device; compile where asked."""
         self.prepare()
         self._losses = compiled(self._losses, self._training)
-        self._same_losses = compiled(self._same_losses, self._training)
+        self._losses_of_one_batch = compiled(self._losses_of_one_batch, self._training)
 
     def prepare(self) -> None:
-        """Make ready to train on the device where the rows are."""
-        self.mould.to(self.device)
+        """Make ready to train on the device where the flat parameters are."""
+        self.template.to(self.device)
         if self.device.type == "cpu":
-            self.mould.attention_kernel = "folded"
+            self.template.attention_kernel = "folded"
         self._generators = tuple(
             generator(replica.seed, "dropout", device=self.device) for replica in self.replicas
         )
@@ -120,19 +129,19 @@ class Population(lightning.LightningModule):
 
     def seed_dropout(self) -> None:
         """Seed each replica's dropout by its seed and the step, as a trial alone does."""
-        if self.mould.config.dropout:
+        if self.template.config.dropout:
             for replica, own in zip(self.replicas, self._generators, strict=True):
                 own.manual_seed(stable_hash(replica.seed, "dropout", self.step))
-            self.mould.dropout_generator = self._generators
+            self.template.dropout_generator = self._generators
 
+    @stop_iteration_is_an_error
     def training_step(self, batch: Batch, batch_index: int) -> dict[str, Tensor]:
         """The sum of the losses, and each of them."""
+        inputs, targets = batch
         if self._places is not None:
-            batch = tuple(part[self._places] for part in batch)  # (R, B, T) each
-        try:
-            losses = self._losses(self.layout.tensors(self.rows), *batch)  # (R,)
-        except StopIteration as error:  # Lightning would take it for the end of the batches
-            raise RuntimeError(f"a part raised StopIteration: {error}") from error
+            inputs = inputs[self._places]  # (R, B, T)
+            targets = targets[self._places]
+        losses = self._losses(self.layout.unflatten(self.flat_parameters), inputs, targets)  # (R,)
         return {"loss": losses.sum(), "losses": losses.detach()}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
@@ -142,56 +151,56 @@ class Population(lightning.LightningModule):
         """AdamW with a learning rate for each replica."""
         constants = [replica.training for replica in self.replicas]
         self._optimizer = ReplicatedAdamW(
-            self.rows,
-            self.layout.decayed(self.mould),
+            self.flat_parameters,
+            self.layout.decayed(self.template),
             constants,
             self._rates,
             first_step=self.first_step,
         )
         for index, state in enumerate(self._states):
-            self._optimizer.mean[index], self._optimizer.square[index] = state["mean"], state["square"]
+            self._optimizer.mean[index] = state["mean"]
+            self._optimizer.square[index] = state["square"]
         self._states.clear()
         return self._optimizer
 
     def _rates(self, step: int) -> list[float]:
         """Learning rates at ``step``; 0 for a replica that diverged."""
-        return [
-            alive * replica.learning_rate * rate_factor(step, self.steps, replica.training)
-            for alive, replica in zip(self.alive, self.replicas, strict=True)
-        ]
+        rates = []
+        for replica, alive in zip(self.replicas, self.alive, strict=True):
+            rate = replica.learning_rate * rate_factor(step, self.steps, replica.training)
+            rates.append(rate if alive else 0.0)
+        return rates
 
     @torch.no_grad()
-    def validate(self, batches: list[tuple[Tensor, Tensor, int]]) -> list[dict[str, float]]:
-        """Each replica's validation on the same ``batches``."""
-        self.mould.eval()
-        tensors = self.layout.tensors(self.rows)
-        nats, tokens, text_bytes = torch.zeros(len(self.replicas), dtype=torch.double), 0, 0
-        nats = nats.to(self.device)
-        for inputs, targets, count in batches:
-            losses = self._same_losses(tensors, inputs.to(self.device), targets.to(self.device))  # (R,)
-            nats += losses.double() * targets.numel()
-            tokens, text_bytes = tokens + targets.numel(), text_bytes + count
-        self.mould.train()
-        return [validation_metrics(own, tokens, text_bytes) for own in nats.tolist()]
+    def validate(self, batches: list[EvaluationBatch]) -> list[dict[str, float]]:
+        """Each replica's validation on the ``batches``, which are the same for all."""
+        self.template.eval()
+        tensors = self.layout.unflatten(self.flat_parameters)
+        sums = ValidationSums()
+        for inputs, targets, target_bytes in batches:
+            losses = self._losses_of_one_batch(tensors, inputs.to(self.device), targets.to(self.device))
+            sums.add(losses, targets, target_bytes)  # (R,)
+        self.template.train()
+        return sums.metrics_of_each()
 
     def decoder(self, index: int) -> Decoder:
-        """A replica's decoder by itself: the mould, filled with its parameters."""
-        self.layout.load(self.mould, self.rows[index])
-        return self.mould
+        """A replica's decoder by itself: the template, filled with its parameters."""
+        self.layout.load(self.template, self.flat_parameters[index])
+        return self.template
 
     @torch.no_grad()
     def mask(self, index: int) -> None:
         """Take a replica that diverged out of the reckoning: its parameters are set to 0 and stay there."""
         self.alive[index] = False
-        for tensor in (self.rows, self.optimizer.mean, self.optimizer.square):
-            tensor[index].zero_()
+        for matrix in (self.flat_parameters, self.optimizer.mean, self.optimizer.square):
+            matrix[index].zero_()
 
     def keep(self, indices: list[int]) -> None:
         """Go on with these replicas only: the population shrinks."""
         kept = torch.tensor(indices, device=self.device)
         self._places = kept if self._places is None else self._places[kept]
-        self.rows.grad = None
-        self.rows.data = self.rows.data[indices]
+        self.flat_parameters.grad = None
+        self.flat_parameters.data = self.flat_parameters.data[indices]
         self.replicas = [self.replicas[index] for index in indices]
         self.alive = [self.alive[index] for index in indices]
         self._generators = tuple(self._generators[index] for index in indices)

@@ -1,6 +1,7 @@
 """What a population leaves behind while it trains: for each replica what a trial alone leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import lightning
 import torch
 from torch import Tensor
 
+from workbench.data.batches import EvaluationBatch
 from workbench.files import put_in_place
 from workbench.records.run import State
 from workbench.training.callbacks import Interrupted
@@ -21,7 +23,7 @@ from workbench.training.run import Outcome, Run, ScheduledMeasuring
 
 @dataclass
 class Member:
-    """A run of the population, its rows, and its last validation. ``report`` tells the driver of it."""
+    """A run of the population, its log, and its last validation. ``report`` is how the driver hears of it."""
 
     run: Run
     log: RunLog
@@ -31,7 +33,8 @@ class Member:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where its checkpoint stands."""
         self.validation = state["validation"]
-        self.log.last_loss, self.log.peak_memory = state["last_loss"], state["peak_memory"]
+        self.log.last_loss = state["last_loss"]
+        self.log.peak_memory = state["peak_memory"]
 
     def finish(self, state: State, seconds: float, error: str | None = None) -> None:
         """Write its outcome."""
@@ -48,162 +51,167 @@ class Member:
 
 
 class PopulationRecorder(lightning.Callback):
-    """Logs, validates, measures, halves, saves and stops, in this order, between two steps."""
+    """Logs, validates, measures, halves, saves and stops a population, in this order, between two steps."""
 
     def __init__(
         self,
+        population: Population,
         members: list[Member],
         clock: Clock,
         *,
-        evaluation: list[tuple[Tensor, Tensor, int]],
+        evaluation: list[EvaluationBatch],
         measuring: list[ScheduledMeasuring],
         should_stop: Callable[[], bool],
         halving: Halving | None,
     ) -> None:
-        self._members, self._clock, self._evaluation = members, clock, evaluation
-        self._measuring, self._should_stop, self._halving = measuring, should_stop, halving
+        self._population = population
+        self._members = members
+        self._clock = clock
+        self._evaluation = evaluation
+        self._measuring = measuring
+        self._should_stop = should_stop
+        self._halving = halving
         first = members[0].run
-        self._steps, self._interval, self._every = first.steps, first.interval, rows_every(first.steps)
+        self._steps = first.steps
+        self._interval = first.interval
+        self._every = rows_every(first.steps)
 
-    def on_train_start(self, trainer: lightning.Trainer, module: Population) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Before the first step: measures, the validation of starting weights, and the clock."""
-        if module.step == 0:
-            self._measure(module)
+        step = self._population.step
+        if step == 0:
+            self._measure()
             if "start" in self._members[0].run.record.config:
-                self._validate(trainer, module)  # the row of step 0: the damage
+                self._validate(trainer)  # the row of step 0: the damage
         for member in self._members:
-            member.log.start(module.step, self._clock.seconds)
+            member.log.start(step, self._clock.seconds)
         self._clock.run()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: Population, outputs: Any, *_: Any
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """After a step."""
-        step = module.step
+        step = self._population.step
         if step % self._every == 0 or step == self._steps:
-            self._log(module, outputs["losses"])
+            self._log(outputs["losses"])
         if step % self._interval == 0 or step in self._measuring[0].steps or self._should_stop():
             with self._clock.paused():
-                self._pause(trainer, module)
+                self._between_steps(trainer)
 
-    def complete(self, module: Population) -> None:
+    def complete(self) -> None:
         """After the last step: weights, and the outcome of those that came so far."""
         self._clock.pause()
-        for index, member in self._live(module):
-            member.run.save_weights(module.decoder(index))
+        for index, member in self._live():
+            member.run.save_weights(self._population.decoder(index))
             member.finish(State.COMPLETE, self._clock.seconds)
 
-    def _pause(self, trainer: lightning.Trainer, module: Population) -> None:
-        step = module.step
-        self._measure(module)
+    def _between_steps(self, trainer: lightning.Trainer) -> None:
+        step = self._population.step
+        self._measure()
         if step % self._interval == 0:
-            self._validate(trainer, module)
-            self._halve(module)
+            self._validate(trainer)
+            self._halve()
         stop = self._should_stop()
         if step % self._interval == 0 or stop:
-            self._save(module)
+            self._save()
         if stop:
             raise Interrupted(f"stopped on request at step {step}")
 
-    def _log(self, module: Population, losses: Tensor) -> None:
+    def _log(self, losses: Tensor) -> None:
         """A row for each; the only place where training waits for the device."""
-        values = torch.stack([losses.double(), module.optimizer.norms.double()]).tolist()  # (2, R)
-        rates = module.optimizer.rates
-        live = list(self._live(module))
+        optimizer = self._population.optimizer
+        values = torch.stack([losses.double(), optimizer.norms.double()]).tolist()  # (2, R)
+        live = self._live()
         for index, member in live:
             row = {
                 "train/loss": values[0][index],
-                "learning_rate": rates[index],
+                "learning_rate": optimizer.rates[index],
                 "gradient_norm": values[1][index],
             }
-            self._record(
-                module,
-                index,
-                lambda member=member, row=row: member.log.trained(
-                    module.step, self._clock.seconds, row, parts=len(live)
-                ),
-            )
+            with self._ending_if_diverged(index):
+                member.log.trained(self._population.step, self._clock.seconds, row, parts=len(live))
 
-    def _validate(self, trainer: lightning.Trainer, module: Population) -> None:
+    def _validate(self, trainer: lightning.Trainer) -> None:
         with trainer.precision_plugin.forward_context():
-            found = module.validate(self._evaluation)
-        for index, member in self._live(module):
+            found = self._population.validate(self._evaluation)
+        step = self._population.step
+        for index, member in self._live():
             member.validation = found[index]
-            self._record(
-                module,
-                index,
-                lambda member=member: member.log.validated(
-                    module.step, self._clock.seconds, member.validation
-                ),
-            )
-            member.run.reached(module.step)
+            with self._ending_if_diverged(index):
+                member.log.validated(step, self._clock.seconds, member.validation)
+            member.run.reached(step)
 
-    def _record(self, module: Population, index: int, write: Callable[[], None]) -> None:
-        """Write a row; a replica whose loss is no number ends here, the others go on."""
+    @contextmanager
+    def _ending_if_diverged(self, index: int) -> Iterator[None]:
+        """While a row is written: a replica whose loss is no number ends there, the others go on."""
         try:
-            write()
+            yield
         except Diverged as error:
-            module.mask(index)
+            self._population.mask(index)
             self._members[index].finish(State.DIVERGED, self._clock.seconds, str(error))
-            self._share(module)
+            self._share()
 
-    def _measure(self, module: Population) -> None:
-        for index, _ in self._live(module):
-            if module.step in self._measuring[index].steps:
-                self._measuring[index].measure(module.decoder(index), module.step)
+    def _measure(self) -> None:
+        step = self._population.step
+        for index, _ in self._live():
+            if step in self._measuring[index].steps:
+                self._measuring[index].measure(self._population.decoder(index), step)
 
-    def _halve(self, module: Population) -> None:
+    def _halve(self) -> None:
+        """Stop the runs of the learning rates that lose where this step is a rung."""
         if self._halving is None:
             return
-        keep = self._halving.survivors(module.step, self._steps, self._interval)
+        step = self._population.step
+        keep = self._halving.survivors(step, self._steps, self._interval)
         if keep is None:
             return
-        live = [index for index, _ in self._live(module)]
-        rates = [module.replicas[index].learning_rate for index in live]
-        losses = [self._members[index].validation[self._halving.metric] for index in live]
+        metric = self._halving.metric
+        live = [index for index, _ in self._live()]
+        rates = [self._population.replicas[index].learning_rate for index in live]
+        losses = [self._members[index].validation[metric] for index in live]
         losers = {live[place] for place in self._halving.losers(rates, losses, keep)}
-        for index in losers:
-            self._members[index].finish(State.PRUNED, self._clock.seconds, self._why(module, keep))
-        self._keep(module, [index for index in live if index not in losers])
-
-    def _why(self, module: Population, keep: int) -> str:
-        return (
-            f"stopped at step {module.step}: its learning rate is not among the best {keep} of "
-            f"{self._halving.candidates} by {self._halving.metric}"
+        reason = (
+            f"stopped at step {step}: its learning rate is not among the best {keep} of "
+            f"{self._halving.candidates} by {metric}"
         )
+        for index in losers:
+            self._members[index].finish(State.PRUNED, self._clock.seconds, reason)
+        self._keep([index for index in live if index not in losers])
 
-    def _keep(self, module: Population, indices: list[int]) -> None:
+    def _keep(self, indices: list[int]) -> None:
         if len(indices) == len(self._members):
             return
-        module.keep(indices)
+        self._population.keep(indices)
         self._members = [self._members[index] for index in indices]
         self._measuring = [self._measuring[index] for index in indices]
-        self._share(module)
+        self._share()
 
-    def _share(self, module: Population) -> None:
-        live = sum(module.alive)
+    def _share(self) -> None:
+        """Charge the time to those that are left; where none is, training is over."""
+        live = sum(self._population.alive)
         self._clock.share(live)
         if not live:
-            module.trainer.should_stop = True
+            self._population.trainer.should_stop = True
 
-    def _save(self, module: Population) -> None:
+    def _save(self) -> None:
         """Write all checkpoints before any takes the place of the one before it.
 
         Killed in between, all runs go on from one step: the last for which a checkpoint took its place.
         """
-        live = list(self._live(module))
+        live = self._live()
         for index, member in live:
             state = {
-                "step": module.step,
+                "step": self._population.step,
                 "seconds": self._clock.seconds,
                 "validation": member.validation,
                 "last_loss": member.log.last_loss,
                 "peak_memory": member.log.peak_memory,
                 ROWS: member.log.rows,
             }
-            save_replica(member.run.directory.next_replica, module.state(index), state)
+            save_replica(member.run.directory.next_replica, self._population.state(index), state)
         for _, member in live:
             put_in_place(member.run.directory.next_replica, member.run.directory.replica)
 
-    def _live(self, module: Population) -> list[tuple[int, Member]]:
-        return [(index, member) for index, member in enumerate(self._members) if module.alive[index]]
+    def _live(self) -> list[tuple[int, Member]]:
+        alive = self._population.alive
+        return [(index, member) for index, member in enumerate(self._members) if alive[index]]

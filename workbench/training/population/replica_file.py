@@ -53,5 +53,5 @@ def _header(path: Path) -> tuple[dict[str, Any], str | None]:
 def _checksum(tensors: dict[str, Tensor]) -> int:
     checksum = 0
     for name in sorted(tensors):
-        checksum = zlib.crc32(tensors[name].contiguous().numpy(), checksum)
+        checksum = zlib.crc32(tensors[name].contiguous().numpy().data, checksum)
     return checksum

@@ -82,7 +82,7 @@ def _step(
     population.seed_dropout()
     population.training_step((tokens, tokens), 0)["loss"].backward()
     optimizer.step()
-    population.rows.grad = None
+    population.flat_parameters.grad = None
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start

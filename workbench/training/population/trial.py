@@ -4,19 +4,16 @@ Each replica is a run of its own, with its own directory, rows, outcome and chec
 killed may go on in another grouping, as long as its runs stand at the same step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from torch.utils.data import DataLoader, IterableDataset
 
 from workbench.data.batches import ReplicatedBatches, TokenizedCorpus
 from workbench.errors import RecordError, UserError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
-from workbench.seeds import generator
 from workbench.training.callbacks import Interrupted
 from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import forget_peak_memory, out_of_memory
@@ -27,8 +24,8 @@ from workbench.training.population.recorder import Member, PopulationRecorder
 from workbench.training.population.replica_file import load_replica, replica_step
 from workbench.training.population.vmappable import require_vmappable
 from workbench.training.run import Run, Watcher, describe, open_run
-from workbench.training.starting_weights import begin_from
-from workbench.training.trial import trainer_options
+from workbench.training.starting_weights import load_starting_weights
+from workbench.training.trainer import build_trainer, training_loader
 
 # What the runs of a population have in common; the other numbers of their training may differ.
 SHARED = (
@@ -42,20 +39,11 @@ SHARED = (
     "threads",
 )
 
-
 Checkpoint = tuple[dict[str, torch.Tensor], dict[str, Any]]  # what load_replica gives
 
 
 class TooLarge(RuntimeError):
     """Memory ran out. Its runs stay as they are; train them in smaller populations."""
-
-
-class _Batches(IterableDataset):
-    def __init__(self, batches: ReplicatedBatches, first_step: int, steps: int) -> None:
-        self._batches, self._first_step, self._steps = batches, first_step, steps
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        return (self._batches.batch(step) for step in range(self._first_step, self._steps))
 
 
 def run_population(
@@ -80,7 +68,9 @@ class PopulationTrial:
     """Runs that train together."""
 
     def __init__(self, runs: list[Run], watcher: Watcher, halving: Halving | None = None) -> None:
-        self._runs, self._watcher, self._halving = runs, watcher, halving
+        self._runs = runs
+        self._watcher = watcher
+        self._halving = halving
         self._first = runs[0]
         self._members: list[Member] = []
         self._clock = Clock(parts=len(runs))
@@ -156,24 +146,18 @@ class PopulationTrial:
             first.model.context,
             first.device,
         )
-        recorder = self._recorder()
-        # A loader draws a number for its workers, of which there are none: not from the global generator.
-        loader = DataLoader(
-            _Batches(batches, first_step, first.steps), batch_size=None, generator=generator("loader")
-        )
-        options = trainer_options(first, first.steps - first_step)
-        lightning.Trainer(callbacks=[recorder], limit_val_batches=0, **options).fit(population, loader)
-        recorder.complete(population)
-
-    def _recorder(self) -> PopulationRecorder:
-        return PopulationRecorder(
+        recorder = PopulationRecorder(
+            population,
             self._members,
             self._clock,
-            evaluation=list(self._first.evaluation_batches()),
+            evaluation=list(first.evaluation_batches()),
             measuring=[self._watcher.measuring(run) for run in self._runs],
             should_stop=self._watcher.should_stop,
             halving=self._halving,
         )
+        trainer = build_trainer(first, first.steps - first_step, [recorder], validates=False)
+        trainer.fit(population, training_loader(batches, lambda: first_step, first.steps))
+        recorder.complete()
 
     def _place(self, population: Population, checkpoints: list[Checkpoint]) -> None:
         """Weights to begin or to go on from."""
@@ -184,7 +168,7 @@ class PopulationTrial:
             self._clock = Clock(checkpoints[0][1]["seconds"], len(self._runs))
         elif "start" in self._first.record.config:
             sha256 = self._first.record.config["start"]["sha256"]
-            population.begin(lambda decoder: begin_from(decoder, self._first.study, sha256))
+            population.begin(lambda decoder: load_starting_weights(decoder, self._first.study, sha256))
 
     def _fail(self, error: Exception) -> None:
         text = describe(error)
@@ -206,9 +190,13 @@ def _load(path: Path) -> Checkpoint:
 def _require_alike(runs: list[Run]) -> None:
     first = runs[0]
     for run in runs[1:]:
-        same = all(getattr(run.training, key) == getattr(first.training, key) for key in SHARED)
-        data = run.record.config["data"] == first.record.config["data"]
-        if not (same and data and run.model == first.model and run.device == first.device):
+        alike = (
+            run.model == first.model
+            and run.device == first.device
+            and run.record.config["data"] == first.record.config["data"]
+            and all(getattr(run.training, key) == getattr(first.training, key) for key in SHARED)
+        )
+        if not alike:
             raise UserError(
                 f"population: runs {first.record.run_id} and {run.record.run_id} differ in more than the "
                 f"numbers of their optimizer and schedule; train them apart"

@@ -60,8 +60,9 @@ def _tried(model: ModelConfig, training: TrainingConfig, device: str) -> tuple[s
     try:
         population = Population(model, replicas, steps=1).to(device)
         population.prepare()
-        if population.rows.dtype is not torch.float32:
-            return _all_parts(model), f"its parameters make the population's {population.rows.dtype}"
+        dtype = population.flat_parameters.dtype
+        if dtype is not torch.float32:
+            return _all_parts(model), f"its parameters make the population's {dtype}"
         before = _buffers(population)
         if training.precision == "bf16":
             with torch.autocast(device, torch.bfloat16):
@@ -85,10 +86,11 @@ def _tried(model: ModelConfig, training: TrainingConfig, device: str) -> tuple[s
 
 def _together(population: Population, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Losses ``(R,)`` and gradients ``(R, P)`` of all replicas in one pass."""
-    population.rows.grad = None
+    population.flat_parameters.grad = None
     found = population.training_step((tokens, tokens), 0)
     found["loss"].backward()
-    return found["losses"], population.rows.grad
+    assert population.flat_parameters.grad is not None, "the backward pass leaves one"
+    return found["losses"], population.flat_parameters.grad
 
 
 def _alone(population: Population, index: int, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,7 +113,7 @@ def _trains_alone(model: ModelConfig, tokens: Tensor, device: str) -> bool:
         population = Population(model, [replica], steps=1).to(device)
         population.prepare()
         _alone(population, 0, tokens)
-    except Exception:  # told by the trials
+    except Exception:  # which its trials record
         return False
     return True
 
@@ -125,7 +127,7 @@ def _near(value: Tensor, expected: Tensor) -> bool:
 
 
 def _buffers(population: Population) -> dict[str, Tensor]:
-    return {name: buffer.clone() for name, buffer in population.mould.named_buffers()}
+    return {name: buffer.clone() for name, buffer in population.template.named_buffers()}
 
 
 def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> str | None:

@@ -5,7 +5,7 @@ from safetensors.torch import save_file
 from workbench.errors import UserError
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
-from workbench.training.starting_weights import START, begin_from
+from workbench.training.starting_weights import STARTING_WEIGHTS, load_starting_weights
 
 SIZE = {"vocabulary": 19, "context": 8, "layers": 1, "width": 16, "heads": 2}
 
@@ -19,16 +19,16 @@ def decoder(seed, **changes):
 @pytest.fixture
 def study(tmp_path):
     """A study's directory with starting weights, and their digest."""
-    save_file(plain_tensors(decoder(1)), tmp_path / START)
+    save_file(plain_tensors(decoder(1)), tmp_path / STARTING_WEIGHTS)
     from hashlib import sha256
 
-    return tmp_path, sha256((tmp_path / START).read_bytes()).hexdigest()
+    return tmp_path, sha256((tmp_path / STARTING_WEIGHTS).read_bytes()).hexdigest()
 
 
 def test_a_variant_begins_with_what_it_shares(study):
     folder, digest = study
     begun, source, plain = decoder(2, norm="layernorm"), decoder(1), decoder(2, norm="layernorm")
-    begin_from(begun, folder, digest)
+    load_starting_weights(begun, folder, digest)
     own = dict(begun.named_parameters())
     for name, value in source.named_parameters():
         assert torch.equal(own[name], value)
@@ -37,9 +37,9 @@ def test_a_variant_begins_with_what_it_shares(study):
 
 def test_other_weights_than_planned_are_refused(study):
     folder, digest = study
-    save_file(plain_tensors(decoder(3)), folder / START)
+    save_file(plain_tensors(decoder(3)), folder / STARTING_WEIGHTS)
     with pytest.raises(UserError, match="is not the file that the study began with"):
-        begin_from(decoder(2), folder, digest)
-    (folder / START).unlink()
+        load_starting_weights(decoder(2), folder, digest)
+    (folder / STARTING_WEIGHTS).unlink()
     with pytest.raises(UserError, match="is missing; run the study again"):
-        begin_from(decoder(2), folder, digest)
+        load_starting_weights(decoder(2), folder, digest)
