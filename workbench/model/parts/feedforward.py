@@ -4,7 +4,6 @@ Gated and plain networks share the names ``up`` and ``down``, so that the tensor
 from the same draws. Gated: Shazeer 2020, arXiv 2002.05202. Plain: Vaswani et al. 2017, arXiv 1706.03762.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,8 +54,6 @@ class _Config(FeedForward.Config):
 class PlainFeedForward(FeedForward):
     """``down(f(up(x)))`` with the activation ``f``."""
 
-    activation: ClassVar[Callable[[Tensor], Tensor]]
-
     class Config(_Config):
         """No options."""
 
@@ -67,6 +64,11 @@ class PlainFeedForward(FeedForward):
         self.up = nn.Linear(width, hidden, bias=bias)
         self.down = nn.Linear(hidden, width, bias=bias)
 
+    @staticmethod
+    def activation(z: Tensor, /) -> Tensor:
+        """``f``, elementwise."""
+        raise NotImplementedError("a level must define activation(z)")
+
     def forward(self, x: Tensor) -> Tensor:
         """``(B, T, D) -> (B, T, D)``."""
         return self.down(self.activation(self.up(x)))  # (B, T, D)
@@ -74,8 +76,6 @@ class PlainFeedForward(FeedForward):
 
 class GatedFeedForward(FeedForward):
     """``down(f(gate(x)) * up(x))`` with the activation ``f``."""
-
-    activation: ClassVar[Callable[[Tensor], Tensor]]
 
     class Config(_Config):
         """No options."""
@@ -88,6 +88,11 @@ class GatedFeedForward(FeedForward):
         self.up = nn.Linear(width, hidden, bias=bias)
         self.down = nn.Linear(hidden, width, bias=bias)
 
+    @staticmethod
+    def activation(z: Tensor, /) -> Tensor:
+        """``f``, elementwise."""
+        raise NotImplementedError("a level must define activation(z)")
+
     def forward(self, x: Tensor) -> Tensor:
         """``(B, T, D) -> (B, T, D)``."""
         return self.down(self.activation(self.gate(x)) * self.up(x))  # (B, T, D)
@@ -99,6 +104,7 @@ class SwiGLU(GatedFeedForward):
 
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (silu(W_gate x) ⊙ W_up x)"
+    colour = "blue"
 
     activation = staticmethod(F.silu)
 
@@ -109,6 +115,7 @@ class GEGLU(GatedFeedForward):
 
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (gelu(W_gate x) ⊙ W_up x)"
+    colour = "orange"
 
     activation = staticmethod(F.gelu)
 
@@ -119,6 +126,7 @@ class ReGLU(GatedFeedForward):
 
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (max(W_gate x, 0) ⊙ W_up x)"
+    colour = "wine"
 
     activation = staticmethod(F.relu)
 
@@ -129,6 +137,7 @@ class Bilinear(GatedFeedForward):
 
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (W_gate x ⊙ W_up x)"
+    colour = "green"
 
     @staticmethod
     def activation(z: Tensor) -> Tensor:
@@ -142,6 +151,7 @@ class ReLU(PlainFeedForward):
 
     paper = "Vaswani et al. 2017, arXiv 1706.03762"
     formula = "W_down max(W_up x, 0)"
+    colour = "vermillion"
 
     activation = staticmethod(F.relu)
 
@@ -152,6 +162,7 @@ class GELU(PlainFeedForward):
 
     paper = "Hendrycks and Gimpel 2016, arXiv 1606.08415"
     formula = "W_down gelu(W_up x), gelu(z) = z Φ(z)"
+    colour = "sky"
 
     activation = staticmethod(F.gelu)
 
@@ -162,6 +173,7 @@ class GELUTanh(PlainFeedForward):
 
     paper = "Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2"
     formula = "W_down gelu(W_up x), Φ by tanh"
+    colour = "indigo"
 
     @staticmethod
     def activation(z: Tensor) -> Tensor:
@@ -175,6 +187,7 @@ class SiLU(PlainFeedForward):
 
     paper = "Ramachandran et al. 2017, arXiv 1710.05941"
     formula = "W_down silu(W_up x), silu(z) = z σ(z)"
+    colour = "olive"
 
     activation = staticmethod(F.silu)
 
@@ -185,6 +198,7 @@ class ReLUSquared(PlainFeedForward):
 
     paper = "So et al. 2021, arXiv 2109.08668"
     formula = "W_down max(W_up x, 0)²"
+    colour = "purple"
 
     @staticmethod
     def activation(z: Tensor) -> Tensor:
