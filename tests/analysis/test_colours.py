@@ -10,19 +10,60 @@ from tests.analysis.synthetic_studies import manifest, variant
 from workbench.analysis.colours import (
     APART,
     BASELINE_COLOUR,
+    COLOURS,
     PALETTE,
     colour_of,
     colours_for,
+    level_colours,
     variant_colours,
 )
 from workbench.analysis.contrast import differences
+from workbench.model.parts.attention_gate import ATTENTION_GATES
 from workbench.model.parts.component import FACTORS
+from workbench.model.parts.norm_placement import NORM_PLACEMENTS
 
 
 def test_well_known_levels_keep_their_colour_in_any_company():
     assert colour_of("rope") == "#0072B2"
     for labels in (["rope", "learned"], ["my_own", "learned", "rope", "zzz"], ["rope"]):
         assert colours_for(labels)["rope"] == "#0072B2"
+
+
+OWN = {
+    "rope": "#0072B2",
+    "learned": "#E69F00",
+    "alibi": "#D55E00",
+    "none": "#CC79A7",
+    "rmsnorm": "#0072B2",
+    "layernorm": "#009E73",
+    "swiglu": "#0072B2",
+    "relu": "#D55E00",
+    "gpt2": "#882255",
+    "sandwich": "#009E73",
+    "elementwise": "#E69F00",
+}
+
+
+@pytest.mark.parametrize(("level", "colour"), OWN.items())
+def test_a_level_keeps_the_colour_that_it_has_had(level, colour):
+    assert colour_of(level) == colour
+
+
+def test_colours_are_those_that_the_classes_of_the_levels_say():
+    classes = [registry.get(name) for registry in FACTORS.values() for name in registry.names()]
+    levels = [*classes, *NORM_PLACEMENTS, *ATTENTION_GATES]
+    said = {level.name: COLOURS[level.colour] for level in levels if level.colour}
+    assert len(said) >= 27
+    assert level_colours() == said
+    assert all(colour_of(name) == colour for name, colour in said.items())
+
+
+def test_where_levels_of_two_factors_want_one_colour_positions_have_it_then_norms():
+    chosen = colours_for(["swiglu", "rmsnorm", "rope", "headwise", "layernorm"])
+    assert chosen["rope"] == colour_of("rope")
+    assert chosen["layernorm"] == colour_of("layernorm")
+    assert chosen["swiglu"] != chosen["rmsnorm"] != chosen["rope"]
+    assert chosen["headwise"] != colour_of("headwise")
 
 
 def test_no_clash_within_a_list_and_no_dependence_on_order():

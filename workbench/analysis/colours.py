@@ -5,9 +5,11 @@ white; then those of Paul Tol's "muted" (https://sronpersonalpages.nl/~pault/) t
 and three more. No two are nearer than ``APART``. Black is the baseline's alone.
 """
 
+import ast
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
+from importlib.resources import files
 from typing import Any
 
 from workbench.analysis.contrast import differences
@@ -17,52 +19,82 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
 INDIGO, WINE, OLIVE, FOREST = "#332288", "#882255", "#999933", "#117733"
 VIOLET, BROWN, LIME = "#A070FF", "#7A4A1E", "#7FBF00"
-PALETTE = (
-    BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, INDIGO, WINE, OLIVE, FOREST, VIOLET, BROWN, LIME
-)  # fmt: skip
+# What a part of the model writes as its ``colour``.
+COLOURS = {
+    "blue": BLUE,
+    "orange": ORANGE,
+    "green": GREEN,
+    "vermillion": VERMILLION,
+    "purple": PURPLE,
+    "sky": SKY,
+    "indigo": INDIGO,
+    "wine": WINE,
+    "olive": OLIVE,
+    "forest": FOREST,
+    "violet": VIOLET,
+    "brown": BROWN,
+    "lime": LIME,
+}
+PALETTE = tuple(COLOURS.values())
 APART = 0.1  # two lines whose colours are nearer are taken for one
 _ATTEMPTS = 64  # colours made from a label, of which the one farthest from all others is taken
+# Where levels of several factors want one colour, those of the factor that comes first here have it.
+_REGISTRIES = (
+    "POSITIONS",
+    "NORMS",
+    "FEEDFORWARDS",
+    "INITIALIZATIONS",
+    "NORM_PLACEMENTS",
+    "ATTENTION_GATES",
+)
 
-# Levels of one factor differ, and so do the levels that are most often compared in one study.
-_LEVELS = {
-    "rope": BLUE,
-    "learned": ORANGE,
-    "sinusoidal": GREEN,
-    "alibi": VERMILLION,
-    "none": PURPLE,
-    "t5_bias": SKY,
-    "rmsnorm": BLUE,
-    "layernorm": GREEN,
-    "dynamic_tanh": ORANGE,
-    "swiglu": BLUE,
-    "relu": VERMILLION,
-    "geglu": ORANGE,
-    "gelu": SKY,
-    "bilinear": GREEN,
-    "relu_squared": PURPLE,
-    "reglu": WINE,
-    "silu": OLIVE,
-    "gelu_tanh": INDIGO,
-    "gpt2": WINE,
-    "llama": BLUE,
-    "zero_output": ORANGE,
-    "xavier": GREEN,
-    "post": ORANGE,
-    "pre": BLUE,
-    "sandwich": GREEN,
-    "parallel": VERMILLION,
-    "headwise": GREEN,
-    "elementwise": ORANGE,
-}
+
+@cache
+def level_colours() -> dict[str, str]:
+    """The colours that our levels have of their own, by level, in the order of their factors.
+
+    They stand in the classes of ``workbench/model/parts``, and are read from the source there: an import
+    would import torch, which takes longer than a whole report. Levels of one factor differ, and so should
+    those that are most often compared in one study.
+    """
+    found: list[tuple[int, str, str]] = []
+    parts = files("workbench") / "model" / "parts"
+    for file in sorted(parts.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".py"):
+            classes = [node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef)]
+            found += [level for node in classes if (level := _level_of(node)) is not None]
+    found.sort(key=lambda level: level[0])
+    colours: dict[str, str] = {}
+    for _, name, word in found:
+        colours.setdefault(name, COLOURS[word])
+    return colours
+
+
+def _level_of(node: ast.ClassDef) -> tuple[int, str, str] | None:
+    """Rank of its factor, name and word for its colour, of ``@NORMS.register("rmsnorm") class ...``."""
+    words = [
+        statement.value.value
+        for statement in node.body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.value, ast.Constant)
+        and [ast.unparse(target) for target in statement.targets] == ["colour"]
+    ]
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and words:
+            registry, _, method = ast.unparse(decorator.func).partition(".")
+            if method == "register":
+                rank = _REGISTRIES.index(registry) if registry in _REGISTRIES else len(_REGISTRIES)
+                return rank, ast.literal_eval(decorator.args[0]), str(words[0])
+    return None
 
 
 def colour_of(level: str) -> str:
     """The colour of a level's label, ``rope`` or ``rope(base=500000)``, by itself."""
-    return _LEVELS.get(level) or PALETTE[_stable(level) % len(PALETTE)]
+    return level_colours().get(level) or PALETTE[_stable(level) % len(PALETTE)]
 
 
 def colours_for(labels: Iterable[str]) -> dict[str, str]:
-    """A different colour for each label. Well-known levels come first, so their own is theirs.
+    """A different colour for each label. Levels that have a colour of their own come first.
 
     The order of ``labels`` does not matter; where two would share a colour, the one that is later in
     the alphabet takes the next free one.
@@ -96,7 +128,7 @@ def _assign(levels: dict[str, str]) -> dict[str, str]:
 
 @lru_cache(maxsize=64)  # a page asks several times, and a study may have hundreds of variants
 def _assigned(levels: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    order = {level: rank for rank, level in enumerate(_LEVELS)}
+    order = {level: rank for rank, level in enumerate(level_colours())}
     pairs = sorted(levels, key=lambda pair: (order.get(pair[1], len(order)), pair[0]))
     chosen: dict[str, str] = {}
     for key, level in pairs:  # everyone who can have their own first, so that a clash takes nobody else's

@@ -88,6 +88,7 @@ class ModelConfig(Architecture):
         self.positions.check(self)
 
     def _derive(self) -> None:
+        """Until here, and nowhere else, a size may be None: what its user left to the others."""
         if self.key_value_heads is None:
             self._set("key_value_heads", self.heads)
         if self.head_width is None:

@@ -90,7 +90,8 @@ class Decoder(nn.Module):
     def _position_ids(
         self, tokens: Tensor, position_ids: Tensor | None, cache: KeyValueCache | None
     ) -> Tensor:
-        length, start = tokens.shape[-1], 0 if cache is None else cache.next_position
+        length = tokens.shape[-1]
+        start = 0 if cache is None else cache.next_position
         if position_ids is None:
             self._check_limit(start + length)
             return torch.arange(start, start + length, device=tokens.device)  # (T,)
@@ -148,7 +149,8 @@ class Decoder(nn.Module):
         redrawn: dict[str, dict[str, Tensor]],
     ) -> tuple[Tensor | None, Start]:
         """The parameter's first value, None to leave it as constructed, and where it is from."""
-        draw, shape = generator(seed, "init", name), tuple(parameter.shape)
+        draw = generator(seed, "init", name)
+        shape = tuple(parameter.shape)
         owners = list(components_above(self, name))
         if owners:
             owner, _, own_name = owners[-1]

@@ -82,7 +82,7 @@ def toeplitz_residual(scores: Tensor, window: int | None = None) -> float:
 def _entering(decoder: Decoder, table: Tensor) -> Tensor:
     """``(T, D) -> (T, D)``: positions as far as they enter the first attention linearly."""
     norm, rows = decoder.blocks[0].attention_norm, table.detach()
-    if decoder.config.norm_placement == "post":
+    if decoder.config.placement.normalises_sums:
         return rows
     if isinstance(norm, LayerNorm):
         rows = rows - rows.mean(-1, keepdim=True)

@@ -146,7 +146,7 @@ class Sinusoidal(Positions):
 
 @POSITIONS.register("none")
 class NoPositions(Positions):
-    """No position code; the causal mask alone tells order: Kazemnejad et al., arXiv 2305.19466."""
+    """No position code; order is in the causal mask alone: Kazemnejad et al., arXiv 2305.19466."""
 
     relative = True
     paper = "Kazemnejad et al. 2023, arXiv 2305.19466"
