@@ -52,9 +52,7 @@ def test_gates_per_token(small):
 
 
 def test_an_unknown_level_is_refused_with_the_known_ones(small):
-    with pytest.raises(
-        UserError, match=r"norm_placement: unknown 'pro'; did you mean 'pre'\? Known: pre"
-    ):
+    with pytest.raises(UserError, match=r"norm_placement: unknown 'pro'; did you mean 'pre'\? Known: pre"):
         small(norm_placement="pro")
 
 
