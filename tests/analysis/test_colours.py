@@ -10,17 +10,13 @@ from tests.analysis.synthetic_studies import manifest, variant
 from workbench.analysis.colours import (
     APART,
     BASELINE_COLOUR,
-    COLOURS,
     PALETTE,
     colour_of,
     colours_for,
-    level_colours,
     variant_colours,
 )
 from workbench.analysis.contrast import differences
-from workbench.model.parts.attention_gate import ATTENTION_GATES
 from workbench.model.parts.component import FACTORS
-from workbench.model.parts.norm_placement import NORM_PLACEMENTS
 
 
 def test_well_known_levels_keep_their_colour_in_any_company():
@@ -47,15 +43,6 @@ OWN = {
 @pytest.mark.parametrize(("level", "colour"), OWN.items())
 def test_a_level_keeps_the_colour_that_it_has_had(level, colour):
     assert colour_of(level) == colour
-
-
-def test_colours_are_those_that_the_classes_of_the_levels_say():
-    classes = [registry.get(name) for registry in FACTORS.values() for name in registry.names()]
-    levels = [*classes, *NORM_PLACEMENTS, *ATTENTION_GATES]
-    said = {level.name: COLOURS[level.colour] for level in levels if level.colour}
-    assert len(said) >= 27
-    assert level_colours() == said
-    assert all(colour_of(name) == colour for name, colour in said.items())
 
 
 def test_where_levels_of_two_factors_want_one_colour_positions_have_it_then_norms():

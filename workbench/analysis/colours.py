@@ -5,14 +5,13 @@ white; then those of Paul Tol's "muted" (https://sronpersonalpages.nl/~pault/) t
 and three more. No two are nearer than ``APART``. Black is the baseline's alone.
 """
 
-import ast
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from hashlib import blake2b
-from importlib.resources import files
 from typing import Any
 
 from workbench.analysis.contrast import differences
+from workbench.analysis.level_facts import level_facts
 
 BASELINE_COLOUR = "#222222"
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -38,54 +37,19 @@ COLOURS = {
 PALETTE = tuple(COLOURS.values())
 APART = 0.1  # two lines whose colours are nearer are taken for one
 _ATTEMPTS = 64  # colours made from a label, of which the one farthest from all others is taken
-# Where levels of several factors want one colour, those of the factor that comes first here have it.
-_REGISTRIES = (
-    "POSITIONS",
-    "NORMS",
-    "FEEDFORWARDS",
-    "INITIALIZATIONS",
-    "NORM_PLACEMENTS",
-    "ATTENTION_GATES",
-)
 
 
 @cache
 def level_colours() -> dict[str, str]:
-    """The colours that our levels have of their own, by level, in the order of their factors.
+    """The colours that levels of ours have of their own, by level; the order is who has a colour first.
 
-    They stand in the classes of ``workbench/model/parts``, and are read from the source there: an import
-    would import torch, which takes longer than a whole report. Levels of one factor differ, and so should
-    those that are most often compared in one study.
+    Levels of one factor differ, and so should those that are most often compared in one study.
     """
-    found: list[tuple[int, str, str]] = []
-    parts = files("workbench") / "model" / "parts"
-    for file in sorted(parts.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".py"):
-            classes = [node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef)]
-            found += [level for node in classes if (level := _level_of(node)) is not None]
-    found.sort(key=lambda level: level[0])
     colours: dict[str, str] = {}
-    for _, name, word in found:
-        colours.setdefault(name, COLOURS[word])
+    for level in level_facts():
+        if level.colour:
+            colours.setdefault(level.name, COLOURS[level.colour])
     return colours
-
-
-def _level_of(node: ast.ClassDef) -> tuple[int, str, str] | None:
-    """Rank of its factor, name and word for its colour, of ``@NORMS.register("rmsnorm") class ...``."""
-    words = [
-        statement.value.value
-        for statement in node.body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.value, ast.Constant)
-        and [ast.unparse(target) for target in statement.targets] == ["colour"]
-    ]
-    for decorator in node.decorator_list:
-        if isinstance(decorator, ast.Call) and words:
-            registry, _, method = ast.unparse(decorator.func).partition(".")
-            if method == "register":
-                rank = _REGISTRIES.index(registry) if registry in _REGISTRIES else len(_REGISTRIES)
-                return rank, ast.literal_eval(decorator.args[0]), str(words[0])
-    return None
 
 
 def colour_of(level: str) -> str:

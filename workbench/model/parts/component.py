@@ -127,9 +127,10 @@ class Component:
     ``factor`` says which factor the part is a level of, ``required`` which method such a level defines;
     ``name`` is its registered name or import path.
     ``foreign``: its code is not the workbench's. ``origin``: the config and arguments that it was built from.
-    ``paper``, ``formula`` and ``constraints`` are what ``workbench list components`` says of it. ``colour``
-    is that of a level of ours in charts, a word of ``workbench.analysis.colours``; all others have one that
-    follows from their name.
+    ``paper``, ``formula`` and ``constraints`` are what ``workbench list components`` says of it.
+    ``title`` and ``colour`` are how reports write a level of ours and charts draw it: as the field writes its
+    name, and a word of ``workbench.analysis.colours``. What has none is written as its label, and has a
+    colour that follows from that.
     """
 
     factor: ClassVar[str | None] = None
@@ -137,6 +138,7 @@ class Component:
     name: ClassVar[str] = ""
     foreign: ClassVar[bool] = False
     origin: tuple[ComponentConfig, tuple[Any, ...]] | None = None
+    title: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     formula: ClassVar[str] = ""
     constraints: ClassVar[str] = ""

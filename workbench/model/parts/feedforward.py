@@ -102,6 +102,7 @@ class GatedFeedForward(FeedForward):
 class SwiGLU(GatedFeedForward):
     """``f(z) = z sigmoid(z)``: LLaMA's (arXiv 2302.13971). Names in Meta's code: gate w1, up w3, down w2."""
 
+    title = "SwiGLU"
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (silu(W_gate x) ⊙ W_up x)"
     colour = "blue"
@@ -113,6 +114,7 @@ class SwiGLU(GatedFeedForward):
 class GEGLU(GatedFeedForward):
     """``f(z) = z Phi(z)``, the exact GELU."""
 
+    title = "GEGLU"
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (gelu(W_gate x) ⊙ W_up x)"
     colour = "orange"
@@ -124,6 +126,7 @@ class GEGLU(GatedFeedForward):
 class ReGLU(GatedFeedForward):
     """``f(z) = max(z, 0)``."""
 
+    title = "ReGLU"
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (max(W_gate x, 0) ⊙ W_up x)"
     colour = "wine"
@@ -149,6 +152,7 @@ class Bilinear(GatedFeedForward):
 class ReLU(PlainFeedForward):
     """``f(z) = max(z, 0)``: the original transformer's."""
 
+    title = "ReLU"
     paper = "Vaswani et al. 2017, arXiv 1706.03762"
     formula = "W_down max(W_up x, 0)"
     colour = "vermillion"
@@ -160,6 +164,7 @@ class ReLU(PlainFeedForward):
 class GELU(PlainFeedForward):
     """``f(z) = z Phi(z)``, exact: Hendrycks and Gimpel 2016, arXiv 1606.08415."""
 
+    title = "GELU"
     paper = "Hendrycks and Gimpel 2016, arXiv 1606.08415"
     formula = "W_down gelu(W_up x), gelu(z) = z Φ(z)"
     colour = "sky"
@@ -171,6 +176,7 @@ class GELU(PlainFeedForward):
 class GELUTanh(PlainFeedForward):
     """GELU by its tanh approximation: GPT-2's ``gelu_new``."""
 
+    title = "GELU (tanh)"
     paper = "Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2"
     formula = "W_down gelu(W_up x), Φ by tanh"
     colour = "indigo"
@@ -185,6 +191,7 @@ class GELUTanh(PlainFeedForward):
 class SiLU(PlainFeedForward):
     """``f(z) = z sigmoid(z)``: Swish, arXiv 1710.05941."""
 
+    title = "SiLU"
     paper = "Ramachandran et al. 2017, arXiv 1710.05941"
     formula = "W_down silu(W_up x), silu(z) = z σ(z)"
     colour = "olive"
@@ -196,6 +203,7 @@ class SiLU(PlainFeedForward):
 class ReLUSquared(PlainFeedForward):
     """``f(z) = max(z, 0)^2``: Primer, So et al. 2021, arXiv 2109.08668."""
 
+    title = "squared ReLU"
     paper = "So et al. 2021, arXiv 2109.08668"
     formula = "W_down max(W_up x, 0)²"
     colour = "purple"

@@ -64,6 +64,7 @@ class LLaMAInitialization(Initialization):
     Meta has not published how it initialised LLaMA.
     """
 
+    title = "LLaMA"
     paper = "none published; initializer_range in transformers' LlamaConfig"
     formula = "W ~ N(0, σ²)"
     colour = "blue"
@@ -86,6 +87,7 @@ class GPT2Initialization(Initialization):
     (Radford et al. 2019, section 2.3). Gated and plain networks are scaled alike: both call theirs ``down``.
     """
 
+    title = "GPT-2"
     paper = "Radford et al. 2019, section 2.3"
     formula = "W ~ N(0, σ²); outputs σ / sqrt(2 L); positions σ / 2"
     colour = "wine"

@@ -35,6 +35,7 @@ class RMSNorm(Norm):
     multiply by the weight; OLMo, GPT-NeoX and lit-gpt multiply first. They differ in half precision only.
     """
 
+    title = "RMSNorm"
     paper = "Zhang and Sennrich 2019, arXiv 1910.07467"
     formula = "x / sqrt(mean(x²) + ε) · w"
     colour = "blue"
@@ -84,6 +85,7 @@ class RMSNorm(Norm):
 class LayerNorm(Norm):
     """``(x - mean) / sqrt(variance + eps) * weight + bias``: Ba et al. 2016, arXiv 1607.06450."""
 
+    title = "LayerNorm"
     paper = "Ba et al. 2016, arXiv 1607.06450"
     formula = "(x - mean(x)) / sqrt(var(x) + ε) · w + b"
     colour = "green"
@@ -166,6 +168,7 @@ class DynamicTanh(Norm):
 class NoNorm(Norm):
     """``x``: no normalisation. Expect smaller learning rates and divergence."""
 
+    title = "no norm"
     paper = "compare Zhang et al. 2019 (Fixup), arXiv 1901.09321"
     formula = "x"
     colour = "purple"

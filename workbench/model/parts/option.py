@@ -14,10 +14,11 @@ class Option:
     """Base of all levels; ``name`` is what a study file writes.
 
     ``about``, ``formula``, ``paper`` and ``constraints`` are what ``workbench list components`` says of it.
-    ``colour``: its own in charts, as in ``Component``.
+    ``title`` and ``colour``: how reports write it and charts draw it, as in ``Component``.
     """
 
     name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
     about: ClassVar[str] = ""
     formula: ClassVar[str] = ""
     paper: ClassVar[str] = ""

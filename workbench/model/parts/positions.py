@@ -76,6 +76,7 @@ class NoParameters(Positions.Config):
 class Learned(Positions):
     """A trained vector per position, added to the token embeddings: GPT-2 (Radford et al. 2019)."""
 
+    title = "learned positions"
     paper = "Gehring et al. 2017, arXiv 1705.03122"
     formula = "x_t + P[t]"
     colour = "orange"
@@ -108,6 +109,7 @@ class Sinusoidal(Positions):
     drowns the tokens (0.3 nats worse after 400 steps of a llama-nano).
     """
 
+    title = "sinusoidal positions"
     paper = "Vaswani et al. 2017, arXiv 1706.03762, section 3.5"
     formula = "x_t + a (sin, cos)(t / 10000^(2i/D))"
     colour = "green"
@@ -149,6 +151,7 @@ class NoPositions(Positions):
     """No position code; order is in the causal mask alone: Kazemnejad et al., arXiv 2305.19466."""
 
     relative = True
+    title = "no positions"
     paper = "Kazemnejad et al. 2023, arXiv 2305.19466"
     formula = "x_t"
     colour = "purple"

@@ -20,6 +20,7 @@ class ALiBi(Positions):
     """
 
     relative = True
+    title = "ALiBi"
     paper = "Press et al. 2022, arXiv 2108.12409"
     formula = "score - m_h (t - s), m_h = 2^(-8h/H)"
     colour = "vermillion"
