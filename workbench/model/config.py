@@ -8,14 +8,6 @@ from workbench.errors import UserError
 from workbench.model import cost
 from workbench.model.architecture import Architecture
 from workbench.model.option_values import coerce, require, require_known, type_hints
-from workbench.model.parts import (  # noqa: F401 (fill FACTORS)
-    feedforward,
-    initialization,
-    norms,
-    positions,
-    relative_bias,
-    rotary,
-)
 from workbench.model.parts.attention_gate import ATTENTION_GATES
 from workbench.model.parts.component import FACTORS, NORMS, ComponentConfig, plain
 from workbench.model.parts.norm_placement import NORM_PLACEMENTS
