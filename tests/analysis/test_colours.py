@@ -25,6 +25,34 @@ def test_well_known_levels_keep_their_colour_in_any_company():
         assert colours_for(labels)["rope"] == "#0072B2"
 
 
+OWN = {
+    "rope": "#0072B2",
+    "learned": "#E69F00",
+    "alibi": "#D55E00",
+    "none": "#CC79A7",
+    "rmsnorm": "#0072B2",
+    "layernorm": "#009E73",
+    "swiglu": "#0072B2",
+    "relu": "#D55E00",
+    "gpt2": "#882255",
+    "sandwich": "#009E73",
+    "elementwise": "#E69F00",
+}
+
+
+@pytest.mark.parametrize(("level", "colour"), OWN.items())
+def test_a_level_keeps_the_colour_that_it_has_had(level, colour):
+    assert colour_of(level) == colour
+
+
+def test_where_levels_of_two_factors_want_one_colour_positions_have_it_then_norms():
+    chosen = colours_for(["swiglu", "rmsnorm", "rope", "headwise", "layernorm"])
+    assert chosen["rope"] == colour_of("rope")
+    assert chosen["layernorm"] == colour_of("layernorm")
+    assert chosen["swiglu"] != chosen["rmsnorm"] != chosen["rope"]
+    assert chosen["headwise"] != colour_of("headwise")
+
+
 def test_no_clash_within_a_list_and_no_dependence_on_order():
     labels = ["rope", "rmsnorm", "swiglu", "relu", "learned", *(f"own_{index}" for index in range(30))]
     chosen = colours_for(labels)

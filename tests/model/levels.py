@@ -2,6 +2,8 @@
 
 from workbench.errors import UserError
 from workbench.model import FACTORS, ModelConfig, preset
+from workbench.model.parts.attention_gate import ATTENTION_GATES
+from workbench.model.parts.norm_placement import NORM_PLACEMENTS
 
 SMALL = {"vocabulary": 19, "context": 12, "width": 16, "layers": 2, "heads": 4, "feedforward_width": 24}
 # Registered levels with their defaults; a new one is looped over without an edit here.
@@ -16,11 +18,11 @@ SCALED = [
 ]
 OPTIONS = {
     "norm": [{"name": "rmsnorm", "cast": "after_weight"}, {"name": "layernorm", "bias": False}],
-    "norm_placement": ["post", "sandwich", "parallel"],
+    "norm_placement": [level.name for level in NORM_PLACEMENTS if level.name != "pre"],
     "qk_norm": [level for level in REGISTERED["norm"] if level != "none"],
     "window": [4],
     "attention_pattern": ["global,local"],
-    "attention_gate": ["headwise", "elementwise"],
+    "attention_gate": [level.name for level in ATTENTION_GATES if level.name != "none"],
     "attention_softcap": [2.0],
     "attention_scale": [1.0],
     "key_value_heads": [2, 1],

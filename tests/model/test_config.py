@@ -1,5 +1,6 @@
 import itertools
 import json
+from hashlib import sha256
 
 import numpy
 import pytest
@@ -20,6 +21,67 @@ def test_presets_survive_json(name):
     assert again == config
     assert hash(again) == hash(config)
     assert again.to_dict() == config.to_dict()
+
+
+# What a run's id is made of, as digests from before the sizes were a value of their own.
+RECORDS = [
+    ("llama-7b", {}, "401b2a27ec22"),
+    ("llama2-70b", {}, "047d9d276268"),
+    ("llama3.1-8b", {}, "4cc260e8f765"),
+    ("gpt2", {}, "db5b61ba5973"),
+    ("gpt3-175b", {}, "246662cb5ea2"),
+    ("gpt-neo-2.7b", {}, "29ad2fe22b2f"),
+    ("llama-nano", SIZES, "5a34fac711ae"),
+    ("llama3-micro", SIZES, "b0d0b5575368"),
+    ("gpt2-mini", SIZES, "8c6406400a84"),
+    (
+        "llama",
+        {
+            **SIZES,
+            "norm_placement": "sandwich",
+            "attention_gate": "elementwise",
+            "window": 16,
+            "attention_pattern": "global,local",
+        },
+        "1f69237e0b64",
+    ),
+    (
+        "gpt2-nano",
+        {
+            **SIZES,
+            "key_value_heads": 1,
+            "head_width": 24,
+            "feedforward_width": None,
+            "qk_norm": "layernorm",
+            "output_bias": False,
+        },
+        "7f0b6516dd51",
+    ),
+    (
+        "llama-micro",
+        {
+            **SIZES,
+            "positions": {
+                "name": "rope",
+                "scaling": "yarn",
+                "factor": 4,
+                "original_context": 16,
+                "fraction": 0.5,
+            },
+            "initialization": "zero_output",
+            "attention_scale": 1,
+            "attention_softcap": 30,
+            "dropout": 0.1,
+        },
+        "af7ea0703d9a",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "digest"), RECORDS)
+def test_what_is_recorded_of_a_config_stays_as_it_was(name, changes, digest):
+    text = json.dumps(preset(name, **changes).to_dict(), sort_keys=True)
+    assert sha256(text.encode()).hexdigest()[:12] == digest
 
 
 @pytest.mark.parametrize(("factor", "name"), EVERY)

@@ -3,32 +3,15 @@
 Each sentence says no more than its row: at this budget, against this baseline, on these seeds.
 """
 
+from functools import cache
+
 from workbench.analysis.effects import Report
 from workbench.analysis.fates import describe_blown_up, describe_fate, remedy
+from workbench.analysis.level_facts import level_facts
 from workbench.analysis.power import seeds_text
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.units import decimals_for, fixed, plural
 from workbench.analysis.variant_row import VariantRow
-
-_NAMES = {
-    "rope": "RoPE",
-    "alibi": "ALiBi",
-    "rmsnorm": "RMSNorm",
-    "layernorm": "LayerNorm",
-    "swiglu": "SwiGLU",
-    "geglu": "GEGLU",
-    "reglu": "ReGLU",
-    "relu": "ReLU",
-    "gelu": "GELU",
-    "gelu_tanh": "GELU (tanh)",
-    "silu": "SiLU",
-    "relu_squared": "squared ReLU",
-    "gpt2": "GPT-2",
-    "llama": "LLaMA",
-    "learned": "learned positions",
-    "sinusoidal": "sinusoidal positions",
-}
-_NOTHING = {"positions": "no positions", "norm": "no norm"}
 
 
 def answers(report: Report) -> list[str]:
@@ -87,7 +70,7 @@ def describe_change(row: VariantRow) -> str:
     text = ", ".join(changes)
     named = len(changes) > 1 and row.label == row.variant
     if named:
-        return f"{_NAMES.get(row.variant, row.variant)} ({text})"  # a name stays as it was given
+        return f"{_titles().get(row.variant, row.variant)} ({text})"  # a name stays as it was given
     return text[0].upper() + text[1:]
 
 
@@ -95,14 +78,26 @@ def level_name(factor: str, label: str) -> str:
     """A level as the field writes it: ``rope`` is RoPE, ``none`` of the norms is no norm."""
     name, _, options = str(label).partition("(")
     if name == "none":
-        return _NOTHING.get(factor, f"no {_words(factor)}")
-    written = _NAMES.get(name, name)
+        return _titles_of_none().get(factor, f"no {_words(factor)}")
+    written = _titles().get(name, name)
     return f"{written} ({options}" if options else written
+
+
+@cache
+def _titles() -> dict[str, str]:
+    """By level, whatever its factor: a norm of queries and keys is written as any other."""
+    return {level.name: level.title for level in level_facts() if level.title and level.name != "none"}
+
+
+@cache
+def _titles_of_none() -> dict[str, str]:
+    """By factor: what it means that there is none."""
+    return {level.factor: level.title for level in level_facts() if level.title and level.name == "none"}
 
 
 def _change(factor: str, old: str, new: str) -> str:
     ours, theirs = level_name(factor, new), level_name(factor, old)
-    if str(new).partition("(")[0] in _NAMES or new == "none":
+    if str(new).partition("(")[0] in _titles() or new == "none":
         return f"{ours} instead of {theirs}"
     return f"{_words(factor)} {ours} instead of {theirs}"
 

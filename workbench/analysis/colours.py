@@ -6,63 +6,59 @@ and three more. No two are nearer than ``APART``. Black is the baseline's alone.
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any
 
 from workbench.analysis.contrast import differences
+from workbench.analysis.level_facts import level_facts
 
 BASELINE_COLOUR = "#222222"
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
 INDIGO, WINE, OLIVE, FOREST = "#332288", "#882255", "#999933", "#117733"
 VIOLET, BROWN, LIME = "#A070FF", "#7A4A1E", "#7FBF00"
-PALETTE = (
-    BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, INDIGO, WINE, OLIVE, FOREST, VIOLET, BROWN, LIME
-)  # fmt: skip
+# What a part of the model writes as its ``colour``.
+COLOURS = {
+    "blue": BLUE,
+    "orange": ORANGE,
+    "green": GREEN,
+    "vermillion": VERMILLION,
+    "purple": PURPLE,
+    "sky": SKY,
+    "indigo": INDIGO,
+    "wine": WINE,
+    "olive": OLIVE,
+    "forest": FOREST,
+    "violet": VIOLET,
+    "brown": BROWN,
+    "lime": LIME,
+}
+PALETTE = tuple(COLOURS.values())
 APART = 0.1  # two lines whose colours are nearer are taken for one
 _ATTEMPTS = 64  # colours made from a label, of which the one farthest from all others is taken
 
-# Levels of one factor differ, and so do the levels that are most often compared in one study.
-_LEVELS = {
-    "rope": BLUE,
-    "learned": ORANGE,
-    "sinusoidal": GREEN,
-    "alibi": VERMILLION,
-    "none": PURPLE,
-    "t5_bias": SKY,
-    "rmsnorm": BLUE,
-    "layernorm": GREEN,
-    "dynamic_tanh": ORANGE,
-    "swiglu": BLUE,
-    "relu": VERMILLION,
-    "geglu": ORANGE,
-    "gelu": SKY,
-    "bilinear": GREEN,
-    "relu_squared": PURPLE,
-    "reglu": WINE,
-    "silu": OLIVE,
-    "gelu_tanh": INDIGO,
-    "gpt2": WINE,
-    "llama": BLUE,
-    "zero_output": ORANGE,
-    "xavier": GREEN,
-    "post": ORANGE,
-    "pre": BLUE,
-    "sandwich": GREEN,
-    "parallel": VERMILLION,
-    "headwise": GREEN,
-    "elementwise": ORANGE,
-}
+
+@cache
+def level_colours() -> dict[str, str]:
+    """The colours that levels of ours have of their own, by level; the order is who has a colour first.
+
+    Levels of one factor differ, and so should those that are most often compared in one study.
+    """
+    colours: dict[str, str] = {}
+    for level in level_facts():
+        if level.colour:
+            colours.setdefault(level.name, COLOURS[level.colour])
+    return colours
 
 
 def colour_of(level: str) -> str:
     """The colour of a level's label, ``rope`` or ``rope(base=500000)``, by itself."""
-    return _LEVELS.get(level) or PALETTE[_stable(level) % len(PALETTE)]
+    return level_colours().get(level) or PALETTE[_stable(level) % len(PALETTE)]
 
 
 def colours_for(labels: Iterable[str]) -> dict[str, str]:
-    """A different colour for each label. Well-known levels come first, so their own is theirs.
+    """A different colour for each label. Levels that have a colour of their own come first.
 
     The order of ``labels`` does not matter; where two would share a colour, the one that is later in
     the alphabet takes the next free one.
@@ -96,7 +92,7 @@ def _assign(levels: dict[str, str]) -> dict[str, str]:
 
 @lru_cache(maxsize=64)  # a page asks several times, and a study may have hundreds of variants
 def _assigned(levels: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    order = {level: rank for rank, level in enumerate(_LEVELS)}
+    order = {level: rank for rank, level in enumerate(level_colours())}
     pairs = sorted(levels, key=lambda pair: (order.get(pair[1], len(order)), pair[0]))
     chosen: dict[str, str] = {}
     for key, level in pairs:  # everyone who can have their own first, so that a clash takes nobody else's

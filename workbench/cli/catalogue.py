@@ -9,7 +9,6 @@ from rich.table import Table
 
 from workbench.errors import UserError
 from workbench.records.index import is_published, list_studies
-from workbench.study.model_options import OPTION_LEVELS
 from workbench.study.schema import load_study_file, study_files
 from workbench.terminal import styled
 
@@ -34,6 +33,7 @@ def _studies(results: Path) -> list[dict[str, str]]:
 
 def _components(results: Path) -> list[dict[str, str]]:
     from workbench.model.parts.component import FACTORS
+    from workbench.study.model_options import OPTION_LEVELS
 
     parts = [
         _level(factor, name, _first_line(registry.get(name)), registry.get(name))
@@ -116,6 +116,8 @@ def render_catalogue(facts: dict[str, list[dict[str, str]]]) -> Group:
 def _sections(kind: str, rows: list[dict[str, str]]) -> list[tuple[str, list[dict[str, str]]]]:
     if kind != "components":
         return [(kind, rows)]
+    from workbench.study.model_options import OPTION_LEVELS
+
     options = {level.option for level in OPTION_LEVELS}
     parts = [row for row in rows if row["factor"] not in options]
     sections = [

@@ -9,19 +9,17 @@ variants with fewer key heads share the others' draws.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from workbench.model.architecture import Architecture
 from workbench.model.cache import LayerCache
 from workbench.model.folded_attention import folded_attention
 from workbench.model.parts.positions import Positions
 from workbench.model.windows import attention_mask
-
-if TYPE_CHECKING:
-    from workbench.model.config import ModelConfig
 
 KERNELS = ("fused", "explicit", "folded")
 HOOK_POINTS = ("queries", "keys", "values", "scores", "probabilities")
@@ -46,13 +44,15 @@ class Order:
         query_ids = ids[ids.shape[0] - new :]  # (T,)
         bias = positions.bias(query_ids, ids)  # (H, T, S) or None
         if bias is not None and not any(True for _ in positions.parameters()):
-            bias = bias.unsqueeze(
-                0
-            )  # (1, H, T, S): the CPU's fused kernel takes this, but has no gradient for it
-        size = {"queries": new, "keys": ids.shape[0], "device": ids.device}
-        masks = {window: attention_mask(**size, window=window, bias=bias) for window in windows}
+            # The CPU's fused kernel takes this shape, but has no gradient for it.
+            bias = bias.unsqueeze(0)  # (1, H, T, S)
+        length = ids.shape[0]
+        masks = {
+            window: attention_mask(new, length, window=window, bias=bias, device=ids.device)
+            for window in windows
+        }
         queries = positions.prepare(query_ids)
-        keys = queries if new == ids.shape[0] else positions.prepare(ids)
+        keys = queries if new == length else positions.prepare(ids)
         return cls(positions, queries, keys, masks)
 
     def rotate_queries(self, x: Tensor) -> Tensor:
@@ -74,10 +74,18 @@ class CausalSelfAttention(nn.Module):
     fused too, where ``torch.func.vmap`` runs several models on a CPU.
     """
 
-    def __init__(self, config: "ModelConfig", window: int | None = None) -> None:
+    queries: nn.Module
+    keys: nn.Module
+    values: nn.Module
+    scores: nn.Module
+    probabilities: nn.Module
+
+    def __init__(self, config: Architecture, window: int | None = None) -> None:
         super().__init__()
-        self.window, self.softcap = window, config.attention_softcap
-        self.head_width, self.groups = config.head_width, config.heads // config.key_value_heads
+        self.window = window
+        self.softcap = config.attention_softcap
+        self.head_width = config.head_width
+        self.groups = config.heads // config.key_value_heads
         self.scale = config.attention_scale or 1 / math.sqrt(config.head_width)
         wide, narrow = config.attention_width, config.key_value_width
         self.query = nn.Linear(config.width, wide, bias=config.has_qkv_bias)
@@ -86,7 +94,7 @@ class CausalSelfAttention(nn.Module):
         self.output = nn.Linear(wide, config.width, bias=config.has_output_bias)
         self.query_norm = config.qk_norm.build(config.head_width)
         self.key_norm = config.qk_norm.build(config.head_width)
-        gates = {"none": 0, "headwise": config.heads, "elementwise": wide}[config.attention_gate]
+        gates = config.gate.outputs(config)
         self.gate = nn.Linear(config.width, gates, bias=False) if gates else None
         for name in HOOK_POINTS:
             setattr(self, name, nn.Identity())

@@ -4,13 +4,10 @@ Keys are kept as they are before rotation and rotated anew at each step: a rotar
 depend on the length so far (dynamic NTK) is then exact, at the price of one elementwise product per step.
 """
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from workbench.model.config import ModelConfig
+from workbench.model.sizes import Sizes
 
 
 class LayerCache:
@@ -22,18 +19,19 @@ class LayerCache:
 
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Keep those of T new tokens; returns those of all S tokens so far."""
-        if self.key is not None:
+        if self.key is not None and self.value is not None:
             key = torch.cat([self.key, key], dim=2)  # (B, G, S, d_head)
             value = torch.cat([self.value, value], dim=2)  # (B, G, S, d_head)
-        self.key, self.value = key, value
+        self.key = key
+        self.value = value
         return key, value
 
 
 class KeyValueCache:
     """All layers' caches, and the positions of the tokens that they hold."""
 
-    def __init__(self, config: "ModelConfig") -> None:
-        self.layers = [LayerCache() for _ in range(config.layers)]
+    def __init__(self, sizes: Sizes) -> None:
+        self.layers = [LayerCache() for _ in range(sizes.layers)]
         self.position_ids: Tensor | None = None
 
     def __len__(self) -> int:

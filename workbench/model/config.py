@@ -1,4 +1,4 @@
-"""What a decoder is made of: one frozen value, equal to another when the models are the same."""
+"""How a decoder is described: one frozen value, equal to another when the models are the same."""
 
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
@@ -6,18 +6,13 @@ from typing import Any
 
 from workbench.errors import UserError
 from workbench.model import cost
-from workbench.model.checks import check_choices, check_combinations, check_sizes, divided_width
-from workbench.model.option_values import coerce, require_known, type_hints
-from workbench.model.parts import (  # noqa: F401 (fill FACTORS)
-    feedforward,
-    initialization,
-    norms,
-    positions,
-    relative_bias,
-    rotary,
-)
+from workbench.model.architecture import Architecture
+from workbench.model.option_values import coerce, require, require_known, type_hints
+from workbench.model.parts.attention_gate import ATTENTION_GATES
 from workbench.model.parts.component import FACTORS, NORMS, ComponentConfig, plain
-from workbench.model.windows import layer_windows, parse_pattern
+from workbench.model.parts.norm_placement import NORM_PLACEMENTS
+from workbench.model.sizes import check_groups, divided_width
+from workbench.model.windows import check_windows, parse_pattern
 
 # Fields that hold a component, and the registry of its levels.
 PARTS = FACTORS | {"qk_norm": NORMS}
@@ -37,64 +32,59 @@ OPTIONS = (
 )
 # Fields that came later: left out of ``to_dict`` at their default, so that hashes from before still hold.
 _LATER = ("output_bias",)
+# Sizes that may be left out, or at None: they follow from others.
+_DERIVED = ("key_value_heads", "head_width", "feedforward_width")
+_ABOVE_ZERO = (
+    "vocabulary",
+    "context",
+    "width",
+    "layers",
+    "heads",
+    *_DERIVED,
+    "window",
+    "attention_softcap",
+    "attention_scale",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
+class ModelConfig(Architecture):
     """Sizes and parts of a decoder. Parts may be given by name, import path or ``{"name": ..., **options}``.
 
     Left at None, ``key_value_heads`` is the number of heads, ``head_width`` is width / heads, and
     ``feedforward_width`` the recipe's rule (4 times the width, for gated networks 8/3 of it up to a multiple
-    of 8). ``norm_placement`` is explained in ``Block``; ``qk_norm`` (a level of norm), ``window``,
-    ``attention_gate``, ``attention_softcap`` and ``attention_scale`` in ``CausalSelfAttention``;
-    ``attention_pattern`` in ``workbench.model.windows``. ``bias`` is that of all linear maps but the head;
-    ``qkv_bias`` overrides it for query, key and value, ``output_bias`` for attention's output projection, so
-    that a model without them has the feedforward's alone. Raises ``UserError``, with what to change, for
-    values that make no model.
+    of 8). ``norm_placement`` and ``attention_gate`` are explained in the modules of their names in
+    ``workbench.model.parts``; ``qk_norm`` (a level of norm), ``window``, ``attention_softcap`` and
+    ``attention_scale`` in ``CausalSelfAttention``; ``attention_pattern`` in ``workbench.model.windows``.
+    ``bias`` is that of all linear maps but the head; ``qkv_bias`` overrides it for query, key and value,
+    ``output_bias`` for attention's output projection, so that a model without them has the feedforward's
+    alone. Raises ``UserError``, with what to change, for values that make no model.
     """
-
-    vocabulary: int
-    context: int
-    width: int
-    layers: int
-    heads: int
-    key_value_heads: int | None = None
-    head_width: int | None = None
-    feedforward_width: int | None = None
-    positions: Any = "rope"
-    norm: Any = "rmsnorm"
-    feedforward: Any = "swiglu"
-    initialization: Any = "llama"
-    norm_placement: str = "pre"
-    qk_norm: Any = "none"
-    window: int | None = None
-    attention_pattern: Any = None
-    attention_gate: str = "none"
-    attention_softcap: float | None = None
-    attention_scale: float | None = None
-    tied_embeddings: bool = False
-    bias: bool = False
-    qkv_bias: bool | None = None
-    output_bias: bool | None = None
-    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         """Resolve the parts and what was left at None, then check all of it."""
-        hints = type_hints(type(self))
+        hints = type_hints(type(self)) | dict.fromkeys(_DERIVED, int | None)
         for field in fields(self):
             value = coerce(getattr(self, field.name), hints[field.name], field.name)
             self._set(field.name, PARTS[field.name].config(value) if field.name in PARTS else value)
         self._set("attention_pattern", parse_pattern(self.attention_pattern))
-        check_sizes(self)
-        check_choices(self)
-        self._resolve()
-        check_combinations(self)
+        for name in _ABOVE_ZERO:
+            value = getattr(self, name)
+            require(value is None or value > 0, f"{name}: {value} is not above 0; use a positive number")
+        require(0 <= self.dropout < 1, f"dropout: {self.dropout} is not in [0, 1); use for example 0.1")
+        NORM_PLACEMENTS.level(self.norm_placement)  # refuses a name that it does not know
+        ATTENTION_GATES.level(self.attention_gate)
+        self._derive()
+        check_groups(self.heads, self.key_value_heads)
+        check_windows(self.attention_pattern, self.window, self.layers, self.context)
+        self.positions.check(self)
 
-    def _resolve(self) -> None:
+    def _derive(self) -> None:
+        """Until here, and nowhere else, a size may be None: what its user left to the others."""
         if self.key_value_heads is None:
             self._set("key_value_heads", self.heads)
         if self.head_width is None:
-            self._set("head_width", divided_width(self))
+            self._set("head_width", divided_width(self.width, self.heads))
         if self.feedforward_width is None:
             self._set("feedforward_width", self.feedforward.default_hidden(self.width))
 
@@ -102,35 +92,10 @@ class ModelConfig:
         object.__setattr__(self, name, value)
 
     @property
-    def layer_windows(self) -> tuple[int | None, ...]:
-        """For each layer how many keys a query sees, itself included; None for all."""
-        return layer_windows(self.attention_pattern, self.window, self.layers)
-
-    @property
-    def attention_width(self) -> int:
-        """Dimensions of all heads together: ``heads * head_width``, mostly the width."""
-        return self.heads * self.head_width
-
-    @property
-    def key_value_width(self) -> int:
-        """Dimensions of all key heads, and of all value heads."""
-        return self.key_value_heads * self.head_width
-
-    @property
     def foreign_parts(self) -> dict[str, ComponentConfig]:
         """The parts whose code is not the workbench's, by field."""
         parts = {name: getattr(self, name) for name in PARTS}
         return {name: part for name, part in parts.items() if part.component.foreign}
-
-    @property
-    def has_qkv_bias(self) -> bool:
-        """Whether query, key and value maps have a bias."""
-        return self.bias if self.qkv_bias is None else self.qkv_bias
-
-    @property
-    def has_output_bias(self) -> bool:
-        """Whether attention's output projection has a bias."""
-        return self.bias if self.output_bias is None else self.output_bias
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, ready for JSON; ``from_dict`` gives an equal config back."""

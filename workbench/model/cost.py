@@ -5,15 +5,12 @@ weights of all matrix multiplications (with the head, without tables that are lo
 term is attention over the full context, or the window, not halved for causality.
 """
 
-from typing import TYPE_CHECKING
-
+from workbench.model.architecture import Architecture
 from workbench.model.parts.counts import part_matmul_parameters, part_parameters
-
-if TYPE_CHECKING:
-    from workbench.model.config import ModelConfig
+from workbench.model.sizes import Sizes
 
 
-def parameters_by_group(config: "ModelConfig") -> dict[str, int]:
+def parameters_by_group(config: Architecture) -> dict[str, int]:
     """Parameters of ``token_embedding, positions, attention, feedforward, norm, head``; a tied head has 0."""
     layers, width = config.layers, config.width
     table = config.vocabulary * width
@@ -29,18 +26,18 @@ def parameters_by_group(config: "ModelConfig") -> dict[str, int]:
     }
 
 
-def num_parameters(config: "ModelConfig") -> int:
+def num_parameters(config: Architecture) -> int:
     """All parameters."""
     return sum(parameters_by_group(config).values())
 
 
-def nonembedding_parameters(config: "ModelConfig") -> int:
+def nonembedding_parameters(config: Architecture) -> int:
     """Parameters of the blocks and norms: without token table, position code and head."""
     groups = parameters_by_group(config)
     return groups["attention"] + groups["feedforward"] + groups["norm"]
 
 
-def matmul_parameters(config: "ModelConfig") -> int:
+def matmul_parameters(config: Architecture) -> int:
     """Weights that multiply every token: projections and the head (tied or not), no tables, norms, biases."""
     feedforward = part_matmul_parameters(
         config.feedforward, config.width, config.feedforward_width, config.bias
@@ -51,7 +48,7 @@ def matmul_parameters(config: "ModelConfig") -> int:
     return config.layers * layer + norm + config.vocabulary * config.width
 
 
-def flops_per_token(config: "ModelConfig") -> int:
+def flops_per_token(config: Architecture) -> int:
     """Training FLOPs per token at full context: forward, and backward at twice the forward.
 
     A layer with a window attends to as many keys as the window holds.
@@ -61,13 +58,13 @@ def flops_per_token(config: "ModelConfig") -> int:
     return 6 * matmul_parameters(config) + attention
 
 
-def kv_cache_bytes_per_token(config: "ModelConfig", bytes_per_value: int = 2) -> int:
+def kv_cache_bytes_per_token(sizes: Sizes, bytes_per_value: int = 2) -> int:
     """Bytes that generation keeps per token: a key and a value in every layer."""
-    return 2 * config.layers * config.key_value_width * bytes_per_value
+    return 2 * sizes.layers * sizes.key_value_width * bytes_per_value
 
 
 def training_memory(
-    config: "ModelConfig", *, batch_size: int, bytes_per_activation: int = 4
+    config: Architecture, *, batch_size: int, bytes_per_activation: int = 4
 ) -> dict[str, int]:
     """Bytes of ``parameters, gradients, optimizer, activations, total`` for one training step with AdamW.
 
@@ -87,30 +84,33 @@ def training_memory(
     return parts | {"total": sum(parts.values())}
 
 
-def _layer_activations(config: "ModelConfig") -> int:
+def _layer_activations(config: Architecture) -> int:
     """Values per token that a layer keeps: inputs of norms and projections, q, k, v, hidden units."""
     hidden = 4 if config.feedforward.matrices == 3 else 2
     inner = 2 * config.attention_width + 2 * config.key_value_width
     return 6 * config.width + inner + hidden * config.feedforward_width
 
 
-def _attention_matrices(config: "ModelConfig") -> int:
-    gate = {"none": 0, "headwise": config.heads, "elementwise": config.attention_width}
-    columns = 2 * config.attention_width + 2 * config.key_value_width + gate[config.attention_gate]
+def _attention_matrices(config: Architecture) -> int:
+    columns = 2 * config.attention_width + 2 * config.key_value_width + config.gate.outputs(config)
     return config.width * columns
 
 
-def _attention_biases(config: "ModelConfig") -> int:
-    inner = config.attention_width + 2 * config.key_value_width
-    return inner * config.has_qkv_bias + config.width * config.has_output_bias
+def _attention_biases(config: Architecture) -> int:
+    biases = 0
+    if config.has_qkv_bias:
+        biases += config.attention_width + 2 * config.key_value_width
+    if config.has_output_bias:
+        biases += config.width
+    return biases
 
 
-def _norms(config: "ModelConfig") -> int:
+def _norms(config: Architecture) -> int:
     """Norms of the residual stream's width."""
-    per_layer = 4 if config.norm_placement == "sandwich" else 2
-    return per_layer * config.layers + (config.norm_placement != "post")
+    in_blocks = (2 + len(config.placement.further_norms)) * config.layers
+    return in_blocks if config.placement.normalises_sums else in_blocks + 1
 
 
-def _head_norms(config: "ModelConfig") -> int:
+def _head_norms(config: Architecture) -> int:
     """Parameters of the norms of queries and keys."""
     return 2 * config.layers * part_parameters(config.qk_norm, config.head_width)

@@ -1,19 +1,26 @@
 """A decoder-only transformer whose parts are chosen by its config."""
 
 from enum import StrEnum
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.errors import UserError
-from workbench.model.attention import KERNELS, Order
+from workbench.model.attention import KERNELS, CausalSelfAttention, Order
 from workbench.model.block import Block
 from workbench.model.cache import KeyValueCache
 from workbench.model.config import ModelConfig
 from workbench.model.dropout import Dropout
 from workbench.model.parts.component import Component, preserved_rng
-from workbench.model.parts.construction import Construction, components_above, examine, redraw
+from workbench.model.parts.construction import (
+    Construction,
+    built_from,
+    components_above,
+    examine,
+    redraw,
+)
 from workbench.seeds import generator, stable_hash
 
 
@@ -41,8 +48,8 @@ class Decoder(nn.Module):
             self.positions = config.positions.build(config)
             self.dropout = Dropout(config.dropout)
             self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-            post = config.norm_placement == "post"
-            self.final_norm = nn.Identity() if post else config.norm.build(config.width)
+            normalised = config.placement.normalises_sums  # what leaves the last block is normalised already
+            self.final_norm = nn.Identity() if normalised else config.norm.build(config.width)
             tied = config.tied_embeddings
             self.head = None if tied else nn.Linear(config.width, config.vocabulary, bias=False)
 
@@ -83,7 +90,8 @@ class Decoder(nn.Module):
     def _position_ids(
         self, tokens: Tensor, position_ids: Tensor | None, cache: KeyValueCache | None
     ) -> Tensor:
-        length, start = tokens.shape[-1], 0 if cache is None else cache.next_position
+        length = tokens.shape[-1]
+        start = 0 if cache is None else cache.next_position
         if position_ids is None:
             self._check_limit(start + length)
             return torch.arange(start, start + length, device=tokens.device)  # (T,)
@@ -141,7 +149,8 @@ class Decoder(nn.Module):
         redrawn: dict[str, dict[str, Tensor]],
     ) -> tuple[Tensor | None, Start]:
         """The parameter's first value, None to leave it as constructed, and where it is from."""
-        draw, shape = generator(seed, "init", name), tuple(parameter.shape)
+        draw = generator(seed, "init", name)
+        shape = tuple(parameter.shape)
         owners = list(components_above(self, name))
         if owners:
             owner, _, own_name = owners[-1]
@@ -173,7 +182,7 @@ class Decoder(nn.Module):
 
     def _construction(self, part: Component) -> Construction:
         """Found out once for all parts that are built alike: the norms of all layers are."""
-        key = repr((type(part), *part.origin))
+        key = repr((type(part), *built_from(part)))
         if key not in self._constructions:
             self._constructions[key] = examine(part)
         return self._constructions[key]
@@ -191,15 +200,19 @@ class Decoder(nn.Module):
     @property
     def attention_kernel(self) -> str:
         """``fused``, ``explicit`` or ``folded``; soft-capped scores are always explicit."""
-        return self.blocks[0].attention.kernel
+        return self._attentions()[0].kernel
 
     @attention_kernel.setter
     def attention_kernel(self, kernel: str) -> None:
         if kernel not in KERNELS:
             raise UserError(f"attention_kernel: unknown {kernel!r}; use one of {', '.join(KERNELS)}")
-        for block in self.blocks:
-            capped = self.config.attention_softcap is not None
-            block.attention.kernel = "explicit" if capped else kernel
+        capped = self.config.attention_softcap is not None
+        for attention in self._attentions():
+            attention.kernel = "explicit" if capped else kernel
+
+    def _attentions(self) -> list[CausalSelfAttention]:
+        """Each layer's; a ``ModuleList`` does not say of what it is one."""
+        return [cast(Block, block).attention for block in self.blocks]
 
     @property
     def dropout_generator(self) -> torch.Generator | tuple[torch.Generator, ...] | None:

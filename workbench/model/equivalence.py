@@ -24,5 +24,5 @@ def behaviour(config: ModelConfig) -> dict[str, Any]:
 
 def _placement(config: ModelConfig) -> str:
     """Without norms only parallel blocks differ from the others."""
-    absent = config.norm.name == "none" and config.norm_placement in ("pre", "post", "sandwich")
+    absent = config.norm.name == "none" and not config.placement.parallel
     return "pre" if absent else config.norm_placement

@@ -5,9 +5,18 @@
 here is that kernel with a rule that folds the models into the batch: attention knows nothing of either.
 """
 
+from typing import Any, Protocol
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+class Batching(Protocol):
+    """What torch tells a batching rule: how many models there are."""
+
+    batch_size: int
+
 
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
@@ -60,12 +69,12 @@ def _(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: object) -
     )
 
 
-def _keep(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: tuple) -> None:
+def _keep(ctx: Any, inputs: tuple, output: tuple) -> None:  # torch's type of ctx has none of its fields
     query, key, value, mask, ctx.scale = inputs
     ctx.save_for_backward(query, key, value, *output, mask)
 
 
-def _differentiate(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor, _: Tensor) -> tuple:
+def _differentiate(ctx: Any, gradient: Tensor, _: Tensor) -> tuple:
     gradients = torch.ops.workbench.folded_attention_backward(gradient, *ctx.saved_tensors, ctx.scale)
     return *gradients, None, None
 
@@ -75,7 +84,7 @@ _attention.register_autograd(_differentiate, setup_context=_keep)
 
 @_attention.register_vmap
 def _fold(
-    info: object,
+    info: Batching,
     in_dims: tuple,
     query: Tensor,
     key: Tensor,
@@ -83,18 +92,22 @@ def _fold(
     mask: Tensor | None,
     scale: float,
 ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-    size, batch = info.batch_size, query.shape[1 if in_dims[0] == 0 else 0]
-    parts = [_folded(part, dim, size) for part, dim in zip((query, key, value), in_dims[:3], strict=True)]
+    size = info.batch_size
+    batch = query.shape[1 if in_dims[0] == 0 else 0]
+    query = _folded(query, in_dims[0], size)
+    key = _folded(key, in_dims[1], size)
+    value = _folded(value, in_dims[2], size)
     if mask is not None and in_dims[3] is not None:
         mask = mask.movedim(in_dims[3], 0)  # (R, [[1,] H,] T, S)
         while mask.dim() < 5:
             mask = mask.unsqueeze(1)
         mask = mask.expand(size, batch, *mask.shape[2:]).flatten(0, 1)  # (R * B, 1 or H, T, S)
     if mask is not None and mask.requires_grad:  # a learned bias: the flash kernel has no gradient for it
-        output = F.scaled_dot_product_attention(*parts, attn_mask=mask, scale=scale)  # (R * B, H, T, d_head)
+        # (R * B, H, T, d_head)
+        output = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
         found = output, output.new_zeros(output.shape[:-1])
     else:
-        found = torch.ops.workbench.folded_attention(*parts, mask, scale)
+        found = torch.ops.workbench.folded_attention(query, key, value, mask, scale)
     return tuple(part.unflatten(0, (size, batch)) for part in found), (0, 0)
 
 

@@ -9,6 +9,7 @@ Top-k: Fan et al. 2018 (arXiv 1805.04833); top-p, nucleus: Holtzman et al. 2020 
 
 import math
 from collections.abc import Iterator
+from typing import Required, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -18,8 +19,18 @@ from workbench.model.cache import KeyValueCache
 from workbench.model.decoder import Decoder
 from workbench.model.option_values import require
 
-# fp32 hardly tells logits apart that are closer: below, a draw would take the most probable token.
+# fp32 hardly separates logits that are closer: below, a draw would take the most probable token.
 _COLDEST = 1e-6
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The options of ``stream``."""
+
+    new_tokens: Required[int]
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    generator: torch.Generator | None
 
 
 @torch.no_grad()
@@ -40,7 +51,8 @@ def stream(
     sampling options out of range, an empty prompt, and logits that are no numbers.
     """
     _check(tokens, new_tokens, temperature, top_k, top_p)
-    cache, limit = KeyValueCache(decoder.config), decoder.positions.limit
+    cache = KeyValueCache(decoder.config)
+    limit = decoder.positions.limit
     recent = tokens  # (B, S): where there is a limit, one token more than it at most
     for _ in range(new_tokens):
         if limit is None or recent.shape[1] <= limit:
@@ -54,7 +66,7 @@ def stream(
             recent = torch.cat([recent[:, -limit:], tokens], dim=1)  # (B, S)
 
 
-def generate(decoder: Decoder, tokens: Tensor, **options: object) -> Tensor:
+def generate(decoder: Decoder, tokens: Tensor, **options: Unpack[SamplingOptions]) -> Tensor:
     """``(B, T) -> (B, T + new_tokens)``: the prompt and its continuation; options as in ``stream``."""
     return torch.cat([tokens, *(token[:, None] for token in stream(decoder, tokens, **options))], dim=1)
 

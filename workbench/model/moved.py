@@ -1,10 +1,15 @@
-"""Import paths from before ``parts`` had a folder of its own, for parts that users derived from them."""
+"""Import paths from before ``parts`` had a folder of its own, for parts that users derived from them.
+
+They work throughout 0.1; release 0.2 drops them, and this file.
+"""
 
 import sys
 from importlib import import_module
 
 NAMES = (
     "component",
+    "construction",
+    "counts",
     "feedforward",
     "initialization",
     "norms",
@@ -12,11 +17,13 @@ NAMES = (
     "relative_bias",
     "rope_scaling",
     "rotary",
+    "rotary_base",
+    "sources",
 )
 
 
 def keep_old_paths() -> None:
-    """``workbench.model.norms`` is ``workbench.model.parts.norms``, until the release after this one."""
+    """Make ``workbench.model.norms`` another name of the module ``workbench.model.parts.norms``."""
     package = sys.modules["workbench.model"]
     moved = {name: f"workbench.model.parts.{name}" for name in NAMES}
     for old, path in (moved | {"options": "workbench.model.option_values"}).items():

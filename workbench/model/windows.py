@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError
+from workbench.model.option_values import require
 
 KINDS = ("global", "local")
 
@@ -41,6 +42,20 @@ def layer_windows(pattern: str | None, window: int | None, layers: int) -> tuple
     """Each layer's window. The pattern is repeated over the layers; without one all layers are alike."""
     kinds = pattern.split(",") if pattern else ["local"]
     return tuple(window if kinds[layer % len(kinds)] == "local" else None for layer in range(layers))
+
+
+def check_windows(pattern: str | None, window: int | None, layers: int, context: int) -> None:
+    """Raise ``UserError`` for a window that no layer has, and a pattern without a window."""
+    require(
+        window is None or any(layer_windows(pattern, window, layers)),
+        f"attention_pattern: {pattern!r} gives no layer the window of {window}; put 'local' into it, or "
+        f"remove the window",
+    )
+    require(
+        pattern is None or window is not None,
+        f"window: attention_pattern {pattern!r} needs a window (how many keys a local layer sees, itself "
+        f"included); give for example {max(1, context // 4)}, or remove the pattern",
+    )
 
 
 def attention_mask(

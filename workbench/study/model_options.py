@@ -1,6 +1,14 @@
-"""What a model can be told beside its components: levels of its options, as ``workbench list`` shows them."""
+"""What can be chosen in a model beside its components: options, as ``workbench list components`` shows them.
 
+Of those that are a choice of named levels, the levels say it themselves.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from workbench.model.parts.attention_gate import ATTENTION_GATES
+from workbench.model.parts.norm_placement import NORM_PLACEMENTS
+from workbench.model.parts.option import Option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,35 +23,22 @@ class OptionLevel:
     constraints: str = ""
 
 
+def _registered(option: str, levels: Iterable[Option]) -> list[OptionLevel]:
+    return [
+        OptionLevel(
+            option=option,
+            name=level.name,
+            about=level.about,
+            formula=level.formula,
+            paper=level.paper,
+            constraints=level.constraints,
+        )
+        for level in levels
+    ]
+
+
 OPTION_LEVELS = (
-    OptionLevel(
-        option="norm_placement",
-        name="pre",
-        about="norms before each part; GPT-2, LLaMA",
-        formula="x + a(norm x), x + f(norm x)",
-        paper="Xiong et al. 2020, arXiv 2002.04745",
-    ),
-    OptionLevel(
-        option="norm_placement",
-        name="post",
-        about="norms after each residual sum; the original transformer",
-        formula="norm(x + a(x)), norm(x + f(x))",
-        paper="Vaswani et al. 2017, arXiv 1706.03762",
-    ),
-    OptionLevel(
-        option="norm_placement",
-        name="sandwich",
-        about="norms before and after each part; Gemma 2",
-        formula="x + norm(a(norm x)), x + norm(f(norm x))",
-        paper="Ding et al. 2021, arXiv 2105.13290",
-    ),
-    OptionLevel(
-        option="norm_placement",
-        name="parallel",
-        about="attention and feedforward side by side; GPT-NeoX",
-        formula="x + a(norm x) + f(norm x)",
-        paper="Black et al. 2022, arXiv 2204.06745",
-    ),
+    *_registered("norm_placement", NORM_PLACEMENTS),
     OptionLevel(
         option="qk_norm",
         name="any norm",
@@ -67,20 +62,8 @@ OPTION_LEVELS = (
         paper="Brown et al. 2020, arXiv 2005.14165",
         constraints="needs a window, and a local layer",
     ),
-    OptionLevel(
-        option="attention_gate",
-        name="headwise",
-        about="a gate per head on what attention returns",
-        formula="o_h := o_h sigmoid(w_h x)",
-        paper="Qiu et al. 2025, arXiv 2505.06708",
-    ),
-    OptionLevel(
-        option="attention_gate",
-        name="elementwise",
-        about="a gate per dimension on what attention returns",
-        formula="o := o * sigmoid(W x)",
-        paper="Qiu et al. 2025, arXiv 2505.06708",
-    ),
+    # Without "none": the absence of a window or a soft cap is not listed either.
+    *_registered("attention_gate", [gate for gate in ATTENTION_GATES if gate.name != "none"]),
     OptionLevel(
         option="attention_softcap",
         name="a number",

@@ -87,7 +87,7 @@ class Measuring(lightning.Callback):
         self._recorder = recorder
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """ScheduledMeasuring a decoder that starts; one that is resumed was probed at this step."""
+        """Measure a decoder that starts; one that is resumed was measured at this step."""
         if trainer.global_step == 0:
             self._at(0)
 

@@ -56,7 +56,7 @@ class _Term:
 
 def not_additive(decoder: Decoder) -> str | None:
     """Why the decoder's logits are no sum over its parts; None if they are."""
-    if decoder.config.norm_placement == "post":
+    if decoder.config.placement.normalises_sums:
         return "post-norm blocks normalise the stream itself, so that no part's output reaches the head as is"
     if type(decoder.final_norm) not in _LINEAR:
         name = decoder.config.norm.name

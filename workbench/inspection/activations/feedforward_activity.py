@@ -118,7 +118,7 @@ def _captured(decoder: Decoder) -> tuple[str, ...]:
 
 def _input(decoder: Decoder) -> str:
     """Where the network's input is: a post-norm's network reads the stream itself."""
-    post = decoder.config.norm_placement == "post"
+    post = decoder.config.placement.normalises_sums
     return "attention_norm_output" if post else "feedforward_norm_output"
 
 

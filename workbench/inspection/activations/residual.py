@@ -120,7 +120,7 @@ def _of_layer(decoder: Decoder, part: Pass, layer: int) -> Summary:
 def _streams(decoder: Decoder, part: Pass, layer: int) -> dict[str, Tensor]:
     """What each part's output is added to, ``(b, T, D)``."""
     seen = part.seen
-    if decoder.config.norm_placement != "post":
+    if not decoder.config.placement.normalises_sums:
         return {name: seen[f"{name}_norm_input", layer] for name in ("attention", "feedforward")}
     # A post-norm's input is the sum; take away what was added.
     entered = seen["attention_norm_input", layer] - seen["attention_output", layer]

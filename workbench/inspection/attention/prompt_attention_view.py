@@ -272,7 +272,8 @@ def _notes(reading: Reading, show: str) -> tuple[str, ...]:
     if show == "attention without the first token":
         notes.append("The first token, on which heads park attention, is left out of the maps in full.")
     if show == "attention x size of what is read":
-        gated = reading.subject.decoder.config.attention_gate != "none"
+        config = reading.subject.decoder.config
+        gated = config.gate.outputs(config) > 0
         before = ", before the gate" if gated else ""
         notes.append(f"Weight times the length of what reading that token alone would add{before}.")
     return tuple(notes)

@@ -85,7 +85,7 @@ def _entering(decoder: Decoder, table: Tensor) -> Tensor:
     """``(T, D) -> (T, D)``: positions as far as they enter the first attention linearly."""
     rows = table.detach()
     norm = blocks_of(decoder)[0].attention_norm
-    if decoder.config.norm_placement == "post":
+    if decoder.config.placement.normalises_sums:
         return rows
     if isinstance(norm, LayerNorm):
         rows = rows - rows.mean(-1, keepdim=True)

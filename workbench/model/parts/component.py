@@ -86,8 +86,9 @@ class ComponentConfig:
 
     def build(self, *args: Any) -> Any:
         """The component itself; ``args`` are its factor's (a norm takes the width)."""
+        component: Callable[..., Component] = self.component  # its factor says of which arguments
         with preserved_rng():
-            part = self.component(self, *args)
+            part = component(self, *args)
         part.origin = (self, args)
         return part
 
@@ -121,10 +122,15 @@ class ComponentConfig:
 class Component:
     """Base of every part. A subclass may nest a ``Config(<Base>.Config)`` with its options.
 
+    Where it reads them, ``config: Config`` after that tells a type checker that ``self.config`` is one.
+
     ``factor`` says which factor the part is a level of, ``required`` which method such a level defines;
     ``name`` is its registered name or import path.
     ``foreign``: its code is not the workbench's. ``origin``: the config and arguments that it was built from.
     ``paper``, ``formula`` and ``constraints`` are what ``workbench list components`` says of it.
+    ``title`` and ``colour`` are how reports write a level of ours and charts draw it: as the field writes its
+    name, and a word of ``workbench.analysis.colours``. What has none is written as its label, and has a
+    colour that follows from that.
     """
 
     factor: ClassVar[str | None] = None
@@ -132,10 +138,13 @@ class Component:
     name: ClassVar[str] = ""
     foreign: ClassVar[bool] = False
     origin: tuple[ComponentConfig, tuple[Any, ...]] | None = None
+    title: ClassVar[str] = ""
     paper: ClassVar[str] = ""
     formula: ClassVar[str] = ""
     constraints: ClassVar[str] = ""
+    colour: ClassVar[str] = ""
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
+    config: ComponentConfig
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Bind the class to a config of its own: an inherited one would build the parent instead."""
@@ -153,7 +162,8 @@ class Component:
         for option in _RESERVED:
             if option in [field.name for field in fields(config)]:
                 raise UserError(f"{cls.name}.Config: {option!r} cannot be an option; give it another name")
-        config.component, cls.Config = cls, config
+        config.component = cls
+        cls.Config = config
 
     def initial_value(self, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor | None:
         """The value that the part's parameter ``name`` (relative to the part) starts from.
@@ -193,7 +203,8 @@ class Registry:
     def _add(self, name: str, cls: type[Component]) -> type[Component]:
         if name in self._classes:
             raise UserError(f"{self.factor}: the name {name!r} is taken; register under another")
-        self._classes[name], cls.name = cls, name
+        self._classes[name] = cls
+        cls.name = name
         return cls
 
     def names(self) -> list[str]:

@@ -9,6 +9,7 @@ initialisation level replaces.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +26,15 @@ class Construction:
     blank: frozenset[str]
 
 
+def built_from(part: Component) -> tuple[ComponentConfig, tuple[Any, ...]]:
+    """The config and the arguments of a part that a config has built."""
+    assert part.origin is not None
+    return part.origin
+
+
 def examine(part: Component) -> Construction:
     """Construct ``part`` again, on the CPU, and look at its parameters."""
-    config, args = part.origin
+    config, args = built_from(part)
     with torch.device("cpu"), _blank_is_nan():
         first, second = _built(config, args, 1), _built(config, args, 2)
         _require_repeatable(part, first, _built(config, args, 1))
@@ -56,7 +63,7 @@ def _require_repeatable(part: Component, first: nn.Module, again: nn.Module) -> 
 
 def redraw(part: Component, seed: int) -> dict[str, Tensor]:
     """The parameters of ``part`` as its constructor draws them from random states that belong to ``seed``."""
-    config, args = part.origin
+    config, args = built_from(part)
     with torch.device("cpu"):
         return {name: value.detach() for name, value in _built(config, args, seed).named_parameters()}
 
@@ -101,7 +108,7 @@ def _as_constructed_by_level(part: Component) -> dict[str, Tensor]:
         return {}
 
 
-def _is_level(cls: type) -> bool:
+def _is_level(cls: type) -> TypeGuard[type[Component]]:
     return issubclass(cls, Component) and not cls.foreign and bool(cls.name) and ":" not in cls.name
 
 
@@ -110,11 +117,12 @@ def _blank_is_nan() -> Iterator[None]:
     """``torch.empty`` gives NaN instead of whatever lay in memory."""
     enabled = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic  # torch adds the switch to this module when it is imported
+    fill = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
+    memory.fill_uninitialized_memory = True
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        memory.fill_uninitialized_memory = fill

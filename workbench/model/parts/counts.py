@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 from torch.utils.flop_counter import FlopCounterMode
 
 from workbench.errors import UserError
@@ -40,7 +40,7 @@ def _counted(config: ComponentConfig, args: tuple[Any, ...]) -> tuple[int, int]:
 
 def _counts(config: ComponentConfig, args: tuple[Any, ...]) -> tuple[int, int]:
     part = _built(config, args)
-    if any(isinstance(parameter, UninitializedTensorMixin) for parameter in part.parameters()):
+    if any(is_lazy(parameter) for parameter in part.parameters()):
         raise UserError(
             f"{config.component.factor}: {config.name} has parameters without a size until it is called "
             f"(LazyLinear's, for example); give them their sizes in the constructor"
@@ -82,18 +82,18 @@ def _checked_matmul(config: ComponentConfig, args: tuple[Any, ...], matrices: in
 
     A mixture of experts multiplies a token by few of its matrices, and a shared matrix counts each time.
     """
-    told = config.matmul_parameters(*args)
-    if told == matrices or config.component.factor == "positions":
-        return told
+    stated = config.matmul_parameters(*args)
+    if stated == matrices or config.component.factor == "positions":
+        return stated
     measured = _multiplied(config, args)
-    if measured is not None and abs(told - measured) <= _TOLERANCE * measured:
-        return told
-    _require_equal(config, "matmul_parameters", told, matrices if measured is None else round(measured))
-    return told
+    if measured is not None and abs(stated - measured) <= _TOLERANCE * measured:
+        return stated
+    _require_equal(config, "matmul_parameters", stated, matrices if measured is None else round(measured))
+    return stated
 
 
 def _multiplied(config: ComponentConfig, args: tuple[Any, ...]) -> float | None:
-    """Weights that multiply a token in a forward pass; None where that cannot be told by itself."""
+    """Weights that multiply a token in a forward pass; None where that cannot be measured by itself."""
     part = config.build(*args)
     tokens = torch.randn(1, _TOKENS, args[0], generator=torch.Generator().manual_seed(0))  # (B, T, D)
     counter = FlopCounterMode(display=False)
@@ -105,9 +105,9 @@ def _multiplied(config: ComponentConfig, args: tuple[Any, ...]) -> float | None:
     return counter.get_total_flops() / 2 / _TOKENS
 
 
-def _require_equal(config: ComponentConfig, method: str, told: int, counted: int) -> None:
-    if told != counted:
+def _require_equal(config: ComponentConfig, method: str, stated: int, counted: int) -> None:
+    if stated != counted:
         raise UserError(
-            f"{config.component.factor}: {config.name}.Config.{method} says {told:,}, but what it builds has "
-            f"{counted:,}; mend the formula, or leave it out: without one it is counted"
+            f"{config.component.factor}: {config.name}.Config.{method} says {stated:,}, but what it builds "
+            f"has {counted:,}; mend the formula, or leave it out: without one it is counted"
         )

@@ -4,7 +4,6 @@ Gated and plain networks share the names ``up`` and ``down``, so that the tensor
 from the same draws. Gated: Shazeer 2020, arXiv 2002.05202. Plain: Vaswani et al. 2017, arXiv 1706.03762.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,8 +54,6 @@ class _Config(FeedForward.Config):
 class PlainFeedForward(FeedForward):
     """``down(f(up(x)))`` with the activation ``f``."""
 
-    activation: ClassVar[Callable[[Tensor], Tensor]]
-
     class Config(_Config):
         """No options."""
 
@@ -67,6 +64,11 @@ class PlainFeedForward(FeedForward):
         self.up = nn.Linear(width, hidden, bias=bias)
         self.down = nn.Linear(hidden, width, bias=bias)
 
+    @staticmethod
+    def activation(z: Tensor, /) -> Tensor:
+        """``f``, elementwise."""
+        raise NotImplementedError("a level must define activation(z)")
+
     def forward(self, x: Tensor) -> Tensor:
         """``(B, T, D) -> (B, T, D)``."""
         return self.down(self.activation(self.up(x)))  # (B, T, D)
@@ -74,8 +76,6 @@ class PlainFeedForward(FeedForward):
 
 class GatedFeedForward(FeedForward):
     """``down(f(gate(x)) * up(x))`` with the activation ``f``."""
-
-    activation: ClassVar[Callable[[Tensor], Tensor]]
 
     class Config(_Config):
         """No options."""
@@ -88,6 +88,11 @@ class GatedFeedForward(FeedForward):
         self.up = nn.Linear(width, hidden, bias=bias)
         self.down = nn.Linear(hidden, width, bias=bias)
 
+    @staticmethod
+    def activation(z: Tensor, /) -> Tensor:
+        """``f``, elementwise."""
+        raise NotImplementedError("a level must define activation(z)")
+
     def forward(self, x: Tensor) -> Tensor:
         """``(B, T, D) -> (B, T, D)``."""
         return self.down(self.activation(self.gate(x)) * self.up(x))  # (B, T, D)
@@ -97,8 +102,10 @@ class GatedFeedForward(FeedForward):
 class SwiGLU(GatedFeedForward):
     """``f(z) = z sigmoid(z)``: LLaMA's (arXiv 2302.13971). Names in Meta's code: gate w1, up w3, down w2."""
 
+    title = "SwiGLU"
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (silu(W_gate x) ⊙ W_up x)"
+    colour = "blue"
 
     activation = staticmethod(F.silu)
 
@@ -107,8 +114,10 @@ class SwiGLU(GatedFeedForward):
 class GEGLU(GatedFeedForward):
     """``f(z) = z Phi(z)``, the exact GELU."""
 
+    title = "GEGLU"
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (gelu(W_gate x) ⊙ W_up x)"
+    colour = "orange"
 
     activation = staticmethod(F.gelu)
 
@@ -117,8 +126,10 @@ class GEGLU(GatedFeedForward):
 class ReGLU(GatedFeedForward):
     """``f(z) = max(z, 0)``."""
 
+    title = "ReGLU"
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (max(W_gate x, 0) ⊙ W_up x)"
+    colour = "wine"
 
     activation = staticmethod(F.relu)
 
@@ -129,6 +140,7 @@ class Bilinear(GatedFeedForward):
 
     paper = "Shazeer 2020, arXiv 2002.05202"
     formula = "W_down (W_gate x ⊙ W_up x)"
+    colour = "green"
 
     @staticmethod
     def activation(z: Tensor) -> Tensor:
@@ -140,8 +152,10 @@ class Bilinear(GatedFeedForward):
 class ReLU(PlainFeedForward):
     """``f(z) = max(z, 0)``: the original transformer's."""
 
+    title = "ReLU"
     paper = "Vaswani et al. 2017, arXiv 1706.03762"
     formula = "W_down max(W_up x, 0)"
+    colour = "vermillion"
 
     activation = staticmethod(F.relu)
 
@@ -150,8 +164,10 @@ class ReLU(PlainFeedForward):
 class GELU(PlainFeedForward):
     """``f(z) = z Phi(z)``, exact: Hendrycks and Gimpel 2016, arXiv 1606.08415."""
 
+    title = "GELU"
     paper = "Hendrycks and Gimpel 2016, arXiv 1606.08415"
     formula = "W_down gelu(W_up x), gelu(z) = z Φ(z)"
+    colour = "sky"
 
     activation = staticmethod(F.gelu)
 
@@ -160,8 +176,10 @@ class GELU(PlainFeedForward):
 class GELUTanh(PlainFeedForward):
     """GELU by its tanh approximation: GPT-2's ``gelu_new``."""
 
+    title = "GELU (tanh)"
     paper = "Hendrycks and Gimpel 2016, arXiv 1606.08415, section 2"
     formula = "W_down gelu(W_up x), Φ by tanh"
+    colour = "indigo"
 
     @staticmethod
     def activation(z: Tensor) -> Tensor:
@@ -173,8 +191,10 @@ class GELUTanh(PlainFeedForward):
 class SiLU(PlainFeedForward):
     """``f(z) = z sigmoid(z)``: Swish, arXiv 1710.05941."""
 
+    title = "SiLU"
     paper = "Ramachandran et al. 2017, arXiv 1710.05941"
     formula = "W_down silu(W_up x), silu(z) = z σ(z)"
+    colour = "olive"
 
     activation = staticmethod(F.silu)
 
@@ -183,8 +203,10 @@ class SiLU(PlainFeedForward):
 class ReLUSquared(PlainFeedForward):
     """``f(z) = max(z, 0)^2``: Primer, So et al. 2021, arXiv 2109.08668."""
 
+    title = "squared ReLU"
     paper = "So et al. 2021, arXiv 2109.08668"
     formula = "W_down max(W_up x, 0)²"
+    colour = "purple"
 
     @staticmethod
     def activation(z: Tensor) -> Tensor:

@@ -6,16 +6,13 @@ other vector keeps the value that its constructor gave it. A component's ``initi
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from workbench.model.option_values import require
 from workbench.model.parts.component import INITIALIZATIONS, Component, ComponentConfig
-
-if TYPE_CHECKING:
-    from workbench.model.config import ModelConfig
+from workbench.model.sizes import Sizes
 
 TABLES = ("token_embedding.weight", "positions.table")
 RESIDUAL_OUTPUTS = ("attention.output.weight", "feedforward.down.weight")
@@ -31,8 +28,9 @@ class Initialization(Component):
     class Config(ComponentConfig):
         """No options."""
 
-    def __init__(self, config: ComponentConfig, model: "ModelConfig") -> None:
-        self.config, self.model = config, model
+    def __init__(self, config: ComponentConfig, model: Sizes) -> None:
+        self.config = config
+        self.model = model
 
     def initial_value(self, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor | None:
         """The value of the decoder's parameter ``name``; None keeps what its constructor gave it."""
@@ -66,11 +64,15 @@ class LLaMAInitialization(Initialization):
     Meta has not published how it initialised LLaMA.
     """
 
+    title = "LLaMA"
     paper = "none published; initializer_range in transformers' LlamaConfig"
     formula = "W ~ N(0, σ²)"
+    colour = "blue"
 
     class Config(_NormalConfig):
         """``std``: the standard deviation of every matrix."""
+
+    config: Config
 
     def matrix(self, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """``normal(0, std)``."""
@@ -85,14 +87,18 @@ class GPT2Initialization(Initialization):
     (Radford et al. 2019, section 2.3). Gated and plain networks are scaled alike: both call theirs ``down``.
     """
 
+    title = "GPT-2"
     paper = "Radford et al. 2019, section 2.3"
     formula = "W ~ N(0, σ²); outputs σ / sqrt(2 L); positions σ / 2"
+    colour = "wine"
 
     class Config(_NormalConfig):
         """``std``: of most matrices; the position table has half of it."""
 
+    config: Config
+
     def matrix(self, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        """``normal(0, std)``, scaled by the role that ``name`` tells."""
+        """``normal(0, std)``, scaled by the role that ``name`` gives away."""
         return torch.randn(shape, generator=generator) * (self.config.std * self._scale(name))
 
     def _scale(self, name: str) -> float:
@@ -115,9 +121,12 @@ class ZeroOutputInitialization(Initialization):
 
     paper = "Zhang et al. 2019, arXiv 1901.09321, without its other rules"
     formula = "W ~ N(0, σ²); outputs 0"
+    colour = "orange"
 
     class Config(_NormalConfig):
         """``std``: the standard deviation of every other matrix."""
+
+    config: Config
 
     def matrix(self, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """``normal(0, std)``, or zeros."""
@@ -134,6 +143,7 @@ class XavierInitialization(Initialization):
 
     paper = "Glorot and Bengio 2010"
     formula = "W ~ U(±sqrt(6 / (in + out)))"
+    colour = "green"
 
     def matrix(self, name: str, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Uniform for projections, normal for tables that are looked up."""

@@ -23,7 +23,8 @@ class Norm(Component, nn.Module):
 
     def __init__(self, config: ComponentConfig, width: int) -> None:
         super().__init__()
-        self.config, self.width = config, width
+        self.config = config
+        self.width = width
 
 
 @NORMS.register("rmsnorm")
@@ -34,8 +35,10 @@ class RMSNorm(Norm):
     multiply by the weight; OLMo, GPT-NeoX and lit-gpt multiply first. They differ in half precision only.
     """
 
+    title = "RMSNorm"
     paper = "Zhang and Sennrich 2019, arXiv 1910.07467"
     formula = "x / sqrt(mean(x²) + ε) · w"
+    colour = "blue"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Norm.Config):
@@ -60,6 +63,8 @@ class RMSNorm(Norm):
             """None: the weight is applied elementwise."""
             return 0
 
+    config: Config
+
     def __init__(self, config: Config, width: int) -> None:
         super().__init__(config, width)
         self.weight = nn.Parameter(torch.ones(width))
@@ -80,8 +85,10 @@ class RMSNorm(Norm):
 class LayerNorm(Norm):
     """``(x - mean) / sqrt(variance + eps) * weight + bias``: Ba et al. 2016, arXiv 1607.06450."""
 
+    title = "LayerNorm"
     paper = "Ba et al. 2016, arXiv 1607.06450"
     formula = "(x - mean(x)) / sqrt(var(x) + ε) · w + b"
+    colour = "green"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Norm.Config):
@@ -103,6 +110,8 @@ class LayerNorm(Norm):
             """None: weight and bias are applied elementwise."""
             return 0
 
+    config: Config
+
     def __init__(self, config: Config, width: int) -> None:
         super().__init__(config, width)
         self.weight = nn.Parameter(torch.ones(width))
@@ -123,6 +132,7 @@ class DynamicTanh(Norm):
 
     paper = "Zhu et al. 2025, arXiv 2503.10622"
     formula = "tanh(α x) · w + b"
+    colour = "orange"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Norm.Config):
@@ -158,8 +168,10 @@ class DynamicTanh(Norm):
 class NoNorm(Norm):
     """``x``: no normalisation. Expect smaller learning rates and divergence."""
 
+    title = "no norm"
     paper = "compare Zhang et al. 2019 (Fixup), arXiv 1901.09321"
     formula = "x"
+    colour = "purple"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Norm.Config):

@@ -6,7 +6,7 @@ the positions once per forward: ``embed`` for what is added to the token embeddi
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +14,11 @@ from torch.nn import functional as F
 
 from workbench.model.option_values import require
 from workbench.model.parts.component import POSITIONS, Component, ComponentConfig
-
-if TYPE_CHECKING:
-    from workbench.model.config import ModelConfig
+from workbench.model.sizes import Sizes
 
 
 class Positions(Component, nn.Module):
-    """Base of all position codes; as it stands, it tells the model nothing.
+    """Base of all position codes; as it stands, it adds no order.
 
     A class of your own overrides any of ``embed``, ``rotate``, ``bias``. ``relative`` says that shifting
     all positions by a constant changes nothing; ``limit`` is the number of positions it has, None for any.
@@ -34,18 +32,18 @@ class Positions(Component, nn.Module):
     class Config(ComponentConfig):
         """No options."""
 
-        def check(self, model: "ModelConfig") -> None:
+        def check(self, model: Sizes) -> None:
             """Raise ``UserError`` if the code cannot work in ``model``."""
 
-        def warnings(self, model: "ModelConfig") -> list[str]:
+        def warnings(self, model: Sizes) -> list[str]:
             """What is possible in ``model`` but doubtful: a sentence each, with key and remedy."""
             return []
 
-        def matmul_parameters(self, model: "ModelConfig") -> int:
+        def matmul_parameters(self, model: Sizes) -> int:
             """None: position tables are looked up, not multiplied."""
             return 0
 
-    def __init__(self, config: ComponentConfig, model: "ModelConfig") -> None:
+    def __init__(self, config: ComponentConfig, model: Sizes) -> None:
         super().__init__()
         self.config = config
 
@@ -69,7 +67,7 @@ class Positions(Component, nn.Module):
 class NoParameters(Positions.Config):
     """Position codes without parameters."""
 
-    def num_parameters(self, model: "ModelConfig") -> int:
+    def num_parameters(self, model: Sizes) -> int:
         """None."""
         return 0
 
@@ -78,19 +76,21 @@ class NoParameters(Positions.Config):
 class Learned(Positions):
     """A trained vector per position, added to the token embeddings: GPT-2 (Radford et al. 2019)."""
 
+    title = "learned positions"
     paper = "Gehring et al. 2017, arXiv 1705.03122"
     formula = "x_t + P[t]"
+    colour = "orange"
     constraints = "no position beyond the context"
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Positions.Config):
         """No options: the table has one row per position of the context."""
 
-        def num_parameters(self, model: "ModelConfig") -> int:
+        def num_parameters(self, model: Sizes) -> int:
             """One vector per position."""
             return model.context * model.width
 
-    def __init__(self, config: Config, model: "ModelConfig") -> None:
+    def __init__(self, config: Config, model: Sizes) -> None:
         super().__init__(config, model)
         self.limit = model.context
         self.table = nn.Parameter(torch.zeros(model.context, model.width))
@@ -109,8 +109,10 @@ class Sinusoidal(Positions):
     drowns the tokens (0.3 nats worse after 400 steps of a llama-nano).
     """
 
+    title = "sinusoidal positions"
     paper = "Vaswani et al. 2017, arXiv 1706.03762, section 3.5"
     formula = "x_t + a (sin, cos)(t / 10000^(2i/D))"
+    colour = "green"
     constraints = "even width"
 
     @dataclass(frozen=True, kw_only=True)
@@ -124,14 +126,16 @@ class Sinusoidal(Positions):
             super().__post_init__()
             require(self.amplitude > 0, f"{self.name}.amplitude: {self.amplitude} is not above 0; use 0.02")
 
-        def check(self, model: "ModelConfig") -> None:
+        def check(self, model: Sizes) -> None:
             """The width must be even: each frequency takes a sine and a cosine."""
             require(
                 model.width % 2 == 0,
                 f"positions: sinusoidal needs an even width, got width {model.width}; use {model.width + 1}",
             )
 
-    def __init__(self, config: Config, model: "ModelConfig") -> None:
+    config: Config
+
+    def __init__(self, config: Config, model: Sizes) -> None:
         super().__init__(config, model)
         self.width = model.width
 
@@ -144,11 +148,13 @@ class Sinusoidal(Positions):
 
 @POSITIONS.register("none")
 class NoPositions(Positions):
-    """No position code; the causal mask alone tells order: Kazemnejad et al., arXiv 2305.19466."""
+    """No position code; order is in the causal mask alone: Kazemnejad et al., arXiv 2305.19466."""
 
     relative = True
+    title = "no positions"
     paper = "Kazemnejad et al. 2023, arXiv 2305.19466"
     formula = "x_t"
+    colour = "purple"
 
     class Config(NoParameters):
         """No options."""

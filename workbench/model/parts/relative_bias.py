@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +9,7 @@ from torch import Tensor, nn
 from workbench.model.option_values import require
 from workbench.model.parts.component import POSITIONS, ComponentConfig
 from workbench.model.parts.positions import NoParameters, Positions
-
-if TYPE_CHECKING:
-    from workbench.model.config import ModelConfig
+from workbench.model.sizes import Sizes
 
 
 @POSITIONS.register("alibi")
@@ -23,13 +20,15 @@ class ALiBi(Positions):
     """
 
     relative = True
+    title = "ALiBi"
     paper = "Press et al. 2022, arXiv 2108.12409"
     formula = "score - m_h (t - s), m_h = 2^(-8h/H)"
+    colour = "vermillion"
 
     class Config(NoParameters):
         """No options."""
 
-        def warnings(self, model: "ModelConfig") -> list[str]:
+        def warnings(self, model: Sizes) -> list[str]:
             """A context so long that even the flattest head hardly sees its beginning."""
             half_life = math.log(2) / float(alibi_slopes(model.heads).min())
             if half_life >= model.context / 4:
@@ -39,7 +38,7 @@ class ALiBi(Positions):
                 f"a quarter of the context {model.context}; give the model more heads, or shorten the context"
             ]
 
-    def __init__(self, config: ComponentConfig, model: "ModelConfig") -> None:
+    def __init__(self, config: ComponentConfig, model: Sizes) -> None:
         super().__init__(config, model)
         self.heads = model.heads
 
@@ -69,6 +68,7 @@ class T5Bias(Positions):
     relative = True
     paper = "Raffel et al. 2020, arXiv 1910.10683, section 2.1"
     formula = "score + b_h[bucket(t - s)]"
+    colour = "sky"
     constraints = "max_distance above half of the buckets"
 
     @dataclass(frozen=True, kw_only=True)
@@ -89,11 +89,11 @@ class T5Bias(Positions):
                 f"{self.buckets} buckets; use more than {self.buckets // 2}",
             )
 
-        def num_parameters(self, model: "ModelConfig") -> int:
+        def num_parameters(self, model: Sizes) -> int:
             """One number per bucket and head."""
             return self.buckets * model.heads
 
-        def warnings(self, model: "ModelConfig") -> list[str]:
+        def warnings(self, model: Sizes) -> list[str]:
             """Buckets for distances that training never shows."""
             if self.max_distance <= model.context:
                 return []
@@ -103,7 +103,9 @@ class T5Bias(Positions):
                 f"{model.context}"
             ]
 
-    def __init__(self, config: Config, model: "ModelConfig") -> None:
+    config: Config
+
+    def __init__(self, config: Config, model: Sizes) -> None:
         super().__init__(config, model)
         self.width = model.width
         self.buckets = nn.Parameter(torch.zeros(config.buckets, model.heads))

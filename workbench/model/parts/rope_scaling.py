@@ -14,16 +14,14 @@ With s the factor, L the original context, R the rotated dimensions and θ_i = b
 """
 
 import math
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from workbench.model.option_values import require
-
-if TYPE_CHECKING:
-    from workbench.model.parts.rotary import Rotary
+from workbench.model.parts.positions import NoParameters
 
 # The options that each kind of scaling uses, beside base and fraction.
 USED: dict[str, tuple[str, ...]] = {
@@ -36,72 +34,97 @@ USED: dict[str, tuple[str, ...]] = {
 }
 
 
-def check(config: "Rotary.Config") -> None:
-    """Raise ``UserError`` for options that the scaling lacks, or would ignore."""
-    _refuse_unused(config)
-    used, owner = USED[config.scaling], config.name
-    require(
-        "factor" not in used or config.factor > 1 or (config.scaling == "dynamic_ntk" and config.factor == 1),
-        f"{owner}.factor: scaling {config.scaling!r} by {config.factor:g} lengthens no context; use a "
-        f"factor above 1",
-    )
-    require(
-        "original_context" not in used or (config.original_context or 0) > 0,
-        f"{owner}.original_context: scaling {config.scaling!r} needs the context that the frequencies "
-        f"were made for; give for example 2048",
-    )
-    for low, high in (("low_frequency_factor", "high_frequency_factor"), ("beta_slow", "beta_fast")):
-        sound = 0 < getattr(config, low) < getattr(config, high)
-        require(sound, f"{owner}.{low}: must be above 0 and below {high}; lower it, or raise {high}")
-    gain = config.attention_factor
-    sound = gain is None or gain > 0
-    require(sound, f"{owner}.attention_factor: {gain} is not above 0; leave it at null for 0.1 ln factor + 1")
+@dataclass(frozen=True, kw_only=True)
+class FrequencyConfig(NoParameters):
+    """The options of rotary positions; they are explained in ``Rotary.Config``."""
 
+    base: float = 10000.0
+    fraction: float = 1.0
+    scaling: Literal["none", "linear", "ntk", "dynamic_ntk", "yarn", "llama3"] = "none"
+    factor: float = 1.0
+    original_context: int | None = None
+    low_frequency_factor: float = 1.0
+    high_frequency_factor: float = 4.0
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    attention_factor: float | None = None
 
-def _refuse_unused(config: "Rotary.Config") -> None:
-    options = {option for names in USED.values() for option in names}
-    for field in fields(config):
-        if field.name not in options or field.name in USED[config.scaling]:
-            continue
-        users = ", ".join(kind for kind, names in USED.items() if field.name in names)
+    def __post_init__(self) -> None:
+        """Check the options: each by itself, and that the scaling has, and uses, those that are given."""
+        super().__post_init__()
+        require(self.base > 1, f"{self.name}.base: {self.base} is not above 1; use for example 10000")
+        sound = 0 < self.fraction <= 1
+        require(sound, f"{self.name}.fraction: {self.fraction} is not in (0, 1]; use for example 0.25")
+        self._refuse_unused()
+        used = USED[self.scaling]
         require(
-            getattr(config, field.name) == field.default,
-            f"{config.name}.{field.name}: scaling {config.scaling!r} does not use it; remove it, or choose a "
-            f"scaling that does ({users})",
+            "factor" not in used or self.factor > 1 or (self.scaling == "dynamic_ntk" and self.factor == 1),
+            f"{self.name}.factor: scaling {self.scaling!r} by {self.factor:g} lengthens no context; use a "
+            f"factor above 1",
+        )
+        require(
+            "original_context" not in used or (self.original_context or 0) > 0,
+            f"{self.name}.original_context: scaling {self.scaling!r} needs the context that the frequencies "
+            f"were made for; give for example 2048",
+        )
+        for low, high in (("low_frequency_factor", "high_frequency_factor"), ("beta_slow", "beta_fast")):
+            sound = 0 < getattr(self, low) < getattr(self, high)
+            require(sound, f"{self.name}.{low}: must be above 0 and below {high}; lower it, or raise {high}")
+        gain = self.attention_factor
+        require(
+            gain is None or gain > 0,
+            f"{self.name}.attention_factor: {gain} is not above 0; leave it at null for 0.1 ln factor + 1",
         )
 
+    def _refuse_unused(self) -> None:
+        options = {option for names in USED.values() for option in names}
+        for field in fields(self):
+            if field.name not in options or field.name in USED[self.scaling]:
+                continue
+            users = ", ".join(kind for kind, names in USED.items() if field.name in names)
+            require(
+                getattr(self, field.name) == field.default,
+                f"{self.name}.{field.name}: scaling {self.scaling!r} does not use it; remove it, or choose a "
+                f"scaling that does ({users})",
+            )
 
-def check_width(config: "Rotary.Config", width: int) -> None:
-    """Raise ``UserError`` if R = ``width`` is too small: the enlarged base is to the power R / (R - 2)."""
-    require(
-        width > 2 or config.scaling not in ("ntk", "dynamic_ntk"),
-        f"{config.name}.scaling: {config.scaling!r} needs 4 rotated dimensions per head or more, "
-        f"got {width}; widen the heads, or use 'linear'",
-    )
+    def check_width(self, width: int) -> None:
+        """Raise ``UserError`` if R = ``width`` is too small: a base is enlarged to the power R / (R - 2)."""
+        require(
+            width > 2 or self.scaling not in ("ntk", "dynamic_ntk"),
+            f"{self.name}.scaling: {self.scaling!r} needs 4 rotated dimensions per head or more, "
+            f"got {width}; widen the heads, or use 'linear'",
+        )
 
-
-def warnings(config: "Rotary.Config", context: int) -> list[str]:
-    """A scaling that changes nothing within ``context`` positions, or one that does not reach as far."""
-    original = config.original_context
-    if original is None:
-        return []
-    if config.scaling == "dynamic_ntk" and original >= context:
+    def scaling_warnings(self, context: int) -> list[str]:
+        """A scaling that changes nothing within ``context`` positions, or one that does not reach as far."""
+        original = self.original_context
+        if original is None:
+            return []
+        if self.scaling == "dynamic_ntk" and original >= context:
+            return [
+                f"rope.original_context: dynamic_ntk changes nothing up to {original} positions, so that "
+                f"within the context {context} this is plain rope; lower original_context, or compare longer "
+                f"texts"
+            ]
+        if self.factor * original >= context or self.scaling == "dynamic_ntk":  # which grows on its own
+            return []
         return [
-            f"rope.original_context: dynamic_ntk changes nothing up to {original} positions, so that within "
-            f"the context {context} this is plain rope; lower original_context, or compare longer texts"
+            f"rope.factor: {self.factor:g} times the original context {original} reaches less far than the "
+            f"context {context}; use a factor of {context / original:.3g}"
         ]
-    if config.factor * original >= context or config.scaling == "dynamic_ntk":  # which grows on its own
-        return []
-    return [
-        f"rope.factor: {config.factor:g} times the original context {original} reaches less far than the "
-        f"context {context}; use a factor of {context / original:.3g}"
-    ]
+
+    @property
+    def stretched_context(self) -> int:
+        """``original_context`` of a scaling that has one: without it there is no such config."""
+        assert self.original_context is not None
+        return self.original_context
 
 
-def frequencies(config: "Rotary.Config", width: int, position_ids: Tensor) -> tuple[Tensor, float]:
+def frequencies(config: FrequencyConfig, width: int, position_ids: Tensor) -> tuple[Tensor, float]:
     """``(R/2,)`` fp32 in radians per position for R = ``width``, and the gain of cosine and sine.
 
-    ``position_ids (T,)`` tell the length so far to scalings that depend on it, and the device.
+    ``position_ids (T,)`` give the length so far, for scalings that depend on it, and the device.
     """
     i = torch.arange(0, width, 2, device=position_ids.device).float()  # (R/2,)
     if config.scaling == "dynamic_ntk":
@@ -118,7 +141,7 @@ def frequencies(config: "Rotary.Config", width: int, position_ids: Tensor) -> tu
     return plain / config.factor, 1.0
 
 
-def wavelengths(config: "Rotary.Config", width: int, length: int = 1) -> Tensor:
+def wavelengths(config: FrequencyConfig, width: int, length: int = 1) -> Tensor:
     """Positions per turn of each pair, ``(R/2,)``, in a text of ``length`` tokens."""
     return 2 * math.pi / frequencies(config, width, torch.tensor([length - 1]))[0]  # (R/2,)
 
@@ -127,14 +150,14 @@ def _powers(base: float | Tensor, i: Tensor, width: int) -> Tensor:
     return 1.0 / base ** (i / width)  # (R/2,)
 
 
-def _dynamic_base(config: "Rotary.Config", width: int, position_ids: Tensor) -> Tensor:
+def _dynamic_base(config: FrequencyConfig, width: int, position_ids: Tensor) -> Tensor:
     # A tensor throughout: a Python number would stop torch.compile and cost a wait for the device.
-    length = (position_ids.max() + 1).clamp(min=config.original_context).float()  # ()
-    stretch = config.factor * length / config.original_context - (config.factor - 1)  # ()
+    length = (position_ids.max() + 1).clamp(min=config.stretched_context).float()  # ()
+    stretch = config.factor * length / config.stretched_context - (config.factor - 1)  # ()
     return config.base * stretch ** (width / (width - 2))  # ()
 
 
-def _ramp(config: "Rotary.Config", width: int, pair: Tensor) -> Tensor:
+def _ramp(config: FrequencyConfig, width: int, pair: Tensor) -> Tensor:
     """0 for pairs that turn often, 1 for those that hardly turn, ``(R/2,)``.
 
     As in the authors' code (jquesnelle/yarn, ``find_correction_range`` and ``linear_ramp_mask``) also where
@@ -143,22 +166,22 @@ def _ramp(config: "Rotary.Config", width: int, pair: Tensor) -> Tensor:
     """
 
     def pair_with(turns: float) -> float:
-        per_turn = config.original_context / (2 * math.pi * turns)
+        per_turn = config.stretched_context / (2 * math.pi * turns)
         return width * math.log(per_turn) / (2 * math.log(config.base))
 
     low = max(math.floor(pair_with(config.beta_fast)), 0)
-    high = min(math.ceil(pair_with(config.beta_slow)), width - 1)
+    high: float = min(math.ceil(pair_with(config.beta_slow)), width - 1)
     if low == high:
         high += 0.001  # the authors' step in place of a division by zero
     return ((pair - low) / (high - low)).clamp(0, 1)  # (R/2,)
 
 
-def _gain(config: "Rotary.Config") -> float:
+def _gain(config: FrequencyConfig) -> float:
     return 0.1 * math.log(config.factor) + 1.0 if config.attention_factor is None else config.attention_factor
 
 
-def _llama3_kept(config: "Rotary.Config", plain: Tensor) -> Tensor:
+def _llama3_kept(config: FrequencyConfig, plain: Tensor) -> Tensor:
     """How much of each frequency stays: 0 for long wavelengths, 1 for short ones, ``(R/2,)``."""
     low, high = config.low_frequency_factor, config.high_frequency_factor
-    turns = config.original_context * plain / (2 * math.pi)  # (R/2,)
+    turns = config.stretched_context * plain / (2 * math.pi)  # (R/2,)
     return ((turns - low) / (high - low)).clamp(0, 1)  # (R/2,)

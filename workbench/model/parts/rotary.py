@@ -1,8 +1,6 @@
 """Rotary positions: Su et al. 2021 (arXiv 2104.09864), with rescaled frequencies for longer contexts."""
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -10,11 +8,9 @@ from torch import Tensor
 from workbench.model.option_values import require
 from workbench.model.parts import rope_scaling
 from workbench.model.parts.component import POSITIONS
-from workbench.model.parts.positions import NoParameters, Positions
+from workbench.model.parts.positions import Positions
 from workbench.model.parts.rotary_base import base_lower_bound, base_upper_bound, slow_bands
-
-if TYPE_CHECKING:
-    from workbench.model.config import ModelConfig
+from workbench.model.sizes import Sizes
 
 
 @POSITIONS.register("rope")
@@ -27,42 +23,24 @@ class Rotary(Positions):
     """
 
     relative = True
+    title = "RoPE"
     paper = "Su et al. 2021, arXiv 2104.09864; scalings: see workbench.model.parts.rope_scaling"
     formula = "q_t -> R(t θ) q_t, k_s -> R(s θ) k_s with θ_i = base^(-2i/d)"
+    colour = "blue"
     constraints = "even number of rotated dimensions per head"
 
-    @dataclass(frozen=True, kw_only=True)
-    class Config(NoParameters):
+    class Config(rope_scaling.FrequencyConfig):
         """``base``: 10000 in LLaMA 1 and 2, 500000 in LLaMA 3. ``fraction`` of each head that rotates.
 
         ``scaling`` stretches the frequencies ``factor`` times beyond ``original_context``; the options after
         it belong to one kind of scaling each, see ``rope_scaling``.
         """
 
-        base: float = 10000.0
-        fraction: float = 1.0
-        scaling: Literal["none", "linear", "ntk", "dynamic_ntk", "yarn", "llama3"] = "none"
-        factor: float = 1.0
-        original_context: int | None = None
-        low_frequency_factor: float = 1.0
-        high_frequency_factor: float = 4.0
-        beta_fast: float = 32.0
-        beta_slow: float = 1.0
-        attention_factor: float | None = None
-
-        def __post_init__(self) -> None:
-            """Check the options."""
-            super().__post_init__()
-            require(self.base > 1, f"{self.name}.base: {self.base} is not above 1; use for example 10000")
-            sound = 0 < self.fraction <= 1
-            require(sound, f"{self.name}.fraction: {self.fraction} is not in (0, 1]; use for example 0.25")
-            rope_scaling.check(self)
-
-        def rotary_width(self, model: "ModelConfig") -> int:
+        def rotary_width(self, model: Sizes) -> int:
             """How many dimensions of each head rotate."""
             return int(self.fraction * model.head_width)
 
-        def check(self, model: "ModelConfig") -> None:
+        def check(self, model: Sizes) -> None:
             """The rotary width must be even: dimensions rotate in pairs."""
             width = self.rotary_width(model)
             require(
@@ -71,12 +49,12 @@ class Rotary(Positions):
                 f"(width {model.width} / heads {model.heads}, fraction {self.fraction:g}) is not a positive "
                 f"even number; change width, heads or rope's fraction",
             )
-            rope_scaling.check_width(self, width)
+            self.check_width(width)
 
-        def warnings(self, model: "ModelConfig") -> list[str]:
+        def warnings(self, model: Sizes) -> list[str]:
             """A base that does not suit the context, or a scaling that does not act or reach as far."""
             if self.scaling != "none":
-                return rope_scaling.warnings(self, model.context)
+                return self.scaling_warnings(model.context)
             width, context = self.rotary_width(model), model.context
             least = base_lower_bound(width, context, model.head_width - width)
             most, slow = base_upper_bound(width, context), slow_bands(self.base, width, context)
@@ -93,7 +71,9 @@ class Rotary(Positions):
                 f"positions; use a base of at most {most:.3g}"
             ]
 
-    def __init__(self, config: Config, model: "ModelConfig") -> None:
+    config: Config
+
+    def __init__(self, config: Config, model: Sizes) -> None:
         super().__init__(config, model)
         self.rotary_width = config.rotary_width(model)
 

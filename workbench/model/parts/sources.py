@@ -53,9 +53,10 @@ class Source:
 def find_source(module: str) -> Source | None:
     """The files of ``module`` as they are on disk now; None where it has none (a notebook's cell)."""
     start = _spec(module)
-    if start is None or not _has_file(start):
+    first = None if start is None else _file(start)
+    if start is None or first is None:
         return None
-    root = _root(module, start)
+    root = _root(module, start, first)
     files: dict[str, bytes] = {}
     waiting, seen = [module], set()
     while waiting:
@@ -66,10 +67,10 @@ def find_source(module: str) -> Source | None:
             continue
         if "." in name:
             waiting.append(name.rpartition(".")[0])
-        if _has_file(spec):
-            path = Path(spec.origin)
+        path = _file(spec)
+        if path is not None:
             content = path.read_bytes()
-            files[path.relative_to(_root(name, spec)).as_posix()] = content
+            files[path.relative_to(_root(name, spec, path)).as_posix()] = content
             if path.suffix == ".py":
                 waiting += _imported(content, name, spec.submodule_search_locations is not None)
     return Source(files, root) if files else None
@@ -103,7 +104,7 @@ def kept_class(folder: Path, name: str, digest: str) -> type | None:
     path = _class_path(kept, name)
     if path.partition(":")[0] not in map(_module_name, source.files):
         raise UserError(f"{kept / INDEX}: {path} is not among the files beside it; restore them")
-    target = _kept_module(kept, source, path)
+    target: object = _kept_module(kept, source, path)
     for part in path.partition(":")[2].split("."):
         target = getattr(target, part, None)
     if not isinstance(target, type):
@@ -225,13 +226,15 @@ def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
     return spec
 
 
-def _has_file(spec: importlib.machinery.ModuleSpec) -> bool:
-    return spec.has_location and spec.origin is not None and Path(spec.origin).is_file()
+def _file(spec: importlib.machinery.ModuleSpec) -> Path | None:
+    """The module's own file; None for one without, such as a folder of modules."""
+    if not spec.has_location or spec.origin is None or not Path(spec.origin).is_file():
+        return None
+    return Path(spec.origin)
 
 
-def _root(name: str, spec: importlib.machinery.ModuleSpec) -> Path:
-    """The folder on the import path below which the module lies."""
-    path = Path(spec.origin)
+def _root(name: str, spec: importlib.machinery.ModuleSpec, path: Path) -> Path:
+    """The folder on the import path below which the module, whose file is ``path``, lies."""
     depth = name.count(".") + (spec.submodule_search_locations is not None)
     return path.parents[depth]
 
@@ -240,10 +243,11 @@ def _is_users(name: str, spec: importlib.machinery.ModuleSpec, start: str) -> bo
     top = name.partition(".")[0]
     if top in _NEVER:
         return False
-    places = [spec.origin] if _has_file(spec) else list(spec.submodule_search_locations or [])
+    file = _file(spec)
+    places = [file] if file is not None else [Path(place) for place in spec.submodule_search_locations or ()]
     if not places:  # built into the interpreter
         return False
-    paths = [Path(place).resolve() for place in places]
+    paths = [place.resolve() for place in places]
     installed = any(path.is_relative_to(folder) for path in paths for folder in _installed())
     return not installed or top == start.partition(".")[0]
 

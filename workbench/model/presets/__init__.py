@@ -79,8 +79,9 @@ def _without_derived(size: sizes.Size, changed: set[str]) -> sizes.Size:
 def _share_keys(values: dict[str, Any], size: sizes.Size, overrides: dict[str, Any]) -> None:
     """Keep the number of heads per key head, or the nearest smaller one that divides the heads."""
     heads = overrides.get("heads")
-    sound = isinstance(heads, int) and heads > 0
-    if "key_value_heads" in size and "key_value_heads" not in overrides and sound:
+    if not isinstance(heads, int) or heads <= 0:
+        return
+    if "key_value_heads" in size and "key_value_heads" not in overrides:
         published = size["heads"] // size["key_value_heads"]
         values["key_value_heads"] = heads // max(d for d in range(1, published + 1) if heads % d == 0)
 

@@ -34,7 +34,7 @@ class Recipe:
 
     @property
     def warmup(self) -> float | None:
-        """The warm-up as a fraction of the training, None where it cannot be told."""
+        """The warm-up as a fraction of the training, None where that is unpublished."""
         in_tokens = self.warmup_tokens
         if self.warmup_steps is not None and self.batch_tokens is not None:
             in_tokens = self.warmup_steps * self.batch_tokens
@@ -49,7 +49,8 @@ class Recipe:
     def small(self) -> "Recipe":
         """The recipe for sizes that were never published: optimizer settings only."""
         sizes = ("learning_rate", "batch_tokens", "tokens", "warmup_steps", "warmup_tokens")
-        return replace(self, **dict.fromkeys(sizes))
+        unpublished: dict[str, Any] = dict.fromkeys(sizes)
+        return replace(self, **unpublished)
 
 
 _LLAMA = Recipe(

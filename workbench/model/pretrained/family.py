@@ -1,4 +1,4 @@
-"""What a family of Hugging Face models has to tell: its configuration and its tensors, in both directions."""
+"""How a family of Hugging Face models is read and written: its configuration and its tensors."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.family import Family, inverse
-from workbench.model.pretrained.mapping import Entry, fused, same, transposed
+from workbench.model.pretrained.mapping import Entry, fused, renamed, transposed
 from workbench.model.pretrained.published_options import (
     Options,
     Rule,
@@ -55,26 +55,26 @@ def read_config(options: Options, tied: bool) -> ModelConfig:
 def entries(config: ModelConfig, values: Mapping[str, Any], prefix: str) -> list[Entry]:
     """All tensors; ``values`` play no part."""
     found = [
-        same(f"{prefix}wte.weight", "token_embedding.weight"),
-        same(f"{prefix}wpe.weight", "positions.table"),
-        same(f"{prefix}ln_f.weight", "final_norm.weight"),
-        same(f"{prefix}ln_f.bias", "final_norm.bias"),
+        renamed(f"{prefix}wte.weight", "token_embedding.weight"),
+        renamed(f"{prefix}wpe.weight", "positions.table"),
+        renamed(f"{prefix}ln_f.weight", "final_norm.weight"),
+        renamed(f"{prefix}ln_f.bias", "final_norm.bias"),
     ]
     for layer in range(config.layers):
         found += _layer(f"{prefix}h.{layer}", f"blocks.{layer}")
-    return found if config.tied_embeddings else [*found, same("lm_head.weight", "head.weight")]
+    return found if config.tied_embeddings else [*found, renamed("lm_head.weight", "head.weight")]
 
 
 def _layer(theirs: str, ours: str) -> list[Entry]:
     found = []
     for kind in ("weight", "bias"):
-        linear = transposed if kind == "weight" else same
+        linear = transposed if kind == "weight" else renamed
         projections = [f"{ours}.attention.{name}.{kind}" for name in ("query", "key", "value")]
         found += [
-            same(f"{theirs}.ln_1.{kind}", f"{ours}.attention_norm.{kind}"),
+            renamed(f"{theirs}.ln_1.{kind}", f"{ours}.attention_norm.{kind}"),
             fused(f"{theirs}.attn.c_attn.{kind}", projections),
             linear(f"{theirs}.attn.c_proj.{kind}", f"{ours}.attention.output.{kind}"),
-            same(f"{theirs}.ln_2.{kind}", f"{ours}.feedforward_norm.{kind}"),
+            renamed(f"{theirs}.ln_2.{kind}", f"{ours}.feedforward_norm.{kind}"),
             linear(f"{theirs}.mlp.c_fc.{kind}", f"{ours}.feedforward.up.{kind}"),
             linear(f"{theirs}.mlp.c_proj.{kind}", f"{ours}.feedforward.down.{kind}"),
         ]

@@ -12,7 +12,7 @@ from workbench.model.config import ModelConfig
 from workbench.model.pretrained.family import Family, inverse
 from workbench.model.pretrained.huggingface_gpt2 import ACTIVATIONS, parts_rules
 from workbench.model.pretrained.layer_kinds import kinds_of, window_and_pattern
-from workbench.model.pretrained.mapping import Entry, same
+from workbench.model.pretrained.mapping import Entry, renamed
 from workbench.model.pretrained.published_options import Options, Rule
 
 
@@ -43,7 +43,7 @@ def _read_config(options: Options, tied: bool) -> ModelConfig:
 def _expand(options: Options, layers: int) -> list[str]:
     """``[[["global", "local"], 12]]`` means both kinds in turn, twelve times.
 
-    What goes beyond the ``layers`` is cut one after them: enough to tell that they do not fit.
+    What goes beyond the ``layers`` is cut one after them: enough to see that they do not fit.
     """
     try:
         groups = options["attention_types"]
@@ -54,30 +54,30 @@ def _expand(options: Options, layers: int) -> list[str]:
 
 def _entries(config: ModelConfig, values: Mapping[str, Any], prefix: str) -> list[Entry]:
     found = [
-        same(f"{prefix}wte.weight", "token_embedding.weight"),
-        same(f"{prefix}wpe.weight", "positions.table"),
-        same(f"{prefix}ln_f.weight", "final_norm.weight"),
-        same(f"{prefix}ln_f.bias", "final_norm.bias"),
+        renamed(f"{prefix}wte.weight", "token_embedding.weight"),
+        renamed(f"{prefix}wpe.weight", "positions.table"),
+        renamed(f"{prefix}ln_f.weight", "final_norm.weight"),
+        renamed(f"{prefix}ln_f.bias", "final_norm.bias"),
     ]
     for layer in range(config.layers):
         found += _layer(f"{prefix}h.{layer}", f"blocks.{layer}")
-    return found if config.tied_embeddings else [*found, same("lm_head.weight", "head.weight")]
+    return found if config.tied_embeddings else [*found, renamed("lm_head.weight", "head.weight")]
 
 
 def _layer(theirs: str, ours: str) -> list[Entry]:
     attention = f"{theirs}.attn.attention"
     found = [
-        same(f"{attention}.q_proj.weight", f"{ours}.attention.query.weight"),
-        same(f"{attention}.k_proj.weight", f"{ours}.attention.key.weight"),
-        same(f"{attention}.v_proj.weight", f"{ours}.attention.value.weight"),
+        renamed(f"{attention}.q_proj.weight", f"{ours}.attention.query.weight"),
+        renamed(f"{attention}.k_proj.weight", f"{ours}.attention.key.weight"),
+        renamed(f"{attention}.v_proj.weight", f"{ours}.attention.value.weight"),
     ]
     for kind in ("weight", "bias"):
         found += [
-            same(f"{theirs}.ln_1.{kind}", f"{ours}.attention_norm.{kind}"),
-            same(f"{attention}.out_proj.{kind}", f"{ours}.attention.output.{kind}"),
-            same(f"{theirs}.ln_2.{kind}", f"{ours}.feedforward_norm.{kind}"),
-            same(f"{theirs}.mlp.c_fc.{kind}", f"{ours}.feedforward.up.{kind}"),
-            same(f"{theirs}.mlp.c_proj.{kind}", f"{ours}.feedforward.down.{kind}"),
+            renamed(f"{theirs}.ln_1.{kind}", f"{ours}.attention_norm.{kind}"),
+            renamed(f"{attention}.out_proj.{kind}", f"{ours}.attention.output.{kind}"),
+            renamed(f"{theirs}.ln_2.{kind}", f"{ours}.feedforward_norm.{kind}"),
+            renamed(f"{theirs}.mlp.c_fc.{kind}", f"{ours}.feedforward.up.{kind}"),
+            renamed(f"{theirs}.mlp.c_proj.{kind}", f"{ours}.feedforward.down.{kind}"),
         ]
     return found
 

@@ -16,7 +16,7 @@ from workbench.model.config import ModelConfig
 from workbench.model.pretrained.family import Family, inverse
 from workbench.model.pretrained.huggingface_rope import WRITABLE, read_rope, scaling_of, write_rope
 from workbench.model.pretrained.layer_kinds import kinds_of, window_and_pattern
-from workbench.model.pretrained.mapping import Entry, same
+from workbench.model.pretrained.mapping import Entry, renamed
 from workbench.model.pretrained.published_options import (
     Options,
     Rule,
@@ -84,13 +84,13 @@ def _kinds(options: Options) -> list[str]:
 
 def _entries(config: ModelConfig, values: Mapping[str, Any], prefix: str) -> list[Entry]:
     found = [
-        same(f"{prefix}embed_tokens.weight", "token_embedding.weight"),
-        same(f"{prefix}norm.weight", "final_norm.weight"),
+        renamed(f"{prefix}embed_tokens.weight", "token_embedding.weight"),
+        renamed(f"{prefix}norm.weight", "final_norm.weight"),
     ]
     biases, normed = _biases(values), config.qk_norm.name != "none"
     for layer in range(config.layers):
         found += _layer(f"{prefix}layers.{layer}", f"blocks.{layer}", biases, normed)
-    return found if config.tied_embeddings else [*found, same("lm_head.weight", "head.weight")]
+    return found if config.tied_embeddings else [*found, renamed("lm_head.weight", "head.weight")]
 
 
 def _layer(theirs: str, ours: str, biases: Mapping[str, bool], normed: bool) -> list[Entry]:
@@ -108,9 +108,9 @@ def _layer(theirs: str, ours: str, biases: Mapping[str, bool], normed: bool) -> 
     if normed:
         maps["self_attn.q_norm"] = ("attention.query_norm", False)
         maps["self_attn.k_norm"] = ("attention.key_norm", False)
-    found = [same(f"{theirs}.{name}.weight", f"{ours}.{own}.weight") for name, (own, _) in maps.items()]
+    found = [renamed(f"{theirs}.{name}.weight", f"{ours}.{own}.weight") for name, (own, _) in maps.items()]
     with_bias = {name: own for name, (own, bias) in maps.items() if bias}
-    return found + [same(f"{theirs}.{name}.bias", f"{ours}.{own}.bias") for name, own in with_bias.items()]
+    return found + [renamed(f"{theirs}.{name}.bias", f"{ours}.{own}.bias") for name, own in with_bias.items()]
 
 
 def parts_rules(config: ModelConfig) -> list[Rule]:

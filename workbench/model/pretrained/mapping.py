@@ -27,7 +27,7 @@ class Entry:
     join: Callable[..., Tensor]
 
 
-def same(theirs: str, ours: str) -> Entry:
+def renamed(theirs: str, ours: str) -> Entry:
     """The same tensor under another name."""
     return Entry(theirs, (ours,), lambda x: (x,), lambda x: x)
 

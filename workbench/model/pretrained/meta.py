@@ -20,7 +20,7 @@ from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.huggingface_llama import parts_rules
 from workbench.model.pretrained.huggingface_rope import scaling_of
-from workbench.model.pretrained.mapping import Entry, decode, encode, permuted, same
+from workbench.model.pretrained.mapping import Entry, decode, encode, permuted, renamed
 from workbench.model.pretrained.meta_shards import read_shards
 from workbench.model.pretrained.published_options import (
     Options,
@@ -76,7 +76,7 @@ def read(folder: Path, context: int | None = None) -> tuple[ModelConfig, dict[st
     for needed in (EMBEDDING, "layers.0.feed_forward.w1.weight"):
         if needed not in source:
             raise UserError(f"{where}: {needed} is missing; the weights are incomplete: fetch them again")
-    tied = HEAD in source and _same(source[HEAD], source[EMBEDDING])
+    tied = HEAD in source and _equal(source[HEAD], source[EMBEDDING])
     if tied:
         del source[HEAD]
     with described_by(file):
@@ -127,10 +127,10 @@ def _read_rope(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entries(config: ModelConfig) -> list[Entry]:
-    found = [same(EMBEDDING, "token_embedding.weight"), same("norm.weight", "final_norm.weight")]
+    found = [renamed(EMBEDDING, "token_embedding.weight"), renamed("norm.weight", "final_norm.weight")]
     for layer in range(config.layers):
         found += _layer(f"layers.{layer}", f"blocks.{layer}", config)
-    return found if config.tied_embeddings else [*found, same(HEAD, "head.weight")]
+    return found if config.tied_embeddings else [*found, renamed(HEAD, "head.weight")]
 
 
 def _layer(theirs: str, ours: str, config: ModelConfig) -> list[Entry]:
@@ -138,13 +138,13 @@ def _layer(theirs: str, ours: str, config: ModelConfig) -> list[Entry]:
     return [
         permuted(f"{attention}.wq.weight", f"{ours}.attention.query.weight", config.heads),
         permuted(f"{attention}.wk.weight", f"{ours}.attention.key.weight", config.key_value_heads),
-        same(f"{attention}.wv.weight", f"{ours}.attention.value.weight"),
-        same(f"{attention}.wo.weight", f"{ours}.attention.output.weight"),
-        same(f"{network}.w1.weight", f"{ours}.feedforward.gate.weight"),
-        same(f"{network}.w2.weight", f"{ours}.feedforward.down.weight"),
-        same(f"{network}.w3.weight", f"{ours}.feedforward.up.weight"),
-        same(f"{theirs}.attention_norm.weight", f"{ours}.attention_norm.weight"),
-        same(f"{theirs}.ffn_norm.weight", f"{ours}.feedforward_norm.weight"),
+        renamed(f"{attention}.wv.weight", f"{ours}.attention.value.weight"),
+        renamed(f"{attention}.wo.weight", f"{ours}.attention.output.weight"),
+        renamed(f"{network}.w1.weight", f"{ours}.feedforward.gate.weight"),
+        renamed(f"{network}.w2.weight", f"{ours}.feedforward.down.weight"),
+        renamed(f"{network}.w3.weight", f"{ours}.feedforward.up.weight"),
+        renamed(f"{theirs}.attention_norm.weight", f"{ours}.attention_norm.weight"),
+        renamed(f"{theirs}.ffn_norm.weight", f"{ours}.feedforward_norm.weight"),
     ]
 
 
@@ -221,5 +221,5 @@ def feedforward_width(width: int, multiple_of: int, multiplier: float | None = N
     return multiple_of * -(-hidden // multiple_of)
 
 
-def _same(first: Tensor, second: Tensor) -> bool:
+def _equal(first: Tensor, second: Tensor) -> bool:
     return first.shape == second.shape and first.dtype == second.dtype and torch.equal(first, second)

@@ -18,7 +18,8 @@ class Options:
     """The values of a configuration file; errors name the file and the key."""
 
     def __init__(self, values: Mapping[str, Any], file: Path) -> None:
-        self.values, self.file = dict(values), file
+        self.values = dict(values)
+        self.file = file
 
     def __getitem__(self, key: str) -> Any:
         """A value that must be there."""
@@ -108,12 +109,6 @@ def refusal(layout: str, problems: list[str]) -> UserError:
 
 
 def _plain(value: Any) -> str:
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, repr(value))
-        if _hashable(value)
-        else repr(value)
-    )
-
-
-def _hashable(value: Any) -> bool:
-    return not isinstance(value, list | dict)
+    if isinstance(value, list | dict):
+        return repr(value)
+    return {None: "null", True: "true", False: "false"}.get(value, repr(value))
