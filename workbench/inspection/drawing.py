@@ -6,6 +6,7 @@ The dashboard's charts and the figures for papers take all of it from here, so t
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +17,8 @@ from workbench.analysis.ticks import FEW, MANY, Ticks, decades, doublings, linea
 from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Panel, Rule
 
 Drawn = Lines | Heatmap | Dots | Bars  # panels with axes
+
+PanelT = TypeVar("PanelT", bound=Panel)
 
 GHOST, BASELINE = "#8A97A6", "#6B7684"
 _GHOSTS = (GHOST, "#B0893F", "#A45C8A", "#4F8F8B")  # of theories that nobody gave a colour
@@ -55,7 +58,7 @@ class Placed:
     row: int = 0
 
 
-def drawable(panel: Panel) -> Panel:
+def drawable(panel: PanelT) -> PanelT:
     """``panel`` with the rows that its axes have a place for: finite, and above 0 on logarithmic ones."""
     if isinstance(panel, Lines):
         seeds = None if panel.seeds is None else _on_axes(panel.seeds, panel)
