@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from workbench.bench.rivals import plain, user_sweep
+from workbench.bench.rivals.counterpart import plain_config_of, plain_weights_of
 from workbench.bench.rivals.plain import PlainDecoder, PlainLoop
-from workbench.bench.rivals.weight_mapping import plain_weights_of
 from workbench.bench.sizes import SIZES, Size, random_tokens
 from workbench.data.batches import TrainingBatches
 from workbench.model.decoder import Decoder
@@ -33,7 +33,7 @@ def test_it_uses_nothing_of_the_workbench():
 def test_equal_weights_give_equal_logits(tied):
     decoder = Decoder(SIZE.model.with_levels(tied_embeddings=tied))
     decoder.initialize(3)
-    other = PlainDecoder(SIZE.plain)
+    other = PlainDecoder(plain_config_of(SIZE.model))
     other.load_state_dict(plain_weights_of(decoder))
     tokens = torch.from_numpy(random_tokens(257, 64).astype("int64")).view(4, 16)  # (B, T)
     torch.testing.assert_close(other(tokens), decoder(tokens), atol=1e-5, rtol=1e-5)
@@ -42,7 +42,7 @@ def test_equal_weights_give_equal_logits(tied):
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: size.name)
 def test_every_size_has_the_same_parameters_in_both(size):
     with torch.device("meta"):
-        model = PlainDecoder(size.plain)
+        model = PlainDecoder(plain_config_of(size.model))
     assert sum(parameter.numel() for parameter in model.parameters()) == size.model.num_parameters()
 
 
@@ -59,7 +59,7 @@ def test_it_takes_the_same_steps():
     module = DecoderModule(SIZE.model, training, learning_rate=1e-2, seed=1, steps=STEPS)
     module.on_fit_start()
     loop = PlainLoop(
-        SIZE.plain,
+        plain_config_of(SIZE.model),
         tokens,
         batch_size=4,
         device="cpu",
@@ -86,7 +86,7 @@ def test_it_takes_the_same_steps():
 def test_its_batches_are_windows_of_the_text():
     tokens = random_tokens(257, 200)
     options = {"device": "cpu", "bf16": False, "compiled": False, "steps": 10}
-    loop = PlainLoop(SIZE.plain, tokens, batch_size=4, **options)
+    loop = PlainLoop(plain_config_of(SIZE.model), tokens, batch_size=4, **options)
     inputs, targets = loop.batch()
     assert inputs.shape == targets.shape == (4, 16)
     assert torch.equal(inputs[:, 1:], targets[:, :-1])

@@ -7,6 +7,7 @@ import pytest
 from workbench.bench import studies
 from workbench.bench.pools import pool, train_all
 from workbench.bench.rivals.contest import Contest, Sweep
+from workbench.bench.rivals.training_case import BARE, PLAIN, Case, Measured
 from workbench.bench.section import Effort
 from workbench.bench.sections import (
     decoding,
@@ -21,7 +22,6 @@ from workbench.bench.sections import (
 from workbench.bench.sections.overhead import LITTLE, overhead_findings
 from workbench.bench.sections.workers import Trials
 from workbench.bench.sizes import SIZES, TINY
-from workbench.bench.timing.measuring import BARE, PLAIN, Case, Measured
 from workbench.bench.timing.modes import Mode
 from workbench.bench.timing.seconds import Rounds
 from workbench.bench.timing.spread import Spread
@@ -95,7 +95,7 @@ def test_the_goal_of_speed_is_missed_if_one_case_misses_it():
 
 
 def test_utilisation_is_judged_at_124m(monkeypatch):
-    monkeypatch.setattr("workbench.bench.timing.measuring.peak_flops", lambda device, precision: 1e12)
+    monkeypatch.setattr("workbench.bench.rivals.training_case.peak_flops", lambda device, precision: 1e12)
     size = sized("124M")
     flops = size.model.flops_per_token() * size.tokens_per_step
     one = measured("124M", real=[flops / 0.6e12] * 3, plain=[1.0] * 3, mode=BF16)

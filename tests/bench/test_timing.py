@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.bench.timing.seconds import Clock, PerCall, interleave, seconds_of, told
+from workbench.bench.timing.seconds import Clock, PerCall, error_line, interleave, seconds_of
 from workbench.bench.timing.spread import Spread, difference, ratio
 
 
@@ -86,5 +86,5 @@ def test_a_clock_tells_what_is_left():
 
 
 def test_errors_are_told_in_a_line():
-    assert told(ValueError("first\nlast")) == "ValueError: last"
-    assert told(KeyError()) == "KeyError"
+    assert error_line(ValueError("first\nlast")) == "ValueError: last"
+    assert error_line(KeyError()) == "KeyError"

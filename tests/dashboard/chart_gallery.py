@@ -7,8 +7,8 @@ import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # this checkout
 from tests.odd_panels import PANELS
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.inspection.drawing import is_empty, left_out
 
 st.set_page_config(layout="wide")

@@ -11,8 +11,8 @@ import pytest
 from tests.dashboard.inspection_pages import texts, to_page, to_view
 from tests.dashboard.inspection_studies import CHANGED, runs_of
 from workbench.dashboard import maps
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import find_view, views

@@ -97,7 +97,7 @@ def test_the_pointer_reads_a_map_and_the_text_takes_its_colours(tab, seen):
         for row, column in ((20, 4), (9, 9)):
             _read(tab, seen.panels[1], place, row, column)
     _point(tab, 0, row=0, column=29, cells=30)
-    assert tab.locator("p.told").inner_text().endswith(": later")
+    assert tab.locator("p.readout").inner_text().endswith(": later")
 
 
 def _point(page, place, *, row, column, cells):
@@ -111,7 +111,7 @@ def _read(page, panel, place, row, column):
     name, grid = panel.names[place], panel.grid(panel.names[place])
     canvas = _point(page, place, row=row, column=column, cells=len(panel.keys))
     start = f"{name}: query {row} {panel.queries[row]} → key {column} {panel.keys[column]}: "
-    told, value = page.locator("p.told").inner_text(), float(grid[row, column])
+    told, value = page.locator("p.readout").inner_text(), float(grid[row, column])
     assert told.startswith(start)
     assert float(told.removeprefix(start)) == pytest.approx(value, abs=1e-4)
     level = math.sqrt(abs(value) / np.nanmax(np.abs(grid)))  # the root: weak ones can be seen
@@ -190,10 +190,10 @@ def test_the_arrow_keys_read_a_map(tab, seen):
     last = len(panel.queries) - 1
     for key, (row, column) in (("ArrowUp", (last - 1, 0)), ("ArrowRight", (last - 1, 1))):
         tab.keyboard.press(key)
-        told = tab.locator("p.told").inner_text()
+        told = tab.locator("p.readout").inner_text()
         assert told.startswith(f"{panel.names[0]}: query {row} {panel.queries[row]} → key {column} ")
         assert float(told.rpartition(": ")[2]) == pytest.approx(float(grid[row, column]), abs=1e-4)
-    assert tab.locator("p.told").get_attribute("role") == "status"
+    assert tab.locator("p.readout").get_attribute("role") == "status"
 
 
 def test_an_answer_leads_to_its_runs(page, address, runs):

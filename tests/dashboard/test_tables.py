@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workbench.dashboard.data import Library
-from workbench.dashboard.differences import MISSING, compare, configuration, flatten, varying
+from workbench.dashboard.config_differences import MISSING, compare, configuration, flatten, varying
 from workbench.dashboard.formats import compact, duration, plural, prefix_for, rate
+from workbench.dashboard.library import Library
 from workbench.dashboard.progress import last_activity, planned, progress_table, seconds_left
 from workbench.dashboard.tables import (
     filter_runs,

@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from tests.inspection.tiny_imports import CONTEXT, bring, save_gpt2, save_llama, write_text
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.reading import read_prompt
 from workbench.inspection.measuring import lacking, measure_missing

@@ -89,8 +89,8 @@ def _machine(machine: dict[str, Any]) -> str:
 
 def _load(load: dict[str, Any]) -> str:
     average = load["average_1_minute"]
-    told = "no load average" if average is None else f"load average {average:.2f}"
-    return f"{told}, {load['processor_share']:.0%} of the cores busy"
+    described = "no load average" if average is None else f"load average {average:.2f}"
+    return f"{described}, {load['processor_share']:.0%} of the cores busy"
 
 
 def _section(result: Result) -> str:

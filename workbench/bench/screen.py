@@ -52,6 +52,6 @@ def _grid(table: Table) -> Grid:
 
 def _finding(finding: Finding) -> RenderableType:
     text = styled(finding.text)
-    if finding.goal:
+    if finding.verdict is not None:
         text.append(f" [{goal_line(finding)}]", style=_STYLES[finding.verdict])
     return text

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from workbench.bench.rivals.plain import PlainConfig
 from workbench.model.config import ModelConfig
 from workbench.model.presets import preset
 
@@ -43,20 +42,6 @@ class Size:
         )
 
     @property
-    def plain(self) -> PlainConfig:
-        """The same model, for the hand-written loop."""
-        model = self.model
-        return PlainConfig(
-            vocabulary=model.vocabulary,
-            context=model.context,
-            width=model.width,
-            layers=model.layers,
-            heads=model.heads,
-            hidden=model.feedforward_width,
-            tied=model.tied_embeddings,
-        )
-
-    @property
     def tokens_per_step(self) -> int:
         """Tokens in a batch."""
         return self.batch_size * self.context
@@ -71,9 +56,10 @@ SIZES = (
     Size(name="124M", layers=12, width=768, heads=12, vocabulary=_WORDS),
     Size(name="350M", layers=24, width=1024, heads=16, vocabulary=_WORDS),
 )
-# A GPU needs tens of thousands of tokens per step before anything but launching kernels takes time.
-_ON_GPU = {"124M": {"context": 1024, "batch_size": 32}, "350M": {"context": 1024, "batch_size": 16}}
-_SMALL_ON_GPU = {"context": 256, "batch_size": 64}
+# Context and batch size. A GPU needs tens of thousands of tokens per step before anything but launching
+# kernels takes time.
+_ON_GPU = {"124M": (1024, 32), "350M": (1024, 16)}
+_SMALL_ON_GPU = (256, 64)
 
 
 def sizes(device: str, *names: str) -> list[Size]:
@@ -81,7 +67,11 @@ def sizes(device: str, *names: str) -> list[Size]:
     wanted = [size for size in SIZES if not names or size.name in names]
     if device == "cpu":
         return wanted
-    return [replace(size, **_ON_GPU.get(size.name, _SMALL_ON_GPU)) for size in wanted]
+    found = []
+    for size in wanted:
+        context, batch_size = _ON_GPU.get(size.name, _SMALL_ON_GPU)
+        found.append(replace(size, context=context, batch_size=batch_size))
+    return found
 
 
 def random_tokens(vocabulary: int, count: int = _CORPUS) -> np.ndarray:

@@ -13,8 +13,8 @@ from workbench.bench.outcome import Outcome
 from workbench.bench.report import Report, Result
 from workbench.bench.section import Effort, Progress, Section, Setting
 from workbench.bench.timing import machine
-from workbench.bench.timing.seconds import Clock, told
-from workbench.bench.timing.warnings_off import quietly
+from workbench.bench.timing.seconds import Clock, error_line
+from workbench.bench.timing.warnings_off import warnings_off
 from workbench.records.provenance import git_state
 from workbench.records.run import now
 
@@ -41,7 +41,8 @@ def run(sections: list[Section], report: Report, progress: Progress, save: Calla
 
     A section that took longer than its budget takes from the budgets of those after it.
     """
-    effort, device = Effort(report.facts["effort"]), report.facts["machine"]["device"]
+    effort = Effort(report.facts["effort"])
+    device = report.facts["machine"]["device"]
     planned = [section.seconds[effort] for section in sections]
     clock = Clock(sum(planned))
     save(report)
@@ -58,8 +59,9 @@ def _part(progress: Progress, section: Section, before: float, share: float) -> 
 
 
 def _measure(section: Section, effort: Effort, device: str, seconds: float, progress: Progress) -> Result:
-    began, threads = time.monotonic(), torch.get_num_threads()
-    with tempfile.TemporaryDirectory(prefix="workbench-bench-") as folder, quietly():
+    began = time.monotonic()
+    threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory(prefix="workbench-bench-") as folder, warnings_off():
         setting = Setting(
             effort=effort, device=device, seconds=seconds, folder=Path(folder), progress=progress
         )
@@ -73,7 +75,7 @@ def _outcome(section: Section, setting: Setting) -> tuple[Outcome, str | None]:
     try:
         return section.measure(setting), None
     except Exception as error:  # whatever it is: the other sections are worth having
-        return Outcome(notes=[traceback.format_exc().strip()]), told(error)
+        return Outcome(notes=[traceback.format_exc().strip()]), error_line(error)
 
 
 def clear(device: str) -> None:

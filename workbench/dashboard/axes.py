@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import altair as alt
 
@@ -14,12 +14,21 @@ FIT_WIDTH = alt.AutoSizeParams(type="fit-x", contains="padding")
 
 def words(colour: str) -> alt.Config:
     """The colour of labels and titles: Streamlit's own is too pale to be read well."""
-    both = {"labelColor": colour, "titleColor": colour}
-    return alt.Config(axis=alt.AxisConfig(**both), legend=alt.LegendConfig(**both))
+    return alt.Config(
+        axis=alt.AxisConfig(labelColor=colour, titleColor=colour),
+        legend=alt.LegendConfig(labelColor=colour, titleColor=colour),
+    )
 
 
-def ticked(ticks: Ticks, labels: Sequence[str] | None = None) -> dict[str, Any]:
-    """``values`` and ``labelExpr`` of an axis or legend; ``labels`` in place of the ticks' own."""
+class Ticked(TypedDict):
+    """Where the ticks of an axis or a legend are, and the expression that gives each its label."""
+
+    values: list[float]
+    labelExpr: str
+
+
+def ticked(ticks: Ticks, labels: Sequence[str] | None = None) -> Ticked:
+    """What an axis or a legend needs for ``ticks``; ``labels`` in place of the ticks' own."""
     known = json.dumps(list(ticks.values))
     words = json.dumps(list(labels or ticks.labels))
     return {"values": list(ticks.values), "labelExpr": f"{words}[indexof({known}, datum.value)]"}

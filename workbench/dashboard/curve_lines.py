@@ -11,7 +11,7 @@ import pandas as pd
 from workbench.analysis.colours import PALETTE
 from workbench.analysis.curve_seeds import Seed, ending, is_lost, mean_over
 from workbench.dashboard.aggregate import Band, Trace, aggregate, difference, part, single, smooth, trace
-from workbench.dashboard.charts import Curve
+from workbench.dashboard.curve_charts import Curve
 from workbench.dashboard.formats import rate
 from workbench.records.metrics import RATE, rates_of_steps
 from workbench.records.run import State
@@ -104,8 +104,9 @@ def draw(study: Study, runs: pd.DataFrame, choice: Choice) -> Drawing:
     longest = max((run.x[-1] for run in traces.values() if len(run.x)), default=0.0)
     shown = {name: part(run, choice.first * longest, choice.last * longest) for name, run in traces.items()}
     used = [row for row in rows if len(shown[row["run_id"]].x)]
+    notes: list[str] = []
     if choice.each_run:
-        curves, notes = _each(study, used, shown), []
+        curves = _each(study, used, shown)
     else:
         members = [_Member(row, traces[row["run_id"]], shown[row["run_id"]]) for row in rows]
         curves, notes = _grouped(study, members, choice, (choice.first * longest, choice.last * longest))
@@ -155,7 +156,8 @@ def _differences(
     """The rows of pairs, with the state of the pair; their differences; and runs that have none."""
     partners = _partners(study, rows)
     others = [row for row in rows if row["variant"] != study.baseline]
-    pairs, differences = [], {}
+    pairs = []
+    differences = {}
     for row in others:
         if row["run_id"] in partners:
             partner = partners[row["run_id"]]
@@ -205,8 +207,8 @@ def _grouped(
     for variant, by_rate in groups.items():
         for (learning_rate, group), dash in zip(by_rate.items(), cycle(_DASHES), strict=False):
             name = study.labels[variant] + (f" at {rate(learning_rate)}" if len(by_rate) > 1 else "")
-            style = {"colour": study.colours[variant], "dash": dash, "with_band": with_band}
-            drawn, note = _group(name, group, choice, limits, **style)
+            colour = study.colours[variant]
+            drawn, note = _group(name, group, choice, limits, colour=colour, dash=dash, with_band=with_band)
             curves += drawn
             notes += [f"{name}: {note}"] if note else []
     return curves, notes

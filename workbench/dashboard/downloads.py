@@ -1,6 +1,7 @@
 """Download buttons: figures and tables are built when they are asked for, not while the page is drawn."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ def figure_buttons(draw: Callable[[], Figure], name: str) -> None:
     for format in ("svg", "pdf"):
         st.download_button(
             format.upper(),
-            data=lambda format=format: to_bytes(draw(), format),
+            data=partial(_figure, draw, format),
             file_name=f"{name}.{format}",
             mime="image/svg+xml" if format == "svg" else "application/pdf",
             key=f"download_{name}_{format}",
@@ -32,10 +33,18 @@ def table_buttons(report: Report, name: str, *, page: str) -> None:
     for label, (format, mime) in _TABLES.items():
         st.download_button(
             label,
-            data=lambda format=format: str(render(report, format)),
+            data=partial(_table, report, format),
             file_name=f"{name}.{_ENDINGS.get(format, format)}",
             mime=mime,
             key=f"download_{page}_table_{format}",
             icon=":material/download:",
             on_click="ignore",
         )
+
+
+def _figure(draw: Callable[[], Figure], format: str) -> bytes:
+    return to_bytes(draw(), format)
+
+
+def _table(report: Report, format: str) -> str:
+    return str(render(report, format))

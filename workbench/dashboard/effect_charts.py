@@ -1,10 +1,9 @@
 """Altair charts of effects: the forest plot, the pairs behind it, and the tuning curves."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from textwrap import wrap
-from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -17,6 +16,7 @@ from workbench.analysis.units import decimals_for, fixed
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
 from workbench.dashboard.formats import MISSING, rate
+from workbench.dashboard.ink import Ink
 
 ROW = 66  # pixels per variant in a forest plot
 _INTERVAL = 6  # pixels that an interval lies below its row's middle, where there is room for words above
@@ -24,20 +24,6 @@ _TEXT = 17  # pixels of a line of words
 _LINE = 62  # letters in a line of a narrow page
 _LETTER = 7  # pixels of a letter
 _RATES = 8  # learning rates that have a label
-
-
-@dataclass(frozen=True)
-class Ink:
-    """Colours of a chart's own marks in the present theme; axes and titles follow Streamlit's theme."""
-
-    text: str
-    faint: str
-    paper: str
-
-    @classmethod
-    def of(cls, dark: bool) -> "Ink":
-        """The inks of the dark or the light theme."""
-        return cls("#E4E9EF", "#8A97A6", "#12161C") if dark else cls("#0E1822", "#5F6C7A", "#FFFFFF")
 
 
 def forest_frame(report: Report) -> pd.DataFrame:
@@ -99,34 +85,32 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerCha
 
     Names and numbers stand above each interval, not beside it: so it keeps its width on a narrow page.
     """
-    table, seeds = forest_frame(report), seed_frame(report)
+    table = forest_frame(report)
+    seeds = seed_frame(report)
     order = [row.label for row in _named_rows(report)]
     places = decimals_for(report.margin)
     y = alt.Y("label:N", scale=alt.Scale(domain=order), title=None, axis=None)
     colour = _colour(table, colours)
     ends = [*table["low"], *table["high"], *table["mean"], *seeds["difference"]]
     ticks = linear([*ends, 0.0, report.margin, -report.margin])
-    x = {
-        "scale": between(ticks, zero=False),
-        "axis": _signed_axis(ticks),
-        "title": wrap(_title(report), _LINE),
-    }
+    x = partial(
+        alt.X,
+        scale=between(ticks, zero=False),
+        axis=_signed_axis(ticks),
+        title=wrap(_title(report), _LINE),
+    )
     intervals = alt.Chart(table).encode(y=y, color=colour, tooltip=_forest_tooltip(places))
     rule = intervals.mark_rule(strokeWidth=3, strokeCap="round", yOffset=_INTERVAL)
     lines = 1 if (table["label"].str.len() + table["said"].str.len()).max() <= _LINE else 2
     layers = [
         _margin_band(report.margin, x, ink),
-        alt.Chart(pd.DataFrame({"x": [0.0]}))
-        .mark_rule(color=ink.faint, strokeWidth=1)
-        .encode(x=alt.X("x:Q", **x)),
-        rule.encode(x=alt.X("low:Q", **x), x2="high:Q"),
-        intervals.mark_point(filled=True, size=130, opacity=1, yOffset=_INTERVAL).encode(
-            x=alt.X("mean:Q", **x)
-        ),
+        alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=ink.faint, strokeWidth=1).encode(x=x("x:Q")),
+        rule.encode(x=x("low:Q"), x2="high:Q"),
+        intervals.mark_point(filled=True, size=130, opacity=1, yOffset=_INTERVAL).encode(x=x("mean:Q")),
         _seed_dots(seeds, y, x, colour, places),
         *_above(table, y, lines, ink),
     ]
-    whole = alt.layer(*layers).properties(
+    whole = alt.LayerChart(layer=layers).properties(
         height=(ROW + _TEXT * (lines - 1)) * len(order),
         autosize=FIT_WIDTH,
         config=words(ink.faint),
@@ -137,9 +121,9 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerCha
 def _above(table: pd.DataFrame, y: alt.Y, lines: int, ink: Ink) -> list[alt.Chart]:
     """The variant's name, and the verdict with its numbers: in one line where both fit."""
     text = alt.Chart(table).encode(y=y)
-    style = {"baseline": "middle", "color": ink.text, "fontSize": 13}
-    name = text.mark_text(align="left", dy=-18 - _TEXT * (lines - 1), **style)
-    said = text.mark_text(align="right" if lines == 1 else "left", dy=-18, fontWeight="bold", **style)
+    written = partial(text.mark_text, baseline="middle", color=ink.text, fontSize=13)
+    name = written(align="left", dy=-18 - _TEXT * (lines - 1))
+    said = written(align="right" if lines == 1 else "left", dy=-18, fontWeight="bold")
     return [
         name.encode(x=alt.value(0), text="label:N"),
         said.encode(x=alt.value("width") if lines == 1 else alt.value(0), text="said:N"),
@@ -157,19 +141,21 @@ def _signed_axis(ticks: Ticks) -> alt.Axis:
     return alt.Axis(**ticked(ticks, signed), grid=True, labelOverlap="parity")
 
 
-def _margin_band(margin: float, x: dict[str, Any], ink: Ink) -> alt.Chart:
+def _margin_band(margin: float, x: Callable[[str], alt.X], ink: Ink) -> alt.Chart:
     frame = pd.DataFrame({"low": [-margin], "high": [margin], "what": [f"±{margin:g}"]})
     band = alt.Chart(frame).mark_rect(color=ink.faint, opacity=0.16)
     what = alt.Tooltip("what:N", title="margin: too small to matter")
-    return band.encode(x=alt.X("low:Q", **x), x2="high:Q", tooltip=what)
+    return band.encode(x=x("low:Q"), x2="high:Q", tooltip=what)
 
 
-def _seed_dots(seeds: pd.DataFrame, y: alt.Y, x: dict[str, Any], colour: alt.Color, places: int) -> alt.Chart:
+def _seed_dots(
+    seeds: pd.DataFrame, y: alt.Y, x: Callable[[str], alt.X], colour: alt.Color, places: int
+) -> alt.Chart:
     return (
         alt.Chart(seeds)
         .mark_circle(size=34, opacity=0.6, yOffset=_INTERVAL + 14)
         .encode(
-            x=alt.X("difference:Q", **x),
+            x=x("difference:Q"),
             y=y,
             color=colour,
             tooltip=[
@@ -240,7 +226,8 @@ def paired_dots(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Lay
             alt.Tooltip("value:Q", title=report.metric, format=f".{places}f"),
         ],
     )
-    return alt.layer(lines, dots).properties(height=300, autosize=FIT_WIDTH, config=words(ink.faint))
+    whole = alt.LayerChart(layer=[lines, dots])
+    return whole.properties(height=300, autosize=FIT_WIDTH, config=words(ink.faint))
 
 
 def _variant_axis(names: Sequence[str], ink: Ink) -> alt.Axis:
@@ -303,14 +290,15 @@ def tuning(
     )
     ticks = linear(table["loss"], count=6)
     title = wrap(f"{metric} ({unit})", 48)
-    y = {
-        "scale": between(ticks, zero=False),
-        "title": title,
-        "axis": alt.Axis(**ticked(ticks), labelOverlap=False),
-    }
+    y = partial(
+        alt.Y,
+        scale=between(ticks, zero=False),
+        title=title,
+        axis=alt.Axis(**ticked(ticks), labelOverlap=False),
+    )
     colour = _colour(table, colours, legend=True)
     placed = table.assign(cross=table["loss"].fillna(ticks.high))
-    base = alt.Chart(placed).encode(x=x, y=alt.Y("loss:Q", **y), color=colour, tooltip=_tuning_tooltip())
+    base = alt.Chart(placed).encode(x=x, y=y("loss:Q"), color=colour, tooltip=_tuning_tooltip())
     lines = base.mark_line(strokeWidth=2)
     dots = base.mark_circle(size=60, opacity=1)
     rings = base.transform_filter("datum.chosen").mark_point(size=260, strokeWidth=2, filled=False)
@@ -319,8 +307,9 @@ def tuning(
         crosses = base.transform_filter("datum.lost > 0").mark_point(
             shape="cross", size=160, strokeWidth=1, color=ink.text, angle=45, filled=True, yOffset=-14
         )
-        layers.append(crosses.encode(y=alt.Y("cross:Q", **y)))
-    return alt.layer(*layers).properties(height=300, autosize=FIT_WIDTH, config=words(ink.faint))
+        layers.append(crosses.encode(y=y("cross:Q")))
+    whole = alt.LayerChart(layer=layers)
+    return whole.properties(height=300, autosize=FIT_WIDTH, config=words(ink.faint))
 
 
 def _tuning_tooltip() -> list[alt.Tooltip]:

@@ -61,7 +61,7 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
             f"{code_span(f'workbench probe {now.records.title}')}."
         )
         return table
-    links.tell_unknown("behaviour", known, "column")
+    links.report_unknown("behaviour", known, "column")
     chosen = st.multiselect(
         "Add behaviour",
         known,

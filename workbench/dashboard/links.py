@@ -27,7 +27,8 @@ def forget() -> None:
 
 def unknown(key: str, known: Iterable[object], separator: str | None = None) -> list[str]:
     """What the link asks for under ``key`` that is not ``known``; nothing once the reader chose otherwise."""
-    link, shown = st.session_state.get(_LINK, {}), st.session_state.get(_SHOWN, {})
+    link = st.session_state.get(_LINK, {})
+    shown = st.session_state.get(_SHOWN, {})
     now = st.session_state.get(key)
     if now is not None and shown.setdefault(key, now) != now:
         link.pop(key, None)
@@ -36,7 +37,7 @@ def unknown(key: str, known: Iterable[object], separator: str | None = None) -> 
     return [part for part in asked if part and part not in names]
 
 
-def tell_unknown(key: str, known: Iterable[object], what: str) -> None:
+def report_unknown(key: str, known: Iterable[object], what: str) -> None:
     """Say which of a widget's choices the link asks for and are not here; ``what`` is the word for one."""
     if missing := unknown(key, known):
         st.warning(

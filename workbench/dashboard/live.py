@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from workbench.dashboard import state
-from workbench.dashboard.data import pulse, with_heartbeat
 from workbench.dashboard.formats import duration, plural
+from workbench.dashboard.library import pulse, with_heartbeat
 from workbench.dashboard.literal import literal
 from workbench.dashboard.progress import last_activity, seconds_left
 from workbench.records.index import StudyRecords

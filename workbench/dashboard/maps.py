@@ -41,7 +41,7 @@ small {{ opacity: 0.8; }}
 canvas {{ width: 100%; image-rendering: pixelated; border: 1px solid var(--st-border-color);
   cursor: crosshair; }}
 canvas:focus-visible {{ outline: 2px solid var(--st-primary-color); }}
-p.told {{ font-size: 14px; margin: 8px 0; min-height: 1.5em; }}
+p.readout {{ font-size: 14px; margin: 8px 0; min-height: 1.5em; }}
 p.text {{ font-family: var(--st-code-font); font-size: 14px; line-height: 1.8; white-space: pre-wrap;
   word-break: break-all; margin: 0; }}
 span {{ border-radius: 3px; }}

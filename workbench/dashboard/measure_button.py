@@ -20,10 +20,12 @@ def offer_measuring(runs: list[RunDirectory], tables: Collection[str]) -> None:
     st.info(f"Not yet measured for this view: {count} of this comparison. It takes seconds for each.")
     if st.button("Measure them", key="measure", type="primary", icon=":material/straighten:"):
         bar = st.progress(0.0, "…")
+
+        def show(text: str, part: float) -> None:
+            bar.progress(min(part, 1.0), literal(text))
+
         with READING:
-            unmeasured = measure_missing(
-                runs, tables, lambda text, part: bar.progress(min(part, 1.0), literal(text))
-            )
+            unmeasured = measure_missing(runs, tables, show)
         bar.empty()
         for reason in dict.fromkeys(one.reason for one in unmeasured):
             st.warning(literal(reason), icon=":material/info:")

@@ -16,7 +16,8 @@ _RED, _BLUE, _GREEN = (mpl.colors.to_hex(mpl.colormaps[name](0.6)) for name in (
 
 def show(panel: Tokens, key: str) -> None:
     """Paint the text; says how much of it is shown."""
-    rows, reach = panel.data.head(_LONGEST), _reach(panel)
+    rows = panel.data.head(_LONGEST)
+    reach = _reach(panel)
     spans = "".join(_span(row, panel, reach) for row in rows.to_dict("records"))
     # The font and wrapping are those of code: white space carries meaning here.
     st.html(
@@ -45,7 +46,9 @@ def _span(row: dict, panel: Tokens, reach: float) -> str:
 
 def _shade(value: float, panel: Tokens, reach: float) -> str:
     strength = abs(value) / reach if reach and value == value else 0.0
-    colour = (_RED if value > 0 else _BLUE) if panel.diverging else _GREEN
+    colour = _GREEN
+    if panel.diverging:
+        colour = _RED if value > 0 else _BLUE
     return f"{colour}{round(_STRONGEST * 255 * strength):02x}"
 
 

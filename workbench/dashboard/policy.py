@@ -42,7 +42,7 @@ class OnlyThisServer:
             if message["type"] == "http.response.start":
                 there = {name.lower() for name, _ in message.get("headers", ())}
                 added = [(name, value) for name, value in self._headers if name not in there]
-                message = message | {"headers": [*message.get("headers", ()), *added]}
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
         await self._app(scope, receive, answer)

@@ -73,7 +73,7 @@ def _pick_baseline(records: StudyRecords) -> str:
         return declared  # nothing is compared
     if st.session_state.get("baseline", declared) not in names:
         st.session_state.pop("baseline", None)
-    links.tell_unknown("baseline", names, "variant")
+    links.report_unknown("baseline", names, "variant")
     chosen = st.selectbox(
         "Baseline",
         names,

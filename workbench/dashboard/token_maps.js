@@ -1,4 +1,4 @@
-// Attention maps side by side; the one under the pointer tells its numbers and colours the text below.
+// Attention maps side by side; the one under the pointer shows its numbers and colours the text below.
 const LIGHT = { below: [0, 114, 178], above: [213, 94, 0], behindText: 0.75 }
 const DARK = { below: [86, 180, 233], above: [230, 120, 40], behindText: 0.5 } // light text has to be read on it
 
@@ -58,7 +58,7 @@ function text(data) {
   return box
 }
 
-function told(map, value, data, row, column) {
+function readout(map, value, data, row, column) {
   const query = `${data.first[0] + row} ${data.queries[row]}`
   const key = `${data.first[1] + column} ${data.keys[column]}`
   return `${map.name}: query ${query} → key ${key}: ${Number.isNaN(value) ? "later" : value.toFixed(4)}`
@@ -69,7 +69,7 @@ export default function ({ data, parentElement }) {
   const shades = onDark(root) ? DARK : LIGHT
   const [rows, columns] = [data.queries.length, data.keys.length]
   const line = document.createElement("p")
-  line.className = "told"
+  line.className = "readout"
   line.setAttribute("role", "status") // read aloud when it changes
   line.textContent = data.hint
   const box = text(data)
@@ -85,7 +85,7 @@ export default function ({ data, parentElement }) {
     canvas.setAttribute("aria-label", `${map.name}, ${rows} queries by ${columns} keys`)
     draw(canvas, map, numbers, rows, columns, shades)
     const show = (row, column) => {
-      line.textContent = told(map, numbers[row * columns + column], data, row, column)
+      line.textContent = readout(map, numbers[row * columns + column], data, row, column)
       spans.forEach((span, place) => {
         const [red, green, blue, strength] = colour(numbers[row * columns + place], map, shades)
         span.style.background = `rgba(${red}, ${green}, ${blue}, ${(shades.behindText * strength) / 255})`

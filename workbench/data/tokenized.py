@@ -64,11 +64,11 @@ _CHECKED = 2**22  # tokens looked at at once
 class TokenizedCorpus:
     """Both splits as tokens ``(N,)`` of 16 or 32 bits, documents ended by ``tokenizer.end_of_document``."""
 
-    train: np.memmap
-    validation: np.memmap
+    train: np.ndarray
+    validation: np.ndarray
     tokenizer: Tokenizer
     meta: dict[str, Any]
-    validation_bytes: np.memmap | None = None
+    validation_bytes: np.ndarray | None = None
 
     @property
     def vocabulary(self) -> int:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from tests.inspection.head_studies import BATCH, CONTEXT, STEPS, Made, probe, scope_of, write_study
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.formation import formation
 from workbench.inspection.attention.formation_view import Formation

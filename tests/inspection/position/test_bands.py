@@ -8,8 +8,8 @@ import torch
 
 from tests.inspection import head_studies
 from tests.inspection.head_studies import Made, probe, scope_of, write_study
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.shape import reachable, uniform
 from workbench.inspection.capture import capture

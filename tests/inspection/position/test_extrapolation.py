@@ -6,8 +6,8 @@ import torch
 
 from tests.inspection.head_studies import CONTEXT, scope_of
 from tests.inspection.position_studies import Bigrams, Counting, decoder, made_probe, study
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.capture import reading
 from workbench.inspection.panel_figures import figure

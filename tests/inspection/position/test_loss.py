@@ -7,8 +7,8 @@ import torch
 
 from tests.inspection.head_studies import scope_of
 from tests.inspection.position_studies import Bigrams, Counting, decoder, made_probe, study
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.panel_figures import figure
 from workbench.inspection.position.loss import position_bins, position_loss_table

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.inspection.head_studies import Made, probe, scope_of, write_study
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.capture import capture
 from workbench.inspection.measuring import probe_of

@@ -8,8 +8,8 @@ import torch
 
 from tests.inspection.head_studies import CONTEXT, scope_of
 from tests.inspection.position_studies import VOCABULARY, Bigrams, Lookup, Uniform, decoder, made_probe, study
-from workbench.dashboard.effect_charts import Ink
-from workbench.dashboard.panels import chart
+from workbench.dashboard.ink import Ink
+from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import shift_recall_view

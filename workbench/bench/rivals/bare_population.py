@@ -22,7 +22,8 @@ class BarePopulation:
         self.optimizer = self.module.configure_optimizers()
         trials = [run.training_batches() for run in runs]
         self._batches = ReplicatedBatches(first.corpus.train, trials, first.model.context, first.device)
-        self._arithmetic, self._taken = arithmetic(first), 0
+        self._arithmetic = arithmetic(first)
+        self._taken = 0
 
     def step(self) -> torch.Tensor:
         """One step of every replica; returns their losses ``(R,)`` without waiting for them."""

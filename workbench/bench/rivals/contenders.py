@@ -106,9 +106,12 @@ class BareLoop:
         ).to(run.device)
         self.module.on_fit_start()
         found = self.module.configure_optimizers()
-        self.optimizer, self.schedule = found["optimizer"], found["lr_scheduler"]["scheduler"]
-        self._batches, self._device, self._taken = run.training_batches(), run.device, 0
+        self.optimizer = found["optimizer"]
+        self.schedule = found["lr_scheduler"]["scheduler"]
+        self._batches = run.training_batches()
+        self._device = run.device
         self._arithmetic = arithmetic(run)
+        self._taken = 0
 
     def run(self, steps: int) -> float:
         """Train ``steps`` steps; returns the last loss, the only one that is waited for."""
@@ -118,7 +121,8 @@ class BareLoop:
 
     def step(self) -> torch.Tensor:
         """One optimizer step; returns the loss without waiting for it."""
-        batch = tuple(self._moved(part) for part in self._batches.batch(self._taken))  # (B, T) each
+        inputs, targets = self._batches.batch(self._taken)  # (B, T) each
+        batch = (self._moved(inputs), self._moved(targets))
         self.module.on_train_batch_start(batch, self._taken)
         with self._arithmetic:
             loss = self.module.training_step(batch, self._taken)

@@ -7,8 +7,8 @@ from itertools import count, cycle, islice
 from pathlib import Path
 
 from workbench.bench.pools import Timeline, train_all
+from workbench.bench.rivals.counterpart import plain_config_of, plain_weights_of
 from workbench.bench.rivals.user_sweep import Material, UserSweep
-from workbench.bench.rivals.weight_mapping import plain_weights_of
 from workbench.bench.sizes import Size
 from workbench.bench.studies import tiny_plan
 from workbench.bench.timing.seconds import Measurement, seconds_of
@@ -54,7 +54,9 @@ class Contest:
     """Measurements of trials per hour. ``losses`` maps a way and a trial to its final validation loss."""
 
     def __init__(self, sweep: Sweep, folder: Path, device: str) -> None:
-        self.sweep, self.folder, self.device = sweep, folder, device
+        self.sweep = sweep
+        self.folder = folder
+        self.device = device
         self.plan = sweep.plan(folder, device)
         self.losses: dict[str, dict[Point, float]] = {}
         self._turns = count()
@@ -86,7 +88,8 @@ class Contest:
         """Of final losses of the same trial in two ways, relative; None where no two ways have one."""
         points = {point for losses in self.losses.values() for point in losses}
         found = [[losses[point] for losses in self.losses.values() if point in losses] for point in points]
-        return max(((max(same) - min(same)) / min(same) for same in found if len(same) > 1), default=None)
+        several = [losses for losses in found if len(losses) > 1]
+        return max(((max(losses) - min(losses)) / min(losses) for losses in several), default=None)
 
     def _chunks(self, trials: int) -> Callable[[], list[Point]]:
         """The grid in pieces, from its beginning again after its end."""
@@ -111,7 +114,7 @@ class Contest:
     def _user_sweep(self) -> UserSweep:
         training = self.plan.study.training.resolve(self.device)
         return UserSweep(
-            config=self.sweep.size.plain,
+            config=plain_config_of(self.sweep.size.model),
             steps=self.plan.steps,
             device=self.device,
             bf16=training.precision == "bf16",
@@ -121,8 +124,10 @@ class Contest:
 
     def _material(self, seed: int) -> Material:
         """The workbench's own initial weights and batches, so that the losses ought to be the same."""
-        decoder, corpus, size = Decoder(self.plan.baseline.model), self.plan.corpus, self.sweep.size
+        decoder = Decoder(self.plan.baseline.model)
         decoder.initialize(seed)
+        corpus = self.plan.corpus
+        size = self.sweep.size
         batches = TrainingBatches(corpus.train, size.context, size.batch_size, seed=seed)
         tokens = self.plan.study.training.evaluation_tokens
         evaluation = EvaluationBatches(corpus, size.context, size.batch_size, tokens)

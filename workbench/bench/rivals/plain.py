@@ -74,7 +74,8 @@ class PlainBlock(nn.Module):
 
     def __init__(self, config: PlainConfig) -> None:
         super().__init__()
-        self.attention_norm, self.attention = PlainNorm(config.width), PlainAttention(config)
+        self.attention_norm = PlainNorm(config.width)
+        self.attention = PlainAttention(config)
         self.feedforward_norm = PlainNorm(config.width)
         self.gate = nn.Linear(config.width, config.hidden, bias=False)
         self.up = nn.Linear(config.width, config.hidden, bias=False)
@@ -89,6 +90,9 @@ class PlainBlock(nn.Module):
 
 class PlainDecoder(nn.Module):
     """Token embedding, blocks, norm, head."""
+
+    cos: Tensor
+    sin: Tensor
 
     def __init__(self, config: PlainConfig) -> None:
         super().__init__()
@@ -140,7 +144,10 @@ class PlainLoop:
         self.tokens = torch.from_numpy(tokens.astype(np.int64)).to(device)  # (N,)
         self.window = torch.arange(config.context + 1, device=device)  # (T + 1,)
         self.random = torch.Generator(device).manual_seed(0)
-        self.batch_size, self.steps, self.learning_rate, self.taken = batch_size, steps, learning_rate, 0
+        self.batch_size = batch_size
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.taken = 0
 
     def _groups(self) -> list[dict]:
         matrices = [p for p in self.model.parameters() if p.ndim >= 2]

@@ -3,12 +3,13 @@
 Nothing of the workbench is in it but what makes its losses comparable: initial weights and batches are given.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import lightning
 import optuna
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -32,7 +33,9 @@ class UserModule(lightning.LightningModule):
 
     def __init__(self, model: nn.Module, learning_rate: float, schedule: Callable[[int], float]) -> None:
         super().__init__()
-        self.model, self.learning_rate, self.schedule = model, learning_rate, schedule
+        self.model = model
+        self.learning_rate = learning_rate
+        self.schedule = schedule
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """One batch's loss."""
@@ -42,7 +45,7 @@ class UserModule(lightning.LightningModule):
         """Log the loss; Lightning averages it over batches by their tokens."""
         self.log("validation/loss", self._loss(batch), batch_size=batch[1].numel())
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with a schedule."""
         matrices = [p for p in self.parameters() if p.ndim >= 2]
         vectors = [p for p in self.parameters() if p.ndim < 2]
@@ -75,7 +78,11 @@ class UserSweep:
         for rate, seed in grid:
             study.enqueue_trial({"learning_rate": rate, "seed": seed})
         study.optimize(self._objective, n_trials=len(grid))
-        return dict(self._found(study))
+        losses = {}
+        for trial in study.trials:
+            assert trial.value is not None, "a trial has no loss"  # for Optuna one that is no number is none
+            losses[trial.params["learning_rate"], trial.params["seed"]] = trial.value
+        return losses
 
     def _objective(self, trial: optuna.Trial) -> float:
         rate = trial.suggest_float("learning_rate", 1e-5, 1.0, log=True)
@@ -98,11 +105,8 @@ class UserSweep:
         )
         trainer.fit(
             UserModule(model, rate, self.schedule),
-            DataLoader(material.training, batch_size=None),
-            DataLoader(material.validation, batch_size=None),
+            # Any sequence is a data set that can be indexed; the annotation wants a subclass of Dataset.
+            DataLoader(material.training, batch_size=None),  # type: ignore[arg-type]
+            DataLoader(material.validation, batch_size=None),  # type: ignore[arg-type]
         )
         return trainer.callback_metrics["validation/loss"].item()
-
-    def _found(self, study: optuna.Study) -> Iterator[tuple[tuple[float, int], float]]:
-        for trial in study.trials:
-            yield (trial.params["learning_rate"], trial.params["seed"]), trial.value

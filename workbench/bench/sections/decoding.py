@@ -37,7 +37,8 @@ class Kind:
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock, outcome = Clock(setting.seconds), Outcome()
+    clock = Clock(setting.seconds)
+    outcome = Outcome()
     torch.set_num_threads(1)  # these models are too small for more
     new_tokens = _NEW_TOKENS[setting.device][setting.effort]
     wanted = [(kind, batch) for batch in _BATCHES[setting.device] for kind in kinds(setting)]
@@ -120,12 +121,11 @@ def _findings(rows: list[dict]) -> Iterator[Finding]:
     if not ratios:
         return
     order = sorted(ratios, key=lambda name: ratios[name].median)
-    told = [f"{shown(ratios[name], Form.RATIO)} for {name}" for name in (order[0], order[-1])]
-    yield Finding(f"With the cache, generation is faster by {told[0]} to {told[1]}.")
-    most, least = (pick(row["bytes"] for row in rows) for pick in (max, min))
-    yield Finding(
-        f"Fewer key heads keep {shown(least, Form.BYTES)} instead of {shown(most, Form.BYTES)} per token."
-    )
+    least, most = (f"{shown(ratios[name], Form.RATIO)} for {name}" for name in (order[0], order[-1]))
+    yield Finding(f"With the cache, generation is faster by {least} to {most}.")
+    fewest = shown(min(row["bytes"] for row in rows), Form.BYTES)
+    all_heads = shown(max(row["bytes"] for row in rows), Form.BYTES)
+    yield Finding(f"Fewer key heads keep {fewest} instead of {all_heads} per token.")
 
 
 SECTION = Section(

@@ -46,7 +46,8 @@ class Times:
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock, outcome = Clock(setting.seconds), Outcome()
+    clock = Clock(setting.seconds)
+    outcome = Outcome()
     setting.progress("a study of trivial trials", 0.0)
     times, starts = _run_trivial(setting)
     for number in range(1, _STARTS[setting.effort]):

@@ -55,7 +55,8 @@ class Cost:
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock, outcome = Clock(setting.seconds), Outcome()
+    clock = Clock(setting.seconds)
+    outcome = Outcome()
     [size] = sizes(setting.device, _SIZE[setting.device][setting.effort])
     levels, outcome.notes = levels_of(size.model)
     for_steps = Clock((1 - _ALONE_SHARE) * setting.seconds)
@@ -159,20 +160,20 @@ def _extremes(costs: list[Cost]) -> Iterator[Finding]:
         if not ratios:
             continue
         order = sorted(ratios, key=lambda name: ratios[name].median)
-        told = [f"{name} at {shown(ratios[name], Form.RATIO)}" for name in (order[0], order[-1])]
+        least, most = (f"{name} at {shown(ratios[name], Form.RATIO)}" for name in (order[0], order[-1]))
         yield Finding(
-            f"In {mode.name}, of {len(order)} levels, the cheapest step is with {told[0]} of the baseline's, "
-            f"the dearest with {told[1]}."
+            f"In {mode.name}, of {len(order)} levels, the cheapest step is with {least} of the baseline's, "
+            f"the dearest with {most}."
         )
 
 
 def _claim(costs: list[Cost], alone: dict[str, Rounds]) -> Finding:
     """RMSNorm over LayerNorm: alone and in a whole step, eager and compiled."""
-    ratios = {f"alone, {mode}": rounds.ratio(RMS, LAYER) for mode, rounds in alone.items()}
+    found = {f"alone, {mode}": rounds.ratio(RMS, LAYER) for mode, rounds in alone.items()}
     for cost in costs:
         if cost.level.name == LAYER:
-            ratios[f"a whole step, {cost.mode.name}"] = cost.rounds.ratio(BASELINE, LEVEL)
-    ratios = {name: ratio for name, ratio in ratios.items() if ratio is not None}
+            found[f"a whole step, {cost.mode.name}"] = cost.rounds.ratio(BASELINE, LEVEL)
+    ratios = {name: ratio for name, ratio in found.items() if ratio is not None}
     parts = ", ".join(
         f"{shown(ratio, Form.RATIO)} {name} ({CHEAPER.verdict(ratio)})" for name, ratio in ratios.items()
     )

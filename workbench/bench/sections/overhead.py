@@ -5,9 +5,9 @@ from typing import Any
 
 from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Column, Finding, Table
+from workbench.bench.rivals.training_case import BARE, Measured
 from workbench.bench.sizes import TINY
 from workbench.bench.timing.goals import Bound, Goal, Verdict
-from workbench.bench.timing.measuring import BARE, Measured
 from workbench.bench.timing.spread import Spread
 from workbench.bench.timing.turns import REAL
 
@@ -55,8 +55,9 @@ def _share_finding(one: Measured, tiny: Measured) -> Finding:
 
 def expected_share(one: Measured, tiny: Measured) -> Spread:
     """The tiny model's overhead as a share of this case's step: it does not grow with the model."""
-    step = one.rounds.spread(REAL).median
+    step = one.rounds.median(REAL)
     overhead = tiny.rounds.difference(REAL, BARE)
+    assert overhead is not None  # only of cases that had a bare loop beside the trial
     return Spread(overhead.median / step, overhead.low / step, overhead.high / step, overhead.count)
 
 

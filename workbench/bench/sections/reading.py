@@ -12,7 +12,7 @@ from workbench.bench.studies import FIVE_HUNDRED, tiny_plan, write_finished
 from workbench.bench.timing.seconds import Clock, Rounds, seconds_of
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.curve_lines import Choice, Study, available_metrics, draw, latest_phase
-from workbench.dashboard.data import Library, pulse
+from workbench.dashboard.library import Library, pulse
 from workbench.dashboard.tables import run_table, with_live_steps
 from workbench.study.plan import freeze
 
@@ -23,7 +23,8 @@ _LEAST_ROUNDS, _MOST_ROUNDS = 2, 9
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock, rounds = Clock(setting.seconds), Rounds()
+    clock = Clock(setting.seconds)
+    rounds = Rounds()
     setting.progress("writing a study of 500 runs", 0.0)
     path, runs = write_study(setting)
     number = 0
@@ -101,18 +102,13 @@ def _table(rounds: Rounds, steps: list[str], runs: int) -> Table:
 
 
 def _finding(rounds: Rounds) -> Finding:
-    slowest = {
-        when: max(
-            (name for name in rounds.values if name.endswith(when)),
-            key=lambda name: rounds.spread(name).median,
-        )
-        for when in (COLD, WARM)
-    }
-    told = [
-        f"{name.removesuffix(f', {when}')}, {shown(rounds.spread(name), Form.SECONDS)}"
-        for when, name in slowest.items()
-    ]
-    return Finding(f"What takes longest for the first time: {told[0]}; of what was read before: {told[1]}.")
+    longest = []
+    for when in (COLD, WARM):
+        name = max((name for name in rounds.values if name.endswith(when)), key=rounds.median)
+        what = name.removesuffix(f", {when}")
+        longest.append(f"{what}, {shown(rounds.spread(name), Form.SECONDS)}")
+    cold, warm = longest
+    return Finding(f"What takes longest for the first time: {cold}; of what was read before: {warm}.")
 
 
 SECTION = Section(

@@ -71,7 +71,9 @@ class Line:
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock, outcome, lines = Clock(setting.seconds), Outcome(), []
+    clock = Clock(setting.seconds)
+    outcome = Outcome()
+    lines: list[Line] = []
     wanted = axes(setting)
     for number, (axis, points) in enumerate(wanted.items()):
         setting.progress(axis, clock.part)

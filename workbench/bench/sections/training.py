@@ -4,12 +4,7 @@ from collections.abc import Iterator
 
 from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Column, Finding, Outcome, Table
-from workbench.bench.section import Effort, Section, Setting
-from workbench.bench.sections.overhead import overhead_findings, overhead_table
-from workbench.bench.sizes import TINY, sizes
-from workbench.bench.suite import clear
-from workbench.bench.timing.goals import Bound, Goal, together
-from workbench.bench.timing.measuring import (
+from workbench.bench.rivals.training_case import (
     LEAST_ROUNDS,
     LEAST_STEPS,
     PLAIN,
@@ -17,21 +12,28 @@ from workbench.bench.timing.measuring import (
     Measured,
     measure_case,
 )
+from workbench.bench.section import Effort, Section, Setting
+from workbench.bench.sections.overhead import overhead_findings, overhead_table
+from workbench.bench.sizes import TINY, sizes
+from workbench.bench.suite import clear
+from workbench.bench.timing.goals import Bound, Goal, together
 from workbench.bench.timing.modes import MODES, default_mode
-from workbench.bench.timing.seconds import Clock, told
+from workbench.bench.timing.seconds import Clock, error_line
 from workbench.bench.timing.turns import REAL, WARM_TURNS
 
 AS_FAST = Goal("tokens/s at least those of the hand-written loop", Bound.AT_LEAST, 1.0)
 HALF_OF_PEAK = Goal("at least 50 % of the GPU's peak at 124M in bf16", Bound.AT_LEAST, 0.5)
 _CASE_SECONDS = {Effort.QUICK: 5.0, Effort.FULL: 8.0}
 _TURN_SECONDS = {Effort.QUICK: 0.15, Effort.FULL: 0.5}
-_COMPILE_SECONDS = 60.0  # what compiling may take, to tell whether a case still fits
+_COMPILE_SECONDS = 60.0  # what compiling may take, to judge whether a case still fits
 _QUICK_SIZES = ("nano", "1M")
 
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock, outcome, measured = Clock(setting.seconds), Outcome(), []
+    clock = Clock(setting.seconds)
+    outcome = Outcome()
+    measured: list[Measured] = []
     for case in cases(setting):
         reason = _why_not(case, measured, clock)
         if reason is None:
@@ -86,7 +88,7 @@ def _try(case: Case, measured: list[Measured], clock: Clock, setting: Setting) -
             )
         )
     except Exception as error:  # want of memory at a large size must not cost the small ones
-        return told(error)
+        return error_line(error)
     finally:
         clear(setting.device)
     return None
@@ -135,8 +137,8 @@ def _speed_findings(measured: list[Measured]) -> Iterator[Finding]:
 
 
 def _peak_findings(measured: list[Measured], device: str) -> Iterator[Finding]:
-    reached = {one.case.name: one.utilisation(device) for one in measured if one.case.size.name == "124M"}
-    reached = {name: share for name, share in reached.items() if share is not None}
+    shares = {one.case.name: one.utilisation(device) for one in measured if one.case.size.name == "124M"}
+    reached = {name: share for name, share in shares.items() if share is not None}
     if not reached:
         return
     best = max(reached, key=lambda name: reached[name].median)

@@ -12,7 +12,7 @@ from workbench.bench.rivals.contest import Contest, Sweep
 from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.sizes import Size, sizes
 from workbench.bench.timing.goals import Bound, Goal
-from workbench.bench.timing.seconds import Clock, Rounds, interleave, told
+from workbench.bench.timing.seconds import Clock, Rounds, error_line, interleave
 from workbench.training.hardware import default_slots
 from workbench.training.population.sizing import population_size
 
@@ -53,7 +53,7 @@ class Result:
     def processes(self) -> str | None:
         """The number of processes that was best."""
         ways = [way for way in self.rounds.values if way not in (BY_HAND, self.population)]
-        return max(ways, key=lambda way: self.rounds.spread(way).median, default=None)
+        return max(ways, key=self.rounds.median, default=None)
 
     @property
     def size(self) -> str:
@@ -90,7 +90,10 @@ def extent(setting: Setting) -> Extent:
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock, outcome, results, wanted = Clock(setting.seconds), Outcome(), [], extent(setting)
+    clock = Clock(setting.seconds)
+    outcome = Outcome()
+    results: list[Result] = []
+    wanted = extent(setting)
     torch.set_num_threads(1)  # by hand too: several threads of a small model wait for one another
     for number, name in enumerate(wanted.sizes):
         setting.progress(f"a sweep at {name}", clock.part)
@@ -99,7 +102,7 @@ def measure(setting: Setting) -> Outcome:
         try:
             results.append(_contest(size, wanted, setting, clock.left / (len(wanted.sizes) - number)))
         except Exception as error:  # a size that does not fit must not cost the others
-            outcome.notes.append(f"{name}: {told(error)}")
+            outcome.notes.append(f"{name}: {error_line(error)}")
     outcome.tables.append(_table(results))
     for result in results:
         outcome.findings += _findings(result, setting.device)
@@ -167,7 +170,9 @@ def _row(result: Result, way: str) -> dict:
 
 
 def _findings(result: Result, device: str) -> Iterator[Finding]:
-    rivals = {BY_HAND: TEN_TIMES, result.processes: TWICE}
+    rivals = {BY_HAND: TEN_TIMES}
+    if result.processes is not None:
+        rivals[result.processes] = TWICE
     for rival, goal in rivals.items():
         ratio = result.rounds.ratio(result.population, rival)
         if ratio is None:

@@ -24,7 +24,8 @@ _MOST_ROUNDS = {Effort.QUICK: 4, Effort.FULL: 9}
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock, outcome = Clock(setting.seconds), Outcome()
+    clock = Clock(setting.seconds)
+    outcome = Outcome()
     [size] = sizes(setting.device, "nano")
     counts = worker_counts(setting)
     setting.progress(f"starting {max(counts)} workers", 0.0)

@@ -24,4 +24,4 @@ MODES = tuple(Mode(precision, compiled) for compiled in (False, True) for precis
 def default_mode(device: str) -> Mode:
     """What a trial uses on ``device`` when its study does not say."""
     training = TrainingConfig(tokens=1, batch_size=1).resolve(device)
-    return Mode(training.precision, training.compile)
+    return Mode(training.precision, bool(training.compile))

@@ -1,7 +1,8 @@
 """Seconds of a piece of work, on a CPU or a GPU."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 
@@ -32,7 +33,8 @@ class Clock:
     """A budget of wall-clock seconds."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self._began = seconds, time.perf_counter()
+        self.seconds = seconds
+        self._began = time.perf_counter()
 
     @property
     def spent(self) -> float:
@@ -57,7 +59,10 @@ class PerCall:
     """
 
     def __init__(self, call: Callable[[], object], device: str, seconds: float, most: int = 10_000) -> None:
-        self._call, self._device, self._seconds, self._most = call, device, seconds, most
+        self._call = call
+        self._device = device
+        self._seconds = seconds
+        self._most = most
         self._calls: int | None = None
 
     def __call__(self) -> float:
@@ -66,10 +71,10 @@ class PerCall:
             self._call()
             once = seconds_of(self._call, self._device)
             self._calls = min(self._most, max(1, round(self._seconds / once)))
-        return seconds_of(self._repeat, self._device) / self._calls
+        return seconds_of(partial(self._repeat, self._calls), self._device) / self._calls
 
-    def _repeat(self) -> None:
-        for _ in range(self._calls):
+    def _repeat(self, calls: int) -> None:
+        for _ in range(calls):
             self._call()
 
 
@@ -86,12 +91,16 @@ class Rounds:
 
     def fail(self, case: str, error: Exception) -> None:
         """Note that ``case`` cannot be measured; what it gave before is dropped."""
-        self.errors[case] = told(error)
+        self.errors[case] = error_line(error)
         self.values.pop(case, None)
 
     def spread(self, case: str) -> Spread | None:
         """The case's own spread; None where it failed."""
         return Spread.of(self.values[case]) if case in self.values else None
+
+    def median(self, case: str) -> float:
+        """The median of a case that was measured."""
+        return Spread.of(self.values[case]).median
 
     def ratio(self, above: str, below: str) -> Spread | None:
         """``above / below`` round by round; None where one of them failed."""
@@ -105,7 +114,7 @@ class Rounds:
 
 
 def interleave(
-    cases: dict[str, Measurement],
+    cases: Mapping[str, Measurement],
     *,
     seconds: float,
     least: int = 3,
@@ -117,7 +126,9 @@ def interleave(
     At least ``least`` rounds and at most ``most`` count; one more before them warms up. A case that raises
     is left out from then on, and the others go on.
     """
-    rounds, working, clock = Rounds(), dict(cases), Clock(seconds)
+    rounds = Rounds()
+    working = dict(cases)
+    clock = Clock(seconds)
     _round(rounds, working, keep=False)
     number = 0
     while working and number < most and (number < least or clock.left > 0):
@@ -139,8 +150,8 @@ def _round(rounds: Rounds, working: dict[str, Measurement], *, keep: bool) -> No
             rounds.add(case, value)
 
 
-def told(error: Exception) -> str:
-    """An error in one line."""
+def error_line(error: Exception) -> str:
+    """An error in one line: its kind and the last line of its message."""
     if out_of_memory(error):
         return "out of memory"
     lines = str(error).strip().splitlines()

@@ -5,7 +5,8 @@ moment at which the others take theirs here, so that all of them share whatever 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from workbench.bench.timing.seconds import Clock, Rounds, seconds_of, synchronize
 from workbench.model.decoder import Decoder
@@ -25,7 +26,7 @@ class Turns:
 
     def __init__(
         self,
-        rivals: dict[str, Callable[[int], object]],
+        rivals: Mapping[str, Callable[[int], object]],
         *,
         steps: int,
         device: str,
@@ -33,9 +34,13 @@ class Turns:
         least: int = 3,
     ) -> None:
         self.rounds = Rounds()
-        self._rivals, self._steps, self._device = dict(rivals), steps, device
-        self._seconds, self._least = seconds, least
-        self._turn, self._since = 0, 0.0
+        self._rivals = dict(rivals)
+        self._steps = steps
+        self._device = device
+        self._seconds = seconds
+        self._least = least
+        self._turn = 0
+        self._since = 0.0
         self._clock: Clock | None = None
 
     @property
@@ -62,7 +67,7 @@ class Turns:
     def _let_rivals_run(self) -> None:
         for name, run in list(self._rivals.items()):
             try:
-                self._note(name, seconds_of(lambda run=run: run(self._steps), self._device))
+                self._note(name, seconds_of(partial(run, self._steps), self._device))
             except Exception as error:  # it does not fit: the others go on
                 self.rounds.fail(name, error)
                 del self._rivals[name]

@@ -1,4 +1,4 @@
-"""Keeping libraries' advice out of the tables."""
+"""No warnings and no advice of libraries while something is measured: they would stand between the tables."""
 
 import logging
 import warnings
@@ -9,8 +9,8 @@ _LOGGERS = ("lightning.pytorch", "lightning.fabric", "optuna")
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Inside, no warnings, and of these libraries only errors."""
+def warnings_off() -> Iterator[None]:
+    """Inside the block Python's warnings are dropped, and Lightning and Optuna log errors only."""
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

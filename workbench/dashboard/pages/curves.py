@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from workbench.analysis.units import UNITS
 from workbench.dashboard import empty, links, state
 from workbench.dashboard.aggregate import Band
-from workbench.dashboard.charts import Axis, curve_chart
+from workbench.dashboard.curve_charts import Axis, curve_chart
 from workbench.dashboard.curve_lines import (
     AXES,
     BANDS,
@@ -29,7 +29,7 @@ from workbench.dashboard.state import View, view
 from workbench.records.training_outcome import untrained
 
 DIFFERENCE, VALUES = "difference", "values"
-_NOTES = 6  # lines of a chart whose notes are told
+_NOTES = 6  # lines of a chart whose notes are shown
 LATEST = "latest"  # follows a study from phase to phase
 
 
@@ -59,7 +59,7 @@ def _panel() -> None:
     if not metrics:
         empty.no_runs("Nothing is logged yet for these runs")
         return
-    links.tell_unknown("metric", [_metric_title(metric) for metric in metrics], "metric")
+    links.report_unknown("metric", [_metric_title(metric) for metric in metrics], "metric")
     choice = _controls(metrics, row, each_run=each_run)
     drawing = draw(study, runs, choice)
     if choice.difference and not drawing.curves:
@@ -104,7 +104,7 @@ def _chosen_runs(now: View, row: DeltaGenerator) -> tuple[pd.DataFrame, bool]:
         if row.toggle(label, key="only_selected", bind="query-params"):
             return runs[runs["run_id"].isin(chosen)], True
     options = [LATEST, *phases_of(runs)]
-    links.tell_unknown("curve_phase", options, "phase")
+    links.report_unknown("curve_phase", options, "phase")
     chosen_phase = row.segmented_control(
         "Phase", options, default=LATEST, required=True, key="curve_phase", bind="query-params"
     )
@@ -174,10 +174,10 @@ def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> No
 
 def _notes(notes: tuple[str, ...]) -> str:
     """What the means do not show, a line for each of the first few."""
-    told = [*notes[:_NOTES]]
+    lines = [*notes[:_NOTES]]
     if len(notes) > _NOTES:
-        told.append(f"and so for {plural(len(notes) - _NOTES, 'more line')}")
-    return literal("\n".join(told))
+        lines.append(f"and so for {plural(len(notes) - _NOTES, 'more line')}")
+    return literal("\n".join(lines))
 
 
 def _caption(drawing: Drawing, choice: Choice, now: View) -> str:

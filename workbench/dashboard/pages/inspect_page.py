@@ -1,6 +1,7 @@
 """What the pages Attention, Position and Activations share: which runs, which view, and how it is shown."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.escapes import to_csv
-from workbench.analysis.study_figures import to_bytes
-from workbench.dashboard import empty, links, maps, painted_text, state
+from workbench.dashboard import downloads, empty, links, maps, painted_text, state
 from workbench.dashboard.literal import literal
 from workbench.dashboard.measure_button import READING, offer_measuring
-from workbench.dashboard.panels import chart
+from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
@@ -34,7 +34,7 @@ def inspection_page(page: Page, title: str) -> None:
     if scope is None:
         return
     known = {view.name: view for view in views(page)}
-    links.tell_unknown(f"{page}_view", [view.title for view in known.values()], "view")
+    links.report_unknown(f"{page}_view", [view.title for view in known.values()], "view")
     name = st.segmented_control(
         "View",
         list(known),
@@ -58,7 +58,7 @@ def _pick_scope() -> Scope | None:
     paths = dict(zip(runs["run_id"], runs["path"], strict=True))
     first, second = _defaults(runs, now.baseline)
     for key in ("inspect", "against"):
-        links.tell_unknown(key, [*labels, NOTHING], "run")
+        links.report_unknown(key, [*labels, NOTHING], "run")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         run = _pick("Run", "inspect", list(labels), labels, first)
         others = [NOTHING, *(one for one in labels if one != run)]
@@ -89,22 +89,30 @@ def _defaults(runs: pd.DataFrame, baseline: str) -> tuple[str, str]:
     chosen = [run for run in state.selection() if run in set(runs["run_id"])]
     if len(chosen) >= 2:
         return chosen[0], chosen[1]
-    changed, own = runs[runs["variant"] != baseline], runs[runs["variant"] == baseline]
-    first = runs[runs["run_id"] == chosen[0]] if chosen else changed if len(changed) else own
-    first = first.iloc[0]
-    same = own[
+    changed = runs[runs["variant"] != baseline]
+    own = runs[runs["variant"] == baseline]
+    if chosen:
+        first = runs[runs["run_id"] == chosen[0]].iloc[0]
+    elif len(changed):
+        first = changed.iloc[0]
+    else:
+        first = own.iloc[0]
+    partners = own[
         (own["seed"] == first["seed"]) & (own["phase"] == first["phase"]) & (own["run_id"] != first["run_id"])
     ]
-    return first["run_id"], same.iloc[0]["run_id"] if len(same) else NOTHING
+    return first["run_id"], partners.iloc[0]["run_id"] if len(partners) else NOTHING
 
 
 def _pick(title: str, key: str, options: list[str], labels: dict[str, str], default: str) -> str:
-    asked, written = st.query_params.get(key), st.session_state.get(f"_{key}_written")
+    asked = st.query_params.get(key)
+    written = st.session_state.get(f"_{key}_written")
     now = st.session_state.get(key, written)  # pages share what was chosen on any of them
     if asked is not None and asked != written:
         now = asked  # a link, not what the page wrote itself
-    st.session_state[key] = now if now in options else default if default in options else options[0]
-    chosen = st.selectbox(title, options, format_func=labels.get, key=key, width=420)
+    if now not in options:
+        now = default if default in options else options[0]
+    st.session_state[key] = now
+    chosen = st.selectbox(title, options, format_func=labels.__getitem__, key=key, width=420)
     st.query_params[key] = st.session_state[f"_{key}_written"] = chosen
     return chosen
 
@@ -139,7 +147,7 @@ def _ask_all(view: View, scope: Scope) -> dict[str, str]:
     given = {}
     for option in view.options:
         if option.choices is not None:
-            links.tell_unknown(f"{view.name}.{option.name}", option.choices(scope), option.label)
+            links.report_unknown(f"{view.name}.{option.name}", option.choices(scope), option.label)
     for option in view.options:
         if option.kind == "text":
             given[option.name] = _ask(view, option, scope)
@@ -153,11 +161,13 @@ def _ask_all(view: View, scope: Scope) -> dict[str, str]:
 def _choose(key: str, layer: int, head: int) -> None:
     """Show the head that was clicked: as if its layer and number had been picked above."""
     view = key.rpartition("_")[0]
-    st.session_state[f"{view}.layer"], st.session_state[f"{view}.head"] = str(layer), str(head)
+    st.session_state[f"{view}.layer"] = str(layer)
+    st.session_state[f"{view}.head"] = str(head)
 
 
 def _ask(view: View, option: Option, scope: Scope) -> str:
-    key, default = f"{view.name}.{option.name}", option.value(scope, None)
+    key = f"{view.name}.{option.name}"
+    default = option.value(scope, None)
     ask: dict[str, Callable[..., Any]] = {"text": st.text_area, "toggle": st.toggle, "number": st.text_input}
     if option.choices is not None:
         known = option.choices(scope)
@@ -220,32 +230,25 @@ def _panel(panel: Panel, key: str) -> None:
     elif isinstance(panel, Tokens):
         painted_text.show(panel, key)
     else:
+        assert isinstance(panel, drawing.Drawn)  # every other panel has axes
         _chart(panel, key)
 
 
-def _chart(panel: Panel, key: str) -> None:
+def _chart(panel: drawing.Drawn, key: str) -> None:
     """The chart, and in words what of the panel it cannot show."""
     if not drawing.is_empty(panel):
         st.altair_chart(chart(panel, state.view().ink), alt=panel.title, key=key)
-    if told := drawing.left_out(panel):
-        st.caption(literal(told))
+    if sentence := drawing.left_out(panel):
+        st.caption(literal(sentence))
 
 
 def _downloads(result: Result) -> None:
     with st.container(horizontal=True):
-        for format in ("svg", "pdf"):
-            st.download_button(
-                format.upper(),
-                data=lambda format=format: to_bytes(figure(result), format),
-                file_name=f"{result.view}.{format}",
-                key=f"download_{result.view}_{format}",
-                icon=":material/download:",
-                on_click="ignore",
-            )
+        downloads.figure_buttons(lambda: figure(result), result.view)
         for number, (name, table) in enumerate(result.all_tables().items()):
             st.download_button(
                 f"{literal(name)} (CSV)",
-                data=lambda table=table: to_csv(table, index=False),
+                data=partial(to_csv, table, index=False),
                 file_name=f"{result.view}-{number}.csv",
                 key=f"download_{result.view}_csv_{number}",
                 icon=":material/table:",

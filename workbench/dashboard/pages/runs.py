@@ -12,7 +12,7 @@ from workbench.analysis.escapes import to_csv
 from workbench.analysis.fates import above_guess
 from workbench.analysis.units import ABSURD, fixed
 from workbench.dashboard import empty, links, state
-from workbench.dashboard.differences import compare, configuration
+from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.formats import MISSING, plural
 from workbench.dashboard.literal import code_span, grid, literal
 from workbench.dashboard.state import SELECTABLE, View, view
@@ -51,7 +51,7 @@ def page() -> None:
         empty.no_runs()
         return
     for name in FILTERS:
-        links.tell_unknown(name, now.records.runs[name].unique(), name)
+        links.report_unknown(name, now.records.runs[name].unique(), name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         grouped = _grouping()
         chosen = _filters(now)

@@ -1,28 +1,13 @@
-"""Chart options and specifications, read as data."""
+"""Options of curve charts, read as data."""
 
 import json
 from dataclasses import replace
 
-import altair as alt
 import numpy as np
 import pytest
 
-from workbench.analysis.colours import variant_colours
-from workbench.analysis.outcomes import confirm_phase
 from workbench.dashboard.aggregate import Line
-from workbench.dashboard.charts import Axis, Curve, curve_chart
-from workbench.dashboard.data import Library
-from workbench.dashboard.effect_charts import (
-    Ink,
-    forest,
-    forest_frame,
-    paired_dots,
-    seed_frame,
-    tuning,
-    tuning_caption,
-    tuning_frame,
-    value_frame,
-)
+from workbench.dashboard.curve_charts import Axis, Curve, curve_chart
 
 
 def a_line(name="rope", points=40, band=True):
@@ -95,57 +80,6 @@ def test_an_option_is_json_but_for_its_frames():
     option = curve_chart([Curve(a_line(), "#000")], Axis("x"), Axis("y"), zero=True)
     json.dumps(option | {"dataset": []})
     assert option["series"][-1]["markLine"]["data"] == [{"yAxis": 0}]
-
-
-@pytest.fixture(scope="module")
-def library():
-    return Library()
-
-
-@pytest.fixture(scope="module")
-def records(study, library):
-    return library.study(study)
-
-
-@pytest.fixture(scope="module")
-def report(records, library):
-    return library.report(records, "baseline")
-
-
-def test_forest_rows_are_the_reports_numbers(report):
-    table = forest_frame(report).set_index("variant")
-    row = next(row for row in report.rows if row.variant == "positions=learned")
-    assert table.loc["positions=learned", "mean"] == row.difference
-    assert table.loc["positions=learned", "verdict"] == "worse"
-    assert table.loc["positions=learned", "label"] == "positions: rope → learned"
-    assert "baseline" not in table.index
-    assert len(seed_frame(report)) == 3 * 5
-    assert len(value_frame(report)) == 4 * 5
-
-
-def test_charts_are_valid_and_use_the_bound_colours(report, records):
-    colours = variant_colours(records.manifest)
-    tuned = [one for one in confirm_phase(records)[0].values() if one]
-    table = tuning_frame(tuned, {})
-    charts = [
-        forest(report, colours, Ink.of(False)),
-        paired_dots(report, colours, Ink.of(True)),
-        tuning(table, colours, report.metric, report.unit, Ink.of(False)),
-    ]
-    for chart in charts:
-        text = json.dumps(chart.to_dict())  # Altair checks the specification against its schema
-        assert colours["positions=learned"] in text
-    assert isinstance(charts[0], alt.LayerChart)
-
-
-def test_tuning_marks_the_chosen_rate_and_lost_runs(records):
-    tuned = [one for one in confirm_phase(records)[0].values() if one]
-    table = tuning_frame(tuned, {"positions=learned": "learned"})
-    learned = table[table["variant"] == "positions=learned"].set_index("rate")
-    assert learned.loc[0.012, "chosen"]
-    assert learned.loc[0.024, "lost"] == 1  # the diverged run
-    assert learned["chosen"].sum() == 1
-    assert "learned: 0.012" in tuning_caption(tuned, {"positions=learned": "learned"})
 
 
 def test_a_cross_marks_where_a_mean_ends_for_the_loss_of_a_run():

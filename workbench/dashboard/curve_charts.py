@@ -50,7 +50,8 @@ def curve_chart(
 ) -> dict[str, Any]:
     """The option of a chart of curves; ``zero`` draws a line at y = 0 (for differences)."""
     factor, unit = _scale(x, max((float(curve.line.x[-1]) for curve in curves), default=1.0))
-    series, datasets = [], []
+    series: list[dict[str, Any]] = []
+    datasets: list[dict[str, Any]] = []
     for curve in curves:
         series += _series(curve, len(datasets), labelled=not curve.faint)
         if curve.line.cut:

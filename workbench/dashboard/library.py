@@ -58,7 +58,7 @@ def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
 
 
 def _against(baseline: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:
-    """``variant`` with its change and mismatch told from ``baseline``."""
+    """``variant`` with its change and mismatch as seen from ``baseline``."""
     change = {
         factor: [baseline["levels"].get(factor), level]
         for factor, level in variant["levels"].items()

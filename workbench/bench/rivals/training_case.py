@@ -1,11 +1,13 @@
 """One case of training: a size in a mode, the trial, the hand-written loop and the bare loop in turn."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from workbench.bench.rivals.contenders import BareLoop, make_run, train_for_real, training_of
+from workbench.bench.rivals.counterpart import plain_config_of
 from workbench.bench.rivals.plain import PlainLoop
 from workbench.bench.sizes import Size, random_tokens
 from workbench.bench.timing.modes import Mode
@@ -17,9 +19,8 @@ from workbench.training.hardware import peak_flops
 PLAIN, BARE = "hand-written", "bare"
 LEAST_ROUNDS = 3
 LEAST_STEPS, _MOST_STEPS = 2, 100  # of a turn
-_TRIAL_STEPS = (
-    4000  # the trial's length, of which it sees a part: it logs every 20 steps, as one of that length
-)
+# The trial's length, of which it sees a part: it logs every 20 steps, as one of that length.
+_TRIAL_STEPS = 4000
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,11 @@ class Measured:
 
     def utilisation(self, device: str) -> Spread | None:
         """Share of the GPU's peak; None where that is not known."""
-        peak, values = peak_flops(device, self.case.mode.precision), self.rounds.values.get(REAL)
-        return (
-            Spread.of([self.case.flops_per_step / peak / one for one in values]) if peak and values else None
-        )
+        peak = peak_flops(device, self.case.mode.precision)
+        values = self.rounds.values.get(REAL)
+        if not peak or not values:
+            return None
+        return Spread.of([self.case.flops_per_step / peak / one for one in values])
 
     @property
     def flops_per_second(self) -> float:
@@ -74,11 +76,13 @@ class Measured:
 
 def measure_case(case: Case, *, device: str, folder: Path, turn_seconds: float, seconds: float) -> Measured:
     """Train in turn for about ``seconds``; raises ``RuntimeError`` where the trial itself fails."""
-    size, mode, tokens = case.size, case.mode, random_tokens(case.size.vocabulary)
+    size = case.size
+    mode = case.mode
+    tokens = random_tokens(size.vocabulary)
     plain = _by_hand(case, tokens, device)
     training = training_of(size, steps=_TRIAL_STEPS, precision=mode.precision, compiled=mode.compiled)
     run = make_run(size.model, training, tokens, device=device, folder=folder)
-    rivals = {PLAIN: plain.run}
+    rivals: dict[str, Callable[[int], object]] = {PLAIN: plain.run}
     if case.with_bare:
         rivals[BARE] = BareLoop(run).run
     steps = _steps_of_a_turn(plain, device, turn_seconds)
@@ -89,7 +93,7 @@ def measure_case(case: Case, *, device: str, folder: Path, turn_seconds: float, 
 
 def _by_hand(case: Case, tokens: np.ndarray, device: str) -> PlainLoop:
     return PlainLoop(
-        case.size.plain,
+        plain_config_of(case.size.model),
         tokens,
         batch_size=case.size.batch_size,
         device=device,

@@ -6,11 +6,13 @@ import time
 import pytest
 
 from tests.dashboard.dashboard_studies import write_study
-from workbench.dashboard import data
-from workbench.dashboard.data import Library, metrics_version, pulse, rebased, study_version
+from workbench.dashboard.library import Library, metrics_version, pulse, rebased, study_version
 from workbench.errors import RecordError
 from workbench.files import write_json
+from workbench.records.index import load_study
 from workbench.records.run import RunDirectory
+
+MODULE = "workbench.dashboard.library"
 
 
 @pytest.fixture
@@ -20,9 +22,7 @@ def own_study(study, tmp_path):
 
 def test_a_study_is_read_again_only_when_a_record_changes(own_study, monkeypatch):
     library, reads = Library(), []
-    monkeypatch.setattr(
-        data, "load_study", lambda path, real=data.load_study: reads.append(path) or real(path)
-    )
+    monkeypatch.setattr(f"{MODULE}.load_study", lambda path: reads.append(path) or load_study(path))
     library.study(own_study)
     library.study(own_study)
     assert len(reads) == 1
@@ -37,7 +37,7 @@ def test_a_study_is_read_again_only_when_a_record_changes(own_study, monkeypatch
 def test_the_heartbeat_is_fresh_without_reading_the_runs_again(own_study, monkeypatch):
     library = Library()
     assert library.study(own_study).driver["state"] == "done"
-    monkeypatch.setattr(data, "load_study", lambda path: pytest.fail("the runs did not change"))
+    monkeypatch.setattr(f"{MODULE}.load_study", lambda path: pytest.fail("the runs did not change"))
     write_json(own_study / "driver.json", {"state": "running", "updated": "2020-01-01T00:00:00+00:00"})
     assert library.study(own_study).driver["state"] == "running"
 
