@@ -5,7 +5,7 @@ from workbench.inspection.views import find_view
 
 def to_page(app, page):
     """Open another page in the same session."""
-    return app.switch_page(f"workbench/dashboard/{page}.py").run()
+    return app.switch_page(f"workbench/dashboard/pages/{page}.py").run()
 
 
 def to_view(app, name):
