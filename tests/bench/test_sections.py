@@ -252,16 +252,16 @@ def test_workers_count_the_tokens_of_all(tiny_sizes, setting, no_processes, monk
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(ValueError(), str(State.FAILED)), (OSError(28, "No space"), "No space")]
+    ("error", "message"), [(ValueError(), str(State.FAILED)), (OSError(28, "No space"), "No space")]
 )
-def test_a_trial_that_does_not_end_well_is_no_measurement(setting, no_processes, monkeypatch, error, told):
+def test_a_trial_that_does_not_end_well_is_no_measurement(setting, no_processes, monkeypatch, error, message):
     size = replace(TINY, batch_size=2)
     with pool(1, "cpu", setting.folder) as workers_:
         trials_ = Trials(workers_, size, setting)
         monkeypatch.setattr(
             "workbench.training.trial.Trial._train", lambda self: (_ for _ in ()).throw(error)
         )
-        with pytest.raises(RuntimeError, match=told):
+        with pytest.raises(RuntimeError, match=message):
             trials_.throughput(1)()
 
 

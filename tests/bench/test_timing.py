@@ -85,6 +85,6 @@ def test_a_clock_tells_what_is_left():
     assert Clock(1e-9).left < 0
 
 
-def test_errors_are_told_in_a_line():
+def test_an_error_is_a_line():
     assert error_line(ValueError("first\nlast")) == "ValueError: last"
     assert error_line(KeyError()) == "KeyError"

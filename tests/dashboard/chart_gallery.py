@@ -16,6 +16,6 @@ for title, panel in PANELS.items():
     st.markdown(f"**{title}**")
     if not is_empty(panel):
         st.altair_chart(chart(panel, Ink.of(st.context.theme.type == "dark")), alt=title, key=title)
-    if told := left_out(panel):
-        st.caption(told)
+    if sentence := left_out(panel):
+        st.caption(sentence)
 st.markdown("all drawn")

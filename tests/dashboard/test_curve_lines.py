@@ -113,7 +113,7 @@ def test_only_logged_metrics_are_offered(paired):
 
 
 def three_seeds(**changed):
-    """The baseline's seeds at 2 and relu's at 3, 4 and 8; seed 3 of relu, or another run, is as told."""
+    """The baseline's seeds at 2 and relu's at 3, 4 and 8; seed 3 of relu, or another run, is as given."""
     rows = [run("baseline", seed) for seed in (1, 2, 3)] + [run("relu", seed) for seed in (1, 2)]
     rows.append(run("relu", 3, **changed))
     values = dict(zip([row["run_id"] for row in rows], [2.0, 2.0, 2.0, 3.0, 4.0, 8.0], strict=True))

@@ -150,15 +150,15 @@ def test_a_changed_option_changes_what_is_shown(opened, inspected):
 
 
 @pytest.mark.parametrize(
-    ("option", "text", "told"),
+    ("option", "text", "message"),
     [("first", "64", "first: '64' is no"), ("text", "", "text: it has no tokens")],
 )
-def test_an_option_that_cannot_be_used_is_explained(opened, inspected, option, text, told):
+def test_an_option_that_cannot_be_used_is_explained(opened, inspected, option, text, message):
     app = opened(inspected, "attention")
     kind = app.text_area if option == "text" else app.text_input
     kind(key=f"prompt_attention.{option}").set_value(text).run()
     assert not app.exception
-    assert told in app.warning[0].value
+    assert message in app.warning[0].value
     assert app.selectbox(key="prompt_attention.layer")  # the options stay, so that it can be mended
 
 

@@ -1,4 +1,4 @@
-"""Looking into runs in a real browser: every view is drawn, maps and texts tell the pointer their numbers."""
+"""Looking into runs in a real browser: every view is drawn, maps and texts show numbers under the pointer."""
 
 import io
 import math
@@ -111,9 +111,9 @@ def _read(page, panel, place, row, column):
     name, grid = panel.names[place], panel.grid(panel.names[place])
     canvas = _point(page, place, row=row, column=column, cells=len(panel.keys))
     start = f"{name}: query {row} {panel.queries[row]} → key {column} {panel.keys[column]}: "
-    told, value = page.locator("p.readout").inner_text(), float(grid[row, column])
-    assert told.startswith(start)
-    assert float(told.removeprefix(start)) == pytest.approx(value, abs=1e-4)
+    readout, value = page.locator("p.readout").inner_text(), float(grid[row, column])
+    assert readout.startswith(start)
+    assert float(readout.removeprefix(start)) == pytest.approx(value, abs=1e-4)
     level = math.sqrt(abs(value) / np.nanmax(np.abs(grid)))  # the root: weak ones can be seen
     assert canvas.evaluate(PIXEL, [column, row])[3] == pytest.approx(255 * level, abs=1.5)
     assert canvas.evaluate(PIXEL, [row + 1, row]) == [0, 0, 0, 0]  # later than the query
@@ -190,9 +190,9 @@ def test_the_arrow_keys_read_a_map(tab, seen):
     last = len(panel.queries) - 1
     for key, (row, column) in (("ArrowUp", (last - 1, 0)), ("ArrowRight", (last - 1, 1))):
         tab.keyboard.press(key)
-        told = tab.locator("p.readout").inner_text()
-        assert told.startswith(f"{panel.names[0]}: query {row} {panel.queries[row]} → key {column} ")
-        assert float(told.rpartition(": ")[2]) == pytest.approx(float(grid[row, column]), abs=1e-4)
+        readout = tab.locator("p.readout").inner_text()
+        assert readout.startswith(f"{panel.names[0]}: query {row} {panel.queries[row]} → key {column} ")
+        assert float(readout.rpartition(": ")[2]) == pytest.approx(float(grid[row, column]), abs=1e-4)
     assert tab.locator("p.readout").get_attribute("role") == "status"
 
 

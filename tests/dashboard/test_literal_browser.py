@@ -1,4 +1,4 @@
-"""A stranger's results folder in a real browser, served by ``workbench dashboard``, which ends as told."""
+"""A stranger's results folder in a real browser, served by ``workbench dashboard`` until it is stopped."""
 
 import os
 import signal

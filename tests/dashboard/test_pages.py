@@ -280,16 +280,16 @@ def test_a_link_to_a_study_that_is_not_here_says_so_until_another_is_chosen(open
     write_study(tmp_path, "second", confirm=1)
     app = opened(tmp_path, study="gone")
     assert app.sidebar.selectbox[0].value == "second"  # the newest
-    told = "There is no study gone here; this is second."
-    assert [item.value for item in app.warning] == [told]
+    message = "There is no study gone here; this is second."
+    assert [item.value for item in app.warning] == [message]
     app.run()
-    assert [item.value for item in app.warning] == [told]
+    assert [item.value for item in app.warning] == [message]
     app.sidebar.selectbox[0].set_value("first").run()
     assert not app.warning
 
 
 @pytest.mark.parametrize(
-    ("page", "parameters", "told"),
+    ("page", "parameters", "message"),
     [
         ("overview", {"baseline": "norm=gone"}, "the variant norm=gone, which is not here"),
         ("overview", {"runs": "0123456789ab"}, "run 0123456789ab, which the link selects"),
@@ -300,11 +300,11 @@ def test_a_link_to_a_study_that_is_not_here_says_so_until_another_is_chosen(open
     ],
 )
 def test_a_link_to_what_a_study_does_not_have_says_so_and_shows_the_rest(
-    opened, results, page, parameters, told
+    opened, results, page, parameters, message
 ):
     app = opened(results, page, **parameters)
     assert not app.exception
-    assert told in "\n".join(item.value for item in app.warning)
+    assert message in "\n".join(item.value for item in app.warning)
     assert app.sidebar.selectbox(key="baseline").value == "baseline"
 
 

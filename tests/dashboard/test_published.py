@@ -57,9 +57,9 @@ def test_a_fresh_checkout_opens_what_is_published_and_says_so(opened, checkout, 
     assert not app.exception
     assert app.sidebar.selectbox[0].options == ["published/inside"]
     assert app.query_params["study"] == "published/inside"
-    told = "\n".join(str(item.value) for kind in ("markdown", "caption") for item in app.sidebar.get(kind))
-    assert "Published" in told
-    assert "Committed to be read by others: 6 runs, 2 with weights" in told
+    shown = "\n".join(str(item.value) for kind in ("markdown", "caption") for item in app.sidebar.get(kind))
+    assert "Published" in shown
+    assert "Committed to be read by others: 6 runs, 2 with weights" in shown
 
 
 def test_the_first_pair_to_be_looked_into_has_weights(opened, checkout, ids):

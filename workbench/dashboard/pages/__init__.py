@@ -1,1 +1,4 @@
-"""The dashboard's pages, one file each, and what the three that look inside a run share."""
+"""The pages, a file each; ``inspect_page`` is what attention, position and activations share.
+
+Streamlit runs a page's file as a script; each draws itself under ``if __name__ == "__main__"``.
+"""

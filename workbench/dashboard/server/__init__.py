@@ -1,1 +1,4 @@
-"""The server that workbench dashboard starts; apart, as its folder is put on the import path."""
+"""What ``workbench dashboard`` has Streamlit serve: ``guarded``, the app behind its Content-Security-Policy.
+
+Apart from the rest, as Streamlit puts the served file's folder on the import path.
+"""
