@@ -4,8 +4,8 @@ Only the phase ``confirm`` counts: its seeds are fresh, so the tuning winner's s
 reported one. A run without a result is an outcome too, and every pair that is lost has a reason.
 
 A run has a result if it is complete and its final validation loss is below that of a uniform guess
-(``records.trained``). One that is not below did not train: its loss is finite, but a mean over such losses,
-or a spread, would say nothing of the variant, so that it is counted and named and enters neither.
+(``records.training_outcome``). One that is not below did not train: its loss is finite, but a mean over such
+losses, or a spread, would say nothing of the variant, so that it is counted and named and enters neither.
 """
 
 import math
@@ -16,7 +16,7 @@ import pandas as pd
 
 from workbench.analysis.tuned_rates import TunedRate, choose_learning_rate
 from workbench.records.index import StudyRecords
-from workbench.records.run import State, error_line
+from workbench.records.run import Phase, State, error_line
 from workbench.records.training_outcome import (
     BEFORE_LEARNING,
     DID_NOT_TRAIN,
@@ -112,7 +112,7 @@ def confirm_outcomes(
     runs: pd.DataFrame, variant: str, *, metric: str, seeds: list[int], tuned: TunedRate | None
 ) -> Outcomes:
     """Collect the confirm runs of ``variant`` at its tuned learning rate, by planned seed."""
-    mine = runs[(runs["variant"] == variant) & (runs["phase"] == "confirm")].to_dict("records")
+    mine = runs[(runs["variant"] == variant) & (runs["phase"] == Phase.CONFIRM)].to_dict("records")
     kept, notes = _at_tuned_rate(mine, tuned)
     kept, extra = _planned(kept, seeds)
     by_seed = {int(run["seed"]): run for run in kept}
@@ -193,8 +193,7 @@ def _join(seeds: list[int]) -> str:
 def confirm_phase(study: StudyRecords) -> tuple[dict[str, TunedRate | None], dict[str, Outcomes]]:
     """The tuned rate and the confirm outcomes of every variant, in the manifest's order."""
     manifest, runs = study.manifest, study.runs
-    metric, seeds = manifest["metric"], list(manifest.get("seeds", {}).get("confirm", []))
-    names = [variant["name"] for variant in manifest["variants"]]
+    metric, seeds, names = manifest.metric, manifest.seeds.confirm, manifest.names
     tuned = {name: choose_learning_rate(runs, name, metric) for name in names}
     outcomes = {
         name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name]) for name in names

@@ -13,7 +13,7 @@ from workbench.analysis.power import bound_on_paired_sd, detectable_effect, seed
 from workbench.analysis.tuned_rates import outcome_value
 from workbench.analysis.units import plural
 from workbench.records.index import StudyRecords
-from workbench.records.run import FINISHED
+from workbench.records.run import FINISHED, Phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +38,18 @@ class PilotSummary:
 def pilot_summary(study: StudyRecords) -> PilotSummary | None:
     """The pilot's findings; None for a study without a pilot."""
     manifest, runs = study.manifest, study.runs
-    planned = manifest.get("seeds", {}).get("pilot", [])
-    if not planned or "pilot" not in manifest.get("phases", ["pilot"]):
+    planned = manifest.seeds.pilot
+    if not planned or (manifest.phases is not None and Phase.PILOT not in manifest.phases):
         return None
-    finished = runs[(runs["phase"] == "pilot") & runs["state"].isin([str(state) for state in FINISHED])]
-    outcomes = [outcome_value(run, manifest["metric"]) for run in finished.to_dict("records")]
+    finished = runs[(runs["phase"] == Phase.PILOT) & runs["state"].isin([str(state) for state in FINISHED])]
+    outcomes = [outcome_value(run, manifest.metric) for run in finished.to_dict("records")]
     values = [value for value in outcomes if math.isfinite(value)]
     return PilotSummary(
         seeds_planned=len(planned),
         seeds_done=len(values),
         lost=len(outcomes) - len(values),
         mean=mean(values) if values else None,
-        **_noise(values, len(manifest["seeds"].get("confirm", [])), manifest["margin"]),
+        **_noise(values, len(manifest.seeds.confirm), manifest.margin),
     )
 
 

@@ -12,7 +12,7 @@ from workbench.records.training_outcome import UNIFORM, untrained
 
 def is_imported(now: View) -> bool:
     """Whether the open study holds imported models instead of comparisons."""
-    return now.records.manifest.get("design") == "import"
+    return now.records.manifest.is_import
 
 
 def overview(now: View) -> None:
@@ -38,7 +38,7 @@ def nothing_compared() -> None:
 
 
 def _own_positions(now: View) -> str:
-    return now.records.manifest["variants"][0]["model"]["positions"]["name"]
+    return now.records.manifest.variants[0].model["positions"]["name"]
 
 
 def _table(runs: pd.DataFrame) -> pd.DataFrame:

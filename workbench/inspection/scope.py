@@ -93,9 +93,10 @@ class Scope:
         return found
 
     def seeds(self, role: str = "run") -> pd.DataFrame:
-        """Complete runs of the same variant, phase and learning rate, by seed: ``run_id, seed, path, step``.
+        """Complete runs of the same variant, phase and hyperparameters, by seed.
 
-        ``step`` is that of the final weights. Callers must not change the table.
+        Columns are ``run_id, seed, path, step``; ``step`` is that of the final weights. Callers must not change
+        the table.
         """
         self.directory(role)
         return self._seeds[role]
@@ -107,7 +108,7 @@ class Scope:
     def _find_seeds(self, role: str) -> pd.DataFrame:
         record, runs = self.record(role), self.study(role).runs
         same = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
-        same &= runs["learning_rate"] == record.learning_rate
+        same &= runs["hyperparameters"].map(lambda point: point == record.hyperparameters).astype(bool)
         found = runs[same & (runs["state"] == "complete")].sort_values("seed")
         found = found.assign(step=found["step"].fillna(0).astype(int))
         return found[["run_id", "seed", "path", "step"]].reset_index(drop=True)

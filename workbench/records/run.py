@@ -104,6 +104,7 @@ class Provenance(TypedDict, total=False):
     wants_of_memory: Count  # how often memory ran out
     weights_sha256: str
     source: str  # where an imported model came from
+    dtype: str  # of its weights as they came: float32, bfloat16, …
 
 
 class RunRecord(BaseModel):
@@ -149,6 +150,13 @@ class RunRecord(BaseModel):
             return cls.model_validate(brought_up_to_date(values))
         except ValidationError as error:
             raise RecordError(f"{source}: {damage(error)}; {REMEDY}") from None
+
+    def measured(self, name: str) -> float:
+        """A number of its summary or cost, which a complete run has; ``RecordError`` where there is none."""
+        value = {**self.cost, **self.summary}.get(name)
+        if value is None:
+            raise RecordError(f"{self.run_id}: its record has no {name!r}; {REMEDY}")
+        return value
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``run.json``."""

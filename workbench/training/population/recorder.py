@@ -159,9 +159,9 @@ class PopulationRecorder(lightning.Callback):
         if keep is None:
             return
         live = [index for index, _ in self._live(module)]
-        rates = [module.replicas[index].learning_rate for index in live]
+        points = [tuple(self._members[index].run.record.hyperparameters.values()) for index in live]
         losses = [self._members[index].validation[self._halving.metric] for index in live]
-        losers = {live[place] for place in self._halving.losers(rates, losses, keep)}
+        losers = {live[place] for place in self._halving.losers(points, losses, keep)}
         for index in losers:
             self._members[index].finish(State.PRUNED, self._clock.seconds, self._why(module, keep))
         self._keep(module, [index for index in live if index not in losers])
