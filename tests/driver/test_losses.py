@@ -62,7 +62,8 @@ def confirm(tmp_path):
         worker, display = Worker(script), Silent()
         runner = Runner(plan, tmp_path / "results", worker, display=display, heartbeat=Silent())
         runner.notes, runner.worker = display.notes, worker
-        runner.go = lambda: runner._execute("confirm", plan.confirm({v.name: 0.01 for v in plan.variants}))
+        chosen = {variant.name: {"learning_rate": 0.01} for variant in plan.variants}
+        runner.go = lambda: runner._execute("confirm", plan.confirm(chosen))
         return runner
 
     return run

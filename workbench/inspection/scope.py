@@ -95,8 +95,8 @@ class Scope:
     def seeds(self, role: str = "run") -> pd.DataFrame:
         """Complete runs of the same variant, phase and hyperparameters, by seed.
 
-        Columns are ``run_id, seed, path, step``; ``step`` is that of the final weights. Callers must not change
-        the table.
+        Columns are ``run_id, seed, path, step``; ``step`` is that of the final weights. Callers must not
+        change the table.
         """
         self.directory(role)
         return self._seeds[role]
