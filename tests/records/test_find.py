@@ -67,7 +67,7 @@ def test_of_a_study_that_was_changed_the_runs_of_its_present_manifest_come_first
         find_run(results, "tiny/three/1")
     variants = [{"name": "three", "config_hash": config_hash(now)}]
     manifest = {"name": "tiny", "variants": variants, "baseline": "three", "metric": "validation/loss"}
-        write_yaml(results / "tiny" / "study.yaml", manifest)
+    write_yaml(results / "tiny" / "study.yaml", manifest)
     assert find_run(results, "tiny/three/1").run_id == "dddd11112222"
     assert find_run(results, "eeee").run_id == "eeee11112222"
 
