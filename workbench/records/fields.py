@@ -52,10 +52,11 @@ def damage(error: ValidationError) -> str:
     location = list(first["loc"])
     if first["type"] == "missing":
         return f"has no key {_key(location)!r}"
-    if "union" not in first["type"] and location[-1:] in (["constrained-int"], ["float"]):
-        location.pop()  # a branch of Figure, which the file knows nothing of
     what = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if location and location[-1] == "[key]":
+    if location[-1:] == ["constrained-int"]:  # a branch of Figure, which the file knows nothing of
+        location.pop()
+        what = "should be a number, or null"
+    if location[-1:] == ["[key]"]:
         location.pop()
     shown = in_one_line(_REPR.repr(first["input"]))[:_SHOWN]
     return f"{_key(location)}: {what[:1].lower()}{what[1:]}, got {shown}"
