@@ -89,7 +89,7 @@ def opened(monkeypatch):
         app = AppTest.from_file(str(APP), default_timeout=60)
         for name, value in parameters.items():
             app.query_params[name] = value
-        return app.switch_page(f"workbench/dashboard/{page}.py").run()
+        return app.switch_page(f"workbench/dashboard/pages/{page}.py").run()
 
     return open_page
 
