@@ -1,5 +1,6 @@
 """Reading a whole study: its manifest and one table row per run, whatever state the files are in."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,9 +135,7 @@ def _last_change(manifest: Path) -> float:
 def _read_runs(directory: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for path in sorted(directory.glob("*/")):
-        if path.name.startswith("."):
-            continue
+    for path in _run_directories(directory):
         try:
             rows.append(_row(RunDirectory(path).read(), path))
         except RecordError as error:
@@ -145,6 +144,17 @@ def _read_runs(directory: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
             text = f"{path / RECORD}: config: is nested hundreds of levels deep; {REMEDY}"
             problems.append(Problem(path / RECORD, text))
     return rows, problems
+
+
+def _run_directories(directory: Path) -> list[Path]:
+    """The folders in ``directory`` by name, those that links lead to as well; what is hidden is no run."""
+    if not directory.is_dir():
+        return []
+    with os.scandir(directory) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    # Of what is no link the listing itself says whether it is a folder.
+    names = [one.name for one in shown if one.is_dir(follow_symlinks=False) or os.path.isdir(one.path)]
+    return [directory / name for name in sorted(names)]
 
 
 def completed_pairs(manifest: Manifest, runs: pd.DataFrame) -> int:
@@ -190,9 +200,8 @@ def _row(record: RunRecord, path: Path) -> dict[str, Any]:
         "config_hash": config_hash(record.config),
         UNIFORM: uniform_loss(record.config),
     }
-    # A metric cannot take the place of what a run is.
-    found = {**record.cost, **record.summary}
-    return own | {name: value for name, value in found.items() if name not in own}
+    # Once more at the end: a metric cannot take the place of what a run is.
+    return own | record.cost | record.summary | own
 
 
 def _driver_state(study: Path, problems: list[Problem]) -> DriverState | None:
