@@ -64,7 +64,7 @@ def test_the_grid_grows_for_all_variants_until_no_best_rate_is_at_its_edge(
     runner, growth, best, rates, chosen, edge
 ):
     driver = runner(best=best, grid_growth=growth)
-    assert driver._tune() == {"baseline": chosen, "norm=layernorm": chosen}
+    assert driver._tune() == {name: {"learning_rate": chosen} for name in NAMES}
     assert tuned_rates(driver) == {"baseline": rates, "norm=layernorm": rates}
     assert ("at the grid's edge)" in driver.display.notes[-1]) == edge
 

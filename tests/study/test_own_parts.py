@@ -178,8 +178,8 @@ def test_a_start_counts_parameters_not_buffers(elsewhere):
     )
     start = open_start(study, elsewhere / "results")
     transfer = start.transfer(start.model)
-    assert transfer["kept"] == start.model.num_parameters()
-    assert transfer["fresh"] == 0
+    assert transfer.kept == start.model.num_parameters()
+    assert transfer.fresh == 0
     assert transfer["unused_names"] == []
 
 

@@ -58,7 +58,7 @@ def test_tuning_gives_every_variant_the_same_rates_and_seeds(plan):
 
 def test_confirming_goes_by_seed_so_that_a_stop_leaves_whole_pairs(plan):
     chosen = {"baseline": 0.01, "norm=layernorm": 0.02, "feedforward=relu": 0.04}
-    records = plan().confirm(chosen)
+    records = plan().confirm({name: {"learning_rate": rate} for name, rate in chosen.items()})
     assert cells(records) == [(seed, chosen[name], name) for seed in (31, 30) for name in NAMES]
     assert {record.phase for record in records} == {"confirm"}
 
@@ -67,8 +67,8 @@ def test_the_counts_are_those_of_the_trials(plan):
     whole = plan()
     phases = {
         "pilot": whole.pilot(),
-        "tune": whole.tune(whole.study.learning_rates),
-        "confirm": whole.confirm(dict.fromkeys(NAMES, 0.01)),
+        "tune": whole.tune(whole.candidates()),
+        "confirm": whole.confirm({name: {"learning_rate": 0.01} for name in NAMES}),
     }
     assert whole.trial_counts() == {phase: len(records) for phase, records in phases.items()}
     assert plan(learning_rates=[0.01]).trial_counts() == {"pilot": 2, "confirm": 6}

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from workbench.errors import RecordError
 from workbench.files import read_yaml, write_yaml
-from workbench.records.fields import AsItIs, Count, FiniteNumber, Moment, damage
+from workbench.records.fields import AsItIs, Count, FiniteNumber, damage
 from workbench.records.run import Phase
 
 MANIFEST = "study.yaml"
@@ -72,7 +72,7 @@ class StartingRun(_Part):
 class Amendment(_Part):
     """A change of the manifest after runs existed."""
 
-    time: Moment | None = None
+    time: str | None = None
     before: str | None = Field(None, alias="from")  # hash of the manifest that was changed
     after: str | None = Field(None, alias="to")  # and of what it became
     keys: list[str] = []  # what differs between them
