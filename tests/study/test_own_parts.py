@@ -180,7 +180,7 @@ def test_a_start_counts_parameters_not_buffers(elsewhere):
     transfer = start.transfer(start.model)
     assert transfer.kept == start.model.num_parameters()
     assert transfer.fresh == 0
-    assert transfer["unused_names"] == []
+    assert transfer.unused_names == []
 
 
 def test_edited_code_supersedes_the_earlier_runs_and_says_so(elsewhere):

@@ -203,10 +203,12 @@ class Plan:
         return described.model_copy(update={"start": self.start.transfer(variant.model)})
 
 
-def signed(promise: Manifest, **told: str) -> Manifest:
-    """``promise`` with its hash, what it was made by, and what else is ``told`` of it beside the promise."""
-    beside = {"hash": manifest_hash(promise), "versions": versions(), **git_state(), **told}
-    return promise.model_copy(update=beside)
+def signed(promise: Manifest, command: str | None = None) -> Manifest:
+    """``promise`` with its hash, and what it was made by: versions, commit and, where one is given, command."""
+    facts = {"hash": manifest_hash(promise), "versions": versions(), **git_state()}
+    if command is not None:
+        facts["command"] = command
+    return promise.model_copy(update=facts)
 
 
 def manifest_hash(manifest: Manifest) -> str:
@@ -216,7 +218,7 @@ def manifest_hash(manifest: Manifest) -> str:
 
 
 def freeze(manifest: Manifest, directory: Path) -> list[str]:
-    """Write the manifest into the study's directory; returns what its reader should be told.
+    """Write the manifest into the study's directory; returns what its reader should know.
 
     A change after runs exist is allowed (more seeds, another variant) and never hidden: it is appended
     to ``amendments``, which every report shows; so is a part of the user's own whose code is another now. A

@@ -36,7 +36,7 @@ def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) ->
         progress=_data_lines(console),
     )
     if known:
-        _tell_of_other_text(corpus, out / study.name, console)
+        _note_other_text(corpus, out / study.name, console)
     return Plan.build(study, corpus, default_device(), start)
 
 
@@ -44,7 +44,7 @@ def _data_lines(console: Terminal) -> Callable[[str, float], None]:
     """A line for each stage of preparing the data, and for what is done of a long one, with the time left."""
     first: dict[str, tuple[float, float]] = {}
 
-    def tell(text: str, part: float) -> None:
+    def report(text: str, part: float) -> None:
         now = time.monotonic()
         began, done_before = first.setdefault(text, (now, part))
         done = f" {part:.0%}" if part else ""
@@ -53,7 +53,7 @@ def _data_lines(console: Terminal) -> Callable[[str, float], None]:
             done += f", about {timedelta(seconds=round(left))} left"
         console.print(f"data: {text}{done}", soft_wrap=True)
 
-    return tell
+    return report
 
 
 def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
@@ -77,7 +77,7 @@ def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
         return remade_tokenizer(directory, dict(data), error)
 
 
-def _tell_of_other_text(corpus: TokenizedCorpus, directory: Path, console: Terminal) -> None:
+def _note_other_text(corpus: TokenizedCorpus, directory: Path, console: Terminal) -> None:
     if corpus.fingerprint != _manifest_data(directory).get("fingerprint"):
         console.print(
             f"note: data.corpus: the text changed since {directory.name} was last run; the tokenizer that it "
