@@ -204,7 +204,7 @@ class Plan:
 
 
 def signed(promise: Manifest, command: str | None = None) -> Manifest:
-    """``promise`` with its hash, and what it was made by: versions, commit and, where one is given, command."""
+    """``promise`` with its hash, and what it was made by: versions, commit and, if given, the command."""
     facts = {"hash": manifest_hash(promise), "versions": versions(), **git_state()}
     if command is not None:
         facts["command"] = command
