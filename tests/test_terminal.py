@@ -24,7 +24,13 @@ ACTING = "\x1b\x07\r\x9b\u202e"
 
 
 def record(run_id, seed, **outcome):
-    facts = {"study": "s", "variant": HOSTILE, "phase": "confirm", "learning_rate": 0.1, "config": {}}
+    facts = {
+        "study": "s",
+        "variant": HOSTILE,
+        "phase": "confirm",
+        "hyperparameters": {"learning_rate": 0.1},
+        "config": {},
+    }
     return RunRecord(run_id=run_id, seed=seed, **facts, **outcome)
 
 

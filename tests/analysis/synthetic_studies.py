@@ -91,12 +91,12 @@ class Study:
         config = {"model": model, "data": {}, "training": {"device": "cpu", "threads": 1}}
         spent = tokens if state is State.COMPLETE else tokens // 5
         record = RunRecord(
-            run_id=run_id(config, phase, rate, seed),
+            run_id=run_id(config, phase, {"learning_rate": rate}, seed),
             study=self.manifest["name"],
             variant=variant,
             phase=phase,
             seed=seed,
-            learning_rate=rate,
+            hyperparameters={"learning_rate": rate},
             config=config,
             state=state,
             error=None if state is State.COMPLETE else error,

@@ -17,6 +17,7 @@ from workbench.analysis.colours import (
 )
 from workbench.analysis.contrast import differences
 from workbench.model.parts.component import FACTORS
+from workbench.records.manifest import Manifest
 
 
 def test_well_known_levels_keep_their_colour_in_any_company():
@@ -69,7 +70,7 @@ def test_the_fallback_is_the_same_in_every_process():
 
 
 def test_variants_take_the_colour_of_their_level():
-    chosen = variant_colours(manifest())
+    chosen = variant_colours(Manifest(**manifest()))
     assert chosen == {
         "baseline": BASELINE_COLOUR,
         "positions=learned": colour_of("learned"),
@@ -84,10 +85,11 @@ def test_the_same_level_of_two_factors_gets_two_colours():
         variant("norm=none", norm="none"),
         variant("positions=none", positions="none"),
     ]
-    chosen = variant_colours(manifest(variants))
+    chosen = variant_colours(Manifest(**manifest(variants)))
     assert len(set(chosen.values())) == 3
     assert chosen["norm=none"] == colour_of("none")
-    assert variant_colours(manifest([variants[0], variants[2], variants[1]])) == chosen
+    other = Manifest(**manifest([variants[0], variants[2], variants[1]]))
+    assert variant_colours(other) == chosen
 
 
 def _nearest(colours):

@@ -114,7 +114,7 @@ def results(tmp_path):
             variant="baseline",
             phase="confirm",
             seed=seed,
-            learning_rate=0.1,
+            hyperparameters={"learning_rate": 0.1},
             config={},
             state=state,
             error="Traceback\nValueError: broken" if state is State.FAILED else None,

@@ -182,12 +182,12 @@ def record(study: str, trial: Trial, state: State, index: int, error: str | None
     flops_per_token = 6 * VARIANTS[trial.variant][3] + 196_608
     began = START + timedelta(seconds=5 * index)
     return RunRecord(
-        run_id=run_id(settings, trial.phase, trial.rate, trial.seed),
+        run_id=run_id(settings, trial.phase, {"learning_rate": trial.rate}, trial.seed),
         study=study,
         variant=trial.variant,
         phase=trial.phase,
         seed=trial.seed,
-        learning_rate=trial.rate,
+        hyperparameters={"learning_rate": trial.rate},
         config=settings,
         state=state,
         error=error,

@@ -5,7 +5,6 @@ the text that they would have been trained on. In each run the scores of one hea
 so that a head of that kind forms.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -97,7 +96,8 @@ def _record(study: str, variant: str, seed: int, number: int, corpus: dict, stat
     trial = Trial(variant, "confirm", seed, 0.012)
     config = config_of(variant, corpus)
     made = dashboard_studies.record(study, trial, state, number)
-    return replace(made, config=config, run_id=run_id(config, trial.phase, trial.rate, seed))
+    name = run_id(config, trial.phase, made.hyperparameters, seed)
+    return made.model_copy(update={"config": config, "run_id": name})
 
 
 def write_text(folder: Path) -> dict:

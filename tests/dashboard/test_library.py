@@ -80,8 +80,8 @@ def test_another_baseline_reverses_the_difference_and_is_called_exploratory(stud
 def test_rebasing_leaves_the_original_alone(study):
     records = Library().study(study)
     rebased(records, "norm=layernorm")
-    assert records.manifest["baseline"] == "baseline"
-    assert records.manifest["variants"][1]["change"] == {"positions": ["rope", "learned"]}
+    assert records.manifest.baseline == "baseline"
+    assert records.manifest.variants[1].change == {"positions": ["rope", "learned"]}
 
 
 def test_looking_at_five_hundred_runs_takes_milliseconds(tmp_path):

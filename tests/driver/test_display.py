@@ -11,7 +11,12 @@ from workbench.terminal import Terminal
 
 
 def record(run_id, state=State.COMPLETE, **changes):
-    values = {"phase": "confirm", "seed": 3, "learning_rate": 0.01, "summary": {"validation/loss": 2.5}}
+    values = {
+        "phase": "confirm",
+        "seed": 3,
+        "hyperparameters": {"learning_rate": 0.01},
+        "summary": {"validation/loss": 2.5},
+    }
     return RunRecord(
         run_id=run_id, study="s", variant="norm=layernorm", state=state, **({"config": {}} | values | changes)
     )

@@ -62,7 +62,8 @@ def confirm(tmp_path):
         worker, display = Worker(script), Silent()
         runner = Runner(plan, tmp_path / "results", worker, display=display, heartbeat=Silent())
         runner.notes, runner.worker = display.notes, worker
-        runner.go = lambda: runner._execute("confirm", plan.confirm({v.name: 0.01 for v in plan.variants}))
+        chosen = {variant.name: {"learning_rate": 0.01} for variant in plan.variants}
+        runner.go = lambda: runner._execute("confirm", plan.confirm(chosen))
         return runner
 
     return run
@@ -105,7 +106,7 @@ def test_a_full_disk_does_not_split_a_population(confirm):
     runner = confirm(("fault", 160), ("fault", 160), ("fault", 160))
     runner.population = lambda record: 2
     plan = runner.plan
-    records = [plan.record(plan.baseline, "confirm", 0.01, seed) for seed in (1, 2)]
+    records = [plan.record(plan.baseline, "confirm", {"learning_rate": 0.01}, seed) for seed in (1, 2)]
     with pytest.raises(StudyStopped, match="No space left"):
         runner._execute("confirm", records)
     assert [len(runs) for runs in runner.worker.submitted] == [2, 2, 2]

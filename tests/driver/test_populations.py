@@ -12,6 +12,7 @@ from workbench.driver.populations import chosen_size, grouped, shared_out
 from workbench.driver.runner import Runner
 from workbench.errors import UserError
 from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.study.candidates import candidates
 from workbench.study.plan import Plan
 from workbench.training.population.replica_file import save_replica
 
@@ -20,7 +21,13 @@ CONFIG = {"model": {}, "data": {}, "training": {}}
 
 def record(name, variant="a", phase="confirm", rate=0.01, seed=1):
     return RunRecord(
-        run_id=name, study="s", variant=variant, phase=phase, seed=seed, learning_rate=rate, config=CONFIG
+        run_id=name,
+        study="s",
+        variant=variant,
+        phase=phase,
+        seed=seed,
+        hyperparameters={"learning_rate": rate},
+        config=CONFIG,
     )
 
 
@@ -41,7 +48,7 @@ def test_one_by_one_they_keep_their_order_by_seed_so_that_a_stop_leaves_pairs(tm
 
 def test_those_that_are_halved_stay_in_one_group(tmp_path):
     records = [record(str(rate), rate=rate, phase="tune") for rate in (0.1, 0.2, 0.3, 0.9)]
-    groups = grouped(records, tmp_path, lambda one: 1, lambda one: one.learning_rate < 0.5)
+    groups = grouped(records, tmp_path, lambda one: 1, lambda one: one.hyperparameters["learning_rate"] < 0.5)
     assert names(groups) == [["0.1", "0.2", "0.3"], ["0.9"]]
     assert [group.halving for group in groups] == [True, False]
 
@@ -133,7 +140,7 @@ def study(tmp_path):
             heartbeat=Silent(),
             population=lambda one: population,
         )
-        runner._execute("tune", plan.tune([0.01, 0.02]))
+        runner._execute("tune", plan.tune(candidates([0.01, 0.02])))
         return [(len(runs), halving) for runs, halving in workers.submitted], display.notes
 
     return run

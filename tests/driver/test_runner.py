@@ -10,7 +10,11 @@ from tests.study import studies
 from workbench.driver.runner import Runner
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory, State
+from workbench.study.candidates import candidates
 from workbench.study.plan import freeze
+
+NAMES = ("baseline", "norm=layernorm")
+CHOSEN = {name: {"learning_rate": 0.01} for name in NAMES}
 
 
 class Trained(Workers):
@@ -23,7 +27,8 @@ class Trained(Workers):
     def _finish(self, run):
         done = run.read()
         done.state = State.COMPLETE
-        done.summary = {"validation/loss": 2 + math.log2(done.learning_rate / self.best) ** 2}
+        rate = done.hyperparameters["learning_rate"]
+        done.summary = {"validation/loss": 2 + math.log2(rate / self.best) ** 2}
         run.write(done)
 
 
@@ -59,7 +64,7 @@ def test_the_grid_grows_for_all_variants_until_no_best_rate_is_at_its_edge(
     runner, growth, best, rates, chosen, edge
 ):
     driver = runner(best=best, grid_growth=growth)
-    assert driver._tune() == {"baseline": chosen, "norm=layernorm": chosen}
+    assert driver._tune() == {name: {"learning_rate": chosen} for name in NAMES}
     assert tuned_rates(driver) == {"baseline": rates, "norm=layernorm": rates}
     assert ("at the grid's edge)" in driver.display.notes[-1]) == edge
 
@@ -67,11 +72,11 @@ def test_the_grid_grows_for_all_variants_until_no_best_rate_is_at_its_edge(
 @pytest.mark.parametrize(("asked", "again"), [(False, 0), (True, 1)])
 def test_a_failed_trial_runs_again_where_that_is_asked_for(runner, asked, again):
     driver = runner(retry_failed=asked)
-    records = driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})
+    records = driver.plan.confirm(CHOSEN)
     for place, record in enumerate(records):
         record.state = State.FAILED if place == 1 else State.DIVERGED if place == 2 else State.COMPLETE
         RunDirectory(driver.directory / "runs" / record.run_id).write(record)
-    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01}))
+    driver._execute("confirm", driver.plan.confirm(CHOSEN))
     assert [runs for runs, _ in driver.executor.submitted] == [[records[1].run_id]] * again
 
 
@@ -86,21 +91,21 @@ class DiesAfterwards(Trained):
 
 def test_a_trial_that_ended_before_its_worker_did_is_over(runner):
     driver = runner("lost", workers=DiesAfterwards)
-    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})[:2])
+    driver._execute("confirm", driver.plan.confirm(CHOSEN)[:2])
     assert len(driver.executor.submitted) == 2
     assert set(load_study(driver.directory).runs["state"]) == {"complete"}
 
 
 def test_a_phase_says_what_is_over_and_what_goes_on_from_a_checkpoint(runner):
     driver = runner()
-    records = driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})
+    records = driver.plan.confirm(CHOSEN)
     for record, state in zip(records, (State.COMPLETE, State.RUNNING, State.RUNNING), strict=False):
         record.state = state
         RunDirectory(driver.directory / "runs" / record.run_id).write(record)
     (driver.directory / "runs" / records[1].run_id / "last.ckpt").touch()  # the other had not come so far
     told = []
     driver.display.phase = lambda *arguments: told.append(arguments)
-    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01}))
+    driver._execute("confirm", driver.plan.confirm(CHOSEN))
     ((name, trials, left, resumed),) = told
     assert (name, trials, left) == ("confirm", 4, 3)
     assert [record.run_id for record in resumed] == [records[1].run_id]
@@ -108,7 +113,7 @@ def test_a_phase_says_what_is_over_and_what_goes_on_from_a_checkpoint(runner):
 
 def test_the_validation_before_the_first_step_is_shown(runner):
     driver = runner()
-    (record, *_) = driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})
+    (record, *_) = driver.plan.confirm(CHOSEN)
     told = []
     driver.display.first_validation = lambda *arguments: told.append(arguments)
     for step, loss in ((0, 28.98), (10, 27.0)):
@@ -126,19 +131,22 @@ class Stops(Trained):
 def test_a_trial_that_stopped_goes_on_for_optuna(runner):
     driver = runner(workers=Stops)
     driver._stopping = True
-    driver._execute("confirm", driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.01})[:1])
+    driver._execute("confirm", driver.plan.confirm(CHOSEN)[:1])
     (trial,) = driver.ledger._study("baseline").get_trials()
     assert trial.state is TrialState.RUNNING
 
 
 def test_rates_that_the_grid_grew_by_are_not_halved(runner):
     driver = runner(halving=True)
-    groups = driver._grouped(driver.plan.tune([0.01, 0.02, 0.04]))
-    found = {tuple(record.learning_rate for record in group.records): group.halving for group in groups}
+    groups = driver._grouped(driver.plan.tune(candidates([0.01, 0.02, 0.04])))
+    found = {
+        tuple(record.hyperparameters["learning_rate"] for record in group.records): group.halving
+        for group in groups
+    }
     assert found == {(0.01, 0.02): True, (0.04,): False}
 
 
 def test_only_tuning_is_halved(runner):
     driver = runner(halving=True)
-    groups = driver._grouped(driver.plan.confirm({"baseline": 0.01, "norm=layernorm": 0.02}))
+    groups = driver._grouped(driver.plan.confirm(dict(zip(NAMES, candidates([0.01, 0.02]), strict=True))))
     assert [group.halving for group in groups] == [False] * 4

@@ -14,7 +14,7 @@ from workbench.inspection.probe import Probe
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
 from workbench.records.probes import COLUMNS, write_probes
-from workbench.records.run import RunRecord, State, config_hash, run_id, write_record
+from workbench.records.run import Phase, RunRecord, State, config_hash, run_id, write_record
 from workbench.seeds import generator
 
 CONTEXT = 16
@@ -71,12 +71,12 @@ def write_study(folder: Path, variants: dict[str, dict], seeds: tuple[int, ...] 
 
 def _write_run(study: Path, variant: str, config: dict, seed: int, decoder: Decoder) -> None:
     record = RunRecord(
-        run_id=run_id(config, "confirm", 0.01, seed),
+        run_id=run_id(config, Phase.CONFIRM, {"learning_rate": 0.01}, seed),
         study="activations",
         variant=variant,
         phase="confirm",
         seed=seed,
-        learning_rate=0.01,
+        hyperparameters={"learning_rate": 0.01},
         config=config,
         state=State.COMPLETE,
         progress={"step": 800, "steps": 800},

@@ -19,7 +19,7 @@ from workbench.inspection.scope import Scope
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
 from workbench.records.probes import COLUMNS, write_probes
-from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
+from workbench.records.run import Phase, RunDirectory, RunRecord, State, config_hash, run_id, write_record
 from workbench.seeds import generator
 
 BATCH, CONTEXT = 8, 32
@@ -85,12 +85,12 @@ def _write_run(
     study: Path, variant: str, config: dict, seed: int, scores: dict[str, list[float]], weights: bool
 ) -> None:
     record = RunRecord(
-        run_id=run_id(config, "confirm", 0.01, seed),
+        run_id=run_id(config, Phase.CONFIRM, {"learning_rate": 0.01}, seed),
         study="heads",
         variant=variant,
         phase="confirm",
         seed=seed,
-        learning_rate=0.01,
+        hyperparameters={"learning_rate": 0.01},
         config=config,
         state=State.COMPLETE,
         progress={"step": STEPS[-1], "steps": STEPS[-1]},

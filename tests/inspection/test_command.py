@@ -1,7 +1,6 @@
 import re
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -240,9 +239,9 @@ def test_what_was_written_before_stays(runs, tmp_path):
     "name", ["../../up", "/etc/passwd", "..", "a b\nc", "ä" * 300, "x" * 300, "", "$(rm)*?", "\ud800"]
 )
 def test_names_of_files_stay_in_their_place(trained, name, monkeypatch, tmp_path):
-    record = replace(trained.record(), study=name, variant=name)
+    record = trained.record().model_copy(update={"study": name, "variant": name})
     monkeypatch.setitem(trained._records, "run", record)
-    monkeypatch.setitem(trained._records, "against", replace(record, run_id="b" * 12))
+    monkeypatch.setitem(trained._records, "against", record.model_copy(update={"run_id": "b" * 12}))
     stem = file_stem(find_view("extrapolation"), trained, {"text": name})
     written = tmp_path / f"{stem}-10.csv"
     written.touch()

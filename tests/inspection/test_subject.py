@@ -39,7 +39,7 @@ def _run(tmp_path, text, tokenizer, *, kept=True):
         variant="v",
         phase="confirm",
         seed=1,
-        learning_rate=0.1,
+        hyperparameters={"learning_rate": 0.1},
         config={"model": model.to_dict(), "data": data, "training": {}},
         state=State.COMPLETE,
     )

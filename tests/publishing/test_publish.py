@@ -98,12 +98,12 @@ def write_study(place, name="mine", **changes):
 
 def write_run(folder, ledger, settings, variant, seed, loss, phase="confirm"):
     record = RunRecord(
-        run_id=run_id(settings, phase, 0.01, seed),
+        run_id=run_id(settings, phase, {"learning_rate": 0.01}, seed),
         study=folder.name,
         variant=variant,
         phase=phase,
         seed=seed,
-        learning_rate=0.01,
+        hyperparameters={"learning_rate": 0.01},
         config=settings,
         state=State.COMPLETE,
         summary={"validation/loss": loss},

@@ -25,7 +25,7 @@ def results(tmp_path):
             variant=variant,
             phase="confirm",
             seed=seed,
-            learning_rate=0.1,
+            hyperparameters={"learning_rate": 0.1},
             config={},
             state=state,
         )
@@ -66,7 +66,8 @@ def test_of_a_study_that_was_changed_the_runs_of_its_present_manifest_come_first
     with pytest.raises(UserError, match=r"may be any of dddd11112222.*eeee11112222.*; give the id of one$"):
         find_run(results, "tiny/three/1")
     variants = [{"name": "three", "config_hash": config_hash(now)}]
-    write_yaml(results / "tiny" / "study.yaml", {"name": "tiny", "variants": variants})
+    manifest = {"name": "tiny", "variants": variants, "baseline": "three", "metric": "validation/loss"}
+    write_yaml(results / "tiny" / "study.yaml", manifest)
     assert find_run(results, "tiny/three/1").run_id == "dddd11112222"
     assert find_run(results, "eeee").run_id == "eeee11112222"
 

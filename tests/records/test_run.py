@@ -11,7 +11,17 @@ import yaml
 
 from workbench.errors import RecordError
 from workbench.files import write_atomically, write_json
-from workbench.records import RunDirectory, RunRecord, State, list_studies, load_study, run_id, write_record
+from workbench.records import (
+    Manifest,
+    Phase,
+    RunDirectory,
+    RunRecord,
+    State,
+    list_studies,
+    load_study,
+    run_id,
+    write_record,
+)
 from workbench.records.index import completed_pairs, study_title
 from workbench.records.metrics import MetricsWriter, compact, read_metrics
 from workbench.records.run import error_line
@@ -24,7 +34,7 @@ def record(run: str = "abc", **changes) -> RunRecord:
         "variant": "baseline",
         "phase": "confirm",
         "seed": 1,
-        "learning_rate": 0.01,
+        "hyperparameters": {"learning_rate": 0.01},
         "config": {"model": {}},
     }
     return RunRecord(**(values | changes))
@@ -81,8 +91,9 @@ def test_a_failed_write_leaves_the_old_content(tmp_path, monkeypatch):
 def test_equal_trials_are_one_run_and_different_ones_are_not():
     config = {"model": {"width": 64}, "training": {"tokens": 5}}
     same = {"training": {"tokens": 5}, "model": {"width": 64}}
-    assert run_id(config, "tune", 0.1, 1) == run_id(same, "tune", 0.1, 1)
-    trials = product(("tune", "confirm"), (0.1, 0.2), (1, 2))
+    point = {"learning_rate": 0.1}
+    assert run_id(config, Phase.TUNE, point, 1) == run_id(same, Phase.TUNE, point, 1)
+    trials = product((Phase.TUNE, Phase.CONFIRM), ({"learning_rate": 0.1}, {"learning_rate": 0.2}), (1, 2))
     assert len({run_id(config, *trial) for trial in trials}) == 8
 
 
@@ -213,11 +224,12 @@ def test_pairs_are_complete_confirm_runs_beside_the_baselines_of_their_seed():
         ("relu", "tune", 1, "complete"),
     ]
     runs = pd.DataFrame(rows, columns=["variant", "phase", "seed", "state"])
-    assert completed_pairs({"baseline": "baseline"}, runs) == 1
-    assert completed_pairs({"baseline": "baseline"}, runs.iloc[2:]) == 0
-    assert completed_pairs({"baseline": "baseline"}, runs.iloc[:0]) == 0
+    manifest = Manifest(name="s", variants=[], baseline="baseline", metric="validation/loss")
+    assert completed_pairs(manifest, runs) == 1
+    assert completed_pairs(manifest, runs.iloc[2:]) == 0
+    assert completed_pairs(manifest, runs.iloc[:0]) == 0
     lost = runs.assign(uniform_loss=5.55, **{"validation/loss": [2.1, 28.98, 2.2, None, None, 2.3]})
-    assert completed_pairs({"baseline": "baseline"}, lost) == 0
+    assert completed_pairs(manifest, lost) == 0
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,11 @@ def records(folder: Path) -> list[dict]:
 
 def outcomes(folder: Path) -> dict[tuple, dict]:
     """What each trial found, without when and how fast: equal for equal studies."""
-    return {
-        (run["variant"], run["phase"], run["seed"], run["learning_rate"]): (run["state"], run["summary"])
-        for run in records(folder)
-    }
+    return {_trial(run): (run["state"], run["summary"]) for run in records(folder)}
+
+
+def _trial(run: dict) -> tuple:
+    return run["variant"], run["phase"], run["seed"], run["hyperparameters"]["learning_rate"]
 
 
 def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:

@@ -178,9 +178,9 @@ def test_a_start_counts_parameters_not_buffers(elsewhere):
     )
     start = open_start(study, elsewhere / "results")
     transfer = start.transfer(start.model)
-    assert transfer["kept"] == start.model.num_parameters()
-    assert transfer["fresh"] == 0
-    assert transfer["unused_names"] == []
+    assert transfer.kept == start.model.num_parameters()
+    assert transfer.fresh == 0
+    assert transfer.unused_names == []
 
 
 def test_edited_code_supersedes_the_earlier_runs_and_says_so(elsewhere):
@@ -201,8 +201,8 @@ def test_edited_code_supersedes_the_earlier_runs_and_says_so(elsewhere):
     study = load_study(elsewhere / "results/tiny")
     assert study.superseded == 6
     assert not set(study.runs["run_id"]) & before
-    (amendment,) = study.manifest["amendments"]
-    assert amendment["keys"][:2] == ["the code of my_parts:Scaled", "the code of my_parts:Noisy"]
+    (amendment,) = study.manifest.amendments
+    assert amendment.keys[:2] == ["the code of my_parts:Scaled", "the code of my_parts:Noisy"]
     report = " ".join(workbench(elsewhere, "report", "tiny", "--json").stdout.split())
     assert "the code of my_parts:Scaled" in report
     assert "6 run(s) of an earlier version of this study are left out" in report
@@ -298,7 +298,7 @@ def test_a_measured_size_that_fails_is_one_and_is_told(trained):
     )
     notes = []
     size = measured_size(plan, notes.append)
-    found = {record.variant: size(record) for record in plan.tune([0.01])}
+    found = {record.variant: size(record) for record in plan.tune([{"learning_rate": 0.01}])}
     assert found[f"norm={part}"] == found["norm=faulty_parts:CrashingNorm"] == 1
     assert len(notes) == 2
     assert notes[0].startswith(f"{part} cannot be trained in a population (RuntimeError: vmap")

@@ -4,6 +4,7 @@ import pytest
 
 from workbench.data.batches import prepare
 from workbench.files import read_yaml
+from workbench.study.candidates import candidates
 from workbench.study.plan import Plan, freeze, manifest_hash
 from workbench.study.schema import parse_study
 
@@ -38,7 +39,7 @@ def plan(corpus):
 
 
 def cells(records):
-    return [(record.seed, record.learning_rate, record.variant) for record in records]
+    return [(record.seed, record.hyperparameters["learning_rate"], record.variant) for record in records]
 
 
 def test_a_pilot_is_the_baseline_at_the_middle_rate(plan):
@@ -48,7 +49,7 @@ def test_a_pilot_is_the_baseline_at_the_middle_rate(plan):
 
 
 def test_tuning_gives_every_variant_the_same_rates_and_seeds(plan):
-    records = plan().tune([0.01, 0.02])
+    records = plan().tune(candidates([0.01, 0.02]))
     assert cells(records) == [
         (seed, rate, name) for seed in (7, 5) for rate in (0.01, 0.02) for name in NAMES
     ]
@@ -57,7 +58,7 @@ def test_tuning_gives_every_variant_the_same_rates_and_seeds(plan):
 
 def test_confirming_goes_by_seed_so_that_a_stop_leaves_whole_pairs(plan):
     chosen = {"baseline": 0.01, "norm=layernorm": 0.02, "feedforward=relu": 0.04}
-    records = plan().confirm(chosen)
+    records = plan().confirm({name: {"learning_rate": rate} for name, rate in chosen.items()})
     assert cells(records) == [(seed, chosen[name], name) for seed in (31, 30) for name in NAMES]
     assert {record.phase for record in records} == {"confirm"}
 
@@ -66,8 +67,8 @@ def test_the_counts_are_those_of_the_trials(plan):
     whole = plan()
     phases = {
         "pilot": whole.pilot(),
-        "tune": whole.tune(whole.study.learning_rates),
-        "confirm": whole.confirm(dict.fromkeys(NAMES, 0.01)),
+        "tune": whole.tune(whole.candidates()),
+        "confirm": whole.confirm({name: {"learning_rate": 0.01} for name in NAMES}),
     }
     assert whole.trial_counts() == {phase: len(records) for phase, records in phases.items()}
     assert plan(learning_rates=[0.01]).trial_counts() == {"pilot": 2, "confirm": 6}
@@ -89,28 +90,29 @@ def test_a_trial_is_known_by_its_model_data_training_and_device(plan, corpus, mo
 def test_tokens_are_those_that_are_trained_on(plan):
     """The budget rounded up to whole steps, and to as many in each part between two evaluations."""
     assert (plan().steps, plan().tokens) == (8, 8 * 4 * 32)
-    assert plan().manifest("")["training"]["tokens"] == plan().tokens
+    assert plan().manifest("").training["tokens"] == plan().tokens
 
 
 def test_a_manifest_names_each_factors_levels_with_the_baselines_first(plan):
     manifest = plan().manifest("workbench run tiny.yaml")
-    assert manifest["factors"] == {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]}
-    assert [variant["name"] for variant in manifest["variants"]] == NAMES
-    relu = manifest["variants"][2]
-    assert relu["change"] == {"feedforward": ["swiglu", "relu"]}
-    assert relu["levels"] == {"norm": "rmsnorm", "feedforward": "relu"}
-    assert relu["parameters"] == plan().variants[2].model.num_parameters()
+    assert manifest.factors == {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]}
+    assert manifest.names == NAMES
+    relu = manifest.variants[2]
+    assert relu.change == {"feedforward": ["swiglu", "relu"]}
+    assert relu.levels == {"norm": "rmsnorm", "feedforward": "relu"}
+    assert relu.parameters == plan().variants[2].model.num_parameters()
 
 
 def test_the_hash_is_of_what_is_promised(plan):
     first = plan().manifest("workbench run tiny.yaml")
-    other = first | {"command": "by hand", "versions": {}, "git_commit": "abc", "git_dirty": True}
-    assert manifest_hash(other) == first["hash"] == plan().manifest("by hand")["hash"]
-    assert plan(margin=0.02).manifest("")["hash"] != first["hash"]
+    beside = {"command": "by hand", "versions": {}, "git_commit": "abc", "git_dirty": True}
+    other = first.model_copy(update=beside)
+    assert manifest_hash(other) == first.hash == plan().manifest("by hand").hash
+    assert plan(margin=0.02).manifest("").hash != first.hash
 
 
 def test_a_changed_study_is_amended_and_every_change_is_kept(plan, tmp_path):
-    hashes = [manifest["hash"] for manifest in map(plan_manifest(plan), (0.01, 0.02, 0.03))]
+    hashes = [manifest.hash for manifest in map(plan_manifest(plan), (0.01, 0.02, 0.03))]
     for margin in (0.01, 0.02, 0.02, 0.03):
         notes = freeze(plan_manifest(plan)(margin), tmp_path)
     assert notes == ["margin differs from this study's earlier manifest; the report says so"]
@@ -129,7 +131,7 @@ def test_a_damaged_manifest_is_set_aside_and_made_anew(plan, tmp_path):
     (note,) = freeze(whole, tmp_path)
     assert "holds no mapping" in note
     assert "study.yaml.damaged" in note
-    assert read_yaml(tmp_path / "study.yaml")["hash"] == whole["hash"]
+    assert read_yaml(tmp_path / "study.yaml")["hash"] == whole.hash
     assert (tmp_path / "study.yaml.damaged").read_bytes() == b""
 
 

@@ -84,12 +84,12 @@ def test_the_report_tells_damage_and_recovery(trained):
 @pytest.mark.slow
 def test_the_manifest_says_what_was_kept(trained):
     manifest = load_study(trained / "results" / "second").manifest
-    starts = {variant["name"]: variant["start"] for variant in manifest["variants"]}
-    assert starts["baseline"]["fresh"] == starts["positions=none"]["fresh"] == 0
-    assert starts["norm=layernorm"]["fresh"] == 3 * 16  # two norms of the layer and the final one
-    assert "blocks.*.attention_norm.bias" in starts["norm=layernorm"]["fresh_names"]
-    assert manifest["match"] == "none"
-    assert manifest["start"]["reference"] == "tiny/baseline"
+    starts = {variant.name: variant.start for variant in manifest.variants}
+    assert starts["baseline"].fresh == starts["positions=none"].fresh == 0
+    assert starts["norm=layernorm"].fresh == 3 * 16  # two norms of the layer and the final one
+    assert "blocks.*.attention_norm.bias" in starts["norm=layernorm"].fresh_names
+    assert manifest.match == "none"
+    assert manifest.start.reference == "tiny/baseline"
 
 
 @pytest.mark.slow
@@ -125,8 +125,8 @@ def test_an_imported_model_is_a_start(trained):
     answer = workbench(trained, "run", "second.yaml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     manifest = load_study(trained / "results" / "third").manifest
-    assert manifest["variants"][0]["start"]["fresh"] == 0
-    assert manifest["variants"][0]["model"]["key_value_heads"] == 2
+    assert manifest.variants[0].start.fresh == 0
+    assert manifest.variants[0].model["key_value_heads"] == 2
     with gone(trained / "results/imported"):  # its tokenizer and its special tokens too
         again = workbench(trained, "run", "second.yaml")
     assert again.returncode == 0, again.stderr

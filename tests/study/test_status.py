@@ -22,7 +22,7 @@ def study(tmp_path):
             "study": "mine",
             "variant": "baseline",
             "phase": "confirm",
-            "learning_rate": 0.01,
+            "hyperparameters": {"learning_rate": 0.01},
             "config": {},
         }
         error = (
@@ -62,7 +62,12 @@ def test_every_state_is_counted_and_what_went_wrong_is_told_by_the_first_line_of
 
 
 def test_a_complete_run_that_did_not_train_is_told(study):
-    values = {"study": "mine", "variant": "baseline", "phase": "confirm", "learning_rate": 0.5}
+    values = {
+        "study": "mine",
+        "variant": "baseline",
+        "phase": "confirm",
+        "hyperparameters": {"learning_rate": 0.5},
+    }
     run = RunRecord(
         run_id="lost", seed=9, state=State.COMPLETE, config={"model": {"vocabulary": 257}}, **values
     )

@@ -139,11 +139,11 @@ def test_a_text_that_changed_is_told_and_nothing_is_learned_anew(folder):
     records = load_study(folder / "results/tiny")
     assert records.superseded == 2
     assert set(records.runs["state"]) == {"complete"}
-    assert records.manifest["data"]["tokenizer"] == {
+    assert records.manifest.data["tokenizer"] == {
         "bpe": SIZE,
         "sha256": sha256(path.read_bytes()).hexdigest(),
     }
-    assert records.manifest["amendments"][-1]["keys"] == ["variants", "data"]
+    assert records.manifest.amendments[-1].keys == ["variants", "data"]
     assert _generated(folder, run.run_id) == before
     assert "the text changed" not in _done(folder, "check", "tiny.yaml").stderr
 
@@ -321,8 +321,8 @@ def test_studies_of_bytes_are_known_by_what_they_were(name, overrides):
     corpus = TokenizedCorpus(tokens, tokens, tokenizer=ByteTokenizer(), meta=manifest["data"])
     study = load_study_file(PUBLISHED.parents[1] / "ablations" / f"{name}.yaml", overrides)
     found = Plan.build(study, corpus, "cpu").manifest("")
-    assert found["hash"] == manifest["hash"]
-    hashes = [variant["config_hash"] for variant in found["variants"]]
+    assert found.hash == manifest["hash"]
+    hashes = [variant.config_hash for variant in found.variants]
     assert hashes == [variant["config_hash"] for variant in manifest["variants"]]
 
 
@@ -337,7 +337,7 @@ def test_a_relative_corpus_is_found_from_another_directory(tmp_path, monkeypatch
         variant="v",
         phase="confirm",
         seed=1,
-        learning_rate=0.1,
+        hyperparameters={"learning_rate": 0.1},
         config={"data": {"corpus": {"path": "text"}, "tokenizer": "bytes", "fingerprint": None}},
         provenance={"directory": str(tmp_path / "home")},
     )

@@ -62,7 +62,7 @@ def test_an_import_is_a_run_of_a_study_that_can_be_listed(tmp_path):
     assert set(records.runs["run_id"]) == {first.run_id, second.run_id}
     assert records.problems == []
     assert list(records.runs["state"]) == ["complete", "complete"]
-    assert {variant["name"] for variant in records.manifest["variants"]} == {"llama", "gpt"}
+    assert set(records.manifest.names) == {"llama", "gpt"}
     assert "imported" in command("status", "--out", tmp_path / "results")
 
 

@@ -49,7 +49,7 @@ def directory_of(folder, name="run", *, seed=7, rate=0.01, norm="rmsnorm", evalu
         variant="v",
         phase="tune",
         seed=seed,
-        learning_rate=rate,
+        hyperparameters={"learning_rate": rate},
         config={
             "model": model.to_dict(),
             "data": {"corpus": "unused", "tokenizer": "bytes"},

@@ -44,7 +44,7 @@ def made(folder, trials):
                 variant="v",
                 phase="tune",
                 seed=seed,
-                learning_rate=rate,
+                hyperparameters={"learning_rate": rate},
                 config={
                     "model": MODEL.to_dict(),
                     "data": {"corpus": "unused", "tokenizer": "bytes"},

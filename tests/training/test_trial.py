@@ -59,7 +59,7 @@ def train(folder, corpus, settings=None, *, seed=7, rate=0.01, stop_at=None):
         variant="v",
         phase="confirm",
         seed=seed,
-        learning_rate=rate,
+        hyperparameters={"learning_rate": rate},
         config=settings or config(),
     )
     directory = RunDirectory(folder / "runs" / "run")

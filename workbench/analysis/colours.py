@@ -8,10 +8,10 @@ and three more. No two are nearer than ``APART``. Black is the baseline's alone.
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from hashlib import blake2b
-from typing import Any
 
 from workbench.analysis.contrast import differences
 from workbench.analysis.level_facts import level_facts
+from workbench.records.manifest import Manifest, ManifestVariant
 
 BASELINE_COLOUR = "#222222"
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -68,21 +68,19 @@ def colours_for(labels: Iterable[str]) -> dict[str, str]:
     return {label: chosen[label] for label in unique}
 
 
-def variant_colours(manifest: dict[str, Any]) -> dict[str, str]:
+def variant_colours(manifest: Manifest) -> dict[str, str]:
     """A colour for each variant of a study: near black for the baseline, the level's for one change."""
-    baseline = manifest["baseline"]
-    names = [variant["name"] for variant in manifest["variants"]]
-    levels = {variant["name"]: _level(variant) for variant in manifest["variants"]}
-    chosen = _assign({name: levels[name] for name in names if name != baseline})
-    return {name: BASELINE_COLOUR if name == baseline else chosen[name] for name in names}
+    baseline = manifest.baseline
+    levels = {variant.name: _level(variant) for variant in manifest.variants}
+    chosen = _assign({name: level for name, level in levels.items() if name != baseline})
+    return {name: BASELINE_COLOUR if name == baseline else chosen[name] for name in levels}
 
 
-def _level(variant: dict[str, Any]) -> str:
-    change = variant.get("change") or {}
-    if len(change) != 1:
-        return variant["name"]
-    (_, new) = next(iter(change.values()))
-    return str(new)
+def _level(variant: ManifestVariant) -> str:
+    if len(variant.change) != 1:
+        return variant.name
+    (_, new) = next(iter(variant.change.values()))
+    return new
 
 
 def _assign(levels: dict[str, str]) -> dict[str, str]:

@@ -59,14 +59,18 @@ class Report:
 
 
 def study_report(study: StudyRecords) -> Report:
-    """Analyse a study in whatever state it is; raises ``UserError`` for a metric that is not supported."""
+    """Analyse a study in whatever state it is.
+
+    Raises ``UserError`` for a metric that is not supported, and for a manifest that lacks what is needed.
+    """
+    study.require_comparable()
     manifest = study.manifest
-    unit, margin = unit_of(manifest["metric"]), manifest["margin"]
+    unit, margin = unit_of(manifest.metric), manifest.margin
     tuned, outcomes = confirm_phase(study)
     pilot = pilot_summary(study)
-    rows = [build_row(variant, study, tuned, outcomes, pilot) for variant in manifest["variants"]]
+    rows = [build_row(variant, study, tuned, outcomes, pilot) for variant in manifest.variants]
     rows = _adjust(rows)
-    comparable = fate(outcomes[manifest["baseline"]]) is None
+    comparable = fate(outcomes[manifest.baseline]) is None
     effects = factorial_effects(manifest, outcomes) if comparable else None
     equal_flops = loss_at_flops(study, outcomes=outcomes) if comparable and flops_differ(study) else None
     notes = [
@@ -79,8 +83,8 @@ def study_report(study: StudyRecords) -> Report:
     ]
     return Report(
         study=study.name,
-        question=manifest.get("question", ""),
-        metric=manifest["metric"],
+        question=manifest.question,
+        metric=manifest.metric,
         unit=unit,
         margin=margin,
         state=_state(study, rows),

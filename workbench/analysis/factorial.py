@@ -17,6 +17,7 @@ import statsmodels.api as sm
 
 from workbench.analysis.outcomes import Outcomes
 from workbench.analysis.statistics import CONFIDENCE, Interval, holm
+from workbench.records.manifest import Manifest
 
 Levels = dict[str, list[str]]  # per factor, the baseline's level first
 Cell = dict[str, str]
@@ -56,12 +57,12 @@ class FactorialEffects:
     missing: int
 
 
-def factorial_effects(manifest: dict[str, Any], outcomes: dict[str, Outcomes]) -> FactorialEffects | None:
+def factorial_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> FactorialEffects | None:
     """Fit the model to the complete confirm runs of a ``full_factorial`` study.
 
     None for other designs, and while there are too few runs to estimate every effect and the noise.
     """
-    if manifest.get("design") != "full_factorial":
+    if manifest.design != "full_factorial":
         return None
     levels = _levels(manifest)
     table = _table(manifest, outcomes)
@@ -78,11 +79,11 @@ def factorial_effects(manifest: dict[str, Any], outcomes: dict[str, Outcomes]) -
     return effects
 
 
-def missing_effects(manifest: dict[str, Any], outcomes: dict[str, Outcomes]) -> list[str]:
+def missing_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> list[str]:
     """Why a full factorial study that has ended has no main effects; nothing to say of other studies."""
     ended = all(mine.status == "done" for mine in outcomes.values())
     empty = _empty(outcomes)
-    if manifest.get("design") != "full_factorial" or not ended or not empty:
+    if manifest.design != "full_factorial" or not ended or not empty:
         return []
     return [f"no main effects: they need a result of {empty}, and there is none"]
 
@@ -123,22 +124,21 @@ def _warnings(interactions: list[Effect], missing: int) -> list[str]:
     return warnings
 
 
-def _levels(manifest: dict[str, Any]) -> Levels:
-    baseline = next(v for v in manifest["variants"] if v["name"] == manifest["baseline"])
-    levels: Levels = {factor: [level] for factor, level in baseline["levels"].items()}
-    for variant in manifest["variants"]:
-        for factor, level in variant["levels"].items():
+def _levels(manifest: Manifest) -> Levels:
+    levels: Levels = {factor: [level] for factor, level in manifest.baseline_variant.levels.items()}
+    for variant in manifest.variants:
+        for factor, level in variant.levels.items():
             if level not in levels[factor]:
                 levels[factor].append(level)
     return {factor: found for factor, found in levels.items() if len(found) > 1}
 
 
-def _table(manifest: dict[str, Any], outcomes: dict[str, Outcomes]) -> pd.DataFrame:
+def _table(manifest: Manifest, outcomes: dict[str, Outcomes]) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {**variant["levels"], "seed": seed, "value": value}
-            for variant in manifest["variants"]
-            for seed, value in outcomes[variant["name"]].values.items()
+            {**variant.levels, "seed": seed, "value": value}
+            for variant in manifest.variants
+            for seed, value in outcomes[variant.name].values.items()
         ]
     )
 

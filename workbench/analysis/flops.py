@@ -49,7 +49,7 @@ class EqualFlops:
 
 def flops_differ(study: StudyRecords) -> bool:
     """Whether the variants' FLOPs per token differ by more than 1 %."""
-    costs = [variant.get("flops_per_token") for variant in study.manifest["variants"]]
+    costs = [variant.flops_per_token for variant in study.manifest.variants]
     known = [cost for cost in costs if cost]
     return len(known) > 1 and max(known) - min(known) > _RELEVANT * max(known)
 
@@ -62,7 +62,7 @@ def loss_at_flops(
     ``outcomes`` are the study's confirm outcomes, where they are known already. None when no complete confirm
     run has a validation curve.
     """
-    metric = study.manifest["metric"]
+    metric = study.manifest.metric
     outcomes = confirm_phase(study)[1] if outcomes is None else outcomes
     curves, notes = _curves(outcomes, metric)
     reached = [min(curve["flops"].max() for curve in mine.values()) for mine in curves.values() if mine]
@@ -70,8 +70,8 @@ def loss_at_flops(
         return None
     target = min(reached) if flops is None else flops
     read = {name: _read_at(outcomes[name], curves[name], metric, target) for name in outcomes}
-    baseline = read[study.manifest["baseline"]]
-    rows = tuple(_row(mine, baseline, study.manifest["margin"]) for mine in read.values())
+    baseline = read[study.manifest.baseline]
+    rows = tuple(_row(mine, baseline, study.manifest.margin) for mine in read.values())
     return EqualFlops(flops=float(target), rows=rows, notes=tuple(notes))
 
 

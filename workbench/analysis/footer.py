@@ -6,6 +6,7 @@ import pandas as pd
 
 from workbench.analysis.units import unit_of
 from workbench.records.index import StudyRecords
+from workbench.records.manifest import Manifest, TextData
 
 TEST = "paired t over seeds, 95 %; equivalence: two one-sided t tests (90 % interval); Holm over the family"
 HALVED = "the worse half of the learning rates was stopped after a quarter of the steps, and again after half"
@@ -15,45 +16,43 @@ _SHORT = 10
 def footer(study: StudyRecords) -> dict[str, Any]:
     """The facts below the table, raw; what a study does not record is None."""
     manifest, runs = study.manifest, study.runs
-    baseline = next(v for v in manifest["variants"] if v["name"] == manifest["baseline"])
-    training = manifest.get("training", {})
     return {
-        "margin": manifest["margin"],
-        "metric": manifest["metric"],
-        "unit": unit_of(manifest["metric"]),
+        "margin": manifest.margin,
+        "metric": manifest.metric,
+        "unit": unit_of(manifest.metric),
         "test": TEST,
-        "family_size": len(manifest["variants"]) - 1,
-        "design": manifest.get("design"),
-        "match": manifest.get("match"),
-        "seeds": manifest.get("seeds", {}),
-        "data": describe_data(manifest.get("data") or {}),
-        "tokens_per_run": training.get("tokens"),
-        "parameters": baseline.get("parameters"),
-        "context": manifest.get("context"),
-        "manifest": manifest.get("hash"),
-        "versions": manifest.get("versions") or {},
-        "commit": manifest.get("git_commit"),
-        "dirty": manifest.get("git_dirty"),
+        "family_size": len(manifest.variants) - 1,
+        "design": manifest.design,
+        "match": manifest.match,
+        "seeds": manifest.seeds.model_dump(exclude_unset=True),
+        "data": describe_data(manifest.data),
+        "tokens_per_run": manifest.training.get("tokens"),
+        "parameters": manifest.baseline_variant.parameters,
+        "context": manifest.context,
+        "manifest": manifest.hash,
+        "versions": manifest.versions,
+        "commit": manifest.git_commit,
+        "dirty": manifest.git_dirty,
         "hardware": _hardware(runs),
         "precision": _distinct(runs, "precision"),
         "populations": _populations(runs),
-        "halving": bool(manifest.get("halving")),
+        "halving": manifest.halving,
         **_compute(runs),
-        "command": manifest.get("command"),
+        "command": manifest.command,
     }
 
 
 def provenance_warnings(study: StudyRecords) -> list[str]:
     """What about the records themselves should make a reader careful."""
     warnings = _mixed(study.runs) + _amendments(study.manifest)
-    if study.manifest.get("git_dirty"):
+    if study.manifest.git_dirty:
         warnings.append("the code had uncommitted changes when the study was started")
     if study.superseded:
         warnings.append(f"{study.superseded} run(s) of an earlier version of this study are left out")
-    return warnings + [f"{problem.path}: {problem.message}" for problem in study.problems]
+    return warnings + [problem.message for problem in study.problems]
 
 
-def describe_data(data: dict[str, Any]) -> str | None:
+def describe_data(data: TextData) -> str | None:
     """One line on the corpus and its tokenizer."""
     if data.get("description"):
         return str(data["description"])
@@ -134,11 +133,11 @@ def _populations(runs: pd.DataFrame) -> list[int]:
     return sorted(size for size in sizes if size > 1)
 
 
-def _amendments(manifest: dict[str, Any]) -> list[str]:
+def _amendments(manifest: Manifest) -> list[str]:
     return [
-        f"amended {item.get('time', 'after its start')}: {', '.join(item.get('keys', []))} changed; "
+        f"amended {item.time or 'after its start'}: {', '.join(item.keys)} changed; "
         "comparisons added then are exploratory"
-        for item in manifest.get("amendments") or []
+        for item in manifest.amendments
     ]
 
 

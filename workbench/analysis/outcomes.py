@@ -16,7 +16,7 @@ import pandas as pd
 
 from workbench.analysis.tuned_rates import TunedRate, choose_learning_rate
 from workbench.records.index import StudyRecords
-from workbench.records.run import State, error_line
+from workbench.records.run import Phase, State, error_line
 from workbench.records.training_outcome import (
     BEFORE_LEARNING,
     DID_NOT_TRAIN,
@@ -112,7 +112,7 @@ def confirm_outcomes(
     runs: pd.DataFrame, variant: str, *, metric: str, seeds: list[int], tuned: TunedRate | None
 ) -> Outcomes:
     """Collect the confirm runs of ``variant`` at its tuned learning rate, by planned seed."""
-    mine = runs[(runs["variant"] == variant) & (runs["phase"] == "confirm")].to_dict("records")
+    mine = runs[(runs["variant"] == variant) & (runs["phase"] == Phase.CONFIRM)].to_dict("records")
     kept, notes = _at_tuned_rate(mine, tuned)
     kept, extra = _planned(kept, seeds)
     by_seed = {int(run["seed"]): run for run in kept}
@@ -193,8 +193,7 @@ def _join(seeds: list[int]) -> str:
 def confirm_phase(study: StudyRecords) -> tuple[dict[str, TunedRate | None], dict[str, Outcomes]]:
     """The tuned rate and the confirm outcomes of every variant, in the manifest's order."""
     manifest, runs = study.manifest, study.runs
-    metric, seeds = manifest["metric"], list(manifest.get("seeds", {}).get("confirm", []))
-    names = [variant["name"] for variant in manifest["variants"]]
+    metric, seeds, names = manifest.metric, manifest.seeds.confirm, manifest.names
     tuned = {name: choose_learning_rate(runs, name, metric) for name in names}
     outcomes = {
         name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name]) for name in names

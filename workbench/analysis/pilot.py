@@ -13,7 +13,7 @@ from workbench.analysis.power import bound_on_paired_sd, detectable_effect, seed
 from workbench.analysis.tuned_rates import outcome_value
 from workbench.analysis.units import plural
 from workbench.records.index import StudyRecords
-from workbench.records.run import FINISHED
+from workbench.records.run import FINISHED, Phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +38,15 @@ class PilotSummary:
 def pilot_summary(study: StudyRecords) -> PilotSummary | None:
     """The pilot's findings; None for a study without a pilot."""
     manifest, runs = study.manifest, study.runs
-    planned = manifest.get("seeds", {}).get("pilot", [])
-    if not planned or "pilot" not in manifest.get("phases", ["pilot"]):
+    planned = manifest.seeds.pilot
+    if not planned or (manifest.phases is not None and Phase.PILOT not in manifest.phases):
         return None
-    finished = runs[(runs["phase"] == "pilot") & runs["state"].isin([str(state) for state in FINISHED])]
-    outcomes = [outcome_value(run, manifest["metric"]) for run in finished.to_dict("records")]
+    finished = runs[(runs["phase"] == Phase.PILOT) & runs["state"].isin([str(state) for state in FINISHED])]
+    outcomes = [outcome_value(run, manifest.metric) for run in finished.to_dict("records")]
     values = [value for value in outcomes if math.isfinite(value)]
     sd = stdev(values) if len(values) > 1 else None
     bound = None if sd is None else bound_on_paired_sd(sd)
-    confirm_seeds = len(manifest["seeds"].get("confirm", []))
+    confirm_seeds = len(manifest.seeds.confirm)
     return PilotSummary(
         seeds_planned=len(planned),
         seeds_done=len(values),
@@ -56,7 +56,7 @@ def pilot_summary(study: StudyRecords) -> PilotSummary | None:
         paired_sd_bound=bound,
         confirm_seeds=confirm_seeds,
         detectable_effect=None if bound is None else detectable_effect(bound, confirm_seeds),
-        seeds_for_margin=None if bound is None else seeds_needed(bound, manifest["margin"]),
+        seeds_for_margin=None if bound is None else seeds_needed(bound, manifest.margin),
     )
 
 

@@ -40,22 +40,22 @@ class RecoveryRow:
 
 def recovery(study: StudyRecords) -> tuple[RecoveryRow, ...] | None:
     """A row per compared variant; None for a study that does not start from a run."""
-    if "start" not in study.manifest:
+    if study.manifest.start is None:
         return None
-    metric, margin = study.manifest["metric"], study.manifest["margin"]
+    metric, margin = study.manifest.metric, study.manifest.margin
     _, outcomes = confirm_phase(study)
     curves = {name: _curves(mine, metric) for name, mine in outcomes.items()}
-    baseline = curves[study.manifest["baseline"]]
+    baseline = curves[study.manifest.baseline]
     return tuple(
         recovery_row(name, mine, baseline, margin)
         for name, mine in curves.items()
-        if name != study.manifest["baseline"]
+        if name != study.manifest.baseline
     )
 
 
 def start_warnings(study: StudyRecords, outcomes: dict[str, Outcomes]) -> list[str]:
     """Which variants lose more than a uniform guess before the first step, and what that may mean."""
-    if "start" not in study.manifest:
+    if study.manifest.start is None:
         return []
     warnings = []
     for name, mine in outcomes.items():
@@ -63,7 +63,7 @@ def start_warnings(study: StudyRecords, outcomes: dict[str, Outcomes]) -> list[s
         if not losses:
             continue
         what = f"{span(losses, 2)} nats/token, where a uniform guess loses {fixed(mine.uniform_loss, 2)}"
-        if name == study.manifest["baseline"]:
+        if name == study.manifest.baseline:
             meaning = "they know nothing of this text: is its tokenizer the one that they were trained with?"
             warnings.append(
                 f"the weights that the study starts from lose {what}, before the first step: {meaning}"

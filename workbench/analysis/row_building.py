@@ -23,34 +23,35 @@ from workbench.analysis.units import plural, unit_of
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import decide, fate
 from workbench.records.index import StudyRecords
-from workbench.records.run import State
+from workbench.records.manifest import ManifestVariant
+from workbench.records.run import Phase, State
 
 
 def build_row(
-    variant: dict[str, Any],
+    variant: ManifestVariant,
     study: StudyRecords,
     tuned: dict[str, TunedRate | None],
     outcomes: dict[str, Outcomes],
     pilot: PilotSummary | None,
 ) -> VariantRow:
-    """The row of ``variant`` (an entry of the manifest), from the tuned rates and outcomes of all."""
-    name, manifest = variant["name"], study.manifest
-    mine, baseline = outcomes[name], outcomes[manifest["baseline"]]
+    """The row of ``variant`` from the tuned rates and outcomes of all."""
+    name, manifest = variant.name, study.manifest
+    mine, baseline = outcomes[name], outcomes[manifest.baseline]
     rate = tuned[name]
     values = list(mine.values.values())
     row = VariantRow(
         # What it is, how large, and what it is judged by.
         variant=name,
-        is_baseline=name == manifest["baseline"],
-        change={factor: tuple(pair) for factor, pair in variant.get("change", {}).items()},
-        metric=manifest["metric"],
-        unit=unit_of(manifest["metric"]),
-        margin=manifest["margin"],
-        tokens=manifest.get("training", {}).get("tokens"),
-        parameters=variant.get("parameters"),
-        nonembedding_parameters=variant.get("nonembedding_parameters"),
-        flops_per_token=variant.get("flops_per_token"),
-        mismatch=variant.get("mismatch"),
+        is_baseline=name == manifest.baseline,
+        change={factor: (old, new) for factor, (old, new) in variant.change.items()},
+        metric=manifest.metric,
+        unit=unit_of(manifest.metric),
+        margin=manifest.margin,
+        tokens=manifest.training.get("tokens"),
+        parameters=variant.parameters,
+        nonembedding_parameters=variant.nonembedding_parameters,
+        flops_per_token=variant.flops_per_token,
+        mismatch=variant.mismatch,
         # Its learning rate: the tuned one, or where nothing was tuned the one that all of its runs have.
         learning_rate=rate.learning_rate if rate else _only_rate(mine),
         interior=rate.interior if rate else None,
@@ -131,15 +132,18 @@ def _outcome_notes(row: VariantRow) -> list[str]:
 
 def _tuning(study: StudyRecords) -> bool:
     """Whether tuning is still going on, so that its sums are not final."""
-    tune = study.runs[study.runs["phase"] == "tune"]
+    tune = study.runs[study.runs["phase"] == Phase.TUNE]
     unfinished = tune["state"].isin([str(State.QUEUED), str(State.RUNNING)]).any()
-    return bool(unfinished) or (study.is_live and (study.driver or {}).get("phase") in ("pilot", "tune"))
+    if unfinished:
+        return True
+    driver = study.driver
+    return driver is not None and driver.is_live and driver.phase in (Phase.PILOT, Phase.TUNE)
 
 
 def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str) -> str | None:
     if _tuning(study):
         return None
-    return unequal_tuning(tuned[name], tuned[study.manifest["baseline"]])
+    return unequal_tuning(tuned[name], tuned[study.manifest.baseline])
 
 
 def _compared(

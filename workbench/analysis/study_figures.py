@@ -212,7 +212,7 @@ def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
     colours = variant_colours(study.manifest)
     figure, axes = _axes()
     for name, mine in outcomes.items():
-        _draw_curve(axes, mine, study.manifest["metric"], x, colours[name])
+        _draw_curve(axes, mine, study.manifest.metric, x, colours[name])
     axes.set_xlabel(AXES[x])
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel(_metric_label(study))
@@ -293,7 +293,7 @@ def _finished(figure: Figure, axes: Axes, empty: str) -> Figure:
 
 
 def _metric_label(study: StudyRecords) -> str:
-    metric = study.manifest["metric"]
+    metric = study.manifest.metric
     return f"{metric} ({unit_of(metric)})"
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from workbench.records.run import FINISHED, State
+from workbench.records.hyperparameters import Hyperparameters
+from workbench.records.run import FINISHED, Phase, State
 from workbench.records.training_outcome import UNIFORM, did_not_train, untrained
 
 _UNEQUAL = 0.05
@@ -20,6 +21,7 @@ _COLUMNS = [
     "state",
     "seed",
     "learning_rate",
+    "hyperparameters",
     "tokens",
     "flops",
     "validation/loss",
@@ -29,7 +31,7 @@ _COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class TunedRate:
-    """A variant's tuned learning rate.
+    """A variant's tuned learning rate, and all ``hyperparameters`` that were tried with it.
 
     ``losses`` maps each tried rate to the metric per tuning seed; a run without a result counts as inf.
     ``interior`` says that rates on both sides gave a result, ``bounded_by`` which rates did not although it
@@ -39,6 +41,7 @@ class TunedRate:
 
     variant: str
     learning_rate: float
+    hyperparameters: Hyperparameters
     interior: bool
     bounded_by: tuple[float, ...] = ()
     losses: dict[float, list[float]] = field(default_factory=dict)
@@ -88,6 +91,7 @@ def choose_learning_rate(runs: pd.DataFrame, variant: str, metric: str) -> Tuned
     return TunedRate(
         variant=variant,
         learning_rate=best,
+        hyperparameters=finished.loc[finished["learning_rate"] == best, "hyperparameters"].iloc[0],
         interior=_between(informative, best),
         bounded_by=_bounds(rates, informative, best),
         losses=losses,
@@ -135,7 +139,7 @@ def _spend(rate: TunedRate | None) -> tuple[float, float]:
 
 def _finished(runs: pd.DataFrame, variant: str) -> pd.DataFrame:
     states = {str(state) for state in FINISHED}
-    return runs[(runs["variant"] == variant) & (runs["phase"] == "tune") & runs["state"].isin(states)]
+    return runs[(runs["variant"] == variant) & (runs["phase"] == Phase.TUNE) & runs["state"].isin(states)]
 
 
 def _losses(finished: pd.DataFrame, metric: str) -> dict[float, list[float]]:
@@ -154,7 +158,7 @@ def outcome_value(run: dict, metric: str) -> float:
 
 
 def _granted_tokens(finished: pd.DataFrame, runs: pd.DataFrame) -> float:
-    tuned = runs[runs["phase"] == "tune"]
+    tuned = runs[runs["phase"] == Phase.TUNE]
     budget = tuned.loc[tuned["state"] == State.COMPLETE, "tokens"].max()
     complete = finished["state"] == State.COMPLETE
     return float(finished["tokens"].where(complete, budget).fillna(0).sum())

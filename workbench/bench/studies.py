@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.data.batches import prepare
-from workbench.records.run import RunRecord, State, now, write_record
+from workbench.records.hyperparameters import LEARNING_RATE
+from workbench.records.run import Phase, RunRecord, State, now, write_record
 from workbench.study.plan import Plan
 from workbench.study.schema import parse_study
 
@@ -68,19 +69,19 @@ def write_finished(plan: Plan, directory: Path, points: int | None = None) -> in
 
 def _trials(plan: Plan) -> Iterator[RunRecord]:
     """Every trial of the study's phases; the middle rate is the best, so that no grid grows."""
-    rates = plan.study.learning_rates
-    middle = rates[len(rates) // 2]
-    if "pilot" in plan.study.phases:
+    candidates = plan.candidates()
+    middle = candidates[len(candidates) // 2]
+    if Phase.PILOT in plan.study.phases:
         yield from plan.pilot()
-    if "tune" in plan.study.phases:
-        yield from plan.tune(rates)
+    if Phase.TUNE in plan.study.phases:
+        yield from plan.tune(candidates)
     yield from plan.confirm({variant.name: middle for variant in plan.variants})
 
 
 def _loss(record: RunRecord, plan: Plan) -> float:
     """An invented loss: lowest at the middle rate, with a seed's and a variant's share."""
-    rates = plan.study.learning_rates
-    detuned = 0.1 * abs(rates.index(record.learning_rate) - len(rates) // 2)
+    candidates = plan.candidates()
+    detuned = 0.1 * abs(candidates.index(record.hyperparameters) - len(candidates) // 2)
     names = [variant.name for variant in plan.variants]
     luck = np.random.default_rng([record.seed, names.index(record.variant)]).normal(0, 0.01)
     return 2.0 + detuned + 0.02 * names.index(record.variant) + float(luck)
@@ -112,7 +113,7 @@ def _curve(record: RunRecord, points: int, tokens: int) -> pd.DataFrame:
     """Metric rows as a trial writes them: a falling loss with noise, a validation every tenth row."""
     steps = np.arange(1, points + 1)  # (points,)
     part = steps / points  # (points,)
-    end = record.summary["validation/loss"]
+    end = record.measured("validation/loss")
     ideal = end + 3.5 * np.exp(-5.5 * part**0.6)  # (points,)
     noise = np.random.default_rng(record.seed).normal(0, 0.05, points)  # (points,)
     validation = np.where(steps % 10 == 0, ideal, np.nan)  # (points,)
@@ -120,10 +121,10 @@ def _curve(record: RunRecord, points: int, tokens: int) -> pd.DataFrame:
         {
             "step": steps,
             "tokens": (tokens * part).astype(int),
-            "flops": record.cost["flops"] * part,
-            "seconds": record.cost["seconds"] * part,
+            "flops": record.measured("flops") * part,
+            "seconds": record.measured("seconds") * part,
             "train/loss": ideal + noise,
-            "learning_rate": record.learning_rate * (0.55 + 0.45 * np.cos(np.pi * part)),
+            "learning_rate": record.hyperparameters[LEARNING_RATE] * (0.55 + 0.45 * np.cos(np.pi * part)),
             "gradient_norm": 1 + np.abs(noise),
             "tokens_per_second": 50_000 + 1000 * noise,
             "memory_bytes": 4e8,

@@ -147,7 +147,7 @@ def report(
     from workbench.study.paths import find_results
 
     records = load_study(find_results(study, out))
-    if records.manifest.get("design") == "import":
+    if records.manifest.is_import:
         raise UserError(
             f"{study}: holds models from elsewhere, and nothing is compared; evaluate one with 'workbench "
             f"evaluate {study}/NAME', or start a study from it with the key 'start'"

@@ -18,8 +18,8 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def configuration(run: Mapping[str, Any]) -> dict[str, Any]:
-    """All that decides a run's outcome: its configuration, learning rate and seed."""
-    own = {"variant": run["variant"], "seed": run["seed"], "learning_rate": run["learning_rate"]}
+    """All that decides a run's outcome: its configuration, hyperparameters and seed."""
+    own = {"variant": run["variant"], "seed": run["seed"], **run["hyperparameters"]}
     return own | flatten(run["config"] or {})
 
 

@@ -14,7 +14,7 @@ from workbench.dashboard.aggregate import Band, Trace, aggregate, difference, pa
 from workbench.dashboard.curve_charts import Curve
 from workbench.dashboard.formats import rate
 from workbench.records.metrics import RATE, rates_of_steps
-from workbench.records.run import State
+from workbench.records.run import Phase, State
 
 AXES = {
     "tokens": ("Training tokens", ""),
@@ -32,7 +32,7 @@ METRICS = {
     "mfu": ("Model FLOPs utilisation", "", 3),
     "memory_bytes": ("Memory", "bytes", 0),
 }
-PHASES = ("confirm", "tune", "pilot")
+PHASES = (Phase.CONFIRM, Phase.TUNE, Phase.PILOT)
 BANDS = 8  # with more lines than that, bands hide one another
 _DASHES = ("solid", "dashed", "dotted")  # one colour per variant, one dash per learning rate
 
@@ -183,7 +183,7 @@ def _as_pair(row: dict[str, Any], partner: dict[str, Any]) -> dict[str, Any]:
 
 def _pair(row: Mapping[str, Any]) -> Hashable:
     # Tuning runs of one seed differ in their rate; elsewhere each variant has its chosen rate.
-    return (row["phase"], row["seed"], row["learning_rate"] if row["phase"] == "tune" else None)
+    return (row["phase"], row["seed"], row["learning_rate"] if row["phase"] == Phase.TUNE else None)
 
 
 def _partners(study: Study, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,14 @@
 """The study ``imported``: single models from elsewhere, where other studies have a verdict."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from workbench.analysis.fates import above_guess
 from workbench.analysis.units import fixed
+from workbench.dashboard import empty
+from workbench.dashboard.formats import MISSING
 from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.state import View
 from workbench.records.training_outcome import UNIFORM, untrained
@@ -12,13 +16,16 @@ from workbench.records.training_outcome import UNIFORM, untrained
 
 def is_imported(now: View) -> bool:
     """Whether the open study holds imported models instead of comparisons."""
-    return now.records.manifest.get("design") == "import"
+    return now.records.manifest.is_import
 
 
 def overview(now: View) -> None:
     """The models, and what can be done with them."""
     st.header("Imported models", anchor=False)
     st.markdown("Trained elsewhere; nothing is compared here until a study starts from one of them.")
+    empty.problems([problem.message for problem in now.records.problems])
+    if now.records.runs.empty:
+        return
     grid(_table(now.records.runs), hide_index=True, alt="Imported models", key="imported")
     for run in now.records.runs[untrained(now.records.runs)].to_dict("records"):
         losses = above_guess(run["validation/loss"], run[UNIFORM])
@@ -38,21 +45,28 @@ def nothing_compared() -> None:
 
 
 def _own_positions(now: View) -> str:
-    return now.records.manifest["variants"][0]["model"]["positions"]["name"]
+    return _part(now.records.manifest.variants[0].model, "positions")
+
+
+def _part(model: dict[str, Any], name: str) -> str:
+    """The level of a part of a model; a dash where its record does not say."""
+    part = model.get(name)
+    return str(part.get("name", MISSING)) if isinstance(part, dict) else MISSING
 
 
 def _table(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for run in runs.to_dict("records"):
-        model = run["config"]["model"]
+        model = run["config"].get("model", {})
+        parameters = run.get("parameters")
         rows.append(
             {
                 "model": run["variant"],
-                "parameters": f"{run['parameters']:,}",
-                "layers": model["layers"],
-                "width": model["width"],
-                "context": model["context"],
-                "parts": ", ".join(model[part]["name"] for part in ("positions", "norm", "feedforward")),
+                "parameters": MISSING if parameters is None or pd.isna(parameters) else f"{parameters:,.0f}",
+                "layers": model.get("layers"),
+                "width": model.get("width"),
+                "context": model.get("context"),
+                "parts": ", ".join(_part(model, part) for part in ("positions", "norm", "feedforward")),
                 "nats per token": _number(run.get("validation/loss")),
                 "bits per byte": _number(run.get("validation/bits_per_byte")),
                 "run": run["run_id"],

@@ -8,7 +8,7 @@ from workbench.dashboard.literal import code_span, literal
 from workbench.dashboard.state import PAGES, View
 from workbench.errors import RecordError
 from workbench.inspection.behaviour_columns import columns, names
-from workbench.records.run import RunDirectory
+from workbench.records.run import Phase, RunDirectory
 
 
 def inside_link(now: View, variant: str) -> None:
@@ -27,7 +27,7 @@ def inside_link(now: View, variant: str) -> None:
 
 def _query(now: View, variant: str) -> dict[str, str] | None:
     runs = now.records.runs
-    done = runs[(runs["state"] == "complete") & (runs["phase"] == "confirm")]
+    done = runs[(runs["state"] == "complete") & (runs["phase"] == Phase.CONFIRM)]
     weights = [RunDirectory(path).weights.exists() for path in done["path"]]
     # A published study has the weights of few runs: a pair that can be looked into as far as possible.
     pairs = [*_pairs(done.loc[weights], variant, now.baseline), *_pairs(done, variant, now.baseline)]

@@ -12,10 +12,12 @@ import pandas as pd
 
 from workbench.analysis.effects import Report, study_report
 from workbench.errors import RecordError
-from workbench.files import read_json, version
+from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
 from workbench.inspection.measured import measured_version
-from workbench.records.index import DRIVER, MANIFEST, StudyRecords, load_study
+from workbench.records.driver_state import DriverState, read_driver_state
+from workbench.records.index import MANIFEST, StudyRecords, load_study
+from workbench.records.manifest import ManifestVariant
 from workbench.records.metrics import metrics_version
 from workbench.records.run import RECORD, RunDirectory
 
@@ -40,7 +42,7 @@ def pulse(records: StudyRecords) -> tuple[Hashable, ...]:
 def with_heartbeat(records: StudyRecords) -> StudyRecords:
     """``records`` with the driver's latest sign of life."""
     try:
-        driver = read_json(records.path / DRIVER)
+        driver: DriverState | None = read_driver_state(records.path)
     except RecordError:  # no driver yet, or a damaged file, which load_study has listed as a problem
         driver = None
     return replace(records, driver=driver)
@@ -48,27 +50,25 @@ def with_heartbeat(records: StudyRecords) -> StudyRecords:
 
 def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     """``records`` as if ``baseline`` had been declared the baseline: an exploratory view of the same runs."""
-    variants = records.manifest["variants"]
-    first = [variant for variant in variants if variant["name"] == baseline]
-    rest = [variant for variant in variants if variant["name"] != baseline]
-    relabelled = [variant | {"change": {}, "mismatch": None} for variant in first] + [
-        _against(first[0], variant) for variant in rest
-    ]
-    return replace(records, manifest=records.manifest | {"baseline": baseline, "variants": relabelled})
+    manifest = records.manifest.model_copy(update={"baseline": baseline})
+    first = manifest.baseline_variant
+    rest = [variant for variant in manifest.variants if variant.name != baseline]
+    variants = [_against(first, variant) for variant in (first, *rest)]
+    return replace(records, manifest=manifest.model_copy(update={"variants": variants}))
 
 
-def _against(baseline: dict[str, Any], variant: dict[str, Any]) -> dict[str, Any]:
-    """``variant`` with its change and mismatch as seen from ``baseline``."""
+def _against(baseline: ManifestVariant, variant: ManifestVariant) -> ManifestVariant:
+    """``variant`` with its change from ``baseline``; how far their sizes differ is not known."""
     change = {
-        factor: [baseline["levels"].get(factor), level]
-        for factor, level in variant["levels"].items()
-        if baseline["levels"].get(factor) != level
+        factor: [baseline.levels.get(factor, ""), level]
+        for factor, level in variant.levels.items()
+        if baseline.levels.get(factor) != level
     }
-    return variant | {"change": change, "mismatch": None}
+    return variant.model_copy(update={"change": change, "mismatch": None})
 
 
 def _report(records: StudyRecords, baseline: str) -> Report:
-    declared = records.manifest["baseline"]
+    declared = records.manifest.baseline
     if baseline == declared:
         return study_report(records)
     report = study_report(rebased(records, baseline))

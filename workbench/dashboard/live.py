@@ -24,13 +24,12 @@ def indicator(records: StudyRecords) -> None:
         st.caption(f":material/check_circle: {literal(_rest(records))}")
         return
     with st.container(border=True, gap="xsmall"):
-        driver = records.driver or {}
-        st.badge(
-            f"Live · {literal(driver.get('phase') or 'starting')}", icon=":material/sensors:", color="green"
-        )
+        driver = records.driver
+        phase = driver.phase if driver else None
+        st.badge(f"Live · {literal(phase or 'starting')}", icon=":material/sensors:", color="green")
         left = seconds_left(records)
         expected = [] if left is None else [f"about {duration(left)} left"]
-        st.caption(literal(" · ".join([str(driver.get("message") or ""), *expected])))
+        st.caption(literal(" · ".join([driver.message if driver else "", *expected])))
         paused = st.toggle("Pause updates", key="paused", persist_state="session")
     # Charts lose their zoom when their data changes, so that updates can be held.
     if not paused:
@@ -55,8 +54,8 @@ def _watch() -> None:
 
 
 def _rest(records: StudyRecords) -> str:
-    driver = records.driver or {}
-    word = "interrupted" if driver.get("state") == "running" else state.view().report.state
+    driver = records.driver
+    word = "interrupted" if driver and driver.state == "running" else state.view().report.state
     ended = last_activity(records.runs)
     if ended is None:
         return word.capitalize()

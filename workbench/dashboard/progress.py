@@ -5,6 +5,7 @@ from datetime import datetime
 import pandas as pd
 
 from workbench.records.index import StudyRecords
+from workbench.records.run import Phase
 
 STATES = ["complete", "running", "queued", "diverged", "failed", "pruned"]
 ENDED = ["complete", "diverged", "failed", "pruned"]
@@ -13,15 +14,14 @@ ENDED = ["complete", "diverged", "failed", "pruned"]
 def planned(records: StudyRecords) -> dict[str, int]:
     """Trials per phase: as declared, or as many as there are where a grid has grown."""
     manifest, runs = records.manifest, records.runs
-    seeds = {phase: len(values) for phase, values in manifest.get("seeds", {}).items()}
-    variants, rates = len(manifest["variants"]), len(manifest.get("learning_rates", [])) or 1
+    variants, rates = len(manifest.variants), len(manifest.learning_rates) or 1
     declared = {
-        "pilot": seeds.get("pilot", 0),
-        "tune": seeds.get("tune", 0) * rates * variants,
-        "confirm": seeds.get("confirm", 0) * variants,
+        Phase.PILOT: len(manifest.seeds.pilot),
+        Phase.TUNE: len(manifest.seeds.tune) * rates * variants,
+        Phase.CONFIRM: len(manifest.seeds.confirm) * variants,
     }
-    phases = manifest.get("phases") or [phase for phase, count in declared.items() if count]
-    return {phase: max(declared.get(phase, 0), int((runs["phase"] == phase).sum())) for phase in phases}
+    phases = manifest.phases or [phase for phase, count in declared.items() if count]
+    return {str(phase): max(declared.get(phase, 0), int((runs["phase"] == phase).sum())) for phase in phases}
 
 
 def progress_table(records: StudyRecords) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def progress_table(records: StudyRecords) -> pd.DataFrame:
 
 def seconds_left(records: StudyRecords) -> float | None:
     """What the driver expects to need: the only estimate there is. None without a driver, or too early."""
-    return (records.driver or {}).get("seconds_left") if records.is_live else None
+    return records.driver.seconds_left if records.driver and records.driver.is_live else None
 
 
 def last_activity(runs: pd.DataFrame) -> datetime | None:

@@ -52,6 +52,7 @@ def _open(path: Path) -> UserError | None:
     library = state.library()
     try:
         records = library.study(path)
+        records.require_comparable()
         baseline = _pick_baseline(records)
         report = library.report(records, baseline)
     except UserError as error:
@@ -67,9 +68,9 @@ def _open(path: Path) -> UserError | None:
 
 
 def _pick_baseline(records: StudyRecords) -> str:
-    declared = records.manifest["baseline"]
-    names = [variant["name"] for variant in records.manifest["variants"]]
-    if records.manifest.get("design") == "import":
+    declared = records.manifest.baseline
+    names = records.manifest.names
+    if records.manifest.is_import:
         return declared  # nothing is compared
     if st.session_state.get("baseline", declared) not in names:
         st.session_state.pop("baseline", None)

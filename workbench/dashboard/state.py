@@ -37,7 +37,7 @@ class View:
     @property
     def exploratory(self) -> bool:
         """Whether the baseline is another than the study declared."""
-        return self.baseline != self.records.manifest["baseline"]
+        return self.baseline != self.records.manifest.baseline
 
     @property
     def file_name(self) -> str:

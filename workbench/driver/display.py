@@ -6,7 +6,8 @@ from rich.progress import BarColumn, Progress, TaskID
 
 from workbench.analysis.fates import above_guess
 from workbench.analysis.units import duration, fixed, plural
-from workbench.records.run import FINISHED, RunRecord, State, error_line
+from workbench.records.hyperparameters import described
+from workbench.records.run import FINISHED, Phase, RunRecord, State, error_line
 from workbench.records.training_outcome import below_guess, uniform_loss
 from workbench.terminal import PlainColumn, Terminal
 
@@ -20,7 +21,8 @@ class Display:
         self._console, self._workers = console, workers
         self._trials = self._done = self._steps = 0
         self._steps_done = self._steps_before = 0
-        self._phase, self._counts = "", {}
+        self._phase = ""
+        self._counts: dict[Phase, int] = {}
         self._current: dict[str, int] = {}
         self._seen: set[str] = set()
         self._warned: set[str] = set()
@@ -28,7 +30,7 @@ class Display:
         self._bars = _bars(console) if console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
 
-    def begin(self, counts: dict[str, int], steps: int) -> None:
+    def begin(self, counts: dict[Phase, int], steps: int) -> None:
         """The study's trials by phase and the steps of one trial."""
         self._counts, self._steps, self._trials = counts, steps, sum(counts.values())
         if self._bars is not None:
@@ -41,7 +43,7 @@ class Display:
     def expect(self, trials: int) -> None:
         """More trials than planned: the grid grew."""
         self._trials += trials
-        self._counts["tune"] += trials
+        self._counts[Phase.TUNE] += trials
 
     def phase(self, name: str, trials: int, left: int, resumed: list[RunRecord]) -> None:
         """A phase of so many trials begins, or goes on with those that are ``left``.
@@ -160,7 +162,7 @@ class Display:
 
 def label(record: RunRecord) -> str:
     """A trial's name for people."""
-    return f"{record.phase} · {record.variant} · seed {record.seed} · rate {record.learning_rate:g}"
+    return f"{record.phase} · {record.variant} · seed {record.seed} · {described(record.hyperparameters)}"
 
 
 def group_label(records: list[RunRecord]) -> str:
@@ -171,7 +173,7 @@ def group_label(records: list[RunRecord]) -> str:
 
 def _outcome(record: RunRecord) -> str:
     if record.state is State.COMPLETE:
-        loss = record.summary["validation/loss"]
+        loss = record.measured("validation/loss")
         if not _trained(record):
             return f"did not train: {above_guess(loss, uniform_loss(record.config))}"
         return f"loss {loss:.4f}"

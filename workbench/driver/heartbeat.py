@@ -11,8 +11,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from workbench.errors import RecordError, UserError
-from workbench.files import read_json, write_json
-from workbench.records.index import DRIVER
+from workbench.files import write_json
+from workbench.records.driver_state import DRIVER, read_driver_state
 from workbench.records.run import now
 
 LOCK = "driver.lock"
@@ -78,8 +78,7 @@ def sole_driver(directory: Path) -> Iterator[None]:
 
 def _holder(directory: Path) -> str:
     try:
-        driver = read_json(directory / DRIVER)
-        holder = f"process {driver['pid']} on {driver['host']}"
-        return f"this study is being run by {holder} since {driver['started']}"
-    except (RecordError, KeyError):  # the holder has not written its file yet
+        driver = read_driver_state(directory)
+    except RecordError:  # the holder has not written its file yet
         return "this study is being run by another process"
+    return f"this study is being run by process {driver.pid} on {driver.host} since {driver.started}"

@@ -1,7 +1,7 @@
 """Optuna keeps the trials: one Optuna study per variant, all in one journal file.
 
 A study per variant makes budgets equal by construction and lets a variant be added later (a categorical
-parameter could not grow). The driver, the journal's only writer, enters every trial with its learning rate
+parameter could not grow). The driver, the journal's only writer, enters every trial with its hyperparameters
 and seed in a single line: nothing is sampled, so no cell is run twice, and a driver that is killed leaves a
 whole trial or none. ``optuna-dashboard results/<study>/optuna.journal`` opens the file.
 """
@@ -13,21 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from workbench.files import set_aside
 from workbench.quantities import LARGEST_SEED
+from workbench.records.hyperparameters import Hyperparameters
 from workbench.records.run import FINISHED, RECORD, RunDirectory, RunRecord, State, error_line
-from workbench.study.schema import RATES
+from workbench.study.candidates import LOG_RANGES
 
 JOURNAL = "optuna.journal"
-_SPACE = {
-    "learning_rate": FloatDistribution(*RATES, log=True),
-    "seed": IntDistribution(0, LARGEST_SEED),
-}
+_SEEDS = IntDistribution(0, LARGEST_SEED)
+_ANY_NUMBER = FloatDistribution(-1e300, 1e300)
 
 
 class Ledger:
@@ -131,8 +130,8 @@ class Ledger:
         trial = create_trial(
             state=state,
             value=value,
-            params={"learning_rate": record.learning_rate, "seed": record.seed},
-            distributions=_SPACE,
+            params={**record.hyperparameters, "seed": record.seed},
+            distributions={**_ranges(record.hyperparameters), "seed": _SEEDS},
             user_attrs={"phase": record.phase, "run_id": record.run_id} | ended,
             intermediate_values={record.progress.get("step", 0): value} if pruned else {},
         )
@@ -161,7 +160,7 @@ def journal_damage(path: Path) -> str | None:
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return f"line {number} is not JSON"
     try:
         _opened(path).get_all_studies()
@@ -187,23 +186,7 @@ def _reasons(record: RunRecord) -> dict[str, Any]:
     return {"state": str(record.state)} | error
 
 
-def grown(candidates: list[float], chosen: list[float]) -> list[float]:
-    """Rates to add, for every variant alike, when a chosen rate lies at an edge of ``candidates``.
-
-    The grid grows by its own ratio on the side that was hit, and stays within the bounds of a study's rates.
-    An empty list means that every optimum is interior, or that the grid cannot grow.
-    """
-    rates = sorted(candidates)
-    added = []
-    if rates[0] in chosen:
-        added.append(rates[0] * rates[0] / rates[1])
-    if rates[-1] in chosen:
-        added.append(rates[-1] * rates[-1] / rates[-2])
-    # Three digits: the file, the table and the run's identity then show the same number.
-    rounded = [float(f"{rate:.3g}") for rate in added]
-    return [rate for rate in rounded if RATES[0] <= rate <= RATES[1]]
-
-
-def at_edge(candidates: list[float], chosen: list[float]) -> bool:
-    """Whether a chosen rate is the smallest or the largest of ``candidates``."""
-    return bool({min(candidates), max(candidates)} & set(chosen))
+def _ranges(hyperparameters: Hyperparameters) -> dict[str, BaseDistribution]:
+    """Where Optuna takes each to lie: by its logarithm where tuning goes by that."""
+    logarithmic = {name: FloatDistribution(*bounds, log=True) for name, bounds in LOG_RANGES.items()}
+    return {name: logarithmic.get(name, _ANY_NUMBER) for name in hyperparameters}

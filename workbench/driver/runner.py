@@ -14,15 +14,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workbench.analysis.tuned_rates import TunedRate, choose_learning_rate
+from workbench.analysis.tuned_rates import choose_learning_rate
 from workbench.driver.display import Display
 from workbench.driver.executors.local import Executor
 from workbench.driver.heartbeat import Heartbeat
-from workbench.driver.ledger import Ledger, at_edge, grown
+from workbench.driver.ledger import Ledger
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
 from workbench.errors import RecordError, StudyStopped
+from workbench.records.hyperparameters import Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
-from workbench.records.run import FINISHED, LOG, RunDirectory, RunRecord, State
+from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
+from workbench.study.candidates import at_edge, grown, joined
 from workbench.study.plan import Plan
 
 _ATTEMPTS = 3  # the study stops when the same trial is lost this often without getting further
@@ -59,10 +61,10 @@ class Runner:
         self.display.begin(self.plan.trial_counts(), self.plan.steps)
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
-        if "pilot" in self.plan.study.phases:
-            self._execute("pilot", self.plan.pilot())
-        chosen = self._tune() if "tune" in self.plan.study.phases else self._only_rate()
-        self._execute("confirm", self.plan.confirm(chosen))
+        if Phase.PILOT in self.plan.study.phases:
+            self._execute(Phase.PILOT, self.plan.pilot())
+        chosen = self._tune() if Phase.TUNE in self.plan.study.phases else self._only_candidate()
+        self._execute(Phase.CONFIRM, self.plan.confirm(chosen))
 
     def stop(self) -> None:
         """Ask the running trials to save and stop, and wait for them."""
@@ -70,36 +72,42 @@ class Runner:
         for event in self.executor.stop():
             self._handle(event)
 
-    def _only_rate(self) -> dict[str, float]:
-        return {variant.name: self.plan.study.learning_rates[0] for variant in self.plan.variants}
+    def _only_candidate(self) -> dict[str, Hyperparameters]:
+        return {variant.name: self.plan.candidates()[0] for variant in self.plan.variants}
 
-    def _tune(self) -> dict[str, float]:
+    def _tune(self) -> dict[str, Hyperparameters]:
         """Tune every variant on the same candidates; while a best rate is at an edge, grow for all."""
-        candidates = list(self.plan.study.learning_rates)
+        candidates = self.plan.candidates()
         for round_left in range(self.plan.study.grid_growth, -1, -1):
-            self._execute("tune", self.plan.tune(candidates))
-            tuned = self._tuned()
-            added = grown(candidates, [rate.learning_rate for rate in tuned])
+            self._execute(Phase.TUNE, self.plan.tune(candidates))
+            chosen = self._chosen()
+            added = grown(candidates, list(chosen.values()))
             if not added or not round_left:
                 break
-            candidates = sorted({*candidates, *added})
+            candidates = joined(candidates, added)
             self.display.note(
                 f"a best learning rate is at the grid's edge: adding {_join(added)} for all variants"
             )
-            self.display.expect(len(added) * len(self.plan.tune([0.0])))
-        self._announce(tuned, at_edge=at_edge(candidates, [rate.learning_rate for rate in tuned]))
-        return {rate.variant: rate.learning_rate for rate in tuned}
+            self.display.expect(len(self.plan.tune(added)))
+        self._announce(chosen, at_edge=at_edge(candidates, list(chosen.values())))
+        return chosen
 
-    def _tuned(self) -> list[TunedRate]:
+    def _chosen(self) -> dict[str, Hyperparameters]:
+        """What is best for each variant so far, by the rule that the report states."""
         runs = load_study(self.directory).runs
         metric = self.plan.study.metric
-        return [choose_learning_rate(runs, variant.name, metric) for variant in self.plan.variants]
+        chosen = {}
+        for variant in self.plan.variants:
+            tuned = choose_learning_rate(runs, variant.name, metric)
+            assert tuned is not None  # each of its tuning trials has an outcome
+            chosen[variant.name] = tuned.hyperparameters
+        return chosen
 
-    def _announce(self, tuned: list[TunedRate], *, at_edge: bool) -> None:
-        rates = ", ".join(f"{rate.variant} {rate.learning_rate:g}" for rate in tuned)
-        self.display.note(f"learning rates: {rates}" + (" (some at the grid's edge)" if at_edge else ""))
+    def _announce(self, chosen: dict[str, Hyperparameters], *, at_edge: bool) -> None:
+        points = ", ".join(f"{variant} {_shown(point)}" for variant, point in chosen.items())
+        self.display.note(f"learning rates: {points}" + (" (some at the grid's edge)" if at_edge else ""))
 
-    def _execute(self, phase: str, records: list[RunRecord]) -> None:
+    def _execute(self, phase: Phase, records: list[RunRecord]) -> None:
         """Bring every record to an outcome."""
         unfinished = list(self._unfinished(records))
         resumed = [record for record in unfinished if self._directory_of(record).has_checkpoint]
@@ -136,17 +144,19 @@ class Runner:
         try:
             return run.read() if run.exists() else None
         except RecordError as error:
-            self.display.note(f"{error}; running this trial again")
+            damaged = str(error).removesuffix(f"; {REMEDY}")
+            self.display.note(f"{damaged}; running this trial again")
             return None
 
     def _grouped(self, records: list[RunRecord]) -> list[Group]:
         """Trials that train together. Rates that the grid grew by have none to compete with: no halving."""
-        study = self.plan.study
+        candidates = self.plan.candidates()
 
         def halves(record: RunRecord) -> bool:
             if record.variant in self._alone:
                 return False
-            return study.halving and record.phase == "tune" and record.learning_rate in study.learning_rates
+            is_candidate = record.phase is Phase.TUNE and record.hyperparameters in candidates
+            return self.plan.study.halving and is_candidate
 
         slots = len(self.executor.free_slots())
 
@@ -171,7 +181,7 @@ class Runner:
             self.display.started(group.records)
 
     def _halving(self) -> dict[str, Any]:
-        return {"candidates": len(self.plan.study.learning_rates), "metric": self.plan.study.metric}
+        return {"candidates": len(self.plan.candidates()), "metric": self.plan.study.metric}
 
     def _handle(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -323,5 +333,10 @@ def _status(status: int) -> str:
     return f"exit status {status}"
 
 
-def _join(rates: list[float]) -> str:
-    return " and ".join(f"{rate:g}" for rate in rates)
+def _join(points: list[Hyperparameters]) -> str:
+    return " and ".join(map(_shown, points))
+
+
+def _shown(point: Hyperparameters) -> str:
+    """A single value by itself, several with their names."""
+    return described(point) if len(point) > 1 else f"{next(iter(point.values())):g}"

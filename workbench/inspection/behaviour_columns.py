@@ -13,7 +13,7 @@ import pandas as pd
 from workbench.analysis.statistics import PairedComparison, compare_pairs
 from workbench.inspection.measured import common_probe, read_measured
 from workbench.inspection.seed_spread import at_the_end, ends, number
-from workbench.records.run import RunDirectory
+from workbench.records.run import Phase, RunDirectory
 
 Values = dict[tuple[str, int], dict[str, float]]  # by variant and seed
 
@@ -64,7 +64,7 @@ def read_behaviours(runs: pd.DataFrame) -> Values:
 
     Each table of a variant is of one probe: of the one that most of its seeds were measured on.
     """
-    chosen = runs[(runs["state"] == "complete") & (runs["phase"] == "confirm")]
+    chosen = runs[(runs["state"] == "complete") & (runs["phase"] == Phase.CONFIRM)]
     found = {}
     for variant, group in chosen.groupby("variant", sort=False):
         context = {row.seed: row.config["model"]["context"] for row in group.itertuples()}

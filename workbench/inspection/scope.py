@@ -92,9 +92,10 @@ class Scope:
         return found
 
     def seeds(self, role: str = "run") -> pd.DataFrame:
-        """Complete runs of the same variant, phase and learning rate, by seed: ``run_id, seed, path, step``.
+        """Complete runs of the same variant, phase and hyperparameters, by seed.
 
-        ``step`` is that of the final weights. Callers must not change the table.
+        Columns are ``run_id, seed, path, step``; ``step`` is that of the final weights. Callers must not
+        change the table.
         """
         self.directory(role)
         return self._seeds[role]
@@ -106,7 +107,7 @@ class Scope:
     def _find_seeds(self, role: str) -> pd.DataFrame:
         record, runs = self.record(role), self.study(role).runs
         alike = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
-        alike &= runs["learning_rate"] == record.learning_rate
+        alike &= runs["hyperparameters"].map(lambda point: point == record.hyperparameters).astype(bool)
         found = runs[alike & (runs["state"] == "complete")].sort_values("seed")
         found = found.assign(step=found["step"].fillna(0).astype(int))
         return found[["run_id", "seed", "path", "step"]].reset_index(drop=True)

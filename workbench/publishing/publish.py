@@ -30,7 +30,7 @@ from workbench.publishing.scrub import Scrubber
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, write_probes
-from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, RunDirectory, State, config_hash
+from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, Phase, RunDirectory, State, config_hash
 from workbench.records.weights_at_hand import require_whole_weights, with_weights
 from workbench.training.run_text import keep_tokenizer, open_tokenizer
 
@@ -76,7 +76,7 @@ def publish(
     target = Path(results) / PUBLISHED / records.path.name
     with _staging(target.parent) as folder:
         copy = folder / PUBLISHED / target.name
-        scrubber = Scrubber([(records.driver or {}).get("host", "")])
+        scrubber = Scrubber([records.driver.host if records.driver else ""])
         _copy_runs(records, copy, scrubber, _seeds_with_weights(records, weights), progress)
         _copy_study(records, copy, scrubber)
         _write_report(load_study(copy))
@@ -109,7 +109,7 @@ def _refuse_unfinished(records: StudyRecords) -> None:
     name = records.title
     if records.is_published:
         raise UserError(f"{name}: is published already; publish the study that it is a copy of")
-    if records.manifest.get("design") == "import":
+    if records.manifest.is_import:
         raise UserError(f"{name}: holds models from elsewhere, and nothing is compared; publish a study")
     state = study_report(records).state
     if state != "complete" or records.is_live:
@@ -135,11 +135,11 @@ def _staging(folder: Path) -> Iterator[Path]:
 def _seeds_with_weights(records: StudyRecords, count: int) -> dict[str, list[int]]:
     """Confirm seeds of each variant whose weights are published: the same for all as far as they can be."""
     runs = records.runs
-    done = runs[(runs["state"] == "complete") & (runs["phase"] == "confirm")]
+    done = runs[(runs["state"] == "complete") & (runs["phase"] == Phase.CONFIRM)]
     there = done.loc[[RunDirectory(path).weights.exists() for path in done["path"]]]
     seeds = there.groupby("variant")["seed"].agg(set).to_dict()
-    shared = set.intersection(*seeds.values()) if len(seeds) == len(records.manifest["variants"]) else set()
-    planned = sorted(records.manifest["seeds"]["confirm"], key=lambda seed: seed not in shared)
+    shared = set.intersection(*seeds.values()) if len(seeds) == len(records.manifest.variants) else set()
+    planned = sorted(records.manifest.seeds.confirm, key=lambda seed: seed not in shared)
     return {name: [seed for seed in planned if seed in own][:count] for name, own in seeds.items()}
 
 
@@ -153,7 +153,7 @@ def _copy_runs(
         source, target = RunDirectory(row["path"]), RunDirectory(copy / "runs" / row["run_id"])
         write_json(target.path / RECORD, scrubber.value(read_json(source.path / RECORD)))
         _copy_tables(source, target)
-        if row["phase"] == "confirm" and row["seed"] in kept.get(row["variant"], []):
+        if row["phase"] == Phase.CONFIRM and row["seed"] in kept.get(row["variant"], []):
             _copy_weights(source, target)
 
 
@@ -199,7 +199,7 @@ def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
 
 
 def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
-    manifest = scrubber.value(records.manifest)
+    manifest = scrubber.value(records.manifest.to_dict())
     hashes = _new_hashes(records.runs, scrubber)
     for variant in manifest["variants"]:
         variant["config_hash"] = hashes.get(variant.get("config_hash"), variant.get("config_hash"))
@@ -207,7 +207,7 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     _copy_parts(records, copy, scrubber)
     journal = records.path / JOURNAL
     if journal_damage(journal):
-        Ledger.from_records(copy, records.manifest["metric"])
+        Ledger.from_records(copy, records.manifest.metric)
     elif journal.exists():
         lines = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
@@ -242,7 +242,7 @@ def _new_hashes(runs: pd.DataFrame, scrubber: Scrubber) -> dict[str, str]:
 def _write_report(records: StudyRecords) -> None:
     """``report.md`` with its figures, and ``report.csv``, from the copy: they say what it says."""
     report, figures = study_report(records), study_figures(records)
-    if "tune" not in records.manifest.get("phases", []):
+    if Phase.TUNE not in (records.manifest.phases or []):
         del figures["learning_rates"]
     paths = [save(figure, records.path / f"{name}.svg") for name, figure in figures.items()]
     links = "".join(f"\n![{path.stem.replace('_', ' ')}]({path.name})\n" for path in paths)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from workbench.errors import RecordError, UserError, suggestion
-from workbench.files import read_yaml
-from workbench.records.index import MANIFEST, list_studies, planned_hashes, study_title
-from workbench.records.run import RunDirectory, State, config_hash
+from workbench.records.index import list_studies, study_title
+from workbench.records.manifest import read_manifest
+from workbench.records.run import Phase, RunDirectory, RunRecord, State, config_hash
 
 _SHORTEST = 4  # characters of an id that may stand for it
 _SHOWN = 5
@@ -39,11 +39,19 @@ def find_run(results: Path, name: str) -> RunDirectory:
     if len(found) == 1:
         return found[0]
     if found:
-        shown = ", ".join(_told(one) for one in found[:_SHOWN])
+        shown = ", ".join(_described(one) for one in found[:_SHOWN])
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         shorter = "" if "/" in name else ", or STUDY/VARIANT/SEED"
         raise UserError(f"run: {name!r} may be any of {shown}{more}; give the id of one{shorter}")
     raise UserError(_unknown(name, directories, Path(results)))
+
+
+def readable(directory: RunDirectory) -> RunRecord | None:
+    """The run's record; None for a damaged one, which its study lists as a problem: it is nobody's choice."""
+    try:
+        return directory.read()
+    except RecordError:
+        return None
 
 
 def _all_runs(results: Path) -> list[RunDirectory]:
@@ -78,10 +86,10 @@ def _of_the_present(found: list[RunDirectory]) -> list[RunDirectory]:
     present = []
     for one in found:
         try:
-            manifest = read_yaml(one.path.parent.parent / MANIFEST)
+            manifest = read_manifest(one.path.parent.parent)
         except RecordError:
             return found
-        if config_hash(one.read().config) in planned_hashes(manifest):
+        if config_hash(one.read().config) in manifest.planned_hashes:
             present.append(one)
     return present or found
 
@@ -101,16 +109,17 @@ def _title(directory: RunDirectory) -> str:
 
 def _is(directory: RunDirectory, variant: str, seed: int | None = None) -> bool:
     """Whether it is a complete run of the variant; with a seed, the one that confirms at it."""
-    try:
-        record = directory.read()
-    except RecordError:  # a damaged record is listed as a problem of its study; it is nobody's choice
+    record = readable(directory)
+    if record is None:
         return False
-    wanted = seed is None or (record.seed == seed and record.phase == "confirm")
+    wanted = seed is None or (record.seed == seed and record.phase is Phase.CONFIRM)
     return record.variant == variant and record.state is State.COMPLETE and wanted
 
 
-def _told(directory: RunDirectory) -> str:
-    record = directory.read()
+def _described(directory: RunDirectory) -> str:
+    record = readable(directory)
+    if record is None:
+        return f"{directory.run_id} (its record is damaged)"
     return f"{record.run_id} ({record.phase}, seed {record.seed}, of {record.created})"
 
 
@@ -120,13 +129,13 @@ def _unknown(name: str, directories: list[RunDirectory], results: Path) -> str:
     here, rest = _of_study(directories, name)
     if here:
         variant, _, seed = rest.rpartition("/")
-        records = [one.read() for one in here]
-        mine = [one for one in records if one.variant == variant and one.phase == "confirm"]
+        records = [record for record in map(readable, here) if record is not None]
+        mine = [one for one in records if one.variant == variant and one.phase is Phase.CONFIRM]
         seeds = sorted(one.seed for one in mine)
         if seed.isdigit() and seeds:
             state = next((_BECAME.get(one.state, "") for one in mine if one.seed == int(seed)), "")
-            told = ", ".join(map(str, seeds))
-            return f"run: no complete run of {name!r}{state}; seeds of {variant} are {told}"
+            known = ", ".join(map(str, seeds))
+            return f"run: no complete run of {name!r}{state}; seeds of {variant} are {known}"
         variants = sorted({one.variant for one in records})
         return f"run: no complete run of {name!r}; {suggestion(rest, variants)}"
     return (

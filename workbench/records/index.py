@@ -1,28 +1,27 @@
 """Reading a whole study: its manifest and one table row per run, whatever state the files are in."""
 
-import time
+import os
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from workbench.errors import RecordError, UserError
-from workbench.files import read_json, read_yaml
-from workbench.records.run import RECORD, RunDirectory, RunRecord, config_hash
+from workbench.records.driver_state import DRIVER, DriverState, read_driver_state
+from workbench.records.hyperparameters import LEARNING_RATE
+from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, read_manifest
+from workbench.records.run import RECORD, REMEDY, Phase, RunDirectory, RunRecord, State, config_hash
 from workbench.records.training_outcome import UNIFORM, uniform_loss, untrained
 
-MANIFEST = "study.yaml"
-DRIVER = "driver.json"
 PUBLISHED = "published"  # the folder of results that are committed
-_LIVE_SECONDS = 30.0
 _COLUMNS = [
     "run_id",
     "variant",
     "phase",
     "seed",
-    "learning_rate",
+    LEARNING_RATE,
+    "hyperparameters",
     "state",
     "error",
     "step",
@@ -56,16 +55,16 @@ class StudyRecords:
     """
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     runs: pd.DataFrame
     problems: list[Problem]
-    driver: dict[str, Any] | None
+    driver: DriverState | None
     superseded: int = 0
 
     @property
     def name(self) -> str:
         """The study's name."""
-        return self.manifest["name"]
+        return self.manifest.name
 
     @property
     def title(self) -> str:
@@ -80,24 +79,24 @@ class StudyRecords:
     @property
     def is_live(self) -> bool:
         """Whether a driver is at work: it says so, and said so within the last half minute."""
-        if not self.driver or self.driver.get("state") != "running":
-            return False
-        try:
-            updated = datetime.fromisoformat(self.driver["updated"]).timestamp()
-        except (KeyError, TypeError, ValueError):  # a damaged heartbeat is no sign of life
-            return False
-        return time.time() - updated < _LIVE_SECONDS
+        return self.driver is not None and self.driver.is_live
+
+    def require_comparable(self) -> None:
+        """Raise ``RecordError`` with the key where the manifest lacks what every comparison needs."""
+        if self.manifest.incomparable is not None:
+            raise RecordError(f"{self.path / MANIFEST}: {self.manifest.incomparable}; {MANIFEST_REMEDY}")
 
 
 def load_study(path: Path) -> StudyRecords:
-    """Read a study's directory. A damaged run becomes a problem; a missing manifest raises RecordError."""
+    """Read a study's directory: one row per run, with a column for each hyperparameter, metric and cost.
+
+    A damaged run, or sign of life of the driver, becomes a problem. Raises ``RecordError`` with the key where
+    the manifest is missing or damaged.
+    """
     path = Path(path)
-    manifest = read_yaml(path / MANIFEST)
-    for key in ("name", "variants", "baseline", "metric"):
-        if key not in manifest:
-            raise RecordError(f"{path / MANIFEST}: has no key {key!r}; run the study again to rebuild it")
+    manifest = read_manifest(path)
     rows, problems = _read_runs(path / "runs")
-    driver = _optional(path / DRIVER, problems)
+    driver = _driver_state(path, problems)
     current, superseded = _current(rows, manifest)
     return StudyRecords(path, manifest, _frame(current), problems, driver, superseded)
 
@@ -136,31 +135,38 @@ def _last_change(manifest: Path) -> float:
 def _read_runs(directory: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for path in sorted(directory.glob("*/")):
-        if path.name.startswith("."):
-            continue
+    for path in _run_directories(directory):
         try:
             rows.append(_row(RunDirectory(path).read(), path))
         except RecordError as error:
             problems.append(Problem(path / RECORD, str(error)))
+        except RecursionError:  # read in time, but too deep to be hashed
+            text = f"{path / RECORD}: config: is nested hundreds of levels deep; {REMEDY}"
+            problems.append(Problem(path / RECORD, text))
     return rows, problems
 
 
-def planned_hashes(manifest: dict[str, Any]) -> set[str]:
-    """The configurations that a manifest plans, by their hashes; empty in early manifests."""
-    return {variant["config_hash"] for variant in manifest.get("variants", []) if "config_hash" in variant}
+def _run_directories(directory: Path) -> list[Path]:
+    """The folders in ``directory`` by name, those that links lead to as well; what is hidden is no run."""
+    if not directory.is_dir():
+        return []
+    with os.scandir(directory) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    # Of what is no link the listing itself says whether it is a folder.
+    names = [one.name for one in shown if one.is_dir(follow_symlinks=False) or os.path.isdir(one.path)]
+    return [directory / name for name in sorted(names)]
 
 
-def completed_pairs(manifest: dict[str, Any], runs: pd.DataFrame) -> int:
+def completed_pairs(manifest: Manifest, runs: pd.DataFrame) -> int:
     """How many confirm trials are complete and trained, beside one of the baseline's at their seed."""
-    done = runs[(runs["phase"] == "confirm") & (runs["state"] == "complete") & ~untrained(runs)]
-    is_baseline = done["variant"] == manifest["baseline"]
+    done = runs[(runs["phase"] == Phase.CONFIRM) & (runs["state"] == State.COMPLETE) & ~untrained(runs)]
+    is_baseline = done["variant"] == manifest.baseline
     seeds = set(done.loc[is_baseline, "seed"])
     return int(done.loc[~is_baseline, "seed"].isin(seeds).sum())
 
 
-def _current(rows: list[dict[str, Any]], manifest: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
-    planned = planned_hashes(manifest)
+def _current(rows: list[dict[str, Any]], manifest: Manifest) -> tuple[list[dict[str, Any]], int]:
+    planned = manifest.planned_hashes
     if not planned:
         return rows, 0
     kept = [row for row in rows if row["config_hash"] in planned]
@@ -172,20 +178,37 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _row(record: RunRecord, path: Path) -> dict[str, Any]:
-    row = {key: getattr(record, key, None) for key in _COLUMNS}
-    # A run is its directory's name, whatever the record says: files are named after it.
-    row |= {"run_id": path.name, "path": str(path)}
-    row |= {"state": str(record.state), "config_hash": config_hash(record.config)}
-    row |= {key: record.progress.get(key) for key in ("step", "steps")}
-    row[UNIFORM] = uniform_loss(record.config)
-    return row | record.cost | record.summary
+    own = {
+        # A run is its directory's name, whatever the record says: files are named after it.
+        "run_id": path.name,
+        "variant": record.variant,
+        "phase": str(record.phase),
+        "seed": record.seed,
+        **record.hyperparameters,
+        "hyperparameters": record.hyperparameters,
+        "state": str(record.state),
+        "error": record.error,
+        "step": record.progress.get("step"),
+        "steps": record.progress.get("steps"),
+        "created": record.created,
+        "started": record.started,
+        "finished": record.finished,
+        "attempts": record.attempts,
+        "path": str(path),
+        "config": record.config,
+        "provenance": record.provenance,
+        "config_hash": config_hash(record.config),
+        UNIFORM: uniform_loss(record.config),
+    }
+    # Once more at the end: a metric cannot take the place of what a run is.
+    return own | record.cost | record.summary | own
 
 
-def _optional(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
-    if not path.exists():
+def _driver_state(study: Path, problems: list[Problem]) -> DriverState | None:
+    if not (study / DRIVER).exists():
         return None
     try:
-        return read_json(path)
+        return read_driver_state(study)
     except RecordError as error:
-        problems.append(Problem(path, str(error)))
+        problems.append(Problem(study / DRIVER, str(error)))
         return None

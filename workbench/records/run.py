@@ -1,18 +1,35 @@
 """One run, one directory: ``run.json``, its metrics, its weights and the checkpoint to resume from."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    with_config,
+)
+from typing_extensions import TypedDict
 
 from workbench.errors import RecordError
 from workbench.files import read_json, sweep, write_json
 from workbench.records import metrics
+from workbench.records.fields import AsItIs, Count, Figure, FiniteNumber, Moment, damage
+from workbench.records.hyperparameters import (
+    LEARNING_RATE,
+    Hyperparameters,
+    brought_up_to_date,
+    identity,
+)
 
 RECORD = "run.json"
 WEIGHTS = "model.safetensors"
@@ -20,7 +37,17 @@ CHECKPOINT = "last.ckpt"
 REPLICA = "replica.ckpt"
 LOG = "log.txt"
 NEXT_REPLICA = "replica.next.ckpt"
+REMEDY = "restore the file, or delete the run's directory and run the study, or import the model, again"
 PARTS = "parts"  # in the study's directory: the code of parts that are not the workbench's
+
+
+class Phase(StrEnum):
+    """What a run is for. Of a study's own phases only the last bears on its verdict."""
+
+    PILOT = "pilot"  # the baseline alone: how noisy is a result?
+    TUNE = "tune"  # which hyperparameters suit a variant
+    CONFIRM = "confirm"  # each variant at its own, on fresh seeds
+    IMPORT = "import"  # a model from elsewhere
 
 
 class State(StrEnum):
@@ -42,61 +69,118 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@dataclass(kw_only=True)
-class RunRecord:
-    """What ``run.json`` holds.
+def _sound_training(training: dict[str, Any]) -> dict[str, Any]:
+    threads, device = training.get("threads", 1), training.get("device", "")
+    if not isinstance(threads, int):
+        raise ValueError("threads should be a whole number")
+    if not isinstance(device, str):
+        raise ValueError("device should be a name")
+    return training
 
-    ``config`` is all that a trial needs to run again ("model", "data", "training"); ``summary`` holds
-    the final metrics; ``cost`` is in tokens, FLOPs, seconds and bytes.
-    """
 
-    run_id: str
+@with_config(ConfigDict(extra="allow", strict=True))
+class RunConfig(TypedDict, total=False):
+    """All that a trial needs to run again, but its hyperparameters and its seed. Imports have no training."""
+
+    model: dict[str, Any]  # a ModelConfig as a mapping
+    data: dict[str, Any]  # corpus, tokenizer and fingerprint
+    # A TrainingConfig as a mapping, and the device: what of it is read without the rest is checked.
+    training: Annotated[dict[str, Any], AfterValidator(_sound_training)]
+    start: dict[str, str]  # the run that its study starts from: its id, and the SHA-256 of its weights
+    weights: str  # SHA-256 of an imported model's
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class Provenance(TypedDict, total=False):
+    """Where a run's numbers come from, as far as it is read again."""
+
+    git_commit: str | None
+    git_dirty: bool | None
+    versions: dict[str, str]
+    hardware: dict[str, Any] | str
+    precision: str
+    population: Count  # runs that trained in one program
+    directory: str  # what a relative path of the corpus starts from
+    wants_of_memory: Count  # how often memory ran out
+    weights_sha256: str
+    source: str  # where an imported model came from
+    dtype: str  # of its weights as they came: float32, bfloat16, …
+
+
+class RunRecord(BaseModel):
+    """What ``run.json`` holds. Keys of newer versions are kept."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    run_id: str  # the name of its directory
     study: str
     variant: str
-    phase: str
-    seed: int
-    learning_rate: float
-    config: dict[str, Any]
-    state: State = State.QUEUED
-    error: str | None = None
-    summary: dict[str, float] = field(default_factory=dict)
-    cost: dict[str, float] = field(default_factory=dict)
-    progress: dict[str, int] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-    created: str = field(default_factory=now)
-    started: str | None = None
-    finished: str | None = None
-    attempts: int = 0
+    phase: Annotated[Phase, Field(strict=False)]
+    seed: Count
+    hyperparameters: dict[str, FiniteNumber]
+    config: Annotated[RunConfig, AsItIs]
+    state: Annotated[State, Field(strict=False)] = State.QUEUED
+    error: str | None = None  # why it has no result: a message, or a traceback
+    summary: dict[str, Figure] = {}  # the last metrics by name; validation/loss is in nats per token
+    cost: dict[str, Figure] = {}  # tokens, FLOPs, seconds, bytes, parameters
+    progress: dict[str, Count] = {}  # "step" of "steps"
+    provenance: Annotated[Provenance, AsItIs] = {}
+    created: Moment = Field(default_factory=now)
+    started: Moment | None = None
+    finished: Moment | None = None
+    attempts: Count = 0  # how often a worker took it up
+
+    @field_validator("hyperparameters")
+    @classmethod
+    def _has_a_rate(cls, value: Hyperparameters) -> Hyperparameters:
+        if LEARNING_RATE not in value:
+            raise ValueError(f"should have {LEARNING_RATE}")
+        return value
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], source: Path) -> "RunRecord":
-        """Check and convert the content of ``run.json``; raises ``RecordError`` naming ``source``."""
-        known = {item.name for item in fields(cls)}
+        """Check and convert the content of ``run.json``; raises ``RecordError`` with the key.
+
+        Early records are brought up to date. ``source`` is the file, for the message.
+        """
+        missing = [key for key in _ALWAYS_WRITTEN if key not in values]
+        if missing:
+            raise RecordError(f"{source}: has no key {missing[0]!r}; {REMEDY}")
         try:
-            record = cls(**{key: value for key, value in values.items() if key in known})
-            record.state = State(record.state)
-        except (TypeError, ValueError) as error:
-            raise RecordError(f"{source}: is no run record ({error})") from error
-        for name in ("config", "summary", "cost", "progress", "provenance"):
-            if not isinstance(getattr(record, name), dict):
-                raise RecordError(f"{source}: {name!r} is no object, so this is no run record")
-        return record
+            return cls.model_validate(brought_up_to_date(values))
+        except ValidationError as error:
+            raise RecordError(f"{source}: {damage(error)}; {REMEDY}") from None
+
+    def measured(self, name: str) -> float:
+        """A number of its summary or cost, which a complete run has; ``RecordError`` where there is none."""
+        value = {**self.cost, **self.summary}.get(name)
+        if value is None:
+            raise RecordError(f"{self.run_id}: its record has no {name!r}; {REMEDY}")
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``run.json``."""
+        return dict(self)
 
 
-def config_hash(config: dict[str, Any]) -> str:
-    """Identity of a configuration without its seed and learning rate: 12 hexadecimal digits."""
+# A default would say of a damaged record that its run never began, or found nothing.
+_ALWAYS_WRITTEN = ("state", "summary", "cost", "progress", "provenance", "created")
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Identity of a configuration without its seed and hyperparameters: 12 hexadecimal digits."""
     return _digest(config)
 
 
-def run_id(config: dict[str, Any], phase: str, learning_rate: float, seed: int) -> str:
-    """Identity of one trial: equal configuration, phase, learning rate and seed are the same run.
+def run_id(config: Mapping[str, Any], phase: Phase, hyperparameters: Hyperparameters, seed: int) -> str:
+    """Identity of one trial: equal configuration, phase, hyperparameters and seed are the same run.
 
     The phase is part of it, so that a run that tuned something can never also confirm it.
     """
-    return _digest([config, phase, learning_rate, seed])
+    return _digest([config, phase, identity(hyperparameters), seed])
 
 
-def _digest(value: Any) -> str:
+def _digest(value: object) -> str:
     return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -158,7 +242,11 @@ class RunDirectory:
     def read(self) -> RunRecord:
         """The run's record; raises ``RecordError`` when it is missing or damaged."""
         source = self.path / RECORD
-        return RunRecord.from_dict(read_json(source), source)
+        try:
+            values = read_json(source)
+        except RecordError as error:
+            raise RecordError(f"{error}; {REMEDY}") from error
+        return RunRecord.from_dict(values, source)
 
     def write(self, record: RunRecord) -> None:
         """Replace the run's record atomically."""
@@ -166,7 +254,7 @@ class RunDirectory:
             raise RecordError(
                 f"{self.path}: cannot hold run {record.run_id!r}; a run is its directory's name"
             )
-        write_json(self.path / RECORD, asdict(record))
+        write_json(self.path / RECORD, record.to_dict())
 
     def metrics(self) -> pd.DataFrame:
         """One row per logged step: step, tokens, flops, seconds and the metrics (NaN where not logged)."""

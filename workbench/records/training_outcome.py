@@ -32,8 +32,9 @@ def uniform_loss(config: Mapping[str, Any]) -> float | None:
 
 def below_guess(loss: float | None, guess: float | None) -> bool:
     """Whether ``loss`` (nats per token) is below ``guess``, beyond rounding; True where one is not known."""
-    known = [value for value in (loss, guess) if value is not None and math.isfinite(value)]
-    return len(known) < 2 or loss < guess * (1 - _ROUNDING)
+    if loss is None or guess is None or not (math.isfinite(loss) and math.isfinite(guess)):
+        return True
+    return loss < guess * (1 - _ROUNDING)
 
 
 def did_not_train(run: Mapping[str, Any]) -> bool:

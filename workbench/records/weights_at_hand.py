@@ -1,15 +1,17 @@
 """Which runs have weights: of a published study only a few do."""
 
 from pathlib import Path
+from typing import Final
 
 from workbench.errors import RecordError, UserError
 from workbench.files import file_sha256
 from workbench.pointers import refuse_pointer_file
+from workbench.records.find import readable
 from workbench.records.index import is_published
 from workbench.records.run import WEIGHTS, RunDirectory, RunRecord
 
 _SHOWN = 6
-WEIGHTS_DIGEST = "weights_sha256"  # in a record's provenance
+WEIGHTS_DIGEST: Final = "weights_sha256"  # in a record's provenance
 
 
 def weights_digest(directory: RunDirectory) -> str:
@@ -56,10 +58,10 @@ def require_weights(directory: RunDirectory) -> None:
 
 def _unpublished(directory: RunDirectory, study: Path) -> str:
     record = directory.read()
-    told = f"{record.variant} seed {record.seed} of {study.name} was published without its weights"
-    records = [run.read() for run in with_weights(study)]
-    names = sorted(f"{one.variant} seed {one.seed}" for one in records)
+    which = f"{record.variant} seed {record.seed} of {study.name} was published without its weights"
+    records = [readable(run) for run in with_weights(study)]
+    names = sorted(f"{one.variant} seed {one.seed}" for one in records if one is not None)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     if not names:
-        return f"{told}, as all its runs were; views of what was measured work without them"
-    return f"{told}; choose a run that has them: {', '.join(names[:_SHOWN])}{more}"
+        return f"{which}, as all its runs were; views of what was measured work without them"
+    return f"{which}; choose a run that has them: {', '.join(names[:_SHOWN])}{more}"

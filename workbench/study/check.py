@@ -13,6 +13,7 @@ from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
+from workbench.records.run import Phase
 from workbench.seeds import generator
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
@@ -36,19 +37,19 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
     counts = plan.trial_counts()
     seconds = seconds_per_token(plan)
     return {
-        "name": manifest["name"],
-        "question": manifest["question"],
-        "hash": manifest["hash"],
-        "match": manifest["match"],
+        "name": manifest.name,
+        "question": manifest.question,
+        "hash": manifest.hash,
+        "match": manifest.match,
         "variants": [
-            {key: value for key, value in item.items() if key != "model"} | _own_parts(variant.model)
-            for item, variant in zip(manifest["variants"], plan.variants, strict=True)
+            item.model_dump(exclude={"model"}, exclude_unset=True) | _own_parts(variant.model)
+            for item, variant in zip(manifest.variants, plan.variants, strict=True)
         ],
-        "data": manifest["data"],
+        "data": manifest.data,
         "tokens_per_trial": plan.tokens,
         "steps_per_trial": plan.steps,
-        "epochs": plan.tokens / manifest["data"]["train_tokens"],
-        "trials": counts | {"total": sum(counts.values())},
+        "epochs": plan.tokens / manifest.data["train_tokens"],
+        "trials": {str(phase): count for phase, count in counts.items()} | {"total": sum(counts.values())},
         "device": plan.device,
         "workers": slots,
         "seconds_per_trial": {name: value * plan.tokens for name, value in seconds.items()},
@@ -127,11 +128,11 @@ def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str) -> float:
     return time.perf_counter() - start
 
 
-def _study_seconds(plan: Plan, counts: dict[str, int], seconds: dict[str, float]) -> float:
+def _study_seconds(plan: Plan, counts: dict[Phase, int], seconds: dict[str, float]) -> float:
     """Trials of each phase times what they cost; every variant has the same share but in the pilot."""
     mean = sum(seconds.values()) / len(seconds)
-    pilot = counts.get("pilot", 0) * seconds[plan.baseline.name]
-    return plan.tokens * (pilot + (counts.get("tune", 0) + counts["confirm"]) * mean)
+    pilot = counts.get(Phase.PILOT, 0) * seconds[plan.baseline.name]
+    return plan.tokens * (pilot + (counts.get(Phase.TUNE, 0) + counts[Phase.CONFIRM]) * mean)
 
 
 def render_check(facts: dict[str, Any]) -> Group:
@@ -193,8 +194,9 @@ def _own(variant: dict[str, Any]) -> str:
         Start.REDRAWN: "drawn by the constructor, anew for each seed",
         "fixed": "not trained",
     }
-    told = [f"{text}: {', '.join(own['starts'][key])}" for key, text in words.items() if key in own["starts"]]
-    return f"own part: {variant['name']} ({', '.join(own['names'])}): {'; '.join(told) or 'no parameters'}"
+    found = own["starts"]
+    starts = [f"{text}: {', '.join(found[key])}" for key, text in words.items() if key in found]
+    return f"own part: {variant['name']} ({', '.join(own['names'])}): {'; '.join(starts) or 'no parameters'}"
 
 
 def _duration(seconds: float) -> str:

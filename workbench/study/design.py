@@ -57,7 +57,10 @@ def _baseline(study: StudyFile, vocabulary: int, start: ModelConfig | None) -> M
     if start is not None:
         levels = study.baseline if isinstance(study.baseline, dict) else {}
         return _change(study, start.with_levels(context=study.context), levels, key="baseline")
-    spec = {"preset": study.baseline} if isinstance(study.baseline, str) else dict(study.baseline)
+    given: dict[str, Level] = (
+        {"preset": study.baseline} if isinstance(study.baseline, str) else study.baseline
+    )
+    spec = dict(given)
     name = spec.pop("preset", "llama")
     return _change(study, _preset(study, str(name), vocabulary), spec, key="baseline")
 

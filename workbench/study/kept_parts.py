@@ -7,12 +7,12 @@ copy is a folder named by the digest that the runs' configurations name.
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from workbench.files import write_json
 from workbench.model.config import ModelConfig
 from workbench.model.parts.component import Component
 from workbench.model.parts.sources import INDEX, Source, index_of, kept_source, source_of
+from workbench.records.manifest import Manifest
 from workbench.records.run import PARTS
 
 
@@ -50,17 +50,17 @@ def _write(source: Source, target: Path) -> None:
     os.replace(partial, target)
 
 
-def changed_code(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def changed_code(before: Manifest, after: Manifest) -> list[str]:
     """Parts that two manifests have under one name with other code; also where the earlier has no digest."""
     earlier, later = _sources(before), _sources(after)
     return [name for name in later if name in earlier and not later[name] <= earlier[name]]
 
 
-def _sources(manifest: dict[str, Any]) -> dict[str, set[str | None]]:
+def _sources(manifest: Manifest) -> dict[str, set[str | None]]:
     """Digests of each foreign part of a manifest's variants; ``None`` where it was not recorded."""
     found: dict[str, set[str | None]] = {}
-    for variant in manifest.get("variants", []):
-        for part in (variant.get("model") or {}).values():
+    for variant in manifest.variants:
+        for part in variant.model.values():
             if isinstance(part, dict) and ("source" in part or ":" in str(part.get("name"))):
                 found.setdefault(part["name"], set()).add(part.get("source"))
     return found

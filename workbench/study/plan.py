@@ -4,14 +4,27 @@ from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from workbench.data.batches import TokenizedCorpus, check_windows
 from workbench.errors import RecordError, UserError
-from workbench.files import read_yaml, set_aside, write_yaml
-from workbench.records.index import MANIFEST
+from workbench.files import set_aside
+from workbench.records.hyperparameters import Hyperparameters
+from workbench.records.manifest import (
+    MANIFEST,
+    MANIFEST_REMEDY,
+    Amendment,
+    Budget,
+    Manifest,
+    ManifestVariant,
+    PlannedSeeds,
+    StartingRun,
+    TextData,
+    read_manifest,
+)
 from workbench.records.provenance import git_state, versions
-from workbench.records.run import RunRecord, config_hash, now, run_id
+from workbench.records.run import Phase, RunConfig, RunRecord, config_hash, now, run_id
+from workbench.study.candidates import candidates
 from workbench.study.design import BASELINE, Variant, build_variants
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
@@ -37,13 +50,14 @@ class Plan:
         cls, study: StudyFile, corpus: TokenizedCorpus, device: str, start: Start | None = None
     ) -> "Plan":
         """Resolve ``study``; raises ``UserError`` for a combination that cannot be."""
-        check_windows(corpus, study.context, study.training.evaluation_tokens)
+        context = study.window
+        check_windows(corpus, context, study.training.evaluation_tokens)
         if start is not None:
             corpus.require_known(start.model.vocabulary)
-        problem = study.training.budget_problem(study.context)
+        problem = study.training.budget_problem(context)
         if problem:
             raise UserError(f"{study.name}: {problem}")
-        study = study.model_copy(update={"training": study.training.fitted(study.context)})
+        study = study.model_copy(update={"training": study.training.fitted(context)})
         variants = build_variants(study, corpus.vocabulary, start.model if start else None)
         training = study.training.resolve(device)
         for variant in variants:
@@ -58,92 +72,110 @@ class Plan:
     @property
     def steps(self) -> int:
         """Optimizer steps of one trial."""
-        return self.study.training.steps(self.study.context)
+        return self.study.training.steps(self.study.window)
 
     @property
     def tokens(self) -> int:
         """Training tokens of one trial."""
-        return self.steps * self.study.training.batch_size * self.study.context
+        return self.steps * self.study.training.batch_size * self.study.window
 
-    def config(self, variant: Variant) -> dict[str, Any]:
-        """All that a trial of ``variant`` needs, but its seed and learning rate."""
-        training = self.study.training.resolve(self.device)
+    def config(self, variant: Variant) -> RunConfig:
+        """All that a trial of ``variant`` needs, but its seed and hyperparameters."""
+        training = self.study.training.resolve(self.device).model_dump(mode="json")
         own = {"tokenizer": self.corpus.tokenizer.spec, "fingerprint": self.corpus.fingerprint}
-        data = self.study.data.model_dump() | own
-        return {
+        config: RunConfig = {
             "model": variant.model.to_dict(),
-            "data": data,
-            "training": training.model_dump(mode="json") | {"device": self.device},
-            **({"start": self.start.spec} if self.start else {}),
+            "data": self.study.data.model_dump() | own,
+            "training": training | {"device": self.device},
         }
+        if self.start:
+            config["start"] = self.start.spec
+        return config
 
-    def record(self, variant: Variant, phase: str, learning_rate: float, seed: int) -> RunRecord:
+    def record(
+        self, variant: Variant, phase: Phase, hyperparameters: Hyperparameters, seed: int
+    ) -> RunRecord:
         """The queued record of one trial."""
         config = self.config(variant)
         return RunRecord(
-            run_id=run_id(config, phase, learning_rate, seed),
+            run_id=run_id(config, phase, hyperparameters, seed),
             study=self.study.name,
             variant=variant.name,
             phase=phase,
             seed=seed,
-            learning_rate=learning_rate,
+            hyperparameters=hyperparameters,
             config=config,
             progress={"step": 0, "steps": self.steps},
         )
 
+    def candidates(self) -> list[Hyperparameters]:
+        """What tuning chooses from, before the grid grows; a single one is what every trial has."""
+        return candidates(self.study.learning_rates)
+
     def pilot(self) -> list[RunRecord]:
-        """The baseline alone, at the middle candidate rate: how noisy is a result?"""
-        rate = self.study.learning_rates[len(self.study.learning_rates) // 2]
-        return [self.record(self.baseline, "pilot", rate, seed) for seed in self.study.seeds.lists()["pilot"]]
+        """The baseline alone, at the middle candidate: how noisy is a result?"""
+        middle = self.candidates()[len(self.candidates()) // 2]
+        seeds = self.study.seeds.lists()[Phase.PILOT]
+        return [self.record(self.baseline, Phase.PILOT, middle, seed) for seed in seeds]
 
-    def tune(self, learning_rates: list[float]) -> list[RunRecord]:
-        """Every variant at every candidate rate and tuning seed: equal budgets by construction."""
+    def tune(self, tried: list[Hyperparameters]) -> list[RunRecord]:
+        """Every variant at every candidate and tuning seed: equal budgets by construction."""
         return [
-            self.record(variant, "tune", rate, seed)
-            for seed in self.study.seeds.lists()["tune"]
-            for rate in learning_rates
+            self.record(variant, Phase.TUNE, candidate, seed)
+            for seed in self.study.seeds.lists()[Phase.TUNE]
+            for candidate in tried
             for variant in self.variants
         ]
 
-    def confirm(self, chosen: dict[str, float]) -> list[RunRecord]:
-        """Every variant at its chosen rate on fresh seeds, by seed, so that a stop leaves whole pairs."""
+    def confirm(self, chosen: dict[str, Hyperparameters]) -> list[RunRecord]:
+        """Every variant at what was chosen for it, on fresh seeds; by seed, so a stop leaves whole pairs."""
         return [
-            self.record(variant, "confirm", chosen[variant.name], seed)
-            for seed in self.study.seeds.lists()["confirm"]
+            self.record(variant, Phase.CONFIRM, chosen[variant.name], seed)
+            for seed in self.study.seeds.lists()[Phase.CONFIRM]
             for variant in self.variants
         ]
 
-    def trial_counts(self) -> dict[str, int]:
+    def trial_counts(self) -> dict[Phase, int]:
         """How many trials each phase runs, if no grid grows."""
         seeds, variants = self.study.seeds.lists(), len(self.variants)
         counts = {
-            "pilot": len(seeds["pilot"]),
-            "tune": len(seeds["tune"]) * len(self.study.learning_rates) * variants,
-            "confirm": len(seeds["confirm"]) * variants,
+            Phase.PILOT: len(seeds[Phase.PILOT]),
+            Phase.TUNE: len(seeds[Phase.TUNE]) * len(self.candidates()) * variants,
+            Phase.CONFIRM: len(seeds[Phase.CONFIRM]) * variants,
         }
         return {phase: counts[phase] for phase in self.study.phases}
 
-    def manifest(self, command: str) -> dict[str, Any]:
+    def manifest(self, command: str) -> Manifest:
         """The resolved study, with its hash: what ``study.yaml`` holds."""
-        study = self.study.model_dump(mode="json")
+        study = self.study
         factors = self._factor_labels()
-        training = self.study.training.resolve(self.device).model_dump(mode="json")
-        body = {
-            **{key: study[key] for key in ("name", "question", "design", "match", "metric", "margin")},
-            "factors": factors,
-            "baseline": BASELINE,
-            "variants": [self._describe(variant, factors) for variant in self.variants],
-            "learning_rates": study["learning_rates"],
-            "grid_growth": study["grid_growth"],
-            **({"halving": True} if self.study.halving else {}),
-            "seeds": self.study.seeds.lists(),
-            "phases": self.study.phases,
-            "context": study["context"],
-            "training": training | {"tokens": self.tokens, "steps": self.steps, "device": self.device},
-            "data": self.corpus.describe(),
-            **({"start": self.start.spec | {"reference": study["start"]}} if self.start else {}),
-        }
-        return body | {"hash": manifest_hash(body), "versions": versions(), **git_state(), "command": command}
+        training = study.training.resolve(self.device).model_dump(mode="json")
+        budget = training | {"tokens": self.tokens, "steps": self.steps, "device": self.device}
+        promise = Manifest(
+            name=study.name,
+            question=study.question,
+            design=study.design,
+            match=study.match,
+            metric=study.metric,
+            margin=study.margin,
+            factors=factors,
+            baseline=BASELINE,
+            variants=[self._describe(variant, factors) for variant in self.variants],
+            learning_rates=study.learning_rates,
+            grid_growth=study.grid_growth,
+            seeds=PlannedSeeds.model_validate(study.seeds.lists()),
+            phases=study.phases,
+            context=study.context,
+            training=cast(Budget, budget),  # a TrainingConfig as a mapping is one
+            data=cast(TextData, self.corpus.describe()),  # which is a mapping of any keys to mypy
+        )
+        # Where a study has nothing to say of these, its manifest has no key.
+        if study.halving:
+            promise = promise.model_copy(update={"halving": True})
+        if self.start:
+            start = StartingRun.model_validate(self.start.spec | {"reference": study.start})
+            promise = promise.model_copy(update={"start": start})
+        return signed(promise, command=command)
 
     def _factor_labels(self) -> dict[str, list[str]]:
         levels: dict[str, list[str]] = {}
@@ -154,53 +186,71 @@ class Plan:
                     labels.append(variant.levels[factor])
         return levels
 
-    def _describe(self, variant: Variant, factors: dict[str, list[str]]) -> dict[str, Any]:
-        return {
-            "name": variant.name,
-            "levels": {factor: variant.levels[factor] for factor in factors},
-            "change": {factor: list(pair) for factor, pair in variant.change.items()},
-            "parameters": variant.model.num_parameters(),
-            "nonembedding_parameters": variant.model.nonembedding_parameters(),
-            "flops_per_token": variant.model.flops_per_token(),
-            "mismatch": variant.mismatch,
-            **({"start": self.start.transfer(variant.model)} if self.start else {}),
-            "config_hash": config_hash(self.config(variant)),
-            "model": variant.model.to_dict(),
-        }
+    def _describe(self, variant: Variant, factors: dict[str, list[str]]) -> ManifestVariant:
+        described = ManifestVariant(
+            name=variant.name,
+            levels={factor: variant.levels[factor] for factor in factors},
+            change={factor: list(pair) for factor, pair in variant.change.items()},
+            parameters=variant.model.num_parameters(),
+            nonembedding_parameters=variant.model.nonembedding_parameters(),
+            flops_per_token=variant.model.flops_per_token(),
+            mismatch=variant.mismatch,
+            config_hash=config_hash(self.config(variant)),
+            model=variant.model.to_dict(),
+        )
+        if self.start is None:
+            return described
+        return described.model_copy(update={"start": self.start.transfer(variant.model)})
 
 
-def manifest_hash(manifest: dict[str, Any]) -> str:
+def signed(promise: Manifest, command: str | None = None) -> Manifest:
+    """``promise`` with its hash, and what it was made by: versions, commit and, if given, the command."""
+    facts = {"hash": manifest_hash(promise), "versions": versions(), **git_state()}
+    if command is not None:
+        facts["command"] = command
+    return promise.model_copy(update=facts)
+
+
+def manifest_hash(manifest: Manifest) -> str:
     """Hash of what a manifest promises: 12 hexadecimal digits."""
-    promised = {key: value for key, value in manifest.items() if key not in _UNHASHED}
+    promised = {key: value for key, value in manifest.to_dict().items() if key not in _UNHASHED}
     return sha256(dumps(promised, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def freeze(manifest: dict[str, Any], directory: Path) -> list[str]:
-    """Write the manifest into the study's directory; returns what its reader should be told.
+def freeze(manifest: Manifest, directory: Path) -> list[str]:
+    """Write the manifest into the study's directory; returns what its reader should know.
 
     A change after runs exist is allowed (more seeds, another variant) and never hidden: it is appended
     to ``amendments``, which every report shows; so is a part of the user's own whose code is another now. A
     damaged manifest is set aside: the study file, from which this one was made, is what counts.
     """
-    path = directory / MANIFEST
-    before: dict[str, Any] = {}
+    before: Manifest | None = None
     notes: list[str] = []
-    if path.exists():
+    if (directory / MANIFEST).exists():
         try:
-            before = read_yaml(path)
+            before = read_manifest(directory)
         except RecordError as error:
-            aside = set_aside(path)
+            aside = set_aside(directory / MANIFEST)
+            damaged = str(error).removesuffix(f"; {MANIFEST_REMEDY}")
             notes.append(
-                f"{error}; it is made anew from the study file, without the amendments that it may have "
+                f"{damaged}; it is made anew from the study file, without the amendments that it may have "
                 f"listed, and the damaged file is kept as {aside.name}"
             )
-    amendments = before.get("amendments", [])
-    changed = [key for key in manifest if key not in _UNHASHED and manifest[key] != before.get(key)]
-    if before and changed:
+    amendments = [] if before is None else before.amendments
+    changed = [] if before is None else _changed(before, manifest)
+    if before is not None and changed:
         changed = [*(f"the code of {name}" for name in changed_code(before, manifest)), *changed]
-        amendments.append(
-            {"time": now(), "from": before.get("hash"), "to": manifest["hash"], "keys": changed}
-        )
+        amendment = {"time": now(), "from": before.hash, "to": manifest.hash, "keys": changed}
+        amendments = [*amendments, Amendment.model_validate(amendment)]
         notes += [f"{key} differs from this study's earlier manifest; the report says so" for key in changed]
-    write_yaml(path, manifest | ({"amendments": amendments} if amendments else {}))
+    if amendments:
+        manifest = manifest.model_copy(update={"amendments": amendments})
+    manifest.write(directory)
     return notes
+
+
+def _changed(before: Manifest, manifest: Manifest) -> list[str]:
+    """Keys of what is promised that differ from the earlier manifest's."""
+    earlier = before.to_dict()
+    promised = {key: value for key, value in manifest.to_dict().items() if key not in _UNHASHED}
+    return [key for key, value in promised.items() if value != earlier.get(key)]

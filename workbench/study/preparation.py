@@ -5,15 +5,13 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.data.corpora import corpus_config
 from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
-from workbench.files import read_yaml
-from workbench.records.index import MANIFEST
+from workbench.records.manifest import TextData, read_manifest
 from workbench.study.plan import Plan
 from workbench.study.schema import StudyFile, find_study_file, load_study_file
 from workbench.study.start_from_run import open_start
@@ -38,7 +36,7 @@ def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) ->
         progress=_data_lines(console),
     )
     if known:
-        _tell_of_other_text(corpus, out / study.name, console)
+        _note_other_text(corpus, out / study.name, console)
     return Plan.build(study, corpus, default_device(), start)
 
 
@@ -46,7 +44,7 @@ def _data_lines(console: Terminal) -> Callable[[str, float], None]:
     """A line for each stage of preparing the data, and for what is done of a long one, with the time left."""
     first: dict[str, tuple[float, float]] = {}
 
-    def tell(text: str, part: float) -> None:
+    def report(text: str, part: float) -> None:
         now = time.monotonic()
         began, done_before = first.setdefault(text, (now, part))
         done = f" {part:.0%}" if part else ""
@@ -55,7 +53,7 @@ def _data_lines(console: Terminal) -> Callable[[str, float], None]:
             done += f", about {timedelta(seconds=round(left))} left"
         console.print(f"data: {text}{done}", soft_wrap=True)
 
-    return tell
+    return report
 
 
 def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
@@ -67,17 +65,19 @@ def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
     data = _manifest_data(directory)
     spec = data.get("tokenizer")
     asked = parse_tokenizer(study.data.tokenizer)
-    if not learned(asked) or not learned(spec) or "sha256" not in spec or spec["bpe"] != asked["bpe"]:
+    if not (isinstance(asked, dict) and learned(asked) and isinstance(spec, dict) and learned(spec)):
+        return None
+    if "sha256" not in spec or spec["bpe"] != asked["bpe"]:
         return None
     if data["corpus"] != corpus_config(study.data.corpus).spec():
         return None
     try:
         return kept_tokenizer(directory, spec)
     except UserError as error:
-        return remade_tokenizer(directory, data, error)
+        return remade_tokenizer(directory, dict(data), error)
 
 
-def _tell_of_other_text(corpus: TokenizedCorpus, directory: Path, console: Terminal) -> None:
+def _note_other_text(corpus: TokenizedCorpus, directory: Path, console: Terminal) -> None:
     if corpus.fingerprint != _manifest_data(directory).get("fingerprint"):
         console.print(
             f"note: data.corpus: the text changed since {directory.name} was last run; the tokenizer that it "
@@ -86,13 +86,12 @@ def _tell_of_other_text(corpus: TokenizedCorpus, directory: Path, console: Termi
         )
 
 
-def _manifest_data(directory: Path) -> dict[str, Any]:
+def _manifest_data(directory: Path) -> TextData:
     """What the study's manifest says of its data; nothing where there is none that can be read."""
     try:
-        data = read_yaml(directory / MANIFEST).get("data")
+        return read_manifest(directory).data
     except RecordError:
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def read_study(path: Path, overrides: list[str]) -> StudyFile:

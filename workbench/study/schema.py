@@ -6,6 +6,7 @@ study leaves out is written into its manifest, so that a result never depends on
 
 import os
 import re
+from itertools import combinations
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
 from workbench.quantities import LARGEST_SEED, Number, Whole, read_whole
+from workbench.records.run import Phase
 from workbench.study.overrides import apply_override
 from workbench.study.schema_errors import explain
 from workbench.training.config import TrainingConfig
 
 # Seeds given as a count are numbered from here: the phases never share a seed.
-FIRST_SEED = {"pilot": 1, "tune": 1_001, "confirm": 2_001}
+FIRST_SEED = {Phase.PILOT: 1, Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
 PHASES = tuple(FIRST_SEED)
 Level = str | bool | int | float | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
@@ -73,19 +75,19 @@ class Seeds(_Section):
     @model_validator(mode="after")
     def _disjoint(self) -> "Seeds":
         lists = self.lists()
-        if not lists["confirm"]:
+        if not lists[Phase.CONFIRM]:
             raise ValueError("the confirm phase needs at least one seed; it is what the verdict rests on")
-        for first, second in (("pilot", "tune"), ("pilot", "confirm"), ("tune", "confirm")):
+        for first, second in combinations(PHASES, 2):
             shared = sorted(set(lists[first]) & set(lists[second]))
             if shared:
                 raise ValueError(f"{first} and {second} share seeds {shared}; confirm on fresh seeds")
         return self
 
-    def lists(self) -> dict[str, list[int]]:
+    def lists(self) -> dict[Phase, list[int]]:
         """The seeds of each phase, written out."""
         return {phase: self._list(phase) for phase in PHASES}
 
-    def _list(self, phase: str) -> list[int]:
+    def _list(self, phase: Phase) -> list[int]:
         value = getattr(self, phase)
         if isinstance(value, list):
             return value
@@ -167,7 +169,7 @@ class StudyFile(_Section):
         self._check_factors()
         self._check_start()
         self._check_budget()
-        if len(self.learning_rates) > 1 and not self.seeds.lists()["tune"]:
+        if len(self.learning_rates) > 1 and not self.seeds.lists()[Phase.TUNE]:
             raise ValueError("several learning_rates need seeds.tune of at least 1 to choose between them")
         return self
 
@@ -209,8 +211,8 @@ class StudyFile(_Section):
                 "another design"
             )
         counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
-        each = counts["tune"] * len(self.learning_rates) + counts["confirm"]
-        trials = counts["pilot"] + variants * each
+        each = counts[Phase.TUNE] * len(self.learning_rates) + counts[Phase.CONFIRM]
+        trials = counts[Phase.PILOT] + variants * each
         if trials > MOST_TRIALS:
             raise ValueError(
                 f"seeds: {trials:,} trials of {variants:,} variants are more "
@@ -227,12 +229,17 @@ class StudyFile(_Section):
         return "variants", 1 + len(self.variants)
 
     @property
-    def phases(self) -> list[str]:
+    def window(self) -> int:
+        """``context``, which a study that starts from a run has once it was completed by it."""
+        assert self.context is not None
+        return self.context
+
+    @property
+    def phases(self) -> list[Phase]:
         """The phases that this study runs, in order. With one learning rate there is nothing to tune."""
         seeds = self.seeds.lists()
-        return [
-            phase for phase in PHASES if seeds[phase] and (phase != "tune" or len(self.learning_rates) > 1)
-        ]
+        is_tuned = len(self.learning_rates) > 1
+        return [phase for phase in PHASES if seeds[phase] and (phase is not Phase.TUNE or is_tuned)]
 
 
 def study_files() -> list[Path]:

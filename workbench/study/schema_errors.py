@@ -1,10 +1,11 @@
-"""pydantic's errors, retold: file, key, what is wrong, what to do."""
+"""pydantic's errors in the words of a study file: file, key, what is wrong, what to do."""
 
 import re
 from reprlib import Repr
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from workbench.errors import suggestion
 
@@ -52,7 +53,7 @@ def _key(location: tuple[Any, ...]) -> str:
     return ".".join(parts)
 
 
-def _say(item: dict[str, Any], model: type[BaseModel]) -> str:
+def _say(item: ErrorDetails, model: type[BaseModel]) -> str:
     kind, message = item["type"], item["msg"]
     if kind == "extra_forbidden":
         return f"unknown key; {suggestion(item['loc'][-1], _fields_at(model, item['loc'][:-1]))}"

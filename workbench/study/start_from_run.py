@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
-from workbench.files import file_sha256, read_yaml, replacing
+from workbench.files import file_sha256, replacing
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import skeleton
 from workbench.model.weights import families, plan_transfer, require_finite
 from workbench.records.find import find_run
-from workbench.records.index import MANIFEST
+from workbench.records.manifest import Transfer, read_manifest
 from workbench.records.run import RunDirectory, State
 from workbench.records.weights_at_hand import require_weights, weights_digest
 from workbench.study.schema import StudyFile
@@ -85,17 +85,17 @@ class Start:
             _link(target, kept.weights)
             kept.write(self.directory.read())
 
-    def transfer(self, model: ModelConfig) -> dict[str, Any]:
+    def transfer(self, model: ModelConfig) -> Transfer:
         """How many parameters ``model`` keeps from the run, and which it starts afresh."""
         decoder = skeleton(model)
         plan = plan_transfer(decoder, self._shapes())
         sizes = {name: parameter.numel() for name, parameter in decoder.named_parameters()}
-        return {
-            "kept": sum(sizes.get(name, 0) for name in plan.kept),  # buffers are no parameters
-            "fresh": sum(sizes.get(name, 0) for name in plan.fresh),
-            "fresh_names": families(plan.fresh),
-            "unused_names": families(plan.unused),
-        }
+        return Transfer(
+            kept=sum(sizes.get(name, 0) for name in plan.kept),  # buffers are no parameters
+            fresh=sum(sizes.get(name, 0) for name in plan.fresh),
+            fresh_names=families(plan.fresh),
+            unused_names=families(plan.unused),
+        )
 
     def _shapes(self) -> dict[str, torch.Tensor]:
         with safe_open(self.directory.weights, framework="pt") as file:
@@ -113,9 +113,10 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
     try:
         directory = find_run(results, study.start)
     except UserError as error:
-        directory = _kept_run(results / study.name, study.start)
-        if directory is None:
+        kept = _kept_run(results / study.name, study.start)
+        if kept is None:
             raise UserError(f"{study.name}: start: {error}") from None
+        directory = kept
     record = directory.read()
     if record.state is not State.COMPLETE:
         raise UserError(f"{study.name}: start: run {record.run_id} is {record.state}; name a complete run")
@@ -134,11 +135,13 @@ def open_start(study: StudyFile, results: Path) -> Start | None:
 def _kept_run(study: Path, reference: str) -> RunDirectory | None:
     """The copy of the run ``reference`` that the study in ``study`` began with, if it did."""
     try:
-        start = read_yaml(study / MANIFEST).get("start") or {}
+        start = read_manifest(study).start
     except RecordError:
         return None
-    kept = RunDirectory(study / KEPT / str(start.get("run")))
-    return kept if start.get("reference") == reference and kept.exists() else None
+    if start is None or start.reference != reference:
+        return None
+    kept = RunDirectory(study / KEPT / start.run)
+    return kept if kept.exists() else None
 
 
 def _link(source: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 from workbench.analysis.fates import above_guess
 from workbench.analysis.units import duration
 from workbench.errors import RecordError
+from workbench.records.hyperparameters import described
 from workbench.records.index import PUBLISHED, StudyRecords, list_studies, load_study
 from workbench.records.run import State, error_line
 from workbench.records.training_outcome import DID_NOT_TRAIN, UNIFORM, untrained
@@ -31,34 +32,36 @@ def _describe(records: StudyRecords) -> dict[str, Any]:
     states = records.runs["state"].value_counts().to_dict()
     failed = records.runs[records.runs["state"].isin([State.FAILED, State.DIVERGED])]
     lost = records.runs[untrained(records.runs)]
-    driver = records.driver or {}
+    driver = records.driver
     return {
         "name": records.name,
-        "question": records.manifest.get("question", ""),
+        "question": records.manifest.question,
         "path": str(records.path),
         "published": records.is_published,
         "live": records.is_live,
-        "phase": driver.get("phase"),
-        "message": driver.get("message", ""),
-        "seconds_left": driver.get("seconds_left") if records.is_live else None,
-        "state": _state(records, driver),
+        "phase": driver.phase if driver else None,
+        "message": driver.message if driver else "",
+        "seconds_left": driver.seconds_left if driver and driver.is_live else None,
+        "state": _state(records),
         "runs": {state.value: int(states.get(state.value, 0)) for state in State},
         "superseded": records.superseded,
         "errors": [_error(row) for row in failed.to_dict("records")],
         "untrained": [_untrained(row, records) for row in lost.to_dict("records")],
-        "problems": [f"{problem.path}: {problem.message}" for problem in records.problems],
+        "problems": [problem.message for problem in records.problems],
     }
 
 
-def _state(records: StudyRecords, driver: dict[str, Any]) -> str:
+def _state(records: StudyRecords) -> str:
     if records.is_live:
         return "running"
-    if records.manifest.get("design") == "import":
+    if records.manifest.is_import:
         return "imported"
     if records.is_published:  # its driver stayed where it ran
         return "published"
+    if records.driver is None:
+        return "unknown"
     # A driver that was killed left "running" behind, with no heartbeat since.
-    return "interrupted" if driver.get("state") == "running" else driver.get("state", "unknown")
+    return "interrupted" if records.driver.state == "running" else records.driver.state
 
 
 def _error(row: dict[str, Any]) -> str:
@@ -67,9 +70,9 @@ def _error(row: dict[str, Any]) -> str:
 
 def _untrained(row: dict[str, Any], records: StudyRecords) -> str:
     losses = above_guess(row["validation/loss"], row[UNIFORM])
-    if records.manifest.get("design") == "import":
+    if records.manifest.is_import:
         return f"{row['variant']}: {losses}; is its tokenizer the one that it was trained with?"
-    trial = f"{row['variant']} seed {row['seed']} at rate {row['learning_rate']:g}"
+    trial = f"{row['variant']} seed {row['seed']} at {described(row['hyperparameters'])}"
     return f"{trial}: {DID_NOT_TRAIN}: {losses}"
 
 
@@ -89,7 +92,7 @@ def render_status(facts: dict[str, Any]) -> Group:
         ]
         name = f"{PUBLISHED}/{study['name']}" if study["published"] else study["name"]
         table.add_row(name, study["state"], *counts, _now(study))
-    told = ("errors", "untrained", "problems")
-    lines = [line for study in facts["studies"] for kind in told for line in study[kind]]
+    wrong = ("errors", "untrained", "problems")
+    lines = [line for study in facts["studies"] for kind in wrong for line in study[kind]]
     empty = [] if facts["studies"] else [f"no studies under {facts['results']}; run one: workbench run STUDY"]
     return Group(*([table] if facts["studies"] else []), *empty, *lines, *facts["problems"])

@@ -1,9 +1,9 @@
 """What a study may do but should know of: the warnings of ``workbench check``. What cannot be is an error."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from workbench.model.equivalence import behaviour
+from workbench.records.manifest import Manifest
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 
@@ -13,7 +13,7 @@ SIZE_TOLERANCE = 0.01
 ROUNDING = 1.1  # times the tokens that were asked for
 
 
-def study_warnings(plan: Plan, manifest: dict[str, Any]) -> list[str]:
+def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
     """One line each, naming the key or the variant and what to do."""
     sizes = [text for variant in plan.variants for text in _size(plan, variant)]
     positions = [*_positions(plan), *_position_tables(plan)]
@@ -37,17 +37,17 @@ def unspelled_note(share: float) -> str:
     )
 
 
-def _seeds(manifest: dict[str, Any]) -> Iterator[str]:
-    confirm = len(manifest["seeds"]["confirm"])
+def _seeds(manifest: Manifest) -> Iterator[str]:
+    confirm = len(manifest.seeds.confirm)
     if confirm < FEW_SEEDS:
         yield f"seeds.confirm: {confirm} seed(s) can rank variants, not support a verdict; use 3 or more"
-    if not manifest["seeds"]["pilot"]:
+    if not manifest.seeds.pilot:
         yield "seeds.pilot: without a pilot the noise is unknown until the end"
 
 
 def _budget(plan: Plan) -> Iterator[str]:
     asked = plan.study.training.tokens
-    if plan.tokens > ROUNDING * max(asked, plan.study.training.batch_size * plan.study.context):
+    if plan.tokens > ROUNDING * max(asked, plan.study.training.batch_size * plan.study.window):
         evaluations = plan.study.training.evaluations
         yield (
             f"training.evaluations: {plan.tokens:,} tokens are {plan.tokens / asked - 1:.0%} more than asked,"
@@ -55,8 +55,8 @@ def _budget(plan: Plan) -> Iterator[str]:
         )
 
 
-def _repetition(plan: Plan, manifest: dict[str, Any]) -> Iterator[str]:
-    passes = plan.tokens / manifest["data"]["train_tokens"]
+def _repetition(plan: Plan, manifest: Manifest) -> Iterator[str]:
+    passes = plan.tokens / manifest.data["train_tokens"]
     if passes > MANY_PASSES:
         yield f"training.tokens: {passes:.1f} passes over the training text; beyond 4 repetition matters"
 
@@ -87,8 +87,10 @@ def _positions(plan: Plan) -> Iterator[str]:
 
 def _position_tables(plan: Plan) -> Iterator[str]:
     """Learned positions that a study asks to run past the context of the run that it starts from."""
-    trained = plan.start.model if plan.start else None
-    for variant in plan.variants if trained else ():
+    if plan.start is None:
+        return
+    trained = plan.start.model
+    for variant in plan.variants:
         model = variant.model
         learned = model.positions.name == trained.positions.name == "learned"
         if learned and model.context > trained.context:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tokenizers
 from filelock import FileLock
@@ -14,20 +14,33 @@ from safetensors.torch import save_file
 
 from workbench.data.tokenizers import TOKENIZER, FileTokenizer, file_spec
 from workbench.errors import UserError, printable
-from workbench.files import file_sha256, write_yaml
+from workbench.files import file_sha256
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained import Checkpoint, read_checkpoint
 from workbench.model.pretrained.special_tokens import read_special_tokens
-from workbench.records.index import MANIFEST
+from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
+from workbench.records.manifest import Budget, Manifest, ManifestVariant, PlannedSeeds
 from workbench.records.provenance import git_state, versions
-from workbench.records.run import WEIGHTS, RunDirectory, RunRecord, State, config_hash, now, run_id
+from workbench.records.run import (
+    WEIGHTS,
+    Phase,
+    Provenance,
+    RunConfig,
+    RunDirectory,
+    RunRecord,
+    State,
+    config_hash,
+    now,
+    run_id,
+)
 from workbench.special_tokens import SpecialTokens, token_id
-from workbench.study.plan import manifest_hash
+from workbench.study.plan import signed
 from workbench.training.config import TrainingConfig
 
-STUDY, PHASE = "imported", "import"
+STUDY = "imported"
 CORPUS = "python-stdlib"  # what an imported model is evaluated on unless told otherwise
 _BATCH_SIZE = 8
+_UNTUNED: Hyperparameters = {LEARNING_RATE: 0.0}  # it was trained elsewhere
 
 
 def import_model(
@@ -56,7 +69,7 @@ def import_model(
             directory = _write(checkpoint, Path(path), name, tokenizer, ends_of_text, partial)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        write_yaml(study / MANIFEST, _manifest(study))
+        _manifest(study).write(study)
     return directory
 
 
@@ -131,7 +144,7 @@ def _special_tokens(
 
 def _config(
     checkpoint: Checkpoint, tokenizer: dict[str, str] | None, special: SpecialTokens, weights: Path
-) -> dict[str, Any]:
+) -> RunConfig:
     training = TrainingConfig(tokens=1, batch_size=_BATCH_SIZE).resolve("cpu").model_dump(mode="json")
     return {
         "model": checkpoint.config.to_dict(),
@@ -146,26 +159,27 @@ def _config(
     }
 
 
-def _record(checkpoint: Checkpoint, source: Path, name: str, config: dict[str, Any]) -> RunRecord:
+def _record(checkpoint: Checkpoint, source: Path, name: str, config: RunConfig) -> RunRecord:
     model, moment = checkpoint.config, now()
+    provenance = {
+        "source": printable(str(source.resolve())),
+        "layout": checkpoint.layout,
+        "dtype": str(checkpoint.dtype).removeprefix("torch."),
+        "versions": versions(),
+        **git_state(),
+    }
     return RunRecord(
-        run_id=run_id(config, PHASE, 0.0, 0),
+        run_id=run_id(config, Phase.IMPORT, _UNTUNED, 0),
         study=STUDY,
         variant=name,
-        phase=PHASE,
+        phase=Phase.IMPORT,
         seed=0,
-        learning_rate=0.0,
+        hyperparameters=_UNTUNED,
         config=config,
         state=State.COMPLETE,
         cost={"parameters": model.num_parameters(), "flops_per_token": model.flops_per_token()},
         progress={"step": 0, "steps": 0},
-        provenance={
-            "source": printable(str(source.resolve())),
-            "layout": checkpoint.layout,
-            "dtype": str(checkpoint.dtype).removeprefix("torch."),
-            "versions": versions(),
-            **git_state(),
-        },
+        provenance=cast(Provenance, provenance),  # mypy knows no TypedDict with more keys
         created=moment,
         started=moment,
         finished=moment,
@@ -191,41 +205,43 @@ def _refuse_other(runs: Path, record: RunRecord) -> None:
             )
 
 
-def _manifest(study: Path) -> dict[str, Any]:
+def _manifest(study: Path) -> Manifest:
     """The study ``imported``, as far as a study without comparisons has a manifest."""
     records = _records(study / "runs")
-    body = {
-        "name": STUDY,
-        "question": "Models that were trained elsewhere",
-        "design": PHASE,
-        "match": "none",
-        "metric": "validation/loss",
-        "margin": 0.01,
-        "factors": {},
-        "baseline": records[0].variant,
-        "variants": [_variant(record) for record in records],
-        "learning_rates": [],
-        "grid_growth": 0,
-        "seeds": {"pilot": [], "tune": [], "confirm": []},
-        "phases": [],
-        "context": max(record.config["model"]["context"] for record in records),
-        "training": {"tokens": 0, "steps": 0, "device": "cpu"},
-        "data": {"corpus": CORPUS, "description": f"evaluated on {CORPUS} unless told otherwise"},
-    }
-    return body | {"hash": manifest_hash(body), "versions": versions(), **git_state()}
+    training = {"tokens": 0, "steps": 0, "device": "cpu"}
+    promise = Manifest(
+        name=STUDY,
+        question="Models that were trained elsewhere",
+        design=str(Phase.IMPORT),
+        match="none",
+        metric="validation/loss",
+        margin=0.01,
+        factors={},
+        baseline=records[0].variant,
+        variants=[_variant(record) for record in records],
+        learning_rates=[],
+        grid_growth=0,
+        seeds=PlannedSeeds(pilot=[], tune=[], confirm=[]),
+        phases=[],
+        context=max(record.config["model"]["context"] for record in records),
+        training=cast(Budget, training),  # mypy knows no TypedDict with more keys
+        data={"corpus": CORPUS, "description": f"evaluated on {CORPUS} unless told otherwise"},
+    )
+    return signed(promise)
 
 
-def _variant(record: RunRecord) -> dict[str, Any]:
-    return {
-        "name": record.variant,
-        "levels": {},
-        "change": {},
-        "parameters": record.cost["parameters"],
-        "flops_per_token": record.cost["flops_per_token"],
-        "mismatch": None,
-        "config_hash": config_hash(record.config),
-        "model": record.config["model"],
-    }
+def _variant(record: RunRecord) -> ManifestVariant:
+    model = ModelConfig.from_dict(record.config["model"])
+    return ManifestVariant(
+        name=record.variant,
+        levels={},
+        change={},
+        parameters=model.num_parameters(),
+        flops_per_token=model.flops_per_token(),
+        mismatch=None,
+        config_hash=config_hash(record.config),
+        model=record.config["model"],
+    )
 
 
 def told(directory: RunDirectory) -> str:

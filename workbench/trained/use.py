@@ -20,12 +20,11 @@ from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
 from workbench.model.weights import plain_tensors
 from workbench.records.index import is_published
-from workbench.records.run import RunDirectory, RunRecord, now
+from workbench.records.run import Phase, RunDirectory, RunRecord, now
 from workbench.records.training_outcome import below_guess, uniform_loss
 from workbench.seeds import generator
 from workbench.special_tokens import SpecialTokens
 from workbench.study.warnings import unspelled_note
-from workbench.trained.imports import PHASE
 from workbench.training.evaluation import evaluate
 from workbench.training.run_text import open_corpus, open_tokenizer, text_changed
 from workbench.training.trained_decoder import load_run
@@ -60,7 +59,7 @@ def evaluate_run(
     text = open_corpus(directory, corpus, progress)
     beginning = _beginning(directory, text.tokenizer, bos)
     longest = decoder.config.context
-    if record.phase == PHASE:
+    if record.phase is Phase.IMPORT:
         longest = min(longest if beginning is None else longest - 1, LONGEST)
     settings = {
         "context": context or longest,
@@ -74,7 +73,9 @@ def evaluate_run(
     changed = corpus is None and text_changed(record, text)
     notes = [*_notes(text, changed), *_above_guess(record, result["validation/loss"])]
     entry |= {"uniform_loss": uniform_loss(record.config), "text_changed": changed, "notes": notes}
-    first = record.phase == PHASE and (corpus, context, bos) == (None, None, None) and not record.summary
+    first = (
+        record.phase is Phase.IMPORT and (corpus, context, bos) == (None, None, None) and not record.summary
+    )
     try:
         if not is_published(directory.path.parent.parent):
             _keep(directory, entry)
@@ -105,7 +106,7 @@ def _above_guess(record: RunRecord, loss: float) -> list[str]:
     if guess is None or (math.isfinite(loss) and below_guess(loss, guess)):
         return []
     meaning = "it did not train, or the text is nothing like what it was trained on"
-    if record.phase == PHASE:
+    if record.phase is Phase.IMPORT:
         meaning = "is its tokenizer the one that it was trained with, and are its weights whole?"
     return [f"{above_guess(loss, guess)} over its {record.config['model']['vocabulary']:,} tokens: {meaning}"]
 
@@ -196,7 +197,7 @@ def _beginning(directory: RunDirectory, tokenizer: Tokenizer, wanted: bool | Non
     special = tokenizer.special_tokens
     if wanted is None:
         # A study trains on windows as they are, also where it starts from a model that was trained otherwise.
-        wanted = special.adds_beginning and directory.read().phase == PHASE
+        wanted = special.adds_beginning and directory.read().phase is Phase.IMPORT
     if not wanted:
         return None
     if special.beginning_of_text is None:

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
-from workbench.errors import UserError
+from workbench.errors import RecordError, UserError
 from workbench.files import replacing
 from workbench.model.decoder import Decoder
 from workbench.model.weights import named_tensors, plain_tensors
 from workbench.records import metrics
+from workbench.records.fields import damage
+from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.provenance import git_state, hardware, versions
-from workbench.records.run import RunDirectory, State, now
+from workbench.records.run import REMEDY, Provenance, RunDirectory, RunRecord, State, now
 from workbench.records.weights_at_hand import WEIGHTS_DIGEST, weights_digest
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.config import TrainingConfig
@@ -67,9 +70,9 @@ class Run:
         self.corpus = corpus
         self.record = directory.read()
         self.model = model_of(directory, self.record)
-        options = dict(self.record.config["training"])
-        self.device = options.pop("device")
-        self.training = TrainingConfig(**options)
+        self.device: str = self.record.config["training"]["device"]
+        self.learning_rate = self.record.hyperparameters[LEARNING_RATE]
+        self.training = _training_of(self.record)
         self.steps = self.training.steps(self.model.context)
         self.interval = self.steps // self.training.evaluations
 
@@ -106,7 +109,7 @@ class Run:
         self.record.attempts += 1
         self.record.started = self.record.started or now()
         self.directory.sweep()
-        self.record.provenance |= {
+        facts = {
             **git_state(),
             "versions": versions(),
             "hardware": hardware(self.device),
@@ -115,6 +118,7 @@ class Run:
             "directory": os.getcwd(),  # what a relative path of the corpus starts from
             **provenance,
         }
+        self.record.provenance |= cast(Provenance, facts)  # mypy knows no TypedDict with more keys
         self.directory.write(self.record)
 
     def rows_of(self, checkpoint: dict[str, Any]) -> list[metrics.Row]:
@@ -123,7 +127,7 @@ class Run:
         for row in rows:
             if metrics.RATE in row:
                 factor = rate_factor(row["step"] - 1, self.steps, self.training)
-                row[metrics.RATE] = self.record.learning_rate * factor
+                row[metrics.RATE] = self.learning_rate * factor
         return rows
 
     def reached(self, step: int) -> None:
@@ -202,6 +206,19 @@ class Run:
 def _furthest(rows: list[metrics.Row], axis: str) -> int:
     """The largest value of an axis, which every row has; 0 without rows."""
     return max((int(cast(int, row[axis])) for row in rows), default=0)
+
+
+def _training_of(record: RunRecord) -> TrainingConfig:
+    """How the run is trained: each hyperparameter but the learning rate takes its field's place.
+
+    Raises ``RecordError`` for one that is no field of it, or has a value that the field cannot have.
+    """
+    options = {name: value for name, value in record.config["training"].items() if name != "device"}
+    tuned = {name: value for name, value in record.hyperparameters.items() if name != LEARNING_RATE}
+    try:
+        return TrainingConfig(**options | tuned)
+    except ValidationError as error:
+        raise RecordError(f"{record.run_id}: cannot be trained: {damage(error)}; {REMEDY}") from None
 
 
 def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], TokenizedCorpus]) -> Run:

@@ -90,7 +90,7 @@ class Trial:
         module = DecoderModule(
             run.model,
             run.training,
-            learning_rate=run.record.learning_rate,
+            learning_rate=run.learning_rate,
             seed=run.record.seed,
             steps=run.steps,
         )

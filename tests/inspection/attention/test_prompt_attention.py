@@ -29,7 +29,7 @@ from workbench.inspection.panels import TokenMaps
 from workbench.inspection.subject import Subject
 from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
-from workbench.records.run import RunDirectory, RunRecord, State, config_hash, run_id, write_record
+from workbench.records.run import Phase, RunDirectory, RunRecord, State, config_hash, run_id, write_record
 from workbench.seeds import generator
 from workbench.training.run_text import keep_tokenizer
 
@@ -101,12 +101,12 @@ def study(tmp_path_factory):
 
 def _write_run(study, variant, config, seed, decoder):
     record = RunRecord(
-        run_id=run_id(config, "confirm", 0.01, seed),
+        run_id=run_id(config, Phase.CONFIRM, {"learning_rate": 0.01}, seed),
         study="prompt",
         variant=variant,
         phase="confirm",
         seed=seed,
-        learning_rate=0.01,
+        hyperparameters={"learning_rate": 0.01},
         config=config,
         state=State.COMPLETE,
         progress={"step": 100, "steps": 100},

@@ -72,7 +72,7 @@ def directories(folder, settings, trials=TRIALS):
                     variant="v",
                     phase="confirm",
                     seed=seed,
-                    learning_rate=rate,
+                    hyperparameters={"learning_rate": rate},
                     config=settings if isinstance(settings, dict) else settings(rate, seed),
                 )
             )

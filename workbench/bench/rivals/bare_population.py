@@ -14,7 +14,7 @@ class BarePopulation:
     def __init__(self, runs: list[Run]) -> None:
         first = runs[0]
         replicas = [
-            Replica(training=run.training, learning_rate=run.record.learning_rate, seed=run.record.seed)
+            Replica(training=run.training, learning_rate=run.learning_rate, seed=run.record.seed)
             for run in runs
         ]
         self.module = Population(first.model, replicas, steps=first.steps).to(first.device)

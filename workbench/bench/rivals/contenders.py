@@ -14,13 +14,14 @@ from workbench.bench.sizes import Size
 from workbench.data.batches import TokenizedCorpus
 from workbench.data.tokenizers import ByteTokenizer
 from workbench.model.config import ModelConfig
-from workbench.records.run import FINISHED, RunDirectory, RunRecord, State, run_id
+from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
+from workbench.records.run import FINISHED, Phase, RunConfig, RunDirectory, RunRecord, State, run_id
 from workbench.training.config import TrainingConfig
 from workbench.training.module import DecoderModule
 from workbench.training.run import Run, Watcher
 from workbench.training.trial import run_trial
 
-_RATE, _PHASE = 1e-3, "confirm"
+_HYPERPARAMETERS: Hyperparameters = {LEARNING_RATE: 1e-3}
 
 
 class _RandomTokenizer(ByteTokenizer):
@@ -56,21 +57,21 @@ def make_run(
     seed: int = 1,
 ) -> Run:
     """A run on random ``tokens (N,)`` that nothing has happened to yet, in ``folder``."""
-    config = {
+    config: RunConfig = {
         "model": model.to_dict(),
         "data": {"corpus": "random", "tokenizer": "bytes"},
         "training": training.model_dump(mode="json") | {"device": device},
     }
-    name = run_id(config, _PHASE, _RATE, seed)
+    name = run_id(config, Phase.CONFIRM, _HYPERPARAMETERS, seed)
     directory = RunDirectory(folder / "runs" / name)
     directory.write(
         RunRecord(
             run_id=name,
             study="benchmark",
             variant="baseline",
-            phase=_PHASE,
+            phase=Phase.CONFIRM,
             seed=seed,
-            learning_rate=_RATE,
+            hyperparameters=_HYPERPARAMETERS,
             config=config,
         )
     )
@@ -100,7 +101,7 @@ class BareLoop:
         self.module = DecoderModule(
             run.model,
             run.training,
-            learning_rate=run.record.learning_rate,
+            learning_rate=run.learning_rate,
             seed=run.record.seed,
             steps=run.steps,
         ).to(run.device)

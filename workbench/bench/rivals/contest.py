@@ -14,7 +14,8 @@ from workbench.bench.studies import tiny_plan
 from workbench.bench.timing.seconds import Measurement, seconds_of
 from workbench.data.batches import EvaluationBatches, TrainingBatches
 from workbench.model.decoder import Decoder
-from workbench.records.run import RunDirectory
+from workbench.records.hyperparameters import LEARNING_RATE
+from workbench.records.run import Phase, RunDirectory
 from workbench.study.plan import Plan
 from workbench.training.schedule import rate_factor
 
@@ -100,7 +101,7 @@ class Contest:
         folder = self.folder / f"turn-{next(self._turns)}" / "runs"
         directories = []
         for rate, seed in points:
-            record = self.plan.record(self.plan.baseline, "confirm", rate, seed)
+            record = self.plan.record(self.plan.baseline, Phase.CONFIRM, {LEARNING_RATE: rate}, seed)
             directories.append(RunDirectory(folder / record.run_id))
             directories[-1].write(record)
         return directories
@@ -108,8 +109,8 @@ class Contest:
     def _note(self, way: str, runs: list[RunDirectory]) -> None:
         for run in runs:
             record = run.read()
-            point = (record.learning_rate, record.seed)
-            self.losses.setdefault(way, {})[point] = record.summary["validation/loss"]
+            point = (record.hyperparameters[LEARNING_RATE], record.seed)
+            self.losses.setdefault(way, {})[point] = record.measured("validation/loss")
 
     def _user_sweep(self) -> UserSweep:
         training = self.plan.study.training.resolve(self.device)

@@ -15,7 +15,7 @@ from workbench.bench.studies import FIVE_HUNDRED, tiny_plan, write_finished
 from workbench.bench.timing.goals import Bound, Goal
 from workbench.bench.timing.seconds import Clock, seconds_of
 from workbench.bench.timing.spread import Spread
-from workbench.records.run import RunDirectory
+from workbench.records.run import Phase, RunDirectory
 from workbench.study.plan import Plan, freeze
 
 SMALL_OVERHEAD = Goal("less than 0.3 s beside training for a trial", Bound.AT_MOST, 0.3)
@@ -80,15 +80,15 @@ def _run_trivial(setting: Setting) -> tuple[Times, list[float]]:
 
 def _training_seconds(directory: Path, plan: Plan, number: int) -> float:
     """What the ``number``-th trial's own clock says."""
-    rate = plan.study.learning_rates[0]
-    record = plan.confirm({variant.name: rate for variant in plan.variants})[number]
-    return RunDirectory(directory / "runs" / record.run_id).read().cost["seconds"]
+    only = plan.candidates()[0]
+    record = plan.confirm({variant.name: only for variant in plan.variants})[number]
+    return RunDirectory(directory / "runs" / record.run_id).read().measured("seconds")
 
 
 def _start_again(setting: Setting, number: int) -> float:
     """Seconds until a new worker is ready."""
     plan = tiny_plan(setting.folder, setting.device)
-    record = plan.record(plan.baseline, "pilot", 0.01, number)
+    record = plan.record(plan.baseline, Phase.PILOT, plan.candidates()[0], number)
     run = RunDirectory(setting.folder / "starts" / record.run_id)
     run.write(record)
     with pool(1, setting.device, setting.folder) as workers:

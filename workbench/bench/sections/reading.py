@@ -66,7 +66,7 @@ class Reader:
 
     def _report(self) -> Any:
         records = self._records()
-        return self._library.report(records, records.manifest["baseline"])
+        return self._library.report(records, records.manifest.baseline)
 
     def _metrics(self, run: str) -> Any:
         return self._library.metrics(Path(run))
@@ -77,7 +77,7 @@ class Reader:
     def _draw(self, metric: str, difference: bool) -> Any:
         records, report = self._records(), self._report()
         study = Study(
-            baseline=records.manifest["baseline"],
+            baseline=records.manifest.baseline,
             labels={row.variant: row.label for row in report.rows},
             colours=variant_colours(records.manifest),
             read=self._metrics,

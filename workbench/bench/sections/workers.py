@@ -12,13 +12,15 @@ from workbench.bench.sizes import Size, sizes
 from workbench.bench.studies import tiny_plan
 from workbench.bench.timing.goals import Bound, Goal
 from workbench.bench.timing.seconds import Clock, Rounds, interleave
-from workbench.records.run import RunDirectory
+from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
+from workbench.records.run import Phase, RunDirectory
 from workbench.study.plan import Plan
 from workbench.training.hardware import default_slots
 
 TWICE = Goal("two workers do at least 1.8 times the work of one on a CPU", Bound.AT_LEAST, 1.8)
 _TRIAL_SECONDS = {Effort.QUICK: 1.5, Effort.FULL: 10.0}
 _FIRST_STEPS = 40  # of the trial that wakes a worker and tells how fast it is
+_HYPERPARAMETERS: Hyperparameters = {LEARNING_RATE: 0.003}
 _MOST_ROUNDS = {Effort.QUICK: 4, Effort.FULL: 9}
 
 
@@ -65,7 +67,7 @@ class Trials:
         """Train a short trial on every worker, and choose the length of those to come from its speed."""
         runs = self._runs(slots)
         train_all(self._workers, [[run] for run in runs], slots)
-        speed = min(RunDirectory(run).read().cost["tokens_per_second"] for run in runs)
+        speed = min(RunDirectory(run).read().measured("tokens_per_second") for run in runs)
         steps = _TRIAL_SECONDS[self._setting.effort] * speed / self._size.tokens_per_step
         self._plan = self._of(max(_FIRST_STEPS, round(steps)))
 
@@ -79,9 +81,9 @@ class Trials:
         return measure
 
     def _runs(self, slots: int) -> list[Path]:
-        runs = []
+        plan, runs = self._plan, []
         for _ in range(slots):
-            record = self._plan.record(self._plan.baseline, "confirm", 0.003, next(self._numbers))
+            record = plan.record(plan.baseline, Phase.CONFIRM, _HYPERPARAMETERS, next(self._numbers))
             directory = RunDirectory(self._setting.folder / "runs" / record.run_id)
             directory.write(record)
             runs.append(directory.path)

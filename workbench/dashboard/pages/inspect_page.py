@@ -21,7 +21,7 @@ from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
-from workbench.records.run import WEIGHTS, RunDirectory
+from workbench.records.run import WEIGHTS, Phase, RunDirectory
 
 _RESULTS = 64  # computed views in memory
 NOTHING = "—"
@@ -73,7 +73,7 @@ def _inspectable(runs: pd.DataFrame) -> pd.DataFrame:
     if runs.empty:
         return runs
     found = runs[runs["state"] == "complete"].copy()
-    order = {"confirm": 0, "import": 0, "tune": 1, "pilot": 2}
+    order = {Phase.CONFIRM: 0, Phase.IMPORT: 0, Phase.TUNE: 1, Phase.PILOT: 2}
     found["rank"] = found["phase"].map(order).fillna(3)
     found["weightless"] = [not RunDirectory(path).weights.exists() for path in found["path"]]
     found["label"] = [

@@ -47,8 +47,10 @@ def page() -> None:
     """Draw the page."""
     now = view()
     st.header("Runs", anchor=False)
+    damaged = [problem.message for problem in now.records.problems]
     if now.records.runs.empty:
         empty.no_runs()
+        empty.problems(damaged)
         return
     for name in FILTERS:
         links.report_unknown(name, now.records.runs[name].unique(), name)
@@ -63,7 +65,7 @@ def page() -> None:
     else:
         _table(runs, now)
         _selected(now)
-    empty.problems([*(problem.message for problem in now.records.problems), *unreadable.values()])
+    empty.problems([*damaged, *unreadable.values()])
 
 
 def _grouping() -> bool:

@@ -31,13 +31,13 @@ class Halving:
         passed = sum(rung <= step for rung in rungs)
         return math.ceil(self.candidates / 2**passed)
 
-    def losers(self, rates: Sequence[float], losses: Sequence[float], keep: int) -> list[int]:
-        """Which runs stop, given each one's rate and loss; runs of one rate stop together.
+    def losers(self, points: Sequence[tuple[float, ...]], losses: Sequence[float], keep: int) -> list[int]:
+        """Which runs stop, given each one's hyperparameters and loss; runs of one point stop together.
 
-        A loss that is no number counts as infinite. Of equal rates the smaller goes on.
+        A loss that is no number counts as infinite. Of equal points the smaller goes on.
         """
-        own: dict[float, list[float]] = {}
-        for rate, loss in zip(rates, losses, strict=True):
-            own.setdefault(rate, []).append(loss if math.isfinite(loss) else math.inf)
-        ranked = sorted(own, key=lambda rate: (sum(own[rate]) / len(own[rate]), rate))
-        return [index for index, rate in enumerate(rates) if rate in ranked[keep:]]
+        own: dict[tuple[float, ...], list[float]] = {}
+        for point, loss in zip(points, losses, strict=True):
+            own.setdefault(point, []).append(loss if math.isfinite(loss) else math.inf)
+        ranked = sorted(own, key=lambda point: (sum(own[point]) / len(own[point]), point))
+        return [index for index, point in enumerate(points) if point in ranked[keep:]]

@@ -167,9 +167,9 @@ class PopulationRecorder(lightning.Callback):
             return
         metric = self._halving.metric
         live = [index for index, _ in self._live()]
-        rates = [self._population.replicas[index].learning_rate for index in live]
+        points = [tuple(self._members[index].run.record.hyperparameters.values()) for index in live]
         losses = [self._members[index].validation[metric] for index in live]
-        losers = {live[place] for place in self._halving.losers(rates, losses, keep)}
+        losers = {live[place] for place in self._halving.losers(points, losses, keep)}
         reason = (
             f"stopped at step {step}: its learning rate is not among the best {keep} of "
             f"{self._halving.candidates} by {metric}"

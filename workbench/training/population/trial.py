@@ -135,7 +135,7 @@ class PopulationTrial:
     def _fit(self, checkpoints: list[Checkpoint], first_step: int) -> None:
         first = self._first
         replicas = [
-            Replica(training=run.training, learning_rate=run.record.learning_rate, seed=run.record.seed)
+            Replica(training=run.training, learning_rate=run.learning_rate, seed=run.record.seed)
             for run in self._runs
         ]
         population = Population(first.model, replicas, steps=first.steps, first_step=first_step)

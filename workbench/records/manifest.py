@@ -1,0 +1,183 @@
+"""``study.yaml``: the study, resolved, as it was promised before its first run.
+
+Early manifests lack keys that came later: those have defaults here, and what was not given is not written.
+Keys of newer versions are kept.
+"""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, with_config
+from typing_extensions import TypedDict
+
+from workbench.errors import RecordError
+from workbench.files import read_yaml, write_yaml
+from workbench.records.fields import AsItIs, Count, FiniteNumber, damage
+from workbench.records.run import Phase
+
+MANIFEST = "study.yaml"
+MANIFEST_REMEDY = "restore the file, or run the study again to rebuild it"
+
+_PhaseName = Annotated[Phase, Field(strict=False)]
+_Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class _Part(BaseModel):
+    """A mapping in the manifest; what a newer version adds is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+
+class Transfer(_Part):
+    """What a variant keeps of the weights that its study starts from."""
+
+    kept: Count  # parameters
+    fresh: Count  # parameters that start anew
+    fresh_names: list[str]  # families of tensors
+    unused_names: list[str]
+
+
+class ManifestVariant(_Part):
+    """One variant of the study, with what it costs."""
+
+    name: str
+    levels: dict[str, str] = {}  # of each factor, the baseline's too
+    change: dict[str, _Pair] = {}  # of each factor that differs: the baseline's level, its own
+    parameters: Count | None = None  # all of them
+    nonembedding_parameters: Count | None = None
+    flops_per_token: Count | None = None  # of training: forward and backward
+    mismatch: FiniteNumber | None = None  # relative size difference that matching left; None: not matched
+    start: Transfer | None = None  # in a study that starts from a run
+    config_hash: str | None = None  # of its runs' configuration; None in early manifests
+    model: dict[str, Any] = {}  # a ModelConfig as a mapping
+
+
+class PlannedSeeds(_Part):
+    """The seeds of each phase, written out."""
+
+    pilot: list[Count] = []
+    tune: list[Count] = []
+    confirm: list[Count] = []
+
+
+class StartingRun(_Part):
+    """The run that a study starts from."""
+
+    run: str  # its id
+    sha256: str | None = None  # of its weights
+    reference: str | None = None  # how the study file names it
+
+
+class Amendment(_Part):
+    """A change of the manifest after runs existed."""
+
+    time: str | None = None
+    before: str | None = Field(None, alias="from")  # hash of the manifest that was changed
+    after: str | None = Field(None, alias="to")  # and of what it became
+    keys: list[str] = []  # what differs between them
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class Budget(TypedDict, total=False):
+    """How a trial is trained: a ``TrainingConfig`` as a mapping, and what follows from it."""
+
+    tokens: Count  # of one trial
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class TextData(TypedDict, total=False):
+    """What is trained on, as the corpus describes itself."""
+
+    description: str  # corpus and tokenizer in a line
+    corpus: str | dict[str, Any]
+    tokenizer: str | dict[str, Any] | None
+    fingerprint: str | None  # SHA-256 of the text
+    train_tokens: Count
+
+
+class Manifest(_Part):
+    """What ``study.yaml`` holds."""
+
+    name: str
+    question: str = ""
+    design: str | None = None  # of the study file; "import": models from elsewhere, nothing is compared
+    match: str | None = None  # what matching made equal: parameters, flops or none
+    metric: str
+    # Differences within so many units of the metric do not matter. NaN: the manifest names none, and
+    # nothing can be judged by it.
+    margin: Annotated[FiniteNumber, Field(gt=0)] = math.nan
+    factors: dict[str, list[str]] = {}  # the levels of each, the baseline's first
+    baseline: str  # a variant's name
+    variants: list[ManifestVariant]
+    learning_rates: list[FiniteNumber] = []  # the candidates, before a grid grows
+    grid_growth: Count | None = None
+    halving: bool = False
+    seeds: PlannedSeeds = PlannedSeeds()
+    phases: list[_PhaseName] | None = None  # those that the study has, in order; None in early manifests
+    context: Count | None = None  # tokens in a window
+    training: Annotated[Budget, AsItIs] = {}
+    data: Annotated[TextData, AsItIs] = {}
+    start: StartingRun | None = None
+    hash: str | None = None  # of all above: what the study promises
+    versions: dict[str, str] = {}  # of Python and the libraries
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    command: str | None = None
+    amendments: list[Amendment] = []
+
+    @property
+    def is_import(self) -> bool:
+        """Whether it holds models from elsewhere instead of comparisons."""
+        return self.design == Phase.IMPORT
+
+    @property
+    def names(self) -> list[str]:
+        """The variants' names, in order."""
+        return [variant.name for variant in self.variants]
+
+    @property
+    def baseline_variant(self) -> ManifestVariant:
+        """The variant that every other is compared with."""
+        return next(variant for variant in self.variants if variant.name == self.baseline)
+
+    @property
+    def planned_hashes(self) -> set[str]:
+        """The configurations that it plans, by their hashes; empty in early manifests."""
+        return {variant.config_hash for variant in self.variants if variant.config_hash is not None}
+
+    @property
+    def incomparable(self) -> str | None:
+        """Why nothing can be compared by it; None where all that a comparison needs is there."""
+        if math.isnan(self.margin):
+            return "has no key 'margin'"
+        if self.baseline not in self.names:
+            return f"baseline: should be one of the variants ({', '.join(self.names)}), got {self.baseline!r}"
+        factors = set(self.baseline_variant.levels)
+        for variant in self.variants if self.design == "full_factorial" else ():
+            if set(variant.levels) != factors:
+                return f"variants: {variant.name}: levels: should name the factors that the baseline names"
+        return None
+
+    @field_serializer("phases")
+    def _plain(self, phases: list[Phase] | None) -> list[str] | None:
+        return None if phases is None else [str(phase) for phase in phases]  # YAML knows no enum
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``study.yaml``: what was given, in the order of the fields."""
+        return self.model_dump(exclude_unset=True, by_alias=True)
+
+    def write(self, study: Path) -> None:
+        """Replace the manifest in the study's directory, atomically."""
+        write_yaml(study / MANIFEST, self.to_dict())
+
+
+def read_manifest(study: Path) -> Manifest:
+    """The manifest in a study's directory; raises ``RecordError`` with the key when missing or damaged."""
+    path = study / MANIFEST
+    try:
+        return Manifest.model_validate(read_yaml(path))
+    except RecordError as error:
+        raise RecordError(f"{error}; {MANIFEST_REMEDY}") from error
+    except ValidationError as error:
+        raise RecordError(f"{path}: {damage(error)}; {MANIFEST_REMEDY}") from None
