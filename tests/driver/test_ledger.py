@@ -5,7 +5,7 @@ import math
 import optuna
 import pytest
 
-from workbench.driver.ledger import Ledger, at_edge, grown, journal_damage
+from workbench.driver.ledger import Ledger, journal_damage
 from workbench.quantities import LARGEST_SEED
 from workbench.records.run import RunRecord, State
 from workbench.study.schema import RATES
@@ -261,27 +261,6 @@ def test_a_sound_journal_is_left_as_it_is(tmp_path):
     assert journal_damage(tmp_path / "elsewhere" / "optuna.journal") is None
 
 
-@pytest.mark.parametrize(
-    ("chosen", "added"),
-    [
-        ([0.002, 0.002], []),
-        ([0.001, 0.002], [0.0005]),
-        ([0.002, 0.004], [0.008]),
-        ([0.001, 0.004], [0.0005, 0.008]),
-    ],
-)
-def test_the_grid_grows_on_the_side_that_was_hit(chosen, added):
-    assert grown([0.001, 0.002, 0.004], chosen) == added
-
-
-def test_the_grid_never_grows_out_of_the_bounds_of_a_studys_rates():
-    assert grown([4.0, 8.0], [8.0]) == []
-    assert grown([2e-9, 8e-9], [2e-9]) == []
-    assert grown([2e-9, 4e-9, 8.0], [2e-9, 8.0]) == [1e-9]
-    assert at_edge([4.0, 8.0], [8.0])
-    assert not at_edge([2.0, 4.0, 8.0], [4.0])
-
-
 @pytest.mark.parametrize("rate", RATES)
 def test_the_journal_takes_every_rate_and_seed_that_a_study_may_have(tmp_path, rate):
     ledger = Ledger(tmp_path, "validation/loss")
@@ -290,7 +269,3 @@ def test_the_journal_takes_every_rate_and_seed_that_a_study_may_have(tmp_path, r
     ledger.finish(one)
     (trial,) = ledger._study("baseline").trials
     assert trial.params == {"learning_rate": rate, "seed": LARGEST_SEED}
-
-
-def test_the_grid_grows_by_its_own_ratio():
-    assert grown([0.01, 0.003, 0.001], [0.001, 0.01]) == [0.000333, 0.0333]

@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 
 from tests.driver.test_populations import Silent, Workers, plan_of
 from tests.study import studies
+from workbench.driver.events import Evaluation
 from workbench.driver.runner import Runner
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory, State
@@ -112,7 +113,8 @@ def test_the_validation_before_the_first_step_is_shown(runner):
     told = []
     driver.display.first_validation = lambda *arguments: told.append(arguments)
     for step, loss in ((0, 28.98), (10, 27.0)):
-        driver._heard("evaluation", record, {"step": step, "validation/loss": loss})
+        validation = {"validation/loss": loss}
+        driver._heard(record, Evaluation(run_id=record.run_id, step=step, validation=validation))
     assert told == [(record, 28.98)]
 
 
