@@ -125,7 +125,7 @@ def test_an_error_in_the_middle_of_a_text_has_a_line_of_its_own(monkeypatch, cap
         yield "a"
         raise UserError("no more")
 
-    monkeypatch.setattr("workbench.trained.use.generate_text", pieces)
+    monkeypatch.setattr("workbench.trained.generate.generate_text", pieces)
     monkeypatch.setattr("workbench.records.find.find_run", lambda out, run: run)
     assert ended(lambda: models.generate("run", "text: ", out=tmp_path)) == 2
     assert capsys.readouterr() == ("text: a\n", "error: no more\n")

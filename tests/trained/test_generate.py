@@ -7,7 +7,7 @@ import torch
 
 from workbench.data.tokenizers import ByteTokenizer
 from workbench.records.run import RunDirectory
-from workbench.trained import use
+from workbench.trained import generate
 
 BYTES = ByteTokenizer()
 OPTIONS = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 0}
@@ -23,11 +23,11 @@ def said(monkeypatch, tmp_path):
 
         config = SimpleNamespace(vocabulary=BYTES.vocabulary, context=1000)
         model = SimpleNamespace(config=config, positions=SimpleNamespace(limit=None))
-        monkeypatch.setattr(use, "load_run", lambda directory: model)
-        monkeypatch.setattr(use, "open_tokenizer", lambda directory: BYTES)
-        monkeypatch.setattr(use, "stream", stream)
+        monkeypatch.setattr(generate, "load_run", lambda directory: model)
+        monkeypatch.setattr(generate, "open_tokenizer", lambda directory: BYTES)
+        monkeypatch.setattr(generate, "stream", stream)
         options = OPTIONS | {"tokens": tokens, "bos": False}
-        return list(use.generate_text(RunDirectory(tmp_path), "tea: ", **options))
+        return list(generate.generate_text(RunDirectory(tmp_path), "tea: ", **options))
 
     return pieces
 
