@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from workbench.driver import events
-from workbench.driver.events import of_trial, read_message, read_report, to_line
+from workbench.driver.events import read_message, read_report, to_line, trial_report
 from workbench.records.run import State
 from workbench.training.population.halving import Halving
 
@@ -67,5 +67,5 @@ def test_a_message_that_is_none_ends_the_worker():
 
 
 def test_what_training_says_of_a_trial_becomes_a_report():
-    found = of_trial({"event": "ended", "run_id": "a", "state": "diverged"})
+    found = trial_report({"event": "ended", "run_id": "a", "state": "diverged"})
     assert found == events.Ended(run_id="a", state=State.DIVERGED)

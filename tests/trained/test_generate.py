@@ -45,6 +45,6 @@ def test_a_character_is_shown_once_it_is_whole(said):
 
 
 @pytest.mark.parametrize("end", [[], [BYTES.end_of_document]])
-def test_half_a_character_at_the_end_is_told_and_not_lost(said, end):
+def test_half_a_character_at_the_end_is_shown_and_not_lost(said, end):
     ids = [*"茶".encode()[:2], *end]
     assert "".join(said([ord("n"), *ids], tokens=1 + len(ids))) == "n\ufffd"

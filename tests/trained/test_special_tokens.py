@@ -186,7 +186,7 @@ def test_a_studys_own_run_exports_its_end_of_document(tokenizer, end, tmp_path):
     assert (again.generation_config.eos_token_id, again.config.eos_token_id) == (end, end)
 
 
-def test_a_number_that_cannot_be_kept_is_told_all_the_same(tmp_path, text, monkeypatch):
+def test_a_number_that_cannot_be_kept_is_given_all_the_same(tmp_path, text, monkeypatch):
     """Results on a medium that cannot be written: the evaluation is what was asked for."""
     save_llama(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results")

@@ -113,7 +113,7 @@ class Lost(_Line):
     log: str = ""
 
 
-OfTrial = Annotated[Progress | Evaluation | Ended, Field(discriminator="event")]
+TrialReport = Annotated[Progress | Evaluation | Ended, Field(discriminator="event")]
 Report = Annotated[
     Ready | Taken | Alive | Progress | Evaluation | Ended | Fault | TooLarge | Unpopulatable,
     Field(discriminator="event"),
@@ -137,7 +137,7 @@ class Stop(_Line):
 
 Message = Annotated[Task | Stop, Field(discriminator="message")]
 
-_OF_TRIAL: TypeAdapter[OfTrial] = TypeAdapter(OfTrial)
+_TRIAL_REPORT: TypeAdapter[TrialReport] = TypeAdapter(TrialReport)
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
@@ -162,6 +162,6 @@ def read_message(line: str) -> Message:
     return _MESSAGE.validate_python(json.loads(line))
 
 
-def of_trial(values: dict[str, Any]) -> OfTrial:
+def trial_report(values: dict[str, Any]) -> TrialReport:
     """What training says of one trial (see ``training.run.Watcher``), as the report that it is."""
-    return _OF_TRIAL.validate_python(values)
+    return _TRIAL_REPORT.validate_python(values)

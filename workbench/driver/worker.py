@@ -33,9 +33,9 @@ from workbench.driver.events import (
     Task,
     TooLarge,
     Unpopulatable,
-    of_trial,
     read_message,
     to_line,
+    trial_report,
 )
 from workbench.errors import UserError
 from workbench.inspection.scheduled_measuring import prober
@@ -152,7 +152,7 @@ def serve(task: Task, driver: Driver) -> bool:
     ended: set[str] = set()
 
     def report(values: dict[str, Any]) -> None:
-        said = of_trial(values)
+        said = trial_report(values)
         if isinstance(said, Ended):
             ended.add(said.run_id)
         driver.send(said)
