@@ -4,7 +4,6 @@ Starting a driver or a worker costs many times what a tiny study trains for: eac
 """
 
 import io
-import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,25 +16,30 @@ import pytest
 
 from workbench.cli import main
 from workbench.driver import worker
+from workbench.driver.events import Event, Lost, Ready, Report, Task, read_message, read_report, to_line
 from workbench.driver.executors.local import LocalExecutor
+from workbench.driver.executors.registry import EXECUTORS
 
 
 class _Worker:
     """Stands for a worker's process: what the driver writes to it is done when ``write`` returns."""
 
-    def __init__(self, tell: Callable[["_Worker", dict[str, Any]], None]) -> None:
-        self.stdin, self._tell = self, tell
-        self.send({"event": "ready"})
+    def __init__(self, put: Callable[["_Worker", Event], None]) -> None:
+        self.stdin = self
+        self._put = put
+        self.send(Ready())
 
     def write(self, line: str) -> None:
-        message = json.loads(line)
+        message = read_message(line)
         with warnings.catch_warnings():  # a worker silences some for good
-            goes_on = not message.get("stop") and worker._serve(worker.Task.of(message), self)
+            goes_on = isinstance(message, Task) and worker.serve(message, self)
         if not goes_on:
-            self.send({"event": "lost", "status": 0})
+            self._put(self, Lost(run_ids=[], status=0))
 
-    def send(self, event: dict[str, Any]) -> None:
-        self._tell(self, json.loads(json.dumps(event)))
+    def send(self, report: Report) -> None:
+        heard = read_report(to_line(report))
+        assert heard is not None
+        self._put(self, heard)
 
     def should_stop(self) -> bool:
         return False
@@ -73,7 +77,7 @@ def workbench(folder: Path, *arguments: str) -> CompletedProcess:
     output, errors = io.StringIO(), io.StringIO()
     with inside(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["workbench", *arguments])
-        patch.setattr("workbench.driver.launch.LocalExecutor", InProcessExecutor)
+        patch.setitem(EXECUTORS, "local", "tests.in_process:InProcessExecutor")
         with redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended:
             main.main()
     return CompletedProcess(arguments, ended.value.code or 0, output.getvalue(), errors.getvalue())

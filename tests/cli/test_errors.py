@@ -65,11 +65,11 @@ def raising(error):
 )
 def test_what_user_or_machine_have_to_mend_is_one_line(error, parts, capsys):
     assert ended(raising(error)) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert all(part in told for part in parts), told
-    assert told.count("\n") == 1
-    assert len(told) < 300
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert all(part in message for part in parts), message
+    assert message.count("\n") == 1
+    assert len(message) < 300
 
 
 @pytest.mark.parametrize(("end", "status"), [(None, 0), (0, 0), (130, 130), (2, 2), ("text", 1)])
@@ -87,13 +87,13 @@ class _Full(io.StringIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_what_cannot_be_printed_for_a_full_disk_is_told(monkeypatch, capsys):
+def test_what_cannot_be_printed_for_a_full_disk_is_said(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", _Full())
     assert ended(raising(SystemExit(0))) == 2
     assert "disk is full" in capsys.readouterr().err
 
 
-def test_a_reader_that_went_away_is_told_nothing(monkeypatch, capfd):
+def test_a_reader_that_went_away_is_sent_nothing(monkeypatch, capfd):
     reading, writing = os.pipe()
     os.close(reading)
     with monkeypatch.context() as patch, open(writing, "w") as output:
@@ -125,7 +125,7 @@ def test_an_error_in_the_middle_of_a_text_has_a_line_of_its_own(monkeypatch, cap
         yield "a"
         raise UserError("no more")
 
-    monkeypatch.setattr("workbench.trained.use.generate_text", pieces)
+    monkeypatch.setattr("workbench.trained.generate.generate_text", pieces)
     monkeypatch.setattr("workbench.records.find.find_run", lambda out, run: run)
     assert ended(lambda: models.generate("run", "text: ", out=tmp_path)) == 2
     assert capsys.readouterr() == ("text: a\n", "error: no more\n")
@@ -193,9 +193,9 @@ def test_commands_end_in_one_line_and_leave_nothing(place, arguments, parts):
     before = sorted(place.iterdir())
     answer = workbench(place, *arguments)
     assert answer.returncode == 2
-    told = answer.stderr.splitlines()[-1]
-    assert told.startswith("error: ")
-    assert all(part in told for part in parts), told
+    message = answer.stderr.splitlines()[-1]
+    assert message.startswith("error: ")
+    assert all(part in message for part in parts), message
     left = {path.name for path in place.iterdir()} - {path.name for path in before}
     assert left <= {"cache"}
 
@@ -234,8 +234,8 @@ def test_names_and_arguments_that_are_not_utf8_can_be_recorded(place):
     assert read_yaml(place / "results" / "s" / "study.yaml")["command"].startswith(
         "workbench run st\\xe9.yaml"
     )
-    told = workbench(place, "check", os.fsdecode(b"st\xe9.yaml")).stderr
-    assert "names a folder" in told
+    message = workbench(place, "check", os.fsdecode(b"st\xe9.yaml")).stderr
+    assert "names a folder" in message
 
 
 def test_a_part_that_lacks_its_method_is_named_by_check(place):

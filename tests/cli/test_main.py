@@ -123,7 +123,7 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-def test_status_counts_states_and_tells_errors(results):
+def test_status_counts_states_and_names_errors(results):
     study = json.loads(invoke("status", "--out", str(results), "--json").output)["studies"][0]
     assert study["runs"]["complete"] == 2
     assert study["runs"]["failed"] == 1

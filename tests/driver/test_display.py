@@ -1,4 +1,4 @@
-"""Progress: counted once, told in plain lines without a terminal, with an ETA."""
+"""Progress: counted once, shown in plain lines without a terminal, with an ETA."""
 
 import io
 import re
@@ -39,8 +39,8 @@ def test_without_a_terminal_each_trial_is_a_line_with_an_eta(shown):
     lines = stream.getvalue().splitlines()
     assert lines[0] == "3 trials of 10 steps (pilot 1, confirm 2) on 2 workers"
     assert lines[1] == "phase confirm: 2 trials"
-    told = r"\[1/3\] confirm · norm=layernorm · seed 3 · rate 0.01: loss 2.5000, about \d+ s left"
-    assert re.fullmatch(told, lines[-1])
+    expected = r"\[1/3\] confirm · norm=layernorm · seed 3 · rate 0.01: loss 2.5000, about \d+ s left"
+    assert re.fullmatch(expected, lines[-1])
 
 
 def test_one_trial_is_one_trial():
@@ -80,7 +80,7 @@ def test_a_trial_that_did_not_train_is_no_success(shown):
     )
 
 
-def test_starting_weights_that_know_nothing_of_the_text_are_told_once(shown):
+def test_starting_weights_that_know_nothing_of_the_text_are_noted_once(shown):
     display, stream = shown
     first = record("a", State.RUNNING, config={"model": {"vocabulary": 257}})
     display.first_validation(first, 5.0)
@@ -113,7 +113,7 @@ def test_a_run_is_counted_once_however_often_it_is_met(shown):
     assert display.message().startswith(": 2/3 trials")
 
 
-def test_outcomes_that_are_not_results_are_told(shown):
+def test_outcomes_that_are_not_results_are_shown(shown):
     display, stream = shown
     for run_id, state in (("a", State.FAILED), ("b", State.DIVERGED), ("c", State.RUNNING)):
         display.started([record(run_id, State.QUEUED)])

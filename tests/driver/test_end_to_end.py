@@ -233,8 +233,10 @@ def test_a_study_without_a_complete_trial_is_not_taken_for_done(tmp_path):
     studies.make_study(tmp_path, **changes, seeds={"pilot": 0, "tune": 0, "confirm": 1})
     answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
     assert answer.returncode == 1
-    told = r"tiny: no trial completed \(2 failed\); for example: (out of memory|RuntimeError: the norm broke)"
-    assert re.search(told, answer.stderr), answer.stderr
+    expected = (
+        r"tiny: no trial completed \(2 failed\); for example: (out of memory|RuntimeError: the norm broke)"
+    )
+    assert re.search(expected, answer.stderr), answer.stderr
 
 
 def check_outcomes(runs, seed):
@@ -276,10 +278,10 @@ def test_a_baseline_above_a_uniform_guess_is_no_baseline_wherever_one_looks(tmp_
     changes |= {"factors": {"norm": ["layernorm", "rmsnorm"]}, "seeds": {"pilot": 0, "tune": 0, "confirm": 1}}
     studies.make_study(tmp_path, **changes)
     answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
-    told = " ".join(answer.stdout.split())
+    shown = " ".join(answer.stdout.split())
     assert answer.returncode == 1
-    assert "confirm · baseline · seed 2001 · rate 10: did not train: validation loss" in told
-    assert "Nothing can be compared: the baseline did not train in 1 of 1 seed (1 ended at" in told
+    assert "confirm · baseline · seed 2001 · rate 10: did not train: validation loss" in shown
+    assert "Nothing can be compared: the baseline did not train in 1 of 1 seed (1 ended at" in shown
     assert "tiny: Nothing can be compared: the baseline did not train" in answer.stderr
     baseline, variant = studies.report(tmp_path)["rows"]
     assert (baseline["fate"], variant["verdict"], variant["seeds_needed"]) == ("did not train", None, None)
@@ -290,8 +292,8 @@ def test_a_baseline_above_a_uniform_guess_is_no_baseline_wherever_one_looks(tmp_
     assert line.startswith("baseline seed 2001 at rate 10: did not train: validation loss")
     evaluated = in_process.workbench(tmp_path, "evaluate", "tiny/baseline/2001")
     assert evaluated.returncode == 0
-    told = " ".join(evaluated.stderr.split())
-    assert "where a uniform guess loses 5.5491 over its 257 tokens: it did not train" in told
+    notes = " ".join(evaluated.stderr.split())
+    assert "where a uniform guess loses 5.5491 over its 257 tokens: it did not train" in notes
     assert "uniform guess" not in in_process.workbench(tmp_path, "evaluate", "tiny/norm=rmsnorm/2001").stderr
 
 

@@ -35,7 +35,7 @@ def lines(directory) -> int:
     return len((directory / "optuna.journal").read_text().splitlines())
 
 
-def test_an_outcome_is_told_once(tmp_path):
+def test_an_outcome_is_entered_once(tmp_path):
     ledger = Ledger(tmp_path, "validation/loss")
     ledger.start(record())
     ledger.report("r1", 10, 2.5)

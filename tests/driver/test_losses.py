@@ -4,6 +4,7 @@ import pytest
 
 from tests.driver.test_populations import Silent, plan_of
 from tests.study import studies
+from workbench.driver.events import Ended, Fault, Lost
 from workbench.driver.runner import Losses, Runner
 from workbench.errors import StudyStopped
 from workbench.records.run import RunDirectory, State
@@ -22,18 +23,18 @@ class Worker:
     def free_slots(self):
         return [] if self.events else [0]
 
-    def submit(self, slot, runs, halving=None):
-        self.submitted.append([run.name for run in runs])
+    def submit(self, slot, task):
+        names = [run.name for run in task.runs]
+        self.submitted.append(names)
         kind, step = self.script.pop(0) if self.script else ("complete", 640)
-        for run in runs:
+        for run in task.runs:
             self._leave(RunDirectory(run), kind, step)
-        names = [run.name for run in runs]
-        if kind in ("lost", "fault", "unbegun"):
-            told = {"run_ids": names, "status": -9, "error": "OSError: [Errno 28] No space left on device"}
-            event = "lost" if kind == "unbegun" else kind
-            self.events = [{"event": event, "unbegun": kind == "unbegun", **told}]
+        if kind in ("lost", "unbegun"):
+            self.events = [Lost(run_ids=names, status=-9, unbegun=kind == "unbegun")]
+        elif kind == "fault":
+            self.events = [Fault(run_ids=names, error="OSError: [Errno 28] No space left on device")]
         else:
-            self.events = [{"event": "ended", "run_id": name} for name in names]
+            self.events = [Ended(run_id=name, state=State.RUNNING) for name in names]
 
     def _leave(self, run, kind, step):
         record = run.read()

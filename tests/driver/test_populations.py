@@ -8,12 +8,14 @@ import pytest
 
 from tests import in_process
 from tests.study import studies
+from workbench.driver.events import Ended, Fault, Lost, TooLarge, Unpopulatable
 from workbench.driver.populations import chosen_size, grouped, shared_out
 from workbench.driver.runner import Runner
 from workbench.errors import UserError
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.study.candidates import candidates
 from workbench.study.plan import Plan
+from workbench.training.population.halving import Halving
 from workbench.training.population.replica_file import save_replica
 
 CONFIG = {"model": {}, "data": {}, "training": {}}
@@ -87,20 +89,25 @@ class Workers:
     def free_slots(self):
         return [] if self.events else [0]
 
-    def submit(self, slot, runs, halving=None):
-        self.submitted.append(([run.name for run in runs], halving))
+    def submit(self, slot, task):
+        names = [run.name for run in task.runs]
+        self.submitted.append((names, task.halving))
         script = self.scripts.pop(0) if self.scripts else "end"
-        self.events = [self._event(script, [run.name for run in runs])]
         if script == "end":
-            self.events = [{"event": "ended", "run_id": run.name} for run in runs]
-            for run in runs:
+            self.events = [Ended(run_id=name, state=State.COMPLETE) for name in names]
+            for run in task.runs:
                 self._finish(RunDirectory(run))
+        else:
+            self.events = [self._event(script, names)]
 
     def next_event(self, timeout):
         return self.events.pop(0) if self.events else None
 
     def _event(self, script, run_ids):
-        return {"event": script, "run_ids": run_ids, "status": -9, "error": "CUDA out of memory"}
+        if script == "lost":
+            return Lost(run_ids=run_ids, status=-9)
+        kind = {"too_large": TooLarge, "unpopulatable": Unpopulatable, "fault": Fault}[script]
+        return kind(run_ids=run_ids, error="CUDA out of memory")
 
     def _finish(self, run):
         done = run.read()
@@ -170,7 +177,7 @@ def test_a_lost_population_resumes_and_is_split_when_it_is_lost_again(study):
 
 def test_halving_takes_all_rates_of_a_variant_and_is_lost_with_a_split(study):
     submitted, notes = study("end", "too_large", population=1, halving=True)
-    assert submitted[0] == (2, {"candidates": 2, "metric": "validation/loss"})
+    assert submitted[0] == (2, Halving(candidates=2, metric="validation/loss"))
     assert [item[0] for item in submitted] == [2, 2, 1, 1]
     assert submitted[2][1] is None
     assert "without halving" in notes[0]

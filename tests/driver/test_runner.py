@@ -7,6 +7,7 @@ from optuna.trial import TrialState
 
 from tests.driver.test_populations import Silent, Workers, plan_of
 from tests.study import studies
+from workbench.driver.events import Evaluation
 from workbench.driver.runner import Runner
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory, State
@@ -81,7 +82,7 @@ def test_a_failed_trial_runs_again_where_that_is_asked_for(runner, asked, again)
 
 
 class DiesAfterwards(Trained):
-    """Its process ends when the outcome is written and before it is told."""
+    """Its process ends when the outcome is written and before it is reported."""
 
     def _event(self, script, run_ids):
         if script == "lost":
@@ -103,10 +104,10 @@ def test_a_phase_says_what_is_over_and_what_goes_on_from_a_checkpoint(runner):
         record.state = state
         RunDirectory(driver.directory / "runs" / record.run_id).write(record)
     (driver.directory / "runs" / records[1].run_id / "last.ckpt").touch()  # the other had not come so far
-    told = []
-    driver.display.phase = lambda *arguments: told.append(arguments)
+    calls = []
+    driver.display.phase = lambda *arguments: calls.append(arguments)
     driver._execute("confirm", driver.plan.confirm(CHOSEN))
-    ((name, trials, left, resumed),) = told
+    ((name, trials, left, resumed),) = calls
     assert (name, trials, left) == ("confirm", 4, 3)
     assert [record.run_id for record in resumed] == [records[1].run_id]
 
@@ -114,11 +115,12 @@ def test_a_phase_says_what_is_over_and_what_goes_on_from_a_checkpoint(runner):
 def test_the_validation_before_the_first_step_is_shown(runner):
     driver = runner()
     (record, *_) = driver.plan.confirm(CHOSEN)
-    told = []
-    driver.display.first_validation = lambda *arguments: told.append(arguments)
+    calls = []
+    driver.display.first_validation = lambda *arguments: calls.append(arguments)
     for step, loss in ((0, 28.98), (10, 27.0)):
-        driver._heard("evaluation", record, {"step": step, "validation/loss": loss})
-    assert told == [(record, 28.98)]
+        validation = {"validation/loss": loss}
+        driver._heard(record, Evaluation(run_id=record.run_id, step=step, validation=validation))
+    assert calls == [(record, 28.98)]
 
 
 class Stops(Trained):

@@ -5,21 +5,23 @@ import pytest
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
 from workbench.driver import worker
-from workbench.driver.worker import Task
+from workbench.driver.events import Task
 from workbench.errors import UserError
 from workbench.records.run import RunDirectory
+from workbench.training.population.halving import Halving
 from workbench.training.population.replica_file import save_replica
 
 
 def test_a_run_that_began_in_a_population_ends_in_one(tmp_path):
-    first, second = (RunDirectory(tmp_path / name) for name in ("first", "second"))
+    first, second = (tmp_path / name for name in ("first", "second"))
     for run in (first, second):
-        run.path.mkdir()
-    assert Task(runs=[first]).alone
-    assert not Task(runs=[first, second]).alone
-    assert not Task(runs=[first], halving={"candidates": 4, "metric": "validation/loss"}).alone
-    save_replica(first.replica, {}, {"step": 5})
-    assert not Task(runs=[first]).alone
+        run.mkdir()
+    assert worker.trains_alone(Task(runs=[first]))
+    assert not worker.trains_alone(Task(runs=[first, second]))
+    halving = Halving(candidates=4, metric="validation/loss")
+    assert not worker.trains_alone(Task(runs=[first], halving=halving))
+    save_replica(RunDirectory(first).replica, {}, {"step": 5})
+    assert not worker.trains_alone(Task(runs=[first]))
 
 
 def test_a_trial_is_trained_on_the_text_that_its_study_was_planned_with(tmp_path):

@@ -22,7 +22,7 @@ from workbench.records.index import load_study
 from workbench.records.run import RunRecord, write_record
 from workbench.study.plan import Plan
 from workbench.study.schema import load_study_file
-from workbench.trained import use
+from workbench.trained.evaluate import EVALUATIONS
 from workbench.training.run_text import open_corpus
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
@@ -108,7 +108,7 @@ def test_another_text_is_read_in_the_runs_own_tokens(folder):
     assert other["validation/loss"] == pytest.approx(own["validation/loss"], abs=0.1)
     assert other["text_changed"] is False
     with inside(folder):
-        text = use.open_corpus(find_run(folder / "results", RUN), {"path": "other.txt"})
+        text = open_corpus(find_run(folder / "results", RUN), {"path": "other.txt"})
     assert text.tokenizer.content == _files(folder)[0].read_bytes()
 
 
@@ -131,7 +131,7 @@ def test_a_text_that_changed_is_told_and_nothing_is_learned_anew(folder):
     found = _evaluated(folder)
     assert found["text_changed"] is True
     assert "note: data.corpus: the text is another one" in found["told"]
-    kept = json.loads((run.path / use.EVALUATIONS).read_text())
+    kept = json.loads((run.path / EVALUATIONS).read_text())
     assert (kept[-1]["text_changed"], kept[-1]["notes"]) == (True, found["notes"])
     answer = _done(folder, "run", "tiny.yaml")
     assert "the text changed since tiny was last run" in answer.stdout

@@ -21,7 +21,11 @@ from workbench.records.index import load_study
 from workbench.records.weights_at_hand import weights_digest
 from workbench.study.schema import parse_study
 from workbench.study.start_from_run import open_start
-from workbench.trained import imports, use
+from workbench.trained import imports
+from workbench.trained.evaluate import EVALUATIONS, evaluate_run
+from workbench.trained.export import export_run
+from workbench.trained.generate import generate_text
+from workbench.training.run_text import open_corpus, open_tokenizer
 from workbench.training.trained_decoder import load_run
 
 STARTED = {
@@ -96,23 +100,23 @@ def test_a_model_without_tokenizer_can_be_given_one(tmp_path, text):
     out = tmp_path / "results"
     run = bring(tmp_path / "model", out)
     with pytest.raises(UserError, match=r"came without a tokenizer; import it again with --tokenizer"):
-        use.evaluate_run(run, corpus=text)
+        evaluate_run(run, corpus=text)
     shutil.rmtree(out)
     run = bring(tmp_path / "model", out, tokenizer=tmp_path / "tokenizer.json")
-    assert use.evaluate_run(run, corpus=text)["tokens"] > 0
+    assert evaluate_run(run, corpus=text)["tokens"] > 0
 
 
 @pytest.mark.parametrize("save", [save_llama, save_gpt2])
 def test_evaluation_is_the_loss_that_transformers_gives(tmp_path, text, save):
     theirs = save(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results")
-    found = use.evaluate_run(run, corpus=text, context=32, tokens=320)
-    corpus = use.open_corpus(run, text)
+    found = evaluate_run(run, corpus=text, context=32, tokens=320)
+    corpus = open_corpus(run, text)
     batches = EvaluationBatches(corpus, 32, 8, 320)
     losses = [theirs(inputs).logits.log_softmax(-1).gather(-1, t[..., None]) for inputs, t, _ in batches]
     expected = -torch.cat(losses).mean()
     assert found["validation/loss"] == pytest.approx(expected.item(), abs=1e-5)
-    kept = json.loads((run.path / use.EVALUATIONS).read_text())
+    kept = json.loads((run.path / EVALUATIONS).read_text())
     assert kept[-1]["validation/loss"] == found["validation/loss"]
     assert run.read().summary == {}  # which only its default corpus and context make
 
@@ -123,7 +127,7 @@ def test_a_loss_above_a_uniform_guess_asks_for_the_tokenizer(tmp_path, text):
         model.lm_head.weight.mul_(200)
     model.save_pretrained(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results")
-    found = use.evaluate_run(run, corpus=text, context=32, tokens=320)
+    found = evaluate_run(run, corpus=text, context=32, tokens=320)
     assert found["validation/loss"] > 6
     assert found["uniform_loss"] == pytest.approx(math.log(289))
     (note,) = found["notes"]
@@ -134,14 +138,14 @@ def test_an_evaluation_leaves_what_is_published_as_it_is(tmp_path, text):
     save_llama(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results" / "published")
     before = {path: path.read_bytes() for path in run.path.iterdir()}
-    assert use.evaluate_run(run, corpus=text, context=32, tokens=320)["tokens"] > 0
+    assert evaluate_run(run, corpus=text, context=32, tokens=320)["tokens"] > 0
     assert {path: path.read_bytes() for path in run.path.iterdir()} == before
 
 
 def test_bits_per_byte_count_the_bytes_of_the_text(tmp_path, text):
     save_llama(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results")
-    corpus = use.open_corpus(run, text)
+    corpus = open_corpus(run, text)
     tokens = corpus.validation[:200]
     decoded = corpus.tokenizer.decode(tokens)
     assert int(corpus.byte_lengths[tokens].sum()) == len(decoded.encode())
@@ -152,7 +156,7 @@ def test_a_path_in_results_may_move(tmp_path, text):
     bring(tmp_path / "model", tmp_path / "results")
     (tmp_path / "results").rename(tmp_path / "elsewhere")
     run = find_run(tmp_path / "elsewhere", "imported/model")
-    assert use.evaluate_run(run, corpus=text)["tokens"] > 0
+    assert evaluate_run(run, corpus=text)["tokens"] > 0
 
 
 def test_generation_repeats_under_its_seed(tmp_path):
@@ -170,8 +174,8 @@ def test_greedy_generation_is_that_of_transformers(tmp_path):
     theirs = save_gpt2(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results")
     options = {"tokens": 20, "temperature": 0, "top_k": None, "top_p": None, "seed": 0}
-    found = "".join(use.generate_text(run, "alpha", **options))
-    tokenizer = use.open_tokenizer(run)
+    found = "".join(generate_text(run, "alpha", **options))
+    tokenizer = open_tokenizer(run)
     start = torch.as_tensor(tokenizer.encode("alpha").astype("int64"))[None]
     ids = theirs.generate(start, max_new_tokens=20, do_sample=False, pad_token_id=0)[
         0, start.shape[1] :
@@ -190,9 +194,9 @@ def test_a_text_may_grow_beyond_the_context_and_says_so_once(tmp_path, save, not
     run = bring(tmp_path / "model", tmp_path / "results")
     options = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 0}
     said = []
-    next(use.generate_text(run, "alpha", tokens=9, note=said.append, **options))
+    next(generate_text(run, "alpha", tokens=9, note=said.append, **options))
     assert said == []
-    pieces = use.generate_text(run, "alpha", tokens=90, note=said.append, **options)
+    pieces = generate_text(run, "alpha", tokens=90, note=said.append, **options)
     next(pieces)
     assert len(said) == 1
     assert note in said[0]
@@ -204,9 +208,9 @@ def test_a_model_without_a_tokenizer_says_what_can_be_done(tmp_path, capsys):
     save_llama(tmp_path / "model")
     (tmp_path / "model" / "tokenizer.json").rename(tmp_path / "tokenizer.json")
     out = tmp_path / "results"
-    told = imports.told(bring(tmp_path / "model", out))
-    assert "evaluate" not in told
-    again, export = told.rpartition("Next: workbench ")[2].split(" · workbench ")
+    described = imports.describe_import(bring(tmp_path / "model", out))
+    assert "evaluate" not in described
+    again, export = described.rpartition("Next: workbench ")[2].split(" · workbench ")
     arguments = shlex.split(again.replace("tokenizer.json", str(tmp_path / "tokenizer.json")))
     assert "workbench evaluate imported/model-with-tokenizer" in command(*arguments, "--out", out)
     command(*shlex.split(export.replace("FOLDER", str(tmp_path / "exported"))), "--out", out)
@@ -258,7 +262,7 @@ def test_a_half_precision_model_stays_one(tmp_path):
     model.save_pretrained(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results")
     assert run.read().provenance["dtype"] == "bfloat16"
-    use.export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
+    export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "exported", dtype="auto")
     assert again.dtype == torch.bfloat16
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), model.parameters(), strict=True))

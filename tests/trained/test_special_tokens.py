@@ -14,7 +14,11 @@ from workbench.cli.main import app
 from workbench.data.batches import EvaluationBatches
 from workbench.errors import UserError
 from workbench.records.run import RunDirectory
-from workbench.trained import use
+from workbench.trained import evaluate
+from workbench.trained.evaluate import evaluate_run
+from workbench.trained.export import export_run
+from workbench.trained.generate import generate_text
+from workbench.training.run_text import open_corpus, open_tokenizer
 from workbench.training.trained_decoder import load_run
 
 GREEDY = {"temperature": 0, "top_k": None, "top_p": None, "seed": 0}
@@ -65,24 +69,24 @@ def test_text_begins_and_ends_where_transformers_has_it_and_again_after_an_expor
     edit(model, "tokenizer_config", bos_token="<s>", add_bos_token=True)
 
     run = bring(model, tmp_path / "results")
-    special = use.open_tokenizer(run).special_tokens
+    special = open_tokenizer(run).special_tokens
     assert (special.beginning_of_text, special.adds_beginning) == (first, True)
     assert (special.ends_of_text, special.end_of_document) == ((0, end), 0)
     expected = free[: free.index(end)]
     assert expected
-    shown = use.open_tokenizer(run).decode(prompt + expected)[len("def f") :]
-    found = "".join(use.generate_text(run, "def f", tokens=20, **GREEDY))
+    shown = open_tokenizer(run).decode(prompt + expected)[len("def f") :]
+    found = "".join(generate_text(run, "def f", tokens=20, **GREEDY))
     assert found.rstrip("\ufffd") == shown.rstrip("\ufffd")
-    without = "".join(use.generate_text(run, "def f", tokens=20, bos=False, **GREEDY))
+    without = "".join(generate_text(run, "def f", tokens=20, bos=False, **GREEDY))
     plain = continuation(theirs, prompt, eos_token_id=[0, end])
     assert (
-        use.open_tokenizer(run)
+        open_tokenizer(run)
         .decode(prompt + [t for t in plain if t not in (0, end)])
         .startswith("def f" + without.rstrip("\ufffd"))
     )
-    assert "".join(use.generate_text(run, "", tokens=3, **GREEDY))  # from the beginning of text alone
+    assert "".join(generate_text(run, "", tokens=3, **GREEDY))  # from the beginning of text alone
 
-    use.export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
+    export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "exported").eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "exported")
     assert tokenizer("def f")["input_ids"] == [first, *prompt]
@@ -98,8 +102,8 @@ def test_loss_after_a_beginning_of_text_is_that_of_transformers_over_the_same_ta
     (first,) = change_tokenizer(model, "<s>")
     edit(model, "tokenizer_config", bos_token="<s>", add_bos_token=True)
     run = bring(model, tmp_path / "results")
-    found = use.evaluate_run(run, corpus=text, context=32, tokens=320)
-    batches = list(EvaluationBatches(use.open_corpus(run, text), 32, 8, 320))
+    found = evaluate_run(run, corpus=text, context=32, tokens=320)
+    batches = list(EvaluationBatches(open_corpus(run, text), 32, 8, 320))
     assert found["tokens"] == sum(targets.numel() for _, targets, _ in batches)
     assert found["beginning_of_text"] == first
     losses = []
@@ -107,7 +111,7 @@ def test_loss_after_a_beginning_of_text_is_that_of_transformers_over_the_same_ta
         logits = theirs(F.pad(inputs, (1, 0), value=first)).logits[:, 1:]
         losses.append(F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none"))
     assert found["validation/loss"] == pytest.approx(torch.cat(losses).mean().item(), abs=1e-5)
-    plain = use.evaluate_run(run, corpus=text, context=32, tokens=320, bos=False)
+    plain = evaluate_run(run, corpus=text, context=32, tokens=320, bos=False)
     losses = [
         F.cross_entropy(theirs(inputs).logits.flatten(0, 1), targets.flatten(), reduction="none")
         for inputs, targets, _ in batches
@@ -115,7 +119,7 @@ def test_loss_after_a_beginning_of_text_is_that_of_transformers_over_the_same_ta
     assert plain["beginning_of_text"] is None
     assert plain["validation/loss"] == pytest.approx(torch.cat(losses).mean().item(), abs=1e-5)
     assert plain["validation/loss"] != found["validation/loss"]
-    whole = use.evaluate_run(run, corpus=text, tokens=320)
+    whole = evaluate_run(run, corpus=text, tokens=320)
     assert whole["context"] == load_run(run).config.context - 1  # and the beginning: what it was trained on
 
 
@@ -123,10 +127,10 @@ def test_a_position_table_leaves_room_for_the_beginning(tmp_path, text):
     save_gpt2(tmp_path / "model")
     edit(tmp_path / "model", "config", bos_token_id=0, eos_token_id=0)
     run = bring(tmp_path / "model", tmp_path / "results")
-    assert use.evaluate_run(run, corpus=text, tokens=96)["context"] == 48
-    assert use.evaluate_run(run, corpus=text, tokens=96, bos=True)["context"] == 47
+    assert evaluate_run(run, corpus=text, tokens=96)["context"] == 48
+    assert evaluate_run(run, corpus=text, tokens=96, bos=True)["context"] == 47
     with pytest.raises(UserError, match=r"context: 48 tokens .* use --context 47, or --no-bos"):
-        use.evaluate_run(run, corpus=text, context=48, tokens=96, bos=True)
+        evaluate_run(run, corpus=text, context=48, tokens=96, bos=True)
 
 
 def test_a_model_without_any_end_is_imported_and_used_as_far_as_it_can_be(tmp_path, text):
@@ -136,13 +140,13 @@ def test_a_model_without_any_end_is_imported_and_used_as_far_as_it_can_be(tmp_pa
     (model / "generation_config.json").unlink()
     run = bring(model, out)
     assert run.read().config["data"]["special_tokens"]["ends_of_text"] == []
-    assert "".join(use.generate_text(run, "alpha", tokens=20, **GREEDY))
+    assert "".join(generate_text(run, "alpha", tokens=20, **GREEDY))
     with pytest.raises(UserError, match=r"\d+ to keep apart; import the model again with --eos TOKEN"):
-        use.evaluate_run(run, corpus=text, tokens=96)
+        evaluate_run(run, corpus=text, tokens=96)
     one = tmp_path / "one.txt"
     one.write_text("def f(x):\n    return x + 1\n" * 400)
     with pytest.raises(UserError, match=r"bos: .* no token that begins a text; use --no-bos"):
-        use.evaluate_run(run, corpus=text | {"path": str(one)}, tokens=96, bos=True)
+        evaluate_run(run, corpus=text | {"path": str(one)}, tokens=96, bos=True)
     with pytest.raises(UserError, match=r"eos: the tokenizer has no token '<stop>'"):
         bring(model, out, name="ended", ends_of_text=["<stop>"])
     with pytest.raises(UserError, match=r"'model' is this model with .* other ends of text, already"):
@@ -153,8 +157,8 @@ def test_a_model_without_any_end_is_imported_and_used_as_far_as_it_can_be(tmp_pa
     )
     assert "Its texts end with token 0 or 7." in result.output
     ended = RunDirectory(next(p for p in (out / "imported" / "runs").iterdir() if p.name != run.run_id))
-    assert use.evaluate_run(ended, corpus=text, tokens=96)["tokens"] == 96
-    assert use.open_tokenizer(ended).end_of_document == 0
+    assert evaluate_run(ended, corpus=text, tokens=96)["tokens"] == 96
+    assert open_tokenizer(ended).end_of_document == 0
 
 
 def test_an_import_from_before_special_tokens_were_kept_is_read_as_it_was(tmp_path, text):
@@ -163,9 +167,9 @@ def test_an_import_from_before_special_tokens_were_kept_is_read_as_it_was(tmp_pa
     record = run.read()
     del record.config["data"]["special_tokens"]
     run.write(record)
-    assert use.open_tokenizer(run).special_tokens.ends_of_text == (0,)
-    assert use.evaluate_run(run, corpus=text, tokens=96)["tokens"] == 96
-    use.export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
+    assert open_tokenizer(run).special_tokens.ends_of_text == (0,)
+    assert evaluate_run(run, corpus=text, tokens=96)["tokens"] == 96
+    export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
     assert json.loads((tmp_path / "exported" / "config.json").read_text())["eos_token_id"] == 0
 
 
@@ -177,12 +181,12 @@ def test_a_studys_own_run_exports_its_end_of_document(tokenizer, end, tmp_path):
     record.config["data"] = {"corpus": "python-stdlib", "tokenizer": tokenizer, "fingerprint": "0"}
     run.write(record)
     (run.path / "tokenizer.json").unlink()
-    use.export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
+    export_run(run, tmp_path / "exported", layout="huggingface", dtype=None)
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "exported")
     assert (again.generation_config.eos_token_id, again.config.eos_token_id) == (end, end)
 
 
-def test_a_number_that_cannot_be_kept_is_told_all_the_same(tmp_path, text, monkeypatch):
+def test_a_number_that_cannot_be_kept_is_given_all_the_same(tmp_path, text, monkeypatch):
     """Results on a medium that cannot be written: the evaluation is what was asked for."""
     save_llama(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results")
@@ -190,7 +194,7 @@ def test_a_number_that_cannot_be_kept_is_told_all_the_same(tmp_path, text, monke
     def read_only(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(use, "write_json", read_only)
-    found = use.evaluate_run(run, corpus=text, tokens=96)
+    monkeypatch.setattr(evaluate, "write_json", read_only)
+    found = evaluate_run(run, corpus=text, tokens=96)
     assert found["validation/loss"] > 0
     assert "could not be kept" in found["notes"][-1]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.driver.events import Ended, Event, Fault, Lost, Task, TooLarge, Unpopulatable
 from workbench.driver.executors.local import LocalExecutor
 from workbench.records.run import RunDirectory, RunRecord, State
 
@@ -17,10 +18,9 @@ _PATIENCE_SECONDS = 300.0  # without a word from any worker
 
 @dataclass(frozen=True)
 class Moment:
-    """``what`` happened on a slot, and when by ``time.perf_counter``: submitted, ready, ended, ..."""
+    """``what`` happened, and when by ``time.perf_counter``: submitted, ready, ended, ..."""
 
     what: str
-    slot: int
     seconds: float
 
 
@@ -31,16 +31,16 @@ class Timeline(LocalExecutor):
         super().__init__(*args, **options)
         self.moments: list[Moment] = []
 
-    def submit(self, slot: int, *args: Any, **options: Any) -> None:
+    def submit(self, slot: int, task: Task) -> None:
         """Hand out a trial, and note when."""
-        self.moments.append(Moment("submitted", slot, time.perf_counter()))
-        super().submit(slot, *args, **options)
+        self.moments.append(Moment("submitted", time.perf_counter()))
+        super().submit(slot, task)
 
-    def next_event(self, timeout: float) -> dict[str, Any] | None:
+    def next_event(self, timeout: float) -> Event | None:
         """The next report, noted."""
         event = super().next_event(timeout)
         if event is not None:
-            self.moments.append(Moment(event["event"], event["slot"], time.perf_counter()))
+            self.moments.append(Moment(event.event, time.perf_counter()))
         return event
 
     def times(self, what: str) -> list[float]:
@@ -89,16 +89,16 @@ def train_all(workers: Timeline, groups: list[list[Path]], slots: int) -> float:
     while left:
         for slot in workers.free_slots():
             if slot < slots and waiting:
-                workers.submit(slot, waiting.popleft())
+                workers.submit(slot, Task(runs=waiting.popleft()))
         event = workers.next_event(timeout=_PATIENCE_SECONDS)
-        if event is None or (event["event"] == "lost" and event["run_ids"]):
+        if event is None or (isinstance(event, Lost) and event.run_ids):
             raise RuntimeError("a worker died or fell silent")
-        if event["event"] in ("fault", "unpopulatable"):
-            raise RuntimeError(event["error"])
-        if event["event"] == "too_large":
-            waiting.extendleft(_halves([runs[name] for name in event["run_ids"]]))
-        elif event["event"] == "ended":
-            left.discard(event["run_id"])
+        if isinstance(event, Fault | Unpopulatable):
+            raise RuntimeError(event.error)
+        if isinstance(event, TooLarge):
+            waiting.extendleft(_halves([runs[name] for name in event.run_ids]))
+        elif isinstance(event, Ended):
+            left.discard(event.run_id)
     seconds = time.perf_counter() - began
     for run in runs.values():
         _require_complete(RunDirectory(run).read())

@@ -3,10 +3,10 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from workbench.driver.display import Display
-from workbench.driver.executors.local import Executor
+from workbench.driver.events import Event, Task
+from workbench.driver.executors.executor import Executor
 from workbench.driver.heartbeat import Heartbeat
 from workbench.driver.runner import Runner
 from workbench.study.plan import Plan
@@ -26,15 +26,15 @@ class NoWorkers:
         """None."""
         return []
 
-    def submit(self, slot: int, *_: Any, **__: Any) -> None:
+    def submit(self, slot: int, task: Task) -> None:
         """There is no slot."""
         raise RuntimeError("a finished study handed out a trial")
 
-    def next_event(self, timeout: float) -> dict[str, Any] | None:
+    def next_event(self, timeout: float) -> Event | None:
         """Waited for only while a trial is missing, which would be for ever."""
         raise RuntimeError("a finished study waits for a trial")
 
-    def stop(self) -> Iterator[dict[str, Any]]:
+    def stop(self) -> Iterator[Event]:
         """Nothing runs."""
         return iter(())
 

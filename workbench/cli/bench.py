@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.shared import AsJson, progress_bar
+from workbench.cli.shared import AsJson, Commands, progress_bar
 from workbench.errors import UserError
 from workbench.terminal import console, give, say
 
@@ -72,4 +72,4 @@ def _device(wanted: Device | None) -> str:
     return str(wanted or found)
 
 
-BENCH_COMMANDS = {"bench": bench}
+BENCH_COMMANDS: Commands = {"bench": bench}

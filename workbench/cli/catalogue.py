@@ -44,8 +44,8 @@ def _components(results: Path) -> list[dict[str, str]]:
 
 
 def _level(factor: str, name: str, about: str, described: Any) -> dict[str, str]:
-    told = {key: getattr(described, key) for key in ("formula", "paper", "constraints")}
-    return {"factor": factor, "name": name, "about": about, **told}
+    details = {key: getattr(described, key) for key in ("formula", "paper", "constraints")}
+    return {"factor": factor, "name": name, "about": about, **details}
 
 
 def _presets(results: Path) -> list[dict[str, str]]:

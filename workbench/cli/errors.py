@@ -29,10 +29,10 @@ _SHOWN = 120
 
 
 def ended(command: Callable[[], None]) -> int:
-    """Run ``command`` and give its exit status; what it cannot do is told on standard error.
+    """Run ``command`` and give its exit status; what it cannot do is said on standard error.
 
     2 for what the user or the machine has to mend, 1 for a study that cannot go on. A reader that went away
-    (``| head``) is told nothing.
+    (``| head``) is sent nothing.
     """
     try:
         command()
@@ -42,7 +42,7 @@ def ended(command: Callable[[], None]) -> int:
     except BrokenPipeError:
         return _without_reader()
     except (UserError, OSError, RecursionError, MemoryError, OverflowError, UnicodeEncodeError) as error:
-        say(f"error: {told(error)}", stderr=True)
+        say(f"error: {_message(error)}", stderr=True)
         return 2
     except StudyStopped as error:
         say(f"error: {error}", stderr=True)
@@ -50,7 +50,7 @@ def ended(command: Callable[[], None]) -> int:
     return 0
 
 
-def told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """``error`` in one line, with the remedy."""
     if isinstance(error, UserError):
         return str(error)
@@ -69,7 +69,9 @@ def told(error: Exception) -> str:
 
 def _os_error(error: OSError) -> str:
     what = os.strerror(error.errno) if error.errno else str(error)
-    remedy = _REMEDIES.get(error.errno, "check the path")
+    remedy = "check the path"
+    if error.errno is not None:
+        remedy = _REMEDIES.get(error.errno, remedy)
     if error.filename is None:
         return f"{what}: {remedy} ({_place(error)})"
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
@@ -92,7 +94,7 @@ def _flushed(end: SystemExit) -> int:
     except BrokenPipeError:
         return _without_reader()
     except OSError as error:  # standard output is a file on a full disk
-        say(f"error: {told(error)}", stderr=True)
+        say(f"error: {_message(error)}", stderr=True)
         return 2
     if end.code is None:
         return 0

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.analysis.units import plural
-from workbench.cli.models import RunName
-from workbench.cli.shared import RESULTS, Out, print_unmeasured, progress_bar
+from workbench.cli.shared import RESULTS, Commands, Out, RunName, print_unmeasured, progress_bar
 from workbench.errors import UserError
 from workbench.terminal import say
 
@@ -83,10 +82,10 @@ def probe(
         note = f"the text is another one than {len(other)} of them were trained on; they were measured on it"
         say(f"note: data.corpus: {note}", stderr=True)
     print_unmeasured(done.unmeasured)
-    say(_told(done))
+    say(_summary(done))
 
 
-def _told(done: "MeasuredRuns") -> str:
+def _summary(done: "MeasuredRuns") -> str:
     """How many runs were measured, and how many cannot be for want of weights."""
     without = ""
     if done.weightless:
@@ -108,4 +107,4 @@ def _published(runs: "list[RunDirectory]") -> bool:
     return is_published(runs[0].path.parent.parent)
 
 
-INSPECT_COMMANDS = {"inspect": inspect, "probe": probe}
+INSPECT_COMMANDS: Commands = {"inspect": inspect, "probe": probe}

@@ -1,23 +1,22 @@
-"""The command line. Nothing heavy is imported before a command needs it: ``--help`` answers at once."""
+"""The command line. Nothing heavy is imported before a command needs it: ``--help`` answers at once.
+
+Each group of commands is a file with its commands by name; here they become one program.
+"""
 
 import io
-import json
 import os
 import sys
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from workbench.cli.bench import BENCH_COMMANDS
+from workbench.cli.dashboard import DASHBOARD_COMMANDS
 from workbench.cli.errors import ended
 from workbench.cli.inspect import INSPECT_COMMANDS
 from workbench.cli.models import MODEL_COMMANDS
 from workbench.cli.publish import PUBLISH_COMMANDS
-from workbench.cli.shared import RESULTS, AsJson, Out, count, show
-from workbench.errors import UserError, printable
-from workbench.terminal import console, give
+from workbench.cli.shared import Commands
+from workbench.cli.studies import STUDY_COMMANDS
 
 app = typer.Typer(
     help="Does this one change to a language model help, at your budget, beyond noise?",
@@ -27,177 +26,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", help="Replace a key of the study file: --set training.tokens=100000", metavar="KEY=VALUE"
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        parser=count(1, 4096),
-        metavar="N",
-        help="Trials at once. Default: one per GPU, or per core.",
-    ),
-]
-StudyPath = Annotated[
-    Path, typer.Argument(help="A study file, or the name of one at hand (see list studies).")
-]
-StudyName = Annotated[str, typer.Argument(help="A study's name, its file, or its results directory.")]
-
-
-class ReportFormat(StrEnum):
-    """How a report is printed."""
-
-    TERMINAL = "terminal"
-    MARKDOWN = "md"
-    CSV = "csv"
-    LATEX = "latex"
-
-
-class Kind(StrEnum):
-    """What ``list`` can list."""
-
-    STUDIES = "studies"
-    COMPONENTS = "components"
-    PRESETS = "presets"
-    CORPORA = "corpora"
-    VIEWS = "views"
-
-
-@app.command()
-def run(
-    study: StudyPath,
-    overrides: Overrides = None,
-    workers: Workers = None,
-    out: Out = RESULTS,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run failed trials again; they are kept otherwise.")
-    ] = False,
-    population: Annotated[
-        str,
-        typer.Option(
-            "--population",
-            metavar="auto|N",
-            help="Trials of a variant trained in one program. auto: measured on a GPU, 1 on a CPU.",
-        ),
-    ] = "auto",
-) -> None:
-    """Run a study to its verdict. Ctrl-C stops it cleanly; the same command goes on where it stopped."""
-    _tell_mistakes_at_once(study, overrides)
-    from workbench.driver.launch import run_study
-
-    finished = run_study(
-        study,
-        overrides=overrides or [],
-        workers=workers,
-        out=out,
-        retry_failed=retry_failed,
-        command=_command(),
-        population=population,
-    )
-    if not finished:
-        raise typer.Exit(130)
-
-
-@app.command()
-def check(
-    study: StudyPath,
-    overrides: Overrides = None,
-    workers: Workers = None,
-    out: Out = RESULTS,
-    as_json: AsJson = False,
-) -> None:
-    """Show what a study would do: variants, sizes, trials, estimated time. Trains nothing."""
-    _tell_mistakes_at_once(study, overrides)
-    from workbench.study.check import check_study, render_check
-
-    facts = check_study(study, overrides=overrides or [], workers=workers, out=out)
-    show(facts, as_json, render_check)
-
-
-@app.command()
-def status(
-    study: Annotated[str | None, typer.Argument(help="One study; all of them when left out.")] = None,
-    out: Out = RESULTS,
-    as_json: AsJson = False,
-) -> None:
-    """How far the studies are, and what went wrong."""
-    from workbench.study.status import render_status, study_status
-
-    facts = study_status(study, out)
-    show(facts, as_json, render_status)
-
-
-@app.command()
-def report(
-    study: StudyName,
-    format: Annotated[
-        ReportFormat, typer.Option("--format", help="How to print it.")
-    ] = ReportFormat.TERMINAL,
-    out: Out = RESULTS,
-    as_json: AsJson = False,
-) -> None:
-    """The verdict table of a study, finished or not."""
-    from workbench.analysis.effects import study_report
-    from workbench.analysis.report import render, to_json
-    from workbench.records.index import load_study
-    from workbench.study.paths import find_results
-
-    records = load_study(find_results(study, out))
-    if records.manifest.is_import:
-        raise UserError(
-            f"{study}: holds models from elsewhere, and nothing is compared; evaluate one with 'workbench "
-            f"evaluate {study}/NAME', or start a study from it with the key 'start'"
-        )
-    result = study_report(records)
-    if as_json:
-        give(json.dumps(to_json(result), indent=2))
-    elif format is ReportFormat.TERMINAL:
-        console().print(render(result, format.value))
-    else:
-        give(render(result, format.value))
-
-
-@app.command("list")
-def list_things(
-    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything when left out.")] = None,
-    out: Out = RESULTS,
-    as_json: AsJson = False,
-) -> None:
-    """What there is to work with: studies, components, presets, corpora, views of 'inspect'."""
-    from workbench.cli.catalogue import catalogue, render_catalogue
-
-    facts = catalogue([kind.value] if kind else [item.value for item in Kind], out)
-    show(facts, as_json, render_catalogue)
-
-
-@app.command()
-def dashboard(
-    out: Out = RESULTS,
-    port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 8501,
-) -> None:
-    """Serve the dashboard on this machine only (127.0.0.1)."""
-    from workbench.dashboard.launch import serve
-
-    serve(out, port)
-
-
-for _name, _command_of in (INSPECT_COMMANDS | MODEL_COMMANDS | BENCH_COMMANDS | PUBLISH_COMMANDS).items():
-    app.command(_name)(_command_of)
-
-
-def _tell_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
-    """Check the file itself before the seconds that torch takes to load."""
-    from workbench.study.schema import load_study_file
-
-    load_study_file(study, overrides, complete=False)
-
-
-def _command() -> str:
-    return printable(" ".join(["workbench", *sys.argv[1:]]))
+_COMMANDS: Commands = {
+    **STUDY_COMMANDS,
+    **DASHBOARD_COMMANDS,
+    **INSPECT_COMMANDS,
+    **MODEL_COMMANDS,
+    **BENCH_COMMANDS,
+    **PUBLISH_COMMANDS,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def main() -> None:

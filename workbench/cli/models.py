@@ -6,17 +6,9 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.shared import RESULTS, AsJson, Out, count, progress_bar, show
+from workbench.cli.shared import RESULTS, AsJson, Commands, Out, RunName, count, progress_bar, show
 from workbench.quantities import LARGEST_SEED
 from workbench.terminal import give, say
-
-RunName = Annotated[
-    str,
-    typer.Argument(
-        help="A run: its id or the beginning of it, its directory, STUDY/VARIANT/SEED, or imported/NAME."
-    ),
-]
-
 
 Bos = Annotated[
     bool | None,
@@ -63,7 +55,7 @@ def import_model(
     run = imports.import_model(
         path, name=name, context=context, tokenizer=tokenizer, ends_of_text=eos, out=out
     )
-    say(imports.told(run))
+    say(imports.describe_import(run))
 
 
 def export_model(
@@ -77,7 +69,7 @@ def export_model(
 ) -> None:
     """Write a run's model for transformers (from_pretrained) or in Meta's layout."""
     from workbench.records.find import find_run
-    from workbench.trained.use import export_run
+    from workbench.trained.export import export_run
 
     export_run(find_run(out, run), path, layout=layout.value, dtype=dtype)
     say(f"written: {path}")
@@ -107,7 +99,7 @@ def evaluate(
     """
     from workbench.records.find import find_run
     from workbench.study.overrides import corpus_spec
-    from workbench.trained.use import evaluate_run, render_evaluation
+    from workbench.trained.evaluate import evaluate_run, render_evaluation
 
     text = None if corpus is None else corpus_spec(corpus)
     with progress_bar() as progress:
@@ -148,7 +140,7 @@ def generate(
 ) -> None:
     """Text from a run, token by token, until one that ends a text."""
     from workbench.records.find import find_run
-    from workbench.trained.use import generate_text
+    from workbench.trained.generate import generate_text
 
     pieces = generate_text(
         find_run(out, run),
@@ -174,7 +166,7 @@ def _note(text: str) -> None:
     say(f"note: {text}", stderr=True)
 
 
-MODEL_COMMANDS = {
+MODEL_COMMANDS: Commands = {
     "import": import_model,
     "export": export_model,
     "evaluate": evaluate,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from workbench.analysis.units import plural
-from workbench.cli.shared import RESULTS, Out, print_unmeasured, progress_bar
+from workbench.cli.shared import RESULTS, Commands, Out, print_unmeasured, progress_bar
 from workbench.terminal import say
 
 
@@ -47,4 +47,4 @@ def publish(
     )
 
 
-PUBLISH_COMMANDS = {"publish": publish}
+PUBLISH_COMMANDS: Commands = {"publish": publish}

@@ -48,7 +48,14 @@ Out = Annotated[
     Path,
     typer.Option("--out", help="Where results are kept.", show_default=True, parser=_folder, metavar="PATH"),
 ]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        help="A run: its id or the beginning of it, its directory, STUDY/VARIANT/SEED, or imported/NAME."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Commands = dict[str, Callable[..., None]]  # by the name that a user types
 RESULTS = Path("results")
 _SECONDS_BETWEEN_LINES = 5.0
 _UNMEASURED_SHOWN = 4  # runs of each reason
@@ -88,8 +95,8 @@ def print_unmeasured(unmeasured: "Iterable[Unmeasured]") -> None:
     by_reason: dict[str, list[str]] = {}
     found = [(one.run.read(), one) for one in unmeasured]
     for record, one in sorted(found, key=lambda pair: (pair[0].variant, pair[0].seed)):
-        told = f"{record.variant} seed {record.seed} ({', '.join(one.tables)})"
-        by_reason.setdefault(" ".join(one.reason.split()), []).append(told)
+        run = f"{record.variant} seed {record.seed} ({', '.join(one.tables)})"
+        by_reason.setdefault(" ".join(one.reason.split()), []).append(run)
     for reason, runs in by_reason.items():
         more = f" and {len(runs) - _UNMEASURED_SHOWN} more" if len(runs) > _UNMEASURED_SHOWN else ""
         say(f"not measured: {', '.join(runs[:_UNMEASURED_SHOWN])}{more}: {reason}")

@@ -18,9 +18,13 @@ class Display:
     """Counts steps over the whole study; ``message`` and the bars are views of the same numbers."""
 
     def __init__(self, console: Terminal, workers: int) -> None:
-        self._console, self._workers = console, workers
-        self._trials = self._done = self._steps = 0
-        self._steps_done = self._steps_before = 0
+        self._console = console
+        self._workers = workers
+        self._trials = 0
+        self._done = 0
+        self._steps = 0
+        self._steps_done = 0
+        self._steps_before = 0  # done by earlier drivers, or never to be done
         self._phase = ""
         self._counts: dict[Phase, int] = {}
         self._current: dict[str, int] = {}
@@ -32,12 +36,15 @@ class Display:
 
     def begin(self, counts: dict[Phase, int], steps: int) -> None:
         """The study's trials by phase and the steps of one trial."""
-        self._counts, self._steps, self._trials = counts, steps, sum(counts.values())
+        self._counts = counts
+        self._steps = steps
+        self._trials = sum(counts.values())
         if self._bars is not None:
             self._tasks["study"] = self._bars.add_task("study", total=self._trials * steps, info="")
             self._bars.start()
         plan = ", ".join(f"{phase} {count}" for phase, count in counts.items())
-        trials, workers = plural(self._trials, "trial"), plural(self._workers, "worker")
+        trials = plural(self._trials, "trial")
+        workers = plural(self._workers, "worker")
         self.note(f"{trials} of {plural(steps, 'step')} ({plan}) on {workers}")
 
     def expect(self, trials: int) -> None:
@@ -97,7 +104,9 @@ class Display:
     def first_validation(self, record: RunRecord, loss: float) -> None:
         """The loss of starting weights before the first step; said where a uniform guess is no worse."""
         guess = uniform_loss(record.config)
-        if not below_guess(loss, guess) and record.variant not in self._warned:
+        if below_guess(loss, guess) or guess is None:
+            return
+        if record.variant not in self._warned:
             self._warned.add(record.variant)
             self.note(f"warning: {record.variant}: before the first step, {above_guess(loss, guess)}")
 
@@ -119,7 +128,7 @@ class Display:
     def _remove_bar(self, record: RunRecord) -> None:
         """Its own, or that of its population if it was the last."""
         task = self._tasks.pop(record.run_id, None)
-        if task is not None and task not in self._tasks.values():
+        if self._bars is not None and task is not None and task not in self._tasks.values():
             self._bars.remove_task(task)
 
     def note(self, text: str) -> None:
@@ -139,7 +148,7 @@ class Display:
             self.note(f"{self.message()}{self._eta()}")
 
     def message(self) -> str:
-        """Where the study stands, in a line; how long it takes is told apart."""
+        """Where the study stands, in a line; how long it takes is said apart."""
         return f"{self._phase}: {self._done}/{self._trials} trials"
 
     def seconds_left(self) -> float | None:
@@ -174,8 +183,9 @@ def group_label(records: list[RunRecord]) -> str:
 def _outcome(record: RunRecord) -> str:
     if record.state is State.COMPLETE:
         loss = record.measured("validation/loss")
-        if not _trained(record):
-            return f"did not train: {above_guess(loss, uniform_loss(record.config))}"
+        guess = uniform_loss(record.config)
+        if loss is not None and guess is not None and not below_guess(loss, guess):
+            return f"did not train: {above_guess(loss, guess)}"
         return f"loss {loss:.4f}"
     if record.state not in FINISHED:
         return "stopped, resumes next time"

@@ -12,9 +12,9 @@ from workbench.analysis.effects import Report, study_report
 from workbench.analysis.report import render
 from workbench.analysis.statistics import Verdict
 from workbench.driver.display import Display
-from workbench.driver.executors.local import LocalExecutor
+from workbench.driver.executors.registry import find_executor
 from workbench.driver.heartbeat import Heartbeat, sole_driver
-from workbench.driver.populations import PopulationSize, chosen_size
+from workbench.driver.populations import chosen_size
 from workbench.driver.runner import Runner
 from workbench.errors import StudyStopped
 from workbench.files import sweep
@@ -40,18 +40,38 @@ def run_study(
     retry_failed: bool,
     command: str,
     population: str = "auto",
+    executor: str = "local",
 ) -> bool:
     """Run the study and print its report; False when it was stopped before its end.
 
-    ``population`` is how many trials of a variant train in one program: a number, or "auto".
+    ``population`` is how many trials of a variant train in one program: a number, or "auto". ``executor`` is
+    the name of one of ``executors.registry``.
     """
+    make_executor = find_executor(executor)
     refuse_published(out / read_study(path, overrides).name)
     console = terminal()
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
     size = chosen_size(population, plan, lambda text: console.print(f"note: {text}", soft_wrap=True))
     with sole_driver(directory):
-        finished = _drive(plan, directory, path, workers, retry_failed, command, console, size)
+        _lay_out(plan, directory, command, console)
+        slots = workers or default_slots(plan.device)
+        runner = Runner(
+            plan,
+            directory,
+            make_executor(
+                slots,
+                device=plan.device,
+                threads=plan.study.training.threads,
+                logs=directory,
+                import_paths=import_paths(path),
+            ),
+            display=Display(console, slots),
+            heartbeat=Heartbeat(directory, slots),
+            retry_failed=retry_failed,
+            population=size,
+        )
+        finished = _until_done(runner)
     if finished:
         records = load_study(directory)
         report = study_report(records)
@@ -87,16 +107,8 @@ def _require_a_result(report: Report, records: StudyRecords) -> None:
     raise StudyStopped(f"{name}: no {what} ({counts}){reason}. {remedy}")
 
 
-def _drive(
-    plan: Plan,
-    directory: Path,
-    path: Path,
-    workers: int | None,
-    retry_failed: bool,
-    command: str,
-    console: Terminal,
-    population: PopulationSize,
-) -> bool:
+def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> None:
+    """Put what all trials read into the study's directory: start weights, tokenizer, parts and manifest."""
     sweep(directory)
     if plan.start:
         plan.start.place(directory)
@@ -104,25 +116,6 @@ def _drive(
     keep_parts([variant.model for variant in plan.variants], directory)
     for note in freeze(plan.manifest(command), directory):
         console.print(f"note: {note}", soft_wrap=True)
-    slots = workers or default_slots(plan.device)
-    heartbeat, display = Heartbeat(directory, slots), Display(console, slots)
-    executor = LocalExecutor(
-        slots,
-        device=plan.device,
-        threads=plan.study.training.threads,
-        logs=directory,
-        import_paths=import_paths(path),
-    )
-    runner = Runner(
-        plan,
-        directory,
-        executor,
-        display=display,
-        heartbeat=heartbeat,
-        retry_failed=retry_failed,
-        population=population,
-    )
-    return _until_done(runner)
 
 
 def _until_done(runner: Runner) -> bool:

@@ -1,4 +1,4 @@
-"""Optuna keeps the trials: one Optuna study per variant, all in one journal file.
+"""Optuna's ledger of a study: its trials, one Optuna study per variant, all in one journal file.
 
 A study per variant makes budgets equal by construction and lets a variant be added later (a categorical
 parameter could not grow). The driver, the journal's only writer, enters every trial with its hyperparameters
@@ -30,7 +30,7 @@ _ANY_NUMBER = FloatDistribution(-1e300, 1e300)
 
 
 class Ledger:
-    """The study's Optuna storage. Every method may be called again after a crash: nothing is told twice.
+    """The study's Optuna storage. Every method may be called again after a crash: nothing is entered twice.
 
     The trials of a variant are read when it is first asked for and remembered by run. Each line that is
     written costs a lock and a flush to disk; finding finished runs again writes none. A damaged journal is
@@ -42,17 +42,19 @@ class Ledger:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.note: str | None = None
         path = directory / JOURNAL
-        if damage := journal_damage(path):
+        try:
+            self._storage = _open_journal(path)
+        except _Damaged as damage:
             aside = set_aside(path)
             self.note = (
                 f"{JOURNAL} was damaged ({damage}): it is made anew from the run records, and the damaged "
                 f"file is kept as {aside.name}"
             )
-        self._storage = _opened(path)
+            self._storage = _open_journal(path)
         self._metric = metric
         self._studies: dict[str, optuna.Study] = {}
         self._live: dict[str, Trial] = {}
-        self._told: dict[str, TrialState] = {}
+        self._finished: dict[str, TrialState] = {}
 
     @classmethod
     def from_records(cls, directory: Path, metric: str) -> "Ledger":
@@ -70,7 +72,7 @@ class Ledger:
         A run that failed and is tried again gets a second trial; what became of the first stays.
         """
         study = self._study(record.variant)
-        over = self._told.get(record.run_id, TrialState.FAIL) != TrialState.FAIL
+        over = self._finished.get(record.run_id, TrialState.FAIL) != TrialState.FAIL
         if record.run_id not in self._live and not over:
             self._enter(study, record, TrialState.RUNNING)
 
@@ -94,8 +96,8 @@ class Ledger:
                 trial.set_user_attr(key, text)
             # A pruned trial's value is the one that was reported last: Optuna takes no other.
             study.tell(trial, None if state is TrialState.PRUNED else value, state)
-            self._told[record.run_id] = state
-        elif record.run_id not in self._told:
+            self._finished[record.run_id] = state
+        elif record.run_id not in self._finished:
             self._enter(study, record, state, value)
 
     def _outcome(self, record: RunRecord) -> tuple[TrialState, float | None]:
@@ -126,56 +128,68 @@ class Ledger:
         self, study: optuna.Study, record: RunRecord, state: TrialState, value: float | None = None
     ) -> None:
         ended = {} if state is TrialState.RUNNING else _reasons(record)
-        pruned = state is TrialState.PRUNED and value is not None
+        reached: dict[int, float] = {}
+        if state is TrialState.PRUNED and value is not None:
+            reached = {record.progress.get("step", 0): value}
         trial = create_trial(
             state=state,
             value=value,
             params={**record.hyperparameters, "seed": record.seed},
             distributions={**_ranges(record.hyperparameters), "seed": _SEEDS},
             user_attrs={"phase": record.phase, "run_id": record.run_id} | ended,
-            intermediate_values={record.progress.get("step", 0): value} if pruned else {},
+            intermediate_values=reached,
         )
         study.add_trial(trial)
         self._remember(study, study.get_trials(deepcopy=False)[-1])
 
     def _remember(self, study: optuna.Study, trial: FrozenTrial) -> None:
         run_id = trial.user_attrs.get("run_id")
+        if run_id is None:
+            return  # entered by somebody else: no run of this study
         if trial.state.is_finished():
-            self._told[run_id] = trial.state
+            self._finished[run_id] = trial.state
         elif trial.state is TrialState.RUNNING:
             self._live[run_id] = Trial(study, trial._trial_id)
 
 
-def journal_damage(path: Path) -> str | None:
-    """What is wrong with the journal at ``path``; None for a sound one, and where there is none.
+class _Damaged(ValueError):
+    """A journal that is none any more; says what is wrong with it."""
 
-    Optuna reads up to the first line that is no entry, and appends to a line that has no end: such a file
-    would stop this study, or the next driver of it.
-    """
+
+def journal_damage(path: Path) -> str | None:
+    """What is wrong with the journal at ``path``; None for a sound one, and where there is none."""
     if not path.exists():
         return None
-    content = path.read_bytes()
+    try:
+        _open_journal(path)
+    except _Damaged as damage:
+        return str(damage)
+    return None
+
+
+def _open_journal(path: Path) -> JournalStorage:
+    """The journal at ``path`` as Optuna's storage; a new one where there is none.
+
+    Raises ``_Damaged`` for a file that Optuna could not go on with: it reads up to the first line that is no
+    entry, and appends to a line that has no end, which would stop this study, or the next driver of it.
+    """
+    content = path.read_bytes() if path.exists() else b""
     if content and not content.endswith(b"\n"):
-        return "its last line is cut short"
+        raise _Damaged("its last line is cut short")
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             json.loads(line)
         except (ValueError, RecursionError):
-            return f"line {number} is not JSON"
-    try:
-        _opened(path).get_all_studies()
-    except OSError:
-        raise
-    except Exception as error:  # whatever Optuna makes of lines that are no entries
-        return f"Optuna cannot read it: {type(error).__name__} {error}"
-    return None
-
-
-def _opened(path: Path) -> JournalStorage:
+            raise _Damaged(f"line {number} is not JSON") from None
     # A lock left by a killed driver is stale: the study's own lock already keeps a second driver out.
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
-    return JournalStorage(backend)
+    try:
+        return JournalStorage(backend)  # which reads all entries
+    except OSError:
+        raise
+    except Exception as error:  # whatever Optuna makes of lines that are no entries
+        raise _Damaged(f"Optuna cannot read it: {type(error).__name__} {error}") from error
 
 
 def _reasons(record: RunRecord) -> dict[str, Any]:

@@ -12,11 +12,21 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from workbench.analysis.tuned_rates import choose_learning_rate
 from workbench.driver.display import Display
-from workbench.driver.executors.local import Executor
+from workbench.driver.events import (
+    Ended,
+    Evaluation,
+    Event,
+    Fault,
+    Lost,
+    Progress,
+    Task,
+    TooLarge,
+    Unpopulatable,
+)
+from workbench.driver.executors.executor import Executor
 from workbench.driver.heartbeat import Heartbeat
 from workbench.driver.ledger import Ledger
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
@@ -26,6 +36,7 @@ from workbench.records.index import MANIFEST, load_study
 from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
 from workbench.study.candidates import at_edge, grown, joined
 from workbench.study.plan import Plan
+from workbench.training.population.halving import Halving
 
 _ATTEMPTS = 3  # the study stops when the same trial is lost this often without getting further
 _ATTEMPTS_TOGETHER = 2  # a population is split when it is lost this often without getting further
@@ -45,8 +56,12 @@ class Runner:
         retry_failed: bool = False,
         population: PopulationSize = one_by_one,
     ) -> None:
-        self.plan, self.directory, self.executor = plan, directory, executor
-        self.display, self.heartbeat, self.retry_failed = display, heartbeat, retry_failed
+        self.plan = plan
+        self.directory = directory
+        self.executor = executor
+        self.display = display
+        self.heartbeat = heartbeat
+        self.retry_failed = retry_failed
         self.population = population
         self.ledger = Ledger(directory, plan.study.metric)
         self._waiting: deque[Group] = deque()
@@ -177,45 +192,63 @@ class Runner:
                 self._running[record.run_id] = record
                 self._groups[record.run_id] = group
             runs = [self._directory_of(record).path for record in group.records]
-            self.executor.submit(slot, runs, self._halving() if group.halving else None)
+            self.executor.submit(slot, Task(runs=runs, halving=self._halving(group)))
             self.display.started(group.records)
 
-    def _halving(self) -> dict[str, Any]:
-        return {"candidates": len(self.plan.candidates()), "metric": self.plan.study.metric}
+    def _halving(self, group: Group) -> Halving | None:
+        if not group.halving:
+            return None
+        return Halving(candidates=len(self.plan.candidates()), metric=self.plan.study.metric)
 
-    def _handle(self, event: dict[str, Any]) -> None:
-        kind = event["event"]
-        if kind in ("lost", "fault", "too_large", "unpopulatable"):
-            left = [self._running[name] for name in event["run_ids"] if name in self._running]
-            left = [record for record in left if not self._ended_after_all(record)]
-            if left and kind == "too_large":
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Lost | Fault | TooLarge | Unpopulatable):
+            self._without_outcome(event)
+        elif isinstance(event, Progress | Evaluation | Ended) and event.run_id in self._running:
+            self._heard(self._running[event.run_id], event)
+
+    def _without_outcome(self, event: Lost | Fault | TooLarge | Unpopulatable) -> None:
+        """Something befell trials: have those that it left without an outcome go on in the way that helps."""
+        left = [self._running[name] for name in event.run_ids if name in self._running]
+        left = [record for record in left if not self._ended_after_all(record)]
+        if not left:
+            return
+        match event:
+            case TooLarge():
                 self._split(left, "does not fit into memory")
-            elif left and kind == "unpopulatable":
-                self._one_by_one(left, event["error"])
-            elif left and event.get("unbegun"):
-                why = _status(event["status"])
+            case Unpopulatable():
+                self._one_by_one(left, event.error)
+            case Fault():
+                self._try_again(left, event.error)
+            case Lost(unbegun=True):
+                why = _status(event.status)
                 self.display.note(
                     f"{_named(left)}: begins in another worker; the one before ended idle ({why})"
                 )
                 self._requeue(left)
-            elif left:
-                self._try_again(left, _cause(event), perhaps_too_many=kind == "lost")
-        elif event.get("run_id") in self._running:
-            self._heard(kind, self._running[event["run_id"]], event)
+            case Lost():
+                self._try_again(left, _cause(event), perhaps_too_many=True)
 
-    def _heard(self, kind: str, record: RunRecord, event: dict[str, Any]) -> None:
-        if kind == "progress":
-            self.display.progress(record, event["step"], event["loss"])
-        elif kind == "evaluation":
-            if event["step"] == 0:
-                self.display.first_validation(record, event["validation/loss"])
-            self.ledger.report(record.run_id, event["step"], event[self.plan.study.metric])
-        elif kind == "ended" and not self._ended_after_all(record):
-            if self._stopping:
-                del self._running[record.run_id]
-                self.display.ended(self._known(self._directory_of(record)) or record)
-            else:
-                self._try_again([record], "ended without an outcome")
+    def _heard(self, record: RunRecord, event: Progress | Evaluation | Ended) -> None:
+        match event:
+            case Progress():
+                self.display.progress(record, event.step, event.loss)
+            case Evaluation():
+                if event.step == 0:
+                    self.display.first_validation(record, event.validation["validation/loss"])
+                metric = self.plan.study.metric
+                self.ledger.report(record.run_id, event.step, event.validation[metric])
+            case Ended():
+                self._stopped_or_over(record)
+
+    def _stopped_or_over(self, record: RunRecord) -> None:
+        """A trial's worker is done with it; it may have been asked to stop, and have no outcome yet."""
+        if self._ended_after_all(record):
+            return
+        if self._stopping:
+            del self._running[record.run_id]
+            self.display.ended(self._known(self._directory_of(record)) or record)
+        else:
+            self._try_again([record], "ended without an outcome")
 
     def _ended_after_all(self, record: RunRecord) -> bool:
         """Whether the trial has its outcome: what is on the disk decides, not what its worker said last."""
@@ -313,16 +346,13 @@ def _named(records: list[RunRecord]) -> str:
     return f"{records[0].variant} seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
-def _cause(event: dict[str, Any]) -> str:
-    """What befell the trials of a lost worker, or of one that reports a fault."""
-    if event["event"] == "fault":
-        return event["error"]
-    status = event["status"]
-    if event.get("silent"):
+def _cause(event: Lost) -> str:
+    """What befell the trials of a lost worker."""
+    if event.silent:
         return "worker lost (no sign of life)"
-    if not event.get("started", True):
-        return f"worker could not start ({_status(status)}), see {event['log']}"
-    return f"worker lost ({_status(status)})"
+    if not event.started:
+        return f"worker could not start ({_status(event.status)}), see {event.log}"
+    return f"worker lost ({_status(event.status)})"
 
 
 def _status(status: int) -> str:

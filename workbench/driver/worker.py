@@ -1,12 +1,13 @@
 """One slot's process: takes trials from the driver, one or a population at a time, and reports on them.
 
-Lines of JSON go both ways. In: ``{"runs": [directory, ...], "halving": {...} or null}`` or
-``{"stop": true}``; end of input means that the driver is gone. Out: that runs were taken up, progress,
-evaluations, and how each run ended. What a trial prints goes to its log.
+Lines of JSON go both ways (see ``workbench.driver.events``). In: tasks, and that it is to stop; end of input
+means that the driver is gone. Out: that runs were taken up, progress, evaluations, and how each run ended.
+What a trial prints goes to its log, and what is printed before the first one to the worker's own.
 """
 
 import gc
 import json
+import logging
 import os
 import queue
 import sys
@@ -14,19 +15,33 @@ import threading
 import time
 import traceback
 import warnings
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
+from workbench.driver.events import (
+    Alive,
+    Ended,
+    Fault,
+    Message,
+    Ready,
+    Report,
+    Stop,
+    Taken,
+    Task,
+    TooLarge,
+    Unpopulatable,
+    read_message,
+    to_line,
+    trial_report,
+)
 from workbench.errors import UserError
 from workbench.inspection.scheduled_measuring import schedule_measuring
 from workbench.records.run import LOG, RunDirectory, RunRecord, State
 from workbench.training.hardware import release_memory
-from workbench.training.population.halving import Halving
-from workbench.training.population.trial import TooLarge, run_population
+from workbench.training.population import trial as population_trial
 from workbench.training.population.vmappable import NotVmappable
 from workbench.training.run import Watcher
 from workbench.training.run_text import kept_tokenizer
@@ -35,22 +50,14 @@ from workbench.training.trial import run_trial
 _SIGN_OF_LIFE_SECONDS = 20.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """Runs to train together, and whether the worse learning rates among them are to stop early."""
+class Driver(Protocol):
+    """What a task needs of the driver."""
 
-    runs: list[RunDirectory]
-    halving: dict[str, Any] | None = None
+    def send(self, report: Report) -> None:
+        """Report to the driver."""
 
-    @classmethod
-    def of(cls, message: dict[str, Any]) -> "Task":
-        """What a line of the driver's says."""
-        return cls(runs=[RunDirectory(Path(run)) for run in message["runs"]], halving=message["halving"])
-
-    @property
-    def alone(self) -> bool:
-        """Whether it is a trial that trains as one; one that began in a population ends in one."""
-        return len(self.runs) == 1 and not self.runs[0].replica.exists() and self.halving is None
+    def should_stop(self) -> bool:
+        """Whether the driver asked for a clean stop."""
 
 
 class Channel:
@@ -65,9 +72,9 @@ class Channel:
         threading.Thread(target=self._listen, daemon=True).start()
         threading.Thread(target=self._breathe, daemon=True).start()
 
-    def send(self, event: dict[str, Any]) -> None:
+    def send(self, report: Report) -> None:
         """Report to the driver."""
-        line = json.dumps(event) + "\n"
+        line = to_line(report)
         with self._sending:
             self._sink.write(line)
             self._sink.flush()
@@ -76,14 +83,14 @@ class Channel:
         """Whether the driver asked for a clean stop."""
         return self._stop.is_set()
 
-    def next_task(self) -> "Task | None":
+    def next_task(self) -> Task | None:
         """What to train next; None when there is no more to do."""
         return None if self._stop.is_set() else self._tasks.get()
 
     def _listen(self) -> None:
         try:
             for line in self._source:
-                self._hear(json.loads(line))
+                self._hear(read_message(line))
         except Exception:
             traceback.print_exc()
         # End of input: the driver died. Its successor resumes these trials from their last checkpoints.
@@ -94,29 +101,34 @@ class Channel:
         while True:
             time.sleep(_SIGN_OF_LIFE_SECONDS)
             try:
-                self.send({"event": "alive"})
+                self.send(Alive())
             except OSError:  # the driver is gone, and this process will be in a moment
                 return
 
-    def _hear(self, message: dict[str, Any]) -> None:
-        if message.get("stop"):
+    def _hear(self, message: Message) -> None:
+        if isinstance(message, Stop):
             self._stop.set()
             self._tasks.put(None)
         else:
-            self._tasks.put(Task.of(message))
+            self._tasks.put(message)
 
 
 def main() -> None:
     """Serve the driver until it says stop or goes away."""
     channel = Channel(sys.stdin, os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    channel.send({"event": "ready", "pid": os.getpid()})
+    # From here on the pipe is the channel's alone: what libraries print, or printed when they were imported
+    # and have not flushed yet, goes to the worker's log with its errors.
+    os.dup2(2, 1)
+    sys.stdout.flush()
+    channel.send(Ready(pid=os.getpid()))
     gc.freeze()  # libraries stay: what collects garbage after each task need not look at them, for 0.3 s each
     while (task := channel.next_task()) is not None:
-        channel.send({"event": "taken"})
-        _redirect_output(task.runs[0].path / LOG)
-        for run in task.runs[1:]:
-            (run.path / LOG).write_text(f"trained in a population: see ../{task.runs[0].run_id}/{LOG}\n")
-        if not _serve(task, channel):
+        channel.send(Taken())
+        first, *others = map(RunDirectory, task.runs)
+        _redirect_output(first.path / LOG)
+        for run in others:
+            (run.path / LOG).write_text(f"trained in a population: see ../{first.run_id}/{LOG}\n")
+        if not serve(task, channel):
             return  # a failed trial's traceback can pin memory: the next one gets a new process
 
 
@@ -130,53 +142,56 @@ def _redirect_output(log: Path) -> None:
     os.close(handle)
 
 
-def _serve(task: Task, channel: Channel) -> bool:
+def serve(task: Task, driver: Driver) -> bool:
     """Train, and say how each run ended; False where this process had better not go on.
 
-    The last event of a process that does not go on says that it ``leaves``.
+    The last report of a process that does not go on says that it ``leaves``.
     """
-    _quiet()
-    told: set[str] = set()
+    _silence_libraries()
+    names = [run.name for run in task.runs]
+    ended: set[str] = set()
 
-    def report(event: dict[str, Any]) -> None:
-        if event["event"] == "ended":
-            told.add(event["run_id"])
-        channel.send(event)
+    def report(values: dict[str, Any]) -> None:
+        said = trial_report(values)
+        if isinstance(said, Ended):
+            ended.add(said.run_id)
+        driver.send(said)
 
-    watcher = Watcher(report=report, should_stop=channel.should_stop, measuring=schedule_measuring)
+    watcher = Watcher(report=report, should_stop=driver.should_stop, measuring=schedule_measuring)
     try:
         records = _train(task, watcher)
     except NotVmappable as error:
-        channel.send(
-            {"event": "unpopulatable", "run_ids": [run.run_id for run in task.runs], "error": str(error)}
-        )
+        driver.send(Unpopulatable(run_ids=names, error=str(error)))
         return True
-    except TooLarge as error:
-        left = [run.run_id for run in task.runs if run.run_id not in told]
-        channel.send({"event": "too_large", "run_ids": left, "error": str(error), "leaves": True})
+    except population_trial.TooLarge as error:
+        left = [name for name in names if name not in ended]
+        driver.send(TooLarge(run_ids=left, error=str(error), leaves=True))
         return False
     except Exception as error:  # no outcome of its trials: a fault of the machine
         traceback.print_exc()
-        left = [run.run_id for run in task.runs if run.run_id not in told]
-        text = f"{type(error).__name__}: {error}"
-        channel.send({"event": "fault", "run_ids": left, "error": text, "leaves": True})
+        left = [name for name in names if name not in ended]
+        driver.send(Fault(run_ids=left, error=f"{type(error).__name__}: {error}", leaves=True))
         return False
     release_memory()
     goes_on = all(record.state is not State.FAILED for record in records)
-    untold = [record for record in records if record.run_id not in told]
-    for number, record in enumerate(untold, start=1):
-        leaves = not goes_on and number == len(untold)
-        event = {"run_id": record.run_id, "event": "ended", "state": str(record.state), "leaves": leaves}
-        channel.send(event)
+    unreported = [record for record in records if record.run_id not in ended]
+    for number, record in enumerate(unreported, start=1):
+        leaves = not goes_on and number == len(unreported)
+        driver.send(Ended(run_id=record.run_id, state=record.state, leaves=leaves))
     return goes_on
 
 
+def trains_alone(task: Task) -> bool:
+    """Whether it is a trial that trains as one; one that began in a population ends in one."""
+    return len(task.runs) == 1 and not RunDirectory(task.runs[0]).replica.exists() and task.halving is None
+
+
 def _train(task: Task, watcher: Watcher) -> list[RunRecord]:
-    corpus = partial(_corpus, task.runs[0].path.parent.parent)
-    if task.alone:
-        return [run_trial(task.runs[0], corpus, watcher)]
-    halving = None if task.halving is None else Halving(**task.halving)
-    return run_population(task.runs, corpus, watcher, halving)
+    runs = [RunDirectory(run) for run in task.runs]
+    corpus = partial(_corpus, runs[0].path.parent.parent)
+    if trains_alone(task):
+        return [run_trial(runs[0], corpus, watcher)]
+    return population_trial.run_population(runs, corpus, watcher, task.halving)
 
 
 @cache
@@ -191,9 +206,7 @@ def _corpus(study: Path, data: dict[str, Any]) -> TokenizedCorpus:
     return corpus
 
 
-def _quiet() -> None:
-    import logging
-
+def _silence_libraries() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # One process per core is the executor's plan; Lightning's advice to add loader workers undoes it.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -38,7 +38,7 @@ from workbench.study.plan import signed
 from workbench.training.config import TrainingConfig
 
 STUDY = "imported"
-CORPUS = "python-stdlib"  # what an imported model is evaluated on unless told otherwise
+CORPUS = "python-stdlib"  # what an imported model is evaluated on where no other corpus is asked for
 _BATCH_SIZE = 8
 _UNTUNED: Hyperparameters = {LEARNING_RATE: 0.0}  # it was trained elsewhere
 
@@ -59,7 +59,8 @@ def import_model(
     the folder's files say (see ``workbench.model.pretrained.special_tokens``). Raises ``UserError`` for a
     folder that holds no model, for a name that another model has, and for tokens that there are not.
     """
-    checkpoint, name = read_checkpoint(path, context=context), _name(name, path)
+    checkpoint = read_checkpoint(path, context=context)
+    name = _name(name, path)
     study = Path(out) / STUDY
     (study / "runs").mkdir(parents=True, exist_ok=True)
     with FileLock(study / ".lock"):
@@ -160,7 +161,8 @@ def _config(
 
 
 def _record(checkpoint: Checkpoint, source: Path, name: str, config: RunConfig) -> RunRecord:
-    model, moment = checkpoint.config, now()
+    model = checkpoint.config
+    moment = now()
     provenance = {
         "source": printable(str(source.resolve())),
         "layout": checkpoint.layout,
@@ -244,14 +246,14 @@ def _variant(record: RunRecord) -> ManifestVariant:
     )
 
 
-def told(directory: RunDirectory) -> str:
+def describe_import(directory: RunDirectory) -> str:
     """What was imported, and what can be done with it."""
     record = directory.read()
     model = ModelConfig.from_dict(record.config["model"])
     labels = model.labels()
     parts = ", ".join(labels[factor] for factor in ("positions", "norm", "feedforward"))
     name = f"{record.study}/{record.variant}"
-    missing = _told_tokens(record.config["data"]["special_tokens"])
+    missing = _special_tokens_line(record.config["data"]["special_tokens"])
     if not record.config["data"]["tokenizer"]:
         missing = f"\nIt came without a tokenizer, and reads no text.{missing}"
     return (
@@ -269,16 +271,17 @@ def _next_steps(record: RunRecord, name: str) -> str:
     return f"{again} · workbench export {name} FOLDER"
 
 
-def _told_tokens(special: dict[str, Any]) -> str:
+def _special_tokens_line(special: dict[str, Any]) -> str:
     """Which tokens begin and end its texts, in a line of its own."""
-    first, ends = special["beginning_of_text"], special["ends_of_text"]
-    told = "\nNo token is known to end its texts: see --eos."
+    first = special["beginning_of_text"]
+    ends = special["ends_of_text"]
+    line = "\nNo token is known to end its texts: see --eos."
     if ends:
-        told = f"\nIts texts end with token {' or '.join(map(str, ends))}"
+        line = f"\nIts texts end with token {' or '.join(map(str, ends))}"
         if special["end_of_document"] not in ends:
-            told += f" (documents with {special['end_of_document']})"
-        told += "."
+            line += f" (documents with {special['end_of_document']})"
+        line += "."
     if first is not None:
         put = "is" if special["adds_beginning"] else "is not"
-        told += f" Token {first}, which begins a text, {put} put before prompts by default (--bos, --no-bos)."
-    return told
+        line += f" Token {first}, which begins a text, {put} put before prompts by default (--bos, --no-bos)."
+    return line

@@ -111,7 +111,7 @@ class RunLog:
     def validated(self, step: int, seconds: float, validation: dict[str, float]) -> None:
         """Log a validation; raises ``Diverged`` if its loss is no finite number."""
         self._append(step, seconds, validation, flush=True)
-        self._report({"event": "evaluation", "step": step, **validation})
+        self._report({"event": "evaluation", "step": step, "validation": validation})
         self._require_finite(validation["validation/loss"], "validation loss", step)
 
     def close(self) -> None:

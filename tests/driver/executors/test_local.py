@@ -6,6 +6,7 @@ import time
 import psutil
 import pytest
 
+from workbench.driver.events import Lost, Task
 from workbench.driver.executors import local
 from workbench.driver.executors.local import LocalExecutor
 
@@ -20,7 +21,7 @@ def executor(tmp_path, monkeypatch):
     def start(script):
         monkeypatch.setattr(local, "_WORKER", [sys.executable, "-c", script])
         made.append(LocalExecutor(1, device="cpu", threads=1, logs=tmp_path, import_paths=[]))
-        made[-1].submit(0, [tmp_path / "run"])
+        made[-1].submit(0, Task(runs=[tmp_path / "run"]))
         return made[-1]
 
     yield start
@@ -33,16 +34,16 @@ def lost(executor, seconds=30.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         event = executor.next_event(timeout=0.1)
-        if event is not None and event["event"] == "lost":
+        if isinstance(event, Lost):
             return event
     raise AssertionError("nobody noticed that the worker ended")
 
 
 def test_a_worker_that_cannot_start_is_lost_with_its_trial_and_its_log(executor, tmp_path):
     found = lost(executor("import sys; print('no such library', file=sys.stderr); sys.exit(3)"))
-    assert (found["run_ids"], found["status"], found["started"]) == (["run"], 3, False)
+    assert (found.run_ids, found.status, found.started) == (["run"], 3, False)
     assert "no such library" in (tmp_path / "worker-0.log").read_text()
-    assert found["log"] == str(tmp_path / "worker-0.log")
+    assert found.log == str(tmp_path / "worker-0.log")
 
 
 def test_a_worker_is_lost_when_it_ends_though_a_child_of_it_lives_on(executor, monkeypatch):
@@ -54,7 +55,7 @@ def test_a_worker_is_lost_when_it_ends_though_a_child_of_it_lives_on(executor, m
     started = executor(READY + child + "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     try:
         found = lost(started)
-        assert (found["run_ids"], found["status"], found["started"]) == (["run"], -9, True)
+        assert (found.run_ids, found.status, found.started) == (["run"], -9, True)
     finally:
         for process in psutil.process_iter(["cmdline"]):
             if "import time; time.sleep(60)" in (process.info["cmdline"] or []):
@@ -64,7 +65,7 @@ def test_a_worker_is_lost_when_it_ends_though_a_child_of_it_lives_on(executor, m
 def test_a_silent_worker_is_killed_and_lost(executor, monkeypatch):
     monkeypatch.setattr(local, "_SILENCE_SECONDS", 0.5)
     found = lost(executor(READY + "import time; time.sleep(60)"))
-    assert (found["run_ids"], found["silent"]) == (["run"], True)
+    assert (found.run_ids, found.silent) == (["run"], True)
 
 
 def test_a_worker_that_gives_signs_of_life_is_left_alone(executor, monkeypatch):
@@ -72,22 +73,22 @@ def test_a_worker_that_gives_signs_of_life_is_left_alone(executor, monkeypatch):
     alive = 'print(\'{"event": "alive"}\', flush=True)'
     script = READY + f"import time\nfor _ in range(15):\n    {alive}\n    time.sleep(0.1)\n"
     found = lost(executor(script))
-    assert (found["status"], found["silent"]) == (0, False)
+    assert (found.status, found.silent) == (0, False)
 
 
 def test_a_worker_that_leaves_is_replaced_and_not_called_lost(executor, tmp_path):
     event = '{"event": "ended", "run_id": "run", "state": "failed", "leaves": true}'
     started = executor(READY + f"print('{event}', flush=True)")
-    seen = [started.next_event(timeout=10.0)["event"] for _ in range(2)]
+    seen = [started.next_event(timeout=10.0).event for _ in range(2)]
     assert seen == ["ready", "ended"]
     assert started.free_slots() == [0]
-    started.submit(0, [tmp_path / "next"])
-    assert started.next_event(timeout=10.0)["event"] == "ready"  # of a new process: the old one is forgotten
+    started.submit(0, Task(runs=[tmp_path / "next"]))
+    assert started.next_event(timeout=10.0).event == "ready"  # of a new process: the old one is forgotten
 
 
 def seen(executor, count):
     """The next ``count`` events, by kind."""
-    return [executor.next_event(timeout=10.0)["event"] for _ in range(count)]
+    return [executor.next_event(timeout=10.0).event for _ in range(count)]
 
 
 def test_a_worker_that_leaves_has_left_before_the_next_begins(executor, tmp_path, monkeypatch):
@@ -98,7 +99,7 @@ def test_a_worker_that_leaves_has_left_before_the_next_begins(executor, tmp_path
     first = started._slots[0].process
     assert seen(started, 2) == ["ready", "ended"]
     assert first.poll() is None
-    started.submit(0, [tmp_path / "next"])
+    started.submit(0, Task(runs=[tmp_path / "next"]))
     assert first.poll() == -9
     assert seen(started, 1) == ["ready"]
 
@@ -123,11 +124,40 @@ def test_runs_that_were_handed_to_a_worker_that_had_ended_idle_never_began(
         READY + TAKEN + f"print('{event}', flush=True)\nimport sys; sys.stdin.readline()\n" + takes
     )
     assert seen(started, 2) == ["ready", "ended"]
-    started.submit(0, [tmp_path / "next"])
+    started.submit(0, Task(runs=[tmp_path / "next"]))
     found = lost(started)
-    assert (found["run_ids"], found["unbegun"]) == (["next"], unbegun)
+    assert (found.run_ids, found.unbegun) == (["next"], unbegun)
 
 
 def test_a_first_task_that_is_lost_before_it_is_taken_up_counts(executor):
     """Else a worker that always ends at once would be started for ever."""
-    assert not lost(executor(READY))["unbegun"]
+    assert not lost(executor(READY)).unbegun
+
+
+def test_what_is_no_report_goes_to_the_log_and_the_worker_is_heard_to_its_end(executor, tmp_path):
+    """A library may print when it is imported, before the worker has the pipe to itself."""
+    lines = [
+        "Welcome to a library!",
+        "[1, 2]",
+        "null",
+        '{"event": "unheard of"}',
+        '{"event": "progress", "run_id": "run"}',
+        '{"event": "lost", "run_ids": [], "status": 0}',
+        "[" * 100_000,
+    ]
+    script = "import sys\n" + "".join(f"print({line!r})\n" for line in lines[:-1])
+    script += "print('[' * 100_000)\nsys.stdout.flush()\nsys.stdout.buffer.write(b'caf\\xe9\\n')\n"
+    started = executor(script + READY + "sys.exit(3)")
+    assert seen(started, 1) == ["ready"]
+    found = lost(started)
+    assert (found.run_ids, found.status, found.started) == (["run"], 3, True)
+    assert (tmp_path / "worker-0.log").read_text().splitlines() == [*lines, "caf\\xe9"]
+
+
+def test_a_log_that_cannot_be_written_silences_nobody(executor, tmp_path):
+    started = executor(
+        "import os, time\n"
+        f"os.remove({str(tmp_path / 'worker-0.log')!r})\nos.mkdir({str(tmp_path / 'worker-0.log')!r})\n"
+        "print('no report', flush=True)\n" + READY
+    )
+    assert seen(started, 1) == ["ready"]

@@ -1,6 +1,5 @@
-"""Running trials in processes of their own: one worker per slot, one slot per GPU or core."""
+"""Running trials in processes of their own on this machine: one worker per slot, one slot per GPU or core."""
 
-import json
 import os
 import queue
 import subprocess
@@ -8,42 +7,33 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 
+from workbench.driver.events import (
+    Alive,
+    Ended,
+    Event,
+    Fault,
+    Lost,
+    Message,
+    Ready,
+    Stop,
+    Taken,
+    Task,
+    TooLarge,
+    Unpopulatable,
+    read_report,
+    to_line,
+)
 from workbench.training.hardware import default_slots
 
 _WORKER = [sys.executable, "-m", "workbench.driver.worker"]
 _STOP_SECONDS = 60.0
-_SILENCE_SECONDS = 300.0  # many signs of life of a worker (study/worker.py)
+_SILENCE_SECONDS = 300.0  # many signs of life of a worker (driver/worker.py)
 _LAST_WORDS_SECONDS = 5.0
 _LEAVING_SECONDS = 10.0
-
-
-class Executor(Protocol):
-    """What the driver needs of an executor."""
-
-    def free_slots(self) -> list[int]:
-        """Slots without a trial."""
-
-    def submit(self, slot: int, runs: list[Path], halving: dict[str, Any] | None = None) -> None:
-        """Start the trials in ``runs`` on a free slot; several are one population."""
-
-    def next_event(self, timeout: float) -> dict[str, Any] | None:
-        """The next report of any slot; None when none came within ``timeout`` seconds.
-
-        "lost" (with the exit status) says that a slot's process ended, and names the runs that it still had
-        ("unbegun" where it ended between two tasks, and never took them up); "fault" that these runs met a
-        fault of the machine, which is no outcome; "too_large" that they do not fit into memory together;
-        "unpopulatable" that their model cannot be trained in a population.
-        """
-
-    def stop(self) -> Iterator[dict[str, Any]]:
-        """Ask every trial to save and stop; yields what they still report."""
-
-    def kill(self) -> None:
-        """End every process now."""
 
 
 @dataclass
@@ -51,8 +41,8 @@ class _Slot:
     index: int
     environment: dict[str, str]
     log: Path
-    process: subprocess.Popen | None = None
-    leaving: subprocess.Popen | None = None  # the one before, which said that it ends
+    process: subprocess.Popen[str] | None = None
+    leaving: subprocess.Popen[str] | None = None  # the one before, which said that it ends
     runs: set[str] = field(default_factory=set)
     ready: bool = False
     idle: bool = False  # it was handed the present runs after others, and has not taken them up yet
@@ -65,7 +55,7 @@ class LocalExecutor:
     def __init__(
         self, slots: int, *, device: str, threads: int, logs: Path, import_paths: list[Path]
     ) -> None:
-        self._events: queue.Queue[tuple[subprocess.Popen, _Slot, dict[str, Any]]] = queue.Queue()
+        self._events: queue.Queue[tuple[subprocess.Popen[str], _Slot, Event]] = queue.Queue()
         self._slots = [
             _Slot(index, _environment(index, device, threads, import_paths), logs / f"worker-{index}.log")
             for index in range(slots)
@@ -75,17 +65,17 @@ class LocalExecutor:
         """Slots without a trial."""
         return [slot.index for slot in self._slots if not slot.runs]
 
-    def submit(self, slot: int, runs: list[Path], halving: dict[str, Any] | None = None) -> None:
-        """Start the trials in ``runs`` on a free slot, in a new process if the slot has none."""
+    def submit(self, slot: int, task: Task) -> None:
+        """Start the task on a free slot, in a new process if the slot has none."""
         chosen = self._slots[slot]
         chosen.idle = chosen.process is not None
         if chosen.process is None:
             self._spawn(chosen)
-        chosen.runs = {run.name for run in runs}
-        self._send(chosen, {"runs": [str(run) for run in runs], "halving": halving})
+        chosen.runs = {run.name for run in task.runs}
+        self._send(chosen, task)
 
-    def next_event(self, timeout: float) -> dict[str, Any] | None:
-        """The next report; a process's end is reported as "lost" with the runs it had, if any."""
+    def next_event(self, timeout: float) -> Event | None:
+        """The next report of a worker; a process's end is reported as lost with the runs it had, if any."""
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             asked = time.monotonic()
@@ -97,10 +87,10 @@ class LocalExecutor:
                 self._count_silence(time.monotonic() - asked)
             if process is not slot.process:
                 continue  # the last words of a process that was replaced
-            told = self._note(slot, event)
+            event = self._note(slot, event)
             slot.silence = 0.0
-            if event["event"] not in ("alive", "taken"):
-                return told | {"slot": slot.index}
+            if not isinstance(event, Alive | Taken):
+                return event
         return None
 
     def _count_silence(self, seconds: float) -> None:
@@ -114,10 +104,10 @@ class LocalExecutor:
                 if slot.silence > _SILENCE_SECONDS:
                     slot.process.kill()
 
-    def stop(self) -> Iterator[dict[str, Any]]:
+    def stop(self) -> Iterator[Event]:
         """Ask every trial to save and stop; kill what has not stopped after a minute."""
         for slot in self._slots:
-            self._send(slot, {"stop": True})
+            self._send(slot, Stop())
         while any(slot.process for slot in self._slots):
             event = self.next_event(timeout=_STOP_SECONDS)
             if event is None:
@@ -132,7 +122,9 @@ class LocalExecutor:
                 if process is not None:
                     process.kill()
                     process.wait()
-            slot.process, slot.leaving, slot.runs = None, None, set()
+            slot.process = None
+            slot.leaving = None
+            slot.runs = set()
 
     def _spawn(self, slot: _Slot) -> None:
         self._see_off(slot)
@@ -143,7 +135,8 @@ class LocalExecutor:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                text=True,
+                encoding="utf-8",
+                errors="backslashreplace",  # a library may print what is no UTF-8
                 env=slot.environment,
                 process_group=0,  # Ctrl-C is the driver's to hear; it asks its workers to stop
             )
@@ -164,46 +157,58 @@ class LocalExecutor:
             slot.leaving.wait()
         slot.leaving = None
 
-    def _listen(self, slot: _Slot, process: subprocess.Popen) -> None:
+    def _listen(self, slot: _Slot, process: subprocess.Popen[str]) -> None:
+        """Hear a process to its end, whatever it says: who listened no more would take it for silent."""
+        assert process.stdout is not None  # it is a pipe
         for line in process.stdout:
-            self._events.put((process, slot, json.loads(line)))
+            event = read_report(line)
+            if event is not None:
+                self._events.put((process, slot, event))
+                continue
+            # A library printed it, when it was imported perhaps: it goes where the worker's errors go.
+            with suppress(OSError), open(slot.log, "a", encoding="utf-8", errors="backslashreplace") as log:
+                log.write(line)
 
-    def _await_end(self, slot: _Slot, process: subprocess.Popen, listener: threading.Thread) -> None:
+    def _await_end(self, slot: _Slot, process: subprocess.Popen[str], listener: threading.Thread) -> None:
         status = process.wait()
         # What it said last comes first. Its pipe may stay open beyond its end: a child of it has it too.
         listener.join(timeout=_LAST_WORDS_SECONDS)
-        self._events.put((process, slot, {"event": "lost", "status": status}))
+        self._events.put((process, slot, Lost(run_ids=[], status=status)))
 
-    def _note(self, slot: _Slot, event: dict[str, Any]) -> dict[str, Any]:
-        if event["event"] == "ready":
-            slot.ready = True
-        elif event["event"] == "taken":
-            slot.idle = False
-        elif event["event"] == "ended":
-            slot.runs.discard(event["run_id"])
-        elif event["event"] in ("too_large", "fault", "unpopulatable"):
-            slot.runs = set()
-        elif event["event"] == "lost":
-            told = {
-                "run_ids": sorted(slot.runs),
-                "started": slot.ready,
-                "silent": slot.silence > _SILENCE_SECONDS,
-                "unbegun": slot.idle,
-                "log": str(slot.log),
-            }
-            event = event | told
-            slot.runs = set()
-            slot.process = None
-        if event.get("leaves"):
+    def _note(self, slot: _Slot, event: Event) -> Event:
+        """Keep the slot's books; the event, and of a lost process all that the slot knows of it."""
+        match event:
+            case Ready():
+                slot.ready = True
+            case Taken():
+                slot.idle = False
+            case Ended():
+                slot.runs.discard(event.run_id)
+            case TooLarge() | Fault() | Unpopulatable():
+                slot.runs = set()
+            case Lost():
+                event = Lost(
+                    run_ids=sorted(slot.runs),
+                    status=event.status,
+                    started=slot.ready,
+                    silent=slot.silence > _SILENCE_SECONDS,
+                    unbegun=slot.idle,
+                    log=str(slot.log),
+                )
+                slot.runs = set()
+                slot.process = None
+        if isinstance(event, Ended | Fault | TooLarge) and event.leaves:
             # It ends by itself: its end is no loss, and the next trial gets a new one.
-            slot.process, slot.leaving = None, slot.process
+            slot.leaving = slot.process
+            slot.process = None
         return event
 
-    def _send(self, slot: _Slot, message: dict[str, Any]) -> None:
+    def _send(self, slot: _Slot, message: Message) -> None:
         if slot.process is None:
             return
+        assert slot.process.stdin is not None  # it is a pipe
         try:
-            slot.process.stdin.write(json.dumps(message) + "\n")
+            slot.process.stdin.write(to_line(message))
             slot.process.stdin.flush()
         except BrokenPipeError:
             pass  # the process just died; its listener reports it as lost, with the run it was given

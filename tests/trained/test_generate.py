@@ -7,7 +7,7 @@ import torch
 
 from workbench.data.tokenizers import ByteTokenizer
 from workbench.records.run import RunDirectory
-from workbench.trained import use
+from workbench.trained import generate
 
 BYTES = ByteTokenizer()
 OPTIONS = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 0}
@@ -23,11 +23,11 @@ def said(monkeypatch, tmp_path):
 
         config = SimpleNamespace(vocabulary=BYTES.vocabulary, context=1000)
         model = SimpleNamespace(config=config, positions=SimpleNamespace(limit=None))
-        monkeypatch.setattr(use, "load_run", lambda directory: model)
-        monkeypatch.setattr(use, "open_tokenizer", lambda directory: BYTES)
-        monkeypatch.setattr(use, "stream", stream)
+        monkeypatch.setattr(generate, "load_run", lambda directory: model)
+        monkeypatch.setattr(generate, "open_tokenizer", lambda directory: BYTES)
+        monkeypatch.setattr(generate, "stream", stream)
         options = OPTIONS | {"tokens": tokens, "bos": False}
-        return list(use.generate_text(RunDirectory(tmp_path), "tea: ", **options))
+        return list(generate.generate_text(RunDirectory(tmp_path), "tea: ", **options))
 
     return pieces
 
@@ -45,6 +45,6 @@ def test_a_character_is_shown_once_it_is_whole(said):
 
 
 @pytest.mark.parametrize("end", [[], [BYTES.end_of_document]])
-def test_half_a_character_at_the_end_is_told_and_not_lost(said, end):
+def test_half_a_character_at_the_end_is_shown_and_not_lost(said, end):
     ids = [*"茶".encode()[:2], *end]
     assert "".join(said([ord("n"), *ids], tokens=1 + len(ids))) == "n\ufffd"

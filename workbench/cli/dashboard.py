@@ -1,0 +1,20 @@
+"""The command that shows studies in a browser: dashboard."""
+
+from typing import Annotated
+
+import typer
+
+from workbench.cli.shared import RESULTS, Commands, Out
+
+
+def dashboard(
+    out: Out = RESULTS,
+    port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 8501,
+) -> None:
+    """Serve the dashboard on this machine only (127.0.0.1)."""
+    from workbench.dashboard.launch import serve
+
+    serve(out, port)
+
+
+DASHBOARD_COMMANDS: Commands = {"dashboard": dashboard}

@@ -1,0 +1,177 @@
+"""Commands for studies: run, check, status, report; and what there is to study, list."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workbench.cli.shared import RESULTS, AsJson, Commands, Out, count, show
+from workbench.errors import UserError, printable
+from workbench.terminal import console, give
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Replace a key of the study file: --set training.tokens=100000", metavar="KEY=VALUE"
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        parser=count(1, 4096),
+        metavar="N",
+        help="Trials at once. Default: one per GPU, or per core.",
+    ),
+]
+StudyPath = Annotated[
+    Path, typer.Argument(help="A study file, or the name of one at hand (see list studies).")
+]
+StudyName = Annotated[str, typer.Argument(help="A study's name, its file, or its results directory.")]
+
+
+class ReportFormat(StrEnum):
+    """How a report is printed."""
+
+    TERMINAL = "terminal"
+    MARKDOWN = "md"
+    CSV = "csv"
+    LATEX = "latex"
+
+
+class Kind(StrEnum):
+    """What ``list`` can list."""
+
+    STUDIES = "studies"
+    COMPONENTS = "components"
+    PRESETS = "presets"
+    CORPORA = "corpora"
+    VIEWS = "views"
+
+
+def run(
+    study: StudyPath,
+    overrides: Overrides = None,
+    workers: Workers = None,
+    out: Out = RESULTS,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run failed trials again; they are kept otherwise.")
+    ] = False,
+    population: Annotated[
+        str,
+        typer.Option(
+            "--population",
+            metavar="auto|N",
+            help="Trials of a variant trained in one program. auto: measured on a GPU, 1 on a CPU.",
+        ),
+    ] = "auto",
+) -> None:
+    """Run a study to its verdict. Ctrl-C stops it cleanly; the same command goes on where it stopped."""
+    _refuse_mistakes_at_once(study, overrides)
+    from workbench.driver.launch import run_study
+
+    finished = run_study(
+        study,
+        overrides=overrides or [],
+        workers=workers,
+        out=out,
+        retry_failed=retry_failed,
+        command=_command(),
+        population=population,
+    )
+    if not finished:
+        raise typer.Exit(130)
+
+
+def check(
+    study: StudyPath,
+    overrides: Overrides = None,
+    workers: Workers = None,
+    out: Out = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a study would do: variants, sizes, trials, estimated time. Trains nothing."""
+    _refuse_mistakes_at_once(study, overrides)
+    from workbench.study.check import check_study, render_check
+
+    facts = check_study(study, overrides=overrides or [], workers=workers, out=out)
+    show(facts, as_json, render_check)
+
+
+def status(
+    study: Annotated[str | None, typer.Argument(help="One study; all of them when left out.")] = None,
+    out: Out = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """How far the studies are, and what went wrong."""
+    from workbench.study.status import render_status, study_status
+
+    facts = study_status(study, out)
+    show(facts, as_json, render_status)
+
+
+def report(
+    study: StudyName,
+    format: Annotated[
+        ReportFormat, typer.Option("--format", help="How to print it.")
+    ] = ReportFormat.TERMINAL,
+    out: Out = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """The verdict table of a study, finished or not."""
+    from workbench.analysis.effects import study_report
+    from workbench.analysis.report import render, to_json
+    from workbench.records.index import load_study
+    from workbench.study.paths import find_results
+
+    records = load_study(find_results(study, out))
+    if records.manifest.is_import:
+        raise UserError(
+            f"{study}: holds models from elsewhere, and nothing is compared; evaluate one with 'workbench "
+            f"evaluate {study}/NAME', or start a study from it with the key 'start'"
+        )
+    result = study_report(records)
+    if as_json:
+        give(json.dumps(to_json(result), indent=2))
+        return
+    rendered = render(result, format.value)
+    if isinstance(rendered, str):
+        give(rendered)
+    else:
+        console().print(rendered)
+
+
+def list_things(
+    kind: Annotated[Kind | None, typer.Argument(help="What to list; everything when left out.")] = None,
+    out: Out = RESULTS,
+    as_json: AsJson = False,
+) -> None:
+    """What there is to work with: studies, components, presets, corpora, views of 'inspect'."""
+    from workbench.cli.catalogue import catalogue, render_catalogue
+
+    facts = catalogue([kind.value] if kind else [item.value for item in Kind], out)
+    show(facts, as_json, render_catalogue)
+
+
+def _refuse_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
+    """Check the file itself before the seconds that torch takes to load."""
+    from workbench.study.schema import load_study_file
+
+    load_study_file(study, overrides, complete=False)
+
+
+def _command() -> str:
+    """What was typed, for the manifest."""
+    return printable(" ".join(["workbench", *sys.argv[1:]]))
+
+
+STUDY_COMMANDS: Commands = {
+    "run": run,
+    "check": check,
+    "status": status,
+    "report": report,
+    "list": list_things,
+}

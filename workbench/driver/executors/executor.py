@@ -1,0 +1,53 @@
+"""The seam between the driver, which decides, and whoever runs the trials that it hands out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from workbench.driver.events import Event, Task
+
+
+class Executor(Protocol):
+    """Runs trials on slots, and reports on them.
+
+    What the driver relies on:
+
+    * A task goes to a free slot, which is not free again before all of its runs have ended or were reported
+      otherwise: as lost, at fault, too large together, or unpopulatable.
+    * Each run that was submitted is reported so once, whatever becomes of whoever trains it; no hang, no
+      crash and no lost machine goes without an event. What counts as an outcome is what stands in its
+      directory: an event says only that it is time to look.
+    * An executor decides nothing: it tries no run again, and gives none to a second process while a first
+      one may still write to its directory. Both are the driver's, which counts losses.
+
+    Slots may come and go between two calls; the driver asks for the free ones each time. It calls from one
+    thread only.
+    """
+
+    def free_slots(self) -> list[int]:
+        """Slots that would start a task now."""
+
+    def submit(self, slot: int, task: Task) -> None:
+        """Start the task on a free slot; several runs are one population."""
+
+    def next_event(self, timeout: float) -> Event | None:
+        """The next event of any slot; None when none came within ``timeout`` seconds."""
+
+    def stop(self) -> Iterator[Event]:
+        """Ask every trial to save and stop; yields what is still reported, and leaves no process behind."""
+
+    def kill(self) -> None:
+        """End every process now."""
+
+
+class MakeExecutor(Protocol):
+    """What makes an executor; usually its class."""
+
+    def __call__(
+        self, slots: int, *, device: str, threads: int, logs: Path, import_paths: list[Path]
+    ) -> Executor:
+        """An executor of ``slots`` slots that train on ``device`` ("cpu" or "cuda"), each with ``threads``.
+
+        ``logs`` is the folder for what workers print that belongs to no run. ``import_paths`` are where the
+        user's own parts are imported from, beside what is installed.
+        """
