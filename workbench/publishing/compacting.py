@@ -1,4 +1,4 @@
-"""What the runs of a copy repeat, said once: their rows in one file, the names of Optuna's workers as numbers.
+"""What the runs of a copy repeat, said once: rows in a file for all, names of Optuna's workers as numbers.
 
 Nothing is thinned: what is read of a run is what was read of it before.
 """

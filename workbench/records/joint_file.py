@@ -65,7 +65,7 @@ def write_joint(path: Path, tables: dict[str, pa.Table]) -> None:
             compression="zstd",
             compression_level=_LEVEL,
             use_dictionary=[name for name in joint.column_names if name not in floats],
-            column_encoding={name: "BYTE_STREAM_SPLIT" for name in floats},
+            column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
         )
 
 
