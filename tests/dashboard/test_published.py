@@ -102,8 +102,7 @@ def bare(both, tmp_path, monkeypatch):
     results = tmp_path / "results"
     shutil.copytree(both / "published", results / "published")
     shutil.copytree(both.parent / "results-text", tmp_path / "results-text")
-    for path in results.glob("published/inside/runs/*/probes.parquet"):
-        path.unlink()
+    (results / "published" / "inside" / "probes.parquet").unlink()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     return results

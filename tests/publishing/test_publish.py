@@ -23,7 +23,7 @@ from workbench.publishing.scrub import Scrubber
 from workbench.records.find import find_run
 from workbench.records.index import list_studies, load_study
 from workbench.records.metrics import MetricsWriter
-from workbench.records.probes import empty_probes, write_probes
+from workbench.records.probes import empty_probes, read_probes, write_probes
 from workbench.records.run import RunDirectory, RunRecord, State, config_hash, now, run_id, write_record
 from workbench.records.weights_at_hand import require_weights
 from workbench.study.paths import find_results
@@ -142,6 +142,12 @@ def published(folder, *, weights=1, limit=20.0):
     return publish(folder, folder.parent, weights=weights, limit=limit)
 
 
+def probes(*metrics):
+    """A table of a row for each of ``metrics``."""
+    row = {"step": 4, "table": "heads", "layer": 0, "head": 0, "x": None, "value": 0.5, "n": 1}
+    return pd.DataFrame([row | {"metric": metric, "probe_hash": "abc"} for metric in metrics])
+
+
 def weights_of(folder):
     runs = [RunDirectory(path.parent).read() for path in (folder / "runs").glob("*/model.safetensors")]
     return sorted((run.variant, run.seed) for run in runs)
@@ -152,10 +158,11 @@ def test_records_report_and_figures_are_copied_and_what_is_only_of_the_run_is_no
     done = published(study)
     assert done.path == place / "results" / "published" / "mine"
     assert sorted(path.name for path in done.path.iterdir()) == [
-        "curves.svg", "forest.svg", "optuna.journal", "report.csv", "report.md", "runs", "study.yaml",
+        "curves.svg", "forest.svg", "metrics.parquet", "optuna.journal", "report.csv", "report.md", "runs",
+        "study.yaml",
     ]  # fmt: skip
     files = {path.name for path in (done.path / "runs").glob("*/*")}
-    assert files == {"run.json", "metrics.parquet", "model.safetensors"}
+    assert files == {"run.json", "model.safetensors"}
     assert (done.runs, done.weights) == (6, 2)
     assert "![forest](forest.svg)" in (done.path / "report.md").read_text()
     assert not list(done.path.parent.glob(".*"))
@@ -204,6 +211,13 @@ def test_what_escapes_the_scrubbing_is_refused(study, place, monkeypatch):
     with pytest.raises(UserError, match=rf"names .*{USER}.*, a path of this machine"):
         published(study)
     assert not (place / "results" / "published" / "mine").exists()
+
+
+def test_a_text_in_a_table_that_names_a_place_is_refused_though_it_is_compressed(study, place):
+    # Only the first and the last of a column's texts stand in the file as they are.
+    write_probes(run_of(study, "baseline", 11).path, probes("distance", f"entropy of {place}/text", "share"))
+    with pytest.raises(UserError, match=rf"probes\.parquet: names {place}, a path of this machine"):
+        published(study)
 
 
 def test_texts_that_are_no_paths_of_a_machine_stay(place):
@@ -306,10 +320,12 @@ def test_a_run_without_an_outcome_is_not_published(study, place):
 
 def test_publishing_again_replaces_the_copy(study):
     published(study, weights=3)
-    write_probes(run_of(study, "baseline", 11).path, empty_probes())
+    write_probes(run_of(study, "baseline", 11).path, probes("entropy"))
     copy = published(study).path
     assert len(list(copy.glob("runs/*/model.safetensors"))) == 2
-    assert len(list(copy.glob("runs/*/probes.parquet"))) == 1
+    assert pd.read_parquet(copy / "probes.parquet")["metric"].tolist() == ["entropy"]
+    assert read_probes(run_of(copy, "baseline", 11).path)["value"].tolist() == [0.5]
+    assert read_probes(run_of(copy, "baseline", 12).path).empty
 
 
 def test_a_study_without_a_verdict_is_refused(study, place):

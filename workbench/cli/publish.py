@@ -16,7 +16,7 @@ def publish(
     ] = 1,
     limit: Annotated[
         float, typer.Option("--limit", min=0, help="Megabytes that all published studies may take.")
-    ] = 20,
+    ] = 80,
     out: Out = RESULTS,
 ) -> None:
     """Copy a finished study to results/published: records, report and figures, no paths of this machine.

@@ -18,8 +18,8 @@ from workbench.errors import RecordError, UserError
 from workbench.files import file_sha256, version
 from workbench.records.index import is_published
 from workbench.records.probes import (
-    PROBES,
     append_probes,
+    probes_version,
     read_probe_file,
     read_probes,
     write_probe_file,
@@ -99,7 +99,7 @@ def measured_version(run: Path) -> Hashable:
     """What changes whenever there is more, or other, to be read of the run."""
     run = Path(run)
     cached = sorted((_cache() / run.name).glob("*/*.parquet"))
-    return tuple((str(path), version(path)) for path in (run / RECORD, run / PROBES, *cached))
+    return (probes_version(run), *((str(path), version(path)) for path in (run / RECORD, *cached)))
 
 
 def measurements(directory: RunDirectory) -> tuple[tuple[int, str, str], ...]:

@@ -26,7 +26,8 @@ from workbench.files import read_json, write_atomically, write_json, write_yaml
 from workbench.inspection.measured import read_measured
 from workbench.inspection.measuring import MeasuredRuns, complete_tables, lacking_runs
 from workbench.model.parts.sources import INDEX, index_of
-from workbench.publishing.scrub import Scrubber
+from workbench.publishing.compacting import join_tables, shorten_workers
+from workbench.publishing.scrub import Scrubber, legible
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, write_probes
@@ -78,6 +79,7 @@ def publish(
         copy = folder / PUBLISHED / target.name
         scrubber = Scrubber([records.driver.host if records.driver else ""])
         _copy_runs(records, copy, scrubber, _seeds_with_weights(records, weights), progress)
+        join_tables(copy)
         _copy_study(records, copy, scrubber)
         _write_report(load_study(copy))
         others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
@@ -205,13 +207,18 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
         variant["config_hash"] = hashes.get(variant.get("config_hash"), variant.get("config_hash"))
     write_yaml(copy / MANIFEST, manifest)
     _copy_parts(records, copy, scrubber)
+    _copy_journal(records, copy, scrubber)
+
+
+def _copy_journal(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     journal = records.path / JOURNAL
     if journal_damage(journal):
         Ledger.from_records(copy, records.manifest.metric)
-    elif journal.exists():
-        lines = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]
-        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        write_atomically(copy / JOURNAL, text)
+        journal = copy / JOURNAL
+    if journal.exists():
+        entries = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]
+        lines = [json.dumps(entry, separators=(",", ":")) for entry in shorten_workers(entries)]
+        write_atomically(copy / JOURNAL, "".join(f"{line}\n" for line in lines))
 
 
 def _copy_parts(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
@@ -266,7 +273,7 @@ def _refuse_large(copy: Path, others: float, limit: float) -> None:
 def _refuse_private(copy: Path, scrubber: Scrubber) -> None:
     """What was scrubbed is looked at once more: publishing cannot be taken back."""
     for path in sorted(path for path in copy.rglob("*") if path.is_file() and path.name != WEIGHTS):
-        if place := scrubber.left_in(path.read_bytes()):
+        if place := scrubber.left_in(legible(path)):
             raise UserError(f"{path.relative_to(copy)}: names {place}, a path of this machine; remove it")
 
 

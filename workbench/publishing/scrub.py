@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 # An absolute path of two parts or more, or one below a home; not the path of an address on the web.
 _PATH = re.compile(r"(?<![\w/:.)\]~])(?:~|/[^\s/'\"`<>|,;:()\[\]{}=]+)(?:/[^\s/'\"`<>|,;:()\[\]{}=]+)+/?")
 _HOME = re.compile(r"(?<![\w.])/(?:home|Users)/[^\s/'\"`,;:()]+|/root\b")
@@ -50,6 +53,19 @@ class Scrubber:
         if isinstance(value, str):
             return self.error(value) if key == "error" else self.text(value)
         return value
+
+
+def legible(path: Path) -> bytes:
+    """What a file says: its bytes, and of a Parquet file the texts that its bytes hold compressed."""
+    content = path.read_bytes()
+    if path.suffix != ".parquet":
+        return content
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    numbers = (pa.types.is_integer, pa.types.is_floating)
+    columns = [column for column in table.columns if not any(is_kind(column.type) for is_kind in numbers)]
+    values = [value for column in columns for value in column.unique().to_pylist()]
+    return b"\n".join([content, *(str(text).encode() for text in (*table.column_names, *values))])
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:

@@ -1,5 +1,8 @@
 """Metrics of one run: appended as JSON lines while it trains, compacted to Parquet at its end.
 
+A published study has the rows of all its runs in one file (``joint_file``): a run that has neither lines nor
+a Parquet file of its own is read from there.
+
 One writer per file, so no locks. A reader cuts at the last newline, so a line that is being
 written (or was cut short by ``kill -9``) is never parsed. A checkpoint holds the rows up to its step: a run
 that is resumed begins its file with those, whatever became of the old one.
@@ -22,6 +25,7 @@ import pyarrow.parquet as pq
 
 from workbench.errors import RecordError
 from workbench.files import replacing, write_atomically
+from workbench.records.joint_file import RUNS, joint_version, read_joint
 
 Row = dict[str, float | int | None]  # the axes (step, tokens, flops, seconds) and any metrics
 
@@ -52,7 +56,9 @@ class MetricsWriter:
     def append(self, row: Row, *, flush: bool = False) -> None:
         """Append one row."""
         # JSON has no NaN: Python would write the token NaN, which other readers refuse. A gap says the same.
-        clean = {key: value if math.isfinite(value) else None for key, value in row.items()}
+        clean = {
+            key: value if value is not None and math.isfinite(value) else None for key, value in row.items()
+        }
         self.rows.append(clean)
         self._file.write(_line(clean))
         if flush or time.monotonic() - self._flushed > _FLUSH_SECONDS:
@@ -107,6 +113,10 @@ def _read(directory: Path, columns: list[str] | None) -> pd.DataFrame:
                 f"{directory / COMPACT}: cannot be read ({error}); delete the run's directory and run the "
                 f"study again to have it trained anew"
             ) from error
+    if not (directory / LIVE).exists():
+        joint = read_joint(directory, COMPACT, columns)
+        if joint is not None:
+            return joint.to_pandas(use_threads=False)
     return _frame(_live_rows(directory / LIVE))
 
 
@@ -131,14 +141,17 @@ def rates_of_steps(table: pd.DataFrame, provenance: dict[str, Any]) -> pd.DataFr
 
 
 def metrics_version(directory: Path) -> tuple[str, int, int]:
-    """Which file holds a run's rows, its modification time (ns) and size: equal as long as they are."""
+    """Which file holds a run's rows, its modification time (ns) and size: equal as long as they are.
+
+    Zeros where there is none yet.
+    """
     for name in (COMPACT, LIVE):
         try:
             status = os.stat(directory / name)
         except OSError:  # not there, or gone between two looks: the next look sees what replaced it
             continue
         return (name, status.st_mtime_ns, status.st_size)
-    return (LIVE, 0, 0)
+    return (RUNS, *joint_version(directory, COMPACT))
 
 
 def _read_compact(path: Path, columns: list[str] | None = None) -> pd.DataFrame:

@@ -1,16 +1,19 @@
 """What probes measured in a run, one tall table: ``probes.parquet`` beside the run's metrics.
 
 Values from different probes must not be drawn on one axis: each row carries the hash of what it was measured
-on.
+on. A published study has the rows of all its runs in one such file (``joint_file``): a run without a file of
+its own is read from there.
 """
 
+from collections.abc import Hashable
 from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from workbench.errors import RecordError
-from workbench.files import replacing, set_aside
+from workbench.files import replacing, set_aside, version
+from workbench.records.joint_file import joint_version, read_joint
 
 PROBES = "probes.parquet"
 # step: 0 is before training; table: which group of measures; x: distance, position, period or context in
@@ -38,7 +41,21 @@ def read_probes(run: Path) -> pd.DataFrame:
 
     Kept until the file changes, so that callers must not change it.
     """
-    return read_probe_file(Path(run) / PROBES)
+    own = Path(run) / PROBES
+    if own.exists():
+        return read_probe_file(own)
+    return _read_of_study(Path(run), joint_version(Path(run), PROBES))
+
+
+@lru_cache(maxsize=256)
+def _read_of_study(run: Path, version: tuple[int, int]) -> pd.DataFrame:
+    rows = read_joint(run, PROBES)
+    return empty_probes() if rows is None else rows.to_pandas(use_threads=False).astype(COLUMNS)
+
+
+def probes_version(run: Path) -> Hashable:
+    """What changes whenever the run's table does."""
+    return (version(run / PROBES), joint_version(run, PROBES))
 
 
 def read_probe_file(path: Path) -> pd.DataFrame:
@@ -74,7 +91,8 @@ def append_probes(run: Path, rows: pd.DataFrame) -> None:
     try:
         known = read_probes(run)
     except RecordError:
-        set_aside(Path(run) / PROBES)
+        if (Path(run) / PROBES).exists():
+            set_aside(Path(run) / PROBES)
         known = empty_probes()
     fresh = set(zip(rows["step"], rows["table"], strict=True))
     old = [key not in fresh for key in zip(known["step"], known["table"], strict=True)]

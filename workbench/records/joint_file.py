@@ -1,0 +1,140 @@
+"""The rows of all runs of a study in one Parquet file, as published studies keep their metrics and probes.
+
+A file of each run says its schema, its dictionaries and its footer again: of 25 kB of metrics and probes half
+was that. Here a run is the rows that have its id in the column ``run_id``: they stand together, in their own
+order, so that what is read of a run is, to the bit, what was written of it. Run directories without a file
+of their own are read from here.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.errors import RecordError
+from workbench.files import replacing, version
+
+RUN = "run_id"
+RUNS = "runs"  # the folder of a study that holds the directories of its runs
+_LAYOUTS = b"workbench.layouts"
+_KEPT = 8  # files in memory: about 50 bytes a row
+_LEVEL = 19  # of zstd: files are written once, read often and kept in git's history for good
+
+
+def joint_path(run: Path, name: str) -> Path:
+    """Where the study of the run's directory keeps the rows of all runs, in a file called ``name``."""
+    return run.parent.parent / name
+
+
+def joint_version(run: Path, name: str) -> tuple[int, int]:
+    """Modification time (ns) and size of that file; zeros where the run's study has none."""
+    return version(joint_path(run, name)) if run.parent.name == RUNS else (0, 0)
+
+
+def write_joint(path: Path, tables: dict[str, pa.Table]) -> None:
+    """Write the tables of runs, by run id, as one file, atomically.
+
+    Columns may differ between runs: the file has all of them. What a run lacks of them, or has as another
+    type, is noted in the file and undone by ``read_joint``.
+    """
+    ordered = sorted(tables.items())
+    parts = [
+        table.replace_schema_metadata().add_column(0, RUN, pa.array([run_id] * len(table), pa.string()))
+        for run_id, table in ordered
+    ]
+    joint = pa.concat_tables(parts, promote_options="permissive")
+    usual = _layout(joint.schema.remove(0))
+    unusual = {
+        run_id: layout
+        for run_id, table in ordered
+        if list((layout := _layout(table.schema)).items()) != list(usual.items()) or not len(table)
+    }
+    joint = _with_dictionaries(joint).replace_schema_metadata({_LAYOUTS: json.dumps(unusual)})
+
+    # Measured numbers hardly repeat, and a dictionary of them is larger than they are. Their bytes are
+    # written apart instead: those of most are float32 in a float64, and the lower half of it is zeros.
+    floats = [field.name for field in joint.schema if pa.types.is_floating(field.type)]
+    with replacing(path) as temporary:
+        pq.write_table(
+            joint,
+            temporary,
+            compression="zstd",
+            compression_level=_LEVEL,
+            use_dictionary=[name for name in joint.column_names if name not in floats],
+            column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+        )
+
+
+def read_joint(run: Path, name: str, columns: list[str] | None = None) -> pa.Table | None:
+    """The run's rows in its study's file ``name``, as they were written; None where there are none.
+
+    Of ``columns`` those that the run has. Raises ``RecordError`` for a file that cannot be read.
+    """
+    current = joint_version(run, name)
+    if current == (0, 0):
+        return None
+    return _read(joint_path(run, name), current).of(run.name, columns)
+
+
+@dataclass(frozen=True)
+class _Joint:
+    """A file in memory: its rows, where those of each run are, and the columns of runs that have others."""
+
+    table: pa.Table
+    places: dict[str, tuple[int, int]]  # first row and number of rows
+    layouts: dict[str, dict[str, str]]
+
+    def of(self, run_id: str, columns: list[str] | None) -> pa.Table | None:
+        if run_id not in self.places and run_id not in self.layouts:
+            return None
+        first, count = self.places.get(run_id, (0, 0))
+        layout = self.layouts.get(run_id) or _layout(self.table.schema.remove(0))
+        wanted = layout if columns is None else [name for name in columns if name in layout]
+        schema = pa.schema([(name, pa.type_for_alias(layout[name])) for name in wanted])
+        return self.table.select(schema.names).slice(first, count).cast(schema)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(path: Path, version: tuple[int, int]) -> _Joint:
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read(use_threads=False).unify_dictionaries()
+        layouts = json.loads((table.schema.metadata or {}).get(_LAYOUTS, b"{}"))
+        return _Joint(table, _places(table), layouts)
+    except Exception as error:  # pyarrow raises many kinds
+        raise RecordError(
+            f"{path}: cannot be read ({error}); restore it from a copy, or publish the study again"
+        ) from error
+
+
+def _places(table: pa.Table) -> dict[str, tuple[int, int]]:
+    """First row and number of rows of each run."""
+    if not len(table):
+        return {}
+    ids = table[RUN].combine_chunks()
+    codes = ids.indices.to_numpy()
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    lengths = np.diff(starts, append=len(codes))
+    if len(set(codes[starts])) < len(starts):
+        raise ValueError("rows of one run do not stand together")
+    names = ids.take(pa.array(starts)).to_pylist()
+    return {name: (int(first), int(count)) for name, first, count in zip(names, starts, lengths, strict=True)}
+
+
+def _layout(schema: pa.Schema) -> dict[str, str]:
+    """Names and types of columns, in their order; a dictionary's type is that of its values."""
+    types = (kind.value_type if pa.types.is_dictionary(kind) else kind for kind in schema.types)
+    return dict(zip(schema.names, map(str, types), strict=True))
+
+
+def _with_dictionaries(table: pa.Table) -> pa.Table:
+    """Texts as dictionaries: few are different, and a reader has them as numbers."""
+    columns = [
+        column.dictionary_encode() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else column
+        for column, kind in zip(table.columns, table.schema.types, strict=True)
+    ]
+    return pa.table(columns, names=table.column_names)
