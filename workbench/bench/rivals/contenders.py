@@ -108,7 +108,9 @@ class BareLoop:
         self.module.on_fit_start()
         found = self.module.configure_optimizers()
         self.optimizer = found["optimizer"]
-        self.schedule = found["lr_scheduler"]["scheduler"]
+        scheduled = found["lr_scheduler"]
+        assert isinstance(scheduled, dict)  # and no bare scheduler, which Lightning takes as well
+        self.schedule = scheduled["scheduler"]
         self._batches = run.training_batches()
         self._device = run.device
         self._arithmetic = arithmetic(run)
