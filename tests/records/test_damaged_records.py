@@ -222,6 +222,11 @@ def test_a_number_that_no_table_can_hold_is_a_damage(restored):
         run.write_bytes(sound)
 
 
+def test_a_hyperparameter_cannot_have_the_name_of_what_a_run_is(restored):
+    run = write_run(restored, ("hyperparameters",), {"learning_rate": 0.1, "seed": 7.0})
+    require_marked(restored, run, "hyperparameters")
+
+
 def test_a_metric_cannot_take_the_place_of_what_a_run_is(restored):
     write_run(restored, ("summary", "seed"), 7)
     records, *_ = everything(restored)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workbench.errors import RecordError
 from workbench.files import read_json
-from workbench.records.fields import FiniteNumber, Moment, damage
+from workbench.records.fields import Day, FiniteNumber, damage
 
 DRIVER = "driver.json"
 _LIVE_SECONDS = 30.0
@@ -23,13 +23,13 @@ class DriverState(BaseModel):
 
     pid: int | None = None  # of the driver's process on its host
     host: str = ""
-    started: Moment | None = None
+    started: Day | None = None
     state: Literal["running", "stopped", "done"]
     workers: int | None = None
     phase: str | None = None  # None before the first
     message: str = ""  # where the study stands, in a line
     seconds_left: FiniteNumber | None = None  # None before there is an estimate
-    updated: Moment | None = None  # the last sign of life
+    updated: Day | None = None  # the last sign of life
 
     @property
     def is_live(self) -> bool:

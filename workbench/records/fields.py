@@ -24,16 +24,21 @@ Figure = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)] | float | None
 FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 
 
-def _moment(text: str) -> str:
+def _day(text: str) -> str:
     try:
-        moment = datetime.fromisoformat(text)
+        datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("should be a moment in ISO 8601") from None
-    if moment.tzinfo is None:
+    return text
+
+
+def _moment(text: str) -> str:
+    if datetime.fromisoformat(_day(text)).tzinfo is None:
         raise ValueError("should be a moment in ISO 8601 with its time zone")
     return text
 
 
+Day = Annotated[str, AfterValidator(_day)]  # ISO 8601, perhaps without a time: 2025-11-03
 Moment = Annotated[str, AfterValidator(_moment)]  # ISO 8601 with its zone: 2025-11-03T09:30:00+00:00
 
 

@@ -132,9 +132,12 @@ class RunRecord(BaseModel):
 
     @field_validator("hyperparameters")
     @classmethod
-    def _has_a_rate(cls, value: Hyperparameters) -> Hyperparameters:
+    def _names(cls, value: Hyperparameters) -> Hyperparameters:
         if LEARNING_RATE not in value:
             raise ValueError(f"should have {LEARNING_RATE}")
+        # Each is a column beside the record's own.
+        if taken := value.keys() & cls.model_fields.keys():
+            raise ValueError(f"should have other names than the record's own key {min(taken)!r}")
         return value
 
     @classmethod
