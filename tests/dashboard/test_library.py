@@ -36,13 +36,8 @@ def test_a_study_is_read_again_only_when_a_record_changes(own_study, monkeypatch
 
 def test_the_heartbeat_is_fresh_without_reading_the_runs_again(own_study, monkeypatch):
     library = Library()
-<<<<<<< HEAD:tests/dashboard/test_library.py
-    assert library.study(own_study).driver["state"] == "done"
-    monkeypatch.setattr(f"{MODULE}.load_study", lambda path: pytest.fail("the runs did not change"))
-=======
     assert library.study(own_study).driver.state == "done"
-    monkeypatch.setattr(data, "load_study", lambda path: pytest.fail("the runs did not change"))
->>>>>>> h13-b:tests/dashboard/test_data.py
+    monkeypatch.setattr(f"{MODULE}.load_study", lambda path: pytest.fail("the runs did not change"))
     write_json(own_study / "driver.json", {"state": "running", "updated": "2020-01-01T00:00:00+00:00"})
     assert library.study(own_study).driver.state == "running"
 
