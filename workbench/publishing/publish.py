@@ -29,6 +29,7 @@ from workbench.model.parts.sources import INDEX, index_of
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.publishing.scrub import Scrubber, legible
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
+from workbench.records.joint_file import RUNS
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, write_probes
 from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, Phase, RunDirectory, State, config_hash
@@ -88,7 +89,7 @@ def publish(
         _replace(copy, target)
     return Published(
         path=target,
-        runs=len(list((target / "runs").iterdir())),
+        runs=len(list((target / RUNS).iterdir())),
         weights=len(with_weights(target)),
         megabytes=_megabytes(target),
         all_megabytes=_megabytes(target.parent),
@@ -152,7 +153,8 @@ def _copy_runs(
     _copy_tokenizers(records.path, copy, rows)
     for number, row in enumerate(rows):
         progress(f"run {number + 1} of {len(rows)}", number / len(rows))
-        source, target = RunDirectory(row["path"]), RunDirectory(copy / "runs" / row["run_id"])
+        source = RunDirectory(row["path"])
+        target = RunDirectory(copy / RUNS / row["run_id"])
         write_json(target.path / RECORD, scrubber.value(read_json(source.path / RECORD)))
         _copy_tables(source, target)
         if row["phase"] == Phase.CONFIRM and row["seed"] in kept.get(row["variant"], []):
@@ -248,7 +250,8 @@ def _new_hashes(runs: pd.DataFrame, scrubber: Scrubber) -> dict[str, str]:
 
 def _write_report(records: StudyRecords) -> None:
     """``report.md`` with its figures, and ``report.csv``, from the copy: they say what it says."""
-    report, figures = study_report(records), study_figures(records)
+    report = study_report(records)
+    figures = study_figures(records)
     if Phase.TUNE not in (records.manifest.phases or []):
         del figures["learning_rates"]
     paths = [save(figure, records.path / f"{name}.svg") for name, figure in figures.items()]
@@ -263,9 +266,9 @@ def _refuse_large(copy: Path, others: float, limit: float) -> None:
         return
     weights = sum(run.weights.stat().st_size for run in with_weights(copy)) / _MEGABYTE
     fewer = "fewer --weights, " if weights else ""
-    others_told = f", other studies {others:.1f} MB" if others else ""
+    beside = f", other studies {others:.1f} MB" if others else ""
     raise UserError(
-        f"limit: {copy.name} takes {size:.1f} MB, {weights:.1f} of them weights{others_told}; all that is "
+        f"limit: {copy.name} takes {size:.1f} MB, {weights:.1f} of them weights{beside}; all that is "
         f"published may take {limit:g} MB: publish {fewer}remove a published study, or raise --limit"
     )
 

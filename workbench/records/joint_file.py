@@ -1,9 +1,9 @@
 """The rows of all runs of a study in one Parquet file, as published studies keep their metrics and probes.
 
-A file of each run says its schema, its dictionaries and its footer again: of 25 kB of metrics and probes half
-was that. Here a run is the rows that have its id in the column ``run_id``: they stand together, in their own
-order, so that what is read of a run is, to the bit, what was written of it. Run directories without a file
-of their own are read from here.
+Files of single runs repeat their schema, dictionaries and footer, which made them three times as large.
+Here a run is the rows that have its id in the column ``run_id``: they stand together, in their own order, and
+what is read of a run is, to the bit, what was written of it. Run directories without a file of their own are
+read from here.
 """
 
 import json
@@ -48,11 +48,12 @@ def write_joint(path: Path, tables: dict[str, pa.Table]) -> None:
     ]
     joint = pa.concat_tables(parts, promote_options="permissive")
     usual = _layout(joint.schema.remove(0))
-    unusual = {
-        run_id: layout
-        for run_id, table in ordered
-        if list((layout := _layout(table.schema)).items()) != list(usual.items()) or not len(table)
-    }
+    unusual = {}
+    for run_id, table in ordered:
+        layout = _layout(table.schema)
+        # The order counts, too. A run without rows is in no column, and has nothing but its layout.
+        if list(layout.items()) != list(usual.items()) or not len(table):
+            unusual[run_id] = layout
     joint = _with_dictionaries(joint).replace_schema_metadata({_LAYOUTS: json.dumps(unusual)})
 
     # Measured numbers hardly repeat, and a dictionary of them is larger than they are. Their bytes are
@@ -99,7 +100,7 @@ class _Joint:
 
 
 @lru_cache(maxsize=_KEPT)
-def _read(path: Path, version: tuple[int, int]) -> _Joint:
+def _read(path: Path, current: tuple[int, int]) -> _Joint:
     try:
         with pq.ParquetFile(path) as file:
             table = file.read(use_threads=False).unify_dictionaries()

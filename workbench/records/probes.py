@@ -48,7 +48,7 @@ def read_probes(run: Path) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=256)
-def _read_of_study(run: Path, version: tuple[int, int]) -> pd.DataFrame:
+def _read_of_study(run: Path, current: tuple[int, int]) -> pd.DataFrame:
     rows = read_joint(run, PROBES)
     return empty_probes() if rows is None else rows.to_pandas(use_threads=False).astype(COLUMNS)
 
