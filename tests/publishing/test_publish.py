@@ -284,13 +284,13 @@ def test_a_damaged_journal_is_published_as_the_records_have_it(study):
 
 
 def test_the_limit_counts_all_published_studies_and_names_the_remedy(study, place):
-    with pytest.raises(UserError, match=r"limit: mine takes 0\.\d MB, 0\.1 of them weights.*fewer --weights"):
+    with pytest.raises(UserError, match=r"limit: mine takes \d+ kB, \d+ kB of them weights.*fewer --weights"):
         published(study, limit=0.05)
     assert not (place / "results" / "published" / "mine").exists()
     size = published(study, weights=0).megabytes
     published(study, weights=0, limit=size * 1.01)  # an earlier copy of the same study makes room
     other = write_study(place, "other")
-    with pytest.raises(UserError, match=r"weights, other studies 0\.\d MB"):
+    with pytest.raises(UserError, match=r"weights, other studies \d+ kB"):
         published(other, weights=0, limit=size * 1.5)
     assert published(other, weights=0, limit=size * 2.1).all_megabytes == pytest.approx(2 * size, rel=0.02)
 

@@ -205,7 +205,7 @@ def test_edited_code_supersedes_the_earlier_runs_and_says_so(elsewhere):
     assert amendment["keys"][:2] == ["the code of my_parts:Scaled", "the code of my_parts:Noisy"]
     report = " ".join(workbench(elsewhere, "report", "tiny", "--json").stdout.split())
     assert "the code of my_parts:Scaled" in report
-    assert "6 run(s) of an earlier version of this study are left out" in report
+    assert "6 runs of an earlier version of this study left out" in report
     old = [RunDirectory(elsewhere / "results/tiny/runs" / name) for name in before]
     scaled = {run.read().seed: run for run in old if run.read().variant == SCALED}
     assert load_run(scaled[2001]).get_buffer("final_norm.scale")[0] == 1.5

@@ -4,9 +4,9 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import fixed
 from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.state import View
+from workbench.numbers import count, fixed
 from workbench.records.training_outcome import UNIFORM, untrained
 
 
@@ -48,19 +48,15 @@ def _table(runs: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "model": run["variant"],
-                "parameters": f"{run['parameters']:,}",
+                "parameters": count(run["parameters"]),
                 "layers": model["layers"],
                 "width": model["width"],
                 "context": model["context"],
                 "parts": ", ".join(model[part]["name"] for part in ("positions", "norm", "feedforward")),
-                "nats per token": _number(run.get("validation/loss")),
-                "bits per byte": _number(run.get("validation/bits_per_byte")),
+                "nats per token": fixed(run.get("validation/loss"), 4),
+                "bits per byte": fixed(run.get("validation/bits_per_byte"), 4),
                 "run": run["run_id"],
                 "from": run["provenance"].get("source", ""),
             }
         )
     return pd.DataFrame(rows)
-
-
-def _number(value: float | None) -> str:
-    return fixed(value, 4)

@@ -6,9 +6,9 @@ import streamlit as st
 
 from workbench.dashboard import state
 from workbench.dashboard.data import pulse, with_heartbeat
-from workbench.dashboard.formats import duration, plural
 from workbench.dashboard.literal import literal
 from workbench.dashboard.progress import last_activity, seconds_left
+from workbench.numbers import duration, plural, time_left
 from workbench.records.index import StudyRecords
 from workbench.records.weights_at_hand import with_weights
 
@@ -28,9 +28,8 @@ def indicator(records: StudyRecords) -> None:
         st.badge(
             f"Live · {literal(driver.get('phase') or 'starting')}", icon=":material/sensors:", color="green"
         )
-        left = seconds_left(records)
-        expected = [] if left is None else [f"about {duration(left)} left"]
-        st.caption(literal(" · ".join([str(driver.get("message") or ""), *expected])))
+        expected = time_left(seconds_left(records))
+        st.caption(literal(" · ".join(filter(None, [str(driver.get("message") or ""), expected]))))
         paused = st.toggle("Pause updates", key="paused", persist_state="session")
     # Charts lose their zoom when their data changes, so that updates can be held.
     if not paused:

@@ -82,6 +82,7 @@ def load_documents(config: CorpusConfig) -> Documents:
 
 
 def _describe(config: CorpusConfig, title: str, documents: list[str]) -> str:
+    # It stands in the manifest, which is hashed, so that its numbers stay as they were written once.
     size = _megabytes(sum(len(text.encode("utf-8")) for text in documents))
     if len(documents) == 1:
         return (

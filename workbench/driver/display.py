@@ -5,7 +5,7 @@ import time
 from rich.progress import BarColumn, Progress, TaskID
 
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import duration, fixed, plural
+from workbench.numbers import duration, fixed, plural
 from workbench.records.run import FINISHED, RunRecord, State, error_line
 from workbench.records.training_outcome import below_guess, uniform_loss
 from workbench.terminal import PlainColumn, Terminal

@@ -21,6 +21,7 @@ from workbench.driver.heartbeat import Heartbeat
 from workbench.driver.ledger import Ledger, at_edge, grown
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
 from workbench.errors import RecordError, StudyStopped
+from workbench.numbers import rate
 from workbench.records.index import MANIFEST, load_study
 from workbench.records.run import FINISHED, LOG, RunDirectory, RunRecord, State
 from workbench.study.plan import Plan
@@ -96,7 +97,7 @@ class Runner:
         return [choose_learning_rate(runs, variant.name, metric) for variant in self.plan.variants]
 
     def _announce(self, tuned: list[TunedRate], *, at_edge: bool) -> None:
-        rates = ", ".join(f"{rate.variant} {rate.learning_rate:g}" for rate in tuned)
+        rates = ", ".join(f"{one.variant} {rate(one.learning_rate)}" for one in tuned)
         self.display.note(f"learning rates: {rates}" + (" (some at the grid's edge)" if at_edge else ""))
 
     def _execute(self, phase: str, records: list[RunRecord]) -> None:
@@ -324,4 +325,4 @@ def _status(status: int) -> str:
 
 
 def _join(rates: list[float]) -> str:
-    return " and ".join(f"{rate:g}" for rate in rates)
+    return " and ".join(map(rate, rates))

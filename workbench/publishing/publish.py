@@ -26,6 +26,7 @@ from workbench.files import read_json, write_atomically, write_json, write_yaml
 from workbench.inspection.measured import read_measured
 from workbench.inspection.measuring import Probed, complete_probes, lacking_runs
 from workbench.model.parts.sources import INDEX, index_of
+from workbench.numbers import byte_size
 from workbench.publishing.scrub import Scrubber
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
@@ -254,12 +255,13 @@ def _refuse_large(copy: Path, others: float, limit: float) -> None:
     size = _megabytes(copy)
     if size + others <= limit:
         return
-    weights = sum(run.weights.stat().st_size for run in with_weights(copy)) / _MEGABYTE
+    weights = sum(run.weights.stat().st_size for run in with_weights(copy))
     fewer = "fewer --weights, " if weights else ""
-    others_told = f", other studies {others:.1f} MB" if others else ""
+    beside = f", other studies {byte_size(others * _MEGABYTE)}" if others else ""
     raise UserError(
-        f"limit: {copy.name} takes {size:.1f} MB, {weights:.1f} of them weights{others_told}; all that is "
-        f"published may take {limit:g} MB: publish {fewer}remove a published study, or raise --limit"
+        f"limit: {copy.name} takes {byte_size(size * _MEGABYTE)}, {byte_size(weights)} of them "
+        f"weights{beside}; all that is published may take {limit:g} MB: publish {fewer}remove a published "
+        f"study, or raise --limit"
     )
 
 

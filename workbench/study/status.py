@@ -7,8 +7,8 @@ from rich.console import Group
 from rich.table import Table
 
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import duration
 from workbench.errors import RecordError
+from workbench.numbers import rate, time_left
 from workbench.records.index import PUBLISHED, StudyRecords, list_studies, load_study
 from workbench.records.run import State, error_line
 from workbench.records.training_outcome import DID_NOT_TRAIN, UNIFORM, untrained
@@ -69,13 +69,12 @@ def _untrained(row: dict[str, Any], records: StudyRecords) -> str:
     losses = above_guess(row["validation/loss"], row[UNIFORM])
     if records.manifest.get("design") == "import":
         return f"{row['variant']}: {losses}; is its tokenizer the one that it was trained with?"
-    trial = f"{row['variant']} seed {row['seed']} at rate {row['learning_rate']:g}"
+    trial = f"{row['variant']} seed {row['seed']} at rate {rate(row['learning_rate'])}"
     return f"{trial}: {DID_NOT_TRAIN}: {losses}"
 
 
 def _now(study: dict[str, Any]) -> str:
-    left = study["seconds_left"]
-    return study["message"] if left is None else f"{study['message']}, about {duration(left)} left"
+    return ", ".join(filter(None, (study["message"], time_left(study["seconds_left"]))))
 
 
 def render_status(facts: dict[str, Any]) -> Group:

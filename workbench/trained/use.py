@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import fixed
 from workbench.data.batches import TokenizedCorpus
 from workbench.data.tokenizers import TOKENIZER, Tokenizer
 from workbench.errors import UserError, suggestion
@@ -19,6 +18,7 @@ from workbench.model.decoder import Decoder
 from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
 from workbench.model.weights import plain_tensors
+from workbench.numbers import fixed
 from workbench.records.index import is_published
 from workbench.records.run import RunDirectory, RunRecord, now
 from workbench.records.training_outcome import below_guess, uniform_loss
