@@ -157,7 +157,7 @@ def test_catalogue_examples_are_sound():
         ({"pth": "x"}, ["pth", "did you mean 'path'"]),
         ({}, ["Known: name, path, huggingface, task"]),
         ({"path": "x", "task": "copy"}, ["path and task", "keep one"]),
-        ({"path": "x", "feild": "text"}, ["unknown key 'feild'", "did you mean 'field'"]),
+        ({"path": "x", "feild": "text"}, ["data.corpus.feild: unknown key", "did you mean 'field'"]),
         ({"path": "x", "max_bytes": 0}, ["data.corpus.max_bytes", "greater than 0", "got 0"]),
         ({"path": "x", "max_bytes": "5,000"}, ["data.corpus.max_bytes", "write 5_000"]),
         ({"path": "x", "max_bytes": "2.5"}, ["data.corpus.max_bytes", "got 2.5"]),

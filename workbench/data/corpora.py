@@ -7,11 +7,12 @@ from typing import Any
 
 from workbench.data.sources.huggingface import HuggingFace
 from workbench.data.sources.local_files import LocalFiles
-from workbench.data.sources.source import KEY, LISTED, CorpusConfig, validate
+from workbench.data.sources.source import KEY, LISTED, CorpusConfig
 from workbench.data.sources.standard_library import StandardLibrary
 from workbench.data.sources.tasks import Task
 from workbench.data.split import Documents, distinct, fingerprint, split
 from workbench.errors import UserError, suggestion
+from workbench.user_values import read_as
 
 # The key that tells a kind of corpus from the others.
 _KINDS: dict[str, type[CorpusConfig]] = {
@@ -62,7 +63,7 @@ def corpus_config(spec: str | dict[str, Any] | CorpusConfig) -> CorpusConfig:
             f"{KEY}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES, LISTED)}; "
             "or give {path: ...}, {huggingface: ...} or {task: ...}"
         )
-    return validate(_KINDS[kinds[0]], spec)
+    return read_as(_KINDS[kinds[0]], spec, under=KEY)
 
 
 def load_documents(config: CorpusConfig) -> Documents:

@@ -1,7 +1,6 @@
 """``workbench inspect``: the dashboard's views as files, without a browser; ``workbench probe``."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -22,12 +21,12 @@ from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seeds_at_hand import NothingAtHandError
 from workbench.inspection.views import View, find_view, views
+from workbench.progress import Progress
 from workbench.records.find import find_run
 from workbench.records.index import PUBLISHED, list_studies, load_study, study_title
 from workbench.records.run import RunDirectory
 from workbench.records.weights_at_hand import require_weights
 
-Progress = Callable[[str, float], None]
 _LONGEST_NAME = 48  # bytes of each part of a file's name; systems of files take 255 for all
 _LONGEST_VALUE = 24
 _LONGEST_STEM = 200

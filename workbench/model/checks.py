@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from workbench.errors import suggestion
-from workbench.model.option_values import require
+from workbench.user_values import require
 
 if TYPE_CHECKING:
     from workbench.model.config import ModelConfig

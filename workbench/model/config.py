@@ -7,7 +7,6 @@ from typing import Any
 from workbench.errors import UserError
 from workbench.model import cost
 from workbench.model.checks import check_choices, check_combinations, check_sizes, divided_width
-from workbench.model.option_values import coerce, require_known, type_hints
 from workbench.model.parts import (  # noqa: F401 (fill FACTORS)
     feedforward,
     initialization,
@@ -18,6 +17,7 @@ from workbench.model.parts import (  # noqa: F401 (fill FACTORS)
 )
 from workbench.model.parts.component import FACTORS, NORMS, ComponentConfig, plain
 from workbench.model.windows import layer_windows, parse_pattern
+from workbench.user_values import coerce, require_known, type_hints
 
 # Fields that hold a component, and the registry of its levels.
 PARTS = FACTORS | {"qk_norm": NORMS}

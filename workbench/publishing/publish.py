@@ -27,6 +27,7 @@ from workbench.inspection.measured import read_measured
 from workbench.inspection.measuring import Probed, complete_probes, lacking_runs
 from workbench.model.parts.sources import INDEX, index_of
 from workbench.numbers import byte_size
+from workbench.progress import Progress
 from workbench.publishing.scrub import Scrubber
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
@@ -35,7 +36,6 @@ from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, RunDirectory
 from workbench.records.weights_at_hand import require_whole_weights, with_weights
 from workbench.training.run_text import keep_tokenizer, open_tokenizer
 
-Progress = Callable[[str, float], None]
 REPORT = "report"
 _MEGABYTE = 1e6
 

@@ -21,6 +21,7 @@ from workbench.study.warnings import study_warnings
 from workbench.terminal import console
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import default_slots, out_of_memory
+from workbench.visible import one_line
 
 _PROBE_PASSES = 3
 _LONG_PASS_SECONDS = 2.0  # of such a pass, what warms caches is a small part
@@ -155,7 +156,7 @@ def render_check(facts: dict[str, Any]) -> Group:
 def _footer(facts: dict[str, Any]) -> list[str]:
     trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
     lines = [
-        f"data:     {facts['data']['description']}",
+        f"data:     {one_line(facts['data']['description'])}",
         f"budget:   {facts['tokens_per_trial']:,} tokens per trial ({facts['steps_per_trial']} steps, "
         f"{facts['epochs']:.2f} passes over the text)",
         f"trials:   {facts['trials']['total']} ({trials}); more if a learning-rate grid grows",

@@ -19,6 +19,7 @@ from workbench.model.generation import stream
 from workbench.model.pretrained import write_checkpoint
 from workbench.model.weights import plain_tensors
 from workbench.numbers import fixed
+from workbench.progress import Progress
 from workbench.records.index import is_published
 from workbench.records.run import RunDirectory, RunRecord, now
 from workbench.records.training_outcome import below_guess, uniform_loss
@@ -30,7 +31,6 @@ from workbench.training.evaluation import evaluate
 from workbench.training.run_text import open_corpus, open_tokenizer, text_changed
 from workbench.training.trained_decoder import load_run
 
-Progress = Callable[[str, float], None]
 EVALUATIONS = "evaluations.json"
 LONGEST = 1024  # tokens of context of an imported model's evaluation unless told otherwise
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from workbench.model.option_values import require
 from workbench.model.parts.component import INITIALIZATIONS, Component, ComponentConfig
+from workbench.user_values import require
 
 if TYPE_CHECKING:
     from workbench.model.config import ModelConfig

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench.model.option_values import require
 from workbench.model.parts.component import POSITIONS, Component, ComponentConfig
+from workbench.user_values import require
 
 if TYPE_CHECKING:
     from workbench.model.config import ModelConfig

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from workbench.model.option_values import require
 from workbench.model.parts.component import POSITIONS, ComponentConfig
 from workbench.model.parts.positions import NoParameters, Positions
+from workbench.user_values import require
 
 if TYPE_CHECKING:
     from workbench.model.config import ModelConfig

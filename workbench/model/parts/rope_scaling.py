@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from workbench.model.option_values import require
+from workbench.user_values import require
 
 if TYPE_CHECKING:
     from workbench.model.parts.rotary import Rotary

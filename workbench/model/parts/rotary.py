@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from workbench.model.option_values import require
 from workbench.model.parts import rope_scaling
 from workbench.model.parts.component import POSITIONS
 from workbench.model.parts.positions import NoParameters, Positions
 from workbench.model.parts.rotary_base import base_lower_bound, base_upper_bound, slow_bands
+from workbench.user_values import require
 
 if TYPE_CHECKING:
     from workbench.model.config import ModelConfig
