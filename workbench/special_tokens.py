@@ -94,10 +94,11 @@ def token_id(token: str | int, model: tokenizers.Tokenizer | None, key: str) -> 
     """The id of a token given by its text or its id; raises ``UserError`` for one that there is not."""
     if isinstance(token, str) and model is not None and (found := named_id(token, model)) is not None:
         return found
-    whole = isinstance(token, int) and not isinstance(token, bool) and 0 <= token < _NO_ID
-    if not whole or (model is not None and model.id_to_token(token) is None):
-        raise UserError(f"{key}: the tokenizer has no token {token!r}; give one of its tokens, or its id")
-    return token
+    if isinstance(token, int) and not isinstance(token, bool) and 0 <= token < _NO_ID:
+        known = model is None or model.id_to_token(token) is not None
+        if known:
+            return token
+    raise UserError(f"{key}: the tokenizer has no token {token!r}; give one of its tokens, or its id")
 
 
 def _listed(value: Any) -> list[Any]:

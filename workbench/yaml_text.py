@@ -6,24 +6,27 @@ text, so that every file that ``write_yaml`` wrote comes back as it was.
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from yaml import events
 
 from workbench.quantities import THOUSANDS
 
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _QuickLoader
+else:  # seven times as fast where PyYAML was built with libyaml; a manifest of 24 variants has 25 kB
+    _QuickLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 MOST_BYTES = 8_000_000  # of a file; the manifest of a thousand variants has one million
 _DEEPEST = 64  # levels; a manifest has eight. libyaml's composer recurses in C, where depth ends the process
 _MOST_VALUES = 200_000  # an alias counts as what it stands for: a file of 1 kB can hold 10^9
 _SHOWN = 60
 
-# Seven times as fast where PyYAML was built with libyaml; a manifest of 24 variants has 25 kB.
-_QUICK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 
 
-class _Loader(_QUICK_LOADER):
+class _Loader(_QuickLoader):
     """The safe loader without YAML 1.1's surprises: dates, ``1:30`` (90 there) and ``010`` (8) are text."""
 
 
@@ -38,14 +41,14 @@ _NUMBERS = {
 _REPLACED = ("int", "float", "timestamp", "value")
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if tag.removeprefix(_TAG) not in _REPLACED]
-    for first, found in _QUICK_LOADER.yaml_implicit_resolvers.items()
+    for first, found in _QuickLoader.yaml_implicit_resolvers.items()
 }
 for _name, _pattern in _NUMBERS.items():
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), list("-+0123456789."))
 # What JSON has no type for is no part of a study: ``!!set`` is an unknown tag.
 _Loader.yaml_constructors = {
     tag: constructor
-    for tag, constructor in _QUICK_LOADER.yaml_constructors.items()
+    for tag, constructor in _QuickLoader.yaml_constructors.items()
     if (tag or "").removeprefix(_TAG) not in ("timestamp", "binary", "omap", "pairs", "set")
 }
 
@@ -62,7 +65,7 @@ def parse_yaml(text: str) -> Any:
         _survey(text)
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ValueError(_told(error, text)) from None
+        raise ValueError(_described(error, text)) from None
     except UnicodeEncodeError:
         raise ValueError("it is not UTF-8 text; write it as UTF-8") from None
     except ValueError:  # Python turns no text of more than 4,300 digits into a number
@@ -91,7 +94,7 @@ def _survey(text: str) -> None:
     """Look at all of ``text`` before anything is made of it."""
     inside = [_Collection()]
     sizes: dict[str, int] = {}
-    for event in yaml.parse(text, Loader=_QUICK_LOADER):
+    for event in yaml.parse(text, Loader=_QuickLoader):
         parent = inside[-1]
         if isinstance(event, events.DocumentStartEvent) and parent.children:
             raise _fault("a second document begins with '---'; give each study a file of its own", event)
@@ -164,7 +167,7 @@ def _fault(problem: str, event: yaml.Event) -> _Fault:
     return _Fault(problem=problem, problem_mark=event.start_mark)
 
 
-def _told(error: yaml.YAMLError, text: str) -> str:
+def _described(error: yaml.YAMLError, text: str) -> str:
     """An error in one line, with the line of the text that it stopped at."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:

@@ -375,7 +375,7 @@ def test_what_a_few_pairs_cannot_say_is_noted(tmp_path):
         row = learned(study.confirm("baseline", BASELINE_LOSSES).confirm(LEARNED, losses))
         return " | ".join(row.notes)
 
-    assert "2 pair(s) only: a screening" in notes(2, shifted(0.2))
+    assert "2 pairs only: a screening" in notes(2, shifted(0.2))
     assert "screening" not in notes(3, shifted(0.2))
     assert "no noise to estimate" not in notes(4, shifted(0.2))
     assert "the same at every seed: no noise to estimate" in notes(5, shifted(0.25, spread=0))
@@ -430,4 +430,4 @@ def test_hours_are_of_a_gpu_or_of_each_core(tmp_path):
 
 def test_runs_of_an_earlier_version_are_told(tmp_path):
     loaded = replace(full_study(tmp_path).load(), superseded=2)
-    assert "2 run(s) of an earlier version of this study are left out" in study_report(loaded).notes
+    assert "2 runs of an earlier version of this study left out" in study_report(loaded).notes

@@ -122,7 +122,7 @@ def test_a_busy_machine_is_a_warning():
     assert machine.warnings(quiet) == []
     [warning] = machine.warnings({"average_1_minute": 4.2, "processor_share": 0.9, "idle": False})
     assert "4.20" in warning
-    assert "90%" in warning
+    assert "90 %" in warning
 
 
 def test_a_section_that_fails_says_so_and_the_others_go_on():

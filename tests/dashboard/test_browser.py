@@ -72,7 +72,7 @@ def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
     assert widest > 0.6 * (right - left)  # names and numbers take nothing from the plot's width
     texts = [text for text, _, _ in forest.texts]
     assert "positions: rope → learned" in texts
-    assert [text for text in texts if text.startswith("worse") and "[+" in text]
+    assert [text for text in texts if text.startswith("worse") and "[0." in text]
 
 
 def test_a_click_is_in_the_url_and_the_url_restores_it(page, browser, address):

@@ -1,13 +1,11 @@
 """Tables, differences of configurations, progress, and how numbers are written."""
 
-import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from workbench.dashboard.config_differences import MISSING, compare, configuration, flatten, varying
-from workbench.dashboard.formats import compact, duration, plural, prefix_for, rate
 from workbench.dashboard.library import Library
 from workbench.dashboard.progress import last_activity, planned, progress_table, seconds_left
 from workbench.dashboard.tables import (
@@ -114,28 +112,3 @@ def test_a_running_run_shows_its_latest_logged_step(live_results):
     runs = with_live_steps(records.runs, lambda path: library.metrics(Path(path)))
     assert runs.loc[runs["state"] == "running", "step"].tolist() == [90]
     assert records.runs.loc[records.runs["state"] == "running", "step"].tolist() == [0]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (compact(399_360), "399k"),
-        (compact(3.63e11, "FLOPs"), "363 GFLOPs"),
-        (compact(math.nan), "—"),
-        (compact(None), "—"),
-        (duration(8.2), "8 s"),
-        (duration(600), "10 min"),
-        (duration(7500), "2 h 05 min"),
-        (duration(86_400 * 3), "3 days"),
-        (plural(1, "run"), "1 run"),
-        (plural(1200, "run"), "1,200 runs"),
-        (rate(3e-5), "3e-05"),
-    ],
-)
-def test_numbers_are_short(text, expected):
-    assert text == expected
-
-
-def test_prefixes():
-    assert prefix_for(400_000) == (1e3, "k")
-    assert prefix_for(12) == (1.0, "")

@@ -166,7 +166,7 @@ def test_each_kind_is_known_by_a_key_of_its_own_and_shows_an_example(kind):
         ({"pth": "x"}, ["pth", "did you mean 'path'"]),
         ({}, ["Known: name, path, huggingface, task"]),
         ({"path": "x", "task": "copy"}, ["path and task", "keep one"]),
-        ({"path": "x", "feild": "text"}, ["unknown key 'feild'", "did you mean 'field'"]),
+        ({"path": "x", "feild": "text"}, ["data.corpus.feild: unknown key", "did you mean 'field'"]),
         ({"path": "x", "max_bytes": 0}, ["data.corpus.max_bytes", "greater than 0", "got 0"]),
         ({"path": "x", "max_bytes": "5,000"}, ["data.corpus.max_bytes", "write 5_000"]),
         ({"path": "x", "max_bytes": "2.5"}, ["data.corpus.max_bytes", "got 2.5"]),

@@ -202,7 +202,7 @@ def test_columns_say_the_spread_and_the_difference():
     assert list(found.index) == [0, 1, 2, 3, 4]
     # Mean and sample standard deviation of 4.25, 1.5, 2.25 and of 1, 2, 4.
     assert found["a"].tolist() == ["2.67 ± 1.42", "2.33 ± 1.53", "0.050", "3.00", "-"]
-    assert found["a: difference [95 % CI]"].tolist() == ["+0.33 [-0.03, +0.69]", "—", "-1.95", "-", "-"]
+    assert found["a: difference [95 % CI]"].tolist() == ["+0.33 [-0.03, 0.69]", "—", "-1.95", "-", "-"]
     assert found["b"].tolist() == ["3.50 ± 3.54", "5.00 ± 0.00", "-", "-", "-"]
     assert found["b: difference [95 % CI]"].tolist() == ["+1.00", "—", "-", "-", "-"]
 

@@ -12,7 +12,7 @@ from workbench.model import Decoder, preset
 from workbench.model.weights import plain_tensors
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.training.run_text import keep_tokenizer
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def test_text_is_read_in_the_tokens_that_the_run_learned(tmp_path, text):
     directory = _run(tmp_path, text, {"bpe": 270})
     before = open_subject(directory).encode("alpha beta").tolist()
     (text / "more.txt").write_text("omega psi chi phi\n" * 60)
-    subject = Subject(directory, directory.read(), load_run(directory))
+    subject = Subject(directory, directory.read(), load_decoder(directory))
     assert subject.encode("alpha beta").tolist() == before
     assert subject.corpus.fingerprint != subject.record.config["data"]["fingerprint"]
     assert subject.corpus.tokenizer.spec == subject.tokenizer.spec
     shutil.rmtree(text)
-    again = Subject(directory, directory.read(), load_run(directory))
+    again = Subject(directory, directory.read(), load_decoder(directory))
     assert again.encode("alpha beta").tolist() == before
 
 
@@ -82,7 +82,7 @@ def test_an_early_record_is_refused_when_its_text_changed(tmp_path, text):
     assert open_subject(learned).encode("ab").shape[0] == 1
     (text / "more.txt").write_text("omega psi chi phi\n" * 60)
     assert open_subject(fixed).encode("ab").tolist() == [[97, 98]]
-    subject = Subject(learned, learned.read(), load_run(learned))
+    subject = Subject(learned, learned.read(), load_decoder(learned))
     with pytest.raises(
         UserError, match=r"run aaaa00000000 of s: its tokenizer was not kept, .* another one now"
     ):

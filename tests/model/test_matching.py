@@ -66,11 +66,11 @@ def test_none_changes_nothing():
     assert match_size(config, target, "none") == (config, None)
 
 
-@pytest.mark.parametrize(("width", "excess"), [(8, "51.5%"), (32, "9.3%")])
+@pytest.mark.parametrize(("width", "excess"), [(8, "51.5 %"), (32, "9.3 %")])
 def test_sizes_that_cannot_match_are_refused(width, excess):
     """Full key heads need more than the whole network of a baseline with one key head."""
     target = preset("llama", **WIDE, feedforward_width=width, key_value_heads=1)
-    message = rf"match: parameters .* {excess} above .* feedforward_width 8, and 5% .* 'match: none'"
+    message = rf"match: parameters .* {excess} above .* feedforward_width 8, and 5 % .* 'match: none'"
     with pytest.raises(UserError, match=message):
         match_size(target.with_levels(key_value_heads=4), target, "parameters")
 

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 from pathlib import Path
 
 import numpy as np
@@ -298,13 +299,15 @@ def test_a_damaged_journal_is_published_as_the_records_have_it(study):
 
 
 def test_the_limit_counts_all_published_studies_and_names_the_remedy(study, place):
-    with pytest.raises(UserError, match=r"limit: mine takes 0\.\d MB, 0\.1 of them weights.*fewer --weights"):
+    with pytest.raises(
+        UserError, match=r"limit: mine takes [\d.]+ kB, [\d.]+ kB of them weights.*fewer --weights"
+    ):
         published(study, limit=0.05)
     assert not (place / "results" / "published" / "mine").exists()
     size = published(study, weights=0).megabytes
     published(study, weights=0, limit=size * 1.01)  # an earlier copy of the same study makes room
     other = write_study(place, "other")
-    with pytest.raises(UserError, match=r"weights, other studies 0\.\d MB"):
+    with pytest.raises(UserError, match=r"weights, other studies [\d.]+ kB"):
         published(other, weights=0, limit=size * 1.5)
     assert published(other, weights=0, limit=size * 2.1).all_megabytes == pytest.approx(2 * size, rel=0.02)
 
@@ -389,7 +392,8 @@ def test_a_checkout_with_published_studies_alone_can_be_read(study, place, monke
 def test_the_command_says_what_was_published(study):
     answer = CliRunner().invoke(app, ["publish", "mine"], catch_exceptions=False)
     assert answer.exit_code == 0
-    assert "published: results/published/mine: 6 runs, 2 with weights, 0." in answer.output
+    assert "published: results/published/mine: 6 runs, 2 with weights, " in answer.output
+    assert re.search(r"with weights, [\d.]+ kB \([\d.]+ kB of 20 MB for all\)", answer.output)
     assert "git add results/published/mine" in answer.output
     # The made-up runs have weights that no decoder takes: they are published as they are, and named.
     assert "note: 6 of 6 runs lack tables that views read; 6 with weights are measured first" in answer.stderr

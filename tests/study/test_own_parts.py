@@ -22,7 +22,7 @@ from workbench.records.run import RunDirectory, config_hash
 from workbench.study.kept_parts import keep_parts
 from workbench.study.schema import parse_study
 from workbench.study.start_from_run import open_start
-from workbench.training.trained_decoder import load_run, model_of
+from workbench.training.trained_decoder import load_decoder, model_of
 
 PART = """
 import torch
@@ -162,7 +162,7 @@ def test_a_study_starts_from_such_a_run_and_keeps_its_code(elsewhere):
     assert set(runs["state"]) == {"complete"}
     shutil.rmtree(elsewhere / "results/tiny")
     baseline = RunDirectory(runs[runs["variant"] == "baseline"]["path"].iloc[0])
-    assert load_run(baseline).get_buffer("final_norm.scale")[0] == 1.5
+    assert load_decoder(baseline).get_buffer("final_norm.scale")[0] == 1.5
 
 
 def test_a_start_counts_parameters_not_buffers(elsewhere):
@@ -205,12 +205,12 @@ def test_edited_code_supersedes_the_earlier_runs_and_says_so(elsewhere):
     assert amendment.keys[:2] == ["the code of my_parts:Scaled", "the code of my_parts:Noisy"]
     report = " ".join(workbench(elsewhere, "report", "tiny", "--json").stdout.split())
     assert "the code of my_parts:Scaled" in report
-    assert "6 run(s) of an earlier version of this study are left out" in report
+    assert "6 runs of an earlier version of this study left out" in report
     old = [RunDirectory(elsewhere / "results/tiny/runs" / name) for name in before]
     scaled = {run.read().seed: run for run in old if run.read().variant == SCALED}
-    assert load_run(scaled[2001]).get_buffer("final_norm.scale")[0] == 1.5
+    assert load_decoder(scaled[2001]).get_buffer("final_norm.scale")[0] == 1.5
     (new,) = study.runs[study.runs["variant"] == SCALED]["path"]
-    assert load_run(RunDirectory(new)).get_buffer("final_norm.scale")[0] == 3.0
+    assert load_decoder(RunDirectory(new)).get_buffer("final_norm.scale")[0] == 3.0
 
 
 def test_a_copy_that_was_changed_is_refused(elsewhere):
@@ -248,16 +248,16 @@ def test_code_that_is_nowhere_any_more_is_refused_with_the_remedy(elsewhere):
     run = run_of(elsewhere, SCALED)
     shutil.rmtree(run.parts)
     with pytest.raises(UserError, match=r"the code of my_parts:Scaled .* put its file back as it was"):
-        load_run(run)
+        load_decoder(run)
     record = run.read()
     del record.config["model"]["norm"]["source"]
     run.write(record)  # as earlier versions wrote it: then the file decides
     with pytest.raises(UserError, match=r"importing 'my_parts'"):
-        load_run(run)
+        load_decoder(run)
     write_parts(elsewhere)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(elsewhere)
-        assert load_run(run).get_buffer("final_norm.scale")[0] == 1.5
+        assert load_decoder(run).get_buffer("final_norm.scale")[0] == 1.5
 
 
 @pytest.mark.parametrize("digest", ["../../../x", "", "0" * 12, "ABCDEFABCDEF"])
@@ -274,7 +274,7 @@ def test_a_published_study_has_its_code(elsewhere):
     shutil.rmtree(elsewhere / "results/tiny")
     run = run_of(elsewhere, SCALED)
     assert run.path.is_relative_to(copy)
-    assert load_run(run).get_buffer("final_norm.scale")[0] == 1.5
+    assert load_decoder(run).get_buffer("final_norm.scale")[0] == 1.5
 
 
 def test_check_says_what_is_kept_and_what_is_drawn(trained):

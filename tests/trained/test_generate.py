@@ -23,7 +23,7 @@ def said(monkeypatch, tmp_path):
 
         config = SimpleNamespace(vocabulary=BYTES.vocabulary, context=1000)
         model = SimpleNamespace(config=config, positions=SimpleNamespace(limit=None))
-        monkeypatch.setattr(generate, "load_run", lambda directory: model)
+        monkeypatch.setattr(generate, "load_decoder", lambda directory: model)
         monkeypatch.setattr(generate, "open_tokenizer", lambda directory: BYTES)
         monkeypatch.setattr(generate, "stream", stream)
         options = OPTIONS | {"tokens": tokens, "bos": False}

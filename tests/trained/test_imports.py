@@ -26,7 +26,7 @@ from workbench.trained.evaluate import EVALUATIONS, evaluate_run
 from workbench.trained.export import export_run
 from workbench.trained.generate import generate_text
 from workbench.training.run_text import open_corpus, open_tokenizer
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 
 STARTED = {
     "name": "s",
@@ -56,7 +56,7 @@ def test_an_imported_model_says_what_it_said_before(tmp_path, save):
     theirs = save(tmp_path / "model")
     run = bring(tmp_path / "model", tmp_path / "results")
     tokens = torch.randint(theirs.config.vocab_size, (2, 40))
-    torch.testing.assert_close(load_run(run)(tokens), theirs(tokens).logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(load_decoder(run)(tokens), theirs(tokens).logits, atol=1e-4, rtol=1e-4)
 
 
 def test_an_import_is_a_run_of_a_study_that_can_be_listed(tmp_path):
@@ -280,7 +280,7 @@ def test_a_run_whose_weights_are_no_numbers_is_neither_used_nor_started_from(tmp
     with pytest.raises(
         UserError, match=r"blocks.1.attention.key.weight: 3 of 512 values are NaN or infinite"
     ):
-        load_run(run)
+        load_decoder(run)
     study = parse_study(STARTED, "s.yaml")
     with pytest.raises(UserError, match=r"s: start: .*key.weight: 3 of 512 values .* start from another run"):
         open_start(study, tmp_path / "results")

@@ -19,7 +19,7 @@ from workbench.trained.evaluate import evaluate_run
 from workbench.trained.export import export_run
 from workbench.trained.generate import generate_text
 from workbench.training.run_text import open_corpus, open_tokenizer
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 
 GREEDY = {"temperature": 0, "top_k": None, "top_p": None, "seed": 0}
 
@@ -120,7 +120,9 @@ def test_loss_after_a_beginning_of_text_is_that_of_transformers_over_the_same_ta
     assert plain["validation/loss"] == pytest.approx(torch.cat(losses).mean().item(), abs=1e-5)
     assert plain["validation/loss"] != found["validation/loss"]
     whole = evaluate_run(run, corpus=text, tokens=320)
-    assert whole["context"] == load_run(run).config.context - 1  # and the beginning: what it was trained on
+    assert (
+        whole["context"] == load_decoder(run).config.context - 1
+    )  # and the beginning: what it was trained on
 
 
 def test_a_position_table_leaves_room_for_the_beginning(tmp_path, text):

@@ -20,7 +20,7 @@ from workbench.training.population import recorder
 from workbench.training.population.halving import Halving
 from workbench.training.population.trial import run_population
 from workbench.training.run import Watcher
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 from workbench.training.trial import run_trial
 
 CONTEXT = 16
@@ -216,10 +216,10 @@ def test_what_a_killed_writer_left_is_swept_away(tmp_path, corpus):
 @pytest.mark.parametrize("damage", [cut, zeroed])
 def test_weights_that_are_not_those_of_the_record_are_not_used(tmp_path, whole, damage):
     directory = RunDirectory(shutil.copytree(whole[1].path, tmp_path / "runs" / "run"))
-    load_run(directory)
+    load_decoder(directory)
     directory.weights.write_bytes(damage(directory.weights.read_bytes()))
     with pytest.raises(RecordError, match=r"model\.safetensors: is damaged \(its SHA-256"):
-        load_run(directory)
+        load_decoder(directory)
 
 
 RATES = (1e-5, 1e-3, 3e-3, 1e-2)

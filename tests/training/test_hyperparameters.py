@@ -8,7 +8,7 @@ from workbench.errors import RecordError
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.training.population.trial import run_population
 from workbench.training.run import Run, Watcher
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 from workbench.training.trial import run_trial
 
 
@@ -21,7 +21,7 @@ def directory_of(folder, name, hyperparameters, settings=None):
 
 
 def weights_of(directory):
-    return torch.cat([tensor.flatten() for tensor in load_run(directory).state_dict().values()])
+    return torch.cat([tensor.flatten() for tensor in load_decoder(directory).state_dict().values()])
 
 
 def test_a_weight_decay_that_is_tuned_is_the_one_that_is_trained_with(tmp_path, corpus):

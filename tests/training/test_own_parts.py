@@ -15,7 +15,7 @@ from workbench.training.config import TrainingConfig
 from workbench.training.population.sizing import population_size
 from workbench.training.population.vmappable import NotVmappable, require_vmappable
 from workbench.training.run import Watcher
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 from workbench.training.trial import run_trial
 
 
@@ -35,7 +35,7 @@ def test_a_replica_equals_the_trial_alone(tmp_path, corpus, factor, name):
     for one, other in zip(ours, theirs, strict=True):
         for key, tensor in load_file(other.weights).items():
             torch.testing.assert_close(load_file(one.weights)[key], tensor, atol=1e-4, rtol=1e-3)
-    decoder = load_run(ours[0])
+    decoder = load_decoder(ours[0])
     fixed = [key for key, parameter in decoder.named_parameters() if not parameter.requires_grad]
     assert len(fixed) == 3 * (name == "Mixed")
     before = torch.get_rng_state()
@@ -120,7 +120,7 @@ def test_runs_that_cannot_train_together_are_left_as_they_were(tmp_path, corpus)
 def test_changing_buffers_are_saved_and_read_back(tmp_path, corpus):
     found, made = alone(tmp_path, corpus, config(norm=own("Running")))
     assert found[0].state is State.COMPLETE
-    mean = load_run(made[0]).get_buffer("final_norm.mean")
+    mean = load_decoder(made[0]).get_buffer("final_norm.mean")
     assert mean.abs().sum() > 0
     assert torch.equal(mean, load_file(made[0].weights)["final_norm.mean"])
 

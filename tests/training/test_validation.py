@@ -11,7 +11,7 @@ from workbench.seeds import generator
 from workbench.training.evaluation import evaluate
 from workbench.training.population.trial import run_population
 from workbench.training.run import Watcher
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 from workbench.training.validation import ValidationSums
 
 BATCHES = [(7, 11), (5, 0), (3, 4)]  # targets, bytes
@@ -50,7 +50,7 @@ def test_tokens_that_stand_for_no_byte_divide_by_one():
 
 def test_a_trial_and_evaluate_give_the_same_to_the_last_bit(tmp_path, corpus):
     record, directory = train(tmp_path, corpus)
-    found = evaluate(load_run(directory), corpus, batch_size=2, max_tokens=128)
+    found = evaluate(load_decoder(directory), corpus, batch_size=2, max_tokens=128)
     tokens = found.pop("tokens")
     assert tokens == 128 // CONTEXT * CONTEXT
     assert {key: record.summary[key] for key in found} == found
@@ -63,6 +63,6 @@ def test_a_population_and_evaluate_give_the_same(tmp_path, corpus):
     for directory in made:
         directory.checkpoint.unlink()
     for record, directory in zip(run_population(made, lambda data: corpus, Watcher()), made, strict=True):
-        found = evaluate(load_run(directory), corpus, batch_size=2, max_tokens=128)
+        found = evaluate(load_decoder(directory), corpus, batch_size=2, max_tokens=128)
         for key in ("validation/loss", "validation/bits_per_byte"):
             assert record.summary[key] == pytest.approx(found[key], rel=1e-6)

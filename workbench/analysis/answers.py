@@ -10,8 +10,8 @@ from workbench.analysis.fates import describe_blown_up, describe_fate, remedy
 from workbench.analysis.level_facts import level_facts
 from workbench.analysis.power import seeds_text
 from workbench.analysis.statistics import Verdict
-from workbench.analysis.units import decimals_for, fixed, plural
 from workbench.analysis.variant_row import VariantRow
+from workbench.numbers import decimals_for, fixed, percent, plural
 
 
 def answers(report: Report) -> list[str]:
@@ -128,7 +128,7 @@ def _evidence(row: VariantRow) -> str:
     if row.verdict is Verdict.BETTER and high < 0:
         low, high, sign = -high, -low, False
     ends = f"{_number(row, low, sign=sign)} to {_number(row, high, sign=sign)}"
-    return f"{100 * interval.level:.0f} % CI {ends}, {seeds}"
+    return f"{percent(interval.level)} CI {ends}, {seeds}"
 
 
 def _aside(row: VariantRow) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.analysis.units import plural
+from workbench.numbers import plural
 from workbench.records.run import FINISHED, State
 
 _NAMED = 3  # endings that a note names

@@ -17,6 +17,7 @@ import statsmodels.api as sm
 
 from workbench.analysis.outcomes import Outcomes
 from workbench.analysis.statistics import CONFIDENCE, Interval, holm
+from workbench.numbers import plural
 from workbench.records.manifest import Manifest
 
 Levels = dict[str, list[str]]  # per factor, the baseline's level first
@@ -120,7 +121,7 @@ def _warnings(interactions: list[Effect], missing: int) -> list[str]:
         if effect.interval.excludes(0)
     ]
     if missing:
-        warnings.append(f"factorial effects leave out {missing} planned run(s) without a result")
+        warnings.append(f"factorial effects leave out {plural(missing, 'planned run')} without a result")
     return warnings
 
 

@@ -1,8 +1,8 @@
 """Runs without a result in words: how many, at which loss or of which error, and what to do about it."""
 
 from workbench.analysis.statistics import Verdict
-from workbench.analysis.units import fixed, plural, span
 from workbench.analysis.variant_row import VariantRow
+from workbench.numbers import fixed, plural, rate, span
 
 _DECIMALS = 2  # enough to tell a loss from that of a guess
 
@@ -40,7 +40,7 @@ def remedy(row: VariantRow) -> str:
         return "mend the cause (the page Runs has the whole error), then run again with --retry-failed"
     if row.lost_at_once and not row.untrained:
         return "mend the part that makes its first loss no number; no learning rate changes that"
-    had = "" if row.learning_rate is None else f" than {row.learning_rate:g}"
+    had = "" if row.learning_rate is None else f" than {rate(row.learning_rate)}"
     return f"give smaller learning_rates{had}; the page Curves shows where its loss turns"
 
 

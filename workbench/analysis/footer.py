@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.analysis.units import unit_of
+from workbench.numbers import plural, scaled
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import Manifest, TextData
 
@@ -48,7 +49,7 @@ def provenance_warnings(study: StudyRecords) -> list[str]:
     if study.manifest.git_dirty:
         warnings.append("the code had uncommitted changes when the study was started")
     if study.superseded:
-        warnings.append(f"{study.superseded} run(s) of an earlier version of this study are left out")
+        warnings.append(f"{plural(study.superseded, 'run')} of an earlier version of this study left out")
     return warnings + [problem.message for problem in study.problems]
 
 
@@ -146,7 +147,7 @@ def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         ("metric", f"{facts['metric']} ({facts['unit']}, lower is better)"),
         ("margin", f"±{facts['margin']:g} {facts['unit']}: smaller differences do not matter here"),
-        ("test", f"{facts['test']} of {facts['family_size']} comparison(s)"),
+        ("test", f"{facts['test']} of {plural(facts['family_size'], 'comparison')}"),
         ("budget", _budget(facts)),
         ("seeds", "; ".join(f"{phase} {_seeds(seeds)}" for phase, seeds in facts["seeds"].items() if seeds)),
         ("data", facts["data"] or ""),
@@ -191,4 +192,4 @@ def _hours(facts: dict[str, Any]) -> str:
         for kind in ("core", "gpu")
         if facts[f"{kind}_hours"]
     ]
-    return ", ".join([*parts, f"{facts['flops']:.3g} FLOPs in all phases"]) if parts else ""
+    return ", ".join([*parts, f"{scaled(facts['flops'], 'FLOP')} in all phases"]) if parts else ""

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.analysis.tuned_rates import TunedRate, choose_learning_rate
+from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords
 from workbench.records.run import Phase, State, error_line
 from workbench.records.training_outcome import (
@@ -144,7 +145,8 @@ def _at_tuned_rate(runs: list[dict], tuned: TunedRate | None) -> tuple[list[dict
         return runs, []
     kept = [run for run in runs if math.isclose(run["learning_rate"], tuned.learning_rate, rel_tol=1e-9)]
     left = len(runs) - len(kept)
-    note = f"{left} confirm run(s) at another learning rate than the chosen {tuned.learning_rate:g} left out"
+    chosen = rate(tuned.learning_rate)
+    note = f"{plural(left, 'confirm run')} at another learning rate than the chosen {chosen} left out"
     return kept, [note] if left else []
 
 

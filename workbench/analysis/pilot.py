@@ -11,7 +11,7 @@ from statistics import mean, stdev
 
 from workbench.analysis.power import bound_on_paired_sd, detectable_effect, seeds_needed, seeds_text
 from workbench.analysis.tuned_rates import outcome_value
-from workbench.analysis.units import plural
+from workbench.numbers import plural
 from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, Phase
 

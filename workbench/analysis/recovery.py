@@ -13,8 +13,8 @@ import pandas as pd
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.outcomes import Outcomes, confirm_phase
 from workbench.analysis.statistics import Interval, mean_interval
-from workbench.analysis.units import fixed, span
 from workbench.errors import RecordError
+from workbench.numbers import fixed, span
 from workbench.records.index import StudyRecords
 from workbench.records.training_outcome import below_guess
 

@@ -7,9 +7,19 @@ from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.power import seeds_text
 from workbench.analysis.recovery import RecoveryRow
-from workbench.analysis.statistics import Interval, PairedComparison
-from workbench.analysis.units import MISSING, count, decimals_for, fixed, percent, probability, scaled
+from workbench.analysis.statistics import PairedComparison
 from workbench.analysis.variant_row import VariantRow
+from workbench.numbers import (
+    MISSING,
+    count,
+    decimals_for,
+    fixed,
+    percent,
+    probability,
+    rate,
+    scaled,
+    with_interval,
+)
 from workbench.records.training_outcome import DID_NOT_TRAIN
 
 
@@ -99,14 +109,7 @@ def difference_cell(comparison: PairedComparison | None, decimals: int) -> str:
     """``+0.0123 [0.0042, 0.0204]``."""
     if comparison is None:
         return MISSING
-    return _with_interval(comparison.mean, comparison.interval, decimals)
-
-
-def _with_interval(value: float, interval: Interval | None, decimals: int) -> str:
-    text = fixed(value, decimals, sign=True)
-    if interval is None:
-        return text
-    return f"{text} [{fixed(interval.low, decimals)}, {fixed(interval.high, decimals)}]"
+    return with_interval(comparison.mean, comparison.interval, decimals, sign=True)
 
 
 def variants_table(report: Report) -> TextTable:
@@ -140,8 +143,8 @@ def _variant_cells(row: VariantRow, report: Report, spelled_out: bool) -> tuple[
         *((row.change_text,) if spelled_out else ()),
         count(row.parameters),
         scaled(row.flops_per_token, "FLOP"),
-        percent(row.mismatch, decimals=2),
-        MISSING if row.learning_rate is None else f"{row.learning_rate:g}",
+        percent(row.mismatch, 2, sign=True),
+        rate(row.learning_rate),
         _interior(row),
         tuning,
         fixed(row.detectable_effect, decimals_for(report.margin)),
@@ -208,9 +211,9 @@ def _recovery_cells(row: RecoveryRow, label: str, decimals: int) -> tuple[str, .
     return (
         label,
         str(row.pairs),
-        _with_interval(row.damage, row.damage_interval, decimals),
-        _with_interval(row.remaining, row.remaining_interval, decimals),
-        "no damage beyond noise" if row.share is None else f"{row.share:.0%}",
+        with_interval(row.damage, row.damage_interval, decimals, sign=True),
+        with_interval(row.remaining, row.remaining_interval, decimals, sign=True),
+        "no damage beyond noise" if row.share is None else percent(row.share),
         "not reached" if row.tokens is None else count(round(row.tokens)),
     )
 
@@ -228,7 +231,7 @@ def factorial_table(report: Report) -> TextTable:
 
 
 def _factorial_cells(kind: str, effect: Effect, decimals: int) -> tuple[str, ...]:
-    estimate = _with_interval(effect.estimate, effect.interval, decimals)
+    estimate = with_interval(effect.estimate, effect.interval, decimals, sign=True)
     return (effect.label, kind, estimate, probability(effect.p), probability(effect.holm_p))
 
 

@@ -19,9 +19,10 @@ from workbench.analysis.statistics import (
     seeds_for_verdict,
 )
 from workbench.analysis.tuned_rates import TunedRate, unequal_tuning
-from workbench.analysis.units import plural, unit_of
+from workbench.analysis.units import unit_of
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import decide, fate
+from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import ManifestVariant
 from workbench.records.run import Phase, State
@@ -101,16 +102,17 @@ def _tuning_notes(study: StudyRecords, tuned: TunedRate | None) -> list[str]:
         return []
     if not tuned.trained:
         return [f"no learning rate that was tried gave a result ({_rates(tuned.losses)})"]
+    chosen = rate(tuned.learning_rate)
     if beside := tuned.bounded_by:
         return [
-            f"learning rate {tuned.learning_rate:g} lies beside one without a result ({_rates(beside)}): the "
+            f"learning rate {chosen} lies beside one without a result ({_rates(beside)}): the "
             "best may lie between them"
         ]
-    return [f"learning rate {tuned.learning_rate:g} is at the edge of what was tried: perhaps not the best"]
+    return [f"learning rate {chosen} is at the edge of what was tried: perhaps not the best"]
 
 
 def _rates(rates: Iterable[float]) -> str:
-    return ", ".join(f"{rate:g}" for rate in sorted(rates))
+    return ", ".join(map(rate, sorted(rates)))
 
 
 def _outcome_notes(row: VariantRow) -> list[str]:

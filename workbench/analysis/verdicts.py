@@ -18,6 +18,7 @@ from collections.abc import Collection
 
 from workbench.analysis.outcomes import Outcomes
 from workbench.analysis.statistics import PairedComparison, Verdict, bootstrap_disagrees, judge
+from workbench.numbers import plural
 from workbench.records.training_outcome import DID_NOT_TRAIN
 
 SCREENING = 3
@@ -80,7 +81,7 @@ def _one_sided(verdict: Verdict, variant: Outcomes, baseline: Outcomes) -> str |
 def _remarks(comparison: PairedComparison, margin: float) -> list[str]:
     notes = []
     if comparison.n < SCREENING:
-        notes.append(f"{comparison.n} pair(s) only: a screening, no ground for a claim")
+        notes.append(f"{plural(comparison.n, 'pair')} only: a screening, no ground for a claim")
     if comparison.sd == 0:
         notes.append("the difference is the same at every seed: no noise to estimate")
     if bootstrap_disagrees(comparison, margin):

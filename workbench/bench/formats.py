@@ -1,11 +1,10 @@
-"""Numbers as a reader sees them: few digits, a unit, and the quartiles beside the median."""
+"""Numbers of a benchmark: few digits, a unit, and the quartiles beside the median."""
 
 from enum import StrEnum
 from typing import Any
 
 from workbench.bench.timing.spread import Spread
-
-MISSING = "—"
+from workbench.numbers import BYTES, MISSING, SECONDS, Scale, scale_for
 
 
 class Form(StrEnum):
@@ -19,9 +18,11 @@ class Form(StrEnum):
     BYTES = "bytes"
 
 
-_UNITS = {
-    Form.SECONDS: (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)),
-    Form.BYTES: (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1)),
+_UNITS = {Form.SECONDS: SECONDS, Form.BYTES: BYTES}
+_SCALES = {
+    Form.COUNT: Scale("", 1.0, 0),
+    Form.RATIO: Scale("×", 1.0, 2),
+    Form.SHARE: Scale(" %", 0.01, 1),
 }
 
 
@@ -32,25 +33,18 @@ def shown(value: Any, form: Form) -> str:
     if isinstance(value, str) or form is Form.TEXT:
         return str(value)
     if not isinstance(value, Spread):
-        return _written(value, value, form)
-    largest = max(map(abs, (value.low, value.median, value.high)))
-    low, high = (_written(number, largest, form, unit=False) for number in (value.low, value.high))
-    median = _written(value.median, largest, form)
-    return median if value.count == 1 else f"{median} ({low}–{high})"
+        return _in_unit(value, _scale(value, form))
+    scale = _scale(max(map(abs, (value.low, value.median, value.high))), form)
+    median = _in_unit(value.median, scale)
+    if value.count == 1:
+        return median
+    return f"{median} ({scale.digits(value.low)}–{scale.digits(value.high)})"
 
 
-def _written(number: float, beside: float, form: Form, *, unit: bool = True) -> str:
-    """``number`` in the unit and with the digits that suit ``beside``."""
-    name, scale, digits = _scale(beside, form)
-    return f"{number / scale:,.{digits}f}{name if unit else ''}"
+def _in_unit(value: float, scale: Scale) -> str:
+    return f"{scale.digits(value)}{scale.unit}"
 
 
-def _scale(value: float, form: Form) -> tuple[str, float, int]:
-    """The unit's name, how many it has of the base unit, and digits after the point: three in all."""
-    if form not in _UNITS:
-        return {Form.COUNT: ("", 1, 0), Form.RATIO: ("×", 1, 2), Form.SHARE: (" %", 0.01, 1)}[form]
-    rounded = float(f"{abs(value):.3g}")  # 999.9 ms is 1.00 s
-    units = _UNITS[form]
-    name, scale = next(((name, scale) for name, scale in units if rounded >= scale), units[-1])
-    whole = scale == 1 and form is Form.BYTES
-    return f" {name}", scale, 0 if whole or rounded >= 100 * scale else 1 if rounded >= 10 * scale else 2
+def _scale(size: float, form: Form) -> Scale:
+    """The unit and digits that suit ``size``, a value or the largest of several that stand together."""
+    return scale_for(size, _UNITS[form]) if form in _UNITS else _SCALES[form]

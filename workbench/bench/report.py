@@ -7,6 +7,7 @@ from workbench.analysis.escapes import escape_markdown
 from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Finding, Outcome, Table
 from workbench.bench.section import Section
+from workbench.numbers import duration, percent
 
 FORMAT = 1  # of the JSON file; raise it when a reader of the present one would misread the next
 SPREADS = (
@@ -90,7 +91,7 @@ def _machine(machine: dict[str, Any]) -> str:
 def _load(load: dict[str, Any]) -> str:
     average = load["average_1_minute"]
     described = "no load average" if average is None else f"load average {average:.2f}"
-    return f"{described}, {load['processor_share']:.0%} of the cores busy"
+    return f"{described}, {percent(load['processor_share'])} of the cores busy"
 
 
 def _section(result: Result) -> str:
@@ -103,7 +104,7 @@ def _section(result: Result) -> str:
         goal = goal_line(finding)
         lines.append(f"- {finding.text}" + (f" **{goal[0].upper()}{goal[1:]}.**" if goal else ""))
     lines += [f"- Note: {note}" for note in result.outcome.notes]
-    return "\n".join([*lines, "", f"({result.seconds:.0f} s)"])
+    return "\n".join([*lines, "", f"({duration(result.seconds)})"])
 
 
 def _table(table: Table) -> list[str]:

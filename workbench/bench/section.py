@@ -6,8 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from workbench.bench.outcome import Outcome
-
-Progress = Callable[[str, float], None]
+from workbench.progress import Progress
 
 
 class Effort(StrEnum):

@@ -11,10 +11,11 @@ import torch
 
 from workbench.bench.outcome import Outcome
 from workbench.bench.report import Report, Result
-from workbench.bench.section import Effort, Progress, Section, Setting
+from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.timing import machine
 from workbench.bench.timing.seconds import Clock, error_line
 from workbench.bench.timing.warnings_off import warnings_off
+from workbench.progress import Progress
 from workbench.records.provenance import git_state
 from workbench.records.run import now
 

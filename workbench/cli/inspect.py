@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.analysis.units import plural
 from workbench.cli.shared import RESULTS, Commands, Out, RunName, print_unmeasured, progress_bar
 from workbench.errors import UserError
+from workbench.numbers import plural
 from workbench.terminal import say
 
 if TYPE_CHECKING:  # it brings torch, which --help need not wait for

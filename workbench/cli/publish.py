@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from workbench.analysis.units import plural
 from workbench.cli.shared import RESULTS, Commands, Out, print_unmeasured, progress_bar
+from workbench.numbers import byte_size, plural
 from workbench.terminal import say
 
 
@@ -40,8 +40,9 @@ def publish(
         count = plural(len(done.measuring.weightless), "run")
         say(f"not measured: {count}: without weights no table can be added")
     say(
-        f"published: {done.path}: {done.runs} runs, {done.weights} with weights, {done.megabytes:.1f} MB "
-        f"({done.all_megabytes:.1f} of {limit:g} MB for all)\n"
+        f"published: {done.path}: {done.runs} runs, {done.weights} with weights, "
+        f"{byte_size(done.megabytes * 1e6)} "
+        f"({byte_size(done.all_megabytes * 1e6)} of {limit:g} MB for all)\n"
         f"read it:   {done.path / 'report.md'}\n"
         f"commit it: git add {done.path}"
     )

@@ -1,17 +1,17 @@
 """What the commands share: where results are, and how things are shown."""
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from workbench.errors import printable
+from workbench.progress import Progress, progress_on
 from workbench.quantities import read_whole
-from workbench.terminal import PlainColumn, console, give, say
+from workbench.terminal import console, give, say
 
 if TYPE_CHECKING:  # it brings torch, which --help need not wait for
     from workbench.inspection.measuring import Unmeasured
@@ -57,37 +57,12 @@ RunName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Commands = dict[str, Callable[..., None]]  # by the name that a user types
 RESULTS = Path("results")
-_SECONDS_BETWEEN_LINES = 5.0
 _UNMEASURED_SHOWN = 4  # runs of each reason
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """A bar with the time left on a terminal; elsewhere a plain line every few seconds."""
-    from rich.progress import BarColumn, Progress, TimeRemainingColumn
-
-    terminal = console(stderr=True)
-    if not terminal.is_terminal:
-        yield _PlainLines()
-        return
-    columns = (PlainColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=terminal, transient=True) as bar:
-        task = bar.add_task("", total=1.0)
-        yield lambda text, part: bar.update(task, description=text, completed=part)
-
-
-class _PlainLines:
-    """Progress where there is no terminal: what is soon done says nothing."""
-
-    def __init__(self) -> None:
-        self._started = self._told = time.monotonic()
-
-    def __call__(self, text: str, part: float) -> None:
-        now = time.monotonic()
-        if now - self._told >= _SECONDS_BETWEEN_LINES:
-            left = f", {(now - self._started) * (1 / part - 1):.0f} s left" if part > 0 else ""
-            say(f"{text} ({part:.0%}{left})", stderr=True)
-            self._told = now
+def progress_bar() -> AbstractContextManager[Progress]:
+    """What shows the progress of a command, beside what it prints."""
+    return progress_on(console(stderr=True))
 
 
 def print_unmeasured(unmeasured: "Iterable[Unmeasured]") -> None:

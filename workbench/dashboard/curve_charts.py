@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench.analysis.ticks import decades
 from workbench.dashboard.aggregate import Line
-from workbench.dashboard.formats import prefix_for
+from workbench.numbers import prefix_for
 
 _FEW = 30  # a line of so few points shows where they are
 _TIMES = ((3600.0, "h"), (60.0, "min"))

@@ -12,7 +12,7 @@ from workbench.analysis.colours import PALETTE
 from workbench.analysis.curve_seeds import Seed, ending, is_lost, mean_over
 from workbench.dashboard.aggregate import Band, Trace, aggregate, difference, part, single, smooth, trace
 from workbench.dashboard.curve_charts import Curve
-from workbench.dashboard.formats import rate
+from workbench.numbers import rate
 from workbench.records.metrics import RATE, rates_of_steps
 from workbench.records.run import Phase, State
 

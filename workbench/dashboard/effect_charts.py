@@ -12,11 +12,10 @@ from workbench.analysis.effects import Report
 from workbench.analysis.fates import brief
 from workbench.analysis.ticks import Ticks, every, exact, linear
 from workbench.analysis.tuned_rates import TunedRate
-from workbench.analysis.units import decimals_for, fixed
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
-from workbench.dashboard.formats import MISSING, rate
 from workbench.dashboard.ink import Ink
+from workbench.numbers import MISSING, decimals_for, rate, with_interval
 
 ROW = 66  # pixels per variant in a forest plot
 _INTERVAL = 6  # pixels that an interval lies below its row's middle, where there is room for words above
@@ -71,13 +70,10 @@ def seed_frame(report: Report) -> pd.DataFrame:
 
 
 def difference_text(row: VariantRow) -> str:
-    """``+0.210 [+0.183, +0.237]``; without the interval where there is none."""
-    places = decimals_for(row.margin)
-    text = fixed(row.difference, places, sign=True)
-    if row.interval is None:
-        return text
-    ends = (fixed(end, places, sign=True) for end in (row.interval.low, row.interval.high))
-    return f"{text}  [{', '.join(ends)}]"
+    """``+0.210 [0.183, 0.237]``; without the interval where there is none."""
+    if row.difference is None:
+        return MISSING
+    return with_interval(row.difference, row.interval, decimals_for(row.margin), sign=True)
 
 
 def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerChart:

@@ -6,11 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import fixed
 from workbench.dashboard import empty
-from workbench.dashboard.formats import MISSING
 from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.state import View
+from workbench.numbers import MISSING, count, fixed
 from workbench.records.training_outcome import UNIFORM, untrained
 
 
@@ -62,19 +61,15 @@ def _table(runs: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "model": run["variant"],
-                "parameters": MISSING if parameters is None or pd.isna(parameters) else f"{parameters:,.0f}",
+                "parameters": count(parameters),
                 "layers": model.get("layers"),
                 "width": model.get("width"),
                 "context": model.get("context"),
                 "parts": ", ".join(_part(model, part) for part in ("positions", "norm", "feedforward")),
-                "nats per token": _number(run.get("validation/loss")),
-                "bits per byte": _number(run.get("validation/bits_per_byte")),
+                "nats per token": fixed(run.get("validation/loss"), 4),
+                "bits per byte": fixed(run.get("validation/bits_per_byte"), 4),
                 "run": run["run_id"],
                 "from": run["provenance"].get("source", ""),
             }
         )
     return pd.DataFrame(rows)
-
-
-def _number(value: float | None) -> str:
-    return fixed(value, 4)

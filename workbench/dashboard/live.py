@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from workbench.dashboard import state
-from workbench.dashboard.formats import duration, plural
 from workbench.dashboard.library import pulse, with_heartbeat
 from workbench.dashboard.literal import literal
 from workbench.dashboard.progress import last_activity, seconds_left
+from workbench.numbers import duration, plural, time_left
 from workbench.records.index import StudyRecords
 from workbench.records.weights_at_hand import with_weights
 
@@ -27,9 +27,8 @@ def indicator(records: StudyRecords) -> None:
         driver = records.driver
         phase = driver.phase if driver else None
         st.badge(f"Live · {literal(phase or 'starting')}", icon=":material/sensors:", color="green")
-        left = seconds_left(records)
-        expected = [] if left is None else [f"about {duration(left)} left"]
-        st.caption(literal(" · ".join([driver.message if driver else "", *expected])))
+        expected = time_left(seconds_left(records))
+        st.caption(literal(" · ".join(filter(None, [driver.message if driver else "", expected]))))
         paused = st.toggle("Pause updates", key="paused", persist_state="session")
     # Charts lose their zoom when their data changes, so that updates can be held.
     if not paused:

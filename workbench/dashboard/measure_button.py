@@ -5,9 +5,9 @@ from threading import RLock
 
 import streamlit as st
 
-from workbench.dashboard.formats import plural
 from workbench.dashboard.literal import literal
 from workbench.inspection.measuring import measure_missing
+from workbench.numbers import plural
 from workbench.records.run import RunDirectory
 
 # Decoders are switched to explicit attention while they are read: one session at a time.

@@ -1,5 +1,6 @@
 """Text coloured token by token, each token with its number under the pointer."""
 
+import math
 from html import escape
 
 import matplotlib as mpl
@@ -7,6 +8,7 @@ import streamlit as st
 
 from workbench.dashboard.literal import literal
 from workbench.inspection.panels import Tokens
+from workbench.numbers import fixed
 
 _STRONGEST = 0.6  # opacity, so that text on it is read on a light page and on a dark one
 _LONGEST = 4_000  # tokens painted at once; the rest is in the download
@@ -54,7 +56,8 @@ def _shade(value: float, panel: Tokens, reach: float) -> str:
 
 def _number(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:+.3f}" if value == value else "none"  # nothing predicts a text's first token
+        # Nothing predicts a text's first token.
+        return "none" if math.isnan(value) else fixed(value, 3, sign=True)
     return str(value)
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from workbench.analysis.effects import Report
 from workbench.analysis.report_tables import TextTable, effects_table, variants_table
-from workbench.analysis.units import fixed
 from workbench.dashboard.config_differences import flatten, varying
+from workbench.numbers import fixed
 from workbench.records.training_outcome import DID_NOT_TRAIN, untrained
 
 IDENTITY = ["variant", "phase", "seed", "learning_rate", "state"]

@@ -7,11 +7,12 @@ from typing import Any
 
 from workbench.data.sources.huggingface import HuggingFace
 from workbench.data.sources.local_files import LocalFiles
-from workbench.data.sources.source import KEY, LISTED, CorpusConfig, validate
+from workbench.data.sources.source import KEY, LISTED, CorpusConfig
 from workbench.data.sources.standard_library import StandardLibrary
 from workbench.data.sources.tasks import Task
 from workbench.data.split import Documents, distinct, fingerprint, split
 from workbench.errors import UserError, suggestion
+from workbench.user_values import read_as
 
 # Every kind of corpus. A new one is a file in ``sources``, imported above, and its class in this list.
 SOURCES: tuple[type[CorpusConfig], ...] = (StandardLibrary, LocalFiles, HuggingFace, Task)
@@ -42,7 +43,7 @@ def corpus_config(spec: str | dict[str, Any] | CorpusConfig) -> CorpusConfig:
             f"{KEY}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES, LISTED)}; "
             f"or give {', '.join(others)} or {last}"
         )
-    return validate(_BY_KEY[keys[0]], spec)
+    return read_as(_BY_KEY[keys[0]], spec, under=KEY)
 
 
 def load_documents(config: CorpusConfig) -> Documents:
@@ -62,6 +63,7 @@ def load_documents(config: CorpusConfig) -> Documents:
 
 
 def _describe(config: CorpusConfig, title: str, documents: list[str]) -> str:
+    # It stands in the manifest, which is hashed, so that its numbers stay as they were written once.
     size = _megabytes(sum(len(text.encode("utf-8")) for text in documents))
     if len(documents) == 1:
         return (

@@ -39,8 +39,8 @@ from workbench.data.tokenizers import (
 )
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, write_json
+from workbench.progress import Progress
 
-Progress = Callable[[str, float], None]
 _FORMAT = 2  # raise it when the same options begin to give other files
 _META, _CHECKSUMS = "meta.json", "checksums.json"
 _SPLITS = ("train", "validation")

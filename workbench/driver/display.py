@@ -2,16 +2,16 @@
 
 import time
 
-from rich.progress import BarColumn, Progress, TaskID
+from rich.progress import TaskID
 
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import duration, fixed, plural
+from workbench.numbers import fixed, plural, time_left
+from workbench.progress import LineClock, bars, seconds_left
 from workbench.records.hyperparameters import described
 from workbench.records.run import FINISHED, Phase, RunRecord, State, error_line
 from workbench.records.training_outcome import below_guess, uniform_loss
-from workbench.terminal import PlainColumn, Terminal
-
-_LINE_SECONDS = 30.0
+from workbench.terminal import Terminal
+from workbench.visible import one_line
 
 
 class Display:
@@ -30,8 +30,9 @@ class Display:
         self._current: dict[str, int] = {}
         self._seen: set[str] = set()
         self._warned: set[str] = set()
-        self._started = self._last_line = time.monotonic()
-        self._bars = _bars(console) if console.is_terminal else None
+        self._started = time.monotonic()
+        self._clock = LineClock()
+        self._bars = bars(console) if console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, counts: dict[Phase, int], steps: int) -> None:
@@ -133,35 +134,32 @@ class Display:
 
     def note(self, text: str) -> None:
         """One line for the reader."""
-        self._console.print(text, soft_wrap=True)
-        self._last_line = time.monotonic()
+        self._console.print(one_line(text), soft_wrap=True)
+        self._clock.restart()
 
     def refresh(self) -> None:
-        """Redraw the study's bar; without a terminal, a line every half minute."""
+        """Redraw the study's bar; without a terminal, a line now and then."""
         if self._bars is not None:
             done = self._steps_before + self._steps_done
             info = f"{self._done}/{self._trials} trials{self._eta()}"
             self._bars.update(
                 self._tasks["study"], total=self._trials * self._steps, completed=done, info=info
             )
-        elif time.monotonic() - self._last_line > _LINE_SECONDS:
+        elif self._clock.due():
             self.note(f"{self.message()}{self._eta()}")
 
     def message(self) -> str:
-        """Where the study stands, in a line; how long it takes is said apart."""
+        """Where the study stands, in a line; the time left is apart."""
         return f"{self._phase}: {self._done}/{self._trials} trials"
 
     def seconds_left(self) -> float | None:
         """Time left at the speed seen so far; None before there is one."""
-        elapsed = time.monotonic() - self._started
-        if not self._steps_done:
-            return None
         left = self._trials * self._steps - self._steps_before - self._steps_done
-        return max(0, left) * elapsed / self._steps_done
+        return seconds_left(left, self._steps_done, time.monotonic() - self._started)
 
     def _eta(self) -> str:
-        left = self.seconds_left()
-        return f", about {duration(left)} left" if left else ""
+        left = time_left(self.seconds_left())
+        return f", {left}" if left else ""
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -186,7 +184,7 @@ def _outcome(record: RunRecord) -> str:
         guess = uniform_loss(record.config)
         if loss is not None and guess is not None and not below_guess(loss, guess):
             return f"did not train: {above_guess(loss, guess)}"
-        return f"loss {loss:.4f}"
+        return f"loss {fixed(loss, 4)}"
     if record.state not in FINISHED:
         return "stopped, resumes next time"
     return f"{record.state}: {error_line(record.error)[:160]}"
@@ -194,8 +192,3 @@ def _outcome(record: RunRecord) -> str:
 
 def _trained(record: RunRecord) -> bool:
     return below_guess(record.summary.get("validation/loss"), uniform_loss(record.config))
-
-
-def _bars(console: Terminal) -> Progress:
-    columns = (PlainColumn("{task.description}"), BarColumn(), PlainColumn("{task.percentage:>3.0f}%"))
-    return Progress(*columns, PlainColumn("{task.fields[info]}"), console=console, transient=True)

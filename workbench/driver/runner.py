@@ -31,6 +31,7 @@ from workbench.driver.heartbeat import Heartbeat
 from workbench.driver.ledger import Ledger
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
 from workbench.errors import RecordError, StudyStopped
+from workbench.numbers import rate
 from workbench.records.hyperparameters import Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
 from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
@@ -369,4 +370,4 @@ def _join(points: list[Hyperparameters]) -> str:
 
 def _shown(point: Hyperparameters) -> str:
     """A single value by itself, several with their names."""
-    return described(point) if len(point) > 1 else f"{next(iter(point.values())):g}"
+    return described(point) if len(point) > 1 else rate(next(iter(point.values())))

@@ -12,7 +12,8 @@ import pandas as pd
 
 from workbench.analysis.statistics import PairedComparison, compare_pairs
 from workbench.inspection.measured import common_probe, read_measured
-from workbench.inspection.seed_spread import at_the_end, ends, number
+from workbench.inspection.seed_spread import at_the_end
+from workbench.numbers import number, with_interval
 from workbench.records.run import Phase, RunDirectory
 
 Values = dict[tuple[str, int], dict[str, float]]  # by variant and seed
@@ -127,4 +128,4 @@ def _spread(numbers: pd.Series) -> str:
 def _difference(comparison: PairedComparison | None) -> str:
     if comparison is None:
         return "-"
-    return f"{number(comparison.mean, sign=True)}{ends(comparison.interval, sign=True)}"
+    return with_interval(comparison.mean, comparison.interval, sign=True)

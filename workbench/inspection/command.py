@@ -11,7 +11,6 @@ from workbench.analysis.study_figures import FORMATS, save
 from workbench.errors import UserError, suggestion
 from workbench.inspection.measuring import (
     MeasuredRuns,
-    Progress,
     Unmeasured,
     complete_tables,
     lacking,
@@ -22,6 +21,7 @@ from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seeds_at_hand import NothingAtHandError
 from workbench.inspection.views import View, find_view, views
+from workbench.progress import Progress
 from workbench.records.find import find_run
 from workbench.records.index import PUBLISHED, list_studies, load_study, study_title
 from workbench.records.run import RunDirectory

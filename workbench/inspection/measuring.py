@@ -1,7 +1,7 @@
 """Measuring finished runs: the tables that views over many seeds read, written beside each run or cached."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from workbench.errors import RecordError, UserError
@@ -9,10 +9,9 @@ from workbench.inspection.measured import drop_other_probes, keep_measured, meas
 from workbench.inspection.probe import Probe, make_probe
 from workbench.inspection.subject import Subject, open_subject
 from workbench.inspection.tables import known_tables
+from workbench.progress import Progress
 from workbench.records.run import RunDirectory
 from workbench.training.run_text import open_corpus, text_changed
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ are Student's t over runs.
 """
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from workbench.analysis.statistics import CONFIDENCE, Interval, PairedComparison, compare_pairs, mean_interval
+from workbench.analysis.statistics import CONFIDENCE, PairedComparison, compare_pairs, mean_interval
+from workbench.numbers import plural, with_interval
 
 if TYPE_CHECKING:  # a scope brings torch, which pages of tables need not load
     from workbench.inspection.scope import Scope
@@ -94,43 +96,22 @@ def difference_sentence(
     if comparison is None:
         return f"No seed has both variants, so {what} has no paired difference."
     names = " minus ".join(scope.series.values())
-    seeds = seeds_in_words(comparison.n)
-    sentence = f"{names}: {what} differs by {number(comparison.mean, sign=True)}{unit}"
-    return f"{sentence}{ends(comparison.interval, sign=True)}, paired over {seeds}{_reading(comparison)}."
+    by = with_interval(comparison.mean, comparison.interval, sign=True)
+    seeds = plural(comparison.n, "seed")
+    return f"{names}: {what} differs by {by}{unit}, paired over {seeds}{_reading(comparison)}."
 
 
-def mean_in_words(values: pd.Series) -> str:
-    """``0.42 [0.31, 0.53]``: the mean and, of two seeds or more, its interval."""
-    values = values.dropna().tolist()
-    return f"{number(float(np.mean(values)))}{ends(mean_interval(values))}" if values else "missing"
-
-
-def seeds_in_words(count: int) -> str:
-    """``1 seed``, ``8 seeds``."""
-    return "1 seed" if count == 1 else f"{count} seeds"
-
-
-def ends(interval: Interval | None, *, sign: bool = False) -> str:
-    """`` [0.31, 0.53]``, or nothing."""
-    if interval is None:
-        return ""
-    digits = _decimals(max(abs(interval.low), abs(interval.high)))
-    plus = "+" if sign else ""
-    low, high = (round(end, digits) + 0.0 for end in (interval.low, interval.high))  # no minus before a zero
-    return f" [{low:{plus},.{digits}f}, {high:{plus},.{digits}f}]"
-
-
-def number(value: float, *, sign: bool = False) -> str:
-    """Two decimals, more for values below 0.1, none from a hundred on: ``0.42``, ``0.031``, ``1,234``."""
-    if not math.isfinite(value):
+def mean_in_words(values: Iterable[float], *, sign: bool = False) -> str:
+    """``0.42 [0.31, 0.53]``: the mean and, of two seeds or more, its interval; with ``sign`` of a change."""
+    known = [float(value) for value in values if not math.isnan(value)]
+    if not known:
         return "missing"
-    return f"{value:{'+' if sign else ''},.{_decimals(abs(value))}f}"
+    return with_interval(float(np.mean(known)), mean_interval(known), sign=sign)
 
 
-def _decimals(size: float) -> int:
-    if size >= 100:
-        return 0
-    return 2 if size >= 0.1 or size == 0 else 3 if size >= 0.01 else 4
+def percent_in_words(shares: pd.Series) -> str:
+    """``42.00 [31.00, 53.00] %``: the mean of shares as a percentage."""
+    return f"{mean_in_words(100 * shares)} %"
 
 
 def _reading(comparison: PairedComparison) -> str:

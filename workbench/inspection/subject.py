@@ -16,7 +16,7 @@ from workbench.records.run import RunDirectory, RunRecord
 from workbench.records.weights_at_hand import require_weights
 from workbench.seeds import generator
 from workbench.training.run_text import open_corpus, open_tokenizer
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 
 _KEPT = 8  # decoders in memory
 _SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
@@ -80,7 +80,7 @@ def open_subject(directory: RunDirectory) -> Subject:
 @lru_cache(maxsize=_KEPT)
 def _open(path: str, version: int) -> Subject:
     directory = RunDirectory(Path(path))
-    return Subject(directory, directory.read(), load_run(directory))
+    return Subject(directory, directory.read(), load_decoder(directory))
 
 
 def _visible(piece: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
+from workbench.numbers import percent
 
 MULTIPLE = 8  # of the feed-forward width: what matrix units like
 TOLERANCE = 0.05  # relative mismatch beyond which two sizes are not called the same
@@ -54,8 +55,9 @@ def _around(config: ModelConfig, count: Callable[[ModelConfig], int], goal: int)
 
 
 def _too_far(config: ModelConfig, by: str, mismatch: float) -> str:
+    side = "above" if mismatch > 0 else "below"
     return (
-        f"match: {by} of this variant stay {abs(mismatch):.1%} {'above' if mismatch > 0 else 'below'} the "
-        f"baseline's even at feedforward_width {config.feedforward_width}, and {TOLERANCE:.0%} is allowed; "
+        f"match: {by} of this variant stay {percent(abs(mismatch), 1)} {side} the baseline's even at "
+        f"feedforward_width {config.feedforward_width}, and {percent(TOLERANCE)} is allowed; "
         f"make the model wider, or set 'match: none' and report the sizes"
     )

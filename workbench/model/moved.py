@@ -26,7 +26,7 @@ def keep_old_paths() -> None:
     """Make ``workbench.model.norms`` another name of the module ``workbench.model.parts.norms``."""
     package = sys.modules["workbench.model"]
     moved = {name: f"workbench.model.parts.{name}" for name in NAMES}
-    for old, path in (moved | {"options": "workbench.model.option_values"}).items():
+    for old, path in (moved | {"options": "workbench.user_values"}).items():
         module = import_module(path)
         sys.modules[f"workbench.model.{old}"] = module
         setattr(package, old, module)

@@ -26,6 +26,8 @@ from workbench.files import read_json, write_atomically, write_json, write_yaml
 from workbench.inspection.measured import read_measured
 from workbench.inspection.measuring import MeasuredRuns, complete_tables, lacking_runs
 from workbench.model.parts.sources import INDEX, index_of
+from workbench.numbers import byte_size
+from workbench.progress import Progress
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.publishing.scrub import Scrubber, legible
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
@@ -36,7 +38,6 @@ from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, Phase, RunDi
 from workbench.records.weights_at_hand import require_whole_weights, with_weights
 from workbench.training.run_text import keep_tokenizer, open_tokenizer
 
-Progress = Callable[[str, float], None]
 REPORT = "report"
 _MEGABYTE = 1e6
 
@@ -264,12 +265,13 @@ def _refuse_large(copy: Path, others: float, limit: float) -> None:
     size = _megabytes(copy)
     if size + others <= limit:
         return
-    weights = sum(run.weights.stat().st_size for run in with_weights(copy)) / _MEGABYTE
+    weights = sum(run.weights.stat().st_size for run in with_weights(copy))
     fewer = "fewer --weights, " if weights else ""
-    beside = f", other studies {others:.1f} MB" if others else ""
+    beside = f", other studies {byte_size(others * _MEGABYTE)}" if others else ""
     raise UserError(
-        f"limit: {copy.name} takes {size:.1f} MB, {weights:.1f} of them weights{beside}; all that is "
-        f"published may take {limit:g} MB: publish {fewer}remove a published study, or raise --limit"
+        f"limit: {copy.name} takes {byte_size(size * _MEGABYTE)}, {byte_size(weights)} of them "
+        f"weights{beside}; all that is published may take {limit:g} MB: publish {fewer}remove a published "
+        f"study, or raise --limit"
     )
 
 

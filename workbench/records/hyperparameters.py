@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from workbench.numbers import rate
+
 Hyperparameters = dict[str, float]
 
 LEARNING_RATE = "learning_rate"  # the one that every trial has
@@ -28,4 +30,4 @@ def brought_up_to_date(values: dict[str, Any]) -> dict[str, Any]:
 
 def described(hyperparameters: Hyperparameters) -> str:
     """All of them for people: ``rate 0.003``, or ``rate 0.003, weight_decay 0.1``."""
-    return ", ".join(f"{_SHORT.get(name, name)} {value:g}" for name, value in hyperparameters.items())
+    return ", ".join(f"{_SHORT.get(name, name)} {rate(value)}" for name, value in hyperparameters.items())

@@ -1,7 +1,6 @@
 """``workbench check``: what a study would run, and how long it would take. Trains nothing."""
 
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
+from workbench.numbers import MISSING, duration, percent, plural
 from workbench.records.run import Phase
 from workbench.seeds import generator
 from workbench.study.design import Variant
@@ -22,11 +22,11 @@ from workbench.study.warnings import study_warnings
 from workbench.terminal import console
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import default_slots, out_of_memory
+from workbench.visible import one_line
 
 _PROBE_PASSES = 3
 _LONG_PASS_SECONDS = 2.0  # of such a pass, what warms caches is a small part
 _PROBE_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
-_YEAR = 365.25 * 24 * 3600
 
 
 def check_study(path: Path, *, overrides: list[str], workers: int | None, out: Path) -> dict[str, Any]:
@@ -145,11 +145,11 @@ def render_check(facts: dict[str, Any]) -> Group:
         mismatch = variant["mismatch"]
         table.add_row(
             variant["name"],
-            change or "—",
+            change or MISSING,
             f"{variant['parameters']:,}",
             f"{variant['flops_per_token']:,}",
-            "—" if mismatch is None else f"{mismatch:+.2%}",
-            _duration(facts["seconds_per_trial"][variant["name"]]),
+            percent(mismatch, 2, sign=True),
+            duration(facts["seconds_per_trial"][variant["name"]]),
         )
     return Group(table, *_footer(facts))
 
@@ -157,11 +157,11 @@ def render_check(facts: dict[str, Any]) -> Group:
 def _footer(facts: dict[str, Any]) -> list[str]:
     trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
     lines = [
-        f"data:     {facts['data']['description']}",
+        f"data:     {one_line(facts['data']['description'])}",
         f"budget:   {facts['tokens_per_trial']:,} tokens per trial ({facts['steps_per_trial']} steps, "
         f"{facts['epochs']:.2f} passes over the text)",
         f"trials:   {facts['trials']['total']} ({trials}); more if a learning-rate grid grows",
-        f"time:     about {_duration(facts['estimated_seconds'])} on {_workers(facts)}",
+        f"time:     about {duration(facts['estimated_seconds'])} on {_workers(facts)}",
         f"manifest: {facts['hash']}",
     ]
     lines += [_start(variant) for variant in facts["variants"] if "start" in variant]
@@ -171,7 +171,7 @@ def _footer(facts: dict[str, Any]) -> list[str]:
 
 def _workers(facts: dict[str, Any]) -> str:
     less = ", trial by trial; populations take less" if facts["device"] == "cuda" else ""
-    return f"{facts['workers']} worker(s){less}"
+    return f"{plural(facts['workers'], 'worker')}{less}"
 
 
 def _start(variant: dict[str, Any]) -> str:
@@ -194,14 +194,8 @@ def _own(variant: dict[str, Any]) -> str:
         Start.REDRAWN: "drawn by the constructor, anew for each seed",
         "fixed": "not trained",
     }
-    found = own["starts"]
-    starts = [f"{text}: {', '.join(found[key])}" for key, text in words.items() if key in found]
-    return f"own part: {variant['name']} ({', '.join(own['names'])}): {'; '.join(starts) or 'no parameters'}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds > 2 * _YEAR:  # and a timedelta ends at some point
-        return f"{seconds / _YEAR:,.0f} years"
-    return str(timedelta(seconds=round(seconds)))
+    starts = own["starts"]
+    described = [f"{text}: {', '.join(starts[key])}" for key, text in words.items() if key in starts]
+    return (
+        f"own part: {variant['name']} ({', '.join(own['names'])}): {'; '.join(described) or 'no parameters'}"
+    )

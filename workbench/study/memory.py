@@ -3,6 +3,7 @@
 from workbench.errors import UserError
 from workbench.model.config import ModelConfig
 from workbench.model.cost import training_memory
+from workbench.numbers import byte_size
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import total_memory
 
@@ -25,6 +26,6 @@ def require_room(name: str, model: ModelConfig, training: TrainingConfig, device
     where = "GPU" if device == "cuda" else "machine"
     raise UserError(
         f"{name}: {model.num_parameters():,} parameters at batch_size {training.batch_size:,} and context "
-        f"{model.context:,} need about {needed['total'] / 1e9:,.0f} GB to train, and this {where} has "
-        f"{room / 1e9:,.0f}; {remedy}"
+        f"{model.context:,} need about {byte_size(needed['total'])} to train, and this {where} has "
+        f"{byte_size(room)}; {remedy}"
     )

@@ -1,9 +1,6 @@
 """From a study file to its plan: the file read, its text tokenised, and what it goes on from opened."""
 
 import sys
-import time
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 from workbench.data.batches import TokenizedCorpus, prepare
@@ -11,6 +8,7 @@ from workbench.data.cache import cache_directory
 from workbench.data.corpora import corpus_config
 from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
+from workbench.progress import progress_on
 from workbench.records.manifest import TextData, read_manifest
 from workbench.study.plan import Plan
 from workbench.study.schema import StudyFile, find_study_file, load_study_file
@@ -29,31 +27,12 @@ def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) ->
     start = open_start(study, out)
     study = start.completed(study) if start else study
     known = None if start else _learned_before(study, out / study.name)
-    corpus = prepare(
-        study.data.corpus,
-        start.tokenizer if start else known or study.data.tokenizer,
-        cache_directory(),
-        progress=_data_lines(console),
-    )
+    tokenizer = start.tokenizer if start else known or study.data.tokenizer
+    with progress_on(console, "data", announce=True) as progress:
+        corpus = prepare(study.data.corpus, tokenizer, cache_directory(), progress)
     if known:
         _note_other_text(corpus, out / study.name, console)
     return Plan.build(study, corpus, default_device(), start)
-
-
-def _data_lines(console: Terminal) -> Callable[[str, float], None]:
-    """A line for each stage of preparing the data, and for what is done of a long one, with the time left."""
-    first: dict[str, tuple[float, float]] = {}
-
-    def report(text: str, part: float) -> None:
-        now = time.monotonic()
-        began, done_before = first.setdefault(text, (now, part))
-        done = f" {part:.0%}" if part else ""
-        if part > done_before:
-            left = (now - began) * (1 - part) / (part - done_before)
-            done += f", about {timedelta(seconds=round(left))} left"
-        console.print(f"data: {text}{done}", soft_wrap=True)
-
-    return report
 
 
 def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:

@@ -11,15 +11,15 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
 from workbench.quantities import LARGEST_SEED, Number, Whole, read_whole
 from workbench.records.run import Phase
 from workbench.study.overrides import apply_override
-from workbench.study.schema_errors import explain
 from workbench.training.config import TrainingConfig
+from workbench.user_values import read_as
 
 # Seeds given as a count are numbered from here: the phases never share a seed.
 FIRST_SEED = {Phase.PILOT: 1, Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
@@ -278,10 +278,7 @@ def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -
     if values.get("start"):
         # A feed-forward network of another width would leave none of the trained matrices in place.
         values = {"match": "none"} | values
-    try:
-        return StudyFile.model_validate(with_recipe(values) if complete else values)
-    except ValidationError as error:
-        raise UserError(explain(error, StudyFile, source)) from None
+    return read_as(StudyFile, with_recipe(values) if complete else values, file=source)
 
 
 def with_recipe(values: dict[str, Any]) -> dict[str, Any]:

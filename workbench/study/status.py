@@ -7,8 +7,8 @@ from rich.console import Group
 from rich.table import Table
 
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import duration
 from workbench.errors import RecordError
+from workbench.numbers import time_left
 from workbench.records.hyperparameters import described
 from workbench.records.index import PUBLISHED, StudyRecords, list_studies, load_study
 from workbench.records.run import State, error_line
@@ -77,8 +77,7 @@ def _untrained(row: dict[str, Any], records: StudyRecords) -> str:
 
 
 def _now(study: dict[str, Any]) -> str:
-    left = study["seconds_left"]
-    return study["message"] if left is None else f"{study['message']}, about {duration(left)} left"
+    return ", ".join(filter(None, (study["message"], time_left(study["seconds_left"]))))
 
 
 def render_status(facts: dict[str, Any]) -> Group:

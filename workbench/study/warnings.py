@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from workbench.model.equivalence import behaviour
+from workbench.numbers import percent, plural
 from workbench.records.manifest import Manifest
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
@@ -40,7 +41,8 @@ def unspelled_note(share: float) -> str:
 def _seeds(manifest: Manifest) -> Iterator[str]:
     confirm = len(manifest.seeds.confirm)
     if confirm < FEW_SEEDS:
-        yield f"seeds.confirm: {confirm} seed(s) can rank variants, not support a verdict; use 3 or more"
+        seeds = plural(confirm, "seed")
+        yield f"seeds.confirm: {seeds} can rank variants, not support a verdict; use 3 or more"
     if not manifest.seeds.pilot:
         yield "seeds.pilot: without a pilot the noise is unknown until the end"
 
@@ -50,8 +52,9 @@ def _budget(plan: Plan) -> Iterator[str]:
     if plan.tokens > ROUNDING * max(asked, plan.study.training.batch_size * plan.study.window):
         evaluations = plan.study.training.evaluations
         yield (
-            f"training.evaluations: {plan.tokens:,} tokens are {plan.tokens / asked - 1:.0%} more than asked,"
-            f" for {evaluations} evaluations to fall at equal distances; take a number that divides the steps"
+            f"training.evaluations: {plan.tokens:,} tokens are {percent(plan.tokens / asked - 1)} more than "
+            f"asked, for {evaluations} evaluations to fall at equal distances; take a number that "
+            "divides the steps"
         )
 
 
@@ -69,10 +72,12 @@ def _size(plan: Plan, variant: Variant) -> Iterator[str]:
             remedy = "it is part of the difference"
             if plan.start is None:  # matching would leave none of the trained feedforward weights in place
                 remedy = "use 'match: parameters' unless the size is part of the question"
-            text = f"{ours / theirs - 1:+.1%} parameters against the baseline, and match is none"
+            excess = percent(ours / theirs - 1, 1, sign=True)
+            text = f"{excess} parameters against the baseline, and match is none"
             yield f"{variant.name}: {text}; {remedy}"
     elif abs(variant.mismatch or 0) > SIZE_TOLERANCE:
-        yield f"{variant.name}: {variant.mismatch:+.1%} {match} against the baseline after matching"
+        excess = percent(variant.mismatch, 1, sign=True)
+        yield f"{variant.name}: {excess} {match} against the baseline after matching"
 
 
 def _positions(plan: Plan) -> Iterator[str]:

@@ -2,15 +2,15 @@
 
 import json
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import fixed
 from workbench.data.batches import TokenizedCorpus
 from workbench.files import set_aside, write_json
+from workbench.numbers import fixed
+from workbench.progress import Progress
 from workbench.records.index import is_published
 from workbench.records.run import Phase, RunDirectory, RunRecord, now
 from workbench.records.training_outcome import below_guess, uniform_loss
@@ -18,9 +18,8 @@ from workbench.study.warnings import unspelled_note
 from workbench.trained.beginning_of_text import beginning_token
 from workbench.training.evaluation import evaluate
 from workbench.training.run_text import open_corpus, text_changed
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 
-Progress = Callable[[str, float], None]
 EVALUATIONS = "evaluations.json"
 LONGEST = 1024  # tokens of context of an imported model's evaluation where none is asked for
 
@@ -44,7 +43,7 @@ def evaluate_run(
     tokenizer does.
     """
     record = directory.read()
-    decoder = load_run(directory)
+    decoder = load_decoder(directory)
     training = record.config["training"]
     torch.set_num_threads(max(training["threads"], 1))
     text = open_corpus(directory, corpus, progress)

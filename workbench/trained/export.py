@@ -12,7 +12,7 @@ from workbench.model.weights import plain_tensors
 from workbench.records.run import RunDirectory, RunRecord
 from workbench.special_tokens import SpecialTokens
 from workbench.training.run_text import open_tokenizer
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -21,7 +21,7 @@ def export_run(directory: RunDirectory, path: Path, *, layout: str, dtype: str |
     """Write the run's model in the layout of Hugging Face or Meta, with its tokenizer where one is kept."""
     if dtype is not None and dtype not in DTYPES:
         raise UserError(f"dtype: unknown {dtype!r}; {suggestion(dtype, list(DTYPES))}")
-    decoder = load_run(directory)
+    decoder = load_decoder(directory)
     record = directory.read()
     kind = DTYPES[dtype] if dtype else getattr(torch, record.provenance.get("dtype", "float32"))
     with TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from workbench.records.run import RunDirectory
 from workbench.seeds import generator
 from workbench.trained.beginning_of_text import beginning_token
 from workbench.training.run_text import open_tokenizer
-from workbench.training.trained_decoder import load_run
+from workbench.training.trained_decoder import load_decoder
 
 
 def generate_text(
@@ -34,7 +34,7 @@ def generate_text(
     hears, before the first piece, what becomes of a text that is longer than the model's context.
     """
     prompt = _as_text(prompt)
-    decoder = load_run(directory)
+    decoder = load_decoder(directory)
     tokenizer = open_tokenizer(directory)
     beginning = beginning_token(directory, tokenizer, bos)
     ends = tokenizer.special_tokens.ends_of_text

@@ -1,16 +1,13 @@
 """What a trained decoder scores on text: the validation of training, for any run and any corpus."""
 
-from collections.abc import Callable
-
 import torch
 from torch.nn import functional as F
 
 from workbench.data.batches import EvaluationBatches, TokenizedCorpus
 from workbench.errors import UserError
 from workbench.model.decoder import Decoder
+from workbench.progress import Progress
 from workbench.training.validation import ValidationSums
-
-Progress = Callable[[str, float], None]
 
 
 @torch.no_grad()

@@ -4,7 +4,6 @@ A learned tokenizer is a thing that a study keeps, in a file named by its SHA-25
 again from a text that has changed since, it would give ids that the model does not know.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -24,10 +23,9 @@ from workbench.data.tokenizers import (
 )
 from workbench.errors import UserError
 from workbench.files import write_atomically
+from workbench.progress import Progress
 from workbench.records.index import is_published, study_title
 from workbench.records.run import RunDirectory, RunRecord
-
-Progress = Callable[[str, float], None]
 
 
 def keep_tokenizer(tokenizer: Tokenizer, study: Path) -> None:

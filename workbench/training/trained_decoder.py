@@ -10,7 +10,7 @@ from workbench.records.run import RunDirectory, RunRecord
 from workbench.records.weights_at_hand import require_weights, require_whole_weights
 
 
-def load_run(directory: RunDirectory, device: str = "cpu") -> Decoder:
+def load_decoder(directory: RunDirectory, device: str = "cpu") -> Decoder:
     """The run's decoder in fp32 and evaluation mode; raises ``UserError`` where it has no sound weights.
 
     Weights with NaN or infinite values are not sound: every number that they give would be NaN.

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.inspection.head_studies import BATCH, CONTEXT, STEPS, Made, probe, scope_of, write_study
+from tests.inspection.head_studies import BATCH, CONTEXT, STEPS, Made, scope_of, write_study
 from workbench.dashboard.ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
@@ -17,7 +17,7 @@ from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Heatmap, Lines
 from workbench.inspection.position.distance import profile_of_bias
 from workbench.inspection.position.distance_profiles_view import DistanceProfiles
-from workbench.inspection.seed_spread import number, spread
+from workbench.inspection.seed_spread import spread
 from workbench.model import preset
 from workbench.model.parts.relative_bias import ALiBi
 from workbench.records.probes import read_probes, write_probes
@@ -107,7 +107,7 @@ def test_head_scores_name_the_strongest_head_and_the_spread_over_seeds(scope):
     assert "layer 1 head 2 with 0.70" in baseline
     assert "has 0.65 [0.53, 0.77]; 1 head reaches 0.3" in baseline
     assert "changed minus baseline" in difference
-    assert "-0.28 [-0.60, +0.03], paired over 3 seeds; the interval includes 0" in difference
+    assert "-0.28 [-0.60, 0.03], paired over 3 seeds; the interval includes 0" in difference
 
 
 def test_the_map_shows_the_chosen_runs_and_the_curve_all_seeds(scope):
@@ -353,10 +353,3 @@ def test_spread_is_over_runs():
         [2.0, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5, 3]
     )
     assert found.loc["b", ["low", "high"]].isna().all()
-
-
-def test_numbers_are_short():
-    shown = [number(value) for value in (0.614, 0.0312, 0.00123, 12.3, 1234.5, -0.5, 0.0)]
-    assert shown == ["0.61", "0.031", "0.0012", "12.30", "1,234", "-0.50", "0.00"]
-    assert number(0.25, sign=True) == "+0.25"
-    assert probe().context == CONTEXT

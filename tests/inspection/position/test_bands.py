@@ -302,7 +302,7 @@ def test_answers_count_turns_and_weigh_the_halves(study):
     _check(result)
     turns, norms, contribution, removed, exact = result.answers
     assert "1 of 2 bands never complete a turn within the context of 32 tokens" in turns
-    assert "evenly spread it would be 50%" in norms
+    assert "evenly spread it would be 50 %" in norms
     assert "from the faster half" in contribution
     assert all(name in removed for name in ("fastest half", "slowest half", "all bands"))
     assert float(exact.rsplit(" ", 1)[1].rstrip(".")) < 1e-6

@@ -256,7 +256,7 @@ def test_words_of_a_variant_that_fails_beyond_its_length(made):
     assert f"generalises to 1.25 x its training length of {CONTEXT} tokens (+0.0090" in told
     assert "at 1.5 x the loss changes by +0.040" in told
     assert f"'generalises to 2 x': {REFUTED}; 'uses longer context' (2 x): {REFUTED}" in told
-    assert "(change +0.34 [+0.34, +0.34] nats, 3 seeds)" in told
+    assert "(change +0.34 [0.34, 0.34] nats, 3 seeds)" in told
 
 
 def test_words_of_a_flat_variant_and_of_one_that_gains(made):

@@ -250,14 +250,14 @@ def test_recall_in_words(live, monkeypatch):
     monkeypatch.setattr(Decoder, "forward", Lookup.forward)
     monkeypatch.setattr(Decoder, "reach", 20, raising=False)
     needle = RecallView().show(scope, {"test": "needle", "sequences": "2"}).answers[0]
-    assert "90% right up to 17 tokens back (in 64 tokens)" in needle
+    assert "90 % right up to 17 tokens back (in 64 tokens)" in needle
     monkeypatch.setattr(Decoder, "reach", 10**6)
     pairs = RecallView().show(scope, {"sequences": "2"}).answers[0]
-    assert "90% right with up to 16 pairs (in 64 tokens)" in pairs
+    assert "90 % right with up to 16 pairs (in 64 tokens)" in pairs
     assert "mean over the cells 1.00, 0.00 nats" in pairs
     monkeypatch.setattr(Decoder, "forward", Uniform.forward)
     chance = RecallView().show(scope, {"sequences": "2"}).answers[0]
-    assert "nowhere 90% right" in chance
+    assert "nowhere 90 % right" in chance
     assert "among the values shown: 0.50 with 2 pairs, 0.062 with 16" in chance
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import psutil
 
+from workbench.numbers import percent
 from workbench.records.provenance import processor, versions
 
 _LIBRARIES = ("pandas", "pyarrow", "streamlit")  # beside those of every run: they decide how fast pages are
@@ -74,6 +75,7 @@ def warnings(load: dict[str, Any]) -> list[str]:
     average = load["average_1_minute"]
     shown = "" if average is None else f"load average {average:.2f}, "
     return [
-        f"the machine was not idle at the start ({shown}{load['processor_share']:.0%} of its cores busy): "
-        f"absolute times are too long and spreads too wide; ratios suffer less. Measure again on a quiet one"
+        f"the machine was not idle at the start ({shown}{percent(load['processor_share'])} of its cores "
+        "busy): absolute times are too long and spreads too wide; ratios suffer less. Measure again on a "
+        "quiet one"
     ]

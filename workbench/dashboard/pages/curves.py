@@ -22,10 +22,10 @@ from workbench.dashboard.curve_lines import (
     latest_phase,
     phases_of,
 )
-from workbench.dashboard.formats import plural
 from workbench.dashboard.imported import is_imported, nothing_compared
 from workbench.dashboard.literal import literal
 from workbench.dashboard.state import View, view
+from workbench.numbers import plural
 from workbench.records.training_outcome import untrained
 
 DIFFERENCE, VALUES = "difference", "values"

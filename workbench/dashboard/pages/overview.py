@@ -10,13 +10,13 @@ from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import downloads, empty, imported
 from workbench.dashboard.effect_charts import forest
-from workbench.dashboard.formats import duration, plural
 from workbench.dashboard.imported import is_imported
 from workbench.dashboard.inside import inside_link
 from workbench.dashboard.literal import grid, literal
 from workbench.dashboard.progress import progress_table, seconds_left
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import verdict_table
+from workbench.numbers import plural, time_left
 from workbench.visible import visible
 
 _COLOURS = {
@@ -127,7 +127,6 @@ def _verdicts(now: View) -> None:
 def _progress(now: View) -> None:
     st.subheader("Progress", anchor=False)
     table = progress_table(now.records)
-    left = seconds_left(now.records)
     config = {
         "phase": st.column_config.TextColumn("Phase"),
         "progress": st.column_config.ProgressColumn(
@@ -139,7 +138,7 @@ def _progress(now: View) -> None:
     shown = table.loc[:, [name for name in table if name != "pruned" or table[name].any()]]
     grid(shown, hide_index=True, column_config=config, alt="Runs by phase and state", key="progress")
     lines = [
-        f"About {duration(left)} left" if left is not None else "",
+        time_left(seconds_left(now.records)).capitalize(),
         literal(pilot_line(now.report) or ""),
     ]
     st.caption("  \n".join(line for line in lines if line))

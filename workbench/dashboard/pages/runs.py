@@ -10,10 +10,8 @@ from pandas.io.formats.style import Styler
 
 from workbench.analysis.escapes import to_csv
 from workbench.analysis.fates import above_guess
-from workbench.analysis.units import ABSURD, fixed
 from workbench.dashboard import empty, links, state
 from workbench.dashboard.config_differences import compare, configuration
-from workbench.dashboard.formats import MISSING, plural
 from workbench.dashboard.literal import code_span, grid, literal
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import (
@@ -24,6 +22,7 @@ from workbench.dashboard.tables import (
     with_live_steps,
     with_outcomes,
 )
+from workbench.numbers import ABSURD, MISSING, fixed, plural
 from workbench.records.training_outcome import DID_NOT_TRAIN, UNIFORM, did_not_train
 from workbench.visible import visible
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from workbench.errors import UserError, suggestion
 from workbench.quantities import Number, Whole
 
 LISTED = 12  # how many known names an error lists: a corpus can have very many
@@ -61,31 +60,3 @@ class CorpusConfig(BaseModel):
     def spec(self) -> dict[str, Any]:
         """The options as a study file would give them, defaults written out."""
         return self.model_dump(mode="json", exclude_none=True)
-
-
-def validate(kind: type[CorpusConfig], spec: dict[str, Any]) -> CorpusConfig:
-    """``spec`` as a config of ``kind``; raises ``UserError`` with one line per mistake."""
-    try:
-        return kind.model_validate(spec)
-    except ValidationError as error:
-        lines = (_explain(item, kind) for item in error.errors())
-        raise UserError("\n".join(dict.fromkeys(lines))) from None
-
-
-def _is_common(name: str) -> bool:
-    return name in CorpusConfig.model_fields
-
-
-def _explain(item: dict[str, Any], kind: type[CorpusConfig]) -> str:
-    name = str(item["loc"][0])
-    if item["type"] == "extra_forbidden":
-        known = sorted(kind.model_fields, key=_is_common)
-        return f"{KEY}: unknown key {name!r}; {suggestion(name, known, LISTED)}"
-    if item["type"] == "value_error":
-        return f"{KEY}.{name}: {item['msg'].removeprefix('Value error, ')}"
-    if item["type"] == "string_unicode":  # a file's name, or an argument, in another encoding
-        return (
-            f"{KEY}.{name}: {item['input']!r} is not UTF-8 text; rename it, or give the folder that it is in"
-        )
-    message = item["msg"][0].lower() + item["msg"][1:]
-    return f"{KEY}.{name}: {message}, got {item['input']!r}; change its value"

@@ -14,10 +14,11 @@ from workbench.inspection.attention.repeats import random_repeats, usual_tokens
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Dots, Heatmap, Panel, Result, Rule
 from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import at_the_end, number
+from workbench.inspection.seed_spread import at_the_end
 from workbench.inspection.subject import Subject
 from workbench.inspection.views import Option, View, register
 from workbench.model.config import ModelConfig
+from workbench.numbers import number
 
 ALL = "all"
 TEXT, REPEATS = "validation text", "repeated random tokens"

@@ -9,16 +9,15 @@ from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
     difference_sentence,
-    mean_in_words,
-    number,
     paired_difference,
+    percent_in_words,
     run_first,
-    seeds_in_words,
     spread,
 )
 from workbench.inspection.views import Option, View, register
 from workbench.model.config import ModelConfig
 from workbench.model.parts.feedforward import GatedFeedForward, PlainFeedForward
+from workbench.numbers import number, plural
 
 HISTOGRAMS = {
     "before": "before the activation (of a gated network: the gate)",
@@ -188,12 +187,12 @@ def _activity(scope: Scope, role: str, table: pd.DataFrame, tokens: int) -> str:
     reach = own[(own["metric"] == "below") & (own["x"] == SILENT)]
     shares = 1 - reach.groupby("run_id")["value"].mean()
     parts = [
-        f"{scope.series[role]} ({_network(scope, role).feedforward.name}): {_percent(shares)} of the hidden "
-        f"values reach 1 % of their layer's largest (mean over layers, {seeds_in_words(len(shares))})"
+        f"{scope.series[role]} ({_network(scope, role).feedforward.name}): {percent_in_words(shares)} of the "
+        f"hidden values reach 1 % of their layer's largest (mean over layers, {plural(len(shares), 'seed')})"
     ]
     active = of_metric(own, "active").groupby("run_id")["value"].mean()
     if len(active):
-        parts.append(f"a token activates {_percent(active)} of the units")
+        parts.append(f"a token activates {percent_in_words(active)} of the units")
     parts.append(_never(own, tokens))
     return "; ".join(parts) + "."
 
@@ -208,10 +207,6 @@ def _never(own: pd.DataFrame, tokens: int) -> str:
         f"units that are never {least} on the {tokens:,} tokens are most frequent in layer {means.idxmax()}: "
         f"{number(100 * means.max())} % of its units (mean over seeds)"
     )
-
-
-def _percent(values: pd.Series) -> str:
-    return f"{mean_in_words(100 * values)} %"
 
 
 def _compared(scope: Scope, table: pd.DataFrame) -> list[str]:

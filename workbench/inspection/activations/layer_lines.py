@@ -6,18 +6,17 @@ import numpy as np
 import pandas as pd
 
 from workbench.analysis.contrast import paler
-from workbench.analysis.statistics import mean_interval
+from workbench.analysis.statistics import Interval, mean_interval
 from workbench.inspection.panels import Lines, Rule
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     difference_sentence,
     mean_in_words,
-    number,
     paired_difference,
     run_first,
-    seeds_in_words,
     spread,
 )
+from workbench.numbers import plural, with_interval
 
 _PALE = 0.55  # how far the first token's colour is from the variant's to white
 _LARGEST = 300.0  # of a logarithm
@@ -77,7 +76,7 @@ def sentences_by_layer(scope: Scope, table: pd.DataFrame, metric: str, what: str
         if len(values):
             sentences.append(
                 f"{scope.series[role]}: {what} at the last layer is {mean_in_words(values)} "
-                f"({seeds_in_words(len(values))})."
+                f"({plural(len(values), 'seed')})."
             )
     if scope.against is not None and last["role"].nunique() == len(scope.roles):
         comparison = paired_difference(scope, last, "value")
@@ -96,10 +95,11 @@ def factor_in_words(factors: pd.Series) -> str:
     if not logarithms:
         return "missing"
     interval = mean_interval(logarithms)
-    # Few seeds that disagree give ends beyond what a number holds.
-    ends = None if interval is None else np.exp(np.clip([interval.low, interval.high], -_LARGEST, _LARGEST))
-    beside = "" if ends is None else f" [{number(ends[0])}, {number(ends[1])}]"
-    return f"{number(float(np.exp(np.mean(logarithms))))}{beside}"
+    if interval is not None:
+        # Few seeds that disagree give ends beyond what a number holds.
+        low, high = np.exp(np.clip([interval.low, interval.high], -_LARGEST, _LARGEST))
+        interval = Interval(float(low), float(high), interval.level)
+    return with_interval(float(np.exp(np.mean(logarithms))), interval)
 
 
 def _mean(rows: pd.DataFrame, log: bool) -> pd.DataFrame:

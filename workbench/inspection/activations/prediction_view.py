@@ -18,9 +18,9 @@ from workbench.inspection.activations.logit_lens import Lens, logit_lens
 from workbench.inspection.panels import Bars, Heatmap, Lines, Panel, Result
 from workbench.inspection.prompts import comparable, default_text, whole_number, window, window_size
 from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import number
 from workbench.inspection.subject import Subject
 from workbench.inspection.views import Option, View, register
+from workbench.numbers import number
 
 TILE = 24  # positions side by side
 _LETTERS = 6  # of a token in a cell

@@ -16,8 +16,9 @@ from workbench.inspection.activations.layer_lines import (
 from workbench.inspection.activations.residual import EMBEDDING, FIRST
 from workbench.inspection.panels import Panel, Result, Rule
 from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import at_the_end, mean_in_words, number, seeds_in_words
+from workbench.inspection.seed_spread import at_the_end, percent_in_words
 from workbench.inspection.views import Option, View, register
+from workbench.numbers import number, plural
 
 MASSIVE = 1000.0  # times the median of its layer, and above 100: Sun et al. 2024
 LARGE = 100.0
@@ -51,7 +52,7 @@ def _growth(scope: Scope, role: str, table: pd.DataFrame) -> str | None:
     start, end = (rows.set_index("run_id")["value"] for rows in ends)
     return (
         f"{scope.series[role]}: from the embedding ({factor_in_words(start)}) to the last layer the stream "
-        f"changes its size {factor_in_words(end / start)} times (geometric mean, {seeds_in_words(len(end))})."
+        f"changes its size {factor_in_words(end / start)} times (geometric mean, {plural(len(end), 'seed')})."
     )
 
 
@@ -62,15 +63,11 @@ def _removed(scope: Scope, role: str, table: pd.DataFrame) -> str | None:
     does = {"layernorm": "its LayerNorms take that away", "rmsnorm": "its RMSNorms keep it"}
     verdict = does.get(config.norm.name, f"its norm ({config.norm.name}) takes no mean away")
     return (
-        f"{scope.series[role]}: what reaches the norms has {_percent(runs)} of its squared size along the "
-        f"vector of ones (mean over layers, {seeds_in_words(len(runs))}; a random direction "
+        f"{scope.series[role]}: what reaches the norms has {percent_in_words(runs)} of its squared size "
+        f"along the vector of ones (mean over layers, {plural(len(runs), 'seed')}; a random direction "
         f"{number(100 / config.width)} %). {_sentence(verdict)}: apart from its bias, all that LayerNorm "
         f"does beyond RMSNorm is to remove this part."
     )
-
-
-def _percent(values: pd.Series) -> str:
-    return f"{mean_in_words(100 * values)} %"
 
 
 def _sentence(words: str) -> str:

@@ -12,15 +12,14 @@ from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     difference_sentence,
     mean_in_words,
-    number,
     one_variant,
     paired_difference,
     run_first,
     seed_differences,
-    seeds_in_words,
     spread,
 )
 from workbench.inspection.views import Option, View, register
+from workbench.numbers import number, plural
 from workbench.records.run import RunDirectory
 
 _BINS_PER_OCTAVE = 6  # of training losses: a single batch's is noise
@@ -228,7 +227,7 @@ def _formation(scope: Scope, formed: pd.DataFrame, unit: Unit) -> Dots:
 def _counts(formed: pd.DataFrame) -> dict[str, str]:
     """The name of each series' row: ``baseline: 5 of 8 seeds``."""
     return {
-        name: f"{name}: {steps.count() or 'none'} of {seeds_in_words(len(steps))}"
+        name: f"{name}: {steps.count() or 'none'} of {plural(len(steps), 'seed')}"
         for name, steps in formed.groupby("series", sort=False)["step"]
     }
 
@@ -265,12 +264,12 @@ def _when(
         final = values[values["role"] == role].groupby("run_id")["value"].last()
         beside = f" (chance {number(chance)})" if chance is not None else ""
         return (
-            f"{name}: not by step {last:,} in any of {seeds_in_words(len(mine))}; at the end the strongest "
+            f"{name}: not by step {last:,} in any of {plural(len(mine), 'seed')}; at the end the strongest "
             f"head has {mean_in_words(final)}{beside}."
         )
     late = len(mine) - len(steps)
     return (
-        f"{name}: {least:g} or more for good {_steps(steps)}, in {len(steps)} of {seeds_in_words(len(mine))}"
+        f"{name}: {least:g} or more for good {_steps(steps)}, in {len(steps)} of {plural(len(mine), 'seed')}"
         + (f"; not by step {last:,} in {late}." if late else ".")
     )
 
@@ -302,8 +301,8 @@ def _order(scope: Scope, role: str, formed: pd.DataFrame, earlier: pd.DataFrame)
     if len(lags):
         return (
             f"{name}: a previous-token head comes before the induction head in {int((lags > 0).sum())} of "
-            f"{seeds_in_words(len(lags))} that form both, by {lags.median():,.0f} steps in the median."
+            f"{plural(len(lags), 'seed')} that form both, by {lags.median():,.0f} steps in the median."
         )
     steps = both["step_previous"].dropna()
-    found = f"{_steps(steps)} in {len(steps)} of {seeds_in_words(len(both))}" if len(steps) else "in no seed"
+    found = f"{_steps(steps)} in {len(steps)} of {plural(len(both), 'seed')}" if len(steps) else "in no seed"
     return f"{name}: a previous-token head reaches the threshold {found}."

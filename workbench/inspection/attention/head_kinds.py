@@ -8,7 +8,7 @@ import pandas as pd
 from workbench.errors import UserError
 from workbench.inspection.panels import Rule
 from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import number
+from workbench.numbers import number
 
 # Scores that are attention to certain tokens, of which uniform attention has little.
 ATTENDED = ("induction", "induction_fixed", "previous_token", "duplicate_token", "sink")

@@ -20,14 +20,13 @@ from workbench.inspection.seed_spread import (
     at_the_end,
     difference_sentence,
     mean_in_words,
-    number,
     paired_difference,
     run_first,
     seed_differences,
-    seeds_in_words,
     spread,
 )
 from workbench.inspection.views import Option, View, register
+from workbench.numbers import number, plural
 
 
 @register
@@ -212,7 +211,7 @@ def _strongest(
     beside = f" (chance {number(chance)})" if chance is not None else ""
     return (
         f"{scope.series[role]}: {kind.most} is layer {best['layer']} head {best['head']} with "
-        f"{number(best['value'])}{beside}. Over {seeds_in_words(len(mine))} the strongest of a run has "
+        f"{number(best['value'])}{beside}. Over {plural(len(mine), 'seed')} the strongest of a run has "
         f"{mean_in_words(mine['strongest'])}; {_counted(mine['above'])} {least:g}."
     )
 

@@ -13,9 +13,9 @@ from workbench.inspection.attention.reading import SHOWS, Reading, read_prompt
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.prompts import comparable, default_text, whole_number, window_size
 from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import number
 from workbench.inspection.subject import Subject, open_subject
 from workbench.inspection.views import Option, View, register
+from workbench.numbers import number
 from workbench.records.run import RunDirectory
 
 TILE = 256  # tokens along each side of a map

@@ -17,14 +17,13 @@ from workbench.inspection.seed_spread import (
     at_the_end,
     difference_sentence,
     mean_in_words,
-    number,
     paired_difference,
     run_first,
-    seeds_in_words,
     spread,
 )
 from workbench.inspection.views import Option, View, register
 from workbench.model.config import ModelConfig
+from workbench.numbers import number, plural
 
 ALL = "all"
 QUANTITIES = {
@@ -261,7 +260,7 @@ def _how_far(scope: Scope, role: str, distances: pd.DataFrame, runs: pd.DataFram
     near, far = own.loc[own["value"].idxmin()], own.loc[own["value"].idxmax()]
     return (
         f"{scope.series[role]}: heads look {mean_in_words(mine['value'])} times as far as uniform attention "
-        f"(mean over heads, {seeds_in_words(len(mine))}); in the chosen run from {number(near['value'])} "
+        f"(mean over heads, {plural(len(mine), 'seed')}); in the chosen run from {number(near['value'])} "
         f"(layer {near['layer']} head {near['head']}) to {number(far['value'])} (layer {far['layer']} head "
         f"{far['head']}){_by_itself(scope, role)}."
     )

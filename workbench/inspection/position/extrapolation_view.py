@@ -15,16 +15,15 @@ from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
     difference_sentence,
-    ends,
-    number,
+    mean_in_words,
     one_variant,
     paired_difference,
     run_first,
     seed_differences,
-    seeds_in_words,
     spread,
 )
 from workbench.inspection.views import Option, View, register
+from workbench.numbers import plural
 
 MEASURES = {
     "tail": "loss of the same targets",
@@ -246,7 +245,7 @@ def _of_variant(scope: Scope, role: str, tail: pd.DataFrame, scale: float, margi
     if at:
         claims = (
             f"'generalises to {scale:g} x': {verdict(at, margin)}; 'uses longer context' ({scale:g} x): "
-            f"{verdict(at, 0.0)} (change {change_in_words(at)} nats, {seeds_in_words(len(at))})"
+            f"{verdict(at, 0.0)} (change {mean_in_words(at, sign=True)} nats, {plural(len(at), 'seed')})"
         )
     return f"{name}: {_how_far(own, training_length(scope, role), margin)}; {claims}."
 
@@ -257,13 +256,14 @@ def _how_far(own: pd.DataFrame, length: int, margin: float) -> str:
         return "one seed has no interval, so how far it generalises stays open"
     far = reach(own, margin)
     trained = f"its training length of {length:,} tokens"
-    claim = f"generalises to {far:g} x {trained} ({change_in_words(_at(own, far))} nats)"
+    claim = f"generalises to {far:g} x {trained} ({mean_in_words(_at(own, far), sign=True)} nats)"
     if far == 1:
         claim = f"is not shown to generalise beyond {trained}"
     further = own.loc[own["scale"] > far, "scale"]
     if further.empty:
         return f"{claim}, the longest context measured"
-    return f"{claim}; at {further.min():g} x the loss changes by {change_in_words(_at(own, further.min()))}"
+    change = mean_in_words(_at(own, further.min()), sign=True)
+    return f"{claim}; at {further.min():g} x the loss changes by {change}"
 
 
 def _undefined(scope: Scope, role: str) -> str:
@@ -282,8 +282,8 @@ def _beside(scope: Scope, role: str, tail: pd.DataFrame, shown: pd.DataFrame, sc
     if not foil or not honest:
         return ""
     return (
-        f"{scope.series[role]} at {scale:g} x: by this measure the loss changes by {change_in_words(foil)} "
-        f"nats, on the same targets by {change_in_words(honest)}."
+        f"{scope.series[role]} at {scale:g} x: by this measure the loss changes by "
+        f"{mean_in_words(foil, sign=True)} nats, on the same targets by {mean_in_words(honest, sign=True)}."
     )
 
 
@@ -298,8 +298,3 @@ def _paired(scope: Scope, tail: pd.DataFrame, scale: float) -> str:
 
 def _at(own: pd.DataFrame, scale: float) -> list[float]:
     return own.loc[own["scale"] == scale, "change"].dropna().tolist()
-
-
-def change_in_words(values: list[float]) -> str:
-    """``+0.53 [+0.38, +0.68]``: the mean with its sign and, of two values or more, its interval."""
-    return f"{number(sum(values) / len(values), sign=True)}{ends(mean_interval(values), sign=True)}"

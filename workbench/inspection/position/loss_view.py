@@ -4,7 +4,7 @@ import pandas as pd
 
 from workbench.errors import UserError
 from workbench.inspection.panels import Lines, Result, Rule
-from workbench.inspection.position.extrapolation_view import RUN, change_in_words, changes, in_nats
+from workbench.inspection.position.extrapolation_view import RUN, changes, in_nats
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
@@ -13,10 +13,10 @@ from workbench.inspection.seed_spread import (
     one_variant,
     paired_difference,
     run_first,
-    seeds_in_words,
     spread,
 )
 from workbench.inspection.views import Option, View, register
+from workbench.numbers import plural
 
 
 @register
@@ -177,7 +177,7 @@ def _of_variant(table: pd.DataFrame, late: pd.DataFrame, role: str, name: str) -
     first = own.loc[own["x"] == own["x"].min(), "value"]
     return (
         f"{name}: after one token the loss is {mean_in_words(first)} nats, in the second half of the window "
-        f"{mean_in_words(half)} ({seeds_in_words(len(half))})."
+        f"{mean_in_words(half)} ({plural(len(half), 'seed')})."
     )
 
 
@@ -193,5 +193,5 @@ def _effective(benefit: pd.DataFrame, effective: pd.DataFrame, role: str, name: 
     return (
         f"{name}: effective context {found} of {length:.0f} tokens, the shortest measured that loses less "
         f"than {epsilon:g} nats; with {least:.0f} tokens the loss of the same targets changes by "
-        f"{change_in_words(cost.tolist())} nats ({seeds_in_words(len(own))})."
+        f"{mean_in_words(cost, sign=True)} nats ({plural(len(own), 'seed')})."
     )

@@ -19,8 +19,8 @@ from workbench.inspection.position.bands import (
     removal_losses,
 )
 from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import number
 from workbench.model.decoder import Decoder
+from workbench.numbers import fixed, number, percent, with_interval
 
 TOKENS = 512  # of text on which bands are measured, about; two windows at least
 WINDOWS = 8  # of text, at most; the losses without a group of bands take all of them
@@ -131,10 +131,11 @@ class BandReading:
         for column, what in (("query_norm", "queries"), ("key_norm", "keys")):
             share = rotating.loc[slow, column].sum() / max(rotating[column].sum(), 1e-30)
             top = rotating.groupby("wavelength")[column].mean().idxmax()
-            parts.append(f"{share:.0%} of the norm of the {what} (largest at {number(top)} tokens per turn)")
+            largest = f"largest at {number(top)} tokens per turn"
+            parts.append(f"{percent(share)} of the norm of the {what} ({largest})")
         return (
             f"{self.name}: the slower half of the bands has {' and '.join(parts)}; evenly spread it would be "
-            f"{(count - middle) / count:.0%}."
+            f"{percent((count - middle) / count)}."
         )
 
     def _contributions(self) -> str:
@@ -154,10 +155,14 @@ class BandReading:
     def _removed(self, losses: pd.DataFrame) -> str:
         groups = dict(list(losses.groupby("group", sort=False)["difference"]))
         top = sorted(groups, key=lambda name: -groups[name].mean())[:NAMED]
-        parts = [f"{name} {_nats(groups[name])}" for name in groups if name in top]
+        parts = []
+        for name in groups:
+            if name in top:
+                interval = mean_interval(groups[name].tolist())
+                parts.append(f"{name} {with_interval(groups[name].mean(), interval, 3, sign=True)}")
         rest = [abs(values.mean()) for name, values in groups.items() if name not in top]
         if rest:
-            parts.append(f"each of the other {len(rest)} groups by {max(rest):.3f} at most")
+            parts.append(f"each of the other {len(rest)} groups by {fixed(max(rest), 3)} at most")
         return (
             f"{self.name}: without the rotation of these bands the loss changes, in nats per token (mean and "
             f"95 % interval over {len(self.text)} windows): {'; '.join(parts)}."
@@ -166,10 +171,3 @@ class BandReading:
     def _exactness(self) -> str:
         error = identity_error(self.decoder, self.text[:1, :CHECKED])
         return f"{self.name}: bands sum up to the scores within {error:.0e}."
-
-
-def _nats(differences: pd.Series) -> str:
-    """``+0.840 [+0.620, +1.050]``; the interval only of two windows or more."""
-    interval = mean_interval(differences.tolist())
-    ends = f" [{interval.low:+.3f}, {interval.high:+.3f}]" if interval else ""
-    return f"{differences.mean():+.3f}{ends}"

@@ -6,8 +6,8 @@ import torch
 from workbench.inspection.panels import Lines, Rule
 from workbench.inspection.position.picture_code import Code, Picture
 from workbench.inspection.position.picture_relative import bias_by_distance, distances, half_lives
-from workbench.inspection.seed_spread import number
 from workbench.model.parts.relative_bias import alibi_slopes
+from workbench.numbers import number
 
 MARKS = 4000  # of a chart, at most: the dashboard's take 5,000
 

@@ -18,7 +18,7 @@ from workbench.inspection.position.picture import (
     toeplitz_residual,
 )
 from workbench.inspection.position.picture_code import Code, Picture
-from workbench.inspection.seed_spread import number
+from workbench.numbers import number, percent
 
 SHOWN = 64  # positions along each side of a map: charts take 5,000 marks
 POINTS = 256  # of a line
@@ -192,11 +192,11 @@ def _describe(code: Code, scores: Tensor, shares: Tensor, residuals: list[float]
     if known:
         relative = (
             f" Of the scores that positions alone make in layer 0, distance leaves "
-            f"{sum(known) / len(known):.0%} of the variance unexplained (mean over heads): 0% would be "
-            f"purely relative, 75% is what a steady liking for late keys leaves."
+            f"{percent(sum(known) / len(known))} of the variance unexplained (mean over heads): 0 % would be "
+            f"purely relative, 75 % is what a steady liking for late keys leaves."
         )
     return (
-        f"{code.name}: the first {FIRST} components hold {float(shares[:FIRST].sum()):.0%} of the table's "
-        f"variance; the strongest rhythm of the first is {cycles} over {len(code.table):,} positions."
+        f"{code.name}: the first {FIRST} components hold {percent(float(shares[:FIRST].sum()))} of the "
+        f"table's variance; the strongest rhythm of the first is {cycles} over {len(code.table):,} positions."
         f"{relative}"
     )

@@ -8,9 +8,9 @@ from torch import Tensor
 from workbench.inspection.panels import Lines, Rule
 from workbench.inspection.position.picture_code import Code, Picture
 from workbench.inspection.position.picture_relative import critical_dimension, decay, distances
-from workbench.inspection.seed_spread import number
 from workbench.model.parts import rope_scaling
 from workbench.model.parts.rotary_base import base_lower_bound
+from workbench.numbers import number
 
 POINTS = 256  # of a line
 

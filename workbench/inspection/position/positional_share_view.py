@@ -14,14 +14,13 @@ from workbench.inspection.seed_spread import (
     at_the_end,
     difference_sentence,
     mean_in_words,
-    number,
     paired_difference,
     run_first,
     seed_differences,
-    seeds_in_words,
     spread,
 )
 from workbench.inspection.views import Option, View, register
+from workbench.numbers import number, plural
 
 SCORE = "positional_share"
 LABEL = KINDS[SCORE].label
@@ -161,7 +160,7 @@ def _share(scope: Scope, role: str, heads: pd.DataFrame, whole: pd.DataFrame, ch
     beside = f"; chance {number(chance)}" if chance is not None else ""
     return (
         f"{scope.series[role]}: distance explains {mean_in_words(mine['value'])} of the score variance "
-        f"(mean over heads, {seeds_in_words(len(mine))}{beside}); in the chosen run from "
+        f"(mean over heads, {plural(len(mine), 'seed')}{beside}); in the chosen run from "
         f"{number(least['value'])} (layer {least['layer']} head {least['head']}) to {number(most['value'])} "
         f"(layer {most['layer']} head {most['head']})."
     )

@@ -14,9 +14,9 @@ from workbench.inspection.panels import Heatmap, Lines, Panel, Result, Rule
 from workbench.inspection.position.recall import PAIRS, SHORTEST, Test, cells, recall_table
 from workbench.inspection.position.shift import ROUNDING, id_shifts, shift_texts, text_shifts, window_length
 from workbench.inspection.scope import Scope
-from workbench.inspection.seed_spread import number
 from workbench.inspection.views import Option, View, register
 from workbench.model.config import ModelConfig
+from workbench.numbers import number, percent
 
 SMALLEST = 8  # tokens of context below which neither test has room
 DRAWN_FROM = 1e-10  # nats: a logarithmic axis has no 0
@@ -287,13 +287,13 @@ def _limit(own: pd.DataFrame, test: Test) -> str:
         best = own.loc[own["accuracy"].idxmax()]
         level = f"{best['y']:g} pairs" if test == "pairs" else f"depth {best['y']:g}"
         where = f"{level} in {best['x']} tokens"
-        return f"nowhere {RELIABLE:.0%} right; best {number(best['accuracy'])} with {where}"
+        return f"nowhere {percent(RELIABLE)} right; best {number(best['accuracy'])} with {where}"
     if test == "pairs":
         most = reliable.loc[reliable["y"].idxmax()]
-        return f"{RELIABLE:.0%} right with up to {most['y']:g} pairs (in {most['x']} tokens)"
+        return f"{percent(RELIABLE)} right with up to {most['y']:g} pairs (in {most['x']} tokens)"
     distance = reliable["x"] - 2 - (reliable["y"] * (reliable["x"] - 4)).round()
     far = reliable.assign(distance=distance).sort_values("distance").iloc[-1]
-    return f"{RELIABLE:.0%} right up to {far['distance']:.0f} tokens back (in {far['x']} tokens)"
+    return f"{percent(RELIABLE)} right up to {far['distance']:.0f} tokens back (in {far['x']} tokens)"
 
 
 def _among_pairs(own: pd.DataFrame, test: Test) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workbench.model.option_values import require
 from workbench.model.parts.component import INITIALIZATIONS, Component, ComponentConfig
 from workbench.model.sizes import Sizes
+from workbench.user_values import require
 
 TABLES = ("token_embedding.weight", "positions.table")
 RESIDUAL_OUTPUTS = ("attention.output.weight", "feedforward.down.weight")

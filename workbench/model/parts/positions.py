@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench.model.option_values import require
 from workbench.model.parts.component import POSITIONS, Component, ComponentConfig
 from workbench.model.sizes import Sizes
+from workbench.user_values import require
 
 
 class Positions(Component, nn.Module):

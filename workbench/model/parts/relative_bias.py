@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from workbench.model.option_values import require
 from workbench.model.parts.component import POSITIONS, ComponentConfig
 from workbench.model.parts.positions import NoParameters, Positions
 from workbench.model.sizes import Sizes
+from workbench.user_values import require
 
 
 @POSITIONS.register("alibi")

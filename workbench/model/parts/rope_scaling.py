@@ -20,8 +20,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from workbench.model.option_values import require
 from workbench.model.parts.positions import NoParameters
+from workbench.user_values import require
 
 # The options that each kind of scaling uses, beside base and fraction.
 USED: dict[str, tuple[str, ...]] = {

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from workbench.model.option_values import require
 from workbench.model.parts import rope_scaling
 from workbench.model.parts.component import POSITIONS
 from workbench.model.parts.positions import Positions
 from workbench.model.parts.rotary_base import base_lower_bound, base_upper_bound, slow_bands
 from workbench.model.sizes import Sizes
+from workbench.user_values import require
 
 
 @POSITIONS.register("rope")

@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.errors import UserError
-from workbench.model.option_values import coerce
+from workbench.user_values import coerce
 
 
 @pytest.mark.parametrize(
