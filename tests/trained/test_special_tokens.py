@@ -122,7 +122,7 @@ def test_loss_after_a_beginning_of_text_is_that_of_transformers_over_the_same_ta
     whole = evaluate_run(run, corpus=text, tokens=320)
     assert (
         whole["context"] == load_decoder(run).config.context - 1
-    )  # and the beginning: what it was trained on
+    )  # and the beginning
 
 
 def test_a_position_table_leaves_room_for_the_beginning(tmp_path, text):
