@@ -8,9 +8,9 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from workbench.files import write_json
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.records.metrics import read_metrics, save_frame
-from workbench.records.run import RunRecord, write_record
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 STUDIES = sorted(path.parent for path in PUBLISHED.glob("*/study.yaml"))
@@ -35,11 +35,11 @@ def test_all_that_is_published_stays_within_the_limit():
 
 
 def run(study, name, losses):
-    record = RunRecord(
-        run_id=name, study="s", variant="v", phase="confirm", seed=1, learning_rate=0.1, config={}
-    )
-    frame = pd.DataFrame({"step": range(len(losses)), "train/loss": losses})
-    return write_record(study, record, frame if losses else None).path
+    directory = study / "runs" / name
+    write_json(directory / "run.json", {"run_id": name})
+    if losses:
+        save_frame(directory, pd.DataFrame({"step": range(len(losses)), "train/loss": losses}))
+    return directory
 
 
 def test_files_of_runs_become_one_and_a_later_file_of_a_run_takes_the_place_of_its_rows(tmp_path):
