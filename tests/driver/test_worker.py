@@ -1,11 +1,14 @@
 """A worker's process: what it trains alone or together, and on which text."""
 
+import subprocess
+import sys
+
 import pytest
 
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
 from workbench.driver import worker
-from workbench.driver.events import Task
+from workbench.driver.events import Ready, Stop, Task, read_report, to_line
 from workbench.errors import UserError
 from workbench.records.run import RunDirectory
 from workbench.training.population.halving import Halving
@@ -33,3 +36,25 @@ def test_a_trial_is_trained_on_the_text_that_its_study_was_planned_with(tmp_path
     assert worker._corpus(tmp_path, data | {"fingerprint": planned}).fingerprint == planned
     with pytest.raises(UserError, match=r"data\.corpus: the text changed since the study began"):
         worker._corpus(tmp_path, data | {"fingerprint": "another"})
+
+
+def test_a_worker_reports_on_lines_of_its_own_whatever_libraries_print(tmp_path):
+    """As in a worker's process: one prints when it is imported, unflushed and without an end, one later."""
+    script = (
+        "import os, sys\n"
+        "os.write(1, b'a banner\\nand more')\n"
+        "print('not flushed', end='')\n"
+        "import workbench.driver.worker as worker\n"
+        "worker.gc.freeze = lambda: print('printed later', flush=True)\n"
+        "worker.main()\n"
+    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as process:
+        process.stdin.write(to_line(Stop()))
+        process.stdin.flush()  # and stays open: at its end the worker would take the driver for dead
+        lines = [line for line in process.stdout.read().splitlines() if line]
+        assert process.wait(timeout=60) == 0
+        errors = process.stderr.read()
+    assert isinstance(read_report(lines.pop()), Ready)
+    assert "".join(lines).startswith("a bannerand more")
+    assert errors.rstrip().endswith("printed later")

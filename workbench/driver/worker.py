@@ -79,6 +79,10 @@ class Channel:
             self._sink.write(line)
             self._sink.flush()
 
+    def end_line(self) -> None:
+        """End whatever line others began, so that the next report has one of its own."""
+        self._sink.write("\n")
+
     def should_stop(self) -> bool:
         """Whether the driver asked for a clean stop."""
         return self._stop.is_set()
@@ -116,10 +120,11 @@ class Channel:
 def main() -> None:
     """Serve the driver until it says stop or goes away."""
     channel = Channel(sys.stdin, os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    # From here on the pipe is the channel's alone: what libraries print, or printed when they were imported
-    # and have not flushed yet, goes to the worker's log with its errors.
+    # From here on the pipe is the channel's alone: what libraries print goes to the worker's log with its
+    # errors. What they printed when they were imported may lie in the pipe already, and lack an end.
     os.dup2(2, 1)
     sys.stdout.flush()
+    channel.end_line()
     channel.send(Ready(pid=os.getpid()))
     gc.freeze()  # libraries stay: what collects garbage after each task need not look at them, for 0.3 s each
     while (task := channel.next_task()) is not None:

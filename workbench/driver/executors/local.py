@@ -161,13 +161,13 @@ class LocalExecutor:
         """Hear a process to its end, whatever it says: who listened no more would take it for silent."""
         assert process.stdout is not None  # it is a pipe
         for line in process.stdout:
-            event = read_report(line)
-            if event is not None:
-                self._events.put((process, slot, event))
-                continue
-            # A library printed it, when it was imported perhaps: it goes where the worker's errors go.
-            with suppress(OSError), open(slot.log, "a", encoding="utf-8", errors="backslashreplace") as log:
-                log.write(line)
+            report = read_report(line)
+            if report is not None:
+                self._events.put((process, slot, report))
+            elif line.strip():
+                # A library printed it, when it was imported perhaps: it goes where the worker's errors go.
+                with suppress(OSError), open(slot.log, "a", encoding="utf-8") as log:
+                    log.write(line)
 
     def _await_end(self, slot: _Slot, process: subprocess.Popen[str], listener: threading.Thread) -> None:
         status = process.wait()
