@@ -22,6 +22,7 @@ from typing import IO, Any
 from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.errors import UserError
+from workbench.files import write_atomically
 from workbench.inspection.scheduled_measuring import prober
 from workbench.records.run import LOG, RunDirectory, RunRecord, State
 from workbench.training.hardware import release_memory
@@ -115,7 +116,7 @@ def main() -> None:
         channel.send({"event": "taken"})
         _redirect_output(task.runs[0].path / LOG)
         for run in task.runs[1:]:
-            (run.path / LOG).write_text(f"trained in a population: see ../{task.runs[0].run_id}/{LOG}\n")
+            write_atomically(run.path / LOG, f"trained in a population: see ../{task.runs[0].run_id}/{LOG}\n")
         if not _serve(task, channel):
             return  # a failed trial's traceback can pin memory: the next one gets a new process
 
