@@ -10,6 +10,7 @@ from workbench.files import (
     read_json,
     read_yaml,
     replacing,
+    replacing_folder,
     set_aside,
     write_atomically,
     write_yaml,
@@ -36,6 +37,83 @@ def test_a_file_is_on_the_disk_before_it_takes_its_place_and_the_new_name_after(
     target = str(tmp_path / "run.json")
     assert calls == [("sync", str(temporary)), ("rename", target), ("sync", str(tmp_path))]
     assert (tmp_path / "run.json").read_text() == "new"
+
+
+def fill(folder, content):
+    (folder / "inner").mkdir()
+    (folder / "inner" / "part.txt").write_text(content)
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*.txt")}
+
+
+def test_all_of_a_folder_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    synced = []
+    sync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (synced.append(os.readlink(f"/proc/self/fd/{handle}")), sync(handle))
+    )
+    with replacing_folder(tmp_path / "a" / "out") as folder:
+        fill(folder, "new")
+    names = [str(folder / "inner" / "part.txt"), str(folder / "inner"), str(folder), str(tmp_path / "a")]
+    assert sorted(synced) == sorted(names)
+    assert synced[-1] == str(tmp_path / "a")
+    assert content(tmp_path / "a") == {"out/inner/part.txt": "new"}
+
+
+@pytest.mark.parametrize("fails", ["block", "fsync", "second rename"])
+def test_a_folder_is_replaced_whole_or_stays(tmp_path, monkeypatch, fails):
+    with replacing_folder(tmp_path / "out") as folder:
+        fill(folder, "old")
+    renames = []
+    rename = os.replace
+
+    def full(*names):
+        renames.append(names)
+        if fails != "second rename" or len(renames) == 2:
+            raise OSError(28, "No space left on device")
+        rename(*names)
+
+    if fails != "block":
+        monkeypatch.setattr(os, "fsync" if fails == "fsync" else "replace", full)
+
+    def replace():
+        with replacing_folder(tmp_path / "out") as folder:
+            fill(folder, "new")
+            if fails == "block":
+                full()
+
+    with pytest.raises(OSError, match="No space left"):
+        replace()
+    monkeypatch.undo()
+    assert content(tmp_path) == {"out/inner/part.txt": "old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    with replacing_folder(tmp_path / "out") as folder:
+        (folder / "other.txt").write_text("new")
+    assert content(tmp_path) == {"out/other.txt": "new"}
+
+
+def test_json_may_begin_with_a_mark_of_its_encoding(tmp_path):
+    (tmp_path / "config.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / "config.json") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "the file is missing; fetch it again"),
+        (b"{", r"cannot be read as JSON \(.*\); fetch it again"),
+        (b"[" * 100_000, "levels deep.*; fetch it again"),
+        (b"[1]", "holds a list, expected an object; fetch it again"),
+        (b"\xe9", "is not UTF-8.*; fetch it again"),
+    ],
+)
+def test_a_damaged_json_file_is_named_with_the_remedy(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(RecordError, match=f"config.json: .*{message}"):
+        read_json(tmp_path / "config.json", "fetch it again")
 
 
 @pytest.mark.parametrize("fails", ["write", "fsync", "replace"])

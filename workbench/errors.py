@@ -40,11 +40,14 @@ def printable(text: str) -> str:
     return _SURROGATE.sub(lambda found: spelt_out(found[0]), text)
 
 
-def in_one_line(error: object) -> str:
-    """What a library says of a fault, for an error's message: one line, without control characters."""
+def in_one_line(error: object, most: int | None = _SHOWN) -> str:
+    """What a library says of a fault, or a message of ours, without line breaks and control characters.
+
+    Of what is longer than ``most`` the beginning; None: all of it.
+    """
     text = "".join(letter if letter.isprintable() else " " for letter in str(error))
     line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+    return line if most is None or len(line) <= most else f"{line[:most]}…"
 
 
 def suggestion(name: object, known: Iterable[object], most: int | None = None) -> str:

@@ -1,7 +1,11 @@
-"""Writing files so that a reader sees the old content or the new, never half of it; reading them back."""
+"""Writing files so that a reader sees the old content or the new, never half of it; reading them back.
+
+Whatever replaces a file or a folder goes through here: written beside it, on the disk, renamed.
+"""
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
@@ -40,6 +44,41 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill, which then takes the place of the folder ``path``: all of its files or none.
+
+    What is in it needs no renaming of its own. Where the block fails, ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        put_folder_in_place(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def put_folder_in_place(finished: Path, path: Path) -> None:
+    """Have all of the folder ``finished`` on the disk, and rename it to ``path``; what was there goes."""
+    for folder, _, names in os.walk(finished):
+        for name in names:
+            _sync(Path(folder) / name)
+        _sync(Path(folder))
+    before = finished.with_name(f"{finished.name}.before")  # beside the copy, where nobody looks for it
+    if path.exists():
+        os.replace(path, before)  # a folder is renamed over an empty one only
+    try:
+        put_in_place(finished, path)
+    except OSError:
+        if before.exists():
+            os.replace(before, path)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def version(path: Path) -> tuple[int, int]:
@@ -81,14 +120,17 @@ def _sync(path: Path) -> None:
 def set_aside(path: Path) -> Path:
     """Keep a damaged file under another name, out of the way of the one that replaces it."""
     aside = path.with_name(f"{path.name}.damaged")
-    os.replace(path, aside)
+    put_in_place(path, aside)
     return aside
 
 
-def write_atomically(path: Path, content: str) -> None:
-    """Replace ``path`` by ``content`` as UTF-8."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace ``path`` by ``content``, text as UTF-8."""
     with replacing(path) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+        if isinstance(content, bytes):
+            temporary.write_bytes(content)
+        else:
+            temporary.write_text(content, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -96,18 +138,23 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; raises ``RecordError`` naming the file when it is missing or damaged."""
-    text = _text(path, "JSON")
+def read_json(path: Path, remedy: str = "") -> dict[str, Any]:
+    """Read a JSON object; raises ``RecordError`` naming the file when it is missing or damaged.
+
+    ``remedy``: what to do then, where that can be said.
+    """
+    text = _text(path, "JSON", remedy=remedy)
+    then = f"; {remedy}" if remedy else ""
     try:
         value = json.loads(text)
         _require_whole_characters(text, value)
     except ValueError as error:
-        raise RecordError(f"{path}: cannot be read as JSON ({error})") from error
+        raise RecordError(f"{path}: cannot be read as JSON ({error}){then}") from error
     except RecursionError:
-        raise RecordError(f"{path}: cannot be read as JSON (it is nested thousands of levels deep)") from None
+        deep = "it is nested thousands of levels deep"
+        raise RecordError(f"{path}: cannot be read as JSON ({deep}){then}") from None
     if not isinstance(value, dict):
-        raise RecordError(f"{path}: holds a {type(value).__name__}, expected an object")
+        raise RecordError(f"{path}: holds a {type(value).__name__}, expected an object{then}")
     return value
 
 
@@ -136,20 +183,21 @@ def _require_whole_characters(text: str, value: Any) -> None:
         json.dumps(value, ensure_ascii=False, default=str, skipkeys=True).encode()
 
 
-def _text(path: Path, kind: str, most_bytes: int | None = None) -> str:
+def _text(path: Path, kind: str, most_bytes: int | None = None, remedy: str = "") -> str:
     try:
         with open(path, "rb") as file:
             content = file.read() if most_bytes is None else file.read(most_bytes + 1)
         if most_bytes is not None and len(content) > most_bytes:
             raise RecordError(f"{path}: has more bytes than {most_bytes:,}; make it smaller")
         refuse_pointer(path, content)
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")  # some editors begin a file with a mark of its encoding
     except FileNotFoundError:
         refuse_pointer_file(path)
-        raise RecordError(f"{path}: the file is missing") from None
+        raise RecordError(f"{path}: the file is missing{f'; {remedy}' if remedy else ''}") from None
     except OSError as error:
         raise RecordError(f"{path}: cannot be read as {kind} ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
         raise RecordError(
-            f"{path}: cannot be read as {kind} (byte {error.start} is not UTF-8); save it as UTF-8 text"
+            f"{path}: cannot be read as {kind} (byte {error.start} is not UTF-8); "
+            f"{remedy or 'save it as UTF-8 text'}"
         ) from None

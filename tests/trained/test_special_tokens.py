@@ -120,9 +120,7 @@ def test_loss_after_a_beginning_of_text_is_that_of_transformers_over_the_same_ta
     assert plain["validation/loss"] == pytest.approx(torch.cat(losses).mean().item(), abs=1e-5)
     assert plain["validation/loss"] != found["validation/loss"]
     whole = evaluate_run(run, corpus=text, tokens=320)
-    assert (
-        whole["context"] == load_decoder(run).config.context - 1
-    )  # and the beginning
+    assert whole["context"] == load_decoder(run).config.context - 1  # and the beginning
 
 
 def test_a_position_table_leaves_room_for_the_beginning(tmp_path, text):

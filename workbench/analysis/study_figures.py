@@ -35,6 +35,7 @@ from workbench.analysis.units import unit_of
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
 from workbench.errors import RecordError, UserError
+from workbench.files import write_atomically
 from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, State
 from workbench.visible import visible
@@ -309,8 +310,7 @@ def study_figures(study: StudyRecords) -> dict[str, Figure]:
 def save(figure: Figure, path: Path) -> Path:
     """Write ``figure`` as the ending of ``path`` says: ``.png`` (300 dpi), ``.svg`` or ``.pdf``."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(to_bytes(figure, path.suffix.lstrip(".")))
+    write_atomically(path, to_bytes(figure, path.suffix.lstrip(".")))
     return path
 
 

@@ -43,7 +43,7 @@ def write_text(folder: Path) -> Path:
         lines = [
             " ".join(words.choices(["alpha", "beta", "gamma", "delta"], k=_WORDS)) for _ in range(_LINES)
         ]
-        (folder / f"{index}.txt").write_text("\n".join(lines))
+        (folder / f"{index}.txt").write_text("\n".join(lines))  # into a folder of this process alone
     return folder
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.errors import printable
+from workbench.errors import in_one_line, printable
 from workbench.progress import Progress, progress_on
 from workbench.quantities import read_whole
 from workbench.terminal import console, give, say
@@ -71,7 +71,7 @@ def print_unmeasured(unmeasured: "Iterable[Unmeasured]") -> None:
     found = [(one.run.read(), one) for one in unmeasured]
     for record, one in sorted(found, key=lambda pair: (pair[0].variant, pair[0].seed)):
         run = f"{record.variant} seed {record.seed} ({', '.join(one.tables)})"
-        by_reason.setdefault(" ".join(one.reason.split()), []).append(run)
+        by_reason.setdefault(in_one_line(one.reason, None), []).append(run)
     for reason, runs in by_reason.items():
         more = f" and {len(runs) - _UNMEASURED_SHOWN} more" if len(runs) > _UNMEASURED_SHOWN else ""
         say(f"not measured: {', '.join(runs[:_UNMEASURED_SHOWN])}{more}: {reason}")

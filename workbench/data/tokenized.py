@@ -8,9 +8,6 @@ for other texts too, and for its own when that has changed. What was learned fro
 
 import errno
 import json
-import os
-import shutil
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -38,7 +35,7 @@ from workbench.data.tokenizers import (
     train_tokenizer,
 )
 from workbench.errors import RecordError, UserError
-from workbench.files import read_json, write_json
+from workbench.files import read_json, replacing_folder, write_json
 from workbench.progress import Progress
 
 _FORMAT = 2  # raise it when the same options begin to give other files
@@ -250,26 +247,14 @@ def _build(
     config: CorpusConfig, documents: Documents, tokenizer: Tokenizer, entry: Path, progress: Progress
 ) -> TokenizedCorpus:
     try:
-        _write_entry(config, documents, tokenizer, entry, progress)
+        with replacing_folder(entry) as folder:  # one that is there is damaged, or it would have been opened
+            _write_files(config, documents, tokenizer, folder, progress)
     except OSError as error:
         raise _unwritable(entry.parent, error) from error
     built = _open(entry, tokenizer)
     if built is None:
         raise UserError(f"{entry}: what was written cannot be read back; check the disk of the cache")
     return built
-
-
-def _write_entry(
-    config: CorpusConfig, documents: Documents, tokenizer: Tokenizer, entry: Path, progress: Progress
-) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
-    try:
-        _write_files(config, documents, tokenizer, temporary, progress)
-        if entry.exists():  # damaged, or it would have been opened
-            shutil.rmtree(entry)
-        os.replace(temporary, entry)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_files(

@@ -148,7 +148,7 @@ class Tokenizer(ABC):
     def save(self, folder: Path) -> None:
         """Write its ``tokenizer.json`` (Hugging Face's libraries read it too), if any, into ``folder``."""
         if self.content is not None:
-            (folder / TOKENIZER).write_bytes(self.content)
+            (folder / TOKENIZER).write_bytes(self.content)  # the folder is what takes its place whole
 
 
 class ByteTokenizer(Tokenizer):

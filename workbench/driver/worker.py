@@ -38,6 +38,7 @@ from workbench.driver.events import (
     trial_report,
 )
 from workbench.errors import UserError
+from workbench.files import write_atomically
 from workbench.inspection.scheduled_measuring import schedule_measuring
 from workbench.records.run import LOG, RunDirectory, RunRecord, State
 from workbench.training.hardware import release_memory
@@ -132,7 +133,7 @@ def main() -> None:
         first, *others = map(RunDirectory, task.runs)
         _redirect_output(first.path / LOG)
         for run in others:
-            (run.path / LOG).write_text(f"trained in a population: see ../{first.run_id}/{LOG}\n")
+            write_atomically(run.path / LOG, f"trained in a population: see ../{first.run_id}/{LOG}\n")
         if not serve(task, channel):
             return  # a failed trial's traceback can pin memory: the next one gets a new process
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from workbench.analysis.escapes import to_csv
 from workbench.analysis.study_figures import FORMATS, save
-from workbench.errors import UserError, suggestion
+from workbench.errors import UserError, in_one_line, suggestion
+from workbench.files import write_atomically
 from workbench.inspection.measuring import (
     MeasuredRuns,
     Unmeasured,
@@ -74,9 +75,9 @@ def inspect_run(
         try:
             done.written.append(_write(view, scope, options, done.folder, format))
         except NothingAtHandError as error:
-            done.refused.append((view, _one_line(_why_unmeasured(view, done.unmeasured) or error)))
+            done.refused.append((view, in_one_line(_why_unmeasured(view, done.unmeasured) or error, None)))
         except UserError as error:
-            done.refused.append((view, _one_line(error)))
+            done.refused.append((view, in_one_line(error, None)))
     return done
 
 
@@ -105,7 +106,7 @@ def _write(
     paths = [save(figure(result), folder / f"{stem}.{format}")]
     for number, table in enumerate(result.all_tables().values()):
         paths.append(folder / f"{stem}-{number}.csv")
-        paths[-1].write_text(to_csv(table, index=False), encoding="utf-8")
+        write_atomically(paths[-1], to_csv(table, index=False))
     _forget_tables(folder, stem, len(paths) - 1)
     return result, paths
 
@@ -159,10 +160,6 @@ def _why_unmeasured(view: View, unmeasured: list[Unmeasured]) -> str:
     """Why a table that the view reads could not be measured; empty if that was not tried."""
     reasons = (one.reason for one in unmeasured if set(one.tables) & set(view.tables))
     return next(reasons, "")
-
-
-def _one_line(error: UserError | str) -> str:
-    return " ".join(str(error).split())
 
 
 def parse_options(texts: list[str]) -> dict[str, str]:

@@ -5,7 +5,6 @@ figures; nothing of the machine that it ran on.
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from workbench.analysis.study_figures import save, study_figures
 from workbench.data.tokenizers import kept_name
 from workbench.driver.ledger import JOURNAL, Ledger, journal_damage
 from workbench.errors import RecordError, UserError
-from workbench.files import read_json, write_atomically, write_json, write_yaml
+from workbench.files import put_folder_in_place, read_json, write_atomically, write_json, write_yaml
 from workbench.inspection.measured import read_measured
 from workbench.inspection.measuring import MeasuredRuns, complete_tables, lacking_runs
 from workbench.model.parts.sources import INDEX, index_of
@@ -87,7 +86,7 @@ def publish(
         others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
         _refuse_large(copy, others, limit)
         _refuse_private(copy, scrubber)
-        _replace(copy, target)
+        put_folder_in_place(copy, target)
     return Published(
         path=target,
         runs=len(list((target / RUNS).iterdir())),
@@ -280,12 +279,6 @@ def _refuse_private(copy: Path, scrubber: Scrubber) -> None:
     for path in sorted(path for path in copy.rglob("*") if path.is_file() and path.name != WEIGHTS):
         if place := scrubber.left_in(legible(path)):
             raise UserError(f"{path.relative_to(copy)}: names {place}, a path of this machine; remove it")
-
-
-def _replace(copy: Path, target: Path) -> None:
-    if target.exists():
-        os.replace(target, copy.parent / f"{target.name}.before")
-    os.replace(copy, target)
 
 
 def _megabytes(folder: Path) -> float:

@@ -4,11 +4,9 @@ A run can then be opened wherever its results are, and goes on with the code tha
 copy is a folder named by the digest that the runs' configurations name.
 """
 
-import os
-import shutil
 from pathlib import Path
 
-from workbench.files import write_json
+from workbench.files import replacing_folder, write_json
 from workbench.model.config import ModelConfig
 from workbench.model.parts.component import Component
 from workbench.model.parts.sources import INDEX, Source, index_of, kept_source, source_of
@@ -41,13 +39,10 @@ def _keep(component: type[Component], source: Source, folder: Path) -> None:
 
 def _write(source: Source, target: Path) -> None:
     """All files or none: a copy that lacks its index is no copy."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    for path, content in source.files.items():
-        (partial / path).parent.mkdir(parents=True, exist_ok=True)
-        (partial / path).write_bytes(content)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
+    with replacing_folder(target) as partial:
+        for path, content in source.files.items():
+            (partial / path).parent.mkdir(parents=True, exist_ok=True)
+            (partial / path).write_bytes(content)
 
 
 def changed_code(before: Manifest, after: Manifest) -> list[str]:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from workbench.data.tokenizers import TOKENIZER, FileTokenizer, file_spec
 from workbench.errors import UserError, printable
-from workbench.files import file_sha256
+from workbench.files import file_sha256, put_folder_in_place
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained import Checkpoint, read_checkpoint
 from workbench.model.pretrained.special_tokens import read_special_tokens
@@ -100,9 +100,9 @@ def _write(
         complete = partial / record.run_id
         complete.mkdir()
         for file in [item for item in partial.iterdir() if item.is_file()]:
-            file.rename(complete / file.name)
+            file.rename(complete / file.name)  # within what nobody looks at yet
         RunDirectory(complete).write(record)
-        complete.rename(target.path)
+        put_folder_in_place(complete, target.path)
     return target
 
 

@@ -1,7 +1,5 @@
 """A checkpoint as the rest of the workbench sees it, and which layout a folder has."""
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError, printable, suggestion
+from workbench.files import replacing_folder
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.pretrained import huggingface, meta
@@ -91,18 +90,12 @@ def write_checkpoint(
     if tokenizer is not None and not Path(tokenizer).is_file():
         raise UserError(f"{tokenizer}: there is no such file; give the path of a {TOKENIZER}")
     _check_own(config, tensors)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        partial.chmod(0o755)  # made for its owner alone, which is not how models are kept
+    with replacing_folder(target) as partial:
         tokens = write_special_tokens(special_tokens or SpecialTokens(), partial, tokenizer)
         if layout == "huggingface":
             huggingface.write(config, tensors, partial, dtype, tokens)
         else:
             meta.write(config, tensors, partial, dtype)
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _layout(folder: Path) -> str:

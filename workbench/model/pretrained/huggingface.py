@@ -4,7 +4,6 @@ Which family a folder belongs to is its ``model_type``; which one a config of ou
 from its parts.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from workbench.errors import UserError, suggestion
+from workbench.files import read_json, write_json
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.huggingface_gpt2 import GPT2
 from workbench.model.pretrained.huggingface_gpt_neo import GPT_NEO
@@ -25,7 +25,7 @@ from workbench.model.pretrained.published_options import (
     described_by,
     refusal,
 )
-from workbench.model.pretrained.reading import read_indexed, read_json, read_tensors, without_wrappers
+from workbench.model.pretrained.reading import FETCH_AGAIN, read_indexed, read_tensors, without_wrappers
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
@@ -39,7 +39,7 @@ SHARD_BYTES = 5 * 10**9
 def read(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Config and tensors of a folder with a ``config.json``."""
     file = folder / CONFIG
-    options = Options(read_json(file), file)
+    options = Options(read_json(file, FETCH_AGAIN), file)
     model_type = str(options["model_type"])
     if model_type not in FAMILIES:
         raise UserError(f"{file}: model_type {model_type!r} is unknown; {suggestion(model_type, FAMILIES)}")
@@ -94,7 +94,7 @@ def write(
     own = {"tie_word_embeddings": config.tied_embeddings, **special_tokens}
     kind = dtype or next(iter(tensors.values())).dtype
     own["torch_dtype"] = str(kind).removeprefix("torch.")
-    (folder / CONFIG).write_text(json.dumps(values | own, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / CONFIG, values | own)
     _write_weights(entries, tensors, folder, dtype)
 
 
@@ -125,7 +125,7 @@ def _write_weights(
     if len(shards) > 1:
         index: dict[str, Any] = {"metadata": {"total_size": _bytes(entries, tensors, dtype)}}
         index["weight_map"] = places
-        (folder / _INDEX[0]).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / _INDEX[0], index)
 
 
 def _shards(

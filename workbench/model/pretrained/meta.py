@@ -6,7 +6,6 @@ Larger models are cut into one file per GPU, along the rows or the columns of ea
 computed here. A model with one matrix for embedding and head stores it twice.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError
+from workbench.files import read_json, write_json
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.huggingface_llama import parts_rules
 from workbench.model.pretrained.huggingface_rope import scaling_of
@@ -29,7 +29,7 @@ from workbench.model.pretrained.published_options import (
     described_by,
     refusal,
 )
-from workbench.model.pretrained.reading import read_json
+from workbench.model.pretrained.reading import FETCH_AGAIN
 
 PARAMS = "params.json"
 EMBEDDING, HEAD = "tok_embeddings.weight", "output.weight"
@@ -68,7 +68,7 @@ def read(folder: Path, context: int | None = None) -> tuple[ModelConfig, dict[st
     The feedforward width and the vocabulary are those of the tensors: the file may say -1.
     """
     file = folder / PARAMS
-    options = Options(read_json(file), file)
+    options = Options(read_json(file, FETCH_AGAIN), file)
     for key in options.values:
         if key not in _KNOWN:
             raise options.error(key, f"the decoder knows {', '.join(sorted(_KNOWN))}")
@@ -158,7 +158,7 @@ def write(
     problems = broken_rules(config, _rules(config))
     if problems:
         raise refusal("Meta's LLaMA", problems)
-    (folder / PARAMS).write_text(json.dumps(_params(config), indent=2) + "\n", encoding="utf-8")
+    write_json(folder / PARAMS, _params(config))
     untied = config.with_levels(tied_embeddings=False)
     tensors = (
         {"head.weight": tensors["token_embedding.weight"]} | dict(tensors)

@@ -5,20 +5,20 @@ refuses the rest; there is no way around it here. Files are memory-mapped: a ten
 used.
 """
 
-import json
 import pickle
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from workbench.errors import UserError
+from workbench.files import read_json
 from workbench.pointers import refuse_pointer_file
 
+FETCH_AGAIN = "fetch it again"  # what to do where a file of a model from elsewhere is damaged
 # torch.compile; DataParallel, DistributedDataParallel and DeepSpeed; Lightning's Fabric; FSDP; checkpointing.
 _WRAPPERS = {
     "_orig_mod",
@@ -27,22 +27,6 @@ _WRAPPERS = {
     "_fsdp_wrapped_module",
     "_checkpoint_wrapped_module",
 }
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; ``UserError`` if there is none."""
-    refuse_pointer_file(path)
-    try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: there is no such file; fetch it again") from None
-    except ValueError as error:
-        raise UserError(f"{path}: is not JSON ({error}); fetch it again") from error
-    except RecursionError:
-        raise UserError(f"{path}: is nested too deeply to be a model's; fetch it again") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: holds a {type(values).__name__}, expected an object; fetch it again")
-    return values
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -55,7 +39,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def read_indexed(index: Path) -> dict[str, Tensor]:
     """The tensors of all files that an index (``weight_map``: tensor to file) names."""
-    places = read_json(index).get("weight_map")
+    places = read_json(index, FETCH_AGAIN).get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(v, str) for v in places.values()):
         raise UserError(f"{index}: has no 'weight_map' from tensors to files; fetch it again")
     tensors: dict[str, Tensor] = {}

@@ -16,7 +16,6 @@ filled in have the ids of another vocabulary. Meta's layout has none of these fi
 beginning before every prompt, and calls the tokens by the names below.
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, processors
 
-from workbench.model.pretrained.reading import read_json
+from workbench.files import read_json, write_json
+from workbench.model.pretrained.reading import FETCH_AGAIN
 from workbench.special_tokens import SpecialTokens, named_end, named_id
 
 GENERATION = "generation_config.json"
@@ -84,7 +84,7 @@ def write_special_tokens(tokens: SpecialTokens, folder: Path, tokenizer: Path | 
         "bos_token_id": tokens.beginning_of_text,
         "eos_token_id": ends[0] if len(ends) == 1 else ends or None,
     }
-    _write_json(folder / GENERATION, ids)
+    write_json(folder / GENERATION, ids)
     if tokenizer is None:
         return ids
     model = Tokenizer.from_file(str(tokenizer))
@@ -95,7 +95,7 @@ def write_special_tokens(tokens: SpecialTokens, folder: Path, tokenizer: Path | 
             settings[key] = model.id_to_token(token)
     if "bos_token" in settings:
         settings["add_bos_token"] = tokens.adds_beginning
-    _write_json(folder / TOKENIZER_CONFIG, settings)
+    write_json(folder / TOKENIZER_CONFIG, settings)
     put_first = token_put_first(model)
     if put_first == (tokens.beginning_of_text if tokens.adds_beginning else None):
         shutil.copyfile(tokenizer, folder / "tokenizer.json")
@@ -114,7 +114,7 @@ def token_put_first(tokenizer: Tokenizer) -> int | None:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
+    return read_json(path, FETCH_AGAIN) if path.is_file() else {}
 
 
 def _ids(files: dict[str, dict[str, Any]], key: str, vocabulary: int) -> list[int]:
@@ -175,7 +175,3 @@ def _template(first: str | None, tokens: SpecialTokens) -> processors.TemplatePr
         pair=f"{first} $A {first}:1 $B:1",
         special_tokens=[(first, tokens.beginning_of_text)],
     )
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
