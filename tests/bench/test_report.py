@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from workbench.bench import files, suite
+from workbench.bench import report_files, suite
 from workbench.bench.formats import MISSING, Form, shown
 from workbench.bench.outcome import Column, Finding, Outcome, Table
 from workbench.bench.report import Report, Result
@@ -195,20 +195,20 @@ def report_of(name=None):
 
 def test_files_are_named_by_date_machine_and_effort_and_never_replaced(tmp_path):
     report = report_of()
-    first = files.reserve(tmp_path / "new", report)
-    files.save(first, report)
-    second = files.reserve(tmp_path / "new", report)
+    first = report_files.reserve(tmp_path / "new", report)
+    report_files.save(first, report)
+    second = report_files.reserve(tmp_path / "new", report)
     assert first.name == "2026-11-24-cpu-quick.json"
     assert second.name == "2026-11-24-cpu-quick-2.json"
     report.results.append(Result(section=section(), outcome=Outcome(), seconds=1.0))
-    files.save(first, report)
+    report_files.save(first, report)
     assert json.loads(first.read_text())["sections"][0]["title"] == "Section one"
     assert "## Section one" in first.with_suffix(".md").read_text()
 
 
 def test_a_markdown_file_alone_takes_the_name_too(tmp_path):
     (tmp_path / "2026-11-24-cpu-quick.md").write_text("mine")
-    assert files.reserve(tmp_path, report_of()).name == "2026-11-24-cpu-quick-2.json"
+    assert report_files.reserve(tmp_path, report_of()).name == "2026-11-24-cpu-quick-2.json"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_markdown_file_alone_takes_the_name_too(tmp_path):
 )
 def test_a_gpu_is_part_of_the_name(tmp_path, gpu, kind):
     report = report_of(gpu)
-    assert files.reserve(tmp_path, report).name == f"2026-11-24-{kind}-quick.json"
+    assert report_files.reserve(tmp_path, report).name == f"2026-11-24-{kind}-quick.json"
     assert gpu in report.markdown()
     assert "80.0 GB (70.0 GB free)" in report.markdown()
 
@@ -229,7 +229,7 @@ def test_a_gpu_is_part_of_the_name(tmp_path, gpu, kind):
 def test_a_folder_that_cannot_be_written_is_the_users_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="--out"):
-        files.reserve(tmp_path / "file", report_of())
+        report_files.reserve(tmp_path / "file", report_of())
 
 
 def test_sections_are_chosen_by_name_and_kept_in_order():

@@ -7,7 +7,12 @@ import pytest
 
 from workbench.dashboard.config_differences import MISSING, compare, configuration, flatten, varying
 from workbench.dashboard.library import Library
-from workbench.dashboard.progress import last_activity, planned, progress_table, seconds_left
+from workbench.dashboard.study_progress import (
+    last_activity,
+    planned,
+    progress_table,
+    seconds_left,
+)
 from workbench.dashboard.tables import (
     filter_runs,
     full_table,

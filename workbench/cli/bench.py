@@ -42,7 +42,7 @@ def bench(
     from workbench.bench.sections.registry import chosen
 
     names = chosen(sections or [])
-    from workbench.bench import files, suite
+    from workbench.bench import report_files, suite
     from workbench.bench.screen import render
     from workbench.bench.section import Effort
     from workbench.bench.sections.registry import load
@@ -52,10 +52,12 @@ def bench(
         device=_device(device),
         command=" ".join(["workbench", *sys.argv[1:]]),
     )
-    path = files.reserve(out, report)
+    path = report_files.reserve(out, report)
     with progress_bar() as progress:
         progress("loading", 0.0)
-        suite.run([load(name) for name in names], report, progress, lambda state: files.save(path, state))
+        suite.run(
+            [load(name) for name in names], report, progress, lambda state: report_files.save(path, state)
+        )
     if as_json:
         give(json.dumps(report.to_dict(), indent=2))
     else:

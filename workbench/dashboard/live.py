@@ -7,7 +7,7 @@ import streamlit as st
 from workbench.dashboard import state
 from workbench.dashboard.library import pulse, with_heartbeat
 from workbench.dashboard.literal import literal
-from workbench.dashboard.progress import last_activity, seconds_left
+from workbench.dashboard.study_progress import last_activity, seconds_left
 from workbench.numbers import duration, plural, time_left
 from workbench.records.index import StudyRecords
 from workbench.records.weights_at_hand import with_weights

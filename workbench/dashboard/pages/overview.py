@@ -13,8 +13,8 @@ from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported import is_imported
 from workbench.dashboard.inside import inside_link
 from workbench.dashboard.literal import grid, literal
-from workbench.dashboard.progress import progress_table, seconds_left
 from workbench.dashboard.state import View, view
+from workbench.dashboard.study_progress import progress_table, seconds_left
 from workbench.dashboard.tables import verdict_table
 from workbench.numbers import plural, time_left
 from workbench.visible import visible
