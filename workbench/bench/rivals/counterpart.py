@@ -11,7 +11,6 @@ _RENAMED = {"token_embedding.": "embedding.", "final_norm.": "norm.", ".feedforw
 
 def plain_config_of(model: ModelConfig) -> PlainConfig:
     """The sizes of a LLaMA ``model`` as ``PlainDecoder`` takes them."""
-    assert model.feedforward_width is not None  # the configuration has solved it
     return PlainConfig(
         vocabulary=model.vocabulary,
         context=model.context,
