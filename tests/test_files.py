@@ -113,7 +113,7 @@ def test_a_damaged_json_file_is_named_with_the_remedy(tmp_path, content, message
     if content is not None:
         (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(RecordError, match=f"config.json: .*{message}"):
-        read_json(tmp_path / "config.json", "fetch it again")
+        read_json(tmp_path / "config.json", remedy="fetch it again")
 
 
 @pytest.mark.parametrize("fails", ["write", "fsync", "replace"])

@@ -138,16 +138,17 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path, remedy: str = "") -> dict[str, Any]:
+def read_json(path: Path, *, remedy: str = "", any_text: bool = False) -> dict[str, Any]:
     """Read a JSON object; raises ``RecordError`` naming the file when it is missing or damaged.
 
-    ``remedy``: what to do then, where that can be said.
+    ``remedy``: what to do then, where that can be said. ``any_text``: halves of surrogate pairs may be in it.
     """
     text = _text(path, "JSON", remedy=remedy)
     then = f"; {remedy}" if remedy else ""
     try:
         value = json.loads(text)
-        _require_whole_characters(text, value)
+        if not any_text:
+            _require_whole_characters(text, value)
     except ValueError as error:
         raise RecordError(f"{path}: cannot be read as JSON ({error}){then}") from error
     except RecursionError:

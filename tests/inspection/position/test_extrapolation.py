@@ -315,7 +315,8 @@ def test_foils_warn_and_the_claims_stay_with_the_same_targets(made):
 
 def test_two_variants_are_paired_by_seed(made):
     result = Extrapolation().show(scope_of(made, "alibi", "baseline"))
-    assert "alibi minus baseline: the change of the loss at 2 x differs by -0.34 nats" in result.answers[-1]
+    paired = "alibi minus baseline: the change of the loss at 2 x differs by -0.34 [-0.34, -0.34] nats"
+    assert paired in result.answers[-1]
     assert "paired over 3 seeds" in result.answers[-1]
     panel = next(panel for panel in result.panels if panel.title.startswith("Difference"))
     assert panel.data["category"].tolist() == ["1.25 x L", "1.5 x L", "2 x L", "4 x L", "8 x L"]

@@ -107,7 +107,7 @@ def test_differences_are_paired_by_position(made):
     assert differences.data["low"].tolist() == pytest.approx(wide.tolist())  # no spread: paired by seed
     assert len(losses.seeds) == 2 * 2 * 6
     assert benefit.data["x"].max() == 32
-    assert "the loss in the window's second half differs by +0.20 nats" in result.answers[-1]
+    assert "the loss in the window's second half differs by +0.20 [0.20, 0.20] nats" in result.answers[-1]
 
 
 def test_effective_contexts_in_words(made):

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from workbench.errors import UserError, suggestion
-from workbench.files import read_json, write_json
+from workbench.files import write_json
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.huggingface_gpt2 import GPT2
 from workbench.model.pretrained.huggingface_gpt_neo import GPT_NEO
@@ -25,7 +25,7 @@ from workbench.model.pretrained.published_options import (
     described_by,
     refusal,
 )
-from workbench.model.pretrained.reading import FETCH_AGAIN, read_indexed, read_tensors, without_wrappers
+from workbench.model.pretrained.reading import read_indexed, read_model_json, read_tensors, without_wrappers
 
 CONFIG = "config.json"
 HEAD = "lm_head.weight"
@@ -39,7 +39,7 @@ SHARD_BYTES = 5 * 10**9
 def read(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     """Config and tensors of a folder with a ``config.json``."""
     file = folder / CONFIG
-    options = Options(read_json(file, FETCH_AGAIN), file)
+    options = Options(read_model_json(file), file)
     model_type = str(options["model_type"])
     if model_type not in FAMILIES:
         raise UserError(f"{file}: model_type {model_type!r} is unknown; {suggestion(model_type, FAMILIES)}")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.files import read_json, write_json
+from workbench.files import write_json
 from workbench.model.config import ModelConfig
 from workbench.model.pretrained.huggingface_llama import parts_rules
 from workbench.model.pretrained.huggingface_rope import scaling_of
@@ -29,7 +29,7 @@ from workbench.model.pretrained.published_options import (
     described_by,
     refusal,
 )
-from workbench.model.pretrained.reading import FETCH_AGAIN
+from workbench.model.pretrained.reading import read_model_json
 
 PARAMS = "params.json"
 EMBEDDING, HEAD = "tok_embeddings.weight", "output.weight"
@@ -68,7 +68,7 @@ def read(folder: Path, context: int | None = None) -> tuple[ModelConfig, dict[st
     The feedforward width and the vocabulary are those of the tensors: the file may say -1.
     """
     file = folder / PARAMS
-    options = Options(read_json(file, FETCH_AGAIN), file)
+    options = Options(read_model_json(file), file)
     for key in options.values:
         if key not in _KNOWN:
             raise options.error(key, f"the decoder knows {', '.join(sorted(_KNOWN))}")

@@ -9,6 +9,7 @@ import pickle
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,7 +19,6 @@ from workbench.errors import UserError
 from workbench.files import read_json
 from workbench.pointers import refuse_pointer_file
 
-FETCH_AGAIN = "fetch it again"  # what to do where a file of a model from elsewhere is damaged
 # torch.compile; DataParallel, DistributedDataParallel and DeepSpeed; Lightning's Fabric; FSDP; checkpointing.
 _WRAPPERS = {
     "_orig_mod",
@@ -27,6 +27,12 @@ _WRAPPERS = {
     "_fsdp_wrapped_module",
     "_checkpoint_wrapped_module",
 }
+
+
+def read_model_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a model from elsewhere; ``RecordError`` if there is none."""
+    # Tokens that no text has, with half a surrogate pair in their names, keep no model from being read.
+    return read_json(path, remedy="fetch it again", any_text=True)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -39,7 +45,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def read_indexed(index: Path) -> dict[str, Tensor]:
     """The tensors of all files that an index (``weight_map``: tensor to file) names."""
-    places = read_json(index, FETCH_AGAIN).get("weight_map")
+    places = read_model_json(index).get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(v, str) for v in places.values()):
         raise UserError(f"{index}: has no 'weight_map' from tensors to files; fetch it again")
     tensors: dict[str, Tensor] = {}

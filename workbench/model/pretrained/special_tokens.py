@@ -23,8 +23,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, processors
 
-from workbench.files import read_json, write_json
-from workbench.model.pretrained.reading import FETCH_AGAIN
+from workbench.files import write_json
+from workbench.model.pretrained.reading import read_model_json
 from workbench.special_tokens import SpecialTokens, named_end, named_id
 
 GENERATION = "generation_config.json"
@@ -114,7 +114,7 @@ def token_put_first(tokenizer: Tokenizer) -> int | None:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return read_json(path, FETCH_AGAIN) if path.is_file() else {}
+    return read_model_json(path) if path.is_file() else {}
 
 
 def _ids(files: dict[str, dict[str, Any]], key: str, vocabulary: int) -> list[int]:
