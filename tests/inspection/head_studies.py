@@ -17,6 +17,7 @@ from workbench.inspection.position.distance import profile_table
 from workbench.inspection.probe import Probe
 from workbench.inspection.scope import Scope
 from workbench.model import Decoder, preset
+from workbench.model.parts.component import POSITIONS
 from workbench.model.weights import plain_tensors
 from workbench.records.probes import COLUMNS, write_probes
 from workbench.records.run import Phase, RunDirectory, RunRecord, State, config_hash, run_id, write_record
@@ -41,7 +42,7 @@ def write_study(folder: Path, variants: dict[str, Made], *, weights: bool = True
     hashes = []
     for name, made in variants.items():
         config = _config(made.positions)
-        change = {} if not hashes else {"positions": ["rope", made.positions]}
+        change = {} if not hashes else {"positions": ["rope", POSITIONS.config(made.positions).label]}
         hashes.append({"name": name, "change": change, "config_hash": config_hash(config)})
         for seed, scores in made.scores.items():
             _write_run(study, name, config, seed, scores, weights)

@@ -393,7 +393,7 @@ def test_the_command_says_what_was_published(study):
     answer = CliRunner().invoke(app, ["publish", "mine"], catch_exceptions=False)
     assert answer.exit_code == 0
     assert "published: results/published/mine: 6 runs, 2 with weights, " in answer.output
-    assert re.search(r"with weights, [\d.]+ kB \([\d.]+ kB of 20 MB for all\)", answer.output)
+    assert re.search(r"with weights, [\d.]+ kB \([\d.]+ kB of 80 MB for all\)", answer.output)
     assert "git add results/published/mine" in answer.output
     # The made-up runs have weights that no decoder takes: they are published as they are, and named.
     assert "note: 6 of 6 runs lack tables that views read; 6 with weights are measured first" in answer.stderr

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from workbench.dashboard.data import Library
 
 from workbench.analysis.effects import study_report
+from workbench.dashboard.library import Library
 from workbench.inspection.measured import read_measured
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import find_view
@@ -90,7 +90,7 @@ def test_a_results_folder_of_that_form_is_published_over_a_copy_of_that_form(res
     old = results / "published" / "tiny"
     own = shutil.copytree(old, results / "tiny")
     done = publish(own, results, weights=1, limit=20)
-    assert (done.path, done.runs, done.weights, done.probed.measured) == (old, 4, 1, [])
+    assert (done.path, done.runs, done.weights, done.measuring.measured) == (old, 4, 1, [])
     assert {path.name for path in done.path.glob("runs/*/*")} == {"run.json", "model.safetensors"}
     row = row_of(done.path, CHANGED)
     assert (row.verdict, row.seeds_done, row.learning_rate) == ("inconclusive", 2, 0.01)
