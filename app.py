@@ -3,7 +3,7 @@
 import streamlit as st
 
 from workbench.dashboard import sidebar
-from workbench.dashboard.garbage import spare_libraries
+from workbench.dashboard.garbage_collection import spare_libraries
 from workbench.dashboard.state import ICON, PAGES
 
 st.set_page_config(page_title="Ablation workbench", page_icon=ICON, layout="wide")

@@ -67,7 +67,7 @@ def test_what_cannot_be_meant_is_one_line_at_once(text, parts):
         (
             "2e4",
             "2e4",
-        ),  # as every YAML 1.1 reader has it: quantities.py makes it a number where one is wanted
+        ),  # as every YAML 1.1 reader has it: user_numbers.py makes it a number where one is wanted
         ("20_000", 20_000),
         ("20.000", "20.000"),  # a count asks about it, a number is 20.0
         ("0.000", 0.0),

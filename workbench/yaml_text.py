@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yaml import events
 
-from workbench.quantities import THOUSANDS
+from workbench.user_numbers import THOUSANDS
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _QuickLoader

@@ -15,8 +15,8 @@ from tests.analysis.synthetic_studies import (
     one_at_a_time,
     shifted,
 )
+from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.effects import study_report
-from workbench.analysis.outcomes import Outcomes
 from workbench.analysis.statistics import Verdict
 from workbench.errors import UserError
 from workbench.files import write_json

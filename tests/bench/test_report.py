@@ -10,9 +10,9 @@ from workbench.bench import report_files, suite
 from workbench.bench.formats import MISSING, Form, shown
 from workbench.bench.outcome import Column, Finding, Outcome, Table
 from workbench.bench.report import Report, Result
-from workbench.bench.screen import render
 from workbench.bench.section import Effort, Section
 from workbench.bench.sections.registry import NAMES, chosen, load
+from workbench.bench.terminal_report import render
 from workbench.bench.timing import machine
 from workbench.bench.timing.goals import Bound, Goal, Verdict, together
 from workbench.bench.timing.spread import Spread

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from workbench.bench import studies
-from workbench.bench.pools import pool, train_all
 from workbench.bench.rivals.contest import Contest, Sweep
 from workbench.bench.rivals.training_case import BARE, PLAIN, Case, Measured
 from workbench.bench.section import Effort
@@ -26,6 +25,7 @@ from workbench.bench.timing.modes import Mode
 from workbench.bench.timing.seconds import Rounds
 from workbench.bench.timing.spread import Spread
 from workbench.bench.timing.turns import REAL
+from workbench.bench.worker_pools import pool, train_all
 from workbench.model.parts.component import FACTORS
 from workbench.records.index import load_study
 from workbench.records.run import State

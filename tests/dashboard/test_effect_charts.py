@@ -6,7 +6,8 @@ import altair as alt
 import pytest
 
 from workbench.analysis.colours import variant_colours
-from workbench.analysis.outcomes import confirm_phase
+from workbench.analysis.confirm_outcomes import confirm_phase
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.effect_charts import (
     forest,
     forest_frame,
@@ -17,8 +18,7 @@ from workbench.dashboard.effect_charts import (
     tuning_frame,
     value_frame,
 )
-from workbench.dashboard.ink import Ink
-from workbench.dashboard.library import Library
+from workbench.dashboard.study_library import Library
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 
 from tests.dashboard.inspection_pages import texts, to_page, to_view
 from tests.dashboard.inspection_studies import CHANGED, runs_of
-from workbench.dashboard import maps
-from workbench.dashboard.ink import Ink
+from workbench.dashboard import attention_maps
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
@@ -218,6 +218,6 @@ def test_levels_of_a_map_span_its_numbers(values, diverging, low, high):
     panel = TokenMaps(title="", data=data, queries=["a", "b"], keys=["a", "b"], first=(0, 0), value="weight")
     if diverging:
         panel = replace(panel, diverging=frozenset({"one"}))
-    map = maps._encoded(panel, "one")
+    map = attention_maps._encoded(panel, "one")
     assert (map["low"], map["high"], map["diverging"]) == (low, high, diverging)
     _same(map, np.array([[values[0], np.nan], values[1:]]))

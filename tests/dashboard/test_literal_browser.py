@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 import pytest
 
 from tests.dashboard.hostile_studies import poison, write_hostile
-from workbench.dashboard.policy import HEADERS
+from workbench.dashboard.content_security_policy import HEADERS
 from workbench.records.index import load_study
 from workbench.visible import visible
 

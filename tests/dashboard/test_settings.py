@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from workbench.analysis.contrast import contrast
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.launch import SETTINGS
 
 THEMES = tomllib.loads(SETTINGS.read_text(encoding="utf-8"))["theme"]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from workbench.dashboard.config_differences import MISSING, compare, configuration, flatten, varying
-from workbench.dashboard.library import Library
+from workbench.dashboard.study_library import Library
 from workbench.dashboard.study_progress import (
     last_activity,
     planned,

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tokenizers
 
-from workbench.data import learning
-from workbench.data.cuts import LONGEST, has_long_piece
+from workbench.data import bpe_learning
+from workbench.data.pretokenization import LONGEST, has_long_piece
 from workbench.data.tokenizers import (
     BytePairTokenizer,
     ByteTokenizer,
@@ -191,8 +191,8 @@ def test_a_tokenizer_that_cuts_long_pieces_is_read_back_and_knows_its_bytes(tmp_
 
 
 def test_a_long_text_is_learned_with_progress(monkeypatch):
-    monkeypatch.setattr(learning, "_SILENT", 100)
-    monkeypatch.setattr(learning, "_REPORT_SECONDS", 0.001)
+    monkeypatch.setattr(bpe_learning, "_SILENT", 100)
+    monkeypatch.setattr(bpe_learning, "_REPORT_SECONDS", 0.001)
     parts = []
     tokenizer = train_tokenizer({"bpe": 400}, TRAINING, parts.append)
     assert tokenizer.spec == train_tokenizer({"bpe": 400}, TRAINING).spec

@@ -6,7 +6,7 @@ import pytest
 
 from tests import in_process
 from tests.study.studies import make_study, records
-from workbench.driver.ledger import Ledger
+from workbench.driver.optuna_ledger import Ledger
 from workbench.records import load_study
 from workbench.records.run import Phase, run_id
 from workbench.study.plan import Plan

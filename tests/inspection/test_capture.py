@@ -5,7 +5,7 @@ from torch.nn import functional as F
 from workbench.errors import UserError
 from workbench.inspection.attention.shape import reachable
 from workbench.inspection.capture import QUANTITIES, capture, kernel_error, reading, uncompiled
-from workbench.inspection.passes import passes
+from workbench.inspection.forward_passes import passes
 from workbench.model import Decoder, preset
 from workbench.model.parts.component import POSITIONS
 from workbench.model.parts.feedforward import GatedFeedForward
@@ -268,7 +268,7 @@ def test_the_kernel_error_sees_a_difference():
 @pytest.mark.parametrize("numbers", [2**24, 4 * 12 * 12 * 3, 4 * 12 * 12, 1])
 def test_passes_cover_every_sequence_and_layer_once(numbers, monkeypatch):
     """From all at once down to one layer of one sequence."""
-    monkeypatch.setattr("workbench.inspection.passes._NUMBERS", numbers)
+    monkeypatch.setattr("workbench.inspection.forward_passes._NUMBERS", numbers)
     decoder = _decoder()
     tokens = torch.randint(0, 19, (5, 12), generator=generator("passes"))
     with capture(decoder, {"probabilities"}) as whole:

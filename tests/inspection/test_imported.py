@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.inspection.tiny_imports import CONTEXT, bring, save_gpt2, save_llama, write_text
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.reading import read_prompt

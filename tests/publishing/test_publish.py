@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from workbench.analysis.effects import study_report
 from workbench.cli.catalogue import catalogue
 from workbench.cli.main import app
-from workbench.driver.ledger import Ledger, journal_damage
+from workbench.driver.optuna_ledger import Ledger, journal_damage
 from workbench.errors import RecordError, UserError
 from workbench.files import read_yaml, write_json, write_yaml
 from workbench.publishing.publish import publish

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from workbench.analysis.effects import study_report
-from workbench.dashboard.library import Library
+from workbench.dashboard.study_library import Library
 from workbench.inspection.measured import read_measured
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import find_view

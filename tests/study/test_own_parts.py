@@ -15,7 +15,7 @@ from workbench.driver.populations import measured_size
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml
 from workbench.model import ModelConfig
-from workbench.model.parts.sources import find_source, kept_class
+from workbench.model.parts.foreign_sources import find_source, kept_class
 from workbench.records.find import find_run
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory, config_hash

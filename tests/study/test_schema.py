@@ -5,10 +5,10 @@ import yaml
 
 from workbench.cli.bench import BENCHMARKS
 from workbench.errors import UserError
-from workbench.quantities import LARGEST_SEED
 from workbench.records.index import PUBLISHED
 from workbench.study.schema import RATES, TAKEN_NAMES, load_study_file, parse_study
 from workbench.trained.imports import STUDY as IMPORTED
+from workbench.user_numbers import LARGEST_SEED
 from workbench.yaml_text import parse_yaml
 
 MINIMAL = {

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 
 from workbench.analysis.contrast import differences
-from workbench.analysis.level_facts import level_facts
+from workbench.analysis.level_titles import level_facts
 from workbench.records.manifest import Manifest, ManifestVariant
 
 BASELINE_COLOUR = "#222222"

@@ -7,15 +7,15 @@ is known yet. A run that diverged, failed or is missing is counted and named, ne
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.analysis.confirm_outcomes import confirm_phase
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
-from workbench.analysis.footer import footer, provenance_warnings
-from workbench.analysis.outcomes import confirm_phase
+from workbench.analysis.metric_units import unit_of
 from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
 from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
+from workbench.analysis.report_footer import footer, provenance_warnings
 from workbench.analysis.row_building import build_row
 from workbench.analysis.statistics import PairedComparison, Verdict, holm, judge, size_remark
-from workbench.analysis.units import unit_of
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
 from workbench.records.index import StudyRecords

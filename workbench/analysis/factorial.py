@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 
-from workbench.analysis.outcomes import Outcomes
+from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.statistics import CONFIDENCE, Interval, holm
 from workbench.numbers import plural
 from workbench.records.manifest import Manifest

@@ -15,7 +15,12 @@ from statistics import mean, stdev
 import numpy as np
 import pandas as pd
 
-from workbench.analysis.outcomes import NOT_READ, Outcomes, confirm_phase, paired_differences
+from workbench.analysis.confirm_outcomes import (
+    NOT_READ,
+    Outcomes,
+    confirm_phase,
+    paired_differences,
+)
 from workbench.analysis.statistics import PairedComparison, Verdict, compare_pairs
 from workbench.analysis.verdicts import decide, fate
 from workbench.errors import RecordError

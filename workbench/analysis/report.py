@@ -11,12 +11,12 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from workbench.analysis.answers import answers, headline
+from workbench.analysis.answer_sentences import answers, headline
 from workbench.analysis.effects import Report
-from workbench.analysis.escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.flops import FlopsRow
-from workbench.analysis.footer import footer_lines
+from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import TextTable, pilot_line, report_tables
+from workbench.analysis.text_escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.variant_row import comparison_columns, flat, plain
 from workbench.errors import UserError
 from workbench.terminal import styled

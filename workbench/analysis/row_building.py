@@ -6,8 +6,8 @@ from dataclasses import replace
 from statistics import mean, median, stdev
 from typing import Any
 
-from workbench.analysis.fates import describe_blown_up, describe_fate, remedy
-from workbench.analysis.outcomes import Outcomes, paired_differences
+from workbench.analysis.confirm_outcomes import Outcomes, paired_differences
+from workbench.analysis.metric_units import unit_of
 from workbench.analysis.pilot import PilotSummary
 from workbench.analysis.statistics import (
     FATES,
@@ -19,9 +19,9 @@ from workbench.analysis.statistics import (
     seeds_for_verdict,
 )
 from workbench.analysis.tuned_rates import TunedRate, unequal_tuning
-from workbench.analysis.units import unit_of
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import decide, fate
+from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
 from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import ManifestVariant

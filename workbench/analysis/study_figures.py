@@ -23,17 +23,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
+from workbench.analysis.confirm_outcomes import Outcomes, confirm_phase
 from workbench.analysis.curve_seeds import MeanOver, Seed, mean_over
 from workbench.analysis.effects import Report, study_report
-from workbench.analysis.fates import brief
 from workbench.analysis.flops import validation_curve
-from workbench.analysis.outcomes import Outcomes, confirm_phase
+from workbench.analysis.metric_units import unit_of
 from workbench.analysis.statistics import mean_interval
 from workbench.analysis.ticks import Ticks, every, exact, linear
 from workbench.analysis.tuned_rates import TunedRate
-from workbench.analysis.units import unit_of
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
+from workbench.analysis.without_result import brief
 from workbench.errors import RecordError, UserError
 from workbench.files import write_atomically
 from workbench.records.index import StudyRecords

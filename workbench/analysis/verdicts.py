@@ -16,7 +16,7 @@ more often than the other cannot be called as good or better, and the other not 
 
 from collections.abc import Collection
 
-from workbench.analysis.outcomes import Outcomes
+from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.statistics import PairedComparison, Verdict, bootstrap_disagrees, judge
 from workbench.numbers import plural
 from workbench.records.training_outcome import DID_NOT_TRAIN

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.analysis.escapes import escape_markdown
+from workbench.analysis.text_escapes import escape_markdown
 from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Finding, Outcome, Table
 from workbench.bench.section import Section

@@ -43,9 +43,9 @@ def bench(
 
     names = chosen(sections or [])
     from workbench.bench import report_files, suite
-    from workbench.bench.screen import render
     from workbench.bench.section import Effort
     from workbench.bench.sections.registry import load
+    from workbench.bench.terminal_report import render
 
     report = suite.begin(
         effort=Effort.QUICK if quick else Effort.FULL,

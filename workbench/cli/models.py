@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from workbench.cli.shared import RESULTS, AsJson, Commands, Out, RunName, count, progress_bar, show
-from workbench.quantities import LARGEST_SEED
 from workbench.terminal import give, say
+from workbench.user_numbers import LARGEST_SEED
 
 Bos = Annotated[
     bool | None,

@@ -10,8 +10,8 @@ import typer
 
 from workbench.errors import in_one_line, printable
 from workbench.progress import Progress, progress_on
-from workbench.quantities import read_whole
 from workbench.terminal import console, give, say
+from workbench.user_numbers import read_whole
 
 if TYPE_CHECKING:  # it brings torch, which --help need not wait for
     from workbench.inspection.measuring import Unmeasured

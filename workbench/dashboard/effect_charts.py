@@ -9,12 +9,12 @@ import altair as alt
 import pandas as pd
 
 from workbench.analysis.effects import Report
-from workbench.analysis.fates import brief
 from workbench.analysis.ticks import Ticks, every, exact, linear
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.variant_row import VariantRow
+from workbench.analysis.without_result import brief
 from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.numbers import MISSING, decimals_for, rate, with_interval
 
 ROW = 66  # pixels per variant in a forest plot

@@ -12,7 +12,7 @@ import altair as alt
 import pandas as pd
 from altair.utils.schemapi import UndefinedType
 
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.inspection.drawing import Drawn, columns_of, order, side_by_side
 from workbench.inspection.panels import Dots, Heatmap
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from workbench.dashboard.literal import literal
+from workbench.dashboard.literal_text import literal
 
 _LINK, _SHOWN = "_link", "_link_shown"
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from workbench.dashboard import state
-from workbench.dashboard.library import pulse, with_heartbeat
-from workbench.dashboard.literal import literal
+from workbench.dashboard.literal_text import literal
+from workbench.dashboard.study_library import pulse, with_heartbeat
 from workbench.dashboard.study_progress import last_activity, seconds_left
 from workbench.numbers import duration, plural, time_left
 from workbench.records.index import StudyRecords

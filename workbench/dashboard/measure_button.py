@@ -5,7 +5,7 @@ from threading import RLock
 
 import streamlit as st
 
-from workbench.dashboard.literal import literal
+from workbench.dashboard.literal_text import literal
 from workbench.inspection.measuring import measure_missing
 from workbench.numbers import plural
 from workbench.records.run import RunDirectory

@@ -6,7 +6,7 @@ from html import escape
 import matplotlib as mpl
 import streamlit as st
 
-from workbench.dashboard.literal import literal
+from workbench.dashboard.literal_text import literal
 from workbench.inspection.panels import Tokens
 from workbench.numbers import fixed
 

@@ -13,6 +13,7 @@ from altair.utils.schemapi import UndefinedType, debug_mode
 from workbench.analysis.contrast import BLACK, WHITE, ink_on, seen_on
 from workbench.analysis.ticks import Ticks, every
 from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.facets import (
     LABEL_HEIGHT,
     LETTER,
@@ -22,7 +23,6 @@ from workbench.dashboard.facets import (
     category_lines,
     cells_of,
 )
-from workbench.dashboard.ink import Ink
 from workbench.inspection.drawing import (
     Drawn,
     Placed,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import empty, links, live, state
-from workbench.dashboard.literal import literal
+from workbench.dashboard import empty_pages, links, live, state
+from workbench.dashboard.literal_text import literal
 from workbench.errors import UserError
 from workbench.records.index import StudyRecords, list_studies
 from workbench.visible import visible
@@ -18,7 +18,7 @@ def show() -> bool:
     studies = {_title(path, results): path for path in list_studies(results)} if results.is_dir() else {}
     st.logo(state.ICON, size="large")
     if not studies:
-        empty.no_studies(results)
+        empty_pages.no_studies(results)
         return False
     with st.sidebar:
         st.markdown("#### Ablation workbench")
@@ -28,7 +28,7 @@ def show() -> bool:
     if missing := links.unknown("study", studies):
         st.warning(f"There is no study {literal(missing[0])} here; this is {literal(title)}.")
     if problem:
-        empty.unreadable(path, problem)
+        empty_pages.unreadable(path, problem)
     return problem is None
 
 

@@ -12,8 +12,8 @@ import streamlit as st
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
 from workbench.analysis.contrast import seen_on
 from workbench.analysis.effects import Report
-from workbench.dashboard.ink import Ink
-from workbench.dashboard.library import Library
+from workbench.dashboard.chart_ink import Ink
+from workbench.dashboard.study_library import Library
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
 

@@ -12,7 +12,7 @@ from workbench.data.sources.standard_library import StandardLibrary
 from workbench.data.sources.tasks import Task
 from workbench.data.split import Documents, distinct, fingerprint, split
 from workbench.errors import UserError, suggestion
-from workbench.user_values import read_as
+from workbench.user_input import read_as
 
 # Every kind of corpus. A new one is a file in ``sources``, imported above, and its class in this list.
 SOURCES: tuple[type[CorpusConfig], ...] = (StandardLibrary, LocalFiles, HuggingFace, Task)

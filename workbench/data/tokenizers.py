@@ -19,14 +19,14 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 import tokenizers
 
+from workbench.data.bpe_learning import learn_pairs
 from workbench.data.byte_counts import count_bytes
-from workbench.data.learning import learn_pairs
-from workbench.data.pieces import Pieces, readable
 from workbench.data.plain_tokenizer import open_plain, spells_bytes, unknown_id
+from workbench.data.token_text import Pieces, readable
 from workbench.errors import UserError, suggestion
 from workbench.pointers import refuse_pointer_file
-from workbench.quantities import read_whole
 from workbench.special_tokens import ENDS_OF_TEXT, KEYS, SpecialTokens, special_tokens
+from workbench.user_numbers import read_whole
 
 KEY = "data.tokenizer"
 _BYTES = 256

@@ -4,7 +4,7 @@ import time
 
 from rich.progress import TaskID
 
-from workbench.analysis.fates import above_guess
+from workbench.analysis.without_result import above_guess
 from workbench.numbers import fixed, plural, time_left
 from workbench.progress import LineClock, bars, seconds_left
 from workbench.records.hyperparameters import described

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbench.analysis.answers import baseline_alarm
+from workbench.analysis.answer_sentences import baseline_alarm
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.report import render
 from workbench.analysis.statistics import Verdict

@@ -28,7 +28,7 @@ from workbench.driver.events import (
 )
 from workbench.driver.executors.executor import Executor
 from workbench.driver.heartbeat import Heartbeat
-from workbench.driver.ledger import Ledger
+from workbench.driver.optuna_ledger import Ledger
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
 from workbench.errors import RecordError, StudyStopped
 from workbench.numbers import rate

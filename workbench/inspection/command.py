@@ -6,8 +6,8 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
-from workbench.analysis.escapes import to_csv
 from workbench.analysis.study_figures import FORMATS, save
+from workbench.analysis.text_escapes import to_csv
 from workbench.errors import UserError, in_one_line, suggestion
 from workbench.files import write_atomically
 from workbench.inspection.measuring import (

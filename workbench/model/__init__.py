@@ -3,7 +3,7 @@
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.matching import match_size
-from workbench.model.moved import keep_old_paths
+from workbench.model.old_import_paths import keep_old_paths
 from workbench.model.parts.component import FACTORS, Component, ComponentConfig
 from workbench.model.parts.feedforward import FeedForward
 from workbench.model.parts.initialization import Initialization

@@ -12,7 +12,7 @@ from workbench.model.parts.component import FACTORS, NORMS, ComponentConfig, pla
 from workbench.model.parts.norm_placement import NORM_PLACEMENTS
 from workbench.model.sizes import check_groups, divided_width
 from workbench.model.windows import check_windows, parse_pattern
-from workbench.user_values import coerce, require, require_known, type_hints
+from workbench.user_input import coerce, require, require_known, type_hints
 
 # Fields that hold a component, and the registry of its levels.
 PARTS = FACTORS | {"qk_norm": NORMS}

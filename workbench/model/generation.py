@@ -17,7 +17,7 @@ from torch import Tensor
 from workbench.errors import UserError
 from workbench.model.cache import KeyValueCache
 from workbench.model.decoder import Decoder
-from workbench.user_values import require
+from workbench.user_input import require
 
 # fp32 hardly separates logits that are closer: below, a draw would take the most probable token.
 _COLDEST = 1e-6

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workbench.user_values import require
+from workbench.user_input import require
 
 
 @dataclass(frozen=True, kw_only=True)

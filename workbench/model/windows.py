@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.user_values import require
+from workbench.user_input import require
 
 KINDS = ("global", "local")
 

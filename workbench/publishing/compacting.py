@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.records.joint_file import RUNS, read_joint, write_joint
 from workbench.records.metrics import COMPACT
 from workbench.records.probes import PROBES
+from workbench.records.published_tables import RUNS, read_joint, write_joint
 from workbench.records.run import RECORD
 
 

@@ -19,20 +19,20 @@ from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
 from workbench.analysis.study_figures import save, study_figures
 from workbench.data.tokenizers import kept_name
-from workbench.driver.ledger import JOURNAL, Ledger, journal_damage
+from workbench.driver.optuna_ledger import JOURNAL, Ledger, journal_damage
 from workbench.errors import RecordError, UserError
 from workbench.files import put_folder_in_place, read_json, write_atomically, write_json, write_yaml
 from workbench.inspection.measured import read_measured
 from workbench.inspection.measuring import MeasuredRuns, complete_tables, lacking_runs
-from workbench.model.parts.sources import INDEX, index_of
+from workbench.model.parts.foreign_sources import INDEX, index_of
 from workbench.numbers import byte_size
 from workbench.progress import Progress
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.publishing.scrub import Scrubber, legible
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
-from workbench.records.joint_file import RUNS
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, write_probes
+from workbench.records.published_tables import RUNS
 from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, Phase, RunDirectory, State, config_hash
 from workbench.records.weights_at_hand import require_whole_weights, with_weights
 from workbench.training.run_text import keep_tokenizer, open_tokenizer

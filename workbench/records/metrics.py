@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from workbench.errors import RecordError
 from workbench.files import replacing, write_atomically
-from workbench.records.joint_file import RUNS, joint_version, read_joint
+from workbench.records.published_tables import RUNS, joint_version, read_joint
 
 Row = dict[str, float | int | None]  # the axes (step, tokens, flops, seconds) and any metrics
 

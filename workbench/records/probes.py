@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench.errors import RecordError
 from workbench.files import replacing, set_aside, version
-from workbench.records.joint_file import joint_version, read_joint
+from workbench.records.published_tables import joint_version, read_joint
 
 PROBES = "probes.parquet"
 # step: 0 is before training; table: which group of measures; x: distance, position, period or context in

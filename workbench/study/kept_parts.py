@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.files import replacing_folder, write_json
 from workbench.model.config import ModelConfig
 from workbench.model.parts.component import Component
-from workbench.model.parts.sources import INDEX, Source, index_of, kept_source, source_of
+from workbench.model.parts.foreign_sources import INDEX, Source, index_of, kept_source, source_of
 from workbench.records.manifest import Manifest
 from workbench.records.run import PARTS
 

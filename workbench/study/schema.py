@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
-from workbench.quantities import LARGEST_SEED, Number, Whole, read_whole
 from workbench.records.run import Phase
 from workbench.study.overrides import apply_override
 from workbench.training.config import TrainingConfig
-from workbench.user_values import read_as
+from workbench.user_input import read_as
+from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_whole
 
 # Seeds given as a count are numbered from here: the phases never share a seed.
 FIRST_SEED = {Phase.PILOT: 1, Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}

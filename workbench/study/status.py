@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-from workbench.analysis.fates import above_guess
+from workbench.analysis.without_result import above_guess
 from workbench.errors import RecordError
 from workbench.numbers import time_left
 from workbench.records.hyperparameters import described

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from workbench.analysis.fates import above_guess
+from workbench.analysis.without_result import above_guess
 from workbench.data.batches import TokenizedCorpus
 from workbench.files import set_aside, write_json
 from workbench.numbers import fixed

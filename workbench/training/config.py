@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workbench.quantities import LARGEST_TOKENS, Number, Whole
+from workbench.user_numbers import LARGEST_TOKENS, Number, Whole
 
 _LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096

@@ -13,9 +13,9 @@ from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.callbacks import Checkpointer, Interrupted, Measuring, Recorder
 from workbench.training.checkpoint_file import LoadedCheckpoint, load_checkpoint
-from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Diverged, RunLog
+from workbench.training.machine_faults import is_machine_fault
 from workbench.training.module import DecoderModule
 from workbench.training.run import Outcome, Run, Watcher, describe, open_run
 from workbench.training.starting_weights import load_starting_weights

@@ -177,7 +177,7 @@ def test_a_diverged_decoder_is_measured_without_an_error():
 def test_batches_do_not_change_the_table(monkeypatch):
     decoder, many = stirred(decoder_of(feedforward="gelu")), probe(12)
     whole = feedforward_table(decoder, many)
-    monkeypatch.setattr("workbench.inspection.passes._NUMBERS", 2 * 4 * CONTEXT**2)
+    monkeypatch.setattr("workbench.inspection.forward_passes._NUMBERS", 2 * 4 * CONTEXT**2)
     parts = feedforward_table(decoder, many)
     assert whole.drop(columns="value").equals(parts.drop(columns="value"))
     assert (whole["value"] - parts["value"]).abs().max() < 2e-3  # a value may cross the edge of a bin

@@ -221,7 +221,7 @@ def test_an_untrained_decoder_scores_chance():
 def test_the_table_is_the_same_in_parts(monkeypatch):
     decoder, probe = _decoder(), _probe()
     whole = head_table(decoder, probe), profile_table(decoder, probe)
-    monkeypatch.setattr("workbench.inspection.passes._NUMBERS", 2 * 4 * 32 * 32)
+    monkeypatch.setattr("workbench.inspection.forward_passes._NUMBERS", 2 * 4 * 32 * 32)
     for expected, found in zip(
         whole, (head_table(decoder, probe), profile_table(decoder, probe)), strict=True
     ):

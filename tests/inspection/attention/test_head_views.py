@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.inspection.head_studies import BATCH, CONTEXT, STEPS, Made, scope_of, write_study
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.formation import formation

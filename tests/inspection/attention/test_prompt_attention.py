@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from tests.inspection.head_studies import scope_of
-from workbench.dashboard.maps import _encoded
+from workbench.dashboard.attention_maps import _encoded
 from workbench.data.batches import prepare
 from workbench.data.tokenizers import ByteTokenizer
 from workbench.errors import UserError
@@ -222,7 +222,7 @@ def test_attention_that_is_not_kept_is_the_same(variant, subject, monkeypatch):
     one = subject(variant)
     kept = read_prompt(one, TEXT)
     monkeypatch.setattr(reading, "_KEPT_NUMBERS", 0)
-    monkeypatch.setattr("workbench.inspection.passes._NUMBERS", 1)  # layer by layer
+    monkeypatch.setattr("workbench.inspection.forward_passes._NUMBERS", 1)  # layer by layer
     again = reading.Reading(one, one.encode(TEXT)[0], 0, 256)
     torch.testing.assert_close(again.thumbnails, kept.thumbnails)
     torch.testing.assert_close(again.losses, kept.losses)

@@ -8,7 +8,7 @@ import torch
 
 from tests.inspection import head_studies
 from tests.inspection.head_studies import Made, probe, scope_of, write_study
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.shape import reachable, uniform

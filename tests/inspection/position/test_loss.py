@@ -7,7 +7,7 @@ import torch
 
 from tests.inspection.head_studies import scope_of
 from tests.inspection.position_studies import Bigrams, Counting, decoder, made_probe, study
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.panel_figures import figure

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.inspection.head_studies import Made, probe, scope_of, write_study
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.capture import capture

@@ -8,13 +8,13 @@ import torch
 
 from tests.inspection.head_studies import CONTEXT, scope_of
 from tests.inspection.position_studies import VOCABULARY, Bigrams, Lookup, Uniform, decoder, made_probe, study
-from workbench.dashboard.ink import Ink
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import shift_recall_view
 from workbench.inspection.position.recall import cells, many_pairs, one_pair, recall_table, recalled
-from workbench.inspection.position.shift import (
+from workbench.inspection.position.shift_invariance import (
     id_shifts,
     preceded_loss,
     shift_texts,

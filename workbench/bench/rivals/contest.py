@@ -6,12 +6,12 @@ from functools import cache
 from itertools import count, cycle, islice
 from pathlib import Path
 
-from workbench.bench.pools import Timeline, train_all
 from workbench.bench.rivals.counterpart import plain_config_of, plain_weights_of
 from workbench.bench.rivals.user_sweep import Material, UserSweep
 from workbench.bench.sizes import Size
 from workbench.bench.studies import tiny_plan
 from workbench.bench.timing.seconds import Measurement, seconds_of
+from workbench.bench.worker_pools import Timeline, train_all
 from workbench.data.batches import EvaluationBatches, TrainingBatches
 from workbench.model.decoder import Decoder
 from workbench.records.hyperparameters import LEARNING_RATE

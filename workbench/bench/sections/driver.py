@@ -8,13 +8,13 @@ from typing import Any
 
 from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Column, Finding, Outcome, Table
-from workbench.bench.pools import pool, train_all
 from workbench.bench.runners import NoWorkers, run_study
 from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.studies import FIVE_HUNDRED, tiny_plan, write_finished
 from workbench.bench.timing.goals import Bound, Goal
 from workbench.bench.timing.seconds import Clock, seconds_of
 from workbench.bench.timing.spread import Spread
+from workbench.bench.worker_pools import pool, train_all
 from workbench.records.run import Phase, RunDirectory
 from workbench.study.plan import Plan, freeze
 

@@ -12,7 +12,7 @@ from workbench.bench.studies import FIVE_HUNDRED, tiny_plan, write_finished
 from workbench.bench.timing.seconds import Clock, Rounds, seconds_of
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.curve_lines import Choice, Study, available_metrics, draw, latest_phase
-from workbench.dashboard.library import Library, pulse
+from workbench.dashboard.study_library import Library, pulse
 from workbench.dashboard.tables import run_table, with_live_steps
 from workbench.study.plan import freeze
 

@@ -7,12 +7,12 @@ import torch
 
 from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Column, Finding, Outcome, Table
-from workbench.bench.pools import pool
 from workbench.bench.rivals.contest import Contest, Sweep
 from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.sizes import Size, sizes
 from workbench.bench.timing.goals import Bound, Goal
 from workbench.bench.timing.seconds import Clock, Rounds, error_line, interleave
+from workbench.bench.worker_pools import pool
 from workbench.training.hardware import default_slots
 from workbench.training.population.sizing import population_size
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Column, Finding, Outcome, Table
-from workbench.bench.pools import Timeline, pool, train_all
 from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.sizes import Size, sizes
 from workbench.bench.studies import tiny_plan
 from workbench.bench.timing.goals import Bound, Goal
 from workbench.bench.timing.seconds import Clock, Rounds, interleave
+from workbench.bench.worker_pools import Timeline, pool, train_all
 from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
 from workbench.records.run import Phase, RunDirectory
 from workbench.study.plan import Plan

@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from workbench.analysis.units import UNITS
-from workbench.dashboard import empty, links, state
+from workbench.analysis.metric_units import UNITS
+from workbench.dashboard import empty_pages, links, state
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.curve_charts import Axis, curve_chart
 from workbench.dashboard.curve_lines import (
@@ -22,8 +22,8 @@ from workbench.dashboard.curve_lines import (
     latest_phase,
     phases_of,
 )
-from workbench.dashboard.imported import is_imported, nothing_compared
-from workbench.dashboard.literal import literal
+from workbench.dashboard.imported_models import is_imported, nothing_compared
+from workbench.dashboard.literal_text import literal
 from workbench.dashboard.state import View, view
 from workbench.numbers import plural
 from workbench.records.training_outcome import untrained
@@ -40,7 +40,7 @@ def page() -> None:
         nothing_compared()
         return
     if view().records.runs.empty:
-        empty.no_runs()
+        empty_pages.no_runs()
         return
     st.fragment(_panel)()
 
@@ -55,9 +55,9 @@ def _panel() -> None:
     runs = runs.drop(left_out.index)
     study = replace(study, runs=study.runs.drop(left_out.index))  # nor are they what others are compared with
     metrics = available_metrics(runs, study.read)
-    empty.problems(list(unreadable.values()))
+    empty_pages.problems(list(unreadable.values()))
     if not metrics:
-        empty.no_runs("Nothing is logged yet for these runs")
+        empty_pages.no_runs("Nothing is logged yet for these runs")
         return
     links.report_unknown("metric", [_metric_title(metric) for metric in metrics], "metric")
     choice = _controls(metrics, row, each_run=each_run)
@@ -158,7 +158,7 @@ def _metric_title(metric: str) -> str:
 
 def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> None:
     if not drawing.curves:
-        empty.no_runs("Nothing is logged in this part of training")
+        empty_pages.no_runs("Nothing is logged in this part of training")
         return
     title, unit, decimals = METRICS[choice.metric]
     name = f"{title} minus {now.baseline}" if choice.difference else title

@@ -3,14 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from workbench.analysis.outcomes import confirm_phase
+from workbench.analysis.confirm_outcomes import confirm_phase
 from workbench.analysis.report_tables import factorial_table, flops_table, recovery_table
 from workbench.analysis.study_figures import learning_rate_plot
 from workbench.dashboard import downloads
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
-from workbench.dashboard.imported import is_imported, nothing_compared
-from workbench.dashboard.inside import with_behaviours
-from workbench.dashboard.literal import grid, literal
+from workbench.dashboard.imported_models import is_imported, nothing_compared
+from workbench.dashboard.links_inside import with_behaviours
+from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.pages.overview import forest_panel, no_effects
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame

@@ -8,9 +8,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from workbench.analysis.escapes import to_csv
-from workbench.dashboard import downloads, empty, links, maps, painted_text, state
-from workbench.dashboard.literal import literal
+from workbench.analysis.text_escapes import to_csv
+from workbench.dashboard import (
+    attention_maps,
+    downloads,
+    empty_pages,
+    links,
+    painted_text,
+    state,
+)
+from workbench.dashboard.literal_text import literal
 from workbench.dashboard.measure_button import READING, offer_measuring
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
@@ -52,7 +59,7 @@ def _pick_scope() -> Scope | None:
     now = state.view()
     runs = _inspectable(now.records.runs)
     if runs.empty:
-        empty.no_runs("No run of this study is complete yet; there are no weights to look at")
+        empty_pages.no_runs("No run of this study is complete yet; there are no weights to look at")
         return None
     labels = dict(zip(runs["run_id"], runs["label"], strict=True))
     paths = dict(zip(runs["run_id"], runs["path"], strict=True))
@@ -224,9 +231,9 @@ def show(result: Result) -> None:
 
 def _panel(panel: Panel, key: str) -> None:
     if isinstance(panel, Maps):
-        maps.thumbnails(panel, key, lambda layer, head: _choose(key, layer, head))
+        attention_maps.thumbnails(panel, key, lambda layer, head: _choose(key, layer, head))
     elif isinstance(panel, TokenMaps):
-        maps.token_maps(panel, key)
+        attention_maps.token_maps(panel, key)
     elif isinstance(panel, Tokens):
         painted_text.show(panel, key)
     else:

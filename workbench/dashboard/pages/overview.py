@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from workbench.analysis.answers import headline, sentence
+from workbench.analysis.answer_sentences import headline, sentence
 from workbench.analysis.colours import variant_colours
-from workbench.analysis.footer import footer_lines
+from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import pilot_line, verdict_cell
 from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
-from workbench.dashboard import downloads, empty, imported
+from workbench.dashboard import downloads, empty_pages, imported_models
 from workbench.dashboard.effect_charts import forest
-from workbench.dashboard.imported import is_imported
-from workbench.dashboard.inside import inside_link
-from workbench.dashboard.literal import grid, literal
+from workbench.dashboard.imported_models import is_imported
+from workbench.dashboard.links_inside import inside_link
+from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.state import View, view
 from workbench.dashboard.study_progress import progress_table, seconds_left
 from workbench.dashboard.tables import verdict_table
@@ -33,7 +33,7 @@ def page() -> None:
     """Draw the page."""
     now = view()
     if is_imported(now):
-        imported.overview(now)
+        imported_models.overview(now)
         return
     st.header(literal(now.report.question or now.records.name), anchor=False)
     if now.exploratory:
@@ -89,11 +89,11 @@ def _effects(now: View) -> None:
 def no_effects(now: View) -> None:
     """Why there is no effect to draw: too few pairs so far, or for good."""
     if fate := now.report.baseline.fate:
-        empty.nothing_to_compare(f"The baseline {fate}, and effects are differences to it.")
+        empty_pages.nothing_to_compare(f"The baseline {fate}, and effects are differences to it.")
     elif now.report.state == "complete" and not any(row.pairs for row in now.report.comparisons):
-        empty.nothing_to_compare("No variant has a result at a seed at which the baseline has one.")
+        empty_pages.nothing_to_compare("No variant has a result at a seed at which the baseline has one.")
     else:
-        empty.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
+        empty_pages.no_effects(max((row.pairs for row in now.report.comparisons), default=0))
 
 
 def forest_panel(now: View, name: str) -> None:
@@ -149,7 +149,7 @@ def _cautions(now: View) -> None:
     if notes:
         with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:"):
             st.markdown("\n".join(f"- {literal(note)}" for note in notes))
-    empty.problems([problem.message for problem in now.records.problems])
+    empty_pages.problems([problem.message for problem in now.records.problems])
 
 
 def _provenance(now: View) -> None:

@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from workbench.analysis.escapes import to_csv
-from workbench.analysis.fates import above_guess
-from workbench.dashboard import empty, links, state
+from workbench.analysis.text_escapes import to_csv
+from workbench.analysis.without_result import above_guess
+from workbench.dashboard import empty_pages, links, state
 from workbench.dashboard.config_differences import compare, configuration
-from workbench.dashboard.literal import code_span, grid, literal
+from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import (
     METRICS,
@@ -48,8 +48,8 @@ def page() -> None:
     st.header("Runs", anchor=False)
     damaged = [problem.message for problem in now.records.problems]
     if now.records.runs.empty:
-        empty.no_runs()
-        empty.problems(damaged)
+        empty_pages.no_runs()
+        empty_pages.problems(damaged)
         return
     for name in FILTERS:
         links.report_unknown(name, now.records.runs[name].unique(), name)
@@ -64,7 +64,7 @@ def page() -> None:
     else:
         _table(runs, now)
         _selected(now)
-    empty.problems([*damaged, *unreadable.values()])
+    empty_pages.problems([*damaged, *unreadable.values()])
 
 
 def _grouping() -> bool:

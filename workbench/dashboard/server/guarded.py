@@ -12,7 +12,7 @@ from streamlit.starlette import App
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from workbench.dashboard.content_security_policy import OnlyThisServer
 from workbench.dashboard.launch import app_file
-from workbench.dashboard.policy import OnlyThisServer
 
 app = App(app_file(), middleware=[Middleware(OnlyThisServer)])

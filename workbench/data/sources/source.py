@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workbench.quantities import Number, Whole
+from workbench.user_numbers import Number, Whole
 
 LISTED = 12  # how many known names an error lists: a corpus can have very many
 LARGEST_BYTES = 10**15

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from workbench.inspection.capture import blocks_of, capture
-from workbench.inspection.passes import Pass, passes
+from workbench.inspection.forward_passes import Pass, passes
 from workbench.inspection.probe import Probe
 from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder

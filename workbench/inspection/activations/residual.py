@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.inspection.capture import blocks_of
-from workbench.inspection.passes import Pass, passes
+from workbench.inspection.forward_passes import Pass, passes
 from workbench.inspection.probe import Probe
 from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.block import Block

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from workbench.inspection.attention import shape
 from workbench.inspection.attention.repeats import REPEATS, Repeats, random_repeats, usual_tokens
-from workbench.inspection.passes import Pass, passes
+from workbench.inspection.forward_passes import Pass, passes
 from workbench.inspection.probe import Probe
 from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder

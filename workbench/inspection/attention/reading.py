@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from workbench.inspection.attention.head_scores import token_losses
 from workbench.inspection.attention.shape import uniform
 from workbench.inspection.capture import blocks_of, capture
-from workbench.inspection.passes import passes
+from workbench.inspection.forward_passes import passes
 from workbench.inspection.prompts import window, window_size
 from workbench.inspection.subject import Subject
 

@@ -24,7 +24,7 @@ from workbench.errors import UserError
 from workbench.inspection.attention.head_scores import token_losses
 from workbench.inspection.attention.shape import uniform
 from workbench.inspection.capture import Captured, blocks_of, capture, uncompiled
-from workbench.inspection.passes import passes
+from workbench.inspection.forward_passes import passes
 from workbench.model.decoder import Decoder
 from workbench.model.parts import rope_scaling
 from workbench.model.parts.rotary import Rotary

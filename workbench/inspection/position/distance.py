@@ -10,7 +10,7 @@ from torch import Tensor
 
 from workbench.inspection.attention.head_scores import WINDOWS, position_bias
 from workbench.inspection.attention.shape import pairs_by_distance, profile, reachable
-from workbench.inspection.passes import passes
+from workbench.inspection.forward_passes import passes
 from workbench.inspection.probe import Probe
 from workbench.inspection.tables import measured_rows, register_table
 from workbench.model.decoder import Decoder

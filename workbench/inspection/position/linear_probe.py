@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.inspection.passes import passes
+from workbench.inspection.forward_passes import passes
 from workbench.model.decoder import Decoder
 
 WINDOWS = 32  # of text, at most: half to fit, a quarter to choose the penalty, a quarter to test

@@ -12,7 +12,13 @@ from workbench.inspection.attention.repeats import usual_tokens
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Heatmap, Lines, Panel, Result, Rule
 from workbench.inspection.position.recall import PAIRS, SHORTEST, Test, cells, recall_table
-from workbench.inspection.position.shift import ROUNDING, id_shifts, shift_texts, text_shifts, window_length
+from workbench.inspection.position.shift_invariance import (
+    ROUNDING,
+    id_shifts,
+    shift_texts,
+    text_shifts,
+    window_length,
+)
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, View, register
 from workbench.model.config import ModelConfig

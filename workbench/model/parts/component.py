@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from workbench.errors import UserError, suggestion
-from workbench.model.parts.sources import find_source, kept_class, source_of
-from workbench.user_values import coerce, require_known, type_hints
+from workbench.model.parts.foreign_sources import find_source, kept_class, source_of
+from workbench.user_input import coerce, require_known, type_hints
 
 _RESERVED = ("name", "source")  # what to_dict says beside the options
 _construction_seed: ContextVar[int] = ContextVar("construction_seed", default=0)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from workbench.model.parts.component import INITIALIZATIONS, Component, ComponentConfig
 from workbench.model.sizes import Sizes
-from workbench.user_values import require
+from workbench.user_input import require
 
 TABLES = ("token_embedding.weight", "positions.table")
 RESIDUAL_OUTPUTS = ("attention.output.weight", "feedforward.down.weight")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbench.model.parts.component import NORMS, Component, ComponentConfig
-from workbench.user_values import require
+from workbench.user_input import require
 
 
 class Norm(Component, nn.Module):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from workbench.model.parts.component import POSITIONS, Component, ComponentConfig
 from workbench.model.sizes import Sizes
-from workbench.user_values import require
+from workbench.user_input import require
 
 
 class Positions(Component, nn.Module):

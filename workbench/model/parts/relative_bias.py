@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from workbench.model.parts.component import POSITIONS, ComponentConfig
 from workbench.model.parts.positions import NoParameters, Positions
 from workbench.model.sizes import Sizes
-from workbench.user_values import require
+from workbench.user_input import require
 
 
 @POSITIONS.register("alibi")

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from workbench.model.parts.positions import NoParameters
-from workbench.user_values import require
+from workbench.user_input import require
 
 # The options that each kind of scaling uses, beside base and fraction.
 USED: dict[str, tuple[str, ...]] = {

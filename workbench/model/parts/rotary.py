@@ -10,7 +10,7 @@ from workbench.model.parts.component import POSITIONS
 from workbench.model.parts.positions import Positions
 from workbench.model.parts.rotary_base import base_lower_bound, base_upper_bound, slow_bands
 from workbench.model.sizes import Sizes
-from workbench.user_values import require
+from workbench.user_input import require
 
 
 @POSITIONS.register("rope")

@@ -15,9 +15,9 @@ from workbench.errors import RecordError, UserError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.training.callbacks import Interrupted
-from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Clock, RunLog
+from workbench.training.machine_faults import is_machine_fault
 from workbench.training.population.halving import Halving
 from workbench.training.population.population import Population, Replica
 from workbench.training.population.recorder import Member, PopulationRecorder

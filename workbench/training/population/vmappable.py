@@ -16,8 +16,8 @@ from workbench.model.loss import next_token_loss
 from workbench.model.parts.component import Component, preserved_rng
 from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
-from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import out_of_memory
+from workbench.training.machine_faults import is_machine_fault
 from workbench.training.population.population import Population, Replica
 
 _REPLICAS = 2

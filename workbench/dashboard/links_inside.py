@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench.dashboard import links
-from workbench.dashboard.literal import code_span, literal
+from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.state import PAGES, View
 from workbench.errors import RecordError
 from workbench.inspection.behaviour_columns import columns, names

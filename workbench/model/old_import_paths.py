@@ -18,7 +18,6 @@ NAMES = (
     "rope_scaling",
     "rotary",
     "rotary_base",
-    "sources",
 )
 
 
@@ -26,7 +25,8 @@ def keep_old_paths() -> None:
     """Make ``workbench.model.norms`` another name of the module ``workbench.model.parts.norms``."""
     package = sys.modules["workbench.model"]
     moved = {name: f"workbench.model.parts.{name}" for name in NAMES}
-    for old, path in (moved | {"options": "workbench.user_values"}).items():
+    others = {"options": "workbench.user_input", "sources": "workbench.model.parts.foreign_sources"}
+    for old, path in (moved | others).items():
         module = import_module(path)
         sys.modules[f"workbench.model.{old}"] = module
         setattr(package, old, module)

@@ -6,11 +6,11 @@ Each sentence says no more than its row: at this budget, against this baseline, 
 from functools import cache
 
 from workbench.analysis.effects import Report
-from workbench.analysis.fates import describe_blown_up, describe_fate, remedy
-from workbench.analysis.level_facts import level_facts
+from workbench.analysis.level_titles import level_facts
 from workbench.analysis.power import seeds_text
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.variant_row import VariantRow
+from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
 from workbench.numbers import decimals_for, fixed, percent, plural
 
 

@@ -6,13 +6,19 @@ import time
 import pytest
 
 from tests.dashboard.dashboard_studies import write_study
-from workbench.dashboard.library import Library, metrics_version, pulse, rebased, study_version
+from workbench.dashboard.study_library import (
+    Library,
+    metrics_version,
+    pulse,
+    rebased,
+    study_version,
+)
 from workbench.errors import RecordError
 from workbench.files import write_json
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory
 
-MODULE = "workbench.dashboard.library"
+MODULE = "workbench.dashboard.study_library"
 
 
 @pytest.fixture

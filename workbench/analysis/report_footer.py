@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.analysis.units import unit_of
+from workbench.analysis.metric_units import unit_of
 from workbench.numbers import plural, scaled
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import Manifest, TextData

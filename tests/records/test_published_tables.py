@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from workbench.errors import RecordError
-from workbench.records.joint_file import joint_path, read_joint, write_joint
 from workbench.records.metrics import AXES, metrics_version, read_evaluations, read_metrics, save_frame
 from workbench.records.probes import (
     COLUMNS,
@@ -18,6 +17,7 @@ from workbench.records.probes import (
     read_probes,
     write_probes,
 )
+from workbench.records.published_tables import joint_path, read_joint, write_joint
 
 LOSS = "validation/loss"
 FRAMES = {

@@ -12,7 +12,7 @@ import torch
 
 from tests.model.levels import SMALL
 from workbench.model import ModelConfig
-from workbench.model.moved import NAMES
+from workbench.model.old_import_paths import NAMES
 
 ROOT = Path(__file__).parents[2]
 LEVELS = {

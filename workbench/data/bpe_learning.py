@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from workbench.data.cuts import pre_tokenizer
+from workbench.data.pretokenization import pre_tokenizer
 
 _SILENT = 10_000_000  # characters that are learned from within seconds
 _SAMPLE = 500_000  # characters of the beginning

@@ -19,10 +19,10 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from workbench.files import set_aside
-from workbench.quantities import LARGEST_SEED
 from workbench.records.hyperparameters import Hyperparameters
 from workbench.records.run import FINISHED, RECORD, RunDirectory, RunRecord, State, error_line
 from workbench.study.candidates import LOG_RANGES
+from workbench.user_numbers import LARGEST_SEED
 
 JOURNAL = "optuna.journal"
 _SEEDS = IntDistribution(0, LARGEST_SEED)

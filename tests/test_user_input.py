@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.errors import UserError
-from workbench.quantities import Whole
-from workbench.user_values import coerce, read_as
+from workbench.user_input import coerce, read_as
+from workbench.user_numbers import Whole
 
 
 class Shared(BaseModel):

@@ -13,9 +13,9 @@ from markdown_it import MarkdownIt
 
 from tests.analysis.synthetic_studies import BASELINE_LOSSES, Study, manifest, shifted, variant
 from workbench.analysis.effects import study_report
-from workbench.analysis.escapes import escape_formula, escape_latex, escape_markdown, to_csv
 from workbench.analysis.report import render
 from workbench.analysis.study_figures import study_figures, to_bytes
+from workbench.analysis.text_escapes import escape_formula, escape_latex, escape_markdown, to_csv
 
 HOSTILE = (
     r"$x$ *b* _i_ ~~d~~ ![](http://127.0.0.1:9/leak) <img src=x> [a](javascript:x) [c][d] `e` |f| &copy; \ "

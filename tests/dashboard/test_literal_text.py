@@ -7,7 +7,7 @@ import pytest
 from tests.dashboard.dashboard_studies import beat
 from tests.dashboard.hostile_studies import poison, write_hostile
 from tests.dashboard.inspection_pages import to_page, to_view
-from workbench.dashboard.literal import code_span, heading, literal
+from workbench.dashboard.literal_text import code_span, heading, literal
 from workbench.inspection.views import views
 from workbench.records.index import load_study
 

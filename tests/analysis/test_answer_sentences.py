@@ -11,7 +11,7 @@ from tests.analysis.synthetic_studies import (
     shifted,
     variant,
 )
-from workbench.analysis.answers import answers, headline, level_name, sentence
+from workbench.analysis.answer_sentences import answers, headline, level_name, sentence
 from workbench.analysis.effects import study_report
 
 

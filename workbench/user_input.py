@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf, TypeAda
 from pydantic_core import ErrorDetails
 
 from workbench.errors import UserError, suggestion
-from workbench.quantities import read_number, read_whole
+from workbench.user_numbers import read_number, read_whole
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

@@ -5,10 +5,10 @@ import math
 import optuna
 import pytest
 
-from workbench.driver.ledger import Ledger, journal_damage
-from workbench.quantities import LARGEST_SEED
+from workbench.driver.optuna_ledger import Ledger, journal_damage
 from workbench.records.run import RunRecord, State
 from workbench.study.schema import RATES
+from workbench.user_numbers import LARGEST_SEED
 
 
 def record(run_id="r1", state=State.QUEUED, loss=None, variant="baseline", rate=0.01) -> RunRecord:

@@ -15,7 +15,7 @@ from workbench.model.parts.norms import RMSNorm
 from workbench.model.presets import preset
 from workbench.records.run import FINISHED, RunDirectory, RunRecord, State
 from workbench.training.config import TrainingConfig
-from workbench.training.faults import is_machine_fault
+from workbench.training.machine_faults import is_machine_fault
 from workbench.training.population import recorder
 from workbench.training.population.halving import Halving
 from workbench.training.population.trial import run_population

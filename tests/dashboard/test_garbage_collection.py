@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from workbench.dashboard.garbage import spare_libraries
+from workbench.dashboard.garbage_collection import spare_libraries
 
 
 class Leaves:

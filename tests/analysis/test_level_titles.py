@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from workbench.analysis.answers import level_name
+from workbench.analysis.answer_sentences import level_name
 from workbench.analysis.colours import COLOURS, level_colours
-from workbench.analysis.level_facts import LevelFacts, level_facts
+from workbench.analysis.level_titles import LevelFacts, level_facts
 from workbench.model.parts.attention_gate import ATTENTION_GATES
 from workbench.model.parts.component import FACTORS
 from workbench.model.parts.norm_placement import NORM_PLACEMENTS
@@ -51,8 +51,8 @@ def test_levels_are_written_as_they_have_been(factor, label, title):
 
 def test_a_report_needs_no_torch():
     code = (
-        "import sys; from workbench.analysis.answers import level_name; from workbench.analysis.colours "
-        "import colour_of; print(level_name('norm', 'rmsnorm'), colour_of('rope'), 'torch' in sys.modules)"
+        "import sys; from workbench.analysis.answer_sentences import level_name; "
+        "from workbench.analysis.colours import colour_of; print(level_name('norm', 'rmsnorm'), colour_of('rope'), 'torch' in sys.modules)"
     )
     root = Path(__file__).parents[2]
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)

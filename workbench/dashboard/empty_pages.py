@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard.literal import code_span, literal
+from workbench.dashboard.literal_text import code_span, literal
 from workbench.visible import visible
 
 FIRST_STUDY = "workbench run ablations/quickstart.yaml"

@@ -5,9 +5,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from workbench.analysis.fates import above_guess
-from workbench.dashboard import empty
-from workbench.dashboard.literal import grid, literal
+from workbench.analysis.without_result import above_guess
+from workbench.dashboard import empty_pages
+from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.state import View
 from workbench.numbers import MISSING, count, fixed
 from workbench.records.training_outcome import UNIFORM, untrained
@@ -22,7 +22,7 @@ def overview(now: View) -> None:
     """The models, and what can be done with them."""
     st.header("Imported models", anchor=False)
     st.markdown("Trained elsewhere; nothing is compared here until a study starts from one of them.")
-    empty.problems([problem.message for problem in now.records.problems])
+    empty_pages.problems([problem.message for problem in now.records.problems])
     if now.records.runs.empty:
         return
     grid(_table(now.records.runs), hide_index=True, alt="Imported models", key="imported")

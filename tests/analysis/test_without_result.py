@@ -18,9 +18,9 @@ from tests.analysis.synthetic_studies import (
     shifted,
     variant,
 )
-from workbench.analysis.answers import answers, headline
+from workbench.analysis.answer_sentences import answers, headline
+from workbench.analysis.confirm_outcomes import confirm_phase
 from workbench.analysis.effects import study_report
-from workbench.analysis.outcomes import confirm_phase
 from workbench.analysis.report import render, to_json
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.study_figures import curves_plot, forest_plot
