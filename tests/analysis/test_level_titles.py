@@ -52,7 +52,8 @@ def test_levels_are_written_as_they_have_been(factor, label, title):
 def test_a_report_needs_no_torch():
     code = (
         "import sys; from workbench.analysis.answer_sentences import level_name; "
-        "from workbench.analysis.colours import colour_of; print(level_name('norm', 'rmsnorm'), colour_of('rope'), 'torch' in sys.modules)"
+        "from workbench.analysis.colours import colour_of; "
+        "print(level_name('norm', 'rmsnorm'), colour_of('rope'), 'torch' in sys.modules)"
     )
     root = Path(__file__).parents[2]
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
