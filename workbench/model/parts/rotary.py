@@ -30,11 +30,7 @@ class Rotary(Positions):
     constraints = "even number of rotated dimensions per head"
 
     class Config(rope_scaling.FrequencyConfig):
-        """``base``: 10000 in LLaMA 1 and 2, 500000 in LLaMA 3. ``fraction`` of each head that rotates.
-
-        ``scaling`` stretches the frequencies ``factor`` times beyond ``original_context``; the options after
-        it belong to one kind of scaling each, see ``rope_scaling``.
-        """
+        """The frequencies, and how they are rescaled (``rope_scaling``)."""
 
         def rotary_width(self, model: Sizes) -> int:
             """How many dimensions of each head rotate."""
