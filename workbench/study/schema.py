@@ -53,8 +53,8 @@ class Size(_Section):
         None,
         gt=0,
         le=_LARGEST["width"],
-        description="Dimensions of the residual stream, which embeddings, attention and feed-forward "
-        "networks read and write; a multiple of heads. Left out: the baseline preset's.",
+        description="Dimensions of the residual stream, which every part reads and writes; a multiple of "
+        "heads. Left out: the baseline preset's.",
     )
     heads: Whole | None = Field(
         None,
@@ -83,8 +83,8 @@ class Data(_Section):
     )
     tokenizer: str | dict[str, Any] = Field(
         "bytes",
-        description="How text becomes tokens: each byte one, byte pairs learned from the training text, or "
-        "a model's own tokenizer. Left out: bytes; with start, that run's.",
+        description="How text becomes tokens: bytes, byte pairs learned from the training text, or a "
+        "model's own tokenizer. Left out: bytes; with start, that run's.",
         examples=["bytes", {"bpe": 4096}, {"file": "path/tokenizer.json"}],
     )
 
@@ -94,8 +94,8 @@ class Seeds(_Section):
 
     pilot: int | list[int] = Field(
         5,
-        description="Seeds of the baseline alone, trained first to see how much a result varies by chance; "
-        "the number of seeds that a verdict needs follows from it. 0 leaves the phase out.",
+        description="Seeds of the baseline alone, trained first to see how much a result varies by chance. "
+        "How many seeds a verdict needs follows from it. 0 leaves the phase out.",
         examples=[3, [1, 2, 3]],
     )
     tune: int | list[int] = Field(
@@ -105,8 +105,8 @@ class Seeds(_Section):
     )
     confirm: int | list[int] = Field(
         8,
-        description="Fresh seeds with which every variant is trained at its own learning rate, in pairs "
-        "with the baseline: the verdict rests on these alone, so that at least one is needed.",
+        description="Fresh seeds with which every variant is trained at its own learning rate. Each is a "
+        "pair with the baseline's; the verdict rests on these alone, so that at least one is needed.",
     )
 
     @field_validator("pilot", "tune", "confirm", mode="before")
@@ -155,8 +155,8 @@ class StudyFile(_Section):
     """A whole study file, checked."""
 
     name: Annotated[str, Field(max_length=80)] = Field(
-        description="What the study and the folder of its results are called: letters, digits, '_', '-' and "
-        "'.'. Left out: the file's name without its ending.",
+        description="What the study and the folder of its results are called. Letters, digits, '_', '-' and "
+        "'.' only. Left out: the file's name without its ending.",
         examples=["squared-relu"],
     )
     question: Annotated[str, Field(min_length=1)] = Field(
@@ -165,15 +165,16 @@ class StudyFile(_Section):
     )
     start: str | None = Field(
         None,
-        description="A trained run whose weights every variant starts from as far as it shares them: a run "
-        "id, study/variant, or imported/NAME. Size, context, tokenizer and baseline are then that run's. "
-        "Left out: every variant starts from fresh values.",
+        description="A trained run whose weights every variant starts from, as far as it shares them. It is "
+        "a run id, study/variant, or imported/NAME; size, context, tokenizer and baseline are then that "
+        "run's. Left out: every variant starts from fresh values.",
         examples=["imported/gpt2"],
     )
     baseline: str | dict[str, Level] = Field(
         "llama",
-        description="The model that every variant is compared with: a preset ('workbench list presets'), or "
-        "a preset with levels that differ from its own. Left out: llama; with start, that run's model.",
+        description="The model that every variant is compared with. It is a preset (workbench list "
+        "presets), or a preset with levels that differ from its own. Left out: llama; with start, that "
+        "run's model.",
         examples=["gpt2", {"preset": "llama", "norm": "layernorm"}],
     )
     size: Size = Field(Size(), description="How large the models are, where it is not as the preset says.")
@@ -204,24 +205,24 @@ class StudyFile(_Section):
     )
     reference: str | None = Field(
         None,
-        description="The preset whose parts the design leave_one_out takes one at a time, which needs it. "
-        "Left out: none.",
+        description="The preset whose parts the design leave_one_out takes one at a time. That design needs "
+        "it. Left out: none.",
         examples=["gpt2"],
     )
     variants: list[dict[str, Level]] = Field(
         [],
         max_length=MOST_VARIANTS,
-        description="The variants of the design explicit, which needs them: each has a name and the levels "
-        "in which it differs from the baseline, or a preset whose parts it has. Left out: none.",
+        description="The variants of the design explicit. Each has a name, and the levels in which it "
+        "differs from the baseline or a preset whose parts it has. Left out: none.",
         examples=[
             [{"name": "all of GPT-2", "preset": "gpt2"}, {"name": "post-norm", "norm_placement": "post"}]
         ],
     )
     match: Literal["parameters", "flops", "none"] = Field(
         "parameters",
-        description="What is held equal when a swap changes the size, by solving the feed-forward width: "
-        "the parameters outside embedding tables and head, or the FLOPs per token. none: every width stays. "
-        "Left out: parameters; with start, none.",
+        description="What is held equal when a swap changes the size. The feed-forward width is solved "
+        "until the parameters outside embedding tables and head agree, or the FLOPs per token. none: every "
+        "width stays. Left out: parameters; with start, none.",
     )
     data: Data = Field(Data(), description="What is trained on: a corpus, and how its text becomes tokens.")
     training: TrainingConfig = Field(
@@ -238,29 +239,31 @@ class StudyFile(_Section):
         2,
         ge=0,
         le=10,
-        description="How often learning_rates may be extended, for all variants alike, when the best rate "
-        "of one of them is the smallest or the largest tried. 0 keeps the list as it is.",
+        description="How often learning_rates may be extended when a best one lies at an edge. That is when "
+        "the best rate of any variant is the smallest or the largest tried; the new rates are tried by all "
+        "variants. 0 keeps the list as it is.",
     )
     halving: bool = Field(
         False,
-        description="Whether tuning trains all learning rates of a variant in one program and stops the "
-        "worse half of them after a quarter of the steps, and again after half. Saves compute with many "
-        "rates; one that is good only at the end can be lost.",
+        description="Whether tuning stops the worse learning rates of a variant early. All of them are "
+        "trained in one program, and the worse half stops after a quarter of the steps, and again after "
+        "half. It saves compute with many rates; one that is good only at the end can be lost.",
     )
     seeds: Seeds = Field(
         Seeds(),
-        description="Seeds of each phase: how many (0 to 1,000), or a list of the seeds themselves. No two "
+        description="Seeds of each phase: how many (0 to 1_000), or a list of the seeds themselves. No two "
         "phases share one.",
     )
     metric: Literal["validation/loss", "validation/bits_per_byte"] = Field(
         "validation/loss",
         description="What variants are compared by: nats per token, or bits per byte of the validation "
-        "text, which can be compared across tokenizers.",
+        "text. Bits per byte can be compared across tokenizers.",
     )
     margin: Number = Field(
         gt=0,
-        description="How large a difference has to be to matter to you, in units of the metric, declared "
-        "before the results are known: the verdict compares each difference's interval with it.",
+        description="How large a difference must be to matter to you, in units of the metric. It is "
+        "declared before the results are known, and the verdict compares each difference's interval with "
+        "it.",
         examples=[0.01],
     )
 

@@ -23,7 +23,7 @@ class TrainingConfig(BaseModel):
     tokens: Whole = Field(
         gt=0,
         le=LARGEST_TOKENS,
-        description="Training tokens of one trial: its budget, rounded up so that the evaluations fall at "
+        description="Training tokens of one trial, its budget. Rounded up so that the evaluations fall at "
         "equal distances.",
         examples=[1000000],
     )
@@ -52,8 +52,8 @@ class TrainingConfig(BaseModel):
     clip: Number | None = Field(
         1.0,
         gt=0,
-        description="Largest norm that the gradient of all parameters together may have; a longer one is "
-        "scaled down to it. null switches clipping off. Left out: the baseline preset's, else 1.0.",
+        description="Largest norm that the gradient of all parameters together may have. A longer one is "
+        "scaled down to it; null switches clipping off. Left out: the baseline preset's, else 1.",
     )
     warmup: Number = Field(
         0.1,
@@ -78,18 +78,18 @@ class TrainingConfig(BaseModel):
         65_536,
         gt=0,
         le=LARGEST_TOKENS,
-        description="Most validation tokens that a validation reads: whole windows spread over the "
-        "validation text, the same for every trial.",
+        description="Most tokens that a validation reads. They are whole windows spread over the validation "
+        "text, the same for every trial.",
     )
     probes: Number = Field(
         0.05,
         ge=0,
-        description="Time for measuring what the dashboard's views look at (attention heads, positions), as "
-        "a share of the training time. 0 measures nothing meanwhile; workbench probe can do it later.",
+        description="Time for measuring attention heads and positions, as a share of the training time. The "
+        "dashboard's views show them. 0 measures nothing meanwhile; workbench probe can do it later.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
-        description="Numbers that are computed with: 32-bit floats, or bfloat16 where PyTorch's autocast "
+        description="Which numbers are computed with: 32-bit floats, or bfloat16 where PyTorch's autocast "
         "takes it. auto: bf16 on a GPU, fp32 on a CPU.",
     )
     compile: Literal["auto", "cuda_graphs"] | bool = Field(

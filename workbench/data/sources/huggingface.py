@@ -42,8 +42,8 @@ class HuggingFace(CorpusConfig):
         ),
     )
     huggingface: str = Field(
-        description="A dataset's name on the Hugging Face hub, a local folder of one, or a builder such as "
-        "json or csv, which reads data_files.",
+        description="A dataset's name on the Hugging Face hub, or a local folder of one. It may also be a "
+        "builder such as json or csv, which reads data_files.",
         examples=["roneneldan/TinyStories"],
     )
     config: str | None = Field(

@@ -60,8 +60,8 @@ class LocalFiles(CorpusConfig):
     )
     path: str = Field(
         min_length=1,
-        description="A text file (one document), a folder of them, or a file of JSON lines or Parquet, "
-        "whose rows are a document each.",
+        description="A text file, a folder of them, or a file of JSON lines or Parquet. A text file is one "
+        "document, a row of the others one each.",
         examples=["my_texts/"],
     )
     glob: str = Field(

@@ -46,15 +46,15 @@ class CorpusConfig(BaseModel):
         None,
         gt=0,
         le=LARGEST_BYTES,
-        description="Documents are taken until they have this many bytes of UTF-8 text, the last one cut at "
-        "a line's end. Left out: all of them.",
+        description="Documents are taken until they have this many bytes of UTF-8 text. The last one is cut "
+        "at a line's end. Left out: all of them.",
     )
     validation_fraction: Number = Field(
         0.1,
         gt=0,
         lt=1,
-        description="Share of the documents, chosen by their content, that is kept for validation; of a "
-        "single document its last part.",
+        description="Share of the documents that is kept for validation. They are chosen by their content; "
+        "of a single document it is the last part.",
     )
 
     def open(self) -> Source:

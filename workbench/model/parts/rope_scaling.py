@@ -47,11 +47,14 @@ class FrequencyConfig(NoParameters):
         "The share of each head's dimensions that rotates, above 0 and at most 1; the others pass unchanged.",
     )
     scaling: Literal["none", "linear", "ntk", "dynamic_ntk", "yarn", "llama3"] = described(
-        "none", "How the frequencies are rescaled for contexts beyond the one that they were made for."
+        "none",
+        "How the frequencies are rescaled for contexts beyond the one that they were made for. linear: Chen et "
+        "al. 2023, arXiv 2306.15595; ntk, dynamic_ntk and yarn: Peng et al. 2023, arXiv 2309.00071; llama3: "
+        "arXiv 2407.21783.",
     )
     factor: float = described(
         1.0,
-        "How many times longer the context becomes; every scaling but none needs one above 1 (dynamic_ntk takes 1).",
+        "How many times longer the context becomes: above 1 with every scaling; dynamic_ntk takes 1, too.",
     )
     original_context: int | None = described(
         None, "The context that the frequencies were made for; dynamic_ntk, yarn and llama3 need it."

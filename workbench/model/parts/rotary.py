@@ -24,7 +24,7 @@ class Rotary(Positions):
 
     relative = True
     title = "RoPE"
-    paper = "Su et al. 2021, arXiv 2104.09864; scalings: see workbench.model.parts.rope_scaling"
+    paper = "Su et al. 2021, arXiv 2104.09864; of the scalings: see rope.scaling"
     formula = "q_t -> R(t θ) q_t, k_s -> R(s θ) k_s with θ_i = base^(-2i/d)"
     colour = "blue"
     constraints = "even number of rotated dimensions per head"
