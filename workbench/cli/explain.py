@@ -30,8 +30,8 @@ def explain(
     key: Annotated[
         str | None,
         typer.Argument(
-            help="A key (training.warmup, or warmup), a level (rope), an option of one (rope.base). Left out: "
-            "all keys in short."
+            help="A key (training.warmup, or warmup), a level (rope), an option of one (rope.base). "
+            "Left out: all keys in short."
         ),
     ] = None,
     markdown: Annotated[
@@ -52,18 +52,18 @@ def explain(
     if key is None:
         sections = reference()
         facts = [section.to_dict() for section in sections]
-        rendered = _render_sections(sections)
+        rendered = render_sections(sections)
     else:
         entries = find_entries(key)
         facts = [entry.to_dict() for entry in entries]
-        rendered = _render_entries(entries, entries_inside(entries[0].key))
+        rendered = render_entries(entries, entries_inside(entries[0].key))
     if as_json:
         give(json.dumps(facts, indent=2))
     else:
         console().print(rendered)
 
 
-def _render_sections(sections: list[Section]) -> Group:
+def render_sections(sections: list[Section]) -> Group:
     """A line for each key, in the order of a study file; for a factor with the names of its levels."""
     levels = {section.key: [entry.name for entry in section.entries] for section in sections}
     parts: list[RenderableType] = []
@@ -81,7 +81,7 @@ def _render_sections(sections: list[Section]) -> Group:
     return Group(*parts, styled(_HINT))
 
 
-def _render_entries(entries: list[Entry], inside: list[Entry]) -> Group:
+def render_entries(entries: list[Entry], inside: list[Entry]) -> Group:
     """All that is said of each, and a line for each that is ``inside``: keys, levels or options."""
     parts: list[RenderableType] = []
     for entry in entries:

@@ -48,9 +48,9 @@ class FrequencyConfig(NoParameters):
     )
     scaling: Literal["none", "linear", "ntk", "dynamic_ntk", "yarn", "llama3"] = described(
         "none",
-        "How the frequencies are rescaled for contexts beyond the one that they were made for. linear: Chen et "
-        "al. 2023, arXiv 2306.15595; ntk, dynamic_ntk and yarn: Peng et al. 2023, arXiv 2309.00071; llama3: "
-        "arXiv 2407.21783.",
+        "How the frequencies are rescaled for contexts beyond the one that they were made for. linear: "
+        "Chen et al. 2023, arXiv 2306.15595; ntk, dynamic_ntk and yarn: Peng et al. 2023, arXiv "
+        "2309.00071; llama3: arXiv 2407.21783.",
     )
     factor: float = described(
         1.0,

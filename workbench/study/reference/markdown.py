@@ -158,4 +158,5 @@ def _escaped(text: str) -> str:
 
 def _code(text: str) -> str:
     """``text`` as code; within a cell a bar would end it even there."""
-    return f"`{text.replace('|', chr(92) + '|')}`"
+    bar = r"\|"
+    return f"`{text.replace('|', bar)}`" if text else ""
