@@ -75,7 +75,7 @@ def test_types_are_words_and_examples_are_accepted(entry):
     assert not re.search(r"\b(int|str|float|bool|dict|tuple|None|Any|Literal|Optional)\b|a value", entry.type)
     kinds = [kind for kind in SOURCES if kind.key == entry.beside]
     field = kinds[0].model_fields[entry.name] if kinds else FIELDS[entry.key]
-    adapter = TypeAdapter(Annotated[field.annotation, *field.metadata, None])
+    adapter = TypeAdapter(Annotated[field.annotation, *field.metadata, None])  # one at least has to be there
     for example in entry.examples:
         adapter.validate_python(parse_yaml(example))
     if entry.default:

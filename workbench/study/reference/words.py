@@ -133,8 +133,8 @@ def _unwrapped(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
 
 def _bounds(metadata: list[Any], *, whole: bool) -> str:
     """``above 0 and at most 1``, ``from 1 to 512``; nothing where there are none."""
-    least = next((item.ge for item in metadata if isinstance(item, Ge)), None)
-    above = next((item.gt for item in metadata if isinstance(item, Gt)), None)
+    least: Any = next((item.ge for item in metadata if isinstance(item, Ge)), None)
+    above: Any = next((item.gt for item in metadata if isinstance(item, Gt)), None)
     most = next((item.le for item in metadata if isinstance(item, Le)), None)
     below = next((item.lt for item in metadata if isinstance(item, Lt)), None)
     if whole and above is not None and most is not None:
