@@ -8,9 +8,11 @@ import pytest
 from tests.in_process import workbench
 from workbench.cli.explain import render_entries, render_sections
 from workbench.study.reference.entries import Entry
+from workbench.study.reference.keys import LEVELS
 from workbench.study.reference.lookup import entries_inside, find_entries, reference
 from workbench.study.reference.markdown import to_markdown
 from workbench.terminal import Terminal
+from workbench.training.config import TrainingConfig
 
 
 def printed(rendered: object, width: int) -> str:
@@ -51,7 +53,7 @@ def test_an_entry_says_type_default_and_example(tmp_path):
 
 def test_a_level_is_explained_with_its_options():
     [level] = find_entries("rope")
-    text = printed(render_entries([level], entries_inside(level.key)), 80)
+    text = printed(render_entries([level], entries_inside(level)), 80)
     assert "needed" not in text
     assert "options\n" in text
     assert "original_context" in text
@@ -62,6 +64,19 @@ def test_a_key_of_two_corpora_is_explained_for_both(tmp_path):
     answer = workbench(tmp_path, "explain", "field")
     assert "data.corpus.field (with path)" in answer.stdout
     assert "data.corpus.field (with huggingface)" in answer.stdout
+
+
+def test_a_key_whose_values_are_levels_is_explained_with_them(tmp_path, monkeypatch):
+    field = TrainingConfig.model_fields["precision"]
+    monkeypatch.setattr(field, "json_schema_extra", {LEVELS: "workbench.model.parts.component:NORMS"})
+    answer = workbench(tmp_path, "explain", "precision")
+    assert "a level, or {name: level, option: value}" in answer.stdout
+    assert "levels\n" in answer.stdout
+    assert "dynamic_tanh" in answer.stdout
+    [level] = json.loads(workbench(tmp_path, "explain", "precision.rmsnorm", "--json").stdout)
+    assert (level["key"], level["kind"]) == ("training.precision.rmsnorm", "level")
+    assert "rmsnorm, layernorm, dynamic_tanh, none" in workbench(tmp_path, "explain").stdout
+    assert "### `training.precision`\n" in to_markdown()
 
 
 def test_for_programs(tmp_path):

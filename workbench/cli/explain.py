@@ -18,12 +18,7 @@ _HINT = (
     "'workbench explain KEY' says more: of training.warmup, or warmup where a single key ends so; of a level "
     "(rope); of an option of one (rope.base)."
 )
-_INSIDE = {
-    Kind.KEY: "keys in it",
-    Kind.FACTOR: "levels",
-    Kind.LEVEL: "options",
-    Kind.OPTION: "",
-}
+_INSIDE = {Kind.KEY: "keys", Kind.FACTOR: "factors", Kind.LEVEL: "levels", Kind.OPTION: "options"}
 
 
 def explain(
@@ -56,7 +51,7 @@ def explain(
     else:
         entries = find_entries(key)
         facts = [entry.to_dict() for entry in entries]
-        rendered = render_entries(entries, entries_inside(entries[0].key))
+        rendered = render_entries(entries, entries_inside(entries[0]))
     if as_json:
         give(json.dumps(facts, indent=2))
     else:
@@ -64,18 +59,20 @@ def explain(
 
 
 def render_sections(sections: list[Section]) -> Group:
-    """A line for each key, in the order of a study file; for a factor with the names of its levels."""
-    levels = {section.key: [entry.name for entry in section.entries] for section in sections}
+    """A line for each key and factor, in the order of a study file, with the names of its levels."""
+    levels = {
+        section.key: ", ".join(entry.name for entry in section.entries)
+        for section in sections
+        if section.kind is Kind.LEVEL
+    }
     parts: list[RenderableType] = []
     for section in sections:
         if section.kind in (Kind.LEVEL, Kind.OPTION):
-            continue  # named behind their factor
+            continue  # named behind their key
         rows = []
         for entry in section.entries:
-            text = entry.summary
-            if entry.kind is Kind.FACTOR and entry.key in levels:
-                text = f"{text}: {', '.join(levels[entry.key])}"
-            rows.append((entry.name, text))
+            named = f": {levels[entry.key]}" if entry.key in levels else ""
+            rows.append((entry.name, f"{entry.summary}{named}"))
         heading = f"{section.key or 'the study'}{_beside(section)}"
         parts += [styled(heading, "bold"), _grid(rows), styled("")]
     return Group(*parts, styled(_HINT))
@@ -94,7 +91,7 @@ def render_entries(entries: list[Entry], inside: list[Entry]) -> Group:
         parts.append(_grid((name, text) for name, text in facts if text))
     if inside:
         rows = [(entry.name, entry.summary) for entry in inside]
-        parts += [styled(""), styled(_INSIDE[entries[0].kind], "bold"), _grid(rows)]
+        parts += [styled(""), styled(_INSIDE[inside[0].kind], "bold"), _grid(rows)]
     return Group(*parts)
 
 

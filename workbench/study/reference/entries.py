@@ -9,6 +9,7 @@ from typing import Any
 
 FACTORS = "factors"  # the key whose inner keys are not the schema's: each is a factor
 NEEDED = "needed"
+A_LEVEL = "a level, or {name: level, option: value}"  # the type of a key whose values are registered levels
 _SENTENCE = re.compile(r"(?<!\bal)\.(?=\s)")
 _LEFT_OUT = re.compile(r"\s*\bLeft out: (.*?)\.?$", re.DOTALL)
 

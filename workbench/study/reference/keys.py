@@ -10,7 +10,7 @@ from workbench.data.corpora import SOURCES
 from workbench.data.sources.source import KEY as CORPUS
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.tokenizers import KEY as TOKENIZER
-from workbench.study.reference.entries import Entry, Section, joined, prose, split_description
+from workbench.study.reference.entries import A_LEVEL, Entry, Section, joined, prose, split_description
 from workbench.study.reference.words import as_written, choices, type_in_words, without_null
 from workbench.study.schema import StudyFile
 
@@ -65,9 +65,30 @@ _TOKENIZERS = (
 )
 
 
+# A field whose values are levels says in its ``json_schema_extra``, under this name, where their registry is:
+# ``module:NAME``. A schema that imported it would import torch.
+LEVELS = "levels"
+
+
 def key_sections() -> list[Section]:
     """The sections of all keys, in the order of the schema."""
     return list(_sections_of(StudyFile, "", "A study file is a mapping of these keys."))
+
+
+def fields_of(model: type[BaseModel] = StudyFile, path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every field of the schema with its key, in the order of the schema."""
+    for name, field in model.model_fields.items():
+        key = joined(path, name)
+        yield key, field
+        inner = _model_in(field.annotation)
+        if inner is not None:
+            yield from fields_of(inner, key)
+
+
+def registry_path(field: FieldInfo) -> str:
+    """``module:NAME`` of the registry whose levels a field holds; empty for any other field."""
+    extra = field.json_schema_extra
+    return str(extra.get(LEVELS, "")) if isinstance(extra, dict) else ""
 
 
 def _sections_of(model: type[BaseModel], path: str, about: str) -> Iterator[Section]:
@@ -116,10 +137,13 @@ def _entry(key: str, field: FieldInfo, beside: str) -> Entry:
             annotation = without_null(annotation)
     if _model_in(annotation) is not None and not left_out and not field.is_required():
         left_out = "the defaults below"
+    written = type_in_words(annotation, field.metadata)
+    if registry_path(field):
+        written = A_LEVEL
     return Entry(
         key=key,
         beside=beside,
-        type=type_in_words(annotation, field.metadata),
+        type=written,
         choices=choices(annotation),
         about=about,
         default=default,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from workbench.model.config import OPTIONS, PARTS, ModelConfig
@@ -12,13 +13,10 @@ from workbench.model.parts.norm_placement import NORM_PLACEMENTS
 from workbench.model.parts.option import OptionRegistry
 from workbench.study.model_options import FACTORS_ABOUT, OPTION_LEVELS
 from workbench.study.reference.entries import FACTORS, Entry, Kind, Section, joined, prose, split_description
+from workbench.study.reference.keys import fields_of, registry_path
 from workbench.study.reference.words import as_written, choices, type_in_words, without_null
 from workbench.user_values import type_hints
 
-# Registries of components by the key that their levels are the values of.
-REGISTRIES: dict[str, Registry] = {
-    joined(FACTORS, factor): registry for factor, registry in PART_REGISTRIES.items()
-}
 _NAMED: dict[str, OptionRegistry[Any]] = {
     registry.option: registry for registry in (NORM_PLACEMENTS, ATTENTION_GATES)
 }
@@ -31,17 +29,40 @@ _ABOUT = (
 _PRESET = "the baseline preset's level"
 
 
-def factor_sections() -> list[Section]:
-    """The factors, the levels of those whose levels have names, and each level's options."""
+def level_sections() -> list[Section]:
+    """The factors, the levels of those whose levels have names, and each level's options.
+
+    At the end the levels of keys that are no factors of the model, such as an optimizer.
+    """
     factors = tuple(_factor(name) for name in (*PARTS, *OPTIONS))
     sections = [Section(key=FACTORS, kind=Kind.FACTOR, about=_ABOUT, entries=factors)]
-    for key, registry in REGISTRIES.items():
-        sections += _level_sections(key, registry)
+    for factor, registry in PART_REGISTRIES.items():
+        sections += levels_at(joined(FACTORS, factor), registry, FACTORS_ABOUT[factor])
     for factor, levels in _NAMED.items():
         key = joined(FACTORS, factor)
         entries = tuple(_level(key, level.name, level, _sentence(level.about)) for level in levels)
         sections.append(Section(key=key, kind=Kind.LEVEL, about=FACTORS_ABOUT[factor], entries=entries))
+    for key, field in fields_of():
+        path = registry_path(field)
+        if path:
+            module, _, name = path.partition(":")
+            about, _ = split_description(field.description or "")
+            sections += levels_at(key, getattr(import_module(module), name), about)
     return sections
+
+
+def levels_at(key: str, registry: Registry, about: str) -> list[Section]:
+    """The levels of ``registry``, which are values of ``key``, and the options of each that has some."""
+    levels = []
+    options = []
+    for name in registry.names():
+        component = registry.get(name)
+        own = tuple(_options(joined(key, name), name, component.Config))
+        levels.append(_level(key, name, component, prose(component.__doc__), has_options=bool(own)))
+        if own:
+            inside = f"Options of {name}."
+            options.append(Section(key=joined(key, name), kind=Kind.OPTION, about=inside, entries=own))
+    return [Section(key=key, kind=Kind.LEVEL, about=about, entries=tuple(levels)), *options]
 
 
 def _factor(name: str) -> Entry:
@@ -88,21 +109,6 @@ def _valued_factor(name: str) -> Entry:
         paper=described.paper,
         constraints=described.constraints,
     )
-
-
-def _level_sections(key: str, registry: Registry) -> list[Section]:
-    """The levels of ``registry``, which are values of ``key``, and the options of each that has some."""
-    levels = []
-    options = []
-    for name in registry.names():
-        component = registry.get(name)
-        own = tuple(_options(joined(key, name), name, component.Config))
-        levels.append(_level(key, name, component, prose(component.__doc__), has_options=bool(own)))
-        if own:
-            about = f"Options of {name}."
-            options.append(Section(key=joined(key, name), kind=Kind.OPTION, about=about, entries=own))
-    about = FACTORS_ABOUT[registry.factor]
-    return [Section(key=key, kind=Kind.LEVEL, about=about, entries=tuple(levels)), *options]
 
 
 def _level(key: str, name: str, level: Any, about: str, *, has_options: bool = False) -> Entry:

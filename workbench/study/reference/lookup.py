@@ -1,7 +1,7 @@
 """From a name that somebody types to what the reference says of it."""
 
 from workbench.errors import UserError, suggestion
-from workbench.study.reference.entries import FACTORS, Entry, Section
+from workbench.study.reference.entries import A_LEVEL, FACTORS, Entry, Kind, Section
 from workbench.study.reference.keys import key_sections
 
 _LISTED = 16  # how many names an error lists
@@ -9,9 +9,9 @@ _LISTED = 16  # how many names an error lists
 
 def reference() -> list[Section]:
     """All sections, in the order of a study file, and then the factors."""
-    from workbench.study.reference.levels import factor_sections  # imports torch, which takes seconds
+    from workbench.study.reference.levels import level_sections  # imports torch, which takes seconds
 
-    return [*key_sections(), *factor_sections()]
+    return [*key_sections(), *level_sections()]
 
 
 def find_entries(name: str) -> list[Entry]:
@@ -38,10 +38,11 @@ def find_entries(name: str) -> list[Entry]:
     return found
 
 
-def entries_inside(key: str) -> list[Entry]:
-    """The entries one step below ``key``: a mapping's keys, a factor's levels, a level's options."""
-    sections = reference() if key.partition(".")[0] == FACTORS else key_sections()
-    return _entries([section for section in sections if section.key == key])
+def entries_inside(entry: Entry) -> list[Entry]:
+    """The entries one step below ``entry``: a mapping's keys, a factor's levels, a level's options."""
+    is_key = entry.kind is Kind.KEY and entry.key != FACTORS and entry.type != A_LEVEL
+    sections = key_sections() if is_key else reference()  # which imports torch
+    return _entries([section for section in sections if section.key == entry.key])
 
 
 def _entries(sections: list[Section]) -> list[Entry]:
