@@ -11,8 +11,8 @@ from workbench.model.decoder import Decoder
 from workbench.model.presets import preset
 from workbench.training.config import TrainingConfig
 from workbench.training.module import DecoderModule
-from workbench.training.optimizer import build_optimizer, parameter_groups
-from workbench.training.schedule import rate_factor
+from workbench.training.optimizers import build_optimizer, parameter_groups
+from workbench.training.schedules import rate_factor
 
 MODEL = preset("llama", vocabulary=19, context=8, layers=1, width=16, heads=2, dropout=0.1)
 

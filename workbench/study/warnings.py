@@ -7,6 +7,9 @@ from workbench.numbers import percent, plural
 from workbench.records.manifest import Manifest
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
+from workbench.training.config import TrainingConfig
+from workbench.training.optimizers import optimizer_config
+from workbench.training.schedules import schedule_config
 
 FEW_SEEDS = 3
 MANY_PASSES = 4  # beyond, repeated text is worth visibly less: Muennighoff et al. 2023, arXiv 2305.16264
@@ -23,6 +26,7 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
         *_seeds(manifest),
         *_budget(plan),
         *_repetition(plan, manifest),
+        *_training(plan.study.training),
         *text,
         *sizes,
         *positions,
@@ -62,6 +66,21 @@ def _repetition(plan: Plan, manifest: Manifest) -> Iterator[str]:
     passes = plan.tokens / manifest.data["train_tokens"]
     if passes > MANY_PASSES:
         yield f"training.tokens: {passes:.1f} passes over the training text; beyond 4 repetition matters"
+
+
+def _training(training: TrainingConfig) -> Iterator[str]:
+    """What an optimizer or schedule has no use for, and how its trials are trained."""
+    optimizer = optimizer_config(training)
+    schedule = schedule_config(training)
+    heard = (*optimizer.component.reads, *schedule.component.reads)
+    for key, config in (("betas", optimizer), ("epsilon", optimizer), ("final_rate", schedule)):
+        if key not in heard and getattr(training, key) != TrainingConfig.model_fields[key].default:
+            yield f"training.{key}: says nothing to {config.label}, whose numbers are options of its own"
+    if optimizer.component.replicated is None:
+        yield (
+            f"training.optimizer: {optimizer.label} has no form for populations, so that trials are trained one "
+            "by one; name a ReplicatedOptimizer as 'replicated' in its class to train them together"
+        )
 
 
 def _size(plan: Plan, variant: Variant) -> Iterator[str]:

@@ -1,21 +1,40 @@
 """How a model is trained: everything of a trial but its model, its data, its seed and its learning rate."""
 
 import math
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from workbench.quantities import LARGEST_TOKENS, Number, Whole
+
+if TYPE_CHECKING:
+    from workbench.model.parts.component import ComponentConfig, Registry
 
 _LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096
 _Decay = Annotated[Number, Field(ge=0, lt=1)]
+# The levels by default: kept as their names, so that nobody loads torch for them, and left out of what is
+# written, so that the hashes of studies from before there were others still hold.
+_USUAL = {"optimizer": "adamw", "schedule": "cosine"}
 
 
 class TrainingConfig(BaseModel):
-    """AdamW with warm-up and cosine decay, as in LLaMA (arXiv 2302.13971, section 2.3).
+    """By default AdamW with warm-up and cosine decay, as in LLaMA (arXiv 2302.13971, section 2.3).
 
     ``tokens`` is the budget of one trial, rounded up so that ``evaluations`` fall at equal distances.
+    ``optimizer`` and ``schedule`` are given by name, import path or as ``{name: lion, betas: [0.9, 0.98]}``,
+    and are then a config of that level; the usual ones stay their names, and ``model_dump`` leaves them out.
+    To validate a run's with the code that its study kept, give the context ``{"parts": folder}``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,30 +49,43 @@ class TrainingConfig(BaseModel):
     batch_size: Whole = Field(
         gt=0, le=_LARGEST_BATCH, description="Windows of context tokens in one optimizer step.", examples=[16]
     )
+    optimizer: Any = Field(
+        "adamw",
+        description="What turns gradients into steps. The learning rate is its step size.",
+        examples=["muon", {"name": "lion", "betas": [0.9, 0.98]}],
+        json_schema_extra={"levels": "workbench.training.optimizers:OPTIMIZERS"},
+    )
     betas: tuple[_Decay, _Decay] = Field(
         (0.9, 0.95),
-        description="AdamW's decay rates of the gradient's mean and of its mean square. Left out: the "
-        "baseline preset's, else [0.9, 0.95].",
+        description="Decay rates of the gradient's mean and of its mean square in adamw, adam and muon's "
+        "AdamW. Left out: the baseline preset's, else [0.9, 0.95].",
         examples=[[0.9, 0.95]],
     )
     epsilon: Number = Field(
         1e-8,
         gt=0,
         le=1,
-        description="What AdamW adds to the root of the mean square before it divides by it. Left out: the "
-        "baseline preset's, else 1e-8.",
+        description="What adamw, adam and muon's AdamW add to the root of the mean square before they divide "
+        "by it. Left out: the baseline preset's, else 1e-8.",
     )
     weight_decay: Number = Field(
         0.1,
         ge=0,
-        description="AdamW's decoupled weight decay; applied to matrices only, never to norm weights, "
-        "biases or scalars. Left out: the baseline preset's, else 0.1.",
+        description="Weight decay, applied to matrices only, never to norm weights, biases or scalars. It is "
+        "decoupled (AdamW), but with adam and sgd added to the gradient (L2). Left out: the baseline "
+        "preset's, else 0.1.",
     )
     clip: Number | None = Field(
         1.0,
         gt=0,
         description="Largest norm that the gradient of all parameters together may have. A longer one is "
         "scaled down to it; null switches clipping off. Left out: the baseline preset's, else 1.",
+    )
+    schedule: Any = Field(
+        "cosine",
+        description="How the learning rate falls after the warm-up.",
+        examples=["linear", {"name": "wsd", "decay": 0.1}],
+        json_schema_extra={"levels": "workbench.training.schedules:SCHEDULES"},
     )
     warmup: Number = Field(
         0.1,
@@ -65,8 +97,8 @@ class TrainingConfig(BaseModel):
         0.1,
         ge=0,
         le=1,
-        description="Learning rate at the end of training as a fraction of the peak. Left out: the baseline "
-        "preset's, else 0.1.",
+        description="Learning rate at the end of training as a fraction of the peak, where the schedule falls "
+        "to an end (cosine, linear, wsd). Left out: the baseline preset's, else 0.1.",
     )
     evaluations: Whole = Field(
         10,
@@ -104,6 +136,42 @@ class TrainingConfig(BaseModel):
         description="CPU threads that one trial computes with, at most as many as this machine has cores.",
     )
 
+    @field_validator(*_USUAL)
+    @classmethod
+    def _level(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None, "a field has a name"
+        usual = _USUAL[info.field_name]
+        if isinstance(value, str) and value == usual:
+            return value
+        registry = _registry(info.field_name)
+        try:
+            config = registry.config(value, (info.context or {}).get("parts"))
+        except ValueError as error:
+            raise ValueError(str(error).removeprefix(f"{registry.factor}: ")) from error
+        # Written with all its options at their defaults it is the same.
+        return usual if config == registry.config(usual) else config
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        if self.schedule != _USUAL["schedule"]:
+            self.schedule.check(self)
+        return self
+
+    @field_serializer(*_USUAL)
+    def _written_level(self, level: Any) -> Any:
+        return level if isinstance(level, str) else level.to_dict()
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values = write(self)
+        return {key: value for key, value in values.items() if _USUAL.get(key) != value}
+
+    @property
+    def foreign_parts(self) -> "list[ComponentConfig]":
+        """The levels whose code is not the workbench's."""
+        levels = [getattr(self, key) for key in _USUAL]
+        return [level for level in levels if not isinstance(level, str) and level.component.foreign]
+
     def steps(self, context: int) -> int:
         """Optimizer steps: the budget over the tokens per step, up to a multiple of ``evaluations``."""
         return math.ceil(self._needed_steps(context) / self.evaluations) * self.evaluations
@@ -134,3 +202,11 @@ class TrainingConfig(BaseModel):
             precision = "bf16" if on_gpu else "fp32"
         compiled = on_gpu if self.compile == "auto" else self.compile
         return self.model_copy(update={"precision": precision, "compile": compiled})
+
+
+def _registry(key: str) -> "Registry":
+    """The levels of a key; they need torch, which takes seconds to load."""
+    from workbench.training.optimizers import OPTIMIZERS
+    from workbench.training.schedules import SCHEDULES
+
+    return {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}[key]

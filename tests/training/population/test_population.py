@@ -10,17 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from workbench.training.population.replicated_adamw import ReplicatedAdamW
 
 from workbench.model.parts.component import FACTORS, FEEDFORWARDS, NORMS, POSITIONS
 from workbench.model.presets import preset
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
-from workbench.training.optimizer import build_optimizer
+from workbench.training.optimizers import build_optimizer
 from workbench.training.population.halving import Halving
 from workbench.training.population.population import Population, Replica
 from workbench.training.population.replica_file import load_replica
-from workbench.training.population.replicated_adamw import ReplicatedAdamW
 from workbench.training.population.trial import TooLarge, run_population
 from workbench.training.run import ScheduledMeasuring, Watcher
 from workbench.training.trial import run_trial
