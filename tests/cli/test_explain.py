@@ -42,7 +42,7 @@ def test_nothing_is_lost_on_a_terminal(width):
 
 
 def test_an_entry_says_type_default_and_example(tmp_path):
-    answer = workbench(tmp_path, "explain", "betas")
+    answer = workbench(tmp_path, "explain", "training.betas")
     assert answer.returncode == 0, answer.stderr
     lines = [line.strip() for line in answer.stdout.splitlines()]
     assert lines[0] == "training.betas"

@@ -1,6 +1,7 @@
 """The reference of study files: nothing is missing in it, what it says is true, and docs/ has it as it is."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from workbench.quantities import LARGEST_SEED, Number, Whole, read_number
 from workbench.special_tokens import KEYS
 from workbench.study.design import build_variants
 from workbench.study.reference.entries import Entry, Kind, prose, split_description
+from workbench.study.reference.keys import fields_of, registry_path
 from workbench.study.reference.lookup import entries_inside, find_entries, reference
 from workbench.study.reference.markdown import EXAMPLE, to_markdown
 from workbench.study.reference.words import as_written, choices, type_in_words, without_null
@@ -28,6 +30,13 @@ SECTIONS = reference()
 ENTRIES = [entry for section in SECTIONS for entry in section.entries]
 BY_KEY = {entry.key: entry for entry in ENTRIES}
 OF_THE_SCHEMA = [entry for entry in ENTRIES if entry.kind is Kind.KEY and "tokenizer." not in entry.key]
+
+
+REGISTRIES = {f"factors.{name}": registry for name, registry in FACTORS.items()} | {
+    key: getattr(import_module(path.partition(":")[0]), path.partition(":")[2])
+    for key, field in fields_of()
+    if (path := registry_path(field))
+}
 
 
 def names(entries: list[Entry]) -> list[str]:
@@ -105,7 +114,7 @@ def test_no_factor_and_no_level_is_missing():
     assert {f"factors.{name}" for name in (*PARTS, *OPTIONS)} == {
         entry.key for entry in ENTRIES if entry.kind is Kind.FACTOR
     }
-    levels = {f"factors.{name}.{level}" for name, registry in FACTORS.items() for level in registry.names()}
+    levels = {f"{key}.{level}" for key, registry in REGISTRIES.items() for level in registry.names()}
     assert levels < {entry.key for entry in ENTRIES if entry.kind is Kind.LEVEL}
     assert "factors.attention_gate.headwise" in BY_KEY
 
@@ -128,13 +137,13 @@ def test_factors_levels_and_options_say_what_they_are(entry):
     "entry", [entry for entry in ENTRIES if entry.kind is Kind.OPTION], ids=lambda entry: entry.key
 )
 def test_examples_of_options_are_accepted(entry):
-    _, factor, level, option = entry.key.split(".")
-    config = FACTORS[factor].get(level).Config
+    place, level, option = entry.key.rsplit(".", 2)
+    registry = REGISTRIES[place]
     for example in entry.examples:
         spec = parse_yaml(example)
         assert spec["name"] == level
         assert set(spec) == {"name", option}
-        assert isinstance(FACTORS[factor].config(spec), config)
+        assert isinstance(registry.config(spec), registry.get(level).Config)
 
 
 def test_the_page_in_docs_is_what_the_command_prints():

@@ -127,19 +127,19 @@ def _key_row(entry: Entry) -> tuple[str, ...]:
 
 
 def _factor_row(entry: Entry) -> tuple[str, ...]:
-    meaning = f"{_prose(entry.meaning)}{_condition(entry)}"
+    meaning = f"{_prose(entry.meaning)}{_note(entry)}"
     if entry.formula:
         meaning += f" {_code(entry.formula)}; {_prose(entry.paper)}."
     return _code(entry.name), _prose(entry.type, map(re.escape, entry.choices)), meaning
 
 
 def _level_row(entry: Entry) -> tuple[str, ...]:
-    meaning = f"{_prose(entry.meaning)}{_condition(entry)}"
+    meaning = f"{_prose(entry.meaning)}{_note(entry)}"
     return _code(entry.name), meaning, _code(entry.formula), _prose(entry.paper)
 
 
-def _condition(entry: Entry) -> str:
-    return f" Condition: {_prose(entry.constraints)}." if entry.constraints else ""
+def _note(entry: Entry) -> str:
+    return f" Note: {_prose(entry.constraints)}." if entry.constraints else ""
 
 
 def _prose(text: str, patterns: Iterable[str] = ()) -> str:
