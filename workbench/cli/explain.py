@@ -84,7 +84,7 @@ def render_entries(entries: list[Entry], inside: list[Entry]) -> Group:
     for entry in entries:
         facts = [("type", entry.type), ("left out", entry.when_left_out)]
         facts += [("example", example) for example in entry.written]
-        facts += [("formula", entry.formula), ("paper", entry.paper), ("note", entry.constraints)]
+        facts += [("formula", entry.formula), ("paper", entry.paper), ("note", entry.note)]
         if parts:
             parts.append(styled(""))
         parts += [styled(f"{entry.key}{_beside(entry)}", "bold"), styled(entry.about), styled("")]

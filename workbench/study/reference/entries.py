@@ -32,7 +32,7 @@ class Entry:
     tells this one from the others: ``path`` of a corpus. ``type`` says in words what is written, ``choices``
     are the values that it names. ``default`` is, as YAML, what leaving it out means; ``left_out`` says it in
     words where that depends on something. With neither it is needed, but for a level, which is a value.
-    ``about`` may have several paragraphs. ``examples`` are values as YAML.
+    ``about`` may have several paragraphs, ``note`` is a condition or a remark. ``examples`` are values as YAML.
     """
 
     key: str
@@ -46,7 +46,7 @@ class Entry:
     examples: tuple[str, ...] = ()
     formula: str = ""
     paper: str = ""
-    constraints: str = ""
+    note: str = ""
 
     @property
     def name(self) -> str:

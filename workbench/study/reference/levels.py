@@ -107,7 +107,7 @@ def _valued_factor(name: str) -> Entry:
         examples=examples,
         formula=described.formula,
         paper=described.paper,
-        constraints=described.constraints,
+        note=described.constraints,
     )
 
 
@@ -119,7 +119,7 @@ def _level(key: str, name: str, level: Any, about: str, *, has_options: bool = F
         about=about,
         formula=level.formula,
         paper=level.paper,
-        constraints=level.constraints,
+        note=level.constraints,
     )
 
 

@@ -121,6 +121,7 @@ def _key_row(entry: Entry) -> tuple[str, ...]:
     elif not entry.default:
         left_out = f"*{NEEDED}*"
     meaning = _prose(entry.meaning, [f"{choice}(?=:)" for choice in map(re.escape, entry.choices)])
+    meaning += _note(entry)
     if entry.written:
         meaning += f" Example: {' or '.join(map(_code, entry.written))}."
     return _code(entry.name), _prose(entry.type, map(re.escape, entry.choices)), left_out, meaning
@@ -139,7 +140,7 @@ def _level_row(entry: Entry) -> tuple[str, ...]:
 
 
 def _note(entry: Entry) -> str:
-    return f" Note: {_prose(entry.constraints)}." if entry.constraints else ""
+    return f" Note: {_prose(entry.note)}." if entry.note else ""
 
 
 def _prose(text: str, patterns: Iterable[str] = ()) -> str:
