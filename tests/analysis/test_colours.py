@@ -17,9 +17,9 @@ from workbench.analysis.colours import (
 )
 from workbench.analysis.contrast import differences
 from workbench.model.parts.component import FACTORS
+from workbench.records.manifest import Manifest
 from workbench.training.optimizers import OPTIMIZERS
 from workbench.training.schedules import SCHEDULES
-from workbench.records.manifest import Manifest
 
 
 def test_well_known_levels_keep_their_colour_in_any_company():

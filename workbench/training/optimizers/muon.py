@@ -198,9 +198,7 @@ class Muon(Optimizer, torch.optim.Optimizer):
     title = "Muon"
     paper = "Jordan et al. 2024, kellerjordan.github.io/posts/muon; Liu et al. 2025, arXiv 2502.16982"
     formula = "m := μ m + (1 - μ) g; W := W - η (s NS(μ m + (1 - μ) g) + λ W), NS(U S Vᵀ) ≈ U Vᵀ"
-    constraints = (
-        "s = 0.2 √max(rows, columns) by default, for rates as AdamW's; scale: jordan is √max(1, rows / columns)"
-    )
+    constraints = "s = 0.2 √max(rows, columns), for rates as AdamW's; scale jordan: √max(1, rows / columns)"
     colour = "vermillion"
     reads = ("weight_decay", "betas", "epsilon")
     moments = 1
