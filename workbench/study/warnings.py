@@ -78,8 +78,8 @@ def _training(training: TrainingConfig) -> Iterator[str]:
             yield f"training.{key}: says nothing to {config.label}, whose numbers are options of its own"
     if optimizer.component.replicated is None:
         yield (
-            f"training.optimizer: {optimizer.label} has no form for populations, so that trials are trained one "
-            "by one; name a ReplicatedOptimizer as 'replicated' in its class to train them together"
+            f"training.optimizer: {optimizer.label} has no form for populations: trials are trained one by one; "
+            "to train them together, name a ReplicatedOptimizer as 'replicated' in its class"
         )
 
 

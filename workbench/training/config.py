@@ -1,6 +1,7 @@
 """How a model is trained: everything of a trial but its model, its data, its seed and its learning rate."""
 
 import math
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from workbench.errors import UserError
 from workbench.quantities import LARGEST_TOKENS, Number, Whole
 
 if TYPE_CHECKING:
@@ -146,8 +148,9 @@ class TrainingConfig(BaseModel):
         registry = _registry(info.field_name)
         try:
             config = registry.config(value, (info.context or {}).get("parts"))
-        except ValueError as error:
-            raise ValueError(str(error).removeprefix(f"{registry.factor}: ")) from error
+        except UserError as error:
+            message = _misplaced(value, registry) or str(error).removeprefix(f"{registry.factor}: ")
+            raise ValueError(message) from error
         # Written with all its options at their defaults it is the same.
         return usual if config == registry.config(usual) else config
 
@@ -202,6 +205,18 @@ class TrainingConfig(BaseModel):
             precision = "bf16" if on_gpu else "fp32"
         compiled = on_gpu if self.compile == "auto" else self.compile
         return self.model_copy(update={"precision": precision, "compile": compiled})
+
+
+def _misplaced(value: Any, registry: "Registry") -> str | None:
+    """What to write where a level of ours is given an option that is a key of ``training``; else None."""
+    name = value.get("name") if isinstance(value, dict) else None
+    if name not in registry.names():
+        return None
+    options = [field.name for field in fields(registry.get(name).Config)]
+    for key in value:
+        if key in TrainingConfig.model_fields and key not in options:
+            return f"{name}: {key!r} is no option of it; write it as training.{key}"
+    return None
 
 
 def _registry(key: str) -> "Registry":

@@ -173,7 +173,7 @@ class Adafactor(Optimizer, torch.optim.Adafactor):
             key = f"{self.name}.smallest_scale"
             require(self.smallest_scale > 0, f"{key}: {self.smallest_scale} is not above 0; use 1e-3")
             key = f"{self.name}.threshold"
-            require(self.threshold > 0, f"{key}: {self.threshold} is not above 0; use 1")
+            require(self.threshold >= 1, f"{key}: {self.threshold} is below 1; use 1 or more")
 
     def __init__(self, config: Config, module: nn.Module, training: Constants, learning_rate: float) -> None:
         self.config = config

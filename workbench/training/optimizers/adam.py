@@ -156,7 +156,7 @@ class AdamW(Optimizer, torch.optim.AdamW):
 
     title = "AdamW"
     paper = "Loshchilov and Hutter 2017, arXiv 1711.05101"
-    formula = "w := w - η (m̂ / (√v̂ + ε) + λ w)"
+    formula = "w := w - η (m / (√v + ε) + λ w), m and v corrected for their start at 0"
     colour = "blue"
     reads = ("weight_decay", "betas", "epsilon")
     moments = 2
@@ -180,7 +180,7 @@ class Adam(Optimizer, torch.optim.Adam):
 
     title = "Adam"
     paper = "Kingma and Ba 2014, arXiv 1412.6980"
-    formula = "g := ∇L + λ w; w := w - η m̂ / (√v̂ + ε)"
+    formula = "g := ∇L + λ w; w := w - η m / (√v + ε), m and v corrected for their start at 0"
     colour = "sky"
     reads = ("weight_decay", "betas", "epsilon")
     moments = 2

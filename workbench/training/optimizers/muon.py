@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from workbench.model.parts.component import described
 from workbench.training.flat_parameters import FlatLayout
 from workbench.training.optimizers.adam import ReplicatedAdamW, adam_numbers, adam_step
+from workbench.model.parts.component import described
 from workbench.training.optimizers.optimizer import (
     OPTIMIZERS,
     Constants,
@@ -199,7 +199,7 @@ class Muon(Optimizer, torch.optim.Optimizer):
     title = "Muon"
     paper = "Jordan et al. 2024, kellerjordan.github.io/posts/muon; Liu et al. 2025, arXiv 2502.16982"
     formula = "m := μ m + (1 - μ) g; W := W - η (s NS(μ m + (1 - μ) g) + λ W), NS(U S Vᵀ) ≈ U Vᵀ"
-    constraints = "s = 0.2 √max(rows, columns) by default, for rates as AdamW's; scale: jordan is √max(1, rows / columns)"
+    constraints = "s = 0.2 √max(rows, columns), for rates as AdamW's; scale jordan: √max(1, rows / columns)"
     colour = "vermillion"
     reads = ("weight_decay", "betas", "epsilon")
     moments = 1
