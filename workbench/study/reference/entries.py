@@ -32,7 +32,8 @@ class Entry:
     tells this one from the others: ``path`` of a corpus. ``type`` says in words what is written, ``choices``
     are the values that it names. ``default`` is, as YAML, what leaving it out means; ``left_out`` says it in
     words where that depends on something. With neither it is needed, but for a level, which is a value.
-    ``about`` may have several paragraphs, ``note`` is a condition or a remark. ``examples`` are values as YAML.
+    ``about`` may have several paragraphs; ``note`` is a condition or a remark. ``examples`` are values as
+    YAML.
     """
 
     key: str
