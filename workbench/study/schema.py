@@ -24,7 +24,7 @@ from workbench.user_values import read_as
 # Seeds given as a count are numbered from here: the phases never share a seed.
 FIRST_SEED = {Phase.PILOT: 1, Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
 PHASES = tuple(FIRST_SEED)
-Level = str | bool | int | float | dict[str, Any] | None
+Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
 _LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
@@ -115,7 +115,7 @@ class StudyFile(_Section):
     context: Whole | None = Field(None, gt=1, le=_LARGEST["context"], validate_default=False)
     design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = "one_at_a_time"
     factors: dict[str, Annotated[list[Level], Field(max_length=MOST_VARIANTS)]] = {}
-    reference: str | None = None
+    reference: str | dict[str, Level] | None = None
     variants: list[dict[str, Level]] = Field([], max_length=MOST_VARIANTS)
     match: Literal["parameters", "flops", "none"] = "parameters"
     data: Data = Data()
@@ -278,14 +278,14 @@ def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -
     if values.get("start"):
         # A feed-forward network of another width would leave none of the trained matrices in place.
         values = {"match": "none"} | values
-    return read_as(StudyFile, with_recipe(values) if complete else values, file=source)
+    return read_as(StudyFile, with_published_training(values) if complete else values, file=source)
 
 
-def with_recipe(values: dict[str, Any]) -> dict[str, Any]:
-    """``values`` with what the baseline preset's recipe says of ``training`` where the study says nothing.
+def with_published_training(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with how the baseline's preset was trained, where the study says nothing of it.
 
-    One training configuration serves all variants: a swap is one change. The warm-up stays the study's: 2000
-    of a published model's steps are less than one of a small study's.
+    That serves all variants, but for the factors of training among its levels: a swap is one change. The
+    warm-up stays the study's: 2000 of a published model's steps are less than one of a small study's.
     """
     from workbench.model.presets import preset_names, recipe
 
@@ -293,5 +293,6 @@ def with_recipe(values: dict[str, Any]) -> dict[str, Any]:
     name = baseline.get("preset", "llama") if isinstance(baseline, dict) else baseline
     if name not in preset_names() or not isinstance(training, dict):
         return values  # wrong: validation and design say so
-    published = {key: value for key, value in recipe(name).training.items() if key != "warmup"}
+    own = {"warmup", *(baseline if isinstance(baseline, dict) else ())}
+    published = {key: value for key, value in recipe(name).training.items() if key not in own}
     return values | {"training": published | training}

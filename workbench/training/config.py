@@ -1,12 +1,16 @@
 """How a model is trained: everything of a trial but its model, its data, its seed and its learning rate."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.quantities import LARGEST_TOKENS, Number, Whole
+from workbench.user_values import read_as
 
+# What is the same for every variant of a study: how much is trained on and judged by, and what only says how
+# this machine goes about it. Every other field may be a factor.
+_SAME_FOR_ALL = ("tokens", "evaluations", "evaluation_tokens", "probes", "compile", "threads")
 _LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096
 _Decay = Annotated[Number, Field(ge=0, lt=1)]
@@ -46,6 +50,16 @@ class TrainingConfig(BaseModel):
         "auto", description="torch.compile; auto: on a GPU; cuda_graphs: and replay its kernels as graphs"
     )
     threads: Whole = Field(1, gt=0, le=_MOST_THREADS, description="CPU threads of one trial")
+
+    @classmethod
+    def factors(cls) -> list[str]:
+        """The fields whose levels a study may compare."""
+        return [name for name in cls.model_fields if name not in _SAME_FOR_ALL]
+
+    def with_levels(self, **changes: Any) -> "TrainingConfig":
+        """Itself with ``changes``, checked as a study file's; raises ``UserError`` that names the key."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return read_as(TrainingConfig, given | changes)
 
     def steps(self, context: int) -> int:
         """Optimizer steps: the budget over the tokens per step, up to a multiple of ``evaluations``."""
