@@ -11,6 +11,7 @@ from workbench.errors import UserError
 from workbench.records.index import is_published, list_studies
 from workbench.study.schema import load_study_file, study_files
 from workbench.terminal import styled
+from workbench.training.config import TrainingConfig
 
 
 def catalogue(kinds: list[str], results: Path) -> dict[str, list[dict[str, str]]]:
@@ -40,12 +41,26 @@ def _components(results: Path) -> list[dict[str, str]]:
         for factor, registry in FACTORS.items()
         for name in registry.names()
     ]
-    return parts + [_level(level.option, level.name, level.about, level) for level in OPTION_LEVELS]
+    options = [_level(level.option, level.name, level.about, level) for level in OPTION_LEVELS]
+    return parts + options + [_training(name) for name in TrainingConfig.factors()]
 
 
 def _level(factor: str, name: str, about: str, described: Any) -> dict[str, str]:
     details = {key: getattr(described, key) for key in ("formula", "paper", "constraints")}
     return {"factor": factor, "name": name, "about": about, **details}
+
+
+def _training(factor: str) -> dict[str, str]:
+    """A factor of training: its levels are the values that its key may have."""
+    about = TrainingConfig.model_fields[factor].description or ""
+    return {
+        "factor": factor,
+        "name": "a value",
+        "about": about,
+        "formula": "",
+        "paper": "",
+        "constraints": "",
+    }
 
 
 def _presets(results: Path) -> list[dict[str, str]]:
@@ -119,12 +134,17 @@ def _sections(kind: str, rows: list[dict[str, str]]) -> list[tuple[str, list[dic
     from workbench.study.model_options import OPTION_LEVELS
 
     options = {level.option for level in OPTION_LEVELS}
-    parts = [row for row in rows if row["factor"] not in options]
+    training = set(TrainingConfig.factors())
+    parts = [row for row in rows if row["factor"] not in options | training]
     sections = [
         (factor, [{key: text for key, text in row.items() if key != "factor"} for row in group])
         for factor, group in groupby(parts, key=lambda row: row["factor"])
     ]
-    return [*sections, ("options of the model", [row for row in rows if row["factor"] in options])]
+    return [
+        *sections,
+        ("options of the model", [row for row in rows if row["factor"] in options]),
+        ("training", [row for row in rows if row["factor"] in training]),
+    ]
 
 
 def _table(title: str, rows: list[dict[str, str]]) -> Table:

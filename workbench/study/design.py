@@ -251,8 +251,14 @@ def _levels(
 
 
 def _difference(baseline: Recipe, recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """What differs between them, by factor: both labels. Key heads that only follow the size do not."""
     ours, theirs = baseline.labels(), recipe.labels()
-    return {factor: (ours[factor], theirs[factor]) for factor in ours if ours[factor] != theirs[factor]}
+    expected = baseline.at_size_of(recipe).labels() | {SIZE: ours[SIZE]}
+    return {
+        factor: (ours[factor], theirs[factor])
+        for factor in ours
+        if theirs[factor] not in (ours[factor], expected[factor])
+    }
 
 
 def _variant(study: StudyFile, name: str, recipe: Recipe, baseline: Recipe) -> Variant:

@@ -123,4 +123,12 @@ OPTION_LEVELS = (
         paper="Srivastava et al. 2014, JMLR 15:1929",
         constraints="at least 0, below 1",
     ),
+    OptionLevel(
+        option="size",
+        name="layers, width, heads",
+        about="a ladder of sizes; other parts are matched within each",
+        formula="{layers: 4, width: 128, heads: 4}",
+        paper="Kaplan et al. 2020, arXiv 2001.08361",
+        constraints="the first is the study's size",
+    ),
 )

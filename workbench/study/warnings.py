@@ -43,16 +43,15 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
 def what_is_paired(plan: Plan) -> str | None:
     """What variants of one seed have in common where a factor takes some of it away; None where none does."""
     changed = {factor for variant in plan.variants for factor in variant.change}
-    shared = ["initial values by name", "validation tokens", "the order of the training text"]
     apart = []
     if "batch_size" in changed:
-        apart.append("batches, which batch_size cuts from that text")
+        apart.append("batches (batch_size cuts them otherwise)")
     if SIZE in changed:
-        shared[0] = "initial values by name and shape"
-        apart.append("tensors whose shape size changes")
+        apart.append("initial values of other shapes (size)")
     if not apart:
         return None
-    return f"{', '.join(shared[:-1])} and {shared[-1]}; not {' and '.join(apart)}"
+    shared = "initial values by name, validation tokens and the order of the training text"
+    return f"{shared}; not {', nor '.join(apart)}"
 
 
 def unspelled_note(share: float) -> str:
