@@ -66,8 +66,8 @@ def test_the_report_names_both_kinds_of_factors(crossed):
         "norm: rmsnorm → layernorm, weight_decay: 0.1 → 0",
     ]
     assert all(row["verdict"] for row in report["rows"][1:])
-    effects = {effect["effect"] for effect in report["factorial"]["effects"]}
-    assert {"weight_decay: 0.1 → 0", "norm: rmsnorm → layernorm"} <= effects
+    main = {(*effect["factors"], *effect["levels"]) for effect in report["factorial"]["main"]}
+    assert main == {("weight_decay", "0"), ("norm", "layernorm")}
     latex = in_process.workbench(folder, "report", "tiny", "--format", "latex").stdout
     assert r"weight\_decay" in latex
     csv = in_process.workbench(folder, "report", "tiny", "--format", "csv").stdout

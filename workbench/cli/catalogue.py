@@ -13,6 +13,14 @@ from workbench.study.schema import load_study_file, study_files
 from workbench.terminal import styled
 from workbench.training.config import TrainingConfig
 
+_VALUE = "a value"
+# Factors beside a model's parts and options: those of training without levels by name, and sizes.
+_VALUED = {
+    name: (TrainingConfig.model_fields[name].description or "").partition(". ")[0]
+    for name in TrainingConfig.factors()
+}
+_VALUED["size"] = "layers, width and heads together, {layers: 4, width: 128, heads: 4}: a ladder of sizes"
+
 
 def catalogue(kinds: list[str], results: Path) -> dict[str, list[dict[str, str]]]:
     """Rows of name and description for each kind asked for."""
@@ -41,8 +49,10 @@ def _components(results: Path) -> list[dict[str, str]]:
         for factor, registry in FACTORS.items()
         for name in registry.names()
     ]
-    options = [_level(level.option, level.name, level.about, level) for level in OPTION_LEVELS]
-    return parts + options + [_training(name) for name in TrainingConfig.factors()]
+    levels = parts + [_level(level.option, level.name, level.about, level) for level in OPTION_LEVELS]
+    listed = {row["factor"] for row in levels}
+    others = [_valued(factor, about) for factor, about in _VALUED.items() if factor not in listed]
+    return [*levels, *others]
 
 
 def _level(factor: str, name: str, about: str, described: Any) -> dict[str, str]:
@@ -50,17 +60,9 @@ def _level(factor: str, name: str, about: str, described: Any) -> dict[str, str]
     return {"factor": factor, "name": name, "about": about, **details}
 
 
-def _training(factor: str) -> dict[str, str]:
-    """A factor of training: its levels are the values that its key may have."""
-    about = TrainingConfig.model_fields[factor].description or ""
-    return {
-        "factor": factor,
-        "name": "a value",
-        "about": about,
-        "formula": "",
-        "paper": "",
-        "constraints": "",
-    }
+def _valued(factor: str, about: str) -> dict[str, str]:
+    """A factor whose levels are whatever values its key may have."""
+    return {"factor": factor, "name": _VALUE, "about": about, "formula": "", "paper": "", "constraints": ""}
 
 
 def _presets(results: Path) -> list[dict[str, str]]:
@@ -134,8 +136,7 @@ def _sections(kind: str, rows: list[dict[str, str]]) -> list[tuple[str, list[dic
     from workbench.study.model_options import OPTION_LEVELS
 
     options = {level.option for level in OPTION_LEVELS}
-    training = set(TrainingConfig.factors())
-    parts = [row for row in rows if row["factor"] not in options | training]
+    parts = [row for row in rows if row["factor"] not in options and row["name"] != _VALUE]
     sections = [
         (factor, [{key: text for key, text in row.items() if key != "factor"} for row in group])
         for factor, group in groupby(parts, key=lambda row: row["factor"])
@@ -143,7 +144,7 @@ def _sections(kind: str, rows: list[dict[str, str]]) -> list[tuple[str, list[dic
     return [
         *sections,
         ("options of the model", [row for row in rows if row["factor"] in options]),
-        ("training", [row for row in rows if row["factor"] in training]),
+        ("training and size", [row for row in rows if row["name"] == _VALUE]),
     ]
 
 

@@ -120,15 +120,7 @@ OPTION_LEVELS = (
         name="a number",
         about="share of the values set to zero in training, behind the embedding and each sublayer; GPT-2",
         formula="x := x m / (1 - p), m = 1 with probability 1 - p, else 0",
-        paper="Srivastava et al. 2014, JMLR 15:1929",
+        paper="Hinton et al. 2012, arXiv 1207.0580",
         constraints="at least 0, below 1",
-    ),
-    OptionLevel(
-        option="size",
-        name="layers, width, heads",
-        about="a ladder of sizes; other parts are matched within each",
-        formula="{layers: 4, width: 128, heads: 4}",
-        paper="Kaplan et al. 2020, arXiv 2001.08361",
-        constraints="the first is the study's size",
     ),
 )
