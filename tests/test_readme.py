@@ -28,6 +28,7 @@ from workbench.model.config import ModelConfig
 from workbench.model.parts.component import FACTORS
 from workbench.model.presets import preset_names
 from workbench.study.model_options import OPTION_LEVELS
+from workbench.training.config import TrainingConfig
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
@@ -112,6 +113,7 @@ def test_every_command_of_readme_is_walked():
 def test_the_factors_that_readme_names_are_there():
     known = {*FACTORS, *(field.name for field in dataclasses.fields(ModelConfig))}
     known |= {level.name for level in OPTION_LEVELS}
+    known |= {"size", *TrainingConfig.factors()}
     for levels in FACTORS.values():
         for name in levels.names():
             options = {field.name: field for field in dataclasses.fields(levels.get(name).Config)}

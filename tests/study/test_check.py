@@ -108,7 +108,7 @@ def test_more_evaluations_than_steps_are_refused_from_a_start_too(corpus):
 def test_evaluations_that_were_left_out_do_not_raise_the_budget(corpus):
     training = {key: value for key, value in STUDY["training"].items() if key != "evaluations"}
     plan = Plan.build(parse_study(STUDY | {"training": training | {"tokens": 512}}, "s"), corpus, "cpu")
-    assert (plan.tokens, plan.steps, plan.study.training.evaluations) == (512, 4, 4)
+    assert (plan.tokens, plan.steps, plan.training.evaluations) == (512, 4, 4)
 
 
 def test_want_of_memory_while_check_measures_names_the_variant(monkeypatch, corpus):

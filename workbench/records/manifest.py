@@ -51,6 +51,7 @@ class ManifestVariant(_Part):
     start: Transfer | None = None  # in a study that starts from a run
     config_hash: str | None = None  # of its runs' configuration; None in early manifests
     model: dict[str, Any] = {}  # a ModelConfig as a mapping
+    training: dict[str, Any] = {}  # what of a TrainingConfig differs from the study's
 
 
 class PlannedSeeds(_Part):

@@ -125,4 +125,12 @@ OPTION_LEVELS = (
         formula="W x + b",
         paper="Chowdhery et al. 2022, arXiv 2204.02311",
     ),
+    OptionLevel(
+        option="dropout",
+        name="a number",
+        about="share of the values set to zero in training, behind the embedding and each sublayer; GPT-2",
+        formula="x := x m / (1 - p), m = 1 with probability 1 - p, else 0",
+        paper="Hinton et al. 2012, arXiv 1207.0580",
+        constraints="at least 0, below 1",
+    ),
 )

@@ -25,7 +25,7 @@ from workbench.user_values import read_as
 # Seeds given as a count are numbered from here: the phases never share a seed.
 FIRST_SEED = {Phase.PILOT: 1, Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
 PHASES = tuple(FIRST_SEED)
-Level = str | bool | int | float | dict[str, Any] | None
+Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
 _LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
@@ -204,11 +204,11 @@ class StudyFile(_Section):
             {"norm": ["rmsnorm", "layernorm"], "positions": ["rope", {"name": "rope", "base": 500000}]}
         ],
     )
-    reference: str | None = Field(
+    reference: str | dict[str, Level] | None = Field(
         None,
-        description="The preset whose parts the design leave_one_out takes one at a time. That design needs "
-        "it. Left out: none.",
-        examples=["gpt2"],
+        description="What the design leave_one_out takes one at a time: the parts of a preset, or levels, or "
+        "both. That design needs it. Left out: none.",
+        examples=["gpt2", {"preset": "gpt2", "weight_decay": 0.01}],
     )
     variants: list[dict[str, Level]] = Field(
         [],
@@ -227,7 +227,7 @@ class StudyFile(_Section):
     )
     data: Data = Field(Data(), description="What is trained on: a corpus, and how its text becomes tokens.")
     training: TrainingConfig = Field(
-        description="How each trial is trained: the same for every variant, since a swap is one change."
+        description="How each trial is trained: the same for every variant, but for what the study varies."
     )
     learning_rates: list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]] = Field(
         min_length=1,
@@ -421,14 +421,14 @@ def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -
     if values.get("start"):
         # A feed-forward network of another width would leave none of the trained matrices in place.
         values = {"match": "none"} | values
-    return read_as(StudyFile, with_recipe(values) if complete else values, file=source)
+    return read_as(StudyFile, with_published_training(values) if complete else values, file=source)
 
 
-def with_recipe(values: dict[str, Any]) -> dict[str, Any]:
-    """``values`` with what the baseline preset's recipe says of ``training`` where the study says nothing.
+def with_published_training(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with how the baseline's preset was trained, where the study says nothing of it.
 
-    One training configuration serves all variants: a swap is one change. The warm-up stays the study's: 2000
-    of a published model's steps are less than one of a small study's.
+    That serves all variants, but for the factors of training among its levels: a swap is one change. The
+    warm-up stays the study's: 2000 of a published model's steps are less than one of a small study's.
     """
     from workbench.model.presets import preset_names, recipe
 
@@ -436,5 +436,6 @@ def with_recipe(values: dict[str, Any]) -> dict[str, Any]:
     name = baseline.get("preset", "llama") if isinstance(baseline, dict) else baseline
     if name not in preset_names() or not isinstance(training, dict):
         return values  # wrong: validation and design say so
-    published = {key: value for key, value in recipe(name).training.items() if key != "warmup"}
+    own = {"warmup", *(baseline if isinstance(baseline, dict) else ())}
+    published = {key: value for key, value in recipe(name).training.items() if key not in own}
     return values | {"training": published | training}

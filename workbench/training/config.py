@@ -18,10 +18,14 @@ from pydantic import (
 
 from workbench.errors import UserError
 from workbench.quantities import LARGEST_TOKENS, Number, Whole
+from workbench.user_values import read_as
 
 if TYPE_CHECKING:
     from workbench.model.parts.component import ComponentConfig, Registry
 
+# What is the same for every variant of a study: how much is trained on and judged by, and what only says how
+# this machine goes about it. Every other field may be a factor.
+_SAME_FOR_ALL = ("tokens", "evaluations", "evaluation_tokens", "probes", "compile", "threads")
 _LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096
 _Decay = Annotated[Number, Field(ge=0, lt=1)]
@@ -99,8 +103,8 @@ class TrainingConfig(BaseModel):
         0.1,
         ge=0,
         le=1,
-        description="Learning rate at the end of training as a fraction of the peak, where the schedule falls "
-        "to an end (cosine, linear, wsd). Left out: the baseline preset's, else 0.1.",
+        description="Learning rate at the end of training as a fraction of the peak, where the schedule "
+        "falls to an end (cosine, linear, wsd). Left out: the baseline preset's, else 0.1.",
     )
     evaluations: Whole = Field(
         10,
@@ -174,6 +178,16 @@ class TrainingConfig(BaseModel):
         """The levels whose code is not the workbench's."""
         levels = [getattr(self, key) for key in _USUAL]
         return [level for level in levels if not isinstance(level, str) and level.component.foreign]
+
+    @classmethod
+    def factors(cls) -> list[str]:
+        """The fields whose levels a study may compare."""
+        return [name for name in cls.model_fields if name not in _SAME_FOR_ALL]
+
+    def with_levels(self, **changes: Any) -> "TrainingConfig":
+        """Itself with ``changes``, checked as a study file's; raises ``UserError`` that names the key."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return read_as(TrainingConfig, given | changes)
 
     def steps(self, context: int) -> int:
         """Optimizer steps: the budget over the tokens per step, up to a multiple of ``evaluations``."""

@@ -113,7 +113,7 @@ class Contest:
             self.losses.setdefault(way, {})[point] = record.measured("validation/loss")
 
     def _user_sweep(self) -> UserSweep:
-        training = self.plan.study.training.resolve(self.device)
+        training = self.plan.training
         return UserSweep(
             config=plain_config_of(self.sweep.size.model),
             steps=self.plan.steps,

@@ -13,6 +13,7 @@ from workbench.data.tokenizers import KEY as TOKENIZER
 from workbench.study.reference.entries import A_LEVEL, Entry, Section, joined, prose, split_description
 from workbench.study.reference.words import as_written, choices, type_in_words, without_null
 from workbench.study.schema import StudyFile
+from workbench.training.config import TrainingConfig
 
 # A tokenizer's specification has no schema of its own: data.tokenizers reads it.
 _TOKENIZERS = (
@@ -68,6 +69,9 @@ _TOKENIZERS = (
 # A field whose values are levels says in its ``json_schema_extra``, under this name, where their registry is:
 # ``module:NAME``. A schema that imported it would import torch.
 LEVELS = "levels"
+
+
+_MAY_BE_A_FACTOR = ("size", *(f"training.{name}" for name in TrainingConfig.factors()))
 
 
 def key_sections() -> list[Section]:
@@ -144,6 +148,7 @@ def _entry(key: str, field: FieldInfo, beside: str) -> Entry:
         key=key,
         beside=beside,
         type=written,
+        note="may be a factor" if key in _MAY_BE_A_FACTOR else "",
         choices=choices(annotation),
         about=about,
         default=default,

@@ -24,7 +24,8 @@ _ABOUT = (
     "What a study may vary, under factors, and what baseline and variants may name. A level that has options "
     "is written as its name, or as a mapping of the name and of the options that are to differ from their "
     "defaults: {name: rope, base: 500_000}. A class of your own is a level by its import path: "
-    "my_parts:MyNorm. A factor that is not named stays at the level of the baseline's preset."
+    "my_parts:MyNorm. A factor that is not named stays at the level of the baseline's preset. "
+    "Beside these parts of the model, its size and every key of training of which it is said may be a factor."
 )
 _PRESET = "the baseline preset's level"
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from workbench.model.parts.component import described
 from workbench.training.flat_parameters import FlatLayout
 from workbench.training.optimizers.adam import ReplicatedAdamW, adam_numbers, adam_step
-from workbench.model.parts.component import described
 from workbench.training.optimizers.optimizer import (
     OPTIMIZERS,
     Constants,
