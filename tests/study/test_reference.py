@@ -1,8 +1,10 @@
 """The reference of study files: nothing is missing in it, what it says is true, and docs/ has it as it is."""
 
+import dataclasses
 import re
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -14,11 +16,13 @@ from workbench.data.tokenizers import parse_tokenizer
 from workbench.errors import UserError
 from workbench.model import FACTORS, ModelConfig
 from workbench.model.config import OPTIONS, PARTS
+from workbench.model.parts.norms import Norm, RMSNorm
 from workbench.quantities import LARGEST_SEED, Number, Whole, read_number
 from workbench.special_tokens import KEYS
 from workbench.study.design import build_variants
 from workbench.study.reference.entries import Entry, Kind, prose, split_description
 from workbench.study.reference.keys import fields_of, registry_path
+from workbench.study.reference.levels import levels_at
 from workbench.study.reference.lookup import entries_inside, find_entries, reference
 from workbench.study.reference.markdown import EXAMPLE, to_markdown
 from workbench.study.reference.words import as_written, choices, type_in_words, without_null
@@ -252,6 +256,31 @@ def test_what_is_inside_a_key():
 )
 def test_types_in_words(annotation, words):
     assert type_in_words(annotation) == words
+
+
+def test_a_part_of_somebody_elses_may_have_options_of_any_type():
+    class Odd(RMSNorm):
+        class Config(Norm.Config):
+            """Options without a word about them."""
+
+            sizes: tuple[int, ...] = (1, 2)
+            names: set[str] = dataclasses.field(default_factory=set)
+            pair: tuple[int, str] = (1, "a")
+            kinds: list[Literal["a", "b"]] = dataclasses.field(default_factory=list)
+            when: Path | None = None
+            depth: int
+
+    registry = SimpleNamespace(names=lambda: ["odd"], get=lambda name: Odd)
+    levels, options = levels_at("factors.norm", registry, "What it is.")
+    assert [entry.name for entry in levels.entries] == ["odd"]
+    assert {entry.name: (entry.type, entry.when_left_out) for entry in options.entries} == {
+        "sizes": ("a list of whole numbers", "[1, 2]"),
+        "names": ("a value", '"set()"'),
+        "pair": ("a list of two whole numbers or texts", "[1, a]"),
+        "kinds": ("a list of a or b", "[]"),
+        "when": ("a value", "null"),
+        "depth": ("a whole number", "needed"),
+    }
 
 
 def test_bounds_that_are_large_are_short():

@@ -130,9 +130,11 @@ def _options(key: str, level: str, config: type[ComponentConfig]) -> Iterator[En
     for option in dataclasses.fields(config):
         about, left_out = split_description(option.metadata.get("about", ""))
         hint = hints.get(option.name, Any)
-        has_default = option.default is not dataclasses.MISSING
-        default = as_written(option.default) if has_default else ""
-        if has_default and option.default is None:
+        value = option.default
+        if option.default_factory is not dataclasses.MISSING:
+            value = option.default_factory()
+        default = "" if value is dataclasses.MISSING else as_written(value)
+        if value is None:
             hint = without_null(hint)
         example = f"{{name: {level}, {option.name}: {default}}}"
         yield Entry(

@@ -12,14 +12,22 @@ from pydantic.fields import FieldInfo
 
 from workbench.study.schema import Level
 
-_WORDS = {int: "a whole number", float: "a number", str: "text", dict: "a mapping", Any: "a value"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    tuple: "a list",
+    dict: "a mapping",
+}
 _SEVERAL = {
     int: "whole numbers",
     float: "numbers",
     str: "texts",
     bool: "true or false",
+    list: "lists",
+    tuple: "lists",
     dict: "mappings",
-    Any: "values",
 }
 _COUNTS = {2: "two", 3: "three"}
 _GROUPED = 10_000  # from here on digits are set apart
@@ -96,7 +104,9 @@ def _choices(annotation: Any, metadata: list[Any]) -> Iterator[str]:
         yield "null"
     elif get_origin(annotation) is tuple:
         members = get_args(annotation)
-        yield f"a list of {_COUNTS[len(members)]} {_several(members[0], [])}"
+        kinds = dict.fromkeys(_several(member, []) for member in members if member is not ...)
+        count = "" if ... in members else f"{_COUNTS.get(len(members), len(members))} "
+        yield f"a list of {count}{_either(list(kinds))}"
     elif get_origin(annotation) is list:
         yield f"a list of {_several(get_args(annotation)[0], [])}"
     elif get_origin(annotation) is dict and get_args(annotation)[1] is not Any:
@@ -105,7 +115,8 @@ def _choices(annotation: Any, metadata: list[Any]) -> Iterator[str]:
         yield "a mapping of the keys below"
     else:
         kind = get_origin(annotation) or annotation
-        yield " ".join(filter(None, [_WORDS[kind], _bounds(metadata, whole=kind is int)]))
+        # A part of somebody else's may have options of any type.
+        yield " ".join(filter(None, [_WORDS.get(kind, "a value"), _bounds(metadata, whole=kind is int)]))
 
 
 def _several(annotation: Any, metadata: list[Any]) -> str:
@@ -113,12 +124,14 @@ def _several(annotation: Any, metadata: list[Any]) -> str:
     annotation, metadata = _unwrapped(annotation, metadata)
     if annotation == Level:
         return "levels"
+    if get_origin(annotation) is Literal:
+        return _either(list(map(str, get_args(annotation))))
     if get_origin(annotation) is list:
         return f"lists of {_several(get_args(annotation)[0], [])}"
     if get_origin(annotation) in (Union, types.UnionType):
         return _either([_several(member, metadata) for member in get_args(annotation)])
     kind = get_origin(annotation) or annotation
-    return " ".join(filter(None, [_SEVERAL[kind], _bounds(metadata, whole=kind is int)]))
+    return " ".join(filter(None, [_SEVERAL.get(kind, "values"), _bounds(metadata, whole=kind is int)]))
 
 
 def _unwrapped(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
