@@ -107,10 +107,10 @@ def _training(training: TrainingConfig) -> Iterator[str]:
     heard = (*optimizer.component.reads, *schedule.component.reads)
     for key, config in (("betas", optimizer), ("epsilon", optimizer), ("final_rate", schedule)):
         if key not in heard and getattr(training, key) != TrainingConfig.model_fields[key].default:
-            yield f"training.{key}: says nothing to {config.label}, whose numbers are options of its own"
+            yield f"training.{key}: {config.label} does not read it; see 'workbench list components'"
     if optimizer.component.replicated is None:
         yield (
-            f"training.optimizer: {optimizer.label} has no form for populations: trials are trained one by one; "
+            f"training.optimizer: {optimizer.label} has no form for populations: trials train one by one; "
             "to train them together, name a ReplicatedOptimizer as 'replicated' in its class"
         )
 
