@@ -94,6 +94,24 @@ def test_larger_batches_end_at_the_same_tokens(tmp_path):
     assert not [note for note in report["notes"] if "precisions" in note]  # it is asked about
 
 
+def test_levels_with_learning_rates_of_their_own_are_tuned_alike(tmp_path):
+    grids = {"rmsnorm": [0.01, 0.02], "layernorm": [0.002, 0.004]}
+    seeds = {"pilot": 1, "tune": 1, "confirm": 2}
+    found = run(tmp_path, learning_rates=grids, seeds=seeds, grid_growth=1)
+    tried = {}
+    for one in records(tmp_path):
+        if one["phase"] == "tune":
+            tried.setdefault(one["variant"], set()).add(one["hyperparameters"]["learning_rate"])
+    assert {0.01, 0.02} < tried["baseline"]
+    assert {0.002, 0.004} < tried["norm=layernorm"]
+    assert len(tried["baseline"]) == len(tried["norm=layernorm"])  # both grew, each by its own ratio
+    assert {one["hyperparameters"]["learning_rate"] for one in found.values()} <= set().union(*tried.values())
+    manifest = read_manifest(tmp_path / "results" / "tiny")
+    assert (manifest.learning_rates, manifest.rates_tried) == (grids, 2)
+    report = json.loads(in_process.workbench(tmp_path, "report", "tiny", "--json").stdout)
+    assert report["rows"][1]["verdict"]
+
+
 def test_a_level_that_cannot_be_ends_with_code_2(tmp_path):
     make_study(tmp_path, factors={"weight_decay": [0.1, "much"]})
     answer = in_process.workbench(tmp_path, "check", "tiny.yaml")

@@ -25,7 +25,7 @@ from workbench.records.manifest import (
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import Phase, RunConfig, RunRecord, config_hash, now, run_id
 from workbench.study.budget import trained_tokens
-from workbench.study.candidates import candidates
+from workbench.study.candidates import Grids, own_grids
 from workbench.study.design import BASELINE, Variant, build_variants
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
@@ -59,6 +59,7 @@ class Plan:
         variants = build_variants(study, corpus.vocabulary, start.model if start else None, device)
         for variant in variants:
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
+        own_grids(study, variants)  # refuses what leaves a variant without candidates
         return cls(study=study, corpus=corpus, device=device, variants=variants, start=start)
 
     @property
@@ -114,22 +115,24 @@ class Plan:
             progress={"step": 0, "steps": self.steps_of(variant)},
         )
 
-    def candidates(self) -> list[Hyperparameters]:
-        """What tuning chooses from, before the grid grows; a single one is what every trial has."""
-        return candidates(self.study.learning_rates)
+    def grids(self) -> Grids:
+        """What tuning chooses from for each variant, before grids grow; a single one is all trials'."""
+        return own_grids(self.study, self.variants)
 
     def pilot(self) -> list[RunRecord]:
         """The baseline alone, at the middle candidate: how noisy is a result?"""
-        middle = self.candidates()[len(self.candidates()) // 2]
+        own = self.grids()[self.baseline.name]
+        middle = own[len(own) // 2]
         seeds = self.study.seeds.lists()[Phase.PILOT]
         return [self.record(self.baseline, Phase.PILOT, middle, seed) for seed in seeds]
 
-    def tune(self, tried: list[Hyperparameters]) -> list[RunRecord]:
-        """Every variant at every candidate and tuning seed: equal budgets by construction."""
+    def tune(self, tried: Grids) -> list[RunRecord]:
+        """Every variant at each of its candidates and tuning seeds: as many of each for all."""
+        candidates = len(tried[self.baseline.name])
         return [
-            self.record(variant, Phase.TUNE, candidate, seed)
+            self.record(variant, Phase.TUNE, tried[variant.name][place], seed)
             for seed in self.study.seeds.lists()[Phase.TUNE]
-            for candidate in tried
+            for place in range(candidates)
             for variant in self.variants
         ]
 
@@ -146,7 +149,7 @@ class Plan:
         seeds, variants = self.study.seeds.lists(), len(self.variants)
         counts = {
             Phase.PILOT: len(seeds[Phase.PILOT]),
-            Phase.TUNE: len(seeds[Phase.TUNE]) * len(self.candidates()) * variants,
+            Phase.TUNE: len(seeds[Phase.TUNE]) * self.study.rates_tried * variants,
             Phase.CONFIRM: len(seeds[Phase.CONFIRM]) * variants,
         }
         return {phase: counts[phase] for phase in self.study.phases}

@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
@@ -31,6 +31,9 @@ _LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
 MOST_VARIANTS, MOST_TRIALS = 512, 100_000
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
+_Rates = Annotated[
+    list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]], Field(min_length=1, max_length=_MOST_RATES)
+]
 # What the workbench keeps under results beside studies.
 TAKEN_NAMES = ("published", "imported", "benchmarks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -152,6 +155,12 @@ def _sound_seeds(seeds: list[Any]) -> list[int]:
     return seeds
 
 
+def _sorted_rates(rates: list[float]) -> list[float]:
+    if len(set(rates)) < len(rates):
+        raise ValueError("each learning rate once, please")
+    return sorted(rates)
+
+
 class StudyFile(_Section):
     """A whole study file, checked."""
 
@@ -229,12 +238,15 @@ class StudyFile(_Section):
     training: TrainingConfig = Field(
         description="How each trial is trained: the same for every variant, but for what the study varies."
     )
-    learning_rates: list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]] = Field(
-        min_length=1,
-        max_length=_MOST_RATES,
+    learning_rates: Annotated[
+        # Tags as pydantic names the branches of a union, so that an error's key leaves them out.
+        Annotated[_Rates, Tag("list[rates]")] | Annotated[dict[str, _Rates], Tag("dict[rates]")],
+        Discriminator(lambda value: "dict[rates]" if isinstance(value, dict) else "list[rates]"),
+    ] = Field(
         description="Peak learning rates. Every variant tries each of them with the seeds of seeds.tune and "
-        "is confirmed at its own best one; a single one is used as it is.",
-        examples=[[0.002, 0.004, 0.008]],
+        "is confirmed at its own best one; a single one is used as it is. Where the levels of a factor need "
+        "scales of their own: a list for each of its levels, as many rates in each.",
+        examples=[[0.002, 0.004, 0.008], {"adamw": [0.002, 0.004], "muon": [0.01, 0.02]}],
     )
     grid_growth: Whole = Field(
         2,
@@ -285,10 +297,14 @@ class StudyFile(_Section):
 
     @field_validator("learning_rates")
     @classmethod
-    def _rates(cls, value: list[float]) -> list[float]:
-        if len(set(value)) < len(value):
-            raise ValueError("each learning rate once, please")
-        return sorted(value)
+    def _each_once(cls, value: list[float] | dict[str, list[float]]) -> list[float] | dict[str, list[float]]:
+        if isinstance(value, dict):
+            counts = {level: len(rates) for level, rates in value.items()}
+            if len(set(counts.values())) != 1:
+                shown = ", ".join(f"{level} {count}" for level, count in counts.items()) or "none"
+                raise ValueError(f"give as many to each level, tuning is equal for all; there are {shown}")
+            return {level: _sorted_rates(rates) for level, rates in value.items()}
+        return _sorted_rates(value)
 
     @model_validator(mode="after")
     def _design_has_its_parts(self) -> "StudyFile":
@@ -303,7 +319,7 @@ class StudyFile(_Section):
         self._check_factors()
         self._check_start()
         self._check_budget()
-        if len(self.learning_rates) > 1 and not self.seeds.lists()[Phase.TUNE]:
+        if self.rates_tried > 1 and not self.seeds.lists()[Phase.TUNE]:
             raise ValueError("several learning_rates need seeds.tune of at least 1 to choose between them")
         return self
 
@@ -345,7 +361,7 @@ class StudyFile(_Section):
                 "another design"
             )
         counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
-        each = counts[Phase.TUNE] * len(self.learning_rates) + counts[Phase.CONFIRM]
+        each = counts[Phase.TUNE] * self.rates_tried + counts[Phase.CONFIRM]
         trials = counts[Phase.PILOT] + variants * each
         if trials > MOST_TRIALS:
             raise ValueError(
@@ -363,6 +379,13 @@ class StudyFile(_Section):
         return "variants", 1 + len(self.variants)
 
     @property
+    def rates_tried(self) -> int:
+        """How many learning rates each variant tries, before a grid grows."""
+        if isinstance(self.learning_rates, dict):
+            return len(next(iter(self.learning_rates.values())))
+        return len(self.learning_rates)
+
+    @property
     def window(self) -> int:
         """``context``, which a study that starts from a run has once it was completed by it."""
         assert self.context is not None
@@ -372,7 +395,7 @@ class StudyFile(_Section):
     def phases(self) -> list[Phase]:
         """The phases that this study runs, in order. With one learning rate there is nothing to tune."""
         seeds = self.seeds.lists()
-        is_tuned = len(self.learning_rates) > 1
+        is_tuned = self.rates_tried > 1
         return [phase for phase in PHASES if seeds[phase] and (phase is not Phase.TUNE or is_tuned)]
 
 
