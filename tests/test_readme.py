@@ -28,6 +28,7 @@ from workbench.model.config import ModelConfig
 from workbench.model.parts.component import FACTORS
 from workbench.model.presets import preset_names
 from workbench.study.model_options import OPTION_LEVELS
+from workbench.training.config import TrainingConfig
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
@@ -58,6 +59,7 @@ class Line:
 
 FRESH = [  # what a clone can do before anything was run
     Line("workbench list components", prints="rmsnorm"),
+    Line("workbench explain training.warmup", prints="learning rate rises"),
     Line("workbench list views", prints="prompt_attention"),
     Line(
         "workbench inspect quickstart/norm=layernorm/2001 --against quickstart/baseline/2001",
@@ -111,6 +113,7 @@ def test_every_command_of_readme_is_walked():
 def test_the_factors_that_readme_names_are_there():
     known = {*FACTORS, *(field.name for field in dataclasses.fields(ModelConfig))}
     known |= {level.name for level in OPTION_LEVELS}
+    known |= {"size", *TrainingConfig.factors()}
     for levels in FACTORS.values():
         for name in levels.names():
             options = {field.name: field for field in dataclasses.fields(levels.get(name).Config)}

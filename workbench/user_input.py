@@ -169,6 +169,8 @@ def _mistake(item: ErrorDetails, model: type[BaseModel]) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
         return f"unknown key; {suggestion(item['loc'][-1], _fields_at(model, item['loc'][:-1]))}"
+    if kind == "missing" and isinstance(item["loc"][-1], int):
+        return "is missing: the list is too short; add it"
     if kind == "missing":
         return "this key is needed and missing"
     if kind == "value_error":
@@ -179,7 +181,7 @@ def _mistake(item: ErrorDetails, model: type[BaseModel]) -> str:
     value = _REPR.repr(item["input"])[:_SHOWN]
     if kind == "string_unicode":  # a file's name, or an argument, in another encoding
         return f"{value} is not UTF-8 text; rename it, or give the folder that it is in"
-    message = item["msg"]
+    message = item["msg"].replace("a valid tuple", "a list").replace("Tuple", "list")
     shown = f"{message[0].lower()}{message[1:]}, got {value}"
     if kind in ("string_type", "invalid_key") and isinstance(item["input"], bool | int | float):
         return f"{shown}; YAML reads it so: put it in quotes"

@@ -10,6 +10,7 @@ from workbench.inspection.views import views
 from workbench.model import FACTORS, ModelConfig, preset_names
 from workbench.model.config import OPTIONS
 from workbench.study.model_options import OPTION_LEVELS
+from workbench.training.config import TrainingConfig
 
 SIZES = {"vocabulary": 31, "context": 16, "width": 16, "layers": 2, "heads": 4}
 EXAMPLES = {
@@ -22,6 +23,7 @@ EXAMPLES = {
     "bias": True,
     "qkv_bias": True,
     "output_bias": True,
+    "dropout": 0.1,
 }
 
 
@@ -39,6 +41,16 @@ def test_every_level_and_every_option_is_listed():
     listed = {(row["factor"], row["name"]) for row in rows("components")}
     assert {(factor, name) for factor, registry in FACTORS.items() for name in registry.names()} <= listed
     assert {level.option for level in OPTION_LEVELS} == {*OPTIONS, "qk_norm"}
+    assert {"size", *TrainingConfig.factors()} <= {factor for factor, _ in listed}
+
+
+def test_factors_of_training_have_a_list_of_their_own():
+    _, _, training = shown("components").rpartition("training and size")
+    listed = [row for row in rows("components") if row["name"] == "a value"]
+    assert "weight_decay" in {row["factor"] for row in listed}
+    for row in listed:
+        assert row["factor"] in training
+        assert row["about"]
 
 
 @pytest.mark.parametrize("level", OPTION_LEVELS, ids=lambda level: f"{level.option}-{level.name}")

@@ -54,6 +54,20 @@ def test_one_trial_is_one_trial():
     ]
 
 
+def test_a_trial_counts_as_one_however_many_steps_it_takes(shown):
+    """Of 4 batches twice as large 2 are half of its tokens, as are 5 of the baseline's 10 steps."""
+    display, _ = shown
+    own = {"step": 0, "steps": 4}
+    display.started([record("a", State.QUEUED, progress=own), record("b", State.QUEUED)])
+    display.progress(record("a", progress=own), 2, 2.6)
+    assert display._steps_done == 5
+    display.progress(record("b"), 5, 2.6)
+    assert display._steps_done == 10
+    display.progress(record("a", progress=own), 4, 2.6)
+    display.progress(record("b"), 10, 2.6)
+    assert display._steps_done == 20
+
+
 def test_a_study_that_goes_on_says_with_what(shown):
     display, stream = shown
     display.phase("pilot", 1, 0, [])

@@ -20,14 +20,15 @@ def ran(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned")
     make_study(folder, seeds={"pilot": 1, "tune": 1, "confirm": 2})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Plan, "candidates", _with_decay)
+        patch.setattr(Plan, "grids", _with_decay)
         answer = in_process.workbench(folder, "run", "tiny.yaml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return folder, answer.stdout
 
 
 def _with_decay(plan):
-    return [{"learning_rate": rate, "weight_decay": DECAY} for rate in plan.study.learning_rates]
+    grid = [{"learning_rate": rate, "weight_decay": DECAY} for rate in plan.study.learning_rates]
+    return {variant.name: grid for variant in plan.variants}
 
 
 def test_every_record_has_both(ran):

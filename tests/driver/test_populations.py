@@ -147,7 +147,9 @@ def study(tmp_path):
             heartbeat=Silent(),
             population=lambda one: population,
         )
-        runner._execute("tune", plan.tune(candidates([0.01, 0.02])))
+        runner._execute(
+            "tune", plan.tune({variant.name: candidates([0.01, 0.02]) for variant in plan.variants})
+        )
         return [(len(runs), halving) for runs, halving in workers.submitted], display.notes
 
     return run

@@ -298,7 +298,7 @@ def test_a_measured_size_that_fails_is_one_and_is_told(trained):
     )
     notes = []
     size = measured_size(plan, notes.append)
-    found = {record.variant: size(record) for record in plan.tune([{"learning_rate": 0.01}])}
+    found = {record.variant: size(record) for record in plan.tune(plan.grids())}
     assert found[f"norm={part}"] == found["norm=faulty_parts:CrashingNorm"] == 1
     assert len(notes) == 2
     assert notes[0].startswith(f"{part} cannot be trained in a population (RuntimeError: vmap")

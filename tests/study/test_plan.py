@@ -49,7 +49,7 @@ def test_a_pilot_is_the_baseline_at_the_middle_rate(plan):
 
 
 def test_tuning_gives_every_variant_the_same_rates_and_seeds(plan):
-    records = plan().tune(candidates([0.01, 0.02]))
+    records = plan().tune(dict.fromkeys(NAMES, candidates([0.01, 0.02])))
     assert cells(records) == [
         (seed, rate, name) for seed in (7, 5) for rate in (0.01, 0.02) for name in NAMES
     ]
@@ -67,7 +67,7 @@ def test_the_counts_are_those_of_the_trials(plan):
     whole = plan()
     phases = {
         "pilot": whole.pilot(),
-        "tune": whole.tune(whole.candidates()),
+        "tune": whole.tune(whole.grids()),
         "confirm": whole.confirm({name: {"learning_rate": 0.01} for name in NAMES}),
     }
     assert whole.trial_counts() == {phase: len(records) for phase, records in phases.items()}

@@ -45,7 +45,7 @@ def footer(study: StudyRecords) -> dict[str, Any]:
 
 def provenance_warnings(study: StudyRecords) -> list[str]:
     """What about the records themselves should make a reader careful."""
-    warnings = _mixed(study.runs) + _amendments(study.manifest)
+    warnings = _mixed(study.runs, study.manifest) + _amendments(study.manifest)
     if study.manifest.git_dirty:
         warnings.append("the code had uncommitted changes when the study was started")
     if study.superseded:
@@ -108,12 +108,13 @@ def _number(value: Any) -> float:
     return 0.0 if value is None or pd.isna(value) else float(value)
 
 
-def _mixed(runs: pd.DataFrame) -> list[str]:
+def _mixed(runs: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """Of what runs should have in common and do not; where the precision is a factor, it is asked about."""
     commits = _distinct(runs, "git_commit")
     found = {
         "commits": [commit[:_SHORT] for commit in commits],
         "kinds of hardware": _hardware(runs),
-        "precisions": _distinct(runs, "precision"),
+        "precisions": [] if "precision" in manifest.factors else _distinct(runs, "precision"),
         "torch versions": sorted(
             {str(item["versions"].get("torch")) for item in _provenance(runs) if item.get("versions")}
         ),

@@ -69,18 +69,17 @@ def write_finished(plan: Plan, directory: Path, points: int | None = None) -> in
 
 def _trials(plan: Plan) -> Iterator[RunRecord]:
     """Every trial of the study's phases; the middle rate is the best, so that no grid grows."""
-    candidates = plan.candidates()
-    middle = candidates[len(candidates) // 2]
+    grids = plan.grids()
     if Phase.PILOT in plan.study.phases:
         yield from plan.pilot()
     if Phase.TUNE in plan.study.phases:
-        yield from plan.tune(candidates)
-    yield from plan.confirm({variant.name: middle for variant in plan.variants})
+        yield from plan.tune(grids)
+    yield from plan.confirm({name: grid[len(grid) // 2] for name, grid in grids.items()})
 
 
 def _loss(record: RunRecord, plan: Plan) -> float:
     """An invented loss: lowest at the middle rate, with a seed's and a variant's share."""
-    candidates = plan.candidates()
+    candidates = plan.grids()[record.variant]
     detuned = 0.1 * abs(candidates.index(record.hyperparameters) - len(candidates) // 2)
     names = [variant.name for variant in plan.variants]
     luck = np.random.default_rng([record.seed, names.index(record.variant)]).normal(0, 0.01)

@@ -11,6 +11,15 @@ from workbench.errors import UserError
 from workbench.records.index import is_published, list_studies
 from workbench.study.schema import load_study_file, study_files
 from workbench.terminal import styled
+from workbench.training.config import TrainingConfig
+
+_VALUE = "a value"
+# Factors beside a model's parts and options: those of training without levels by name, and sizes.
+_VALUED = {
+    name: (TrainingConfig.model_fields[name].description or "").partition(". ")[0]
+    for name in TrainingConfig.factors()
+}
+_VALUED["size"] = "layers, width and heads together, {layers: 4, width: 128, heads: 4}: a ladder of sizes"
 
 
 def catalogue(kinds: list[str], results: Path) -> dict[str, list[dict[str, str]]]:
@@ -34,18 +43,28 @@ def _studies(results: Path) -> list[dict[str, str]]:
 def _components(results: Path) -> list[dict[str, str]]:
     from workbench.model.parts.component import FACTORS
     from workbench.study.model_options import OPTION_LEVELS
+    from workbench.training.optimizers import OPTIMIZERS
+    from workbench.training.schedules import SCHEDULES
 
     parts = [
-        _level(factor, name, _first_line(registry.get(name)), registry.get(name))
-        for factor, registry in FACTORS.items()
+        _level(registry.factor, name, _first_line(registry.get(name)), registry.get(name))
+        for registry in (*FACTORS.values(), OPTIMIZERS, SCHEDULES)
         for name in registry.names()
     ]
-    return parts + [_level(level.option, level.name, level.about, level) for level in OPTION_LEVELS]
+    levels = parts + [_level(level.option, level.name, level.about, level) for level in OPTION_LEVELS]
+    listed = {row["factor"] for row in levels}
+    others = [_valued(factor, about) for factor, about in _VALUED.items() if factor not in listed]
+    return [*levels, *others]
 
 
 def _level(factor: str, name: str, about: str, described: Any) -> dict[str, str]:
     details = {key: getattr(described, key) for key in ("formula", "paper", "constraints")}
     return {"factor": factor, "name": name, "about": about, **details}
+
+
+def _valued(factor: str, about: str) -> dict[str, str]:
+    """A factor whose levels are whatever values its key may have."""
+    return {"factor": factor, "name": _VALUE, "about": about, "formula": "", "paper": "", "constraints": ""}
 
 
 def _presets(results: Path) -> list[dict[str, str]]:
@@ -119,12 +138,16 @@ def _sections(kind: str, rows: list[dict[str, str]]) -> list[tuple[str, list[dic
     from workbench.study.model_options import OPTION_LEVELS
 
     options = {level.option for level in OPTION_LEVELS}
-    parts = [row for row in rows if row["factor"] not in options]
+    parts = [row for row in rows if row["factor"] not in options and row["name"] != _VALUE]
     sections = [
         (factor, [{key: text for key, text in row.items() if key != "factor"} for row in group])
         for factor, group in groupby(parts, key=lambda row: row["factor"])
     ]
-    return [*sections, ("options of the model", [row for row in rows if row["factor"] in options])]
+    return [
+        *sections,
+        ("options of the model", [row for row in rows if row["factor"] in options]),
+        ("training and size", [row for row in rows if row["name"] == _VALUE]),
+    ]
 
 
 def _table(title: str, rows: list[dict[str, str]]) -> Table:

@@ -14,7 +14,7 @@ ENDED = ["complete", "diverged", "failed", "pruned"]
 def planned(records: StudyRecords) -> dict[str, int]:
     """Trials per phase: as declared, or as many as there are where a grid has grown."""
     manifest, runs = records.manifest, records.runs
-    variants, rates = len(manifest.variants), len(manifest.learning_rates) or 1
+    variants, rates = len(manifest.variants), manifest.rates_tried or 1
     declared = {
         Phase.PILOT: len(manifest.seeds.pilot),
         Phase.TUNE: len(manifest.seeds.tune) * rates * variants,

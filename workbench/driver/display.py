@@ -15,7 +15,11 @@ from workbench.visible import one_line
 
 
 class Display:
-    """Counts steps over the whole study; ``message`` and the bars are views of the same numbers."""
+    """Counts steps over the whole study; ``message`` and the bars are views of the same numbers.
+
+    Every trial has the same number of tokens. One that takes another number of steps to them than the
+    baseline counts as one of the baseline's all the same, step by step in proportion.
+    """
 
     def __init__(self, console: Terminal, workers: int) -> None:
         self._console = console
@@ -23,8 +27,8 @@ class Display:
         self._trials = 0
         self._done = 0
         self._steps = 0
-        self._steps_done = 0
-        self._steps_before = 0  # done by earlier drivers, or never to be done
+        self._steps_done = 0.0
+        self._steps_before = 0.0  # done by earlier drivers, or never to be done
         self._phase = ""
         self._counts: dict[Phase, int] = {}
         self._current: dict[str, int] = {}
@@ -36,7 +40,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, counts: dict[Phase, int], steps: int) -> None:
-        """The study's trials by phase and the steps of one trial."""
+        """The study's trials by phase and the steps of a trial of the baseline."""
         self._counts = counts
         self._steps = steps
         self._trials = sum(counts.values())
@@ -85,19 +89,20 @@ class Display:
             self._remove_bar(record)
             if record.run_id not in self._current:
                 self._current[record.run_id] = step = record.progress.get("step", 0)
-                self._steps_before += step
+                self._steps_before += self._counted(record, step)
         if self._bars is not None:
             first = records[0]
             text = label(first) if len(records) == 1 else group_label(records)
             step = first.progress.get("step", 0)
-            task = self._bars.add_task(f"  {text}", total=self._steps, completed=step, info="")
+            task = self._bars.add_task(f"  {text}", total=self._steps_of(first), completed=step, info="")
             self._tasks |= {record.run_id: task for record in records}
         elif len(records) > 1:
             self.note(f"{group_label(records)}: begins")
 
     def progress(self, record: RunRecord, step: int, loss: float) -> None:
         """A trial reached ``step``."""
-        self._steps_done += max(0, step - self._current.get(record.run_id, 0))
+        new = max(0, step - self._current.get(record.run_id, 0))
+        self._steps_done += self._counted(record, new)
         self._current[record.run_id] = max(step, self._current.get(record.run_id, 0))
         if self._bars is not None:
             self._bars.update(self._tasks[record.run_id], completed=step, info=f"loss {fixed(loss, 3)}")
@@ -115,7 +120,7 @@ class Display:
         """A trial has an outcome, or stopped to be resumed."""
         step = self._current.pop(record.run_id, None)
         if step is not None and record.state is State.PRUNED:
-            self._steps_before += self._steps - step  # will not be done
+            self._steps_before += self._steps - self._counted(record, step)  # will not be done
         self._remove_bar(record)
         if record.state in FINISHED:
             self._seen.add(record.run_id)
@@ -156,6 +161,13 @@ class Display:
         """Time left at the speed seen so far; None before there is one."""
         left = self._trials * self._steps - self._steps_before - self._steps_done
         return seconds_left(left, self._steps_done, time.monotonic() - self._started)
+
+    def _steps_of(self, record: RunRecord) -> int:
+        return record.progress.get("steps") or self._steps
+
+    def _counted(self, record: RunRecord, steps: int) -> float:
+        """So many of a trial's own steps, as steps of the baseline."""
+        return steps * self._steps / self._steps_of(record)
 
     def _eta(self) -> str:
         left = time_left(self.seconds_left())

@@ -113,13 +113,13 @@ def measured_size(plan: Plan, note: Callable[[str], None]) -> PopulationSize:
     from workbench.training.population.vmappable import NotVmappable
 
     most = max(plan.trial_counts().values())
-    training = plan.study.training.resolve(plan.device)
-    models = {variant.name: variant.model for variant in plan.variants}
+    recipes = {variant.name: variant.recipe for variant in plan.variants}
 
     @cache
     def size(variant: str) -> int:
         try:
-            return population_size(models[variant], training, plan.device, most)
+            recipe = recipes[variant]
+            return population_size(recipe.model, recipe.training, plan.device, most)
         except Exception as error:  # a variant that cannot be trained has its outcome in its trials
             why = (
                 str(error) if isinstance(error, NotVmappable) else f"sizing {variant} failed ({error!r:.200})"

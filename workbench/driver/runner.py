@@ -35,7 +35,7 @@ from workbench.numbers import rate
 from workbench.records.hyperparameters import Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
 from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
-from workbench.study.candidates import at_edge, grown, joined
+from workbench.study.candidates import Grids, at_edge, grown, joined
 from workbench.study.plan import Plan
 from workbench.training.population.halving import Halving
 
@@ -89,23 +89,21 @@ class Runner:
             self._handle(event)
 
     def _only_candidate(self) -> dict[str, Hyperparameters]:
-        return {variant.name: self.plan.candidates()[0] for variant in self.plan.variants}
+        return {name: grid[0] for name, grid in self.plan.grids().items()}
 
     def _tune(self) -> dict[str, Hyperparameters]:
-        """Tune every variant on the same candidates; while a best rate is at an edge, grow for all."""
-        candidates = self.plan.candidates()
+        """Tune every variant on as many candidates; while a best rate is at an edge, grow for all."""
+        grids = self.plan.grids()
         for round_left in range(self.plan.study.grid_growth, -1, -1):
-            self._execute(Phase.TUNE, self.plan.tune(candidates))
+            self._execute(Phase.TUNE, self.plan.tune(grids))
             chosen = self._chosen()
-            added = grown(candidates, list(chosen.values()))
+            added = grown(grids, chosen)
             if not added or not round_left:
                 break
-            candidates = joined(candidates, added)
-            self.display.note(
-                f"a best learning rate is at the grid's edge: adding {_join(added)} for all variants"
-            )
+            grids = joined(grids, added)
+            self.display.note(f"a best learning rate is at the grid's edge: adding {_new(added)}")
             self.display.expect(len(self.plan.tune(added)))
-        self._announce(chosen, at_edge=at_edge(candidates, list(chosen.values())))
+        self._announce(chosen, at_edge=at_edge(grids, chosen))
         return chosen
 
     def _chosen(self) -> dict[str, Hyperparameters]:
@@ -166,12 +164,12 @@ class Runner:
 
     def _grouped(self, records: list[RunRecord]) -> list[Group]:
         """Trials that train together. Rates that the grid grew by have none to compete with: no halving."""
-        candidates = self.plan.candidates()
+        grids = self.plan.grids()
 
         def halves(record: RunRecord) -> bool:
             if record.variant in self._alone:
                 return False
-            is_candidate = record.phase is Phase.TUNE and record.hyperparameters in candidates
+            is_candidate = record.phase is Phase.TUNE and record.hyperparameters in grids[record.variant]
             return self.plan.study.halving and is_candidate
 
         slots = len(self.executor.free_slots())
@@ -199,7 +197,7 @@ class Runner:
     def _halving(self, group: Group) -> Halving | None:
         if not group.halving:
             return None
-        return Halving(candidates=len(self.plan.candidates()), metric=self.plan.study.metric)
+        return Halving(candidates=self.plan.study.rates_tried, metric=self.plan.study.metric)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Lost | Fault | TooLarge | Unpopulatable):
@@ -364,8 +362,13 @@ def _status(status: int) -> str:
     return f"exit status {status}"
 
 
-def _join(points: list[Hyperparameters]) -> str:
-    return " and ".join(map(_shown, points))
+def _new(added: Grids) -> str:
+    """What grids grow by: said once where it is the same for all."""
+    points = {name: " and ".join(map(_shown, grid)) for name, grid in added.items()}
+    different = set(points.values())
+    if len(different) == 1:
+        return f"{different.pop()} for all variants"
+    return ", ".join(f"{text} for {name}" for name, text in points.items())
 
 
 def _shown(point: Hyperparameters) -> str:

@@ -29,6 +29,7 @@ OPTIONS = (
     "bias",
     "qkv_bias",
     "output_bias",
+    "dropout",
 )
 # Fields that came later: left out of ``to_dict`` at their default, so that hashes from before still hold.
 _LATER = ("output_bias",)

@@ -51,6 +51,7 @@ class ManifestVariant(_Part):
     start: Transfer | None = None  # in a study that starts from a run
     config_hash: str | None = None  # of its runs' configuration; None in early manifests
     model: dict[str, Any] = {}  # a ModelConfig as a mapping
+    training: dict[str, Any] = {}  # what of a TrainingConfig differs from the study's
 
 
 class PlannedSeeds(_Part):
@@ -110,7 +111,8 @@ class Manifest(_Part):
     factors: dict[str, list[str]] = {}  # the levels of each, the baseline's first
     baseline: str  # a variant's name
     variants: list[ManifestVariant]
-    learning_rates: list[FiniteNumber] = []  # the candidates, before a grid grows
+    # The candidates, before a grid grows; of each level of a factor where levels have their own.
+    learning_rates: list[FiniteNumber] | dict[str, list[FiniteNumber]] = []
     grid_growth: Count | None = None
     halving: bool = False
     seeds: PlannedSeeds = PlannedSeeds()
@@ -135,6 +137,12 @@ class Manifest(_Part):
     def names(self) -> list[str]:
         """The variants' names, in order."""
         return [variant.name for variant in self.variants]
+
+    @property
+    def rates_tried(self) -> int:
+        """How many learning rates each variant tries, before a grid grows."""
+        grids = self.learning_rates
+        return max(map(len, grids.values()), default=0) if isinstance(grids, dict) else len(grids)
 
     @property
     def baseline_variant(self) -> ManifestVariant:

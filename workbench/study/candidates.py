@@ -1,9 +1,18 @@
-"""What tuning tries: the study's learning rates, and those that the grid grows by."""
+"""What tuning tries: the study's learning rates, and those that the grids grow by.
+
+Each variant has a grid. They are one and the same, unless the study gives levels of a factor, for example
+optimizers, grids of their own; all have as many candidates.
+"""
 
 from collections.abc import Sequence
 
+from workbench.errors import UserError
 from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
-from workbench.study.schema import RATES
+from workbench.study.design import Variant
+from workbench.study.schema import RATES, StudyFile
+
+Grids = dict[str, list[Hyperparameters]]  # by variant
+Chosen = dict[str, Hyperparameters]
 
 # The range of a hyperparameter that is tuned by its logarithm.
 LOG_RANGES = {LEARNING_RATE: RATES}
@@ -14,35 +23,82 @@ def candidates(learning_rates: Sequence[float]) -> list[Hyperparameters]:
     return [{LEARNING_RATE: rate} for rate in learning_rates]
 
 
-def grown(tried: list[Hyperparameters], chosen: list[Hyperparameters]) -> list[Hyperparameters]:
-    """Candidates to add, for every variant alike, when a chosen learning rate lies at an edge of ``tried``.
+def own_grids(study: StudyFile, variants: list[Variant]) -> Grids:
+    """Each variant's candidates; raises ``UserError`` where ``learning_rates`` leave one without.
 
-    The grid grows by its own ratio on the side that was hit, and stays within the bounds of a study's rates.
-    An empty list means that every optimum is interior, or that the grid cannot grow.
+    They are one list for all, or one for each level of a factor, or for each variant by its name.
     """
-    rates, best = _rates(tried), _rates(chosen)
-    added = []
-    if rates[0] in best:
-        added.append(rates[0] * rates[0] / rates[1])
-    if rates[-1] in best:
-        added.append(rates[-1] * rates[-1] / rates[-2])
+    rates = study.learning_rates
+    if not isinstance(rates, dict):
+        return {variant.name: candidates(rates) for variant in variants}
+    keys = {factor: [_bare(one.levels[factor], rates) for one in variants] for factor in variants[0].levels}
+    keys["variants"] = [variant.name for variant in variants]
+    found = [own for own in keys.values() if set(own) == set(rates)]
+    if not found:
+        compared = [*dict.fromkeys(factor for one in variants for factor in one.change), "variants"]
+        near = max(compared, key=lambda factor: len(set(keys[factor]) & set(rates)))
+        raise UserError(
+            f"{study.name}: learning_rates: {', '.join(rates)} are not the levels of a factor; give one list "
+            f"for all, or one for each of {near}: {', '.join(dict.fromkeys(keys[near]))}"
+        )
+    if any(own != found[0] for own in found):
+        raise UserError(
+            f"{study.name}: learning_rates: {', '.join(rates)} are levels of several factors; give a list "
+            f"for each of variants: {', '.join(keys['variants'])}"
+        )
+    own = zip(variants, found[0], strict=True)
+    return {variant.name: candidates(rates[key]) for variant, key in own}
+
+
+def _bare(label: str, known: dict[str, list[float]]) -> str:
+    """A level by the name that ``known`` has for it: whole, or without its options."""
+    return label if label in known else label.partition("(")[0]
+
+
+def grown(tried: Grids, chosen: Chosen) -> Grids:
+    """Candidates to add, for every variant alike, when a chosen learning rate lies at an edge of its grid.
+
+    Each grid grows by its own ratio on the side that was hit, by any variant, and stays within the bounds of
+    a study's rates: on a side where one cannot grow, none does. Empty when every optimum is interior, or no
+    grid can grow.
+    """
+    rates = {name: _rates(grid) for name, grid in tried.items()}
+    best = {name: chosen[name][LEARNING_RATE] for name in tried}
+    added: dict[str, list[float]] = {name: [] for name in tried}
+    for low in (True, False):
+        edge = 0 if low else -1
+        hit = any(best[name] == own[edge] for name, own in rates.items())
+        beyond = {name: _beyond(own, low=low) for name, own in rates.items()}
+        if hit and all(RATES[0] <= rate <= RATES[1] for rate in beyond.values()):
+            for name, rate in beyond.items():
+                added[name].append(rate)
+    return {name: candidates(new) for name, new in added.items() if new}
+
+
+def _beyond(rates: list[float], *, low: bool) -> float:
+    """The rate that follows ascending ``rates`` at one end."""
+    rate = rates[0] * rates[0] / rates[1] if low else rates[-1] * rates[-1] / rates[-2]
     # Three digits: the file, the table and the run's identity then show the same number.
-    rounded = [float(f"{rate:.3g}") for rate in added]
-    return candidates([rate for rate in rounded if RATES[0] <= rate <= RATES[1]])
+    return float(f"{rate:.3g}")
 
 
-def joined(tried: list[Hyperparameters], added: list[Hyperparameters]) -> list[Hyperparameters]:
-    """Both, each once, the learning rates ascending."""
+def joined(tried: Grids, added: Grids) -> Grids:
+    """Both, each candidate of a variant once, the learning rates ascending."""
+    return {name: _joined(grid, added.get(name, [])) for name, grid in tried.items()}
+
+
+def _joined(tried: list[Hyperparameters], added: list[Hyperparameters]) -> list[Hyperparameters]:
     new = [one for one in added if one not in tried]
     return sorted([*tried, *new], key=lambda one: one[LEARNING_RATE])
 
 
-def at_edge(tried: list[Hyperparameters], chosen: list[Hyperparameters]) -> bool:
-    """Whether a chosen learning rate is the smallest or the largest that was tried."""
-    rates = _rates(tried)
-    return bool({rates[0], rates[-1]} & set(_rates(chosen)))
+def at_edge(tried: Grids, chosen: Chosen) -> bool:
+    """Whether a chosen learning rate is the smallest or the largest that its variant tried."""
+    return any(
+        chosen[name][LEARNING_RATE] in (_rates(grid)[0], _rates(grid)[-1]) for name, grid in tried.items()
+    )
 
 
-def _rates(points: list[Hyperparameters]) -> list[float]:
+def _rates(points: Sequence[Hyperparameters]) -> list[float]:
     """Their learning rates, ascending, each once."""
     return sorted({point[LEARNING_RATE] for point in points})

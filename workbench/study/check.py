@@ -18,9 +18,9 @@ from workbench.seeds import generator
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
-from workbench.study.warnings import study_warnings
+from workbench.study.recipe import Recipe
+from workbench.study.warnings import study_warnings, what_is_paired
 from workbench.terminal import console
-from workbench.training.config import TrainingConfig
 from workbench.training.hardware import default_slots, out_of_memory
 from workbench.visible import one_line
 
@@ -42,7 +42,9 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "hash": manifest.hash,
         "match": manifest.match,
         "variants": [
-            item.model_dump(exclude={"model"}, exclude_unset=True) | _own_parts(variant.model)
+            item.model_dump(exclude={"model"}, exclude_unset=True)
+            | {"steps": plan.steps_of(variant)}
+            | _own_parts(variant.model)
             for item, variant in zip(manifest.variants, plan.variants, strict=True)
         ],
         "data": manifest.data,
@@ -54,6 +56,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "workers": slots,
         "seconds_per_trial": {name: value * plan.tokens for name, value in seconds.items()},
         "estimated_seconds": _study_seconds(plan, counts, seconds) / slots,
+        "paired": what_is_paired(plan),
         "warnings": study_warnings(plan, manifest),
     }
 
@@ -74,15 +77,15 @@ def _own_parts(model: ModelConfig) -> dict[str, Any]:
 
 def seconds_per_token(plan: Plan) -> dict[str, float]:
     """Measured seconds per training token of each variant: a few passes on random tokens, no updates."""
-    training = plan.study.training.resolve(plan.device)
-    return {variant.name: _probe(variant, training, plan.device) for variant in plan.variants}
+    return {variant.name: _probe(variant, plan.device) for variant in plan.variants}
 
 
-def _probe(variant: Variant, training: TrainingConfig, device: str) -> float:
+def _probe(variant: Variant, device: str) -> float:
+    training = variant.recipe.training
     threads = torch.get_num_threads()
     torch.set_num_threads(training.threads)
     try:
-        return _measure(variant.model, training, device)
+        return _measure(variant.recipe, device)
     except NotImplementedError as error:  # a part of the user's own that lacks a method
         raise UserError(f"{variant.name}: {error}; define it in the class") from error
     except UserError:
@@ -103,7 +106,8 @@ def _probe(variant: Variant, training: TrainingConfig, device: str) -> float:
         torch.set_num_threads(threads)
 
 
-def _measure(model: ModelConfig, training: TrainingConfig, device: str) -> float:
+def _measure(recipe: Recipe, device: str) -> float:
+    model, training = recipe.model, recipe.training
     decoder = Decoder(model).to(device)
     decoder.initialize(0)
     decoder.dropout_generator = generator("probe", device=device)
@@ -111,17 +115,19 @@ def _measure(model: ModelConfig, training: TrainingConfig, device: str) -> float
     sequences = int(_PROBE_FLOPS[device] / (model.flops_per_token() * model.context))
     shape = (max(1, min(training.batch_size, sequences)), model.context)
     tokens = torch.randint(model.vocabulary, shape, generator=generator("probe")).to(device)  # (B, T)
-    times = [_time_pass(decoder, tokens, device)]
+    bf16 = training.precision == "bf16"
+    times = [_time_pass(decoder, tokens, device, bf16)]
     while len(times) < _PROBE_PASSES and times[0] < _LONG_PASS_SECONDS:
-        times.append(_time_pass(decoder, tokens, device))
+        times.append(_time_pass(decoder, tokens, device, bf16))
     # The first pass warms caches and the fastest is the least disturbed; a fifth more for the optimizer
     # and evaluation.
     return 1.2 * min(times[1:] or times) / tokens.numel()
 
 
-def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str) -> float:
+def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str, bf16: bool) -> float:
     start = time.perf_counter()
-    logits = decoder(tokens)  # (B, T, V)
+    with torch.autocast(device, torch.bfloat16, enabled=bf16):
+        logits = decoder(tokens)  # (B, T, V)
     torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten()).backward()
     if device == "cuda":
         torch.cuda.synchronize()
@@ -158,15 +164,23 @@ def _footer(facts: dict[str, Any]) -> list[str]:
     trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
     lines = [
         f"data:     {one_line(facts['data']['description'])}",
-        f"budget:   {facts['tokens_per_trial']:,} tokens per trial ({facts['steps_per_trial']} steps, "
+        f"budget:   {facts['tokens_per_trial']:,} tokens per trial ({_steps(facts)} steps, "
         f"{facts['epochs']:.2f} passes over the text)",
         f"trials:   {facts['trials']['total']} ({trials}); more if a learning-rate grid grows",
         f"time:     about {duration(facts['estimated_seconds'])} on {_workers(facts)}",
         f"manifest: {facts['hash']}",
     ]
+    if facts["paired"]:
+        lines.append(f"paired:   {facts['paired']}")
     lines += [_start(variant) for variant in facts["variants"] if "start" in variant]
     lines += [_own(variant) for variant in facts["variants"] if "own_parts" in variant]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
+
+
+def _steps(facts: dict[str, Any]) -> str:
+    """How many a trial has; with batches of several sizes from fewest to most."""
+    steps = sorted({variant["steps"] for variant in facts["variants"]})
+    return str(steps[0]) if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
 
 
 def _workers(facts: dict[str, Any]) -> str:

@@ -1,15 +1,16 @@
 """From a study file to its variants: each one the baseline with a named change, at matched size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from workbench.errors import UserError, suggestion
+from workbench.errors import UserError
 from workbench.model.config import ModelConfig
-from workbench.model.equivalence import behaviour
 from workbench.model.matching import match_size
 from workbench.model.parts.component import ComponentConfig
 from workbench.model.presets import preset
+from workbench.study.budget import equally_trained
+from workbench.study.recipe import SIZE, Recipe
 from workbench.study.schema import Level, StudyFile
 
 BASELINE = "baseline"
@@ -26,8 +27,13 @@ class Variant:
     name: str
     levels: dict[str, str]
     change: dict[str, tuple[str, str]]
-    model: ModelConfig
+    recipe: Recipe
     mismatch: float | None
+
+    @property
+    def model(self) -> ModelConfig:
+        """The recipe's model."""
+        return self.recipe.model
 
     @property
     def summary(self) -> str:
@@ -35,34 +41,51 @@ class Variant:
         return ", ".join(f"{factor}: {old} → {new}" for factor, (old, new) in self.change.items()) or "—"
 
 
-def build_variants(study: StudyFile, vocabulary: int, start: ModelConfig | None = None) -> list[Variant]:
+def build_variants(
+    study: StudyFile, vocabulary: int, start: ModelConfig | None = None, device: str = "cpu"
+) -> list[Variant]:
     """The study's variants, the baseline first; raises ``UserError`` for a design that cannot be.
 
-    ``start`` is the model of the run that the study starts from.
+    ``start`` is the model of the run that the study starts from. ``device`` says what ``auto`` means.
     """
-    baseline = _baseline(study, vocabulary, start)
-    configs = {BASELINE: baseline}
-    for name, config in _DESIGNS[study.design](study, baseline):
-        if name in configs:
+    baseline = _baseline(study, vocabulary, start, device)
+    recipes = {BASELINE: baseline}
+    for name, recipe in _DESIGNS[study.design](study, baseline, device):
+        if name in recipes:
             raise UserError(
                 f"{study.name}: variants: two variants are named {name!r}; give each its own name"
             )
-        configs[name] = config
-    variants = [_variant(study, name, config, baseline) for name, config in configs.items()]
+        recipes[name] = recipe
+    variants = [_variant(study, name, recipe, baseline) for name, recipe in recipes.items()]
+    trained = equally_trained(study.name, {variant.name: variant.recipe for variant in variants})
+    variants = [replace(variant, recipe=trained[variant.name]) for variant in variants]
     _refuse_twins(study, variants)
     return variants
 
 
-def _baseline(study: StudyFile, vocabulary: int, start: ModelConfig | None) -> ModelConfig:
-    if start is not None:
-        levels = study.baseline if isinstance(study.baseline, dict) else {}
-        return _change(study, start.with_levels(context=study.context), levels, key="baseline")
+def _baseline(study: StudyFile, vocabulary: int, start: ModelConfig | None, device: str) -> Recipe:
     given: dict[str, Level] = (
         {"preset": study.baseline} if isinstance(study.baseline, str) else study.baseline
     )
-    spec = dict(given)
-    name = spec.pop("preset", "llama")
-    return _change(study, _preset(study, str(name), vocabulary), spec, key="baseline")
+    levels = dict(given)
+    name = levels.pop("preset", "llama")
+    if start is not None:
+        model = start.with_levels(context=study.context)
+        levels = {} if isinstance(study.baseline, str) else levels
+    else:
+        model = _preset(study, str(name), vocabulary)
+    recipe = Recipe(model=model, training=study.training.resolve(device), data=study.data)
+    baseline = _change(study, recipe, levels, "baseline", device)
+    if SIZE in levels:
+        raise UserError(f"{study.name}: baseline.size: the baseline's size is the study's; write it as size")
+    asked, got = recipe.labels(), baseline.labels()
+    for factor in levels:
+        if factor in study.training.model_fields_set and got[factor] != asked[factor]:
+            raise UserError(
+                f"{study.name}: baseline.{factor}: is {got[factor]}, and training.{factor} is "
+                f"{asked[factor]}; remove one of them"
+            )
+    return baseline
 
 
 def _preset(study: StudyFile, name: str, vocabulary: int) -> ModelConfig:
@@ -70,35 +93,40 @@ def _preset(study: StudyFile, name: str, vocabulary: int) -> ModelConfig:
     return preset(name, vocabulary=vocabulary, context=study.context, **size)
 
 
-def _parts_of(study: StudyFile, name: str, baseline: ModelConfig) -> ModelConfig:
+def _parts_of(study: StudyFile, name: str, baseline: Recipe) -> Recipe:
     """Another preset's parts at the baseline's size: a comparison of recipes is not one of sizes."""
-    size = {key: getattr(baseline, key) for key in ("layers", "width", "heads", "head_width")}
+    model = baseline.model
+    size = {key: getattr(model, key) for key in ("layers", "width", "heads", "head_width")}
     if study.size.feedforward_width is not None:
         size["feedforward_width"] = study.size.feedforward_width
-    parts = preset(name, vocabulary=baseline.vocabulary, context=study.context, **size)
+    parts = preset(name, vocabulary=model.vocabulary, context=study.context, **size)
     _refuse_idle_window(parts, f"{study.name}: {name}")
-    return parts
+    return replace(baseline, model=parts)
 
 
-def _change(study: StudyFile, config: ModelConfig, levels: dict[str, Level], key: str) -> ModelConfig:
-    known = list(config.labels())
+def _change(study: StudyFile, recipe: Recipe, levels: dict[str, Level], key: str, device: str) -> Recipe:
     if study.start is not None:
-        levels = {factor: _own_level(config, factor, level) for factor, level in levels.items()}
-    for factor in levels:
-        if factor not in known:
-            raise UserError(f"{study.name}: {key}: unknown factor {factor!r}; {suggestion(factor, known)}")
-    changes: dict[str, Any] = dict(levels)
-    # From a trained start the width stays: what can be kept of its matrices is kept.
-    if "feedforward" in changes and study.size.feedforward_width is None and study.start is None:
-        changes["feedforward_width"] = None  # the new kind's own rule; matching then starts from it
+        levels = {factor: _own_level(recipe.model, factor, level) for factor, level in levels.items()}
+        if SIZE in levels:
+            raise UserError(
+                f"{study.name}: {key}: size: a study that starts from a run has that run's; remove it"
+            )
+    if SIZE in levels and study.size.feedforward_width is not None:
+        raise UserError(
+            f"{study.name}: size.feedforward_width: it follows the width where sizes are compared; remove it"
+        )
     try:
-        changed = config.with_levels(**changes)
+        changed = recipe.with_levels(**levels)
+        model = changed.model
+        # From a trained start the width stays: what can be kept of its matrices is kept.
+        if "feedforward" in levels and study.size.feedforward_width is None and study.start is None:
+            model = model.with_levels(feedforward_width=None)  # the kind's own rule; matching starts from it
     except UserError as error:
         raise UserError(f"{study.name}: {key}: {error}") from None
     # A trained start keeps the window that it came with, which longer texts than the study's may meet.
     if study.start is None or "window" in levels:
-        _refuse_idle_window(changed, f"{study.name}: {key}")
-    return changed
+        _refuse_idle_window(model, f"{study.name}: {key}")
+    return replace(changed, model=model, training=changed.training.resolve(device))
 
 
 def _refuse_idle_window(config: ModelConfig, key: str) -> None:
@@ -116,28 +144,34 @@ def _own_level(config: ModelConfig, factor: str, level: Level) -> Any:
     return own if isinstance(own, ComponentConfig) and level == own.name else level
 
 
-def _one_at_a_time(study: StudyFile, baseline: ModelConfig) -> list[tuple[str, ModelConfig]]:
+Named = list[tuple[str, Recipe]]
+
+
+def _one_at_a_time(study: StudyFile, baseline: Recipe, device: str) -> Named:
     found = []
     for factor, levels in study.factors.items():
-        for config in _levels(study, baseline, factor, levels)[1:]:
-            found.append((f"{factor}={config.labels()[factor]}", config))
+        for recipe in _levels(study, baseline, factor, levels, device)[1:]:
+            found.append((f"{factor}={recipe.labels()[factor]}", recipe))
     return found
 
 
-def _full_factorial(study: StudyFile, baseline: ModelConfig) -> list[tuple[str, ModelConfig]]:
-    for factor, levels in study.factors.items():
-        _levels(study, baseline, factor, levels)  # every factor sound by itself, with its own message
+def _full_factorial(study: StudyFile, baseline: Recipe, device: str) -> Named:
+    for factor, its_levels in study.factors.items():
+        _levels(
+            study, baseline, factor, its_levels, device
+        )  # every factor sound by itself, with its own message
     found = []
     for combination in product(*study.factors.values()):
-        config = _change(study, baseline, dict(zip(study.factors, combination, strict=True)), "factors")
-        changed = _difference(baseline, config)
+        levels: dict[str, Level] = dict(zip(study.factors, combination, strict=True))
+        recipe = _change(study, baseline, levels, "factors", device)
+        changed = _difference(baseline, recipe)
         if changed:
-            found.append((",".join(f"{factor}={new}" for factor, (_, new) in changed.items()), config))
+            found.append((",".join(f"{factor}={new}" for factor, (_, new) in changed.items()), recipe))
     return found
 
 
-def _leave_one_out(study: StudyFile, baseline: ModelConfig) -> list[tuple[str, ModelConfig]]:
-    reference = _parts_of(study, str(study.reference), baseline)
+def _leave_one_out(study: StudyFile, baseline: Recipe, device: str) -> Named:
+    whole, reference = _reference(study, baseline, device)
     differing = _difference(baseline, reference)
     if not differing:
         raise UserError(
@@ -147,16 +181,27 @@ def _leave_one_out(study: StudyFile, baseline: ModelConfig) -> list[tuple[str, M
     for factor, (_, level) in differing.items():
         if factor == "window" and "attention_pattern" in differing:
             continue  # which layers have a window, and how wide it is, are one part
-        levels = {factor: getattr(reference, factor)}
+        levels = {factor: reference.level(factor)}
         if factor == "attention_pattern":
-            levels["window"] = reference.window
-        config = _change(study, baseline, levels, f"reference.{factor}")
-        if behaviour(config) != behaviour(baseline):  # 'qkv_bias: false' alone says what the baseline does
-            found.append((f"{factor}={level}", config))
-    return [*found, (str(study.reference), reference)] if len(found) > 1 else found
+            levels["window"] = reference.model.window
+        recipe = _change(study, baseline, levels, f"reference.{factor}", device)
+        if recipe.behaviour() != baseline.behaviour():  # 'qkv_bias: false' alone says what the baseline does
+            found.append((f"{factor}={level}", recipe))
+    return [*found, (whole, reference)] if len(found) > 1 else found
 
 
-def _explicit(study: StudyFile, baseline: ModelConfig) -> list[tuple[str, ModelConfig]]:
+def _reference(study: StudyFile, baseline: Recipe, device: str) -> tuple[str, Recipe]:
+    """What a study leaves one part after another of, with its name: a preset, or levels, or both."""
+    assert study.reference is not None  # the design needs it
+    if isinstance(study.reference, str):
+        return study.reference, _parts_of(study, study.reference, baseline)
+    levels = dict(study.reference)
+    name = levels.pop("preset", None)
+    start = baseline if name is None else _parts_of(study, str(name), baseline)
+    return "reference", _change(study, start, levels, "reference", device)
+
+
+def _explicit(study: StudyFile, baseline: Recipe, device: str) -> Named:
     found = []
     for index, entry in enumerate(study.variants):
         levels = dict(entry)
@@ -170,7 +215,7 @@ def _explicit(study: StudyFile, baseline: ModelConfig) -> list[tuple[str, ModelC
         start = baseline
         if "preset" in levels:
             start = _parts_of(study, str(levels.pop("preset")), baseline)
-        found.append((name, _change(study, start, levels, key)))
+        found.append((name, _change(study, start, levels, key, device)))
     return found
 
 
@@ -182,43 +227,64 @@ _DESIGNS = {
 }
 
 
-def _levels(study: StudyFile, baseline: ModelConfig, factor: str, levels: list[Level]) -> list[ModelConfig]:
-    """One model per level, the baseline's own first."""
-    configs = {}
+def _levels(
+    study: StudyFile, baseline: Recipe, factor: str, levels: list[Level], device: str
+) -> list[Recipe]:
+    """One recipe per level, the baseline's own first."""
+    recipes = {}
     for level in levels:
-        config = _change(study, baseline, {factor: level}, "factors")
-        configs[config.labels()[factor]] = config
+        recipe = _change(study, baseline, {factor: level}, "factors", device)
+        recipes[recipe.labels()[factor]] = recipe
     own = baseline.labels()[factor]
-    if own not in configs:
+    if own not in recipes:
+        first = next(iter(recipes))
+        remedy = f"write 'baseline: {{preset: ..., {factor}: {first}}}'"
+        if factor == SIZE:
+            remedy = "give it as size"
         raise UserError(
-            f"{study.name}: factors.{factor}: the baseline's level {own!r} is not in {', '.join(configs)}; "
-            f"add it, or write 'baseline: {{preset: ..., {factor}: {next(iter(configs))}}}'"
+            f"{study.name}: factors.{factor}: the baseline's level {own!r} is not in {', '.join(recipes)}; "
+            f"add it, or {remedy}"
         )
-    if len(configs) < len(levels):
+    if len(recipes) < len(levels):
         raise UserError(f"{study.name}: factors.{factor}: a level is listed twice; list each once")
-    return [configs.pop(own), *configs.values()]
+    return [recipes.pop(own), *recipes.values()]
 
 
-def _difference(baseline: ModelConfig, config: ModelConfig) -> dict[str, tuple[str, str]]:
-    ours, theirs = baseline.labels(), config.labels()
-    return {factor: (ours[factor], theirs[factor]) for factor in ours if ours[factor] != theirs[factor]}
+def _difference(baseline: Recipe, recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """What differs between them, by factor: both labels. Key heads that only follow the size do not."""
+    ours, theirs = baseline.labels(), recipe.labels()
+    expected = baseline.at_size_of(recipe).labels() | {SIZE: ours[SIZE]}
+    return {
+        factor: (ours[factor], theirs[factor])
+        for factor in ours
+        if theirs[factor] not in (ours[factor], expected[factor])
+    }
 
 
-def _variant(study: StudyFile, name: str, config: ModelConfig, baseline: ModelConfig) -> Variant:
-    change = _difference(baseline, config)
-    mismatch = None
-    if config is not baseline:
-        config, mismatch = match_size(config, baseline, study.match)
-    elif study.match != "none":
-        mismatch = 0.0
-    return Variant(name=name, levels=config.labels(), change=change, model=config, mismatch=mismatch)
+def _variant(study: StudyFile, name: str, recipe: Recipe, baseline: Recipe) -> Variant:
+    change = _difference(baseline, recipe)
+    mismatch: float | None = None
+    if recipe is baseline:
+        mismatch = None if study.match == "none" else 0.0
+    else:
+        # On a ladder of sizes a swap is matched to the baseline of its own size, and a size to nothing.
+        target = baseline.at_size_of(recipe).model
+        if SIZE not in change or recipe.model != target:
+            model, mismatch = match_size(recipe.model, target, study.match)
+            recipe = replace(recipe, model=model)
+    return Variant(name=name, levels=recipe.labels(), change=change, recipe=recipe, mismatch=mismatch)
 
 
 def _refuse_twins(study: StudyFile, variants: list[Variant]) -> None:
-    seen: dict[ModelConfig, str] = {}
+    """Equal recipes, and those that differ in nothing but how their training is spelled.
+
+    Models that compute the same by other words are warned of by ``workbench check``.
+    """
+    seen: dict[tuple[ModelConfig, str], str] = {}
     for variant in variants:
-        twin = seen.setdefault(variant.model, variant.name)
+        twin = seen.setdefault((variant.model, variant.recipe.training_behaviour()), variant.name)
         if twin != variant.name:
             raise UserError(
-                f"{study.name}: variants {twin!r} and {variant.name!r} are the same model; remove one"
+                f"{study.name}: variants {twin!r} and {variant.name!r} are the same model, trained alike; "
+                "remove one"
             )

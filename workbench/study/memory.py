@@ -1,21 +1,27 @@
 """Whether a study's models can be trained in this machine's memory: reckoned before any is asked for."""
 
 from workbench.errors import UserError
-from workbench.model.config import ModelConfig
 from workbench.model.cost import training_memory
 from workbench.numbers import byte_size
-from workbench.training.config import TrainingConfig
+from workbench.study.recipe import Recipe
 from workbench.training.hardware import total_memory
+from workbench.training.optimizers import optimizer_config
 
 
-def require_room(name: str, model: ModelConfig, training: TrainingConfig, device: str) -> None:
-    """Raise ``UserError`` with both numbers where a training step of ``model`` needs more than there is.
+def require_room(name: str, recipe: Recipe, device: str) -> None:
+    """Raise ``UserError`` with both numbers where a training step of ``recipe`` needs more than there is.
 
-    ``training`` is resolved. The reckoning leaves out what libraries take beside the tensors: what it refuses
+    Its training is resolved. The reckoning leaves out what libraries take beside the tensors: what it refuses
     does not fit.
     """
+    model, training = recipe.model, recipe.training
     activation = 2 if training.precision == "bf16" else 4
-    needed = training_memory(model, batch_size=training.batch_size, bytes_per_activation=activation)
+    needed = training_memory(
+        model,
+        batch_size=training.batch_size,
+        bytes_per_activation=activation,
+        moments=optimizer_config(training).component.moments,
+    )
     room = total_memory(device)
     if needed["total"] <= room:
         return

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from workbench.data.batches import TokenizedCorpus, check_windows
-from workbench.errors import RecordError, UserError
+from workbench.errors import RecordError
 from workbench.files import set_aside
 from workbench.records.hyperparameters import Hyperparameters
 from workbench.records.manifest import (
@@ -24,12 +24,14 @@ from workbench.records.manifest import (
 )
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import Phase, RunConfig, RunRecord, config_hash, now, run_id
-from workbench.study.candidates import candidates
+from workbench.study.budget import trained_tokens
+from workbench.study.candidates import Grids, own_grids
 from workbench.study.design import BASELINE, Variant, build_variants
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
 from workbench.study.schema import StudyFile
 from workbench.study.start_from_run import Start
+from workbench.training.config import TrainingConfig
 
 # What a manifest says beside the question: it may change without the results changing.
 _UNHASHED = ("hash", "amendments", "versions", "git_commit", "git_dirty", "command")
@@ -54,14 +56,10 @@ class Plan:
         check_windows(corpus, context, study.training.evaluation_tokens)
         if start is not None:
             corpus.require_known(start.model.vocabulary)
-        problem = study.training.budget_problem(context)
-        if problem:
-            raise UserError(f"{study.name}: {problem}")
-        study = study.model_copy(update={"training": study.training.fitted(context)})
-        variants = build_variants(study, corpus.vocabulary, start.model if start else None)
-        training = study.training.resolve(device)
+        variants = build_variants(study, corpus.vocabulary, start.model if start else None, device)
         for variant in variants:
-            require_room(f"{study.name}: {variant.name}", variant.model, training, device)
+            require_room(f"{study.name}: {variant.name}", variant.recipe, device)
+        own_grids(study, variants)  # refuses what leaves a variant without candidates
         return cls(study=study, corpus=corpus, device=device, variants=variants, start=start)
 
     @property
@@ -70,23 +68,32 @@ class Plan:
         return self.variants[0]
 
     @property
+    def training(self) -> TrainingConfig:
+        """How the baseline is trained, with nothing left to ``auto``."""
+        return self.baseline.recipe.training
+
+    @property
     def steps(self) -> int:
-        """Optimizer steps of one trial."""
-        return self.study.training.steps(self.study.window)
+        """Optimizer steps of a trial of the baseline."""
+        return self.steps_of(self.baseline)
+
+    def steps_of(self, variant: Variant) -> int:
+        """Optimizer steps of a trial of ``variant``: with larger batches fewer."""
+        return variant.recipe.training.steps(variant.model.context)
 
     @property
     def tokens(self) -> int:
-        """Training tokens of one trial."""
-        return self.steps * self.study.training.batch_size * self.study.window
+        """Training tokens of one trial, the same for all variants."""
+        return trained_tokens(self.baseline.recipe)
 
     def config(self, variant: Variant) -> RunConfig:
         """All that a trial of ``variant`` needs, but its seed and hyperparameters."""
-        training = self.study.training.resolve(self.device).model_dump(mode="json")
+        recipe = variant.recipe
         own = {"tokenizer": self.corpus.tokenizer.spec, "fingerprint": self.corpus.fingerprint}
         config: RunConfig = {
-            "model": variant.model.to_dict(),
-            "data": self.study.data.model_dump() | own,
-            "training": training | {"device": self.device},
+            "model": recipe.model.to_dict(),
+            "data": recipe.data.model_dump() | own,
+            "training": recipe.training.model_dump(mode="json") | {"device": self.device},
         }
         if self.start:
             config["start"] = self.start.spec
@@ -105,25 +112,27 @@ class Plan:
             seed=seed,
             hyperparameters=hyperparameters,
             config=config,
-            progress={"step": 0, "steps": self.steps},
+            progress={"step": 0, "steps": self.steps_of(variant)},
         )
 
-    def candidates(self) -> list[Hyperparameters]:
-        """What tuning chooses from, before the grid grows; a single one is what every trial has."""
-        return candidates(self.study.learning_rates)
+    def grids(self) -> Grids:
+        """What tuning chooses from for each variant, before grids grow; a single one is all trials'."""
+        return own_grids(self.study, self.variants)
 
     def pilot(self) -> list[RunRecord]:
         """The baseline alone, at the middle candidate: how noisy is a result?"""
-        middle = self.candidates()[len(self.candidates()) // 2]
+        own = self.grids()[self.baseline.name]
+        middle = own[len(own) // 2]
         seeds = self.study.seeds.lists()[Phase.PILOT]
         return [self.record(self.baseline, Phase.PILOT, middle, seed) for seed in seeds]
 
-    def tune(self, tried: list[Hyperparameters]) -> list[RunRecord]:
-        """Every variant at every candidate and tuning seed: equal budgets by construction."""
+    def tune(self, tried: Grids) -> list[RunRecord]:
+        """Every variant at each of its candidates and tuning seeds: as many of each for all."""
+        candidates = len(tried[self.baseline.name])
         return [
-            self.record(variant, Phase.TUNE, candidate, seed)
+            self.record(variant, Phase.TUNE, tried[variant.name][place], seed)
             for seed in self.study.seeds.lists()[Phase.TUNE]
-            for candidate in tried
+            for place in range(candidates)
             for variant in self.variants
         ]
 
@@ -140,7 +149,7 @@ class Plan:
         seeds, variants = self.study.seeds.lists(), len(self.variants)
         counts = {
             Phase.PILOT: len(seeds[Phase.PILOT]),
-            Phase.TUNE: len(seeds[Phase.TUNE]) * len(self.candidates()) * variants,
+            Phase.TUNE: len(seeds[Phase.TUNE]) * self.study.rates_tried * variants,
             Phase.CONFIRM: len(seeds[Phase.CONFIRM]) * variants,
         }
         return {phase: counts[phase] for phase in self.study.phases}
@@ -149,7 +158,7 @@ class Plan:
         """The resolved study, with its hash: what ``study.yaml`` holds."""
         study = self.study
         factors = self._factor_labels()
-        training = study.training.resolve(self.device).model_dump(mode="json")
+        training = self.training.model_dump(mode="json")
         budget = training | {"tokens": self.tokens, "steps": self.steps, "device": self.device}
         promise = Manifest(
             name=study.name,
@@ -198,9 +207,23 @@ class Plan:
             config_hash=config_hash(self.config(variant)),
             model=variant.model.to_dict(),
         )
-        if self.start is None:
-            return described
-        return described.model_copy(update={"start": self.start.transfer(variant.model)})
+        # Where a variant has nothing to say of these, its entry has no key.
+        training = self._own_training(variant)
+        if training:
+            described = described.model_copy(update={"training": training})
+        if self.start:
+            described = described.model_copy(update={"start": self.start.transfer(variant.model)})
+        return described
+
+    def _own_training(self, variant: Variant) -> dict[str, Any]:
+        """What of its training differs from the baseline's, as a manifest says it."""
+        written = variant.recipe.training.model_dump(mode="json")
+        labels = variant.recipe.labels()
+        return {
+            factor: written.get(factor, labels[factor])  # a value that goes without saying is not written
+            for factor in TrainingConfig.factors()
+            if factor in variant.change
+        }
 
 
 def signed(promise: Manifest, command: str | None = None) -> Manifest:

@@ -6,12 +6,13 @@ study leaves out is written into its manifest, so that a result never depends on
 
 import os
 import re
+import sys
 from itertools import combinations
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
@@ -24,12 +25,15 @@ from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_whole
 # Seeds given as a count are numbered from here: the phases never share a seed.
 FIRST_SEED = {Phase.PILOT: 1, Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
 PHASES = tuple(FIRST_SEED)
-Level = str | bool | int | float | dict[str, Any] | None
+Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
 _LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
 MOST_VARIANTS, MOST_TRIALS = 512, 100_000
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
+_Rates = Annotated[
+    list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]], Field(min_length=1, max_length=_MOST_RATES)
+]
 # What the workbench keeps under results beside studies.
 TAKEN_NAMES = ("published", "imported", "benchmarks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -42,25 +46,72 @@ class _Section(BaseModel):
 class Size(_Section):
     """Overrides of the baseline preset's size."""
 
-    layers: Whole | None = Field(None, gt=0, le=_LARGEST["layers"])
-    width: Whole | None = Field(None, gt=0, le=_LARGEST["width"])
-    heads: Whole | None = Field(None, gt=0, le=_LARGEST["heads"])
-    feedforward_width: Whole | None = Field(None, gt=0, le=_LARGEST["feedforward_width"])
+    layers: Whole | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST["layers"],
+        description="How many blocks of attention and feed-forward network the model has. Left out: the "
+        "baseline preset's.",
+    )
+    width: Whole | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST["width"],
+        description="Dimensions of the residual stream, which every part reads and writes; a multiple of "
+        "heads. Left out: the baseline preset's.",
+    )
+    heads: Whole | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST["heads"],
+        description="Attention heads of each layer, which share the width. Left out: the baseline preset's.",
+    )
+    feedforward_width: Whole | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST["feedforward_width"],
+        description="Hidden units of each feed-forward network. Of a variant it is what match may change. "
+        "Left out: 4 times the width, for gated networks 8/3 of it up to a multiple of 8, or what the "
+        "baseline preset publishes.",
+    )
 
 
 class Data(_Section):
     """What is trained on: a corpus and a tokenizer."""
 
-    corpus: str | dict[str, Any] = "python-stdlib"
-    tokenizer: str | dict[str, Any] = "bytes"
+    corpus: str | dict[str, Any] = Field(
+        "python-stdlib",
+        description="The text that is trained and validated on: one of the corpora below. Documents are "
+        "split into training and validation by their content. Left out: python-stdlib; with start, that "
+        "run's.",
+    )
+    tokenizer: str | dict[str, Any] = Field(
+        "bytes",
+        description="How text becomes tokens: bytes, byte pairs learned from the training text, or a "
+        "model's own tokenizer. Left out: bytes; with start, that run's.",
+        examples=["bytes", {"bpe": 4096}, {"file": "path/tokenizer.json"}],
+    )
 
 
 class Seeds(_Section):
     """Seeds of each phase: a count, or the seeds themselves. 0 switches a phase off, except ``confirm``."""
 
-    pilot: int | list[int] = 5
-    tune: int | list[int] = 2
-    confirm: int | list[int] = 8
+    pilot: int | list[int] = Field(
+        5,
+        description="Seeds of the baseline alone, trained first to see how much a result varies by chance. "
+        "How many seeds a verdict needs follows from it. 0 leaves the phase out.",
+        examples=[3, [1, 2, 3]],
+    )
+    tune: int | list[int] = Field(
+        2,
+        description="Seeds with which each variant tries every learning rate; the best one is confirmed. "
+        "With a single learning rate the phase is left out.",
+    )
+    confirm: int | list[int] = Field(
+        8,
+        description="Fresh seeds with which every variant is trained at its own learning rate. Each is a "
+        "pair with the baseline's; the verdict rests on these alone, so that at least one is needed.",
+    )
 
     @field_validator("pilot", "tune", "confirm", mode="before")
     @classmethod
@@ -104,35 +155,130 @@ def _sound_seeds(seeds: list[Any]) -> list[int]:
     return seeds
 
 
+def _sorted_rates(rates: list[float]) -> list[float]:
+    if len(set(rates)) < len(rates):
+        raise ValueError("each learning rate once, please")
+    return sorted(rates)
+
+
 class StudyFile(_Section):
     """A whole study file, checked."""
 
-    name: Annotated[str, Field(max_length=80)]
-    question: Annotated[str, Field(min_length=1)]
-    start: str | None = Field(None, description="a run whose weights every variant starts from")
-    baseline: str | dict[str, Level] = "llama"
-    size: Size = Size()
-    context: Whole | None = Field(None, gt=1, le=_LARGEST["context"], validate_default=False)
-    design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = "one_at_a_time"
-    factors: dict[str, Annotated[list[Level], Field(max_length=MOST_VARIANTS)]] = {}
-    reference: str | None = None
-    variants: list[dict[str, Level]] = Field([], max_length=MOST_VARIANTS)
-    match: Literal["parameters", "flops", "none"] = "parameters"
-    data: Data = Data()
-    training: TrainingConfig
-    learning_rates: list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]] = Field(
-        min_length=1, max_length=_MOST_RATES
+    name: Annotated[str, Field(max_length=80)] = Field(
+        description="What the study and the folder of its results are called. Letters, digits, '_', '-' and "
+        "'.' only. Left out: the file's name without its ending.",
+        examples=["squared-relu"],
+    )
+    question: Annotated[str, Field(min_length=1)] = Field(
+        description="What the study asks, in words; every report begins with it.",
+        examples=["Does squared ReLU do as well as SwiGLU?"],
+    )
+    start: str | None = Field(
+        None,
+        description="A trained run whose weights every variant starts from, as far as it shares them. It is "
+        "a run id, study/variant, or imported/NAME; size, context, tokenizer and baseline are then that "
+        "run's. Left out: every variant starts from fresh values.",
+        examples=["imported/gpt2"],
+    )
+    baseline: str | dict[str, Level] = Field(
+        "llama",
+        description="The model that every variant is compared with. It is a preset (workbench list "
+        "presets), or a preset with levels that differ from its own. Left out: llama; with start, that "
+        "run's model.",
+        examples=["gpt2", {"preset": "llama", "norm": "layernorm"}],
+    )
+    size: Size = Field(Size(), description="How large the models are, where it is not as the preset says.")
+    context: Whole | None = Field(
+        None,
+        gt=1,
+        le=_LARGEST["context"],
+        validate_default=False,
+        description="How many tokens a training window has, the most that the model sees at once. Needed, "
+        "but with start. Left out: with start, that run's.",
+        examples=[128],
+    )
+    design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = Field(
+        "one_at_a_time",
+        description="Which variants there are. one_at_a_time: each level of each factor alone against the "
+        "baseline; full_factorial: every combination of levels; leave_one_out: the baseline with one part "
+        "at a time taken from the reference, and the whole reference; explicit: those listed under "
+        "variants.",
+    )
+    factors: dict[str, Annotated[list[Level], Field(max_length=MOST_VARIANTS)]] = Field(
+        {},
+        description="What is varied: for each factor its levels, the baseline's own among them. A level is "
+        "a value, or a mapping with the level's name and options. Needed by the designs one_at_a_time and "
+        "full_factorial. Left out: none.",
+        examples=[
+            {"norm": ["rmsnorm", "layernorm"], "positions": ["rope", {"name": "rope", "base": 500000}]}
+        ],
+    )
+    reference: str | dict[str, Level] | None = Field(
+        None,
+        description="What the design leave_one_out takes one at a time: the parts of a preset, or levels, or "
+        "both. That design needs it. Left out: none.",
+        examples=["gpt2", {"preset": "gpt2", "weight_decay": 0.01}],
+    )
+    variants: list[dict[str, Level]] = Field(
+        [],
+        max_length=MOST_VARIANTS,
+        description="The variants of the design explicit. Each has a name, and the levels in which it "
+        "differs from the baseline or a preset whose parts it has. Left out: none.",
+        examples=[
+            [{"name": "all of GPT-2", "preset": "gpt2"}, {"name": "post-norm", "norm_placement": "post"}]
+        ],
+    )
+    match: Literal["parameters", "flops", "none"] = Field(
+        "parameters",
+        description="What is held equal when a swap changes the size. The feed-forward width is solved "
+        "until the parameters outside embedding tables and head agree, or the FLOPs per token. none: every "
+        "width stays. Left out: parameters; with start, none.",
+    )
+    data: Data = Field(Data(), description="What is trained on: a corpus, and how its text becomes tokens.")
+    training: TrainingConfig = Field(
+        description="How each trial is trained: the same for every variant, but for what the study varies."
+    )
+    learning_rates: Annotated[
+        # Tags as pydantic names the branches of a union, so that an error's key leaves them out.
+        Annotated[_Rates, Tag("list[rates]")] | Annotated[dict[str, _Rates], Tag("dict[rates]")],
+        Discriminator(lambda value: "dict[rates]" if isinstance(value, dict) else "list[rates]"),
+    ] = Field(
+        description="Peak learning rates. Every variant tries each of them with the seeds of seeds.tune and "
+        "is confirmed at its own best one; a single one is used as it is. Where the levels of a factor need "
+        "scales of their own: a list for each of its levels, as many rates in each.",
+        examples=[[0.002, 0.004, 0.008], {"adamw": [0.002, 0.004], "muon": [0.01, 0.02]}],
     )
     grid_growth: Whole = Field(
-        2, ge=0, le=10, description="how often the grid may grow when a best rate is at its edge"
+        2,
+        ge=0,
+        le=10,
+        description="How often learning_rates may be extended when a best one lies at an edge. That is when "
+        "the best rate of any variant is the smallest or the largest tried; the new rates are tried by all "
+        "variants. 0 keeps the list as it is.",
     )
     halving: bool = Field(
         False,
-        description="tune each variant's learning rates in one population and stop the worse ones early",
+        description="Whether tuning stops the worse learning rates of a variant early. All of them are "
+        "trained in one program, and the worse half stops after a quarter of the steps, and again after "
+        "half. It saves compute with many rates; one that is good only at the end can be lost.",
     )
-    seeds: Seeds = Seeds()
-    metric: Literal["validation/loss", "validation/bits_per_byte"] = "validation/loss"
-    margin: Number = Field(gt=0, description="differences within this many units of the metric do not matter")
+    seeds: Seeds = Field(
+        Seeds(),
+        description="Seeds of each phase: how many (0 to 1_000), or a list of the seeds themselves. No two "
+        "phases share one.",
+    )
+    metric: Literal["validation/loss", "validation/bits_per_byte"] = Field(
+        "validation/loss",
+        description="What variants are compared by: nats per token, or bits per byte of the validation "
+        "text. Bits per byte can be compared across tokenizers.",
+    )
+    margin: Number = Field(
+        gt=0,
+        description="How large a difference must be to matter to you, in units of the metric. It is "
+        "declared before the results are known, and the verdict compares each difference's interval with "
+        "it.",
+        examples=[0.01],
+    )
 
     @field_validator("name")
     @classmethod
@@ -151,10 +297,14 @@ class StudyFile(_Section):
 
     @field_validator("learning_rates")
     @classmethod
-    def _rates(cls, value: list[float]) -> list[float]:
-        if len(set(value)) < len(value):
-            raise ValueError("each learning rate once, please")
-        return sorted(value)
+    def _each_once(cls, value: list[float] | dict[str, list[float]]) -> list[float] | dict[str, list[float]]:
+        if isinstance(value, dict):
+            counts = {level: len(rates) for level, rates in value.items()}
+            if len(set(counts.values())) != 1:
+                shown = ", ".join(f"{level} {count}" for level, count in counts.items()) or "none"
+                raise ValueError(f"give as many to each level, tuning is equal for all; there are {shown}")
+            return {level: _sorted_rates(rates) for level, rates in value.items()}
+        return _sorted_rates(value)
 
     @model_validator(mode="after")
     def _design_has_its_parts(self) -> "StudyFile":
@@ -169,7 +319,7 @@ class StudyFile(_Section):
         self._check_factors()
         self._check_start()
         self._check_budget()
-        if len(self.learning_rates) > 1 and not self.seeds.lists()[Phase.TUNE]:
+        if self.rates_tried > 1 and not self.seeds.lists()[Phase.TUNE]:
             raise ValueError("several learning_rates need seeds.tune of at least 1 to choose between them")
         return self
 
@@ -211,7 +361,7 @@ class StudyFile(_Section):
                 "another design"
             )
         counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
-        each = counts[Phase.TUNE] * len(self.learning_rates) + counts[Phase.CONFIRM]
+        each = counts[Phase.TUNE] * self.rates_tried + counts[Phase.CONFIRM]
         trials = counts[Phase.PILOT] + variants * each
         if trials > MOST_TRIALS:
             raise ValueError(
@@ -229,6 +379,13 @@ class StudyFile(_Section):
         return "variants", 1 + len(self.variants)
 
     @property
+    def rates_tried(self) -> int:
+        """How many learning rates each variant tries, before a grid grows."""
+        if isinstance(self.learning_rates, dict):
+            return len(next(iter(self.learning_rates.values())))
+        return len(self.learning_rates)
+
+    @property
     def window(self) -> int:
         """``context``, which a study that starts from a run has once it was completed by it."""
         assert self.context is not None
@@ -238,7 +395,7 @@ class StudyFile(_Section):
     def phases(self) -> list[Phase]:
         """The phases that this study runs, in order. With one learning rate there is nothing to tune."""
         seeds = self.seeds.lists()
-        is_tuned = len(self.learning_rates) > 1
+        is_tuned = self.rates_tried > 1
         return [phase for phase in PHASES if seeds[phase] and (phase is not Phase.TUNE or is_tuned)]
 
 
@@ -263,14 +420,23 @@ def find_study_file(study: Path) -> Path:
 def load_study_file(path: Path, overrides: list[str] | None = None, *, complete: bool = True) -> StudyFile:
     """Read and check ``path``; ``overrides`` are ``key.inner=value`` strings that replace single keys.
 
+    The study's directory is importable afterwards, so that a user's own parts and optimizers are found.
     Not ``complete``: without the baseline's recipe, which takes torch seconds to load; to find mistakes.
     """
     path = find_study_file(Path(path))
     values = read_yaml(path)
+    for folder in import_paths(path):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
     values.setdefault("name", printable(path.stem))
     for override in overrides or []:
         apply_override(values, override)
     return parse_study(values, source=str(path), complete=complete)
+
+
+def import_paths(path: Path) -> list[Path]:
+    """Where a study's own components may lie: the present directory and the study file's."""
+    return [Path.cwd(), find_study_file(path).resolve().parent]
 
 
 def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -> StudyFile:
@@ -278,14 +444,14 @@ def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -
     if values.get("start"):
         # A feed-forward network of another width would leave none of the trained matrices in place.
         values = {"match": "none"} | values
-    return read_as(StudyFile, with_recipe(values) if complete else values, file=source)
+    return read_as(StudyFile, with_published_training(values) if complete else values, file=source)
 
 
-def with_recipe(values: dict[str, Any]) -> dict[str, Any]:
-    """``values`` with what the baseline preset's recipe says of ``training`` where the study says nothing.
+def with_published_training(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with how the baseline's preset was trained, where the study says nothing of it.
 
-    One training configuration serves all variants: a swap is one change. The warm-up stays the study's: 2000
-    of a published model's steps are less than one of a small study's.
+    That serves all variants, but for the factors of training among its levels: a swap is one change. The
+    warm-up stays the study's: 2000 of a published model's steps are less than one of a small study's.
     """
     from workbench.model.presets import preset_names, recipe
 
@@ -293,5 +459,6 @@ def with_recipe(values: dict[str, Any]) -> dict[str, Any]:
     name = baseline.get("preset", "llama") if isinstance(baseline, dict) else baseline
     if name not in preset_names() or not isinstance(training, dict):
         return values  # wrong: validation and design say so
-    published = {key: value for key, value in recipe(name).training.items() if key != "warmup"}
+    own = {"warmup", *(baseline if isinstance(baseline, dict) else ())}
+    published = {key: value for key, value in recipe(name).training.items() if key not in own}
     return values | {"training": published | training}

@@ -2,16 +2,28 @@
 
 from collections.abc import Iterator
 
-from workbench.model.equivalence import behaviour
 from workbench.numbers import percent, plural
 from workbench.records.manifest import Manifest
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
+from workbench.study.recipe import SIZE
+from workbench.training.config import TrainingConfig
+from workbench.training.optimizers import optimizer_config
+from workbench.training.schedules import schedule_config
 
 FEW_SEEDS = 3
 MANY_PASSES = 4  # beyond, repeated text is worth visibly less: Muennighoff et al. 2023, arXiv 2305.16264
 SIZE_TOLERANCE = 0.01
 ROUNDING = 1.1  # times the tokens that were asked for
+# What a change of one factor changes beside it, whatever its levels are.
+_TWO_THINGS = {
+    "tied_embeddings": "with the table that the head shares or has of its own, the number of all parameters "
+    "changes too, which no matching pays for",
+    "batch_size": "at equal tokens the number of steps changes too, and no two sizes see the same batches",
+    "dropout": "it acts in training alone: training losses do not compare, validation losses do",
+    "precision": "speed and memory change too, and every value by its rounding: compare seconds as well",
+    SIZE: "FLOPs per token change too: at equal tokens the larger costs more; see the row at equal FLOPs",
+}
 
 
 def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
@@ -23,11 +35,27 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
         *_seeds(manifest),
         *_budget(plan),
         *_repetition(plan, manifest),
+        *_training(plan.study.training),
         *text,
         *sizes,
         *positions,
+        *_two_things(plan),
         *_twins(plan),
     ]
+
+
+def what_is_paired(plan: Plan) -> str | None:
+    """What variants of one seed have in common where a factor takes some of it away; None where none does."""
+    changed = {factor for variant in plan.variants for factor in variant.change}
+    apart = []
+    if "batch_size" in changed:
+        apart.append("batches (batch_size cuts them otherwise)")
+    if SIZE in changed:
+        apart.append("initial values of other shapes (size)")
+    if not apart:
+        return None
+    shared = "initial values by name, validation tokens and the order of the training text"
+    return f"{shared}; not {', nor '.join(apart)}"
 
 
 def unspelled_note(share: float) -> str:
@@ -48,9 +76,17 @@ def _seeds(manifest: Manifest) -> Iterator[str]:
 
 
 def _budget(plan: Plan) -> Iterator[str]:
-    asked = plan.study.training.tokens
-    if plan.tokens > ROUNDING * max(asked, plan.study.training.batch_size * plan.study.window):
-        evaluations = plan.study.training.evaluations
+    asked, evaluations = plan.study.training.tokens, plan.training.evaluations
+    sizes = sorted({variant.recipe.training.batch_size for variant in plan.variants})
+    if plan.tokens <= ROUNDING * max(asked, sizes[-1] * plan.study.window):
+        return
+    if len(sizes) > 1:
+        yield (
+            f"batch_size: {plan.tokens:,} tokens are {percent(plan.tokens / asked - 1)} more than asked, for "
+            f"{evaluations} evaluations of batches of {', '.join(map(str, sizes))} to fall at equal tokens; "
+            "take sizes of which each divides the next, or fewer training.evaluations"
+        )
+    else:
         yield (
             f"training.evaluations: {plan.tokens:,} tokens are {percent(plan.tokens / asked - 1)} more than "
             f"asked, for {evaluations} evaluations to fall at equal distances; take a number that "
@@ -64,8 +100,25 @@ def _repetition(plan: Plan, manifest: Manifest) -> Iterator[str]:
         yield f"training.tokens: {passes:.1f} passes over the training text; beyond 4 repetition matters"
 
 
+def _training(training: TrainingConfig) -> Iterator[str]:
+    """What an optimizer or schedule has no use for, and how its trials are trained."""
+    optimizer = optimizer_config(training)
+    schedule = schedule_config(training)
+    heard = (*optimizer.component.reads, *schedule.component.reads)
+    for key, config in (("betas", optimizer), ("epsilon", optimizer), ("final_rate", schedule)):
+        if key not in heard and getattr(training, key) != TrainingConfig.model_fields[key].default:
+            yield f"training.{key}: {config.label} does not read it; see 'workbench list components'"
+    if optimizer.component.replicated is None:
+        yield (
+            f"training.optimizer: {optimizer.label} has no form for populations: trials train one by one; "
+            "to train them together, name a ReplicatedOptimizer as 'replicated' in its class"
+        )
+
+
 def _size(plan: Plan, variant: Variant) -> Iterator[str]:
     match = plan.study.match
+    if SIZE in variant.change and variant.mismatch is None:
+        return  # what is asked about
     if match == "none":
         ours, theirs = variant.model.num_parameters(), plan.baseline.model.num_parameters()
         if abs(ours / theirs - 1) > SIZE_TOLERANCE:
@@ -105,10 +158,18 @@ def _position_tables(plan: Plan) -> Iterator[str]:
             )
 
 
+def _two_things(plan: Plan) -> Iterator[str]:
+    """Factors that change more than their name says, once for all variants that have another level."""
+    for factor, text in _TWO_THINGS.items():
+        names = [variant.name for variant in plan.variants if factor in variant.change]
+        if names:
+            yield f"{', '.join(names)}: {factor}: {text}"
+
+
 def _twins(plan: Plan) -> Iterator[str]:
     """Variants that are spelled differently and compute the same: their difference is noise by design."""
     first: dict[str, str] = {}
     for variant in plan.variants:
-        twin = first.setdefault(repr(behaviour(variant.model)), variant.name)
+        twin = first.setdefault(variant.recipe.behaviour(), variant.name)
         if twin != variant.name:
             yield f"{variant.name}: computes exactly what {twin} does ({variant.summary}); remove it"

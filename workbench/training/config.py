@@ -1,51 +1,193 @@
 """How a model is trained: everything of a trial but its model, its data, its seed and its learning rate."""
 
 import math
-from typing import Annotated, Literal
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from workbench.errors import UserError
+from workbench.user_input import read_as
 from workbench.user_numbers import LARGEST_TOKENS, Number, Whole
 
+if TYPE_CHECKING:
+    from workbench.model.parts.component import ComponentConfig, Registry
+
+# What is the same for every variant of a study: how much is trained on and judged by, and what only says how
+# this machine goes about it. Every other field may be a factor.
+_SAME_FOR_ALL = ("tokens", "evaluations", "evaluation_tokens", "probes", "compile", "threads")
 _LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096
 _Decay = Annotated[Number, Field(ge=0, lt=1)]
+# The levels by default: kept as their names, so that nobody loads torch for them, and left out of what is
+# written, so that the hashes of studies from before there were others still hold.
+_USUAL = {"optimizer": "adamw", "schedule": "cosine"}
 
 
 class TrainingConfig(BaseModel):
-    """AdamW with warm-up and cosine decay, as in LLaMA (arXiv 2302.13971, section 2.3).
+    """By default AdamW with warm-up and cosine decay, as in LLaMA (arXiv 2302.13971, section 2.3).
 
     ``tokens`` is the budget of one trial, rounded up so that ``evaluations`` fall at equal distances.
+    ``optimizer`` and ``schedule`` are given by name, import path or as ``{name: lion, betas: [0.9, 0.98]}``,
+    and are then a config of that level; the usual ones stay their names, and ``model_dump`` leaves them out.
+    To validate a run's with the code that its study kept, give the context ``{"parts": folder}``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tokens: Whole = Field(gt=0, le=LARGEST_TOKENS, description="training tokens of one trial")
-    batch_size: Whole = Field(gt=0, le=_LARGEST_BATCH, description="sequences per step")
-    betas: tuple[_Decay, _Decay] = Field((0.9, 0.95), description="AdamW's decay rates of the moments")
-    epsilon: Number = Field(1e-8, gt=0, le=1, description="AdamW's denominator constant")
-    weight_decay: Number = Field(0.1, ge=0, description="decoupled, on matrices only")
-    clip: Number | None = Field(1.0, gt=0, description="largest gradient norm; null switches clipping off")
-    warmup: Number = Field(0.1, ge=0, lt=1, description="fraction of the steps with a rising learning rate")
-    final_rate: Number = Field(0.1, ge=0, le=1, description="last learning rate as a fraction of the peak")
+    tokens: Whole = Field(
+        gt=0,
+        le=LARGEST_TOKENS,
+        description="Training tokens of one trial, its budget. Rounded up so that the evaluations fall at "
+        "equal distances.",
+        examples=[1000000],
+    )
+    batch_size: Whole = Field(
+        gt=0, le=_LARGEST_BATCH, description="Windows of context tokens in one optimizer step.", examples=[16]
+    )
+    optimizer: Any = Field(
+        "adamw",
+        description="What turns gradients into steps. The learning rate is its step size.",
+        examples=["muon", {"name": "lion", "betas": [0.9, 0.98]}],
+        json_schema_extra={"levels": "workbench.training.optimizers:OPTIMIZERS"},
+    )
+    betas: tuple[_Decay, _Decay] = Field(
+        (0.9, 0.95),
+        description="Decay rates of the gradient's mean and of its mean square in adamw, adam and muon's "
+        "AdamW. Left out: the baseline preset's, else [0.9, 0.95].",
+        examples=[[0.9, 0.95]],
+    )
+    epsilon: Number = Field(
+        1e-8,
+        gt=0,
+        le=1,
+        description="What adamw, adam and muon's AdamW add to the root of the mean square before they divide "
+        "by it. Left out: the baseline preset's, else 1e-8.",
+    )
+    weight_decay: Number = Field(
+        0.1,
+        ge=0,
+        description="Weight decay, applied to matrices only, never to norm weights, biases or scalars. It is "
+        "decoupled (AdamW), but with adam and sgd added to the gradient (L2). Left out: the baseline "
+        "preset's, else 0.1.",
+    )
+    clip: Number | None = Field(
+        1.0,
+        gt=0,
+        description="Largest norm that the gradient of all parameters together may have. A longer one is "
+        "scaled down to it; null switches clipping off. Left out: the baseline preset's, else 1.",
+    )
+    schedule: Any = Field(
+        "cosine",
+        description="How the learning rate falls after the warm-up.",
+        examples=["linear", {"name": "wsd", "decay": 0.1}],
+        json_schema_extra={"levels": "workbench.training.schedules:SCHEDULES"},
+    )
+    warmup: Number = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Fraction of the steps over which the learning rate rises linearly to its peak.",
+    )
+    final_rate: Number = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Learning rate at the end of training as a fraction of the peak, where the schedule "
+        "falls to an end (cosine, linear, wsd). Left out: the baseline preset's, else 0.1.",
+    )
     evaluations: Whole = Field(
         10,
         gt=0,
-        description="validations per trial, evenly spaced, the last at the end; left out: 10 or each step",
+        description="Validations of one trial, at equal distances, the last one at its end. Left out: 10, "
+        "or as many as there are steps where they are fewer.",
     )
     evaluation_tokens: Whole = Field(
-        65_536, gt=0, le=LARGEST_TOKENS, description="validation tokens, the same for every trial"
+        65_536,
+        gt=0,
+        le=LARGEST_TOKENS,
+        description="Most tokens that a validation reads. They are whole windows spread over the validation "
+        "text, the same for every trial.",
     )
     probes: Number = Field(
-        0.05, ge=0, description="time for measuring heads and positions, as a share of the training time"
+        0.05,
+        ge=0,
+        description="Time for measuring attention heads and positions, as a share of the training time. The "
+        "dashboard's views show them. 0 measures nothing meanwhile; workbench probe can do it later.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 on a GPU, fp32 on a CPU"
+        "auto",
+        description="Which numbers are computed with: 32-bit floats, or bfloat16 where PyTorch's autocast "
+        "takes it. auto: bf16 on a GPU, fp32 on a CPU.",
     )
     compile: Literal["auto", "cuda_graphs"] | bool = Field(
-        "auto", description="torch.compile; auto: on a GPU; cuda_graphs: and replay its kernels as graphs"
+        "auto",
+        description="Whether the model is compiled by torch.compile. auto: on a GPU. cuda_graphs: compiled, "
+        "and its kernels are replayed as CUDA graphs.",
     )
-    threads: Whole = Field(1, gt=0, le=_MOST_THREADS, description="CPU threads of one trial")
+    threads: Whole = Field(
+        1,
+        gt=0,
+        le=_MOST_THREADS,
+        description="CPU threads that one trial computes with, at most as many as this machine has cores.",
+    )
+
+    @field_validator(*_USUAL)
+    @classmethod
+    def _level(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None, "a field has a name"
+        usual = _USUAL[info.field_name]
+        if isinstance(value, str) and value == usual:
+            return value
+        registry = _registry(info.field_name)
+        try:
+            config = registry.config(value, (info.context or {}).get("parts"))
+        except UserError as error:
+            message = _misplaced(value, registry) or str(error).removeprefix(f"{registry.factor}: ")
+            raise ValueError(message) from error
+        # Written with all its options at their defaults it is the same.
+        return usual if config == registry.config(usual) else config
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        if self.schedule != _USUAL["schedule"]:
+            self.schedule.check(self)
+        return self
+
+    @field_serializer(*_USUAL)
+    def _written_level(self, level: Any) -> Any:
+        return level if isinstance(level, str) else level.to_dict()
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values = write(self)
+        return {key: value for key, value in values.items() if _USUAL.get(key) != value}
+
+    @property
+    def foreign_parts(self) -> "list[ComponentConfig]":
+        """The levels whose code is not the workbench's."""
+        levels = [getattr(self, key) for key in _USUAL]
+        return [level for level in levels if not isinstance(level, str) and level.component.foreign]
+
+    @classmethod
+    def factors(cls) -> list[str]:
+        """The fields whose levels a study may compare."""
+        return [name for name in cls.model_fields if name not in _SAME_FOR_ALL]
+
+    def with_levels(self, **changes: Any) -> "TrainingConfig":
+        """Itself with ``changes``, checked as a study file's; raises ``UserError`` that names the key."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return read_as(TrainingConfig, given | changes)
 
     def steps(self, context: int) -> int:
         """Optimizer steps: the budget over the tokens per step, up to a multiple of ``evaluations``."""
@@ -77,3 +219,23 @@ class TrainingConfig(BaseModel):
             precision = "bf16" if on_gpu else "fp32"
         compiled = on_gpu if self.compile == "auto" else self.compile
         return self.model_copy(update={"precision": precision, "compile": compiled})
+
+
+def _misplaced(value: Any, registry: "Registry") -> str | None:
+    """What to write where a level of ours is given an option that is a key of ``training``; else None."""
+    name = value.get("name") if isinstance(value, dict) else None
+    if name not in registry.names():
+        return None
+    options = [field.name for field in fields(registry.get(name).Config)]
+    for key in value:
+        if key in TrainingConfig.model_fields and key not in options:
+            return f"{name}: {key!r} is no option of it; write it as training.{key}"
+    return None
+
+
+def _registry(key: str) -> "Registry":
+    """The levels of a key; they need torch, which takes seconds to load."""
+    from workbench.training.optimizers import OPTIMIZERS
+    from workbench.training.schedules import SCHEDULES
+
+    return {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}[key]

@@ -80,7 +80,7 @@ def _run_trivial(setting: Setting) -> tuple[Times, list[float]]:
 
 def _training_seconds(directory: Path, plan: Plan, number: int) -> float:
     """What the ``number``-th trial's own clock says."""
-    only = plan.candidates()[0]
+    only = plan.grids()[plan.baseline.name][0]
     record = plan.confirm({variant.name: only for variant in plan.variants})[number]
     return RunDirectory(directory / "runs" / record.run_id).read().measured("seconds")
 
@@ -88,7 +88,7 @@ def _training_seconds(directory: Path, plan: Plan, number: int) -> float:
 def _start_again(setting: Setting, number: int) -> float:
     """Seconds until a new worker is ready."""
     plan = tiny_plan(setting.folder, setting.device)
-    record = plan.record(plan.baseline, Phase.PILOT, plan.candidates()[0], number)
+    record = plan.record(plan.baseline, Phase.PILOT, plan.grids()[plan.baseline.name][0], number)
     run = RunDirectory(setting.folder / "starts" / record.run_id)
     run.write(record)
     with pool(1, setting.device, setting.folder) as workers:

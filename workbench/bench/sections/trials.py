@@ -139,7 +139,7 @@ def _group(contest: Contest) -> int:
     most, plan = len(contest.sweep.grid), contest.plan
     if contest.device == "cpu":
         return most
-    training = plan.study.training.resolve(contest.device)
+    training = plan.training
     return population_size(plan.baseline.model, training, contest.device, most)
 
 

@@ -12,9 +12,9 @@ from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.presets import recipes, sizes
 from workbench.model.presets.parts import PARTS
-from workbench.model.presets.recipes import Recipe
+from workbench.model.presets.recipes import PublishedTraining
 
-__all__ = ["Recipe", "preset", "preset_names", "recipe"]
+__all__ = ["PublishedTraining", "preset", "preset_names", "recipe"]
 
 SMALLEST_WINDOW = 16
 _FULL = {name: family for family, named in sizes.FULL.items() for name in named}
@@ -44,7 +44,7 @@ def preset(name: str, **overrides: Any) -> ModelConfig:
     return ModelConfig.from_dict(values)
 
 
-def recipe(name: str) -> Recipe:
+def recipe(name: str) -> PublishedTraining:
     """How the preset ``name`` was trained; the small sizes have their family's optimizer settings."""
     family, _ = _find(name)
     return recipes.FULL[name] if name in _FULL else recipes.SMALL[family]

@@ -12,7 +12,7 @@ MILLION, BILLION, TRILLION = 10**6, 10**9, 10**12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class PublishedTraining:
     """A published training recipe; None is what ``source`` does not say.
 
     ``learning_rate`` is the peak, ``final_rate`` the last as a fraction of it. The warm-up is linear and
@@ -46,14 +46,14 @@ class Recipe:
         keys = ("betas", "epsilon", "weight_decay", "clip", "warmup", "final_rate")
         return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
-    def small(self) -> "Recipe":
+    def small(self) -> "PublishedTraining":
         """The recipe for sizes that were never published: optimizer settings only."""
         sizes = ("learning_rate", "batch_tokens", "tokens", "warmup_steps", "warmup_tokens")
         unpublished: dict[str, Any] = dict.fromkeys(sizes)
         return replace(self, **unpublished)
 
 
-_LLAMA = Recipe(
+_LLAMA = PublishedTraining(
     source="arXiv 2302.13971, Touvron et al. 2023, section 2.3 and table 2",
     batch_tokens=4 * MILLION,
     warmup_steps=2000,
@@ -68,7 +68,7 @@ _LLAMA2 = replace(
     tokens=2 * TRILLION,
     epsilon=1e-5,
 )
-_LLAMA3 = Recipe(
+_LLAMA3 = PublishedTraining(
     source="arXiv 2407.21783, Llama team 2024, table 3 and section 3.2.1",
     tokens=15 * TRILLION,
     weight_decay=0.1,
@@ -81,7 +81,7 @@ _LLAMA31 = replace(
     source="arXiv 2407.21783, Llama team 2024, table 3 and sections 3.2.1, 3.4.2",
     notes=_LLAMA3.notes + "; of the 405B, 800 billion further tokens lengthen the context in six stages",
 )
-_GPT2 = Recipe(
+_GPT2 = PublishedTraining(
     source="Radford et al. 2019, section 2.3",
     batch_tokens=512 * 1024,
     tokens=300 * BILLION,
@@ -92,7 +92,7 @@ _GPT2 = Recipe(
     final_rate=0.1,
     notes="only the batch of 512 x 1024 is published; the rest is nanoGPT's reproduction of the 124M model",
 )
-_GPT3 = Recipe(
+_GPT3 = PublishedTraining(
     source="arXiv 2005.14165, Brown et al. 2020, table 2.1 and appendix B",
     tokens=300 * BILLION,
     warmup_tokens=375 * MILLION,
@@ -104,7 +104,7 @@ _GPT3 = Recipe(
     notes="the rate reaches its end after 260 billion tokens; the batch grows from 32k over the first 4 to "
     "12 billion; the width of the attention bands is unpublished (here GPT-Neo's 256)",
 )
-_NEO = Recipe(
+_NEO = PublishedTraining(
     source="EleutherAI/gpt-neo, Black et al. 2021, configs and optimizers.py",
     batch_tokens=512 * 2048,
     warmup_steps=3000,
@@ -116,7 +116,7 @@ _NEO = Recipe(
 )
 
 
-def _sized(base: Recipe, rows: dict[str, dict[str, Any]]) -> dict[str, Recipe]:
+def _sized(base: PublishedTraining, rows: dict[str, dict[str, Any]]) -> dict[str, PublishedTraining]:
     return {name: replace(base, **row) for name, row in rows.items()}
 
 
@@ -124,7 +124,7 @@ def _gpt3(rate: float, batch_tokens: int) -> dict[str, Any]:
     return {"learning_rate": rate, "batch_tokens": batch_tokens}
 
 
-FULL: dict[str, Recipe] = {
+FULL: dict[str, PublishedTraining] = {
     **_sized(
         _LLAMA,
         {
@@ -173,7 +173,7 @@ FULL: dict[str, Recipe] = {
     ),
 }
 # GPT-Neo's small sizes take the settings of its smallest model: the larger two had no weight decay.
-SMALL: dict[str, Recipe] = {
+SMALL: dict[str, PublishedTraining] = {
     "llama": _LLAMA.small(),
     "llama3": _LLAMA3.small(),
     "gpt2": _GPT2.small(),

@@ -1,0 +1,154 @@
+"""A recipe: all that a variant is. Whatever part of it a study compares is a factor, by one short name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from workbench.errors import UserError, suggestion
+from workbench.model.config import ModelConfig
+from workbench.model.equivalence import behaviour
+from workbench.model.parts.component import plain
+from workbench.study.schema import Data, Size
+from workbench.training.config import TrainingConfig
+from workbench.training.schedules import rate_factor
+from workbench.user_input import read_as
+
+SIZE = "size"  # a factor whose levels are layers, width and heads together: a ladder of sizes
+_SIZES = ("layers", "width", "heads")
+# What decides the rates of a training, and is compared by them: at so many steps.
+_SCHEDULE = ("schedule", "warmup", "final_rate")
+_COMPARED_RATES = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a trial is made of, beside its hyperparameters and its seed: model, training and data."""
+
+    model: ModelConfig
+    training: TrainingConfig
+    data: Data
+
+    def labels(self) -> dict[str, str]:
+        """Each factor's level as short text, by the factor's name: ``norm``, ``weight_decay``.
+
+        A name that two of the parts have is ``model.norm`` and ``training.norm``.
+        """
+        parts = self._labels()
+        return {
+            _named(part, factor, parts): label
+            for part, labels in parts.items()
+            for factor, label in labels.items()
+        }
+
+    def level(self, factor: str) -> Any:
+        """The value that stands behind a factor's label."""
+        part, name = self._find(factor)
+        if name == SIZE:
+            return {key: getattr(self.model, key) for key in _SIZES}
+        return getattr(getattr(self, part), name)
+
+    def with_levels(self, **changes: Any) -> "Recipe":
+        """This recipe with each level in its part; raises ``UserError`` with the key for what cannot be."""
+        sent: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+        for factor, level in changes.items():
+            part, name = self._find(factor)
+            sent[part][name] = level
+        model = self.model
+        if SIZE in sent["model"]:
+            model = _sized(model, sent["model"].pop(SIZE))
+        if sent["model"]:
+            model = model.with_levels(**sent["model"])
+        training = self.training
+        if sent["training"]:
+            training = training.with_levels(**sent["training"])
+        return replace(self, model=model, training=training)
+
+    def at_size_of(self, other: "Recipe") -> "Recipe":
+        """This recipe with the layers, width and heads of ``other``."""
+        if other.level(SIZE) == self.level(SIZE):
+            return self
+        return self.with_levels(size=other.level(SIZE))
+
+    def training_behaviour(self) -> str:
+        """What training does at each step: equal where it is spelled differently and trains alike."""
+        steps = self.training.steps(self.model.context)
+        stride = max(1, steps // _COMPARED_RATES)
+        rates = [rate_factor(step, steps, self.training) for step in range(0, steps, stride)]
+        others = [name for name in TrainingConfig.model_fields if name not in ("tokens", *_SCHEDULE)]
+        return repr((steps, rates, [getattr(self.training, name) for name in others]))
+
+    def behaviour(self) -> str:
+        """What runs compute: equal for recipes whose difference could only be noise."""
+        return repr(behaviour(self.model)) + self.training_behaviour()
+
+    def _labels(self) -> dict[str, dict[str, str]]:
+        """Labels by part and factor."""
+        size = "x".join(str(getattr(self.model, key)) for key in _SIZES)
+        training = {name: _label(getattr(self.training, name)) for name in self.training.factors()}
+        return {"model": self.model.labels() | {SIZE: size}, "training": training}
+
+    def _find(self, factor: str) -> tuple[str, str]:
+        """The part and the field that a factor's name means."""
+        parts = self._labels()
+        known = {_named(part, name, parts): (part, name) for part, labels in parts.items() for name in labels}
+        if factor not in known:
+            raise UserError(f"unknown factor {factor!r}; {_remedy(factor, list(known))}")
+        return known[factor]
+
+
+def _named(part: str, factor: str, parts: Mapping[str, Mapping[str, str]]) -> str:
+    clashes = sum(factor in labels for labels in parts.values()) > 1
+    return f"{part}.{factor}" if clashes else factor
+
+
+def _remedy(factor: str, known: list[str]) -> str:
+    """What to do about a name that is no factor: some keys are there, and the same for all variants."""
+    if factor in TrainingConfig.model_fields:
+        return f"it is the same for all variants: set training.{factor}"
+    if factor in Data.model_fields:
+        return f"it is the same for all variants: set data.{factor}, and run a study for each"
+    if factor == "context":
+        return "it is the same for all variants: set context, and run a study for each"
+    if factor == "learning_rate":
+        return "it is tuned for each variant: give the candidates as learning_rates"
+    return suggestion(factor, known)
+
+
+def _label(value: Any) -> str:
+    """A level of training as text: ``0.1``, ``0.9,0.95``, ``none``; of a registered level its own label."""
+    label = getattr(value, "label", None)
+    if isinstance(label, str):
+        return label
+    if isinstance(value, tuple):
+        return ",".join(map(plain, value))
+    return plain(value)
+
+
+def _sized(model: ModelConfig, level: Any) -> ModelConfig:
+    """``model`` with layers, width and heads of ``level``; its other widths, and its key heads, follow."""
+    if not isinstance(level, Mapping):
+        raise UserError(
+            f"size: {level!r} is no size; give layers, width and heads, for example "
+            "{layers: 4, width: 128, heads: 4}"
+        )
+    size = read_as(Size, dict(level), under=SIZE)
+    if size.feedforward_width is not None:
+        raise UserError("size.feedforward_width: it follows the width of each level; remove it")
+    given = {key: getattr(size, key) for key in _SIZES if getattr(size, key) is not None}
+    changes = {key: value for key, value in given.items() if value != getattr(model, key)}
+    if "width" in changes:
+        changes["feedforward_width"] = None
+    if "heads" in changes:
+        changes["key_value_heads"] = _shared_heads(model, changes["heads"])
+    return model.with_levels(**changes)
+
+
+def _shared_heads(model: ModelConfig, heads: int) -> int:
+    """Key heads for ``heads`` query heads, as many queries to each as in ``model``."""
+    each = model.heads // model.key_value_heads
+    if heads % each:
+        raise UserError(
+            f"size: {each} heads share a key head, and {heads} heads are no multiple of that; give "
+            f"{each * max(1, heads // each)} heads"
+        )
+    return heads // each
