@@ -41,46 +41,102 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tokens: Whole = Field(gt=0, le=LARGEST_TOKENS, description="training tokens of one trial")
-    batch_size: Whole = Field(gt=0, le=_LARGEST_BATCH, description="sequences per step")
+    tokens: Whole = Field(
+        gt=0,
+        le=LARGEST_TOKENS,
+        description="Training tokens of one trial, its budget. Rounded up so that the evaluations fall at "
+        "equal distances.",
+        examples=[1000000],
+    )
+    batch_size: Whole = Field(
+        gt=0, le=_LARGEST_BATCH, description="Windows of context tokens in one optimizer step.", examples=[16]
+    )
     optimizer: Any = Field(
-        "adamw", description="a name, or {name: lion, betas: [0.9, 0.98]}; see 'workbench list components'"
+        "adamw",
+        description="What trains the model; one of your own is given by import path. Left out: adamw.",
+        examples=["lion", {"name": "lion", "betas": [0.9, 0.98]}],
+        json_schema_extra={"levels": "workbench.training.optimizers:OPTIMIZERS"},
     )
     betas: tuple[_Decay, _Decay] = Field(
-        (0.9, 0.95), description="decay rates of the moments in adamw, adam and muon's AdamW"
+        (0.9, 0.95),
+        description="Decay rates of the gradient's mean and of its mean square, in adamw, adam and what muon "
+        "leaves to AdamW. Left out: the baseline preset's, else [0.9, 0.95].",
+        examples=[[0.9, 0.95]],
     )
     epsilon: Number = Field(
-        1e-8, gt=0, le=1, description="constant in the denominator of adamw, adam and muon's AdamW"
+        1e-8,
+        gt=0,
+        le=1,
+        description="What adamw, adam and muon's AdamW add to the root of the mean square before they divide "
+        "by it. Left out: the baseline preset's, else 1e-8.",
     )
     weight_decay: Number = Field(
-        0.1, ge=0, description="on matrices only; decoupled, but L2 in the gradient with adam and sgd"
+        0.1,
+        ge=0,
+        description="Weight decay, decoupled but in adam and sgd, where it is part of the gradient. Matrices "
+        "alone decay, never norm weights, biases or scalars. Left out: the baseline preset's, else 0.1.",
     )
-    clip: Number | None = Field(1.0, gt=0, description="largest gradient norm; null switches clipping off")
+    clip: Number | None = Field(
+        1.0,
+        gt=0,
+        description="Largest norm that the gradient of all parameters together may have. A longer one is "
+        "scaled down to it; null switches clipping off. Left out: the baseline preset's, else 1.",
+    )
     schedule: Any = Field(
-        "cosine", description="a name, or {name: wsd, decay: 0.1}; see 'workbench list components'"
+        "cosine",
+        description="The learning rate after the warm-up, from its peak to the end; one of your own is given "
+        "by import path. Left out: cosine.",
+        examples=["linear", {"name": "wsd", "decay": 0.1}],
+        json_schema_extra={"levels": "workbench.training.schedules:SCHEDULES"},
     )
-    warmup: Number = Field(0.1, ge=0, lt=1, description="fraction of the steps with a rising learning rate")
+    warmup: Number = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Fraction of the steps over which the learning rate rises linearly to its peak.",
+    )
     final_rate: Number = Field(
-        0.1, ge=0, le=1, description="last learning rate of cosine, linear and wsd as a fraction of the peak"
+        0.1,
+        ge=0,
+        le=1,
+        description="Learning rate at the end of training as a fraction of the peak, where the schedule "
+        "falls to one: cosine, linear and wsd. Left out: the baseline preset's, else 0.1.",
     )
     evaluations: Whole = Field(
         10,
         gt=0,
-        description="validations per trial, evenly spaced, the last at the end; left out: 10 or each step",
+        description="Validations of one trial, at equal distances, the last one at its end. Left out: 10, "
+        "or as many as there are steps where they are fewer.",
     )
     evaluation_tokens: Whole = Field(
-        65_536, gt=0, le=LARGEST_TOKENS, description="validation tokens, the same for every trial"
+        65_536,
+        gt=0,
+        le=LARGEST_TOKENS,
+        description="Most tokens that a validation reads. They are whole windows spread over the validation "
+        "text, the same for every trial.",
     )
     probes: Number = Field(
-        0.05, ge=0, description="time for measuring heads and positions, as a share of the training time"
+        0.05,
+        ge=0,
+        description="Time for measuring attention heads and positions, as a share of the training time. The "
+        "dashboard's views show them. 0 measures nothing meanwhile; workbench probe can do it later.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 on a GPU, fp32 on a CPU"
+        "auto",
+        description="Which numbers are computed with: 32-bit floats, or bfloat16 where PyTorch's autocast "
+        "takes it. auto: bf16 on a GPU, fp32 on a CPU.",
     )
     compile: Literal["auto", "cuda_graphs"] | bool = Field(
-        "auto", description="torch.compile; auto: on a GPU; cuda_graphs: and replay its kernels as graphs"
+        "auto",
+        description="Whether the model is compiled by torch.compile. auto: on a GPU. cuda_graphs: compiled, "
+        "and its kernels are replayed as CUDA graphs.",
     )
-    threads: Whole = Field(1, gt=0, le=_MOST_THREADS, description="CPU threads of one trial")
+    threads: Whole = Field(
+        1,
+        gt=0,
+        le=_MOST_THREADS,
+        description="CPU threads that one trial computes with, at most as many as this machine has cores.",
+    )
 
     @field_validator(*_USUAL)
     @classmethod

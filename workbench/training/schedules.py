@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, ClassVar, Literal, Protocol, cast
 
 from workbench.errors import UserError
-from workbench.model.parts.component import Component, ComponentConfig, Registry
+from workbench.model.parts.component import Component, ComponentConfig, Registry, described
 from workbench.user_values import require
 
 SCHEDULES = Registry("schedule", "workbench.training.schedules.Schedule")
@@ -123,10 +123,12 @@ class WarmupStableDecay(Schedule):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Schedule.Config):
-        """``decay`` is the fraction of all steps in which the rate falls, ``shape`` how: 1 - √q, or 1 - q."""
+        """The decay at the end."""
 
-        decay: float = 0.2
-        shape: Literal["sqrt", "linear"] = "sqrt"
+        decay: float = described(0.2, "Fraction of all steps over which the learning rate falls at the end.")
+        shape: Literal["sqrt", "linear"] = described(
+            "sqrt", "How it falls, q from 0 to 1. sqrt: by 1 - √q, fast at first; linear: by 1 - q."
+        )
 
         def __post_init__(self) -> None:
             """Check the options."""

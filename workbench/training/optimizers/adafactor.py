@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from workbench.model.parts.component import described
 from workbench.training.flat_parameters import Alike
 from workbench.training.optimizers.optimizer import OPTIMIZERS, Constants, Optimizer, parameter_groups
 from workbench.training.optimizers.replicated import ReplicatedOptimizer, clip
@@ -158,15 +159,17 @@ class Adafactor(Optimizer, torch.optim.Adafactor):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
-        """``beta2_decay``: at step t the second moment keeps 1 - t^beta2_decay of what it was.
+        """The second moment's memory, and the size of steps."""
 
-        ``smallest_scale`` (ε₂) is what a parameter's root mean square is taken for at least, and
-        ``threshold`` (d) the root mean square above which a step is clipped.
-        """
-
-        beta2_decay: float = -0.8
-        smallest_scale: float = 1e-3
-        threshold: float = 1.0
+        beta2_decay: float = described(
+            -0.8, "At step t the second moment keeps the share 1 - t^beta2_decay of what it was."
+        )
+        smallest_scale: float = described(
+            1e-3, "What a parameter's root mean square is taken for at least: ε₂ of the paper."
+        )
+        threshold: float = described(
+            1.0, "Root mean square beyond which a step is clipped: d of the paper, 1 or more."
+        )
 
         def __post_init__(self) -> None:
             """Check the options."""

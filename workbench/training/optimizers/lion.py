@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from workbench.model.parts.component import described
 from workbench.training.optimizers.optimizer import (
     OPTIMIZERS,
     Constants,
@@ -84,9 +85,11 @@ class Lion(Optimizer, torch.optim.Optimizer):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
-        """``betas``: the momentum's share of a step, and how much of the momentum is kept."""
+        """The momentum."""
 
-        betas: tuple[float, float] = (0.9, 0.99)
+        betas: tuple[float, float] = described(
+            (0.9, 0.99), "The momentum's share of a step, and how much of the momentum is kept after it."
+        )
 
         def __post_init__(self) -> None:
             """Check the options."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from workbench.model.parts.component import described
 from workbench.training.flat_parameters import Alike
 from workbench.training.optimizers.adam import ReplicatedAdamW, adam_numbers, adam_step
 from workbench.training.optimizers.optimizer import (
@@ -190,16 +191,19 @@ class Muon(Optimizer, torch.optim.Optimizer):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
-        """``momentum`` and ``nesterov`` as in SGD, ``iterations`` of Newton and Schulz.
+        """The momentum, how it is made orthogonal, and how large steps are."""
 
-        ``scale`` is the rule by which a step is scaled, ``adamw_rate`` AdamW's learning rate over Muon's.
-        """
-
-        momentum: float = 0.95
-        nesterov: bool = True
-        iterations: int = 5
-        scale: Literal["moonshot", "jordan"] = "moonshot"
-        adamw_rate: float = 1.0
+        momentum: float = described(0.95, "How much of the running mean of gradients is kept.")
+        nesterov: bool = described(True, "Whether the step looks ahead along its momentum.")
+        iterations: int = described(5, "Newton-Schulz iterations, by which a step is made orthogonal.")
+        scale: Literal["moonshot", "jordan"] = described(
+            "moonshot",
+            "The rule that scales an orthogonal step. moonshot: 0.2 √max(rows, columns), so that learning "
+            "rates are AdamW's; jordan: √max(1, rows / columns), with learning rates of about 0.02.",
+        )
+        adamw_rate: float = described(
+            1.0, "Learning rate of what AdamW trains over that of the matrices; about 0.015 with jordan."
+        )
 
         def __post_init__(self) -> None:
             """Check the options."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from workbench.model.parts.component import described
 from workbench.training.optimizers.optimizer import (
     OPTIMIZERS,
     Constants,
@@ -81,10 +82,10 @@ class SGD(Optimizer, torch.optim.SGD):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
-        """``momentum`` is how much of the last step is kept; ``nesterov`` looks a step ahead."""
+        """The momentum."""
 
-        momentum: float = 0.9
-        nesterov: bool = False
+        momentum: float = described(0.9, "How much of the last step is kept.")
+        nesterov: bool = described(False, "Whether the step looks ahead along its momentum.")
 
         def __post_init__(self) -> None:
             """Check the options."""
