@@ -57,14 +57,14 @@ class TrainingConfig(BaseModel):
     )
     optimizer: Any = Field(
         "adamw",
-        description="What turns gradients into steps. The learning rate is its step size.",
-        examples=["muon", {"name": "lion", "betas": [0.9, 0.98]}],
+        description="What trains the model; one of your own is given by import path. Left out: adamw.",
+        examples=["lion", {"name": "lion", "betas": [0.9, 0.98]}],
         json_schema_extra={"levels": "workbench.training.optimizers:OPTIMIZERS"},
     )
     betas: tuple[_Decay, _Decay] = Field(
         (0.9, 0.95),
-        description="Decay rates of the gradient's mean and of its mean square in adamw, adam and muon's "
-        "AdamW. Left out: the baseline preset's, else [0.9, 0.95].",
+        description="Decay rates of the gradient's mean and of its mean square, in adamw, adam and what muon "
+        "leaves to AdamW. Left out: the baseline preset's, else [0.9, 0.95].",
         examples=[[0.9, 0.95]],
     )
     epsilon: Number = Field(
@@ -77,9 +77,8 @@ class TrainingConfig(BaseModel):
     weight_decay: Number = Field(
         0.1,
         ge=0,
-        description="Weight decay, applied to matrices only, never to norm weights, biases or scalars. It is "
-        "decoupled (AdamW), but with adam and sgd added to the gradient (L2). Left out: the baseline "
-        "preset's, else 0.1.",
+        description="Weight decay, decoupled but in adam and sgd, where it is part of the gradient. Matrices "
+        "alone decay, never norm weights, biases or scalars. Left out: the baseline preset's, else 0.1.",
     )
     clip: Number | None = Field(
         1.0,
@@ -89,7 +88,8 @@ class TrainingConfig(BaseModel):
     )
     schedule: Any = Field(
         "cosine",
-        description="How the learning rate falls after the warm-up.",
+        description="The learning rate after the warm-up, from its peak to the end; one of your own is given "
+        "by import path. Left out: cosine.",
         examples=["linear", {"name": "wsd", "decay": 0.1}],
         json_schema_extra={"levels": "workbench.training.schedules:SCHEDULES"},
     )
@@ -104,7 +104,7 @@ class TrainingConfig(BaseModel):
         ge=0,
         le=1,
         description="Learning rate at the end of training as a fraction of the peak, where the schedule "
-        "falls to an end (cosine, linear, wsd). Left out: the baseline preset's, else 0.1.",
+        "falls to one: cosine, linear and wsd. Left out: the baseline preset's, else 0.1.",
     )
     evaluations: Whole = Field(
         10,

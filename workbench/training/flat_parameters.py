@@ -2,10 +2,31 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Parameters of one ``shape`` in a flat vector: their ``places (n,)`` in it, one after the other."""
+
+    shape: tuple[int, ...]
+    places: Tensor
+
+    def gather(self, flat: Tensor) -> Tensor:
+        """What stands there in ``flat (R, P)``: ``(R, number, *shape)``."""
+        return flat[:, self.places].unflatten(1, (-1, *self.shape))
+
+    def scatter(self, flat: Tensor, values: Tensor) -> None:
+        """Put ``values (R, number, *shape)`` back."""
+        flat.index_copy_(1, self.places, values.flatten(1))
+
+    def to(self, device: torch.device) -> "Alike":
+        """Itself for tensors on ``device``."""
+        return Alike(self.shape, self.places.to(device))
 
 
 class FlatLayout:
@@ -46,11 +67,19 @@ class FlatLayout:
         ]
         return torch.cat(marks)
 
-    def places(self, names: Iterable[str]) -> Tensor:
-        """Where the parameters ``names`` lie, one after the other: indices ``(n,)`` into ``P``."""
+    def by_shape(self, names: Iterable[str]) -> "list[Alike]":
+        """The parameters ``names``, those of one shape together."""
         starts = dict(zip(self.shapes, accumulate(self._sizes, initial=0), strict=False))
-        found = [torch.arange(starts[name], starts[name] + math.prod(self.shapes[name])) for name in names]
-        return torch.cat(found) if found else torch.arange(0)
+        alike: dict[tuple[int, ...], list[str]] = {}
+        for name in names:
+            alike.setdefault(tuple(self.shapes[name]), []).append(name)
+        return [
+            Alike(
+                shape,
+                torch.cat([torch.arange(starts[name], starts[name] + math.prod(shape)) for name in own]),
+            )
+            for shape, own in alike.items()
+        ]
 
     def is_trained(self, name: str) -> bool:
         """Whether the parameter ``name`` is trained at all."""

@@ -123,13 +123,11 @@ class WarmupStableDecay(Schedule):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Schedule.Config):
-        """When the rate falls, and how."""
+        """The decay at the end."""
 
-        decay: float = described(
-            0.2, "The fraction of all steps, at the end, in which the rate falls; above 0 and at most 1."
-        )
+        decay: float = described(0.2, "Fraction of all steps over which the learning rate falls at the end.")
         shape: Literal["sqrt", "linear"] = described(
-            "sqrt", "How the rate falls as q rises from 0 to 1: sqrt is 1 - √q, linear 1 - q."
+            "sqrt", "How it falls, q from 0 to 1. sqrt: by 1 - √q, fast at first; linear: by 1 - q."
         )
 
         def __post_init__(self) -> None:

@@ -154,6 +154,19 @@ def test_ours_can_all_be_trained_in_a_population_and_so_can_one_whose_class_says
     require_vmappable(ModelConfig.from_dict(config()["model"]), training, "cpu")
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", OPTIMIZERS.names())
+def test_on_a_gpu_in_bf16_compiled(tmp_path, corpus, name):
+    settings, trials = config({"optimizer": name}), trials_of(name)
+    options = {key: value for key, value in settings["training"].items() if key != "device"}
+    training = TrainingConfig(**options | {"precision": "auto", "compile": "auto"}).resolve("cuda")
+    settings["training"] = training.model_dump(mode="json") | {"device": "cuda"}
+    found, _ = together(tmp_path / "together", corpus, settings, trials)
+    expected, _ = alone(tmp_path / "alone", corpus, settings, trials)
+    compare(found, expected, tolerance=2e-2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS.names())
 def test_every_optimizer_can_be_compiled_in_a_population(tmp_path, corpus, name, monkeypatch):

@@ -1,6 +1,5 @@
 """Adafactor: Adam's second moment from the means of rows and columns, and steps relative to the weights."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,21 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from workbench.model.parts.component import described
-from workbench.training.flat_parameters import FlatLayout
+from workbench.training.flat_parameters import Alike
 from workbench.training.optimizers.optimizer import OPTIMIZERS, Constants, Optimizer, parameter_groups
 from workbench.training.optimizers.replicated import ReplicatedOptimizer, clip
 from workbench.user_input import require
 
 _EPSILON = torch.finfo(torch.float32).eps  # as torch.optim.Adafactor has it by default
-
-
-@dataclass(frozen=True)
-class Factors:
-    """Shapes by name: the means over rows and columns of matrices, and the whole of what is no matrix."""
-
-    rows: dict[str, tuple[int, ...]]
-    columns: dict[str, tuple[int, ...]]
-    others: dict[str, tuple[int, ...]]
 
 
 def _adafactor(
@@ -33,8 +23,8 @@ def _adafactor(
     columns: Tensor,
     square: Tensor,
     *,
-    layout: FlatLayout,
-    factors: Factors,
+    matrices: list[Alike],
+    others: list[Alike],
     limit: Tensor,
     relative_rate: Tensor,
     decay: Tensor,
@@ -44,59 +34,81 @@ def _adafactor(
 ) -> Tensor:
     """One step in place. ``weight`` is that of the present gradient in the running means."""
     norm = clip(gradient, limit)
-    gradients = layout.unflatten(gradient)
-    decays = layout.unflatten(decay)
-    row_means = _views(rows, factors.rows)
-    column_means = _views(columns, factors.columns)
-    squares = _views(square, factors.others)
-    for name, parameter in layout.unflatten(parameters).items():  # (R, *shape)
-        own = gradients[name]
-        one = (-1, *[1] * (own.ndim - 1))  # a number of each replica
-        share = weight.view(one)
-        if name in squares:
-            squares[name].lerp_(own.square(), share)
-            estimate = squares[name]
-        else:
-            row_means[name].lerp_(own.square().mean(-1, keepdim=True), share)
-            column_means[name].lerp_(own.square().mean(-2, keepdim=True), share)
-            mean = row_means[name].mean(-2, keepdim=True).clamp(min=_EPSILON)
-            estimate = row_means[name] * column_means[name] / mean
-        step = own * estimate.clamp(min=_EPSILON**2).rsqrt()
+    row_means = rows.split([_rows(alike) for alike in matrices], dim=1)
+    column_means = columns.split([_columns(alike) for alike in matrices], dim=1)
+    squares = square.split([len(alike.places) for alike in others], dim=1)
+    second_moments = [
+        *(
+            (alike, _factored(alike, alike.gather(gradient), row_mean, column_mean, weight))
+            for alike, row_mean, column_mean in zip(matrices, row_means, column_means, strict=True)
+        ),
+        *(
+            (alike, own.lerp_(gradient[:, alike.places].square(), weight).unflatten(1, (-1, *alike.shape)))
+            for alike, own in zip(others, squares, strict=True)
+        ),
+    ]
+    shrunk = parameters * (1 - decay)
+    for alike, second_moment in second_moments:  # (R, number, *shape)
+        step = alike.gather(gradient) * second_moment.clamp(min=_EPSILON**2).rsqrt()
         clipped = (_root_mean_square(step) / threshold).clamp(min=1.0)
-        rate = relative_rate.view(one) * _root_mean_square(parameter).clamp(min=smallest_scale)
-        parameter.mul_(1 - decays[name])
-        parameter.sub_(rate / clipped * step)
+        scale = _root_mean_square(alike.gather(parameters)).clamp(min=smallest_scale)
+        rate = relative_rate.view(-1, *[1] * (step.ndim - 1)) * scale
+        alike.scatter(parameters, alike.gather(shrunk) - rate / clipped * step)
     return norm
 
 
+def _factored(
+    alike: Alike, gradient: Tensor, row_mean: Tensor, column_mean: Tensor, weight: Tensor
+) -> Tensor:
+    """The second moment ``(R, number, *shape)`` from its means over rows and columns, which are moved."""
+    squared = gradient.square()
+    row_mean.lerp_(squared.mean(-1).flatten(1), weight)
+    column_mean.lerp_(squared.mean(-2).flatten(1), weight)
+    *outer, height, width = alike.shape
+    by_row = row_mean.unflatten(1, (-1, *outer, height, 1))
+    by_column = column_mean.unflatten(1, (-1, *outer, 1, width))
+    return by_row * by_column / by_row.mean(-2, keepdim=True).clamp(min=_EPSILON)
+
+
+def _rows(alike: Alike) -> int:
+    return len(alike.places) // alike.shape[-1]
+
+
+def _columns(alike: Alike) -> int:
+    return len(alike.places) // alike.shape[-2]
+
+
 def _root_mean_square(values: Tensor) -> Tensor:
-    """Of each replica's: ``(R, 1, …)``."""
-    dimensions = tuple(range(1, values.ndim))
-    if not dimensions:  # a scalar
+    """Of each parameter of each replica: ``(R, number, *shape)`` to ``(R, number, 1, …)``."""
+    dimensions = tuple(range(2, values.ndim))
+    if not dimensions:  # scalars
         return values.abs()
     return values.square().mean(dimensions, keepdim=True).sqrt()
 
 
 class ReplicatedAdafactor(ReplicatedOptimizer):
-    """Adafactor on each parameter of all replicas, as ``torch.optim.Adafactor`` steps."""
+    """Adafactor on the parameters of one shape of all replicas, as ``torch.optim.Adafactor`` steps."""
 
     rule: ClassVar[Callable[..., Tensor]] = staticmethod(_adafactor)
+    compiles = False
 
     def sizes(self) -> dict[str, int]:
         """A mean for each row and column of the matrices, and the second moment of all else."""
-        shapes = {name: tuple(shape) for name, shape in self.layout.shapes.items()}
-        matrices = {name: shape for name, shape in shapes.items() if len(shape) > 1}
-        self._factors = Factors(
-            {name: (*shape[:-1], 1) for name, shape in matrices.items()},
-            {name: (*shape[:-2], 1, shape[-1]) for name, shape in matrices.items()},
-            {name: shape for name, shape in shapes.items() if name not in matrices},
-        )
-        named = {
-            "rows": self._factors.rows,
-            "columns": self._factors.columns,
-            "square": self._factors.others,
+        shapes = self.layout.shapes
+        self._matrices = self.layout.by_shape(name for name in shapes if len(shapes[name]) > 1)
+        self._others = self.layout.by_shape(name for name in shapes if len(shapes[name]) <= 1)
+        return {
+            "rows": sum(_rows(alike) for alike in self._matrices),
+            "columns": sum(_columns(alike) for alike in self._matrices),
+            "square": sum(len(alike.places) for alike in self._others),
         }
-        return {key: sum(map(math.prod, shapes.values())) for key, shapes in named.items()}
+
+    def prepare(self) -> None:
+        """Where each parameter lies."""
+        super().prepare()
+        device = self.flat_parameters.device
+        self._matrices = [alike.to(device) for alike in self._matrices]
+        self._others = [alike.to(device) for alike in self._others]
 
     def numbers(self) -> list[tuple[float, ...]]:
         """Relative learning rate, shrinking by weight decay, and the weight of the present gradient."""
@@ -119,8 +131,8 @@ class ReplicatedAdafactor(ReplicatedOptimizer):
             self.moments["rows"],
             self.moments["columns"],
             self.moments["square"],
-            layout=self.layout,
-            factors=self._factors,
+            matrices=self._matrices,
+            others=self._others,
             limit=self.limit,
             relative_rate=relative_rate,
             decay=decay * self.decayed,
@@ -128,12 +140,6 @@ class ReplicatedAdafactor(ReplicatedOptimizer):
             smallest_scale=self.options.smallest_scale,
             threshold=self.options.threshold,
         )
-
-
-def _views(moment: Tensor, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Parts of ``moment (R, n)`` by name, each ``(R, *shape)``."""
-    parts = moment.split([math.prod(shape) for shape in shapes.values()], dim=1)
-    return {name: part.view(-1, *shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 @OPTIMIZERS.register("adafactor")
@@ -153,16 +159,16 @@ class Adafactor(Optimizer, torch.optim.Adafactor):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
-        """How the second moment decays, and how a step is scaled and clipped."""
+        """The second moment's memory, and the size of steps."""
 
         beta2_decay: float = described(
-            -0.8, "At step t the second moment keeps 1 - t^beta2_decay of what it was."
+            -0.8, "At step t the second moment keeps the share 1 - t^beta2_decay of what it was."
         )
         smallest_scale: float = described(
-            1e-3, "What a parameter's root mean square is taken for at least (ε₂ in the paper)."
+            1e-3, "What a parameter's root mean square is taken for at least: ε₂ of the paper."
         )
         threshold: float = described(
-            1.0, "The root mean square above which a step is clipped (d in the paper)."
+            1.0, "Root mean square beyond which a step is clipped: d of the paper, 1 or more."
         )
 
         def __post_init__(self) -> None:

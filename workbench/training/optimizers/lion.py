@@ -85,10 +85,10 @@ class Lion(Optimizer, torch.optim.Optimizer):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
-        """The momentum's rates."""
+        """The momentum."""
 
         betas: tuple[float, float] = described(
-            (0.9, 0.99), "The momentum's share of a step, and how much of the momentum is kept."
+            (0.9, 0.99), "The momentum's share of a step, and how much of the momentum is kept after it."
         )
 
         def __post_init__(self) -> None:

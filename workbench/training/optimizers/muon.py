@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.model.parts.component import described
-from workbench.training.flat_parameters import FlatLayout
+from workbench.training.flat_parameters import Alike
 from workbench.training.optimizers.adam import ReplicatedAdamW, adam_numbers, adam_step
 from workbench.training.optimizers.optimizer import (
     OPTIMIZERS,
@@ -29,8 +29,6 @@ from workbench.user_input import require
 _MOST_ITERATIONS = 99
 _SMALLEST_NORM = 1e-7
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: singular values come to 0.7 to 1.2 in five iterations
-
-Shape = tuple[int, int]
 
 
 def is_hidden_matrix(name: str, parameter_shape: torch.Size) -> bool:
@@ -53,7 +51,7 @@ def orthogonal(matrices: Tensor, iterations: int, dtype: torch.dtype) -> Tensor:
     return (x.mT if is_tall else x).to(matrices.dtype)
 
 
-def _scale(shape: Shape, rule: str) -> float:
+def _scale(shape: tuple[int, ...], rule: str) -> float:
     rows, columns = shape
     if rule == "jordan":
         return math.sqrt(max(1.0, rows / columns))
@@ -72,8 +70,7 @@ def _muon(
     square: Tensor,
     *,
     limit: Tensor,
-    hidden: Tensor,
-    shapes: list[tuple[int, Shape]],
+    matrices: list[Alike],
     others: Tensor,
     beta: float,
     nesterov: bool,
@@ -87,22 +84,17 @@ def _muon(
     step_size: Tensor,
     correction: Tensor,
 ) -> Tensor:
-    """One step in place; ``hidden`` and ``others`` are the places ``(n,)`` of what Muon and AdamW train.
-
-    Matrices of one shape lie side by side in ``hidden``: ``shapes`` says how many of each.
-    """
+    """One step in place: of ``matrices`` by Muon, of what lies at the places ``others (n,)`` by AdamW."""
     norm = clip(gradient, limit)
     parameters.mul_(1 - decay)
 
-    inner = gradient[:, hidden]  # (R, H)
-    momentum.lerp_(inner, 1 - beta)
-    inner = inner.lerp(momentum, beta) if nesterov else momentum
-    sizes = [number * math.prod(shape) for number, shape in shapes]
-    directions = []
-    for (number, shape), part in zip(shapes, inner.split(sizes, dim=1), strict=True):
-        matrices = part.reshape(-1, number, *shape)  # (R, number, rows, columns)
-        directions.append(_scale(shape, scale) * orthogonal(matrices, iterations, dtype).flatten(1))
-    parameters.index_add_(1, hidden, -rate * torch.cat(directions, dim=1))
+    momenta = momentum.split([len(alike.places) for alike in matrices], dim=1)
+    for alike, own in zip(matrices, momenta, strict=True):
+        step = gradient[:, alike.places]
+        own.lerp_(step, 1 - beta)
+        step = step.lerp(own, beta) if nesterov else own
+        step = orthogonal(step.unflatten(1, (-1, *alike.shape)), iterations, dtype)
+        parameters.index_add_(1, alike.places, -rate * _scale(alike.shape, scale) * step.flatten(1))
 
     outer = parameters[:, others]  # (R, O)
     adam_step(
@@ -123,29 +115,22 @@ class ReplicatedMuon(ReplicatedAdamW):
     """Muon on the flat parameters, with the matrices of all replicas and layers in one batch per shape."""
 
     rule: ClassVar[Callable[..., Tensor]] = staticmethod(_muon)
+    compiles = False
 
     def sizes(self) -> dict[str, int]:
         """The momentum of Muon's matrices, and both moments of what AdamW trains."""
-        self._divide(self.layout)
-        others = len(self._others)
-        return {"momentum": len(self._hidden), "mean": others, "square": others}
-
-    def _divide(self, layout: FlatLayout) -> None:
-        """Find what Muon trains and what AdamW does."""
-        by_shape: dict[Shape, list[str]] = {}
-        for name, shape in layout.shapes.items():
-            if is_hidden_matrix(name, shape) and layout.is_trained(name):
-                rows, columns = shape
-                by_shape.setdefault((rows, columns), []).append(name)
-        names = [name for alike in by_shape.values() for name in alike]
-        self._shapes = [(len(alike), shape) for shape, alike in by_shape.items()]
-        self._hidden = layout.places(names)
-        self._others = layout.places(name for name in layout.shapes if name not in names)
+        shapes, trained = self.layout.shapes, self.layout.is_trained
+        hidden = [name for name in shapes if is_hidden_matrix(name, shapes[name]) and trained(name)]
+        self._matrices = self.layout.by_shape(hidden)
+        others = self.layout.by_shape(name for name in shapes if name not in hidden)
+        self._others = torch.cat([alike.places for alike in others])
+        inner = sum(len(alike.places) for alike in self._matrices)
+        return {"momentum": inner, "mean": len(self._others), "square": len(self._others)}
 
     def prepare(self) -> None:
         """Where a step of AdamW has another learning rate, its decay has too."""
         super().prepare()
-        self._hidden = self.placed(self._hidden)
+        self._matrices = [alike.to(self.flat_parameters.device) for alike in self._matrices]
         self._others = self.placed(self._others)
         self.decayed[self._others] *= self.options.adamw_rate
 
@@ -167,8 +152,7 @@ class ReplicatedMuon(ReplicatedAdamW):
             self.moments["mean"],
             self.moments["square"],
             limit=self.limit,
-            hidden=self._hidden,
-            shapes=self._shapes,
+            matrices=self._matrices,
             others=self._others,
             beta=self.options.momentum,
             nesterov=self.options.nesterov,
@@ -207,16 +191,18 @@ class Muon(Optimizer, torch.optim.Optimizer):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
-        """The momentum, how its matrices are made orthogonal and scaled, and the rate of the rest."""
+        """The momentum, how it is made orthogonal, and how large steps are."""
 
-        momentum: float = described(0.95, "How much of the last step is kept, of at least 0 and below 1.")
-        nesterov: bool = described(True, "Whether the momentum looks a step ahead (Nesterov's).")
-        iterations: int = described(5, "How many iterations of Newton and Schulz make a step orthogonal.")
+        momentum: float = described(0.95, "How much of the running mean of gradients is kept.")
+        nesterov: bool = described(True, "Whether the step looks ahead along its momentum.")
+        iterations: int = described(5, "Newton-Schulz iterations, by which a step is made orthogonal.")
         scale: Literal["moonshot", "jordan"] = described(
-            "moonshot", "The rule by which the step of a matrix is scaled for its shape."
+            "moonshot",
+            "The rule that scales an orthogonal step. moonshot: 0.2 √max(rows, columns), so that learning "
+            "rates are AdamW's; jordan: √max(1, rows / columns), with learning rates of about 0.02.",
         )
         adamw_rate: float = described(
-            1.0, "AdamW's learning rate, for all that is no matrix of a block, over Muon's."
+            1.0, "Learning rate of what AdamW trains over that of the matrices; about 0.015 with jordan."
         )
 
         def __post_init__(self) -> None:

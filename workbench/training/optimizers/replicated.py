@@ -35,10 +35,12 @@ class ReplicatedOptimizer(torch.optim.Optimizer):
     by name; checkpoints hold it under these names.
 
     A subclass says how large its moments are (``sizes``) and which numbers a step needs of each replica
-    (``numbers``), and takes the step (``advance``) by its ``rule``, which is compiled where asked.
+    (``numbers``), and takes the step (``advance``) by its ``rule``. That is compiled where asked, if it
+    ``compiles``: not where a kernel for each shape would take minutes and gain little.
     """
 
     rule: ClassVar[Callable[..., Tensor]]
+    compiles: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -58,7 +60,8 @@ class ReplicatedOptimizer(torch.optim.Optimizer):
         self.rates: list[float] = []
         self.norms = torch.full((len(constants),), math.nan)
         self._rate = rate
-        self.update = compiled(type(self).rule, constants[0])
+        rule = type(self).rule
+        self.update = compiled(rule, constants[0]) if self.compiles else rule
         self.moments = {
             name: flat_parameters.new_zeros(len(constants), size) for name, size in self.sizes().items()
         }

@@ -82,10 +82,10 @@ class SGD(Optimizer, torch.optim.SGD):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
-        """The momentum, and whether it looks ahead."""
+        """The momentum."""
 
-        momentum: float = described(0.9, "How much of the last step is kept, of at least 0 and below 1.")
-        nesterov: bool = described(False, "Whether the momentum looks a step ahead (Nesterov's).")
+        momentum: float = described(0.9, "How much of the last step is kept.")
+        nesterov: bool = described(False, "Whether the step looks ahead along its momentum.")
 
         def __post_init__(self) -> None:
             """Check the options."""
