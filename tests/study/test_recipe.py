@@ -334,6 +334,13 @@ def test_parts_with_one_name_are_told_apart(monkeypatch):
         baseline.with_levels(dropout=0.5)
 
 
+def test_a_presets_parts_keep_the_baselines_dropout():
+    swapped = [{"name": "neo", "preset": "gpt2"}]
+    _, neo = variants(design="explicit", variants=swapped, baseline={"dropout": 0.1})
+    assert neo.model.dropout == 0.1
+    assert "dropout" not in neo.change
+
+
 def test_recipes_are_equal_when_their_parts_are():
     one = variants(factors={"weight_decay": [0.1, 0]})
     other = variants(factors={"weight_decay": [0.1, 0]})

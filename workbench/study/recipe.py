@@ -73,7 +73,8 @@ class Recipe:
         """What training does at each step: equal where it is spelled differently and trains alike."""
         steps = self.training.steps(self.model.context)
         stride = max(1, steps // _COMPARED_RATES)
-        rates = [rate_factor(step, steps, self.training) for step in range(0, steps, stride)]
+        places = [*range(0, steps, stride), steps - 1]
+        rates = [rate_factor(step, steps, self.training) for step in places]
         others = [name for name in TrainingConfig.model_fields if name not in ("tokens", *_SCHEDULE)]
         return repr((steps, rates, [getattr(self.training, name) for name in others]))
 
