@@ -18,6 +18,8 @@ from workbench.analysis.colours import (
 from workbench.analysis.contrast import differences
 from workbench.model.parts.component import FACTORS
 from workbench.records.manifest import Manifest
+from workbench.training.optimizers import OPTIMIZERS
+from workbench.training.schedules import SCHEDULES
 
 
 def test_well_known_levels_keep_their_colour_in_any_company():
@@ -101,9 +103,11 @@ def test_no_two_colours_of_the_palette_are_taken_for_one():
     assert _nearest([*PALETTE, BASELINE_COLOUR]) >= APART
 
 
-@pytest.mark.parametrize("factor", FACTORS)
-def test_all_levels_of_a_factor_can_be_told_apart(factor):
-    names = FACTORS[factor].names()
+@pytest.mark.parametrize(
+    "registry", [*FACTORS.values(), OPTIMIZERS, SCHEDULES], ids=lambda registry: registry.factor
+)
+def test_all_levels_of_a_factor_can_be_told_apart(registry):
+    names = registry.names()
     chosen = colours_for(names)
     assert _nearest(list(chosen.values())) >= APART
     assert chosen == {name: colour_of(name) for name in names}  # each keeps its own in any company

@@ -12,8 +12,11 @@ from workbench.analysis.level_facts import LevelFacts, level_facts
 from workbench.model.parts.attention_gate import ATTENTION_GATES
 from workbench.model.parts.component import FACTORS
 from workbench.model.parts.norm_placement import NORM_PLACEMENTS
+from workbench.training.optimizers import OPTIMIZERS
+from workbench.training.schedules import SCHEDULES
 
-CLASSES = [(factor, registry.get(name)) for factor, registry in FACTORS.items() for name in registry.names()]
+REGISTRIES = (*FACTORS.values(), OPTIMIZERS, SCHEDULES)
+CLASSES = [(registry.factor, registry.get(name)) for registry in REGISTRIES for name in registry.names()]
 CLASSES += [(levels.option, level) for levels in (NORM_PLACEMENTS, ATTENTION_GATES) for level in levels]
 
 
@@ -43,6 +46,8 @@ def test_every_registered_level_is_read_as_its_class_says():
         ("initialization", "xavier", "xavier"),
         ("norm_placement", "sandwich", "sandwich"),
         ("norm", "my_parts:Own", "my_parts:Own"),
+        ("optimizer", "lion(betas=(0.9, 0.98))", "Lion (betas=(0.9, 0.98))"),
+        ("schedule", "wsd", "WSD"),
     ],
 )
 def test_levels_are_written_as_they_have_been(factor, label, title):

@@ -71,6 +71,28 @@ def test_repeated_text(warnings):
     assert "passes over the training text" in found
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"optimizer": "lion", "betas": [0.8, 0.9]}, "training.betas: lion does not read it"),
+        ({"optimizer": "sgd", "epsilon": 1e-3}, "training.epsilon: sgd does not read it"),
+        ({"schedule": "constant", "final_rate": 0.0}, "training.final_rate: constant does not read it"),
+        (
+            {"optimizer": "own_training:Signs"},
+            "training.optimizer: own_training:Signs has no form for populations",
+        ),
+    ],
+)
+def test_what_an_optimizer_or_a_schedule_has_no_use_for(warnings, changes, said):
+    (found,) = warnings(training=STUDY["training"] | changes)
+    assert found.startswith(said)
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "muon", "betas": [0.8, 0.9]}, {"schedule": "wsd"}])
+def test_levels_of_ours_are_no_reason_for_a_warning(warnings, changes):
+    assert warnings(training=STUDY["training"] | changes) == []
+
+
 def test_a_budget_that_evaluations_round_up_by_much(warnings):
     (found,) = warnings(training=STUDY["training"] | {"evaluations": 19})
     assert found.startswith("training.evaluations: 4,864 tokens are 90 % more than asked")

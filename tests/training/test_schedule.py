@@ -1,5 +1,6 @@
 """Schedule, optimizer and configuration of one trial."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -7,12 +8,13 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from workbench.errors import UserError
 from workbench.model.decoder import Decoder
 from workbench.model.presets import preset
 from workbench.training.config import TrainingConfig
 from workbench.training.module import DecoderModule
-from workbench.training.optimizer import build_optimizer, parameter_groups
-from workbench.training.schedule import rate_factor
+from workbench.training.optimizers import build_optimizer
+from workbench.training.schedules import SCHEDULES, rate_factor
 
 MODEL = preset("llama", vocabulary=19, context=8, layers=1, width=16, heads=2, dropout=0.1)
 
@@ -31,6 +33,48 @@ def test_the_rate_rises_peaks_and_ends_at_its_fraction():
     assert rates[55] == pytest.approx(0.55)  # half way down the cosine: midway between 1 and 0.1
 
 
+# What each says after a warm-up of 10 of 100 steps and with a final rate of 0.2, from its paper's formula.
+FORMULAS = {
+    "cosine": lambda step: 0.2 + 0.8 * math.cos(math.pi / 2 * (step - 10) / 90) ** 2,
+    "linear": lambda step: 1 - 0.8 * (step - 10) / 90,
+    "wsd": lambda step: 1 - 0.8 * math.sqrt(max(0, step - 80) / 20),
+    "constant": lambda step: 1.0,
+    "inverse_sqrt": lambda step: min((step + 1) ** -0.5, (step + 1) * 10**-1.5) * 10**0.5,
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names())
+def test_a_schedule_is_its_formula_after_a_linear_warm_up(name):
+    config = training(schedule=name, final_rate=0.2)
+    rates = [rate_factor(step, 100, config) for step in range(100)]
+    assert rates[:10] == pytest.approx([step / 10 for step in range(1, 11)])
+    assert rates[10:] == pytest.approx([FORMULAS[name](step) for step in range(10, 100)])
+
+
+@pytest.mark.parametrize("name", SCHEDULES.names())
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0.0), (1, 0.5), (2, 0.5), (3, 0.8), (7, 0.0)])
+def test_a_schedule_of_few_steps_stays_between_0_and_1(name, steps, warmup):
+    config = training(schedule=name, warmup=warmup, final_rate=0.0)
+    assert all(0 <= rate_factor(step, steps, config) <= 1 for step in range(steps + 1))
+    if steps == 1:
+        assert rate_factor(0, 1, config) == 1.0
+
+
+def test_the_decay_of_wsd_has_its_length_and_its_shape():
+    config = training(schedule={"name": "wsd", "decay": 0.5, "shape": "linear"}, final_rate=0.0)
+    rates = [rate_factor(step, 100, config) for step in range(101)]
+    assert rates[49:52] == pytest.approx([1.0, 1.0, 0.98])
+    assert rates[75] == pytest.approx(0.5)
+    assert rates[100] == 0.0
+
+
+def test_a_schedule_of_ones_own_is_held_to_what_a_rate_can_be():
+    config = training(schedule={"name": "own_training:Stairs", "tread": 0.25}, warmup=0.2)
+    assert [rate_factor(step, 10, config) for step in range(10)] == [0.5, 1, 1, 1, 1, *[0.25] * 5]
+    with pytest.raises(UserError, match=r"Sunken is -1.0 at step 1"):
+        rate_factor(1, 10, training(schedule="own_training:Sunken", warmup=0.0))
+
+
 def test_no_warmup_starts_at_the_peak():
     assert rate_factor(0, 10, training(warmup=0.0)) == 1.0
 
@@ -45,16 +89,6 @@ def test_steps_cover_the_budget_and_divide_into_evaluations():
     assert steps % 7 == 0
     assert 0 <= steps * 4 * 32 - 10_000 < 7 * 4 * 32
     assert training(tokens=1_000, batch_size=4, evaluations=1).steps(context=32) == 8  # 7.8 are not enough
-
-
-def test_weight_decay_reaches_matrices_only():
-    model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 3), nn.LayerNorm(3))
-    decayed, spared = parameter_groups(model, 0.1)
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
-    assert all(tensor.ndim >= 2 for tensor in decayed["params"])
-    assert all(tensor.ndim < 2 for tensor in spared["params"])
-    total = len(decayed["params"]) + len(spared["params"])
-    assert total == len(list(model.parameters()))
 
 
 def test_adamw_agrees_with_its_formula():

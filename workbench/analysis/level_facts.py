@@ -1,4 +1,4 @@
-"""How levels are written and drawn: what the classes of ``workbench/model/parts`` say of themselves.
+"""How levels are written and drawn: what their classes in ``model`` and ``training`` say of themselves.
 
 It is read from their source. An import would import torch, which takes longer than a whole report.
 """
@@ -16,7 +16,10 @@ _FACTORS = {
     "INITIALIZATIONS": "initialization",
     "NORM_PLACEMENTS": "norm_placement",
     "ATTENTION_GATES": "attention_gate",
+    "OPTIMIZERS": "optimizer",
+    "SCHEDULES": "schedule",
 }
+_FOLDERS = ("model/parts", "training/optimizers", "training")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +36,12 @@ class LevelFacts:
 def level_facts() -> tuple[LevelFacts, ...]:
     """All levels that are registered with the workbench, in the order of their factors."""
     found = []
-    folder = files("workbench") / "model" / "parts"
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".py"):
-            classes = [node for node in ast.parse(file.read_bytes()).body if isinstance(node, ast.ClassDef)]
-            found += [facts for node in classes for facts in _facts(node)]
+    for folder in _FOLDERS:
+        for file in sorted((files("workbench") / folder).iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".py"):
+                tree = ast.parse(file.read_bytes())
+                classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+                found += [facts for node in classes for facts in _facts(node)]
     order = list(_FACTORS.values())
     return tuple(sorted(found, key=lambda facts: order.index(facts.factor)))
 

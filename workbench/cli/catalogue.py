@@ -43,10 +43,12 @@ def _studies(results: Path) -> list[dict[str, str]]:
 def _components(results: Path) -> list[dict[str, str]]:
     from workbench.model.parts.component import FACTORS
     from workbench.study.model_options import OPTION_LEVELS
+    from workbench.training.optimizers import OPTIMIZERS
+    from workbench.training.schedules import SCHEDULES
 
     parts = [
-        _level(factor, name, _first_line(registry.get(name)), registry.get(name))
-        for factor, registry in FACTORS.items()
+        _level(registry.factor, name, _first_line(registry.get(name)), registry.get(name))
+        for registry in (*FACTORS.values(), OPTIMIZERS, SCHEDULES)
         for name in registry.names()
     ]
     levels = parts + [_level(level.option, level.name, level.about, level) for level in OPTION_LEVELS]

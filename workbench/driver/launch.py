@@ -24,7 +24,8 @@ from workbench.records.training_outcome import BEFORE_LEARNING, DID_NOT_TRAIN, u
 from workbench.study.kept_parts import keep_parts
 from workbench.study.paths import refuse_published
 from workbench.study.plan import Plan, freeze
-from workbench.study.preparation import import_paths, make_plan, read_study
+from workbench.study.preparation import make_plan
+from workbench.study.schema import import_paths, load_study_file
 from workbench.terminal import Terminal
 from workbench.terminal import console as terminal
 from workbench.training.hardware import default_slots
@@ -48,7 +49,7 @@ def run_study(
     the name of one of ``executors.registry``.
     """
     make_executor = find_executor(executor)
-    refuse_published(out / read_study(path, overrides).name)
+    refuse_published(out / load_study_file(path, overrides).name)
     console = terminal()
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
@@ -113,7 +114,8 @@ def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> No
     if plan.start:
         plan.start.place(directory)
     keep_tokenizer(plan.corpus.tokenizer, directory)
-    keep_parts([variant.model for variant in plan.variants], directory)
+    recipes = [variant.recipe for variant in plan.variants]
+    keep_parts([recipe.model for recipe in recipes], directory, [recipe.training for recipe in recipes])
     for note in freeze(plan.manifest(command), directory):
         console.print(f"note: {note}", soft_wrap=True)
 

@@ -64,12 +64,13 @@ def kv_cache_bytes_per_token(sizes: Sizes, bytes_per_value: int = 2) -> int:
 
 
 def training_memory(
-    config: Architecture, *, batch_size: int, bytes_per_activation: int = 4
+    config: Architecture, *, batch_size: int, bytes_per_activation: int = 4, moments: int = 2
 ) -> dict[str, int]:
-    """Bytes of ``parameters, gradients, optimizer, activations, total`` for one training step with AdamW.
+    """Bytes of ``parameters, gradients, optimizer, activations, total`` for one training step.
 
-    Parameters, gradients and both AdamW moments are fp32. Activations are an estimate: what the backward
-    pass keeps, attention scores recomputed (flash), logits three times (logits, log-softmax, gradient).
+    Parameters, gradients and the optimizer's ``moments`` (AdamW has two) are fp32. Activations are an
+    estimate: what the backward pass keeps, attention scores recomputed (flash), logits three times (logits,
+    log-softmax, gradient).
     """
     parameters = 4 * num_parameters(config)
     values = config.layers * _layer_activations(config) * bytes_per_activation
@@ -78,7 +79,7 @@ def training_memory(
     parts = {
         "parameters": parameters,
         "gradients": parameters,
-        "optimizer": 2 * parameters,
+        "optimizer": moments * parameters,
         "activations": activations,
     }
     return parts | {"total": sum(parts.values())}

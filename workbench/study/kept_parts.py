@@ -4,6 +4,7 @@ A run can then be opened wherever its results are, and goes on with the code tha
 copy is a folder named by the digest that the runs' configurations name.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from workbench.files import replacing_folder, write_json
@@ -12,15 +13,17 @@ from workbench.model.parts.component import Component
 from workbench.model.parts.sources import INDEX, Source, index_of, kept_source, source_of
 from workbench.records.manifest import Manifest
 from workbench.records.run import PARTS
+from workbench.training.config import TrainingConfig
 
 
-def keep_parts(models: list[ModelConfig], study: Path) -> None:
-    """Put the files of all foreign parts of ``models`` into the study's directory."""
-    for model in models:
-        for config in model.foreign_parts.values():
-            source = source_of(config.component)
-            if source is not None:
-                _keep(config.component, source, study / PARTS)
+def keep_parts(models: list[ModelConfig], study: Path, trainings: Iterable[TrainingConfig] = ()) -> None:
+    """Put the files of all foreign parts into the study's directory: of ``models``, and of ``trainings``."""
+    foreign = [config for model in models for config in model.foreign_parts.values()]
+    foreign += [config for training in trainings for config in training.foreign_parts]
+    for config in foreign:
+        source = source_of(config.component)
+        if source is not None:
+            _keep(config.component, source, study / PARTS)
 
 
 def _keep(component: type[Component], source: Source, folder: Path) -> None:
@@ -52,10 +55,11 @@ def changed_code(before: Manifest, after: Manifest) -> list[str]:
 
 
 def _sources(manifest: Manifest) -> dict[str, set[str | None]]:
-    """Digests of each foreign part of a manifest's variants; ``None`` where it was not recorded."""
+    """Digests of each foreign part of a manifest; ``None`` where it was not recorded."""
     found: dict[str, set[str | None]] = {}
-    for variant in manifest.variants:
-        for part in variant.model.values():
-            if isinstance(part, dict) and ("source" in part or ":" in str(part.get("name"))):
-                found.setdefault(part["name"], set()).add(part.get("source"))
+    parts = [part for variant in manifest.variants for part in variant.model.values()]
+    own = [part for variant in manifest.variants for part in variant.training.values()]
+    for part in [*parts, *manifest.training.values(), *own]:
+        if isinstance(part, dict) and ("source" in part or ":" in str(part.get("name"))):
+            found.setdefault(part["name"], set()).add(part.get("source"))
     return found

@@ -5,6 +5,7 @@ from workbench.model.cost import training_memory
 from workbench.numbers import byte_size
 from workbench.study.recipe import Recipe
 from workbench.training.hardware import total_memory
+from workbench.training.optimizers import optimizer_config
 
 
 def require_room(name: str, recipe: Recipe, device: str) -> None:
@@ -15,7 +16,12 @@ def require_room(name: str, recipe: Recipe, device: str) -> None:
     """
     model, training = recipe.model, recipe.training
     activation = 2 if training.precision == "bf16" else 4
-    needed = training_memory(model, batch_size=training.batch_size, bytes_per_activation=activation)
+    needed = training_memory(
+        model,
+        batch_size=training.batch_size,
+        bytes_per_activation=activation,
+        moments=optimizer_config(training).component.moments,
+    )
     room = total_memory(device)
     if needed["total"] <= room:
         return

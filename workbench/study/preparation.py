@@ -1,6 +1,5 @@
 """From a study file to its plan: the file read, its text tokenised, and what it goes on from opened."""
 
-import sys
 from pathlib import Path
 
 from workbench.data.batches import TokenizedCorpus, prepare
@@ -11,7 +10,7 @@ from workbench.errors import RecordError, UserError
 from workbench.progress import progress_on
 from workbench.records.manifest import TextData, read_manifest
 from workbench.study.plan import Plan
-from workbench.study.schema import StudyFile, find_study_file, load_study_file
+from workbench.study.schema import StudyFile, load_study_file
 from workbench.study.start_from_run import open_start
 from workbench.terminal import Terminal
 from workbench.training.hardware import default_device
@@ -23,7 +22,7 @@ def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) ->
 
     A run that it starts from is looked for in ``out``, and so is the tokenizer that the study learned before.
     """
-    study = read_study(path, overrides)
+    study = load_study_file(path, overrides)
     start = open_start(study, out)
     study = start.completed(study) if start else study
     known = None if start else _learned_before(study, out / study.name)
@@ -71,16 +70,3 @@ def _manifest_data(directory: Path) -> TextData:
         return read_manifest(directory).data
     except RecordError:
         return {}
-
-
-def read_study(path: Path, overrides: list[str]) -> StudyFile:
-    """The study file, with its directory importable so that a user's own components are found."""
-    for folder in import_paths(path):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
-    return load_study_file(path, overrides)
-
-
-def import_paths(path: Path) -> list[Path]:
-    """Where a study's own components may lie: the present directory and the study file's."""
-    return [Path.cwd(), find_study_file(path).resolve().parent]

@@ -10,13 +10,15 @@ from workbench.model.equivalence import behaviour
 from workbench.model.parts.component import plain
 from workbench.study.schema import Data, Size
 from workbench.training.config import TrainingConfig
-from workbench.training.schedule import rate_factor
+from workbench.training.optimizers import optimizer_config
+from workbench.training.schedules import rate_factor
 from workbench.user_values import read_as
 
 SIZE = "size"  # a factor whose levels are layers, width and heads together: a ladder of sizes
 _SIZES = ("layers", "width", "heads")
 # What decides the rates of a training, and is compared by them: at so many steps.
 _SCHEDULE = ("schedule", "warmup", "final_rate")
+_OPTIMIZER = ("weight_decay", "betas", "epsilon")  # of which an optimizer reads some
 _COMPARED_RATES = 1_000
 
 
@@ -74,7 +76,10 @@ class Recipe:
         steps = self.training.steps(self.model.context)
         stride = max(1, steps // _COMPARED_RATES)
         rates = [rate_factor(step, steps, self.training) for step in range(0, steps, stride)]
-        others = [name for name in TrainingConfig.model_fields if name not in ("tokens", *_SCHEDULE)]
+        read = optimizer_config(self.training).component.reads
+        idle = [name for name in _OPTIMIZER if name not in read]
+        left_out = ("tokens", *_SCHEDULE, *idle)
+        others = [name for name in TrainingConfig.model_fields if name not in left_out]
         return repr((steps, rates, [getattr(self.training, name) for name in others]))
 
     def behaviour(self) -> str:

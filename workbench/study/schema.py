@@ -6,6 +6,7 @@ study leaves out is written into its manifest, so that a result never depends on
 
 import os
 import re
+import sys
 from itertools import combinations
 from math import prod
 from pathlib import Path
@@ -288,14 +289,23 @@ def find_study_file(study: Path) -> Path:
 def load_study_file(path: Path, overrides: list[str] | None = None, *, complete: bool = True) -> StudyFile:
     """Read and check ``path``; ``overrides`` are ``key.inner=value`` strings that replace single keys.
 
+    The study's directory is importable afterwards, so that a user's own parts and optimizers are found.
     Not ``complete``: without the baseline's recipe, which takes torch seconds to load; to find mistakes.
     """
     path = find_study_file(Path(path))
     values = read_yaml(path)
+    for folder in import_paths(path):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
     values.setdefault("name", printable(path.stem))
     for override in overrides or []:
         apply_override(values, override)
     return parse_study(values, source=str(path), complete=complete)
+
+
+def import_paths(path: Path) -> list[Path]:
+    """Where a study's own components may lie: the present directory and the study file's."""
+    return [Path.cwd(), find_study_file(path).resolve().parent]
 
 
 def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -> StudyFile:

@@ -7,6 +7,9 @@ from workbench.records.manifest import Manifest
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 from workbench.study.recipe import SIZE
+from workbench.training.config import TrainingConfig
+from workbench.training.optimizers import optimizer_config
+from workbench.training.schedules import schedule_config
 
 FEW_SEEDS = 3
 MANY_PASSES = 4  # beyond, repeated text is worth visibly less: Muennighoff et al. 2023, arXiv 2305.16264
@@ -32,6 +35,7 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
         *_seeds(manifest),
         *_budget(plan),
         *_repetition(plan, manifest),
+        *_training(plan),
         *text,
         *sizes,
         *positions,
@@ -94,6 +98,30 @@ def _repetition(plan: Plan, manifest: Manifest) -> Iterator[str]:
     passes = plan.tokens / manifest.data["train_tokens"]
     if passes > MANY_PASSES:
         yield f"training.tokens: {passes:.1f} passes over the training text; beyond 4 repetition matters"
+
+
+def _training(plan: Plan) -> Iterator[str]:
+    """What optimizers and schedules do not read, and how their trials are trained, each said once."""
+    named: dict[str, list[str]] = {}
+    for variant in plan.variants:
+        for text in _unread(variant.recipe.training):
+            named.setdefault(text, []).append(variant.name)
+    for text, names in named.items():
+        yield text if len(names) == len(plan.variants) else f"{', '.join(names)}: {text}"
+
+
+def _unread(training: TrainingConfig) -> Iterator[str]:
+    optimizer = optimizer_config(training)
+    schedule = schedule_config(training)
+    heard = (*optimizer.component.reads, *schedule.component.reads)
+    for key, config in (("betas", optimizer), ("epsilon", optimizer), ("final_rate", schedule)):
+        if key not in heard and getattr(training, key) != TrainingConfig.model_fields[key].default:
+            yield f"training.{key}: {config.label} does not read it; see 'workbench list components'"
+    if optimizer.component.replicated is None:
+        yield (
+            f"training.optimizer: {optimizer.label} has no form for populations: trials train one by one; "
+            "to train them together, name a ReplicatedOptimizer as 'replicated' in its class"
+        )
 
 
 def _size(plan: Plan, variant: Variant) -> Iterator[str]:

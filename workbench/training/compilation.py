@@ -1,18 +1,24 @@
 """``torch.compile`` as a study asks for it."""
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, Protocol, TypeVar
 
 import torch
-
-from workbench.training.config import TrainingConfig
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 _VERSIONS = 1024  # of one function: a worker trains every variant and population size of a study
 
 
-def compiled(function: Callable[Arguments, Result], training: TrainingConfig) -> Callable[Arguments, Result]:
+class Compiles(Protocol):
+    """What is read here of a ``TrainingConfig``, whose own module reads optimizers, which are compiled."""
+
+    @property
+    def compile(self) -> Literal["auto", "cuda_graphs"] | bool:
+        """Whether and how."""
+
+
+def compiled(function: Callable[Arguments, Result], training: Compiles) -> Callable[Arguments, Result]:
     """``function``, compiled where ``training.compile`` says so; each new shape or variant compiles anew.
 
     Beyond its limit of versions torch would go on uncompiled without a word: here it is an error.

@@ -1,37 +1,73 @@
 """How a model is trained: everything of a trial but its model, its data, its seed and its learning rate."""
 
 import math
-from typing import Annotated, Any, Literal
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from workbench.errors import UserError
 from workbench.quantities import LARGEST_TOKENS, Number, Whole
 from workbench.user_values import read_as
 
 # What is the same for every variant of a study: how much is trained on and judged by, and what only says how
 # this machine goes about it. Every other field may be a factor.
 _SAME_FOR_ALL = ("tokens", "evaluations", "evaluation_tokens", "probes", "compile", "threads")
+
+if TYPE_CHECKING:
+    from workbench.model.parts.component import ComponentConfig, Registry
+
 _LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096
 _Decay = Annotated[Number, Field(ge=0, lt=1)]
+# The levels by default: kept as their names, so that nobody loads torch for them, and left out of what is
+# written, so that the hashes of studies from before there were others still hold.
+_USUAL = {"optimizer": "adamw", "schedule": "cosine"}
 
 
 class TrainingConfig(BaseModel):
-    """AdamW with warm-up and cosine decay, as in LLaMA (arXiv 2302.13971, section 2.3).
+    """By default AdamW with warm-up and cosine decay, as in LLaMA (arXiv 2302.13971, section 2.3).
 
     ``tokens`` is the budget of one trial, rounded up so that ``evaluations`` fall at equal distances.
+    ``optimizer`` and ``schedule`` are given by name, import path or as ``{name: lion, betas: [0.9, 0.98]}``,
+    and are then a config of that level; the usual ones stay their names, and ``model_dump`` leaves them out.
+    To validate a run's with the code that its study kept, give the context ``{"parts": folder}``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tokens: Whole = Field(gt=0, le=LARGEST_TOKENS, description="training tokens of one trial")
     batch_size: Whole = Field(gt=0, le=_LARGEST_BATCH, description="sequences per step")
-    betas: tuple[_Decay, _Decay] = Field((0.9, 0.95), description="AdamW's decay rates of the moments")
-    epsilon: Number = Field(1e-8, gt=0, le=1, description="AdamW's denominator constant")
-    weight_decay: Number = Field(0.1, ge=0, description="decoupled, on matrices only")
+    optimizer: Any = Field(
+        "adamw", description="a name, or {name: lion, betas: [0.9, 0.98]}; see 'workbench list components'"
+    )
+    betas: tuple[_Decay, _Decay] = Field(
+        (0.9, 0.95), description="decay rates of the moments in adamw, adam and muon's AdamW"
+    )
+    epsilon: Number = Field(
+        1e-8, gt=0, le=1, description="constant in the denominator of adamw, adam and muon's AdamW"
+    )
+    weight_decay: Number = Field(
+        0.1, ge=0, description="on matrices only; decoupled, but L2 in the gradient with adam and sgd"
+    )
     clip: Number | None = Field(1.0, gt=0, description="largest gradient norm; null switches clipping off")
+    schedule: Any = Field(
+        "cosine", description="a name, or {name: wsd, decay: 0.1}; see 'workbench list components'"
+    )
     warmup: Number = Field(0.1, ge=0, lt=1, description="fraction of the steps with a rising learning rate")
-    final_rate: Number = Field(0.1, ge=0, le=1, description="last learning rate as a fraction of the peak")
+    final_rate: Number = Field(
+        0.1, ge=0, le=1, description="last learning rate of cosine, linear and wsd as a fraction of the peak"
+    )
     evaluations: Whole = Field(
         10,
         gt=0,
@@ -60,6 +96,43 @@ class TrainingConfig(BaseModel):
         """Itself with ``changes``, checked as a study file's; raises ``UserError`` that names the key."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return read_as(TrainingConfig, given | changes)
+
+    @field_validator(*_USUAL)
+    @classmethod
+    def _level(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None, "a field has a name"
+        usual = _USUAL[info.field_name]
+        if isinstance(value, str) and value == usual:
+            return value
+        registry = _registry(info.field_name)
+        try:
+            config = registry.config(value, (info.context or {}).get("parts"))
+        except UserError as error:
+            message = _misplaced(value, registry) or str(error).removeprefix(f"{registry.factor}: ")
+            raise ValueError(message) from error
+        # Written with all its options at their defaults it is the same.
+        return usual if config == registry.config(usual) else config
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Self:
+        if self.schedule != _USUAL["schedule"]:
+            self.schedule.check(self)
+        return self
+
+    @field_serializer(*_USUAL)
+    def _written_level(self, level: Any) -> Any:
+        return level if isinstance(level, str) else level.to_dict()
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values = write(self)
+        return {key: value for key, value in values.items() if _USUAL.get(key) != value}
+
+    @property
+    def foreign_parts(self) -> "list[ComponentConfig]":
+        """The levels whose code is not the workbench's."""
+        levels = [getattr(self, key) for key in _USUAL]
+        return [level for level in levels if not isinstance(level, str) and level.component.foreign]
 
     def steps(self, context: int) -> int:
         """Optimizer steps: the budget over the tokens per step, up to a multiple of ``evaluations``."""
@@ -91,3 +164,23 @@ class TrainingConfig(BaseModel):
             precision = "bf16" if on_gpu else "fp32"
         compiled = on_gpu if self.compile == "auto" else self.compile
         return self.model_copy(update={"precision": precision, "compile": compiled})
+
+
+def _misplaced(value: Any, registry: "Registry") -> str | None:
+    """What to write where a level of ours is given an option that is a key of ``training``; else None."""
+    name = value.get("name") if isinstance(value, dict) else None
+    if name not in registry.names():
+        return None
+    options = [field.name for field in fields(registry.get(name).Config)]
+    for key in value:
+        if key in TrainingConfig.model_fields and key not in options:
+            return f"{name}: {key!r} is no option of it; write it as training.{key}"
+    return None
+
+
+def _registry(key: str) -> "Registry":
+    """The levels of a key; they need torch, which takes seconds to load."""
+    from workbench.training.optimizers import OPTIMIZERS
+    from workbench.training.schedules import SCHEDULES
+
+    return {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}[key]

@@ -17,8 +17,8 @@ from workbench.model.loss import next_token_loss
 from workbench.seeds import generator, stable_hash
 from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
-from workbench.training.optimizer import build_optimizer
-from workbench.training.schedule import rate_factor
+from workbench.training.optimizers import build_optimizer
+from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
 from workbench.training.validation import ValidationSums
 
@@ -87,7 +87,7 @@ class DecoderModule(lightning.LightningModule):
         self.gradient_norm = torch.nn.utils.clip_grad_norm_(self._trained, limit or math.inf)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW whose rate follows the schedule, step by step."""
+        """The optimizer that is asked for, whose rates follow the schedule, step by step."""
         optimizer = build_optimizer(self.decoder, self.training_config, self.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: rate_factor(step, self.steps, self.training_config)

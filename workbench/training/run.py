@@ -27,7 +27,7 @@ from workbench.training.checkpoint_file import ROWS
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
 from workbench.training.log import Accounting
-from workbench.training.schedule import rate_factor
+from workbench.training.schedules import rate_factor
 from workbench.training.trained_decoder import model_of
 
 
@@ -72,7 +72,7 @@ class Run:
         self.model = model_of(directory, self.record)
         self.device: str = self.record.config["training"]["device"]
         self.learning_rate = self.record.hyperparameters[LEARNING_RATE]
-        self.training = _training_of(self.record)
+        self.training = _training_of(directory, self.record)
         self.steps = self.training.steps(self.model.context)
         self.interval = self.steps // self.training.evaluations
 
@@ -208,15 +208,16 @@ def _furthest(rows: list[metrics.Row], axis: str) -> int:
     return max((int(cast(int, row[axis])) for row in rows), default=0)
 
 
-def _training_of(record: RunRecord) -> TrainingConfig:
+def _training_of(directory: RunDirectory, record: RunRecord) -> TrainingConfig:
     """How the run is trained: each hyperparameter but the learning rate takes its field's place.
 
-    Raises ``RecordError`` for one that is no field of it, or has a value that the field cannot have.
+    Raises ``RecordError`` for one that is no field of it, or has a value that the field cannot have, and for
+    an optimizer or schedule of the user's own whose code is not to be had.
     """
     options = {name: value for name, value in record.config["training"].items() if name != "device"}
     tuned = {name: value for name, value in record.hyperparameters.items() if name != LEARNING_RATE}
     try:
-        return TrainingConfig(**options | tuned)
+        return TrainingConfig.model_validate(options | tuned, context={"parts": directory.parts})
     except ValidationError as error:
         raise RecordError(f"{record.run_id}: cannot be trained: {damage(error)}; {REMEDY}") from None
 

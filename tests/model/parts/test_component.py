@@ -278,7 +278,7 @@ def test_entry_points_are_levels(monkeypatch):
         return points
 
     monkeypatch.setattr(component_module, "entry_points", find)
-    registry = Registry("norm")
+    registry = Registry("norm", "workbench.model.Norm")
     assert registry.names() == ["installed", "gone"]
     config = registry.config("installed")
     assert config.component is Installed

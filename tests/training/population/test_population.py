@@ -16,11 +16,12 @@ from workbench.model.presets import preset
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
-from workbench.training.optimizer import build_optimizer
+from workbench.training.flat_parameters import FlatLayout
+from workbench.training.optimizers import build_optimizer, optimizer_config
+from workbench.training.optimizers.adam import ReplicatedAdamW
 from workbench.training.population.halving import Halving
 from workbench.training.population.population import Population, Replica
 from workbench.training.population.replica_file import load_replica
-from workbench.training.population.replicated_adamw import ReplicatedAdamW
 from workbench.training.population.trial import TooLarge, run_population
 from workbench.training.run import ScheduledMeasuring, Watcher
 from workbench.training.trial import run_trial
@@ -323,7 +324,9 @@ def test_each_replica_is_clipped_as_torch_clips_and_steps_as_adamw_steps(clip):
     """A gradient below the limit is left as it is; the moments show it, the step hardly would."""
     training = TrainingConfig(tokens=64, batch_size=2, clip=clip).resolve("cpu")
     rows = nn.Parameter(torch.randn(3, 7, generator=generator("rows")))  # (R, P)
-    ours = ReplicatedAdamW(rows, torch.ones(7), [training] * 3, lambda step: [0.1, 0.2, 0.3])
+    rates = lambda step: [0.1, 0.2, 0.3]  # noqa: E731
+    matrix = FlatLayout(nn.Linear(7, 1, bias=False))  # which is decayed
+    ours = ReplicatedAdamW(rows, matrix, optimizer_config(training), [training] * 3, rates)
     theirs = [nn.Parameter(row.detach().clone()) for row in rows]
     adamw = [
         build_optimizer(_Held(row), training, rate) for row, rate in zip(theirs, (0.1, 0.2, 0.3), strict=True)
@@ -338,7 +341,7 @@ def test_each_replica_is_clipped_as_torch_clips_and_steps_as_adamw_steps(clip):
         ours.step()
     torch.testing.assert_close(rows.detach(), torch.stack([row.detach() for row in theirs]))
     moments = [optimizer.state[row]["exp_avg"] for row, optimizer in zip(theirs, adamw, strict=True)]
-    torch.testing.assert_close(ours.mean, torch.stack(moments))
+    torch.testing.assert_close(ours.moments["mean"], torch.stack(moments))
 
 
 class _Held(nn.Module):

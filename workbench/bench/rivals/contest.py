@@ -17,7 +17,7 @@ from workbench.model.decoder import Decoder
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.run import Phase, RunDirectory
 from workbench.study.plan import Plan
-from workbench.training.schedule import rate_factor
+from workbench.training.schedules import rate_factor
 
 Point = tuple[float, int]  # a learning rate and a seed
 _HOUR = 3600.0

@@ -176,10 +176,11 @@ class Component:
 
 
 class Registry:
-    """The levels of one factor, by name."""
+    """The levels of one factor, by name. ``base`` is where the class that they derive from is imported."""
 
-    def __init__(self, factor: str) -> None:
+    def __init__(self, factor: str, base: str) -> None:
         self.factor = factor
+        self._base = base
         self._classes: dict[str, type[Component]] = {}
 
     def register(self, name: str) -> Callable[[type[Component]], type[Component]]:
@@ -295,8 +296,7 @@ class Registry:
     def _checked(self, cls: Any, name: str) -> type[Component]:
         found = cls.factor if isinstance(cls, type) and issubclass(cls, Component) else None
         if found is None:
-            base = f"workbench.model.{_BASES[self.factor]}"
-            raise UserError(f"{self.factor}: {name} is not a level; derive the class from {base}")
+            raise UserError(f"{self.factor}: {name} is not a level; derive the class from {self._base}")
         if found != self.factor:
             raise UserError(f"{self.factor}: {name} is a level of {found}; write it under '{found}' instead")
         if cls.required and Component in cls.__bases__:
@@ -348,14 +348,8 @@ def _load(point: Any, factor: str) -> Any:
         ) from error
 
 
-POSITIONS = Registry("positions")
-NORMS = Registry("norm")
-FEEDFORWARDS = Registry("feedforward")
-INITIALIZATIONS = Registry("initialization")
+POSITIONS = Registry("positions", "workbench.model.Positions")
+NORMS = Registry("norm", "workbench.model.Norm")
+FEEDFORWARDS = Registry("feedforward", "workbench.model.FeedForward")
+INITIALIZATIONS = Registry("initialization", "workbench.model.Initialization")
 FACTORS = {registry.factor: registry for registry in (POSITIONS, NORMS, FEEDFORWARDS, INITIALIZATIONS)}
-_BASES = {
-    "positions": "Positions",
-    "norm": "Norm",
-    "feedforward": "FeedForward",
-    "initialization": "Initialization",
-}

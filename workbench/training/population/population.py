@@ -21,9 +21,9 @@ from workbench.model.decoder import Decoder
 from workbench.seeds import generator, stable_hash
 from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
-from workbench.training.population.flat_parameters import FlatLayout
-from workbench.training.population.replicated_adamw import ReplicatedAdamW
-from workbench.training.schedule import rate_factor
+from workbench.training.flat_parameters import FlatLayout
+from workbench.training.optimizers import ReplicatedOptimizer, optimizer_config
+from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
 from workbench.training.validation import ValidationSums
 
@@ -80,12 +80,8 @@ class Population(lightning.LightningModule):
             self.flat_parameters.data[index] = self.layout.flatten(self.template)
 
     def state(self, index: int) -> dict[str, Tensor]:
-        """What a replica goes on from: its parameters and both moments, ``(P,)`` each, on the CPU."""
-        matrices = {
-            "parameters": self.flat_parameters,
-            "mean": self.optimizer.mean,
-            "square": self.optimizer.square,
-        }
+        """What a replica goes on from: its parameters ``(P,)`` and the optimizer's moments, on the CPU."""
+        matrices = {"parameters": self.flat_parameters, **self.optimizer.moments}
         return {name: matrix[index].detach().cpu().clone() for name, matrix in matrices.items()}
 
     def resume(self, states: list[dict[str, Tensor]]) -> None:
@@ -104,7 +100,7 @@ class Population(lightning.LightningModule):
         return self.replicas[0].training
 
     @property
-    def optimizer(self) -> ReplicatedAdamW:
+    def optimizer(self) -> ReplicatedOptimizer:
         """What trains the flat parameters."""
         return self._optimizer
 
@@ -147,19 +143,22 @@ class Population(lightning.LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Nothing: the optimizer clips each replica's gradient by its own norm."""
 
-    def configure_optimizers(self) -> ReplicatedAdamW:
-        """AdamW with a learning rate for each replica."""
-        constants = [replica.training for replica in self.replicas]
-        self._optimizer = ReplicatedAdamW(
+    def configure_optimizers(self) -> ReplicatedOptimizer:
+        """The optimizer that is asked for, with a learning rate for each replica."""
+        options = optimizer_config(self._training)
+        replicated = options.component.replicated
+        assert replicated is not None, "require_vmappable refuses an optimizer without one"
+        self._optimizer = replicated(
             self.flat_parameters,
-            self.layout.decayed(self.template),
-            constants,
+            self.layout,
+            options,
+            [replica.training for replica in self.replicas],
             self._rates,
             first_step=self.first_step,
         )
         for index, state in enumerate(self._states):
-            self._optimizer.mean[index] = state["mean"]
-            self._optimizer.square[index] = state["square"]
+            for name, moment in self._optimizer.moments.items():
+                moment[index] = state[name]
         self._states.clear()
         return self._optimizer
 
@@ -192,7 +191,7 @@ class Population(lightning.LightningModule):
     def mask(self, index: int) -> None:
         """Take a replica that diverged out of the reckoning: its parameters are set to 0 and stay there."""
         self.alive[index] = False
-        for matrix in (self.flat_parameters, self.optimizer.mean, self.optimizer.square):
+        for matrix in (self.flat_parameters, *self.optimizer.moments.values()):
             matrix[index].zero_()
 
     def keep(self, indices: list[int]) -> None:

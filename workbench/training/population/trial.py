@@ -31,6 +31,7 @@ from workbench.training.trainer import build_trainer, training_loader
 SHARED = (
     "tokens",
     "batch_size",
+    "optimizer",
     "evaluations",
     "evaluation_tokens",
     "probes",

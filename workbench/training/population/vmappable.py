@@ -18,10 +18,12 @@ from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
 from workbench.training.faults import is_machine_fault
 from workbench.training.hardware import out_of_memory
+from workbench.training.optimizers import optimizer_config
 from workbench.training.population.population import Population, Replica
 
 _REPLICAS = 2
 _SEQUENCES = 2
+NO_REPLICATED_FORM = "its class names no replicated optimizer"
 _CLOSE = 1e-3  # relative; both are computed in fp32
 
 
@@ -37,9 +39,12 @@ class NotVmappable(RuntimeError):
 def require_vmappable(model: ModelConfig, training: TrainingConfig, device: str) -> None:
     """Raise ``NotVmappable`` if several replicas of ``model`` cannot be trained in one program.
 
-    The workbench's levels can, as its tests see to. A model that fails alone too is not refused: training it
-    has the outcome that it has.
+    The workbench's levels can, as its tests see to; a user's own optimizer where its class says so. A model
+    that fails alone too is not refused: training it has the outcome that it has.
     """
+    optimizer = optimizer_config(training)
+    if optimizer.component.replicated is None:
+        raise NotVmappable(f"optimizer={optimizer.label}", NO_REPLICATED_FORM)
     if model.foreign_parts and (found := _refusal(model, training, device)) is not None:
         raise NotVmappable(*found)
 
