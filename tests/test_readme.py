@@ -59,6 +59,7 @@ class Line:
 
 FRESH = [  # what a clone can do before anything was run
     Line("workbench list components", prints="rmsnorm"),
+    Line("workbench explain training.warmup", prints="learning rate rises"),
     Line("workbench list views", prints="prompt_attention"),
     Line(
         "workbench inspect quickstart/norm=layernorm/2001 --against quickstart/baseline/2001",

@@ -12,6 +12,7 @@ import typer
 from workbench.cli.bench import BENCH_COMMANDS
 from workbench.cli.dashboard import DASHBOARD_COMMANDS
 from workbench.cli.errors import ended
+from workbench.cli.explain import EXPLAIN_COMMANDS
 from workbench.cli.inspect import INSPECT_COMMANDS
 from workbench.cli.models import MODEL_COMMANDS
 from workbench.cli.publish import PUBLISH_COMMANDS
@@ -28,6 +29,7 @@ app = typer.Typer(
 
 _COMMANDS: Commands = {
     **STUDY_COMMANDS,
+    **EXPLAIN_COMMANDS,
     **DASHBOARD_COMMANDS,
     **INSPECT_COMMANDS,
     **MODEL_COMMANDS,

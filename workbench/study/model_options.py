@@ -10,6 +10,16 @@ from workbench.model.parts.attention_gate import ATTENTION_GATES
 from workbench.model.parts.norm_placement import NORM_PLACEMENTS
 from workbench.model.parts.option import Option
 
+# What the factors are whose levels say the rest.
+FACTORS_ABOUT = {
+    "positions": "How the model knows where in its window a token stands.",
+    "norm": "What normalises the residual stream for attention, feed-forward networks and head.",
+    "feedforward": "The network that each block has beside its attention, applied to every token by itself.",
+    "initialization": "What the parameters start from.",
+    "norm_placement": "Where in a block its norms are.",
+    "attention_gate": "Whether what attention returns is weighed by a gate that reads attention's input.",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptionLevel:
@@ -49,7 +59,7 @@ OPTION_LEVELS = (
     OptionLevel(
         option="window",
         name="a number",
-        about="how many keys a query sees, itself included; Mistral",
+        about="how many keys a query sees, itself included (null: all); Mistral",
         formula="i attends to j where 0 <= i - j < window",
         paper="Child et al. 2019, arXiv 1904.10509",
         constraints="smaller than the context",
@@ -57,7 +67,7 @@ OPTION_LEVELS = (
     OptionLevel(
         option="attention_pattern",
         name="global,local",
-        about="which layers have the window, repeated over the layers; GPT-3, Gemma 2",
+        about="which layers have the window, repeated over the layers (null: all); GPT-3, Gemma 2",
         formula="layer l is pattern[l mod length]",
         paper="Brown et al. 2020, arXiv 2005.14165",
         constraints="needs a window, and a local layer",
@@ -67,7 +77,7 @@ OPTION_LEVELS = (
     OptionLevel(
         option="attention_softcap",
         name="a number",
-        about="bounds the scores; Gemma 2 takes 50",
+        about="bounds the scores (null: not at all); Gemma 2 takes 50",
         formula="s := c tanh(s / c)",
         paper="Gemma Team 2024, arXiv 2408.00118",
         constraints="has no fused kernel: slower",
@@ -75,7 +85,7 @@ OPTION_LEVELS = (
     OptionLevel(
         option="attention_scale",
         name="a number",
-        about="factor of the scores; 1 / sqrt(d_head) by default, 1 in T5 and GPT-Neo",
+        about="factor of the scores (null: 1 / sqrt(d_head)); 1 in T5 and GPT-Neo",
         formula="s = scale * q k",
         paper="Vaswani et al. 2017, arXiv 1706.03762",
     ),
@@ -104,14 +114,14 @@ OPTION_LEVELS = (
     OptionLevel(
         option="qkv_bias",
         name="true, false",
-        about="the bias of query, key and value alone; true in Qwen 2, false in GPT-Neo",
+        about="the bias of query, key and value alone (null: as bias); true in Qwen 2, false in GPT-Neo",
         formula="W x + b",
         paper="Yang et al. 2024, arXiv 2407.10671",
     ),
     OptionLevel(
         option="output_bias",
         name="true, false",
-        about="the bias of attention's output projection alone; true in LLaMA with attention_bias",
+        about="the bias of attention's output projection alone (null: as bias); true in some LLaMAs",
         formula="W x + b",
         paper="Chowdhery et al. 2022, arXiv 2204.02311",
     ),

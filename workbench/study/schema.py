@@ -46,25 +46,72 @@ class _Section(BaseModel):
 class Size(_Section):
     """Overrides of the baseline preset's size."""
 
-    layers: Whole | None = Field(None, gt=0, le=_LARGEST["layers"])
-    width: Whole | None = Field(None, gt=0, le=_LARGEST["width"])
-    heads: Whole | None = Field(None, gt=0, le=_LARGEST["heads"])
-    feedforward_width: Whole | None = Field(None, gt=0, le=_LARGEST["feedforward_width"])
+    layers: Whole | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST["layers"],
+        description="How many blocks of attention and feed-forward network the model has. Left out: the "
+        "baseline preset's.",
+    )
+    width: Whole | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST["width"],
+        description="Dimensions of the residual stream, which every part reads and writes; a multiple of "
+        "heads. Left out: the baseline preset's.",
+    )
+    heads: Whole | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST["heads"],
+        description="Attention heads of each layer, which share the width. Left out: the baseline preset's.",
+    )
+    feedforward_width: Whole | None = Field(
+        None,
+        gt=0,
+        le=_LARGEST["feedforward_width"],
+        description="Hidden units of each feed-forward network. Of a variant it is what match may change. "
+        "Left out: 4 times the width, for gated networks 8/3 of it up to a multiple of 8, or what the "
+        "baseline preset publishes.",
+    )
 
 
 class Data(_Section):
     """What is trained on: a corpus and a tokenizer."""
 
-    corpus: str | dict[str, Any] = "python-stdlib"
-    tokenizer: str | dict[str, Any] = "bytes"
+    corpus: str | dict[str, Any] = Field(
+        "python-stdlib",
+        description="The text that is trained and validated on: one of the corpora below. Documents are "
+        "split into training and validation by their content. Left out: python-stdlib; with start, that "
+        "run's.",
+    )
+    tokenizer: str | dict[str, Any] = Field(
+        "bytes",
+        description="How text becomes tokens: bytes, byte pairs learned from the training text, or a "
+        "model's own tokenizer. Left out: bytes; with start, that run's.",
+        examples=["bytes", {"bpe": 4096}, {"file": "path/tokenizer.json"}],
+    )
 
 
 class Seeds(_Section):
     """Seeds of each phase: a count, or the seeds themselves. 0 switches a phase off, except ``confirm``."""
 
-    pilot: int | list[int] = 5
-    tune: int | list[int] = 2
-    confirm: int | list[int] = 8
+    pilot: int | list[int] = Field(
+        5,
+        description="Seeds of the baseline alone, trained first to see how much a result varies by chance. "
+        "How many seeds a verdict needs follows from it. 0 leaves the phase out.",
+        examples=[3, [1, 2, 3]],
+    )
+    tune: int | list[int] = Field(
+        2,
+        description="Seeds with which each variant tries every learning rate; the best one is confirmed. "
+        "With a single learning rate the phase is left out.",
+    )
+    confirm: int | list[int] = Field(
+        8,
+        description="Fresh seeds with which every variant is trained at its own learning rate. Each is a "
+        "pair with the baseline's; the verdict rests on these alone, so that at least one is needed.",
+    )
 
     @field_validator("pilot", "tune", "confirm", mode="before")
     @classmethod
@@ -117,37 +164,121 @@ def _sorted_rates(rates: list[float]) -> list[float]:
 class StudyFile(_Section):
     """A whole study file, checked."""
 
-    name: Annotated[str, Field(max_length=80)]
-    question: Annotated[str, Field(min_length=1)]
-    start: str | None = Field(None, description="a run whose weights every variant starts from")
-    baseline: str | dict[str, Level] = "llama"
-    size: Size = Size()
-    context: Whole | None = Field(None, gt=1, le=_LARGEST["context"], validate_default=False)
-    design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = "one_at_a_time"
-    factors: dict[str, Annotated[list[Level], Field(max_length=MOST_VARIANTS)]] = {}
-    reference: str | dict[str, Level] | None = None
-    variants: list[dict[str, Level]] = Field([], max_length=MOST_VARIANTS)
-    match: Literal["parameters", "flops", "none"] = "parameters"
-    data: Data = Data()
-    training: TrainingConfig
+    name: Annotated[str, Field(max_length=80)] = Field(
+        description="What the study and the folder of its results are called. Letters, digits, '_', '-' and "
+        "'.' only. Left out: the file's name without its ending.",
+        examples=["squared-relu"],
+    )
+    question: Annotated[str, Field(min_length=1)] = Field(
+        description="What the study asks, in words; every report begins with it.",
+        examples=["Does squared ReLU do as well as SwiGLU?"],
+    )
+    start: str | None = Field(
+        None,
+        description="A trained run whose weights every variant starts from, as far as it shares them. It is "
+        "a run id, study/variant, or imported/NAME; size, context, tokenizer and baseline are then that "
+        "run's. Left out: every variant starts from fresh values.",
+        examples=["imported/gpt2"],
+    )
+    baseline: str | dict[str, Level] = Field(
+        "llama",
+        description="The model that every variant is compared with. It is a preset (workbench list "
+        "presets), or a preset with levels that differ from its own. Left out: llama; with start, that "
+        "run's model.",
+        examples=["gpt2", {"preset": "llama", "norm": "layernorm"}],
+    )
+    size: Size = Field(Size(), description="How large the models are, where it is not as the preset says.")
+    context: Whole | None = Field(
+        None,
+        gt=1,
+        le=_LARGEST["context"],
+        validate_default=False,
+        description="How many tokens a training window has, the most that the model sees at once. Needed, "
+        "but with start. Left out: with start, that run's.",
+        examples=[128],
+    )
+    design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = Field(
+        "one_at_a_time",
+        description="Which variants there are. one_at_a_time: each level of each factor alone against the "
+        "baseline; full_factorial: every combination of levels; leave_one_out: the baseline with one part "
+        "at a time taken from the reference, and the whole reference; explicit: those listed under "
+        "variants.",
+    )
+    factors: dict[str, Annotated[list[Level], Field(max_length=MOST_VARIANTS)]] = Field(
+        {},
+        description="What is varied: for each factor its levels, the baseline's own among them. A level is "
+        "a value, or a mapping with the level's name and options. Needed by the designs one_at_a_time and "
+        "full_factorial. Left out: none.",
+        examples=[
+            {"norm": ["rmsnorm", "layernorm"], "positions": ["rope", {"name": "rope", "base": 500000}]}
+        ],
+    )
+    reference: str | dict[str, Level] | None = Field(
+        None,
+        description="What the design leave_one_out takes one at a time: a preset's parts, levels, or both. "
+        "That design needs it. Left out: none.",
+        examples=["gpt2", {"preset": "gpt2", "weight_decay": 0.01}],
+    )
+    variants: list[dict[str, Level]] = Field(
+        [],
+        max_length=MOST_VARIANTS,
+        description="The variants of the design explicit. Each has a name, and the levels in which it "
+        "differs from the baseline or a preset whose parts it has. Left out: none.",
+        examples=[
+            [{"name": "all of GPT-2", "preset": "gpt2"}, {"name": "post-norm", "norm_placement": "post"}]
+        ],
+    )
+    match: Literal["parameters", "flops", "none"] = Field(
+        "parameters",
+        description="What is held equal when a swap changes the size. The feed-forward width is solved "
+        "until the parameters outside embedding tables and head agree, or the FLOPs per token. none: every "
+        "width stays. Left out: parameters; with start, none.",
+    )
+    data: Data = Field(Data(), description="What is trained on: a corpus, and how its text becomes tokens.")
+    training: TrainingConfig = Field(
+        description="How each trial is trained: the same for every variant but for its levels."
+    )
     learning_rates: Annotated[
         # Tags as pydantic names the branches of a union, so that an error's key leaves them out.
         Annotated[_Rates, Tag("list[rates]")] | Annotated[dict[str, _Rates], Tag("dict[rates]")],
         Discriminator(lambda value: "dict[rates]" if isinstance(value, dict) else "list[rates]"),
     ] = Field(
-        description="The candidates that each variant tries; a list for each level of a factor where levels "
-        "need scales of their own, as many in each."
+        description="Peak learning rates. Every variant tries each of them with the seeds of seeds.tune and "
+        "is confirmed at its own best one; a single one is used as it is. Where levels need scales of their "
+        "own: a list for each level of one factor, or for each variant, as many rates in each.",
+        examples=[[0.002, 0.004, 0.008], {"rmsnorm": [0.002, 0.004], "layernorm": [0.001, 0.002]}],
     )
     grid_growth: Whole = Field(
-        2, ge=0, le=10, description="how often the grid may grow when a best rate is at its edge"
+        2,
+        ge=0,
+        le=10,
+        description="How often learning_rates may be extended when a best one lies at an edge. That is when "
+        "the best rate of any variant is the smallest or the largest tried; the new rates are tried by all "
+        "variants. 0 keeps the list as it is.",
     )
     halving: bool = Field(
         False,
-        description="tune each variant's learning rates in one population and stop the worse ones early",
+        description="Whether tuning stops the worse learning rates of a variant early. All of them are "
+        "trained in one program, and the worse half stops after a quarter of the steps, and again after "
+        "half. It saves compute with many rates; one that is good only at the end can be lost.",
     )
-    seeds: Seeds = Seeds()
-    metric: Literal["validation/loss", "validation/bits_per_byte"] = "validation/loss"
-    margin: Number = Field(gt=0, description="differences within this many units of the metric do not matter")
+    seeds: Seeds = Field(
+        Seeds(),
+        description="Seeds of each phase: how many (0 to 1_000), or a list of the seeds themselves. No two "
+        "phases share one.",
+    )
+    metric: Literal["validation/loss", "validation/bits_per_byte"] = Field(
+        "validation/loss",
+        description="What variants are compared by: nats per token, or bits per byte of the validation "
+        "text. Bits per byte can be compared across tokenizers.",
+    )
+    margin: Number = Field(
+        gt=0,
+        description="How large a difference must be to matter to you, in units of the metric. It is "
+        "declared before the results are known, and the verdict compares each difference's interval with "
+        "it.",
+        examples=[0.01],
+    )
 
     @field_validator("name")
     @classmethod

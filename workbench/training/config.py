@@ -71,21 +71,38 @@ class TrainingConfig(BaseModel):
     evaluations: Whole = Field(
         10,
         gt=0,
-        description="validations per trial, evenly spaced, the last at the end; left out: 10 or each step",
+        description="Validations of one trial, at equal distances, the last one at its end. Left out: 10, "
+        "or as many as there are steps where they are fewer.",
     )
     evaluation_tokens: Whole = Field(
-        65_536, gt=0, le=LARGEST_TOKENS, description="validation tokens, the same for every trial"
+        65_536,
+        gt=0,
+        le=LARGEST_TOKENS,
+        description="Most tokens that a validation reads. They are whole windows spread over the validation "
+        "text, the same for every trial.",
     )
     probes: Number = Field(
-        0.05, ge=0, description="time for measuring heads and positions, as a share of the training time"
+        0.05,
+        ge=0,
+        description="Time for measuring attention heads and positions, as a share of the training time. The "
+        "dashboard's views show them. 0 measures nothing meanwhile; workbench probe can do it later.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 on a GPU, fp32 on a CPU"
+        "auto",
+        description="Which numbers are computed with: 32-bit floats, or bfloat16 where PyTorch's autocast "
+        "takes it. auto: bf16 on a GPU, fp32 on a CPU.",
     )
     compile: Literal["auto", "cuda_graphs"] | bool = Field(
-        "auto", description="torch.compile; auto: on a GPU; cuda_graphs: and replay its kernels as graphs"
+        "auto",
+        description="Whether the model is compiled by torch.compile. auto: on a GPU. cuda_graphs: compiled, "
+        "and its kernels are replayed as CUDA graphs.",
     )
-    threads: Whole = Field(1, gt=0, le=_MOST_THREADS, description="CPU threads of one trial")
+    threads: Whole = Field(
+        1,
+        gt=0,
+        le=_MOST_THREADS,
+        description="CPU threads that one trial computes with, at most as many as this machine has cores.",
+    )
 
     @classmethod
     def factors(cls) -> list[str]:
@@ -126,7 +143,7 @@ class TrainingConfig(BaseModel):
     @model_serializer(mode="wrap")
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values = write(self)
-        return {key: value for key, value in values.items() if _USUAL.get(key) != value}
+        return {key: value for key, value in values.items() if key not in _USUAL or _USUAL[key] != value}
 
     @property
     def foreign_parts(self) -> "list[ComponentConfig]":

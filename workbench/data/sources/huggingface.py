@@ -41,12 +41,33 @@ class HuggingFace(CorpusConfig):
             "{huggingface: roneneldan/TinyStories, split: train, field: text, max_bytes: 50_000_000}",
         ),
     )
-    huggingface: str = Field(description="the dataset's name, a local folder, or a builder such as 'json'")
-    config: str | None = Field(None, description="the dataset's configuration, where it has several")
-    revision: str | None = Field(None, description="a commit, tag or branch")
-    split: str = Field("train", description="which of the dataset's splits is read")
-    field: str = Field("text", description="the column that holds the text")
-    data_files: str | list[str] | None = Field(None, description="files of a builder or folder")
+    huggingface: str = Field(
+        description="A dataset's name on the Hugging Face hub, or a local folder of one. It may also be a "
+        "builder such as json or csv, which reads data_files.",
+        examples=["roneneldan/TinyStories"],
+    )
+    config: str | None = Field(
+        None,
+        description="Which of the dataset's configurations is read, where it has several. Left out: its "
+        "only or default one.",
+    )
+    revision: str | None = Field(
+        None,
+        description="A commit, tag or branch of the dataset. Give a commit for a corpus that can be had "
+        "again: a branch moves. Left out: the newest.",
+    )
+    split: str = Field(
+        "train",
+        description="Which of the dataset's splits is read; the workbench makes its own validation split "
+        "from it.",
+    )
+    field: str = Field("text", description="The column that holds a document's text.")
+    data_files: str | list[str] | None = Field(
+        None,
+        description="Files, patterns or addresses that a builder or a folder's dataset reads. Left out: "
+        "what the dataset says itself.",
+        examples=["texts/*.json"],
+    )
 
     def open(self) -> Source:
         """Load the dataset; raises ``UserError`` naming what is missing and the remedy."""

@@ -58,9 +58,20 @@ class LocalFiles(CorpusConfig):
         Example("JSON lines", "each line is a document; .gz as well", "{path: rows.jsonl, field: text}"),
         Example("Parquet", "each row is a document", "{path: rows.parquet, field: text}"),
     )
-    path: str = Field(min_length=1, description="a file, or a folder searched with 'glob'")
-    glob: str = Field("**/*.txt", description="which files of a folder are read")
-    field: str = Field("text", description="the key or column that holds a row's text")
+    path: str = Field(
+        min_length=1,
+        description="A text file, a folder of them, or a file of JSON lines or Parquet. A text file is one "
+        "document, a row of the others one each.",
+        examples=["my_texts/"],
+    )
+    glob: str = Field(
+        "**/*.txt",
+        description="Which files of a folder are read, as a pattern; ** stands for any folders in between.",
+    )
+    field: str = Field(
+        "text",
+        description="The key of a JSON line, or the column of a Parquet file, that holds a document's text.",
+    )
 
     def open(self) -> Source:
         """Open the files; raises ``UserError`` naming what is missing."""

@@ -43,10 +43,18 @@ class CorpusConfig(BaseModel):
     unit: ClassVar[str] = "documents"
 
     max_bytes: Whole | None = Field(
-        None, gt=0, le=LARGEST_BYTES, description="take documents up to this many UTF-8 bytes"
+        None,
+        gt=0,
+        le=LARGEST_BYTES,
+        description="Documents are taken until they have this many bytes of UTF-8 text. The last one is cut "
+        "at a line's end. Left out: all of them.",
     )
     validation_fraction: Number = Field(
-        0.1, gt=0, lt=1, description="share of the documents kept for validation"
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of the documents that is kept for validation. They are chosen by their content; "
+        "of a single document it is the last part.",
     )
 
     def open(self) -> Source:

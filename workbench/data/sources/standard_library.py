@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from workbench.data.sources.source import KEY, CorpusConfig, Example, Source
 from workbench.errors import UserError
 from workbench.seeds import stable_hash
@@ -32,7 +34,11 @@ class StandardLibrary(CorpusConfig):
         ),
     )
     unit: ClassVar[str] = "files"
-    name: Literal["python-stdlib"] = "python-stdlib"
+    name: Literal["python-stdlib"] = Field(
+        "python-stdlib",
+        description="The source code of Python's standard library on this machine, about 11 MB: nothing to "
+        "download. The name alone means the same as {name: python-stdlib}.",
+    )
 
     def open(self) -> Source:
         """Open the library; raises ``UserError`` where Python was installed without its source."""

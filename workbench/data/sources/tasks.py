@@ -29,9 +29,24 @@ class Task(CorpusConfig):
             "recall", "generated: keys and values, then the keys again", "{task: recall, documents: 20_000}"
         ),
     )
-    task: Literal["copy", "recall"] = Field(description="which task the documents pose")
-    documents: Whole = Field(20_000, ge=2, le=_MOST_DOCUMENTS, description="how many documents are drawn")
-    seed: Whole = Field(0, ge=-LARGEST_SEED, le=LARGEST_SEED, description="which documents are drawn")
+    task: Literal["copy", "recall"] = Field(
+        description="What a document asks of the model. copy: random words, then the same words again; "
+        "recall: keys with values, then the keys again in another order.",
+        examples=["copy"],
+    )
+    documents: Whole = Field(
+        20_000,
+        ge=2,
+        le=_MOST_DOCUMENTS,
+        description="How many documents are drawn, each a line of a few words.",
+    )
+    seed: Whole = Field(
+        0,
+        ge=-LARGEST_SEED,
+        le=LARGEST_SEED,
+        description="What the documents are drawn from: the same seed gives the same corpus on every "
+        "machine.",
+    )
 
     def open(self) -> Source:
         """Start drawing."""

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, ClassVar
@@ -59,6 +59,11 @@ def construction_seed(seed: int) -> Iterator[None]:
         _construction_seed.reset(token)
 
 
+def described(default: Any, about: str) -> Any:
+    """A field of a ``Config``: its default, and ``about``, which ``workbench explain`` says of the option."""
+    return field(default=default, metadata={"about": about})
+
+
 @dataclass(frozen=True, kw_only=True)
 class ComponentConfig:
     """The options of one component. Two configs are equal when component and options are equal."""
@@ -68,9 +73,9 @@ class ComponentConfig:
     def __post_init__(self) -> None:
         """Check each option's type; raises ``UserError`` naming the option."""
         hints = type_hints(type(self))
-        for field in fields(self):
-            key, value = f"{self.name}.{field.name}", getattr(self, field.name)
-            object.__setattr__(self, field.name, coerce(value, hints.get(field.name, Any), key))
+        for option in fields(self):
+            key, value = f"{self.name}.{option.name}", getattr(self, option.name)
+            object.__setattr__(self, option.name, coerce(value, hints.get(option.name, Any), key))
 
     @property
     def name(self) -> str:
@@ -80,8 +85,8 @@ class ComponentConfig:
     @property
     def label(self) -> str:
         """``rope``, or ``rope(base=500000)``: only the options that differ from their defaults."""
-        changed = [field for field in fields(self) if getattr(self, field.name) != field.default]
-        options = ", ".join(f"{field.name}={plain(getattr(self, field.name))}" for field in changed)
+        changed = [option for option in fields(self) if getattr(self, option.name) != option.default]
+        options = ", ".join(f"{option.name}={plain(getattr(self, option.name))}" for option in changed)
         return f"{self.name}({options})" if options else self.name
 
     def build(self, *args: Any) -> Any:
@@ -120,7 +125,7 @@ class ComponentConfig:
 
 
 class Component:
-    """Base of every part. A subclass may nest a ``Config(<Base>.Config)`` with its options.
+    """Base of every part. A subclass may nest a ``Config(<Base>.Config)`` with its options (``described``).
 
     Where it reads them, ``config: Config`` after that tells a type checker that ``self.config`` is one.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workbench.model.parts.component import INITIALIZATIONS, Component, ComponentConfig
+from workbench.model.parts.component import INITIALIZATIONS, Component, ComponentConfig, described
 from workbench.model.sizes import Sizes
 from workbench.user_values import require
 
@@ -47,9 +47,11 @@ class Initialization(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class _NormalConfig(Initialization.Config):
-    """``std``: the standard deviation."""
+    """The standard deviation of matrices."""
 
-    std: float = 0.02
+    std: float = described(
+        0.02, "Standard deviation of a matrix, where the level's formula scales it no further."
+    )
 
     def __post_init__(self) -> None:
         """Check the options."""
@@ -70,7 +72,7 @@ class LLaMAInitialization(Initialization):
     colour = "blue"
 
     class Config(_NormalConfig):
-        """``std``: the standard deviation of every matrix."""
+        """The standard deviation of every matrix."""
 
     config: Config
 
@@ -93,7 +95,7 @@ class GPT2Initialization(Initialization):
     colour = "wine"
 
     class Config(_NormalConfig):
-        """``std``: of most matrices; the position table has half of it."""
+        """The standard deviation of most matrices; the position table has half of it."""
 
     config: Config
 
@@ -124,7 +126,7 @@ class ZeroOutputInitialization(Initialization):
     colour = "orange"
 
     class Config(_NormalConfig):
-        """``std``: the standard deviation of every other matrix."""
+        """The standard deviation of every other matrix."""
 
     config: Config
 

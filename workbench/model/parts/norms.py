@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench.model.parts.component import NORMS, Component, ComponentConfig
+from workbench.model.parts.component import NORMS, Component, ComponentConfig, described
 from workbench.user_values import require
 
 
@@ -42,13 +42,16 @@ class RMSNorm(Norm):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Norm.Config):
-        """``eps`` keeps the root away from zero: 1e-5 in LLaMA 2 and 3, 1e-6 in LLaMA 1.
+        """What is added under the root, and when the input's type comes back."""
 
-        ``cast``: to the input's type, before or after the multiplication by the weight.
-        """
-
-        eps: float = 1e-5
-        cast: Literal["before_weight", "after_weight"] = "before_weight"
+        eps: float = described(
+            1e-5,
+            "Added to the mean square to keep the root above zero: 1e-5 in LLaMA 2 and 3, 1e-6 in LLaMA 1.",
+        )
+        cast: Literal["before_weight", "after_weight"] = described(
+            "before_weight",
+            "Whether the result gets the input's type before or after it is multiplied by the weight.",
+        )
 
         def __post_init__(self) -> None:
             """Check the options."""
@@ -92,10 +95,10 @@ class LayerNorm(Norm):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Norm.Config):
-        """``eps`` as in GPT-2; ``bias`` false leaves the additive vector out."""
+        """What is added under the root, and whether there is a bias."""
 
-        eps: float = 1e-5
-        bias: bool = True
+        eps: float = described(1e-5, "Added to the variance to keep the root above zero: 1e-5 in GPT-2.")
+        bias: bool = described(True, "Whether a learned vector is added at the end.")
 
         def __post_init__(self) -> None:
             """Check the options."""
@@ -136,9 +139,9 @@ class DynamicTanh(Norm):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Norm.Config):
-        """``alpha``: what the learned number starts from."""
+        """What alpha starts from."""
 
-        alpha: float = 0.5
+        alpha: float = described(0.5, "What the learned number that multiplies the input starts from.")
 
         def __post_init__(self) -> None:
             """Check the options."""

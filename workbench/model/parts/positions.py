@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbench.model.parts.component import POSITIONS, Component, ComponentConfig
+from workbench.model.parts.component import POSITIONS, Component, ComponentConfig, described
 from workbench.model.sizes import Sizes
 from workbench.user_values import require
 
@@ -117,9 +117,11 @@ class Sinusoidal(Positions):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(NoParameters):
-        """``amplitude`` multiplies the code: the standard deviation of the token embeddings at the start."""
+        """How large the code is."""
 
-        amplitude: float = 0.02
+        amplitude: float = described(
+            0.02, "Factor of the code: 0.02 is what the token embeddings' standard deviation starts from."
+        )
 
         def __post_init__(self) -> None:
             """Check the options."""

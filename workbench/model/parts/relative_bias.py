@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from workbench.model.parts.component import POSITIONS, ComponentConfig
+from workbench.model.parts.component import POSITIONS, ComponentConfig, described
 from workbench.model.parts.positions import NoParameters, Positions
 from workbench.model.sizes import Sizes
 from workbench.user_values import require
@@ -73,10 +73,15 @@ class T5Bias(Positions):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Positions.Config):
-        """``buckets`` of distances per head; from ``max_distance`` on they share the last one."""
+        """The buckets of distances, and how far they reach."""
 
-        buckets: int = 32
-        max_distance: int = 128
+        buckets: int = described(
+            32, "How many buckets of distances each head has a learned number for; an even number."
+        )
+        max_distance: int = described(
+            128,
+            "The distance from which on all longer ones share the last bucket; above half of the buckets.",
+        )
 
         def __post_init__(self) -> None:
             """Check the options."""

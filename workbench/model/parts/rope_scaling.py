@@ -20,6 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from workbench.model.parts.component import described
 from workbench.model.parts.positions import NoParameters
 from workbench.user_values import require
 
@@ -36,18 +37,45 @@ USED: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FrequencyConfig(NoParameters):
-    """The options of rotary positions; they are explained in ``Rotary.Config``."""
+    """The options of rotary positions; after ``scaling`` they belong to the kinds that ``USED`` says."""
 
-    base: float = 10000.0
-    fraction: float = 1.0
-    scaling: Literal["none", "linear", "ntk", "dynamic_ntk", "yarn", "llama3"] = "none"
-    factor: float = 1.0
-    original_context: int | None = None
-    low_frequency_factor: float = 1.0
-    high_frequency_factor: float = 4.0
-    beta_fast: float = 32.0
-    beta_slow: float = 1.0
-    attention_factor: float | None = None
+    base: float = described(
+        10000.0, "What the frequencies are powers of, above 1: 10000 in LLaMA 1 and 2, 500000 in LLaMA 3."
+    )
+    fraction: float = described(
+        1.0,
+        "The share of each head's dimensions that rotates, above 0 and at most 1; the others pass unchanged.",
+    )
+    scaling: Literal["none", "linear", "ntk", "dynamic_ntk", "yarn", "llama3"] = described(
+        "none",
+        "How the frequencies are rescaled for contexts beyond the one that they were made for. linear: "
+        "Chen et al. 2023, arXiv 2306.15595; ntk, dynamic_ntk and yarn: Peng et al. 2023, arXiv "
+        "2309.00071; llama3: arXiv 2407.21783.",
+    )
+    factor: float = described(
+        1.0,
+        "How many times longer the context becomes: above 1 with every scaling; dynamic_ntk takes 1, too.",
+    )
+    original_context: int | None = described(
+        None, "The context that the frequencies were made for; dynamic_ntk, yarn and llama3 need it."
+    )
+    low_frequency_factor: float = described(
+        1.0,
+        "llama3: pairs that turn less often than this within the original context are slowed by the factor.",
+    )
+    high_frequency_factor: float = described(
+        4.0, "llama3: pairs that turn more often than this within the original context stay as they are."
+    )
+    beta_fast: float = described(
+        32.0, "yarn: pairs that turn more often than this within the original context stay as they are."
+    )
+    beta_slow: float = described(
+        1.0,
+        "yarn: pairs that turn less often than this within the original context are slowed by the factor.",
+    )
+    attention_factor: float | None = described(
+        None, "yarn: what cosine and sine are multiplied by. Left out: 0.1 ln(factor) + 1."
+    )
 
     def __post_init__(self) -> None:
         """Check the options: each by itself, and that the scaling has, and uses, those that are given."""

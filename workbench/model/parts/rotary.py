@@ -24,17 +24,13 @@ class Rotary(Positions):
 
     relative = True
     title = "RoPE"
-    paper = "Su et al. 2021, arXiv 2104.09864; scalings: see workbench.model.parts.rope_scaling"
+    paper = "Su et al. 2021, arXiv 2104.09864; of the scalings: see rope.scaling"
     formula = "q_t -> R(t θ) q_t, k_s -> R(s θ) k_s with θ_i = base^(-2i/d)"
     colour = "blue"
     constraints = "even number of rotated dimensions per head"
 
     class Config(rope_scaling.FrequencyConfig):
-        """``base``: 10000 in LLaMA 1 and 2, 500000 in LLaMA 3. ``fraction`` of each head that rotates.
-
-        ``scaling`` stretches the frequencies ``factor`` times beyond ``original_context``; the options after
-        it belong to one kind of scaling each, see ``rope_scaling``.
-        """
+        """The frequencies, and how they are rescaled (``rope_scaling``)."""
 
         def rotary_width(self, model: Sizes) -> int:
             """How many dimensions of each head rotate."""
