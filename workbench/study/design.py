@@ -96,7 +96,8 @@ def _preset(study: StudyFile, name: str, vocabulary: int) -> ModelConfig:
 def _parts_of(study: StudyFile, name: str, baseline: Recipe) -> Recipe:
     """Another preset's parts at the baseline's size: a comparison of recipes is not one of sizes."""
     model = baseline.model
-    size = {key: getattr(model, key) for key in ("layers", "width", "heads", "head_width")}
+    # Dropout too is the baseline's: no preset says anything of it.
+    size = {key: getattr(model, key) for key in ("layers", "width", "heads", "head_width", "dropout")}
     if study.size.feedforward_width is not None:
         size["feedforward_width"] = study.size.feedforward_width
     parts = preset(name, vocabulary=model.vocabulary, context=study.context, **size)
@@ -156,10 +157,9 @@ def _one_at_a_time(study: StudyFile, baseline: Recipe, device: str) -> Named:
 
 
 def _full_factorial(study: StudyFile, baseline: Recipe, device: str) -> Named:
+    # Every factor is sound by itself, or refused with its own message.
     for factor, its_levels in study.factors.items():
-        _levels(
-            study, baseline, factor, its_levels, device
-        )  # every factor sound by itself, with its own message
+        _levels(study, baseline, factor, its_levels, device)
     found = []
     for combination in product(*study.factors.values()):
         levels: dict[str, Level] = dict(zip(study.factors, combination, strict=True))

@@ -75,7 +75,8 @@ class Recipe:
         """What training does at each step: equal where it is spelled differently and trains alike."""
         steps = self.training.steps(self.model.context)
         stride = max(1, steps // _COMPARED_RATES)
-        rates = [rate_factor(step, steps, self.training) for step in range(0, steps, stride)]
+        places = [*range(0, steps, stride), steps - 1]
+        rates = [rate_factor(step, steps, self.training) for step in places]
         read = optimizer_config(self.training).component.reads
         idle = [name for name in _OPTIMIZER if name not in read]
         left_out = ("tokens", *_SCHEDULE, *idle)

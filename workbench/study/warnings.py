@@ -22,6 +22,8 @@ _TWO_THINGS = {
     "batch_size": "at equal tokens the number of steps changes too, and no two sizes see the same batches",
     "dropout": "it acts in training alone: training losses do not compare, validation losses do",
     "precision": "speed and memory change too, and every value by its rounding: compare seconds as well",
+    "optimizer": "learning rates mean something else to each: give every optimizer a list under "
+    "learning_rates, or see that each best rate is interior",
     SIZE: "FLOPs per token change too: at equal tokens the larger costs more; see the row at equal FLOPs",
 }
 
@@ -170,6 +172,8 @@ def _position_tables(plan: Plan) -> Iterator[str]:
 def _two_things(plan: Plan) -> Iterator[str]:
     """Factors that change more than their name says, once for all variants that have another level."""
     for factor, text in _TWO_THINGS.items():
+        if factor == "optimizer" and isinstance(plan.study.learning_rates, dict):
+            continue
         names = [variant.name for variant in plan.variants if factor in variant.change]
         if names:
             yield f"{', '.join(names)}: {factor}: {text}"
