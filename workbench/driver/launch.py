@@ -114,7 +114,8 @@ def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> No
     if plan.start:
         plan.start.place(directory)
     keep_tokenizer(plan.corpus.tokenizer, directory)
-    keep_parts([variant.model for variant in plan.variants], directory, [plan.study.training])
+    recipes = [variant.recipe for variant in plan.variants]
+    keep_parts([recipe.model for recipe in recipes], directory, [recipe.training for recipe in recipes])
     for note in freeze(plan.manifest(command), directory):
         console.print(f"note: {note}", soft_wrap=True)
 

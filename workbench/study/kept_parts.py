@@ -58,7 +58,8 @@ def _sources(manifest: Manifest) -> dict[str, set[str | None]]:
     """Digests of each foreign part of a manifest; ``None`` where it was not recorded."""
     found: dict[str, set[str | None]] = {}
     parts = [part for variant in manifest.variants for part in variant.model.values()]
-    for part in [*parts, *manifest.training.values()]:
+    own = [part for variant in manifest.variants for part in variant.training.values()]
+    for part in [*parts, *manifest.training.values(), *own]:
         if isinstance(part, dict) and ("source" in part or ":" in str(part.get("name"))):
             found.setdefault(part["name"], set()).add(part.get("source"))
     return found

@@ -10,6 +10,7 @@ from workbench.model.equivalence import behaviour
 from workbench.model.parts.component import plain
 from workbench.study.schema import Data, Size
 from workbench.training.config import TrainingConfig
+from workbench.training.optimizers import optimizer_config
 from workbench.training.schedules import rate_factor
 from workbench.user_input import read_as
 
@@ -17,6 +18,7 @@ SIZE = "size"  # a factor whose levels are layers, width and heads together: a l
 _SIZES = ("layers", "width", "heads")
 # What decides the rates of a training, and is compared by them: at so many steps.
 _SCHEDULE = ("schedule", "warmup", "final_rate")
+_OPTIMIZER = ("weight_decay", "betas", "epsilon")  # of which an optimizer reads some
 _COMPARED_RATES = 1_000
 
 
@@ -75,7 +77,10 @@ class Recipe:
         stride = max(1, steps // _COMPARED_RATES)
         places = [*range(0, steps, stride), steps - 1]
         rates = [rate_factor(step, steps, self.training) for step in places]
-        others = [name for name in TrainingConfig.model_fields if name not in ("tokens", *_SCHEDULE)]
+        read = optimizer_config(self.training).component.reads
+        idle = [name for name in _OPTIMIZER if name not in read]
+        left_out = ("tokens", *_SCHEDULE, *idle)
+        others = [name for name in TrainingConfig.model_fields if name not in left_out]
         return repr((steps, rates, [getattr(self.training, name) for name in others]))
 
     def behaviour(self) -> str:

@@ -215,8 +215,8 @@ class StudyFile(_Section):
     )
     reference: str | dict[str, Level] | None = Field(
         None,
-        description="What the design leave_one_out takes one at a time: the parts of a preset, or levels, or "
-        "both. That design needs it. Left out: none.",
+        description="What the design leave_one_out takes one at a time: a preset's parts, levels, or both. "
+        "That design needs it. Left out: none.",
         examples=["gpt2", {"preset": "gpt2", "weight_decay": 0.01}],
     )
     variants: list[dict[str, Level]] = Field(
@@ -244,8 +244,8 @@ class StudyFile(_Section):
         Discriminator(lambda value: "dict[rates]" if isinstance(value, dict) else "list[rates]"),
     ] = Field(
         description="Peak learning rates. Every variant tries each of them with the seeds of seeds.tune and "
-        "is confirmed at its own best one; a single one is used as it is. Where the levels of a factor need "
-        "scales of their own: a list for each of its levels, as many rates in each.",
+        "is confirmed at its own best one; a single one is used as it is. Where levels need scales of their "
+        "own: a list for each level of one factor, or for each variant, as many rates in each.",
         examples=[[0.002, 0.004, 0.008], {"adamw": [0.002, 0.004], "muon": [0.01, 0.02]}],
     )
     grid_growth: Whole = Field(

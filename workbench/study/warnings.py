@@ -37,7 +37,7 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
         *_seeds(manifest),
         *_budget(plan),
         *_repetition(plan, manifest),
-        *_training(plan.study.training),
+        *_training(plan),
         *text,
         *sizes,
         *positions,
@@ -102,8 +102,17 @@ def _repetition(plan: Plan, manifest: Manifest) -> Iterator[str]:
         yield f"training.tokens: {passes:.1f} passes over the training text; beyond 4 repetition matters"
 
 
-def _training(training: TrainingConfig) -> Iterator[str]:
-    """What an optimizer or schedule has no use for, and how its trials are trained."""
+def _training(plan: Plan) -> Iterator[str]:
+    """What optimizers and schedules do not read, and how their trials are trained, each said once."""
+    named: dict[str, list[str]] = {}
+    for variant in plan.variants:
+        for text in _unread(variant.recipe.training):
+            named.setdefault(text, []).append(variant.name)
+    for text, names in named.items():
+        yield text if len(names) == len(plan.variants) else f"{', '.join(names)}: {text}"
+
+
+def _unread(training: TrainingConfig) -> Iterator[str]:
     optimizer = optimizer_config(training)
     schedule = schedule_config(training)
     heard = (*optimizer.component.reads, *schedule.component.reads)

@@ -142,6 +142,16 @@ class TrainingConfig(BaseModel):
         description="CPU threads that one trial computes with, at most as many as this machine has cores.",
     )
 
+    @classmethod
+    def factors(cls) -> list[str]:
+        """The fields whose levels a study may compare."""
+        return [name for name in cls.model_fields if name not in _SAME_FOR_ALL]
+
+    def with_levels(self, **changes: Any) -> "TrainingConfig":
+        """Itself with ``changes``, checked as a study file's; raises ``UserError`` that names the key."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return read_as(TrainingConfig, given | changes)
+
     @field_validator(*_USUAL)
     @classmethod
     def _level(cls, value: Any, info: ValidationInfo) -> Any:
@@ -171,23 +181,13 @@ class TrainingConfig(BaseModel):
     @model_serializer(mode="wrap")
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values = write(self)
-        return {key: value for key, value in values.items() if _USUAL.get(key) != value}
+        return {key: value for key, value in values.items() if key not in _USUAL or _USUAL[key] != value}
 
     @property
     def foreign_parts(self) -> "list[ComponentConfig]":
         """The levels whose code is not the workbench's."""
         levels = [getattr(self, key) for key in _USUAL]
         return [level for level in levels if not isinstance(level, str) and level.component.foreign]
-
-    @classmethod
-    def factors(cls) -> list[str]:
-        """The fields whose levels a study may compare."""
-        return [name for name in cls.model_fields if name not in _SAME_FOR_ALL]
-
-    def with_levels(self, **changes: Any) -> "TrainingConfig":
-        """Itself with ``changes``, checked as a study file's; raises ``UserError`` that names the key."""
-        given = {name: getattr(self, name) for name in self.model_fields_set}
-        return read_as(TrainingConfig, given | changes)
 
     def steps(self, context: int) -> int:
         """Optimizer steps: the budget over the tokens per step, up to a multiple of ``evaluations``."""
