@@ -173,7 +173,7 @@ class TrainingConfig(BaseModel):
     @model_serializer(mode="wrap")
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values = write(self)
-        return {key: value for key, value in values.items() if _USUAL.get(key) != value}
+        return {key: value for key, value in values.items() if key not in _USUAL or value != _USUAL[key]}
 
     @property
     def foreign_parts(self) -> "list[ComponentConfig]":

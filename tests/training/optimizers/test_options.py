@@ -41,6 +41,13 @@ def test_the_usual_levels_are_in_no_record_however_they_are_written():
         assert same.model_dump(mode="json") == written
 
 
+def test_nothing_else_is_left_out():
+    written = training(clip=None, optimizer="lion").model_dump(mode="json")
+    assert written.keys() == TrainingConfig.model_fields.keys() - {"schedule"}
+    assert written["clip"] is None
+    assert training(**written).clip is None
+
+
 def test_run_ids_of_published_studies_hold():
     paths = sorted(PUBLISHED.glob("runs/*/run.json"))
     assert len(paths) > 3
