@@ -1,5 +1,7 @@
 """An optimizer and a schedule as a user may write them, given to studies by import path."""
 
+from typing import Any
+
 import torch
 
 from workbench.training.optimizers import Optimizer, parameter_groups
@@ -52,6 +54,7 @@ class Stairs(Schedule):
 
     class Config(Schedule.Config):
         tread: float = 0.5
+        landings: Any = ()
 
     def after_warmup(self, step, *, steps, warmup, final_rate):
         return 1.0 if step < steps / 2 else self.config.tread

@@ -162,9 +162,15 @@ class TrainingConfig(BaseModel):
         registry = _registry(info.field_name)
         try:
             config = registry.config(value, (info.context or {}).get("parts"))
+            hash(config)
         except UserError as error:
             message = _misplaced(value, registry) or str(error).removeprefix(f"{registry.factor}: ")
             raise ValueError(message) from error
+        except TypeError as error:  # configurations are compared and looked up by their hash
+            raise ValueError(
+                f"{config.name}: an option holds a mapping, or a list within a list; give numbers, text, "
+                "true, false or a list of them"
+            ) from error
         # Written with all its options at their defaults it is the same.
         return usual if config == registry.config(usual) else config
 
@@ -181,7 +187,7 @@ class TrainingConfig(BaseModel):
     @model_serializer(mode="wrap")
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values = write(self)
-        return {key: value for key, value in values.items() if key not in _USUAL or _USUAL[key] != value}
+        return {key: value for key, value in values.items() if key not in _USUAL or value != _USUAL[key]}
 
     @property
     def foreign_parts(self) -> "list[ComponentConfig]":

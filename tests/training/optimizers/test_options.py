@@ -41,6 +41,13 @@ def test_the_usual_levels_are_in_no_record_however_they_are_written():
         assert same.model_dump(mode="json") == written
 
 
+def test_nothing_else_is_left_out():
+    written = training(clip=None, optimizer="lion").model_dump(mode="json")
+    assert written.keys() == TrainingConfig.model_fields.keys() - {"schedule"}
+    assert written["clip"] is None
+    assert training(**written).clip is None
+
+
 def test_run_ids_of_published_studies_hold():
     paths = sorted(PUBLISHED.glob("runs/*/run.json"))
     assert len(paths) > 3
@@ -133,6 +140,10 @@ def test_what_is_written_has_all_options_and_their_label_only_the_changed():
         ),
         ({"optimizer": "own_training:Optimizer"}, r"is what levels derive from"),
         ({"schedule": "cosin"}, r"^training\.schedule: unknown level 'cosin'; did you mean 'cosine'\?"),
+        (
+            {"schedule": {"name": "own_training:Stairs", "landings": {"a": 1}}},
+            r"Stairs: an option holds a mapping",
+        ),
         ({"schedule": True}, r"^training\.schedule: true names no level"),
         ({"schedule": {"name": "wsd", "decay": 0}}, r"wsd\.decay: 0\.0 is not above 0"),
         ({"schedule": {"name": "wsd", "shape": "cosine"}}, r"wsd\.shape: expected one of 'sqrt', 'linear'"),
@@ -157,7 +168,12 @@ def test_a_level_of_ones_own_has_its_code_in_the_configuration():
     digest = source_of(Signs).digest
     written = own.model_dump(mode="json")
     assert written["optimizer"] == {"name": "own_training:Signs", "source": digest, "slower": 2.0}
-    assert written["schedule"] == {"name": "own_training:Stairs", "source": digest, "tread": 0.5}
+    assert written["schedule"] == {
+        "name": "own_training:Stairs",
+        "source": digest,
+        "tread": 0.5,
+        "landings": [],
+    }
     assert [level.name for level in own.foreign_parts] == ["own_training:Signs", "own_training:Stairs"]
     assert training(**written) == own
     assert training().foreign_parts == training(optimizer="lion").foreign_parts == []

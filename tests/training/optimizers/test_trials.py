@@ -116,6 +116,21 @@ def test_a_replica_that_diverged_and_one_that_left_take_nothing_along(name):
     torch.testing.assert_close(three.flat_parameters[1], one.flat_parameters[0], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS.names())
+def test_scalars_and_fixed_matrices_of_a_part_are_stepped_as_they_are_alone(tmp_path, corpus, name):
+    settings, trials = (
+        config({"optimizer": name, "evaluations": 1}, norm="own_parts:Mixed"),
+        trials_of(name)[:1],
+    )
+    found, (ours,) = together(tmp_path / "together", corpus, settings, trials)
+    expected, (theirs,) = alone(tmp_path / "alone", corpus, settings, trials)
+    compare(found, expected)
+    weights = load_file(theirs.weights)
+    assert {tensor.ndim for tensor in weights.values()} == {0, 1, 2}
+    for key, tensor in weights.items():
+        torch.testing.assert_close(load_file(ours.weights)[key], tensor, atol=1e-4, rtol=1e-3)
+
+
 def test_replicas_of_two_optimizers_are_trained_apart(tmp_path, corpus):
     names = {1: "lion", 2: {"name": "lion", "betas": [0.9, 0.98]}}
     found, _ = together(tmp_path, corpus, lambda rate, seed: config({"optimizer": names[seed]}))

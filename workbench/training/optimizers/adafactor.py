@@ -37,18 +37,15 @@ def _adafactor(
     row_means = rows.split([_rows(alike) for alike in matrices], dim=1)
     column_means = columns.split([_columns(alike) for alike in matrices], dim=1)
     squares = square.split([len(alike.places) for alike in others], dim=1)
-    second_moments = [
-        *(
-            (alike, _factored(alike, alike.gather(gradient), row_mean, column_mean, weight))
-            for alike, row_mean, column_mean in zip(matrices, row_means, column_means, strict=True)
-        ),
-        *(
-            (alike, own.lerp_(gradient[:, alike.places].square(), weight).unflatten(1, (-1, *alike.shape)))
-            for alike, own in zip(others, squares, strict=True)
-        ),
-    ]
+    second_moments: list[tuple[Alike, Tensor]] = []  # (R, number, *shape)
+    for alike, row_mean, column_mean in zip(matrices, row_means, column_means, strict=True):
+        own = alike.gather(gradient)
+        second_moments.append((alike, _factored(alike, own, row_mean, column_mean, weight)))
+    for alike, mean in zip(others, squares, strict=True):
+        mean.lerp_(gradient[:, alike.places].square(), weight)
+        second_moments.append((alike, mean.unflatten(1, (-1, *alike.shape))))
     shrunk = parameters * (1 - decay)
-    for alike, second_moment in second_moments:  # (R, number, *shape)
+    for alike, second_moment in second_moments:
         step = alike.gather(gradient) * second_moment.clamp(min=_EPSILON**2).rsqrt()
         clipped = (_root_mean_square(step) / threshold).clamp(min=1.0)
         scale = _root_mean_square(alike.gather(parameters)).clamp(min=smallest_scale)
