@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from workbench.data.batches import Batch, EvaluationBatch
 from workbench.model.config import ModelConfig
@@ -26,6 +27,9 @@ from workbench.training.optimizers import ReplicatedOptimizer, optimizer_config
 from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
 from workbench.training.validation import ValidationSums
+
+# All but cuDNN's, whose vmapped form torch 2.11 compiles to a call that fails (an output that is no tensor).
+_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +141,8 @@ class Population(lightning.LightningModule):
         if self._places is not None:
             inputs = inputs[self._places]  # (R, B, T)
             targets = targets[self._places]
-        losses = self._losses(self.layout.unflatten(self.flat_parameters), inputs, targets)  # (R,)
+        with sdpa_kernel(_KERNELS):
+            losses = self._losses(self.layout.unflatten(self.flat_parameters), inputs, targets)  # (R,)
         return {"loss": losses.sum(), "losses": losses.detach()}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
@@ -177,7 +182,8 @@ class Population(lightning.LightningModule):
         tensors = self.layout.unflatten(self.flat_parameters)
         sums = ValidationSums()
         for inputs, targets, target_bytes in batches:
-            losses = self._losses_of_one_batch(tensors, inputs.to(self.device), targets.to(self.device))
+            with sdpa_kernel(_KERNELS):
+                losses = self._losses_of_one_batch(tensors, inputs.to(self.device), targets.to(self.device))
             sums.add(losses, targets, target_bytes)  # (R,)
         self.template.train()
         return sums.metrics_of_each()
