@@ -38,6 +38,25 @@ class Transfer(_Part):
     unused_names: list[str]
 
 
+class VariantBudget(_Part):
+    """What a trial of one variant trains on, where the variants of a study differ in it."""
+
+    tokens: Count
+    bytes: FiniteNumber  # UTF-8 bytes of text that so many training tokens stand for
+    flops: FiniteNumber  # of the whole training
+    mismatch: FiniteNumber  # relative difference to the baseline's, in the unit that the study holds equal
+
+
+class EvaluationSet(_Part):
+    """A text that every variant is judged on, whatever it was trained on."""
+
+    name: str
+    description: str  # corpus and size in a line
+    corpus: str | dict[str, Any]
+    bytes: Count  # UTF-8 bytes that are scored
+    fingerprint: str  # SHA-256 of the text
+
+
 class ManifestVariant(_Part):
     """One variant of the study, with what it costs."""
 
@@ -52,6 +71,8 @@ class ManifestVariant(_Part):
     config_hash: str | None = None  # of its runs' configuration; None in early manifests
     model: dict[str, Any] = {}  # a ModelConfig as a mapping
     training: dict[str, Any] = {}  # what of a TrainingConfig differs from the study's
+    data: dict[str, Any] = {}  # its corpus and tokenizer, as TextData, where they are not the study's
+    budget: VariantBudget | None = None  # where variants differ in it; else the study's training tokens
 
 
 class PlannedSeeds(_Part):
@@ -117,7 +138,10 @@ class Manifest(_Part):
     halving: bool = False
     seeds: PlannedSeeds = PlannedSeeds()
     phases: list[_PhaseName] | None = None  # those that the study has, in order; None in early manifests
-    context: Count | None = None  # tokens in a window
+    context: Count | None = None  # tokens in a window, of the baseline
+    budget: str = "tokens"  # what a trial of every variant has as much of: tokens, bytes or flops
+    # The first is the metrics' validation/. None: the validation split of what is trained on.
+    evaluation: list[EvaluationSet] = []
     training: Annotated[Budget, AsItIs] = {}
     data: Annotated[TextData, AsItIs] = {}
     start: StartingRun | None = None
