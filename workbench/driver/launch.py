@@ -113,7 +113,8 @@ def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> No
     sweep(directory)
     if plan.start:
         plan.start.place(directory)
-    keep_tokenizer(plan.corpus.tokenizer, directory)
+    for variant in plan.variants:
+        keep_tokenizer(plan.corpus_of(variant).tokenizer, directory)
     recipes = [variant.recipe for variant in plan.variants]
     keep_parts([recipe.model for recipe in recipes], directory, [recipe.training for recipe in recipes])
     for note in freeze(plan.manifest(command), directory):

@@ -1,4 +1,4 @@
-"""Equal budgets: where variants take batches of different sizes, all train on as many tokens all the same."""
+"""Equal budgets: every variant trains on as many tokens, on as much text, or for as many FLOPs."""
 
 import math
 from dataclasses import replace
@@ -6,23 +6,66 @@ from typing import Any
 
 from workbench.errors import UserError
 from workbench.study.recipe import Recipe
+from workbench.study.schema import StudyFile
+from workbench.study.texts import Texts
 
 _MOST_ROUNDING = 2  # times the tokens that a variant would have alone
+_MOST_MISMATCH = 0.1  # of an equal budget, which whole steps may leave
 
 
-def equally_trained(study: str, recipes: dict[str, Recipe]) -> dict[str, Recipe]:
-    """``recipes``, by variant, with as many tokens and evaluations for all; raises ``UserError`` if none fit.
+def equally_trained(study: StudyFile, recipes: dict[str, Recipe], texts: Texts) -> dict[str, Recipe]:
+    """``recipes``, by variant, the baseline first, with an equal budget and as many evaluations for all.
 
-    A budget is rounded up to whole steps between two evaluations. Batches of different sizes are rounded up
-    to what is whole for all of them, so that every evaluation falls at the same number of tokens.
+    Raises ``UserError`` where there is none. A budget is in whole steps between two evaluations. Equal tokens
+    are rounded up to what is whole for batches of all sizes, so that every evaluation falls at the same
+    number of tokens; of equal bytes or FLOPs each variant has the nearest number of steps.
     """
     for name, recipe in recipes.items():
         problem = recipe.training.budget_problem(recipe.model.context)
         if problem:
             own = "" if recipe is next(iter(recipes.values())) else f"{name}: "
-            raise UserError(f"{study}: {own}{problem}")
+            raise UserError(f"{study.name}: {own}{problem}")
     evaluations = min(recipe.training.fitted(recipe.model.context).evaluations for recipe in recipes.values())
     changed = {name: _changed(recipe, evaluations=evaluations) for name, recipe in recipes.items()}
+    if study.budget == "tokens":
+        return _at_equal_tokens(study.name, changed, evaluations)
+    baseline = next(iter(changed.values()))
+    total = trained_tokens(baseline) * cost_per_token(study.budget, baseline, texts)
+    solved = {}
+    for name, recipe in changed.items():
+        tokens = total / cost_per_token(study.budget, recipe, texts)
+        between = evaluations * recipe.training.batch_size * recipe.model.context  # tokens of a step of each
+        whole = max(1, round(tokens / between)) * between
+        if abs(whole / tokens - 1) > _MOST_MISMATCH:
+            raise UserError(
+                f"{study.name}: budget: {name}: an equal budget is {tokens:,.0f} tokens, and {evaluations} "
+                f"evaluations with whole steps between them need a multiple of {between:,}; raise "
+                "training.tokens, or give fewer training.evaluations"
+            )
+        solved[name] = recipe if trained_tokens(recipe) == whole else _changed(recipe, tokens=whole)
+    return solved
+
+
+def cost_per_token(budget: str, recipe: Recipe, texts: Texts) -> float:
+    """What a training token of ``recipe`` takes of a budget: 1 token, the bytes of its text, or its FLOPs."""
+    if budget == "bytes":
+        return bytes_per_token(recipe, texts)
+    return recipe.model.flops_per_token() if budget == "flops" else 1
+
+
+def bytes_per_token(recipe: Recipe, texts: Texts) -> float:
+    """UTF-8 bytes of text that a training token stands for, on the average of the whole training split."""
+    corpus = texts.of(recipe.data)
+    return corpus.train_bytes / len(corpus.train)
+
+
+def trained_tokens(recipe: Recipe) -> int:
+    """The tokens that a trial of ``recipe`` trains on."""
+    context = recipe.model.context
+    return recipe.training.steps(context) * recipe.training.batch_size * context
+
+
+def _at_equal_tokens(study: str, changed: dict[str, Recipe], evaluations: int) -> dict[str, Recipe]:
     totals = {trained_tokens(recipe) for recipe in changed.values()}
     if len(totals) == 1:
         return changed
@@ -40,12 +83,6 @@ def equally_trained(study: str, recipes: dict[str, Recipe]) -> dict[str, Recipe]
         name: recipe if trained_tokens(recipe) == total else _changed(recipe, tokens=total)
         for name, recipe in changed.items()
     }
-
-
-def trained_tokens(recipe: Recipe) -> int:
-    """The tokens that a trial of ``recipe`` trains on."""
-    context = recipe.model.context
-    return recipe.training.steps(context) * recipe.training.batch_size * context
 
 
 def _changed(recipe: Recipe, **budget: Any) -> Recipe:

@@ -12,7 +12,7 @@ from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
-from workbench.numbers import MISSING, duration, percent, plural
+from workbench.numbers import MISSING, byte_size, duration, percent, plural
 from workbench.records.run import Phase
 from workbench.seeds import generator
 from workbench.study.design import Variant
@@ -36,6 +36,9 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
     manifest = plan.manifest(command="")
     counts = plan.trial_counts()
     seconds = seconds_per_token(plan)
+    trial_seconds = {
+        variant.name: seconds[variant.name] * plan.tokens_of(variant) for variant in plan.variants
+    }
     return {
         "name": manifest.name,
         "question": manifest.question,
@@ -43,19 +46,21 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "match": manifest.match,
         "variants": [
             item.model_dump(exclude={"model"}, exclude_unset=True)
-            | {"steps": plan.steps_of(variant)}
+            | {"steps": plan.steps_of(variant), "tokens": plan.tokens_of(variant)}
             | _own_parts(variant.model)
             for item, variant in zip(manifest.variants, plan.variants, strict=True)
         ],
         "data": manifest.data,
         "tokens_per_trial": plan.tokens,
         "steps_per_trial": plan.steps,
-        "epochs": plan.tokens / manifest.data["train_tokens"],
+        "budget": plan.study.budget,
+        "evaluation": [item.model_dump() for item in manifest.evaluation],
+        "epochs": plan.passes_of(plan.baseline),
         "trials": {str(phase): count for phase, count in counts.items()} | {"total": sum(counts.values())},
         "device": plan.device,
         "workers": slots,
-        "seconds_per_trial": {name: value * plan.tokens for name, value in seconds.items()},
-        "estimated_seconds": _study_seconds(plan, counts, seconds) / slots,
+        "seconds_per_trial": trial_seconds,
+        "estimated_seconds": _study_seconds(plan, counts, trial_seconds) / slots,
         "paired": what_is_paired(plan),
         "warnings": study_warnings(plan, manifest),
     }
@@ -135,16 +140,17 @@ def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str, bf16: bool) 
 
 
 def _study_seconds(plan: Plan, counts: dict[Phase, int], seconds: dict[str, float]) -> float:
-    """Trials of each phase times what they cost; every variant has the same share but in the pilot."""
+    """Trials of each phase times what one costs; every variant has the same share but in the pilot."""
     mean = sum(seconds.values()) / len(seconds)
     pilot = counts.get(Phase.PILOT, 0) * seconds[plan.baseline.name]
-    return plan.tokens * (pilot + (counts.get(Phase.TUNE, 0) + counts[Phase.CONFIRM]) * mean)
+    return pilot + (counts.get(Phase.TUNE, 0) + counts[Phase.CONFIRM]) * mean
 
 
 def render_check(facts: dict[str, Any]) -> Group:
     """The facts for a terminal."""
     table = Table(title=f"{facts['name']}: {facts['question']}", title_justify="left")
-    for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", "time/trial"):
+    own = ("tokens", "text", "budget") if "budget" in facts["variants"][0] else ()
+    for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", *own, "time/trial"):
         table.add_column(heading, justify="left" if heading in ("variant", "change") else "right")
     for variant in facts["variants"]:
         change = ", ".join(f"{key}: {old} → {new}" for key, (old, new) in variant["change"].items())
@@ -155,17 +161,26 @@ def render_check(facts: dict[str, Any]) -> Group:
             f"{variant['parameters']:,}",
             f"{variant['flops_per_token']:,}",
             percent(mismatch, 2, sign=True),
+            *_own_budget(variant),
             duration(facts["seconds_per_trial"][variant["name"]]),
         )
     return Group(table, *_footer(facts))
+
+
+def _own_budget(variant: dict[str, Any]) -> list[str]:
+    """Tokens and text of a trial, and how far it is from an equal budget; nothing where all have one."""
+    budget = variant.get("budget")
+    if budget is None:
+        return []
+    return [f"{budget['tokens']:,}", byte_size(budget["bytes"]), percent(budget["mismatch"], 2, sign=True)]
 
 
 def _footer(facts: dict[str, Any]) -> list[str]:
     trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
     lines = [
         f"data:     {one_line(facts['data']['description'])}",
-        f"budget:   {facts['tokens_per_trial']:,} tokens per trial ({_steps(facts)} steps, "
-        f"{facts['epochs']:.2f} passes over the text)",
+        f"budget:   {_budget(facts)} ({_steps(facts)} steps, {facts['epochs']:.2f} passes over the text)",
+        *(f"judged:   {item['name']}: {one_line(item['description'])}" for item in facts["evaluation"]),
         f"trials:   {facts['trials']['total']} ({trials}); more if a learning-rate grid grows",
         f"time:     about {duration(facts['estimated_seconds'])} on {_workers(facts)}",
         f"manifest: {facts['hash']}",
@@ -175,6 +190,16 @@ def _footer(facts: dict[str, Any]) -> list[str]:
     lines += [_start(variant) for variant in facts["variants"] if "start" in variant]
     lines += [_own(variant) for variant in facts["variants"] if "own_parts" in variant]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
+
+
+def _budget(facts: dict[str, Any]) -> str:
+    """What is equal for all."""
+    if facts["budget"] == "tokens":
+        return f"{facts['tokens_per_trial']:,} tokens per trial"
+    words = {"bytes": "bytes of text", "flops": "FLOPs"}
+    return (
+        f"as many {words[facts['budget']]} per trial as the baseline's {facts['tokens_per_trial']:,} tokens"
+    )
 
 
 def _steps(facts: dict[str, Any]) -> str:

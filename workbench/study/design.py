@@ -10,10 +10,14 @@ from workbench.model.matching import match_size
 from workbench.model.parts.component import ComponentConfig
 from workbench.model.presets import preset
 from workbench.study.budget import equally_trained
-from workbench.study.recipe import SIZE, Recipe
+from workbench.study.comparable import require_comparable
+from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, Recipe
 from workbench.study.schema import Level, StudyFile
+from workbench.study.texts import Texts
 
 BASELINE = "baseline"
+# Factors whose level in the baseline a study has a key of its own for.
+_OWN_KEYS = {SIZE: "size", CONTEXT: "context", CORPUS: "data.corpus", TOKENIZER: "data.tokenizer"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,29 +45,41 @@ class Variant:
         return ", ".join(f"{factor}: {old} → {new}" for factor, (old, new) in self.change.items()) or "—"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A study, and what its recipes are resolved with: its texts, and the device, by which ``auto`` goes."""
+
+    study: StudyFile
+    texts: Texts
+    device: str
+
+
 def build_variants(
-    study: StudyFile, vocabulary: int, start: ModelConfig | None = None, device: str = "cpu"
+    study: StudyFile, texts: Texts, start: ModelConfig | None = None, device: str = "cpu"
 ) -> list[Variant]:
     """The study's variants, the baseline first; raises ``UserError`` for a design that cannot be.
 
     ``start`` is the model of the run that the study starts from. ``device`` says what ``auto`` means.
     """
-    baseline = _baseline(study, vocabulary, start, device)
+    asked = _Asked(study=study, texts=texts, device=device)
+    baseline = _baseline(asked, start)
     recipes = {BASELINE: baseline}
-    for name, recipe in _DESIGNS[study.design](study, baseline, device):
+    for name, recipe in _DESIGNS[study.design](asked, baseline):
         if name in recipes:
             raise UserError(
                 f"{study.name}: variants: two variants are named {name!r}; give each its own name"
             )
         recipes[name] = recipe
+    require_comparable(study, recipes)
     variants = [_variant(study, name, recipe, baseline) for name, recipe in recipes.items()]
-    trained = equally_trained(study.name, {variant.name: variant.recipe for variant in variants})
+    trained = equally_trained(study, {variant.name: variant.recipe for variant in variants}, texts)
     variants = [replace(variant, recipe=trained[variant.name]) for variant in variants]
     _refuse_twins(study, variants)
     return variants
 
 
-def _baseline(study: StudyFile, vocabulary: int, start: ModelConfig | None, device: str) -> Recipe:
+def _baseline(asked: _Asked, start: ModelConfig | None) -> Recipe:
+    study = asked.study
     given: dict[str, Level] = (
         {"preset": study.baseline} if isinstance(study.baseline, str) else study.baseline
     )
@@ -73,17 +89,20 @@ def _baseline(study: StudyFile, vocabulary: int, start: ModelConfig | None, devi
         model = start.with_levels(context=study.context)
         levels = {} if isinstance(study.baseline, str) else levels
     else:
-        model = _preset(study, str(name), vocabulary)
-    recipe = Recipe(model=model, training=study.training.resolve(device), data=study.data)
-    baseline = _change(study, recipe, levels, "baseline", device)
-    if SIZE in levels:
-        raise UserError(f"{study.name}: baseline.size: the baseline's size is the study's; write it as size")
-    asked, got = recipe.labels(), baseline.labels()
-    for factor in levels:
-        if factor in study.training.model_fields_set and got[factor] != asked[factor]:
+        model = _preset(study, str(name), asked.texts.of(study.data).vocabulary)
+    recipe = Recipe(model=model, training=study.training.resolve(asked.device), data=study.data)
+    baseline = _change(asked, recipe, levels, "baseline")
+    for factor, key in _OWN_KEYS.items():
+        if factor in levels:
             raise UserError(
-                f"{study.name}: baseline.{factor}: is {got[factor]}, and training.{factor} is "
-                f"{asked[factor]}; remove one of them"
+                f"{study.name}: baseline.{factor}: the baseline's is the study's own; write it as {key}"
+            )
+    before, after = recipe.labels(), baseline.labels()
+    for factor in levels:
+        if factor in study.training.model_fields_set and after[factor] != before[factor]:
+            raise UserError(
+                f"{study.name}: baseline.{factor}: is {after[factor]}, and training.{factor} is "
+                f"{before[factor]}; remove one of them"
             )
     return baseline
 
@@ -105,19 +124,23 @@ def _parts_of(study: StudyFile, name: str, baseline: Recipe) -> Recipe:
     return replace(baseline, model=parts)
 
 
-def _change(study: StudyFile, recipe: Recipe, levels: dict[str, Level], key: str, device: str) -> Recipe:
+def _change(asked: _Asked, recipe: Recipe, levels: dict[str, Level], key: str) -> Recipe:
+    study = asked.study
     if study.start is not None:
         levels = {factor: _own_level(recipe.model, factor, level) for factor, level in levels.items()}
-        if SIZE in levels:
-            raise UserError(
-                f"{study.name}: {key}: size: a study that starts from a run has that run's; remove it"
-            )
+        for factor in (SIZE, TOKENIZER):
+            if factor in levels:
+                raise UserError(
+                    f"{study.name}: {key}: {factor}: a study that starts from a run has that run's; remove it"
+                )
     if SIZE in levels and study.size.feedforward_width is not None:
         raise UserError(
             f"{study.name}: size.feedforward_width: it follows the width where sizes are compared; remove it"
         )
     try:
         changed = recipe.with_levels(**levels)
+        if changed.data.tokenizer != recipe.data.tokenizer:
+            changed = changed.with_vocabulary(asked.texts.of(changed.data).vocabulary)
         model = changed.model
         # From a trained start the width stays: what can be kept of its matrices is kept.
         if "feedforward" in levels and study.size.feedforward_width is None and study.start is None:
@@ -127,7 +150,7 @@ def _change(study: StudyFile, recipe: Recipe, levels: dict[str, Level], key: str
     # A trained start keeps the window that it came with, which longer texts than the study's may meet.
     if study.start is None or "window" in levels:
         _refuse_idle_window(model, f"{study.name}: {key}")
-    return replace(changed, model=model, training=changed.training.resolve(device))
+    return replace(changed, model=model, training=changed.training.resolve(asked.device))
 
 
 def _refuse_idle_window(config: ModelConfig, key: str) -> None:
@@ -148,30 +171,33 @@ def _own_level(config: ModelConfig, factor: str, level: Level) -> Any:
 Named = list[tuple[str, Recipe]]
 
 
-def _one_at_a_time(study: StudyFile, baseline: Recipe, device: str) -> Named:
+def _one_at_a_time(asked: _Asked, baseline: Recipe) -> Named:
+    study = asked.study
     found = []
     for factor, levels in study.factors.items():
-        for recipe in _levels(study, baseline, factor, levels, device)[1:]:
+        for recipe in _levels(asked, baseline, factor, levels)[1:]:
             found.append((f"{factor}={recipe.labels()[factor]}", recipe))
     return found
 
 
-def _full_factorial(study: StudyFile, baseline: Recipe, device: str) -> Named:
+def _full_factorial(asked: _Asked, baseline: Recipe) -> Named:
+    study = asked.study
     # Every factor is sound by itself, or refused with its own message.
     for factor, its_levels in study.factors.items():
-        _levels(study, baseline, factor, its_levels, device)
+        _levels(asked, baseline, factor, its_levels)
     found = []
     for combination in product(*study.factors.values()):
         levels: dict[str, Level] = dict(zip(study.factors, combination, strict=True))
-        recipe = _change(study, baseline, levels, "factors", device)
+        recipe = _change(asked, baseline, levels, "factors")
         changed = _difference(baseline, recipe)
         if changed:
             found.append((",".join(f"{factor}={new}" for factor, (_, new) in changed.items()), recipe))
     return found
 
 
-def _leave_one_out(study: StudyFile, baseline: Recipe, device: str) -> Named:
-    whole, reference = _reference(study, baseline, device)
+def _leave_one_out(asked: _Asked, baseline: Recipe) -> Named:
+    study = asked.study
+    whole, reference = _reference(asked, baseline)
     differing = _difference(baseline, reference)
     if not differing:
         raise UserError(
@@ -184,24 +210,26 @@ def _leave_one_out(study: StudyFile, baseline: Recipe, device: str) -> Named:
         levels = {factor: reference.level(factor)}
         if factor == "attention_pattern":
             levels["window"] = reference.model.window
-        recipe = _change(study, baseline, levels, f"reference.{factor}", device)
+        recipe = _change(asked, baseline, levels, f"reference.{factor}")
         if recipe.behaviour() != baseline.behaviour():  # 'qkv_bias: false' alone says what the baseline does
             found.append((f"{factor}={level}", recipe))
     return [*found, (whole, reference)] if len(found) > 1 else found
 
 
-def _reference(study: StudyFile, baseline: Recipe, device: str) -> tuple[str, Recipe]:
+def _reference(asked: _Asked, baseline: Recipe) -> tuple[str, Recipe]:
     """What a study leaves one part after another of, with its name: a preset, or levels, or both."""
+    study = asked.study
     assert study.reference is not None  # the design needs it
     if isinstance(study.reference, str):
         return study.reference, _parts_of(study, study.reference, baseline)
     levels = dict(study.reference)
     name = levels.pop("preset", None)
     start = baseline if name is None else _parts_of(study, str(name), baseline)
-    return "reference", _change(study, start, levels, "reference", device)
+    return "reference", _change(asked, start, levels, "reference")
 
 
-def _explicit(study: StudyFile, baseline: Recipe, device: str) -> Named:
+def _explicit(asked: _Asked, baseline: Recipe) -> Named:
+    study = asked.study
     found = []
     for index, entry in enumerate(study.variants):
         levels = dict(entry)
@@ -215,7 +243,7 @@ def _explicit(study: StudyFile, baseline: Recipe, device: str) -> Named:
         start = baseline
         if "preset" in levels:
             start = _parts_of(study, str(levels.pop("preset")), baseline)
-        found.append((name, _change(study, start, levels, key, device)))
+        found.append((name, _change(asked, start, levels, key)))
     return found
 
 
@@ -227,20 +255,19 @@ _DESIGNS = {
 }
 
 
-def _levels(
-    study: StudyFile, baseline: Recipe, factor: str, levels: list[Level], device: str
-) -> list[Recipe]:
+def _levels(asked: _Asked, baseline: Recipe, factor: str, levels: list[Level]) -> list[Recipe]:
     """One recipe per level, the baseline's own first."""
+    study = asked.study
     recipes = {}
     for level in levels:
-        recipe = _change(study, baseline, {factor: level}, "factors", device)
+        recipe = _change(asked, baseline, {factor: level}, "factors")
         recipes[recipe.labels()[factor]] = recipe
     own = baseline.labels()[factor]
     if own not in recipes:
         first = next(iter(recipes))
         remedy = f"write 'baseline: {{preset: ..., {factor}: {first}}}'"
-        if factor == SIZE:
-            remedy = "give it as size"
+        if factor in _OWN_KEYS:
+            remedy = f"give it as {_OWN_KEYS[factor]}"
         raise UserError(
             f"{study.name}: factors.{factor}: the baseline's level {own!r} is not in {', '.join(recipes)}; "
             f"add it, or {remedy}"
@@ -251,9 +278,12 @@ def _levels(
 
 
 def _difference(baseline: Recipe, recipe: Recipe) -> dict[str, tuple[str, str]]:
-    """What differs between them, by factor: both labels. Key heads that only follow the size do not."""
+    """What differs between them, by factor: both labels.
+
+    Key heads that only follow the size do not, nor batches that only follow the context.
+    """
     ours, theirs = baseline.labels(), recipe.labels()
-    expected = baseline.at_size_of(recipe).labels() | {SIZE: ours[SIZE]}
+    expected = baseline.at_size_of(recipe).labels() | {SIZE: ours[SIZE], CONTEXT: ours[CONTEXT]}
     return {
         factor: (ours[factor], theirs[factor])
         for factor in ours
@@ -268,7 +298,7 @@ def _variant(study: StudyFile, name: str, recipe: Recipe, baseline: Recipe) -> V
         mismatch = None if study.match == "none" else 0.0
     else:
         # On a ladder of sizes a swap is matched to the baseline of its own size, and a size to nothing.
-        target = baseline.at_size_of(recipe).model
+        target = baseline.at_size_of(recipe).with_vocabulary(recipe.model.vocabulary).model
         if SIZE not in change or recipe.model != target:
             model, mismatch = match_size(recipe.model, target, study.match)
             recipe = replace(recipe, model=model)
@@ -280,9 +310,10 @@ def _refuse_twins(study: StudyFile, variants: list[Variant]) -> None:
 
     Models that compute the same by other words are warned of by ``workbench check``.
     """
-    seen: dict[tuple[ModelConfig, str], str] = {}
+    seen: dict[tuple[ModelConfig, str, str], str] = {}
     for variant in variants:
-        twin = seen.setdefault((variant.model, variant.recipe.training_behaviour()), variant.name)
+        own = (variant.model, repr(variant.recipe.data), variant.recipe.training_behaviour())
+        twin = seen.setdefault(own, variant.name)
         if twin != variant.name:
             raise UserError(
                 f"{study.name}: variants {twin!r} and {variant.name!r} are the same model, trained alike; "

@@ -6,7 +6,8 @@ from json import dumps
 from pathlib import Path
 from typing import Any, cast
 
-from workbench.data.batches import TokenizedCorpus, check_windows
+from workbench.data.batches import TokenizedCorpus, TrainingBatches, check_windows
+from workbench.data.evaluation_text import EvaluationText
 from workbench.errors import RecordError
 from workbench.files import set_aside
 from workbench.records.hyperparameters import Hyperparameters
@@ -15,22 +16,27 @@ from workbench.records.manifest import (
     MANIFEST_REMEDY,
     Amendment,
     Budget,
+    EvaluationSet,
     Manifest,
     ManifestVariant,
     PlannedSeeds,
     StartingRun,
     TextData,
+    VariantBudget,
     read_manifest,
 )
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import Phase, RunConfig, RunRecord, config_hash, now, run_id
-from workbench.study.budget import trained_tokens
+from workbench.study.budget import bytes_per_token, cost_per_token, trained_tokens
 from workbench.study.candidates import Grids, own_grids
+from workbench.study.comparable import evaluation_sources
 from workbench.study.design import BASELINE, Variant, build_variants
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
+from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER
 from workbench.study.schema import StudyFile
 from workbench.study.start_from_run import Start
+from workbench.study.texts import OneText, Texts
 from workbench.training.config import TrainingConfig
 
 # What a manifest says beside the question: it may change without the results changing.
@@ -39,28 +45,58 @@ _UNHASHED = ("hash", "amendments", "versions", "git_commit", "git_dirty", "comma
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A study file, its data and its device, resolved into variants and trials."""
+    """A study file, its texts and its device, resolved into variants and trials.
+
+    ``evaluation`` are the texts that all variants are judged on, by name; empty where the windows of the
+    validation split serve.
+    """
 
     study: StudyFile
-    corpus: TokenizedCorpus
+    texts: Texts
     device: str
     variants: list[Variant]
+    evaluation: dict[str, EvaluationText]
     start: Start | None = None
 
     @classmethod
     def build(
-        cls, study: StudyFile, corpus: TokenizedCorpus, device: str, start: Start | None = None
+        cls, study: StudyFile, texts: Texts | TokenizedCorpus, device: str, start: Start | None = None
     ) -> "Plan":
-        """Resolve ``study``; raises ``UserError`` for a combination that cannot be."""
-        context = study.window
-        check_windows(corpus, context, study.training.evaluation_tokens)
+        """Resolve ``study``; raises ``UserError`` for a combination that cannot be.
+
+        A corpus alone is that of all variants.
+        """
+        texts = OneText(texts) if isinstance(texts, TokenizedCorpus) else texts
         if start is not None:
-            corpus.require_known(start.model.vocabulary)
-        variants = build_variants(study, corpus.vocabulary, start.model if start else None, device)
+            texts.of(study.data).require_known(start.model.vocabulary)
+        variants = build_variants(study, texts, start.model if start else None, device)
+        recipes = {variant.name: variant.recipe for variant in variants}
+        evaluation = {
+            name: texts.evaluation(name, source, study.training.evaluation_tokens)
+            for name, source in evaluation_sources(study, recipes).items()
+        }
         for variant in variants:
+            corpus, context = texts.of(variant.recipe.data), variant.model.context
+            if evaluation:
+                TrainingBatches(corpus.train, context, batch_size=1, seed=0)  # refuses what is too short
+            else:
+                check_windows(corpus, context, study.training.evaluation_tokens)
+            if start is not None:
+                corpus.require_known(start.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
-        return cls(study=study, corpus=corpus, device=device, variants=variants, start=start)
+        return cls(
+            study=study, texts=texts, device=device, variants=variants, evaluation=evaluation, start=start
+        )
+
+    @property
+    def corpus(self) -> TokenizedCorpus:
+        """What the baseline is trained on."""
+        return self.corpus_of(self.baseline)
+
+    def corpus_of(self, variant: Variant) -> TokenizedCorpus:
+        """What ``variant`` is trained on, in its tokens."""
+        return self.texts.of(variant.recipe.data)
 
     @property
     def baseline(self) -> Variant:
@@ -83,16 +119,58 @@ class Plan:
 
     @property
     def tokens(self) -> int:
-        """Training tokens of one trial, the same for all variants."""
-        return trained_tokens(self.baseline.recipe)
+        """Training tokens of one trial of the baseline; with ``budget: tokens``, of every variant."""
+        return self.tokens_of(self.baseline)
+
+    def tokens_of(self, variant: Variant) -> int:
+        """Training tokens of one trial of ``variant``."""
+        return trained_tokens(variant.recipe)
+
+    def passes_of(self, variant: Variant) -> float:
+        """How often a trial of ``variant`` goes through its training text."""
+        return self.tokens_of(variant) / len(self.corpus_of(variant).train)
+
+    def budget_of(self, variant: Variant) -> VariantBudget:
+        """What one trial of ``variant`` trains on, and how far that is from the baseline's."""
+        return VariantBudget(
+            tokens=self.tokens_of(variant),
+            bytes=round(self.tokens_of(variant) * bytes_per_token(variant.recipe, self.texts)),
+            flops=float(self.tokens_of(variant) * variant.model.flops_per_token()),
+            mismatch=self._spent(variant) / self._spent(self.baseline) - 1,
+        )
+
+    @property
+    def has_own_budgets(self) -> bool:
+        """Whether variants differ in the tokens, or in the text, that they train on."""
+        changed = {factor for variant in self.variants for factor in variant.change}
+        return self.study.budget != "tokens" or bool(changed & {TOKENIZER, CORPUS, CONTEXT})
+
+    def _spent(self, variant: Variant) -> float:
+        """What a trial takes of the budget that is equal for all."""
+        return self.tokens_of(variant) * cost_per_token(self.study.budget, variant.recipe, self.texts)
 
     def config(self, variant: Variant) -> RunConfig:
         """All that a trial of ``variant`` needs, but its seed and hyperparameters."""
         recipe = variant.recipe
-        own = {"tokenizer": self.corpus.tokenizer.spec, "fingerprint": self.corpus.fingerprint}
+        corpus = self.corpus_of(variant)
+        data = {
+            "corpus": recipe.data.corpus,
+            "tokenizer": corpus.tokenizer.spec,
+            "fingerprint": corpus.fingerprint,
+        }
+        if self.evaluation:
+            data["evaluation"] = [
+                {
+                    "name": name,
+                    "corpus": text.corpus,
+                    "max_bytes": self.study.training.evaluation_tokens,
+                    "fingerprint": text.fingerprint,
+                }
+                for name, text in self.evaluation.items()
+            ]
         config: RunConfig = {
             "model": recipe.model.to_dict(),
-            "data": recipe.data.model_dump() | own,
+            "data": data,
             "training": recipe.training.model_dump(mode="json") | {"device": self.device},
         }
         if self.start:
@@ -181,10 +259,26 @@ class Plan:
         # Where a study has nothing to say of these, its manifest has no key.
         if study.halving:
             promise = promise.model_copy(update={"halving": True})
+        if study.budget != "tokens":
+            promise = promise.model_copy(update={"budget": study.budget})
+        if self.evaluation:
+            promise = promise.model_copy(update={"evaluation": self._evaluation_sets()})
         if self.start:
             start = StartingRun.model_validate(self.start.spec | {"reference": study.start})
             promise = promise.model_copy(update={"start": start})
         return signed(promise, command=command)
+
+    def _evaluation_sets(self) -> list[EvaluationSet]:
+        return [
+            EvaluationSet(
+                name=name,
+                description=text.description,
+                corpus=text.corpus,
+                bytes=text.bytes,
+                fingerprint=text.fingerprint,
+            )
+            for name, text in self.evaluation.items()
+        ]
 
     def _factor_labels(self) -> dict[str, list[str]]:
         levels: dict[str, list[str]] = {}
@@ -211,6 +305,10 @@ class Plan:
         training = self._own_training(variant)
         if training:
             described = described.model_copy(update={"training": training})
+        if self.corpus_of(variant) is not self.corpus:
+            described = described.model_copy(update={"data": self.corpus_of(variant).describe()})
+        if self.has_own_budgets:
+            described = described.model_copy(update={"budget": self.budget_of(variant)})
         if self.start:
             described = described.model_copy(update={"start": self.start.transfer(variant.model)})
         return described
@@ -219,11 +317,15 @@ class Plan:
         """What of its training differs from the baseline's, as a manifest says it."""
         written = variant.recipe.training.model_dump(mode="json")
         labels = variant.recipe.labels()
-        return {
+        own = {
             factor: written.get(factor, labels[factor])  # a value that goes without saying is not written
             for factor in TrainingConfig.factors()
             if factor in variant.change
         }
+        # What follows from a context or from an equal budget is no change, and is its own all the same.
+        theirs = self.training.model_dump(mode="json")
+        followed = {key: written[key] for key in ("tokens", BATCH_SIZE) if written[key] != theirs[key]}
+        return own | followed if self.has_own_budgets else own
 
 
 def signed(promise: Manifest, command: str | None = None) -> Manifest:

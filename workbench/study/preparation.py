@@ -1,17 +1,18 @@
-"""From a study file to its plan: the file read, its text tokenised, and what it goes on from opened."""
+"""From a study file to its plan: the file read, its texts tokenised, and what it goes on from opened."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.data.corpora import corpus_config
-from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
+from workbench.data.tokenizers import Spec, Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
 from workbench.progress import progress_on
 from workbench.records.manifest import TextData, read_manifest
 from workbench.study.plan import Plan
 from workbench.study.schema import StudyFile, load_study_file
 from workbench.study.start_from_run import open_start
+from workbench.study.texts import PreparedTexts
 from workbench.terminal import Terminal
 from workbench.training.hardware import default_device
 from workbench.training.run_text import kept_tokenizer, remade_tokenizer
@@ -20,53 +21,77 @@ from workbench.training.run_text import kept_tokenizer, remade_tokenizer
 def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) -> Plan:
     """Read, check and resolve a study, preparing its data (cached) on the way.
 
-    A run that it starts from is looked for in ``out``, and so is the tokenizer that the study learned before.
+    A run that it starts from is looked for in ``out``, and so are tokenizers that the study learned before.
     """
     study = load_study_file(path, overrides)
     start = open_start(study, out)
     study = start.completed(study) if start else study
-    known = None if start else _learned_before(study, out / study.name)
-    tokenizer = start.tokenizer if start else known or study.data.tokenizer
+    before = LearnedBefore(study, out / study.name)
+
+    def known(asked: Spec) -> Tokenizer | None:
+        return start.tokenizer if start else before.tokenizer(asked)
+
     with progress_on(console, "data", announce=True) as progress:
-        corpus = prepare(study.data.corpus, tokenizer, cache_directory(), progress)
-    if known:
-        _note_other_text(corpus, out / study.name, console)
-    return Plan.build(study, corpus, default_device(), start)
-
-
-def _learned_before(study: StudyFile, directory: Path) -> Tokenizer | None:
-    """The tokenizer that the study in ``directory`` learned, where one of its size and corpus is asked for.
-
-    A text that changed since does not change what the study's tokens mean. Raises ``UserError`` where its
-    file is damaged and the text does not give it again.
-    """
-    data = _manifest_data(directory)
-    spec = data.get("tokenizer")
-    asked = parse_tokenizer(study.data.tokenizer)
-    if not (isinstance(asked, dict) and learned(asked) and isinstance(spec, dict) and learned(spec)):
-        return None
-    if "sha256" not in spec or spec["bpe"] != asked["bpe"]:
-        return None
-    if data["corpus"] != corpus_config(study.data.corpus).spec():
-        return None
-    try:
-        return kept_tokenizer(directory, spec)
-    except UserError as error:
-        return remade_tokenizer(directory, dict(data), error)
-
-
-def _note_other_text(corpus: TokenizedCorpus, directory: Path, console: Terminal) -> None:
-    if corpus.fingerprint != _manifest_data(directory).get("fingerprint"):
+        texts = PreparedTexts(study.data.corpus, cache_directory(), known, progress)
+        plan = Plan.build(study, texts, default_device(), start)
+    if before.found and plan.corpus.fingerprint != before.fingerprint:
         console.print(
-            f"note: data.corpus: the text changed since {directory.name} was last run; the tokenizer that it "
+            f"note: data.corpus: the text changed since {study.name} was last run; the tokenizer that it "
             "learned then stays, and what was trained on the earlier text is left out",
             soft_wrap=True,
         )
+    return plan
 
 
-def _manifest_data(directory: Path) -> TextData:
-    """What the study's manifest says of its data; nothing where there is none that can be read."""
+class LearnedBefore:
+    """The tokenizers that the study in ``directory`` learned, where it still asks for their size and corpus.
+
+    A text that changed since does not change what the study's tokens mean.
+    """
+
+    def __init__(self, study: StudyFile, directory: Path) -> None:
+        self.found = False
+        self._corpus = study.data.corpus
+        self._directory = directory
+        self._texts = _manifest_texts(directory)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the text that the study's baseline was trained on."""
+        return self._texts[0].get("fingerprint") if self._texts else None
+
+    def tokenizer(self, asked: Spec) -> Tokenizer | None:
+        """The one that is asked for, None where it is to be made.
+
+        Raises ``UserError`` where its file is damaged and the text does not give it again.
+        """
+        for data in self._matching(parse_tokenizer(asked)):
+            spec = data["tokenizer"]
+            assert isinstance(spec, dict), "what was learned has a mapping"
+            try:
+                tokenizer = kept_tokenizer(self._directory, spec)
+            except UserError as error:
+                tokenizer = remade_tokenizer(self._directory, dict(data), error)
+            self.found = True
+            return tokenizer
+        return None
+
+    def _matching(self, asked: Spec) -> Iterator[TextData]:
+        # What was learned was learned from the baseline's corpus, whatever else is cut by it.
+        if not learned(asked) or not self._texts:
+            return
+        if self._texts[0].get("corpus") != corpus_config(self._corpus).spec():
+            return
+        for data in self._texts:
+            spec = data.get("tokenizer")
+            if learned(spec) and "sha256" in spec and spec["bpe"] == asked["bpe"]:
+                yield data | {"corpus": self._texts[0]["corpus"]}
+
+
+def _manifest_texts(directory: Path) -> list[TextData]:
+    """What the study's manifest says of its data, the baseline's first; nothing where it cannot be read."""
     try:
-        return read_manifest(directory).data
+        manifest = read_manifest(directory)
     except RecordError:
-        return {}
+        return []
+    return [manifest.data, *(TextData(**variant.data) for variant in manifest.variants if variant.data)]

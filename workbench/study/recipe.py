@@ -4,17 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.data.corpora import corpus_config
+from workbench.data.tokenizers import learned, parse_tokenizer
 from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.equivalence import behaviour
 from workbench.model.parts.component import plain
-from workbench.study.schema import Data, Size
+from workbench.study.data_labels import corpus_label, tokenizer_label
+from workbench.study.schema import LARGEST, Data, Size
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import optimizer_config
 from workbench.training.schedules import rate_factor
 from workbench.user_input import read_as
+from workbench.user_numbers import read_whole
 
 SIZE = "size"  # a factor whose levels are layers, width and heads together: a ladder of sizes
+CONTEXT, BATCH_SIZE = "context", "batch_size"
+CORPUS, TOKENIZER = "corpus", "tokenizer"
 _SIZES = ("layers", "width", "heads")
 # What decides the rates of a training, and is compared by them: at so many steps.
 _SCHEDULE = ("schedule", "warmup", "final_rate")
@@ -51,25 +57,35 @@ class Recipe:
 
     def with_levels(self, **changes: Any) -> "Recipe":
         """This recipe with each level in its part; raises ``UserError`` with the key for what cannot be."""
-        sent: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+        sent: dict[str, dict[str, Any]] = {"model": {}, "training": {}, "data": {}}
         for factor, level in changes.items():
             part, name = self._find(factor)
             sent[part][name] = level
         model = self.model
         if SIZE in sent["model"]:
             model = _sized(model, sent["model"].pop(SIZE))
+        if CONTEXT in sent["model"]:
+            sent["model"][CONTEXT] = _context(sent["model"][CONTEXT])
+            batch_size = sent["training"].get(BATCH_SIZE) or self._batch_size(sent["model"][CONTEXT])
+            sent["training"][BATCH_SIZE] = batch_size
         if sent["model"]:
             model = model.with_levels(**sent["model"])
         training = self.training
         if sent["training"]:
             training = training.with_levels(**sent["training"])
-        return replace(self, model=model, training=training)
+        data = self.data
+        if sent["data"]:
+            data = _with_texts(data, sent["data"])
+        return replace(self, model=model, training=training, data=data)
 
     def at_size_of(self, other: "Recipe") -> "Recipe":
-        """This recipe with the layers, width and heads of ``other``."""
-        if other.level(SIZE) == self.level(SIZE):
-            return self
-        return self.with_levels(size=other.level(SIZE))
+        """This recipe with the layers, width, heads and context of ``other``."""
+        changes = {key: other.level(key) for key in (SIZE, CONTEXT) if other.level(key) != self.level(key)}
+        return self.with_levels(**changes) if changes else self
+
+    def with_vocabulary(self, vocabulary: int) -> "Recipe":
+        """This recipe for a tokenizer of so many ids."""
+        return replace(self, model=self.model.with_levels(vocabulary=vocabulary))
 
     def training_behaviour(self) -> str:
         """What training does at each step: equal where it is spelled differently and trains alike."""
@@ -85,13 +101,28 @@ class Recipe:
 
     def behaviour(self) -> str:
         """What runs compute: equal for recipes whose difference could only be noise."""
-        return repr(behaviour(self.model)) + self.training_behaviour()
+        return repr((behaviour(self.model), self.data)) + self.training_behaviour()
+
+    def _batch_size(self, context: int) -> int:
+        """The windows of ``context`` that hold as many tokens as a batch of this recipe.
+
+        So a longer context alone changes neither the steps nor what they train on.
+        """
+        tokens = self.training.batch_size * self.model.context
+        if tokens % context:
+            raise UserError(
+                f"context: a step of {self.training.batch_size:,} × {self.model.context:,} tokens is no "
+                f"whole number of windows of {context:,}; take a context that divides {tokens:,}, or another "
+                "training.batch_size"
+            )
+        return tokens // context
 
     def _labels(self) -> dict[str, dict[str, str]]:
         """Labels by part and factor."""
         size = "x".join(str(getattr(self.model, key)) for key in _SIZES)
+        model = self.model.labels() | {SIZE: size, CONTEXT: str(self.model.context)}
         training = {name: _label(getattr(self.training, name)) for name in self.training.factors()}
-        return {"model": self.model.labels() | {SIZE: size}, "training": training}
+        return {"model": model, "training": training, "data": _labels_of(self.data)}
 
     def _find(self, factor: str) -> tuple[str, str]:
         """The part and the field that a factor's name means."""
@@ -112,12 +143,38 @@ def _remedy(factor: str, known: list[str]) -> str:
     if factor in TrainingConfig.model_fields:
         return f"it is the same for all variants: set training.{factor}"
     if factor in Data.model_fields:
-        return f"it is the same for all variants: set data.{factor}, and run a study for each"
-    if factor == "context":
-        return "it is the same for all variants: set context, and run a study for each"
+        return f"it is the same for all variants: set data.{factor}"
     if factor == "learning_rate":
         return "it is tuned for each variant: give the candidates as learning_rates"
     return suggestion(factor, known)
+
+
+def _labels_of(data: Data) -> dict[str, str]:
+    return {CORPUS: corpus_label(data.corpus), TOKENIZER: tokenizer_label(data.tokenizer)}
+
+
+def _with_texts(data: Data, levels: dict[str, Any]) -> Data:
+    """``data`` with another corpus or tokenizer; raises ``UserError`` for what is none."""
+    if CORPUS in levels:
+        corpus_config(levels[CORPUS])
+    if TOKENIZER in levels:
+        asked = parse_tokenizer(levels[TOKENIZER])
+        # 512 and 5.12e2 are one level.
+        levels = levels | {TOKENIZER: asked if learned(asked) else levels[TOKENIZER]}
+    return data.model_copy(update=levels)
+
+
+def _context(level: Any) -> int:
+    """A level of ``context``, read as the study's own key is."""
+    try:
+        context = read_whole(level)
+    except ValueError as error:
+        raise UserError(f"context: {error}") from None
+    if not isinstance(context, int) or isinstance(context, bool) or not 1 < context <= LARGEST["context"]:
+        raise UserError(
+            f"context: {level!r} is no whole number from 2 to {LARGEST['context']:,}; give for example 256"
+        )
+    return context
 
 
 def _label(value: Any) -> str:

@@ -27,7 +27,7 @@ FIRST_SEED = {Phase.PILOT: 1, Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
 PHASES = tuple(FIRST_SEED)
 Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
-_LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
+LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
 MOST_VARIANTS, MOST_TRIALS = 512, 100_000
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
@@ -37,6 +37,10 @@ _Rates = Annotated[
 # What the workbench keeps under results beside studies.
 TAKEN_NAMES = ("published", "imported", "benchmarks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_EVALUATION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_TAKEN_METRICS = ("train", "validation")  # what metrics of every run begin with
+METRICS = ("validation/loss", "validation/bits_per_byte")
+_OTHER_METRIC = "/bits_per_byte"  # of an evaluation text behind the first, after its name
 
 
 class _Section(BaseModel):
@@ -49,27 +53,27 @@ class Size(_Section):
     layers: Whole | None = Field(
         None,
         gt=0,
-        le=_LARGEST["layers"],
+        le=LARGEST["layers"],
         description="How many blocks of attention and feed-forward network the model has. Left out: the "
         "baseline preset's.",
     )
     width: Whole | None = Field(
         None,
         gt=0,
-        le=_LARGEST["width"],
+        le=LARGEST["width"],
         description="Dimensions of the residual stream, which every part reads and writes; a multiple of "
         "heads. Left out: the baseline preset's.",
     )
     heads: Whole | None = Field(
         None,
         gt=0,
-        le=_LARGEST["heads"],
+        le=LARGEST["heads"],
         description="Attention heads of each layer, which share the width. Left out: the baseline preset's.",
     )
     feedforward_width: Whole | None = Field(
         None,
         gt=0,
-        le=_LARGEST["feedforward_width"],
+        le=LARGEST["feedforward_width"],
         description="Hidden units of each feed-forward network. Of a variant it is what match may change. "
         "Left out: 4 times the width, for gated networks 8/3 of it up to a multiple of 8, or what the "
         "baseline preset publishes.",
@@ -91,6 +95,26 @@ class Data(_Section):
         "model's own tokenizer. Left out: bytes; with start, that run's.",
         examples=["bytes", {"bpe": 4096}, {"file": "path/tokenizer.json"}],
     )
+    evaluation: dict[str, str | dict[str, Any]] = Field(
+        {},
+        description="Texts that every variant is judged on, by name: the same text and the same bytes, "
+        "whatever a variant's tokenizer, context and corpus are. Of each source what is held out for "
+        "validation is read, and no variant trains on an exact copy; validation_fraction: 1 reads all of it. "
+        "The first text gives validation/loss and validation/bits_per_byte, each other NAME/bits_per_byte. "
+        "Needed where corpora are compared. Left out: the validation text of data.corpus.",
+        examples=[{"in_domain": "python-stdlib", "prose": {"path": "path/prose"}}],
+    )
+
+    @field_validator("evaluation")
+    @classmethod
+    def _sound_names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if not _EVALUATION_NAME.fullmatch(name) or name in _TAKEN_METRICS:
+                raise ValueError(
+                    f"{name!r} is no name of an evaluation text; take small letters, digits and '_', another "
+                    f"name than {' and '.join(_TAKEN_METRICS)}, for example in_domain"
+                )
+        return value
 
 
 class Seeds(_Section):
@@ -191,7 +215,7 @@ class StudyFile(_Section):
     context: Whole | None = Field(
         None,
         gt=1,
-        le=_LARGEST["context"],
+        le=LARGEST["context"],
         validate_default=False,
         description="How many tokens a training window has, the most that the model sees at once. Needed, "
         "but with start. Left out: with start, that run's.",
@@ -267,10 +291,19 @@ class StudyFile(_Section):
         description="Seeds of each phase: how many (0 to 1_000), or a list of the seeds themselves. No two "
         "phases share one.",
     )
-    metric: Literal["validation/loss", "validation/bits_per_byte"] = Field(
-        "validation/loss",
-        description="What variants are compared by: nats per token, or bits per byte of the validation "
-        "text. Bits per byte can be compared across tokenizers.",
+    budget: Literal["tokens", "bytes", "flops"] = Field(
+        "tokens",
+        description="What every variant trains on as much of: tokens, bytes of text, or FLOPs. "
+        "training.tokens is the baseline's; with bytes and flops those of each other variant are solved, and "
+        "the mismatch that whole steps leave is shown. Where tokenizers are compared, tokens are no equal "
+        "budget.",
+    )
+    metric: str = Field(
+        METRICS[0],
+        description="What variants are compared by: validation/loss, in nats per token; "
+        "validation/bits_per_byte of the same text, which can be compared across tokenizers; or "
+        "NAME/bits_per_byte of another text under data.evaluation.",
+        examples=[METRICS[1], "prose/bits_per_byte"],
     )
     margin: Number = Field(
         gt=0,
@@ -319,6 +352,7 @@ class StudyFile(_Section):
         self._check_factors()
         self._check_start()
         self._check_budget()
+        self._check_metric()
         if self.rates_tried > 1 and not self.seeds.lists()[Phase.TUNE]:
             raise ValueError("several learning_rates need seeds.tune of at least 1 to choose between them")
         return self
@@ -338,6 +372,15 @@ class StudyFile(_Section):
             )
         if self.design == "leave_one_out" or any("preset" in variant for variant in self.variants):
             raise ValueError("start: presets have sizes of their own; name the parts to swap as factors")
+
+    def _check_metric(self) -> None:
+        first, *others = self.data.evaluation or ["validation"]
+        known = [*METRICS, *(f"{name}{_OTHER_METRIC}" for name in others)]
+        if self.metric in known:
+            return
+        if self.metric.removesuffix(_OTHER_METRIC) == first:
+            raise ValueError(f"metric: {first} is the first of data.evaluation; write {METRICS[1]}")
+        raise ValueError(f"metric: unknown metric {self.metric!r}; {suggestion(self.metric, known)}")
 
     def _check_factors(self) -> None:
         for factor, levels in self.factors.items():

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from workbench.numbers import percent, plural
 from workbench.records.manifest import Manifest
+from workbench.study.budget import bytes_per_token
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
-from workbench.study.recipe import SIZE
+from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import optimizer_config
 from workbench.training.schedules import schedule_config
@@ -14,6 +15,7 @@ from workbench.training.schedules import schedule_config
 FEW_SEEDS = 3
 MANY_PASSES = 4  # beyond, repeated text is worth visibly less: Muennighoff et al. 2023, arXiv 2305.16264
 SIZE_TOLERANCE = 0.01
+BUDGET_TOLERANCE = 0.01
 ROUNDING = 1.1  # times the tokens that were asked for
 # What a change of one factor changes beside it, whatever its levels are.
 _TWO_THINGS = {
@@ -25,6 +27,8 @@ _TWO_THINGS = {
     "optimizer": "learning rates mean something else to each: give every optimizer a list under "
     "learning_rates, or see that each best rate is interior",
     SIZE: "FLOPs per token change too: at equal tokens the larger costs more; see the row at equal FLOPs",
+    CONTEXT: "FLOPs per token change with the length of attention; a step has as many tokens in fewer or more "
+    "windows, and each is scored from its beginning, so that longer ones see more text before a target",
 }
 
 
@@ -32,16 +36,19 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
     """One line each, naming the key or the variant and what to do."""
     sizes = [text for variant in plan.variants for text in _size(plan, variant)]
     positions = [*_positions(plan), *_position_tables(plan)]
-    text = [unspelled_note(plan.corpus.unspelled)] if plan.corpus.unspelled else []
+    unspelled = dict.fromkeys(plan.corpus_of(variant).unspelled for variant in plan.variants)
+    text = [unspelled_note(share) for share in unspelled if share]
     return [
         *_seeds(manifest),
         *_budget(plan),
-        *_repetition(plan, manifest),
+        *_mismatch(plan),
+        *_repetition(plan),
         *_training(plan),
         *text,
         *sizes,
         *positions,
         *_two_things(plan),
+        *_other_tokens(plan),
         *_twins(plan),
     ]
 
@@ -49,14 +56,21 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
 def what_is_paired(plan: Plan) -> str | None:
     """What variants of one seed have in common where a factor takes some of it away; None where none does."""
     changed = {factor for variant in plan.variants for factor in variant.change}
+    otherwise = [factor for factor in (CORPUS, TOKENIZER, CONTEXT) if factor in changed]
     apart = []
-    if "batch_size" in changed:
+    if otherwise:
+        apart.append(f"batches, nor the order of the training text ({', '.join(otherwise)})")
+    elif "batch_size" in changed:
         apart.append("batches (batch_size cuts them otherwise)")
     if SIZE in changed:
         apart.append("initial values of other shapes (size)")
+    if TOKENIZER in changed:
+        apart.append("the token table's initial values (tokenizer)")
     if not apart:
         return None
-    shared = "initial values by name, validation tokens and the order of the training text"
+    judged = "the text that all are judged on" if plan.evaluation else "validation tokens"
+    shared = f"initial values by name, {judged}"
+    shared += "" if otherwise else " and the order of the training text"
     return f"{shared}; not {', nor '.join(apart)}"
 
 
@@ -96,10 +110,25 @@ def _budget(plan: Plan) -> Iterator[str]:
         )
 
 
-def _repetition(plan: Plan, manifest: Manifest) -> Iterator[str]:
-    passes = plan.tokens / manifest.data["train_tokens"]
-    if passes > MANY_PASSES:
-        yield f"training.tokens: {passes:.1f} passes over the training text; beyond 4 repetition matters"
+def _mismatch(plan: Plan) -> Iterator[str]:
+    """What whole steps left of an equal budget."""
+    for variant in plan.variants if plan.has_own_budgets else ():
+        mismatch = plan.budget_of(variant).mismatch
+        if abs(mismatch) > BUDGET_TOLERANCE:
+            yield (
+                f"{variant.name}: {percent(mismatch, 1, sign=True)} {plan.study.budget} against the "
+                "baseline's, for whole steps between evaluations; give more training.tokens or fewer "
+                "training.evaluations"
+            )
+
+
+def _repetition(plan: Plan) -> Iterator[str]:
+    passes = {variant.name: plan.passes_of(variant) for variant in plan.variants}
+    most = max(passes.values())
+    if most <= MANY_PASSES:
+        return
+    named = "" if most == min(passes.values()) else f"{max(passes, key=lambda name: passes[name])}: "
+    yield f"{named}training.tokens: {most:.1f} passes over the training text; beyond 4 repetition matters"
 
 
 def _training(plan: Plan) -> Iterator[str]:
@@ -177,6 +206,22 @@ def _two_things(plan: Plan) -> Iterator[str]:
         names = [variant.name for variant in plan.variants if factor in variant.change]
         if names:
             yield f"{', '.join(names)}: {factor}: {text}"
+
+
+def _other_tokens(plan: Plan) -> Iterator[str]:
+    """What a tokenizer changes beside the tokens, in numbers."""
+    baseline = plan.baseline
+    own = bytes_per_token(baseline.recipe, plan.texts)
+    for variant in plan.variants:
+        if TOKENIZER not in variant.change:
+            continue
+        theirs = bytes_per_token(variant.recipe, plan.texts)
+        more = variant.model.num_parameters() - baseline.model.num_parameters()
+        yield (
+            f"{variant.name}: tokenizer: a token stands for {theirs:.2f} bytes (the baseline's for "
+            f"{own:.2f}), so that a window and a batch hold {theirs / own:.2f} times as much text, and table "
+            f"and head of {variant.model.vocabulary:,} tokens change the parameters by {more:+,}"
+        )
 
 
 def _twins(plan: Plan) -> Iterator[str]:

@@ -1,0 +1,32 @@
+"""How corpora and tokenizers are called where they are levels of a factor."""
+
+from pathlib import Path
+from typing import Any
+
+from workbench.data.corpora import SOURCES
+from workbench.data.tokenizers import TOKENIZER
+from workbench.user_numbers import read_whole
+
+
+def corpus_label(spec: str | dict[str, Any]) -> str:
+    """``python-stdlib``, ``prose``, ``rows.jsonl(field=text)``: its name or last folder, and its options."""
+    if isinstance(spec, str):
+        return spec
+    kind = next((source.key for source in SOURCES if source.key in spec), None)
+    if kind is None:
+        return str(spec)
+    name = str(spec[kind])
+    if kind == "path":
+        name = Path(name).name or name
+    options = ",".join(f"{key}={value}" for key, value in spec.items() if key != kind)
+    return f"{name}({options})" if options else name
+
+
+def tokenizer_label(spec: str | dict[str, Any]) -> str:
+    """``bytes``, ``bpe-512``, or the name of a model's file; of a ``tokenizer.json`` its folder's too."""
+    if isinstance(spec, str):
+        return spec
+    if "bpe" in spec:
+        return f"bpe-{read_whole(spec['bpe'])}"
+    path = Path(str(spec.get("file", spec)))
+    return f"{path.parent.name}/{path.name}" if path.name == TOKENIZER and path.parent.name else path.name
