@@ -13,7 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.data.evaluation_text import EvaluationText
+from workbench.data.split import utf8_bytes
 from workbench.data.tokenized import TokenizedCorpus, prepare
+from workbench.data.tokenizers import Tokenizer
 from workbench.data.windows import Windows
 from workbench.errors import UserError
 from workbench.seeds import generator
@@ -22,7 +25,9 @@ __all__ = [
     "Batch",
     "EvaluationBatch",
     "EvaluationBatches",
+    "JudgingBatches",
     "ReplicatedBatches",
+    "TextBatches",
     "TokenizedCorpus",
     "TrainingBatches",
     "prepare",
@@ -154,6 +159,102 @@ class EvaluationBatches:
             starts = self._starts[first : first + self._batch_size]
             inputs, targets = self._cut(starts)
             yield inputs, targets, self._corpus.bytes_of(starts + 1, self._context)
+
+
+class TextBatches:
+    """All tokens of an evaluation text in the windows of one model, each of them a target exactly once.
+
+    The targets stand for exactly the text's UTF-8 bytes, whatever tokenizer, context and batch size are. In
+    front stands one token that is not scored, a line end, since that is what passages begin after. Each
+    passage is encoded by itself, and ended where its document ends if the tokenizer has a token for that.
+    Iterating gives what ``EvaluationBatches`` give; a last window that is shorter than ``context`` is a batch
+    of its own.
+    """
+
+    def __init__(self, text: EvaluationText, tokenizer: Tokenizer, context: int, batch_size: int) -> None:
+        """Raises ``UserError`` where the tokenizer has no token for any of the text."""
+        _require_positive(context=context, batch_size=batch_size)
+        self._tokenizer = tokenizer
+        self._context = context
+        self._batch_size = batch_size
+        self._ids, self._sizes, unspelled = _encode(text, tokenizer)  # (N + 1,), (N,)
+        self.unspelled = unspelled / text.bytes  # share of its bytes, as in ``TokenizedCorpus``
+
+    @property
+    def tokens(self) -> int:
+        """How many targets there are."""
+        return len(self._sizes)
+
+    @property
+    def bytes(self) -> int:
+        """How many UTF-8 bytes the targets stand for: those of the text."""
+        return int(self._sizes.sum())
+
+    def require_known(self, vocabulary: int) -> None:
+        """Raise ``UserError`` if a token is beyond a model's ``vocabulary``."""
+        self._tokenizer.require_known(self._ids, vocabulary, "data.evaluation")
+
+    def __len__(self) -> int:
+        windows, rest = divmod(self.tokens, self._context)
+        return -(-windows // self._batch_size) + (rest > 0)
+
+    def __iter__(self) -> Iterator[EvaluationBatch]:
+        windows, rest = divmod(self.tokens, self._context)
+        for first in range(0, windows, self._batch_size):
+            last = min(first + self._batch_size, windows)
+            yield self._batch(np.arange(first, last) * self._context, self._context)
+        if rest:
+            yield self._batch(np.array([windows * self._context]), rest)
+
+    def _batch(self, starts: np.ndarray, length: int) -> EvaluationBatch:
+        inputs, targets = Windows(self._ids, length)(starts)
+        # The sizes are those of the targets: the first is of the second id.
+        return inputs, targets, int(self._sizes[starts[0] : starts[-1] + length].sum())
+
+
+JudgingBatches = EvaluationBatches | TextBatches  # what a trial is judged on
+
+
+def _encode(text: EvaluationText, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, int]:
+    """The ids ``(N + 1,)``, the bytes ``(N,)`` of all but the first, and how many bytes are unspelled."""
+    lengths = tokenizer.byte_lengths()
+    end = tokenizer.end_of_document
+    ids = [np.array([_line_end(tokenizer)], dtype=np.int64)]
+    sizes: list[np.ndarray] = []
+    unspelled = 0
+    waiting = 0  # bytes of passages that left no token, such as white space to tokenizers that drop it
+    encoded = tokenizer.encode_texts([passage.text for passage in text.passages])
+    for passage, item in zip(text.passages, encoded, strict=True):
+        own = item.ids.astype(np.int64)
+        counts = lengths[own] if item.bytes is None and lengths is not None else item.bytes
+        assert counts is not None, "encode_texts gives them where ids do not say it"
+        counts = counts.astype(np.int64)
+        unspelled += item.unspelled
+        waiting += utf8_bytes(passage.text) - int(counts.sum())
+        if passage.ends_document and end is not None:
+            own = np.append(own, end)
+            counts = np.append(counts, 0)
+        if len(own):
+            counts[-1] += waiting
+            waiting = 0
+            ids.append(own)
+            sizes.append(counts)
+    if not sizes:
+        raise UserError(
+            "data.tokenizer: it has no token for any of the evaluation text; choose another tokenizer or text"
+        )
+    sizes[-1][-1] += waiting
+    return np.concatenate(ids), np.concatenate(sizes), unspelled
+
+
+def _line_end(tokenizer: Tokenizer) -> int:
+    """What stands in front of a text: a line end, or what comes next to it where a tokenizer drops those."""
+    line_end = tokenizer.encode("\n")
+    if len(line_end):
+        return int(line_end[-1])
+    special = tokenizer.special_tokens
+    known = [tokenizer.end_of_document, special.beginning_of_text, 0]
+    return next(token for token in known if token is not None)
 
 
 def check_windows(corpus: TokenizedCorpus, context: int, evaluation_tokens: int | None = None) -> None:

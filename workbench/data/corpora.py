@@ -10,7 +10,7 @@ from workbench.data.sources.local_files import LocalFiles
 from workbench.data.sources.source import KEY, LISTED, CorpusConfig
 from workbench.data.sources.standard_library import StandardLibrary
 from workbench.data.sources.tasks import Task
-from workbench.data.split import Documents, distinct, fingerprint, split
+from workbench.data.split import Documents, distinct, fingerprint, split, utf8_bytes
 from workbench.errors import UserError, suggestion
 from workbench.user_input import read_as
 
@@ -26,24 +26,38 @@ def list_corpora() -> list[dict[str, str]]:
     return [example._asdict() for kind in SOURCES for example in kind.examples]
 
 
-def corpus_config(spec: str | dict[str, Any] | CorpusConfig) -> CorpusConfig:
-    """The config that ``spec`` means; raises ``UserError`` naming the key and the known ones."""
-    if isinstance(spec, CorpusConfig):
-        return spec
+def corpus_config(
+    spec: str | dict[str, Any] | CorpusConfig, key: str = KEY, *, trained_on: bool = True
+) -> CorpusConfig:
+    """The config that ``spec`` means; raises ``UserError`` naming the key and the known ones.
+
+    ``key`` is where it stands in the study file. A source that is only judged on (``trained_on`` is false)
+    may have a validation fraction of 1.
+    """
+    config = spec if isinstance(spec, CorpusConfig) else _read_spec(spec, key)
+    if trained_on and config.validation_fraction == 1:
+        raise UserError(
+            f"{key}.validation_fraction: 1 leaves nothing to train on; give less than 1 (a source of "
+            "data.evaluation, which is only judged on, may have 1)"
+        )
+    return config
+
+
+def _read_spec(spec: str | dict[str, Any], key: str) -> CorpusConfig:
     if isinstance(spec, str):
         spec = {"name": spec}
     if not isinstance(spec, dict):
-        raise UserError(f"{KEY}: expected a name or a mapping, got {spec!r}; e.g. {{path: folder}}")
-    keys = [key for key in _BY_KEY if key in spec]
+        raise UserError(f"{key}: expected a name or a mapping, got {spec!r}; e.g. {{path: folder}}")
+    keys = [known for known in _BY_KEY if known in spec]
     if len(keys) != 1:
-        raise UserError(_which_corpus(spec, keys))
+        raise UserError(f"{key}: {_which_corpus(spec, keys)}")
     if "name" in spec and spec["name"] not in _NAMES:
-        *others, last = [f"{{{key}: ...}}" for key in _BY_KEY if key != "name"]
+        *others, last = [f"{{{known}: ...}}" for known in _BY_KEY if known != "name"]
         raise UserError(
-            f"{KEY}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES, LISTED)}; "
+            f"{key}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES, LISTED)}; "
             f"or give {', '.join(others)} or {last}"
         )
-    return read_as(_BY_KEY[keys[0]], spec, under=KEY)
+    return read_as(_BY_KEY[keys[0]], spec, under=key)
 
 
 def load_documents(config: CorpusConfig) -> Documents:
@@ -64,7 +78,9 @@ def load_documents(config: CorpusConfig) -> Documents:
 
 def _describe(config: CorpusConfig, title: str, documents: list[str]) -> str:
     # It stands in the manifest, which is hashed, so that its numbers stay as they were written once.
-    size = _megabytes(sum(len(text.encode("utf-8")) for text in documents))
+    size = _megabytes(sum(map(utf8_bytes, documents)))
+    if len(documents) == 1 and config.validation_fraction == 1:
+        return f"{title}, one document, {size}"
     if len(documents) == 1:
         return (
             f"{title}, one document, {size}, split by position "
@@ -80,7 +96,7 @@ def _megabytes(size: int) -> str:
 def _which_corpus(spec: dict[str, Any], keys: list[str]) -> str:
     """What is wrong with a specification that has several of the ``keys`` of kinds, or none."""
     if len(keys) > 1:
-        return f"{KEY}: the keys {' and '.join(keys)} name different corpora; keep one of them"
+        return f"the keys {' and '.join(keys)} name different corpora; keep one of them"
     near = [suggestion(key, _BY_KEY, LISTED) for key in spec]
     closest = next((text for text in near if text.startswith("did")), f"Known: {', '.join(_BY_KEY)}")
-    return f"{KEY}: no key says which corpus it is, got {', '.join(map(str, spec)) or 'none'}; {closest}"
+    return f"no key says which corpus it is, got {', '.join(map(str, spec)) or 'none'}; {closest}"

@@ -48,16 +48,32 @@ def distinct(texts: Iterable[str], max_bytes: int | None = None) -> tuple[list[s
             dropped += 1
             continue
         seen.add(digest)
-        size = len(text.encode("utf-8"))
+        size = utf8_bytes(text)
         if room is not None and size >= room:
-            return documents + list(_not_empty([_cut(text, room)])), dropped
+            return documents + list(_not_empty([beginning(text, room)])), dropped
         room = None if room is None else room - size
         documents.append(text)
     return documents, dropped
 
 
+def beginning(text: str, size: int) -> str:
+    """At most ``size`` bytes of ``text``, to the last line end in them if there is one."""
+    start = text.encode("utf-8")[:size].decode("utf-8", "ignore")
+    return start[: start.rfind("\n") + 1] or start
+
+
+def utf8_bytes(text: str) -> int:
+    """How many bytes ``text`` is in UTF-8."""
+    return len(text.encode("utf-8"))
+
+
 def split(documents: list[str], validation_fraction: float) -> tuple[list[str], list[str]]:
-    """Train and validation documents, at least one each; a single document is split by position."""
+    """Train and validation documents, at least one each; a single document is split by position.
+
+    A fraction of 1, for a text that nothing is trained on, puts all of them on the second side.
+    """
+    if validation_fraction == 1:
+        return [], documents
     if len(documents) == 1:
         return _split_by_position(documents[0], validation_fraction)
     places = {text: _place(text) for text in documents}
@@ -88,12 +104,6 @@ def _digest(text: str) -> str:
 
 def _place(text: str) -> int:
     return stable_hash("split", _digest(text))
-
-
-def _cut(text: str, size: int) -> str:
-    """At most ``size`` bytes of ``text``, to the last line end in them if there is one."""
-    start = text.encode("utf-8")[:size].decode("utf-8", "ignore")
-    return start[: start.rfind("\n") + 1] or start
 
 
 def _split_by_position(text: str, validation_fraction: float) -> tuple[list[str], list[str]]:

@@ -6,12 +6,11 @@ checksums, and a damaged entry is built anew. A tokenizer enters by its own hash
 for other texts too, and for its own when that has changed. What was learned from which text lies beside.
 """
 
-import errno
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -19,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
+from workbench.data.cache import locked, refuse_want, unwritable
 from workbench.data.corpora import corpus_config, load_documents
 from workbench.data.sources.source import CorpusConfig
-from workbench.data.split import Documents
+from workbench.data.split import Documents, utf8_bytes
 from workbench.data.tokenizers import (
     TOKENIZER,
     BytePairTokenizer,
@@ -42,6 +41,7 @@ _FORMAT = 2  # raise it when the same options begin to give other files
 _META, _CHECKSUMS = "meta.json", "checksums.json"
 _SPLITS = ("train", "validation")
 _BYTES = "validation_bytes.bin"  # where ids alone do not say how many bytes they stand for
+_TRAIN_BYTES = "train_bytes"  # in meta.json of such an entry
 _COUNTS = tuple(f"{split}_{what}" for split in _SPLITS for what in ("tokens", "documents"))
 # What every entry's meta.json says; one that lacks any of it is built anew.
 _META_KEYS = {
@@ -82,6 +82,14 @@ class TokenizedCorpus:
         """How many UTF-8 bytes each id stands for, ``(V,)``; None where ``validation_bytes`` say it."""
         return self.tokenizer.byte_lengths()
 
+    @cached_property
+    def train_bytes(self) -> int:
+        """How many UTF-8 bytes of text the training split stands for."""
+        if self.byte_lengths is None:
+            return self.meta[_TRAIN_BYTES]
+        parts = range(0, len(self.train), _CHECKED)
+        return sum(int(self.byte_lengths[self.train[start : start + _CHECKED]].sum()) for start in parts)
+
     @property
     def unspelled(self) -> float:
         """The share of the text's bytes that the tokenizer has no token for but an unknown one, or none."""
@@ -103,7 +111,7 @@ class TokenizedCorpus:
 
     def describe(self) -> dict[str, Any]:
         """What a study's manifest says of its data."""
-        return dict(self.meta)
+        return {key: value for key, value in self.meta.items() if key != _TRAIN_BYTES}
 
 
 def prepare(
@@ -129,7 +137,7 @@ def prepare(
     entry = Path(cache) / _cache_key(config, given.spec)
     if found := _open(entry, given):
         return found
-    with _lock(entry):
+    with locked(entry):
         # Another process may have built it while this one waited.
         return _open(entry, given) or _build(
             config, _read_documents(config, progress), given, entry, progress
@@ -143,7 +151,7 @@ def _prepare_learned(
     note = cache / f"{_cache_key(config, spec)}.learned.json"
     if found := _open_learned(note, config, spec):
         return found
-    with _lock(note):
+    with locked(note):
         if found := _open_learned(note, config, spec):
             return found
         documents = _read_documents(config, progress)
@@ -151,12 +159,12 @@ def _prepare_learned(
         progress(learning, 0.0)
         tokenizer = train_tokenizer(spec, documents.train, _patient(progress, learning))
         entry = cache / _cache_key(config, tokenizer.spec)
-        with _lock(entry):
+        with locked(entry):
             built = _open(entry, tokenizer) or _build(config, documents, tokenizer, entry, progress)
         try:
             write_json(note, {"sha256": tokenizer.spec["sha256"]})
         except OSError as error:
-            raise _unwritable(cache, error) from error
+            raise unwritable(cache, error) from error
         return built
 
 
@@ -180,36 +188,6 @@ def _cache_key(config: CorpusConfig, tokenizer: Spec) -> str:
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-@contextmanager
-def _lock(entry: Path) -> Iterator[None]:
-    lock = FileLock(f"{entry}.lock")
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        raise _unwritable(entry.parent, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _unwritable(cache: Path, error: OSError) -> UserError:
-    _refuse_want(cache, error)
-    return UserError(
-        f"{cache}: the cache cannot be written ({error.strerror or error}); "
-        "point WORKBENCH_CACHE at a folder with room"
-    )
-
-
-def _refuse_want(entry: Path, error: OSError) -> None:
-    """Raise what is the machine's fault and says nothing of the entry."""
-    if error.errno == errno.ENOMEM:
-        raise MemoryError(f"{entry}: no memory is left to map the tokens of the corpus") from error
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        raise error
-
-
 def _open(entry: Path, tokenizer: Tokenizer) -> TokenizedCorpus | None:
     """The entry, or None where it is missing or damaged.
 
@@ -222,12 +200,14 @@ def _open(entry: Path, tokenizer: Tokenizer) -> TokenizedCorpus | None:
         meta = json.loads((entry / _META).read_text(encoding="utf-8"))
         if not isinstance(meta, dict) or not meta.keys() >= _META_KEYS:
             return None
+        if _BYTES in checksums and _TRAIN_BYTES not in meta:  # an entry from before it was written
+            return None
         train, validation = (
             np.memmap(entry / f"{name}.bin", dtype=tokenizer.dtype, mode="r") for name in _SPLITS
         )
         counts = np.memmap(entry / _BYTES, dtype=np.uint32, mode="r") if _BYTES in checksums else None
     except OSError as error:
-        _refuse_want(entry, error)
+        refuse_want(entry, error)
         return None
     except (ValueError, TypeError):
         return None
@@ -250,7 +230,7 @@ def _build(
         with replacing_folder(entry) as folder:  # one that is there is damaged, or it would have been opened
             _write_files(config, documents, tokenizer, folder, progress)
     except OSError as error:
-        raise _unwritable(entry.parent, error) from error
+        raise unwritable(entry.parent, error) from error
     built = _open(entry, tokenizer)
     if built is None:
         raise UserError(f"{entry}: what was written cannot be read back; check the disk of the cache")
@@ -280,9 +260,10 @@ def _write_files(
         "dropped_duplicates": documents.dropped_duplicates,
     }
     if unspelled:
-        meta["unspelled_share"] = unspelled / sum(
-            len(text.encode("utf-8")) for name in _SPLITS for text in getattr(documents, name)
-        )
+        whole = sum(map(utf8_bytes, [*documents.train, *documents.validation]))
+        meta["unspelled_share"] = unspelled / whole
+    if (folder / _BYTES).exists():
+        meta[_TRAIN_BYTES] = sum(map(utf8_bytes, documents.train))
     write_json(folder / _META, meta)
     write_json(folder / _CHECKSUMS, _checksums(folder))
 

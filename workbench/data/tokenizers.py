@@ -122,7 +122,18 @@ class Tokenizer(ABC):
 
     def encode_counted(self, documents: list[str]) -> Iterator[Counted]:
         """The ids of each document, and the bytes that they stand for where that depends on the text."""
-        return map(Counted, self.encode_documents(documents))
+        end = self._end_of_each(documents)
+        for text, item in zip(documents, self.encode_texts(documents), strict=True):
+            sizes = item.bytes
+            if sizes is not None:
+                # A document that leaves no token is not lost: its bytes are counted with its end.
+                lost = 0 if len(sizes) else len(text.encode("utf-8"))
+                sizes = np.concatenate([sizes, np.full(len(end), lost, dtype=np.uint32)])
+            yield Counted(np.concatenate([item.ids, end]), sizes, item.unspelled)
+
+    def encode_texts(self, texts: list[str]) -> Iterator[Counted]:
+        """As ``encode_counted``, of texts that end no document: without the ends."""
+        return map(Counted, self._encode_all(texts))
 
     def require_known(self, ids: np.ndarray, vocabulary: int, key: str) -> None:
         """Raise ``UserError`` beginning with ``key`` if any of ``ids`` is beyond a model's ``vocabulary``."""
@@ -290,22 +301,18 @@ class FileTokenizer(Tokenizer):
                 lengths[i] = len(self._model.id_to_token(i) or "")
         return lengths
 
-    def encode_counted(self, documents: list[str]) -> Iterator[Counted]:
-        """The ids of each document, and the bytes that each token covers where its id does not say it."""
+    def encode_texts(self, texts: list[str]) -> Iterator[Counted]:
+        """The ids of each text, and the bytes that each token covers where its id does not say it."""
         if self._exact:
-            yield from super().encode_counted(documents)
+            yield from super().encode_texts(texts)
             return
-        end = self._end_of_each(documents)
-        for text, item in zip(documents, _encode_batches(self._model, documents), strict=True):
+        for text, item in zip(texts, _encode_batches(self._model, texts), strict=True):
             # Twice as fast as an array of the list of pairs.
             offsets = np.fromiter(chain.from_iterable(item.offsets), dtype=np.int64).reshape(-1, 2)
             counts, uncovered = count_bytes(text, offsets)
             ids = np.array(item.ids, dtype=self.dtype)
             unknown = 0 if self._unknown is None else int(counts[ids == self._unknown].sum())
-            # A document that leaves no token is not lost: its bytes are counted with its end.
-            last = np.full(len(end), 0 if len(counts) else len(text.encode("utf-8")), dtype=np.uint32)
-            sizes = np.concatenate([counts, last])
-            yield Counted(np.concatenate([ids, end]), sizes, unknown + uncovered)
+            yield Counted(ids, counts, unknown + uncovered)
 
     def _encode_all(self, documents: list[str]) -> Iterator[np.ndarray]:
         return _encode_quickly(self._model, documents, self.dtype)

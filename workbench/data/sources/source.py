@@ -52,9 +52,10 @@ class CorpusConfig(BaseModel):
     validation_fraction: Number = Field(
         0.1,
         gt=0,
-        lt=1,
+        le=1,
         description="Share of the documents that is kept for validation. They are chosen by their content; "
-        "of a single document it is the last part.",
+        "of a single document it is the last part. A source of data.evaluation may have 1: all of it is "
+        "scored.",
     )
 
     def open(self) -> Source:
