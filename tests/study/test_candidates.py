@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.texts import BYTES
 from workbench.errors import UserError
 from workbench.study.candidates import at_edge, candidates, grown, joined, own_grids
 from workbench.study.design import build_variants
@@ -83,7 +84,7 @@ def test_grids_of_their_own_grow_together_each_by_its_ratio():
 
 def grids(learning_rates, **changes):
     study = parse_study(STUDY | {"learning_rates": learning_rates} | changes, "study.yaml")
-    return {name: rates(grid) for name, grid in own_grids(study, build_variants(study, 257)).items()}
+    return {name: rates(grid) for name, grid in own_grids(study, build_variants(study, BYTES)).items()}
 
 
 DROPOUT = {"factors": {"dropout": [0, 0.1], "norm": ["rmsnorm", "layernorm"]}}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.texts import BYTES
 from workbench.errors import UserError
 from workbench.study.design import build_variants
 from workbench.study.schema import parse_study
@@ -23,7 +24,7 @@ THREE = {
 
 
 def variants(**changes):
-    return build_variants(parse_study(BASE | changes, "study.yaml"), vocabulary=257)
+    return build_variants(parse_study(BASE | changes, "study.yaml"), BYTES)
 
 
 def test_one_at_a_time_changes_one_factor_each():
@@ -65,7 +66,7 @@ def test_a_trained_start_keeps_a_window_beyond_the_context():
     base = {key: value for key, value in BASE.items() if key != "size"} | {"start": "imported/mistral"}
 
     def started(factors):
-        return build_variants(parse_study(base | {"factors": factors}, "study.yaml"), 257, trained)
+        return build_variants(parse_study(base | {"factors": factors}, "study.yaml"), BYTES, trained)
 
     assert [one.model.window for one in started({"norm": ["rmsnorm", "layernorm"]})] == [40, 40]
     with pytest.raises(UserError, match=r"window: 40 keys are no limit"):

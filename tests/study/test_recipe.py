@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.texts import BYTES
 from workbench.data.batches import EvaluationBatches, TrainingBatches, prepare
 from workbench.errors import UserError
 from workbench.records.run import config_hash, run_id
@@ -56,7 +57,7 @@ def own(factor):
 
 def variants(training=(), **changes):
     values = STUDY | {"training": STUDY["training"] | dict(training)} | changes
-    return build_variants(parse_study(values, "study.yaml"), vocabulary=257)
+    return build_variants(parse_study(values, "study.yaml"), BYTES)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_published_runs_are_those_of_their_study_file(study, overrides):
     assert len(runs) > 40
     device = next(iter(runs.values()))["config"]["training"]["device"]
     study_file = load_study_file(ROOT / "ablations" / f"{study}.yaml", overrides)
-    made = {one.name: one.recipe for one in build_variants(study_file, vocabulary=257, device=device)}
+    made = {one.name: one.recipe for one in build_variants(study_file, BYTES, device=device)}
     for name, run in runs.items():
         recipe = made[run["variant"]]
         training = recipe.training.model_dump(mode="json") | {"device": device}
@@ -209,8 +210,17 @@ def test_two_answers_are_one_or_refused():
         ({"size": [{"layers": 1}, {"feedforward_width": 8}]}, r"size\.feedforward_width: .* remove it"),
         ({"size": [{"width": 64}, {"width": 128}]}, r"'1x32x2' is not in .*; add it, or give it as size"),
         ({"tokens": [1, 2]}, r"'tokens'; it is the same for all variants: set training\.tokens"),
-        ({"corpus": ["a", "b"]}, r"'corpus'; it is the same for all variants: set data\.corpus"),
-        ({"context": [16, 32]}, r"'context'; it is the same for all variants: set context"),
+        ({"corpus": ["python-stdlib", "b"]}, r"factors: data\.corpus: unknown corpus 'b'"),
+        (
+            {"tokenizer": ["bytes", "words"]},
+            r"factors: data\.tokenizer: unknown tokenizer 'words'; give bytes",
+        ),
+        ({"tokenizer": ["bytes", {"bpe": 12}]}, r"data\.tokenizer\.bpe: the vocabulary 12 is not a whole"),
+        ({"context": [32, 1]}, r"context: 1 is no whole number from 2 to .*; give for example 256"),
+        ({"context": [32, "1,024"]}, r"context: 1,024 is text, for its comma; write 1_?024"),
+        ({"context": [32, 48]}, r"of 4 × 32 tokens is no whole number of windows of 48; take .* divides 128"),
+        ({"context": [16, 64]}, r"the baseline's level '32' is not in 16, 64; add it, or give it as context"),
+        ({"evaluation": [1, 2]}, r"'evaluation'; it is the same for all variants: set data\.evaluation"),
         ({"learning_rate": [1, 2]}, r"'learning_rate'; it is tuned for each variant: .* learning_rates"),
     ],
 )
@@ -250,7 +260,7 @@ def test_evaluations_that_were_left_out_are_as_many_for_all(plan):
     whole = plan(training={}, factors={"batch_size": [4, 16]})
     assert [one.recipe.training.evaluations for one in whole.variants] == [2, 2]
     values = STUDY | {"training": training, "factors": {"batch_size": [4, 16]}}
-    found = build_variants(parse_study(values, "study.yaml"), vocabulary=257)
+    found = build_variants(parse_study(values, "study.yaml"), BYTES)
     assert [one.recipe.training.evaluations for one in found] == [5, 5]
 
 
@@ -300,7 +310,7 @@ def test_a_study_that_starts_from_a_run_has_its_size():
     base = {key: item for key, item in STUDY.items() if key != "size"} | {"start": "imported/x"}
 
     def started(factors):
-        return build_variants(parse_study(base | {"factors": factors}, "study.yaml"), 257, trained)
+        return build_variants(parse_study(base | {"factors": factors}, "study.yaml"), BYTES, trained)
 
     assert [one.recipe.training.weight_decay for one in started({"weight_decay": [0.1, 0.0]})] == [0.1, 0.0]
     with pytest.raises(UserError, match="size: a study that starts from a run has that run's; remove it"):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.texts import BYTES
 from workbench.model import ModelConfig
 from workbench.study.design import build_variants
 from workbench.study.schema import load_study_file, parse_study
@@ -28,7 +29,7 @@ def parse(**changes):
 
 
 def variants(**changes):
-    return build_variants(parse(**changes), vocabulary=257)
+    return build_variants(parse(**changes), BYTES)
 
 
 @pytest.mark.parametrize("path", sorted(ABLATIONS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -42,7 +43,7 @@ def test_a_llama_baseline_trains_as_without_a_recipe(path):
 
 
 def test_the_quickstart_is_the_model_that_it_was():
-    baseline = build_variants(load_study_file(ABLATIONS / "quickstart.yaml"), vocabulary=257)[0].model
+    baseline = build_variants(load_study_file(ABLATIONS / "quickstart.yaml"), BYTES)[0].model
     sizes = {"layers": 2, "width": 64, "heads": 4, "feedforward_width": 176}
     assert baseline == ModelConfig(vocabulary=257, context=128, **sizes)
 
@@ -65,7 +66,7 @@ def test_all_variants_share_the_baselines_training():
         design="explicit", factors={}, variants=[{"name": "neo", "preset": "gpt-neo-1.3b"}], baseline="llama"
     )
     assert swapped.training.weight_decay == 0.1
-    assert len(build_variants(swapped, vocabulary=257)) == 2
+    assert len(build_variants(swapped, BYTES)) == 2
 
 
 @pytest.mark.parametrize("baseline", ["llama-65b", "llama3-70b", "gpt3-13b", "gpt-neo-2.7b", "gpt2"])

@@ -11,6 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
+from tests.texts import Vocabulary
 from workbench.data.corpora import SOURCES, corpus_config
 from workbench.data.tokenizers import parse_tokenizer
 from workbench.errors import UserError
@@ -157,7 +158,7 @@ def test_the_page_in_docs_is_what_the_command_prints():
 def test_the_page_begins_with_a_study_that_makes_variants():
     assert f"```yaml\n{EXAMPLE}```" in to_markdown()
     study = parse_study(parse_yaml(EXAMPLE) | {"name": "example"}, "example.yaml")
-    assert [variant.name for variant in build_variants(study, vocabulary=4096)] == [
+    assert [variant.name for variant in build_variants(study, Vocabulary(4096))] == [
         "baseline",
         "feedforward=relu_squared",
         "positions=rope(base=500000)",

@@ -80,7 +80,10 @@ def test_one_learning_rate_leaves_nothing_to_tune():
         ({"learning_rates": [0.1, 0.1]}, "each learning rate once"),
         ({"learning_rates": [0.1, 0.2], "seeds": {"tune": 0}}, r"need seeds\.tune of at least 1"),
         ({"margin": 0}, "margin: .*greater than 0"),
-        ({"metric": "accuracy"}, "metric: .*'validation/loss'"),
+        (
+            {"metric": "accuracy"},
+            "metric: unknown metric 'accuracy'; Known: validation/loss, validation/bits_per_byte",
+        ),
         ({"name": "../escape"}, "name: "),
     ],
 )

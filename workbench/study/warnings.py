@@ -27,8 +27,8 @@ _TWO_THINGS = {
     "optimizer": "learning rates mean something else to each: give every optimizer a list under "
     "learning_rates, or see that each best rate is interior",
     SIZE: "FLOPs per token change too: at equal tokens the larger costs more; see the row at equal FLOPs",
-    CONTEXT: "FLOPs per token change with the length of attention; a step has as many tokens in fewer or more "
-    "windows, and each is scored from its beginning, so that longer ones see more text before a target",
+    CONTEXT: "FLOPs per token change with the length of attention; a step has as many tokens in fewer or "
+    "more windows, and each is scored from its beginning, so that longer ones see more before a target",
 }
 
 

@@ -117,8 +117,8 @@ class TrainingConfig(BaseModel):
         gt=0,
         le=LARGEST_TOKENS,
         description="Most tokens that a validation reads. They are whole windows spread over the validation "
-        "text, the same for every trial. Of texts under data.evaluation, and where tokenizers or contexts are "
-        "compared, it is the most bytes of each.",
+        "text, the same for every trial. Of texts under data.evaluation, and where tokenizers or contexts "
+        "are compared, it is the most bytes of each.",
     )
     probes: Number = Field(
         0.05,

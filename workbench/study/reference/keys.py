@@ -71,7 +71,10 @@ _TOKENIZERS = (
 LEVELS = "levels"
 
 
-_MAY_BE_A_FACTOR = ("size", *(f"training.{name}" for name in TrainingConfig.factors()))
+_MAY_BE_A_FACTOR = (
+    *("size", "context", CORPUS, TOKENIZER),
+    *(f"training.{name}" for name in TrainingConfig.factors()),
+)
 
 
 def key_sections() -> list[Section]:
