@@ -153,7 +153,7 @@ class Plan:
         """All that a trial of ``variant`` needs, but its seed and hyperparameters."""
         recipe = variant.recipe
         corpus = self.corpus_of(variant)
-        data = {
+        data: dict[str, Any] = {
             "corpus": recipe.data.corpus,
             "tokenizer": corpus.tokenizer.spec,
             "fingerprint": corpus.fingerprint,

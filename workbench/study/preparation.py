@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from workbench.data.cache import cache_directory
 from workbench.data.corpora import corpus_config
@@ -94,4 +95,5 @@ def _manifest_texts(directory: Path) -> list[TextData]:
         manifest = read_manifest(directory)
     except RecordError:
         return []
-    return [manifest.data, *(TextData(**variant.data) for variant in manifest.variants if variant.data)]
+    own = [cast(TextData, variant.data) for variant in manifest.variants if variant.data]
+    return [manifest.data, *own]
