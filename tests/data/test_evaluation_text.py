@@ -133,9 +133,7 @@ def test_bytes_that_no_token_spells_are_known_and_so_are_tokens_beyond_a_model(t
     words = opened("words", tmp_path)
     assert TextBatches(made("the cat naïve"), words, 8, 1).unspelled == pytest.approx(7 / 14)
     assert TextBatches(made("the cat naïve"), ByteTokenizer(), 8, 1).unspelled == 0
-    with pytest.raises(
-        UserError, match=r"data\.evaluation: the text has tokens that the model does not know"
-    ):
+    with pytest.raises(UserError, match=r"data\.evaluation: the text has tokens that the model"):
         TextBatches(made("the cat"), words, 8, 1).require_known(3)
 
 
