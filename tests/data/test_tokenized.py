@@ -7,10 +7,12 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
 
+from tests.data.test_tokenizer_files import words
 from workbench.data import tokenized
 from workbench.data.batches import prepare
 from workbench.data.corpora import corpus_config, load_documents
@@ -247,3 +249,41 @@ def test_want_of_memory_is_no_damaged_entry_and_no_full_disk(folder, cache, buil
     assert builds == []
     assert prepare({"path": str(folder)}, "bytes", cache).vocabulary == 257
     assert builds == []
+
+
+def utf8_bytes_of_training(folder):
+    documents = load_documents(corpus_config({"path": str(folder)}))
+    return sum(len(text.encode()) for text in documents.train)
+
+
+@pytest.fixture
+def words_file(tmp_path):
+    """A tokenizer's file whose ids do not say how many bytes they stand for."""
+    path = tmp_path / "tokenizer.json"
+    path.write_text(words().to_str())
+    return {"file": str(path), "end_of_document": "</s>"}
+
+
+def test_the_bytes_of_the_training_split_are_those_of_its_text(folder, cache, words_file, monkeypatch):
+    monkeypatch.setattr(tokenized, "_CHECKED", 1000)
+    expected = utf8_bytes_of_training(folder)
+    for tokenizer in ("bytes", {"bpe": 300}, words_file):
+        corpus = prepare({"path": str(folder)}, tokenizer, cache)
+        assert corpus.train_bytes == expected
+        assert "train_bytes" not in corpus.describe()
+
+
+def test_an_entry_from_before_training_bytes_were_written_is_built_anew_where_ids_do_not_say_them(
+    folder, cache, words_file, builds
+):
+    for tokenizer, needs_them in (("bytes", False), (words_file, True)):
+        facts = prepare({"path": str(folder)}, tokenizer, cache).describe()
+        [entry] = [path for path in cache.iterdir() if path.is_dir()]
+        (entry / "meta.json").write_text(json.dumps(facts))
+        (entry / "checksums.json").write_text(json.dumps(tokenized._checksums(entry)))
+        builds.clear()
+        corpus = prepare({"path": str(folder)}, tokenizer, cache)
+        assert len(builds) == needs_them
+        assert corpus.train_bytes == utf8_bytes_of_training(folder)
+        assert corpus.describe() == facts
+        rmtree(cache)

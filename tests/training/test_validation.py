@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.training.test_trial import CONTEXT, config, train
+from workbench.data.batches import EvaluationBatches
 from workbench.records.run import RunDirectory
 from workbench.seeds import generator
 from workbench.training.evaluation import evaluate
@@ -15,6 +16,10 @@ from workbench.training.trained_decoder import load_decoder
 from workbench.training.validation import ValidationSums
 
 BATCHES = [(7, 11), (5, 0), (3, 4)]  # targets, bytes
+
+
+def own_split(corpus):
+    return {"validation": EvaluationBatches(corpus, CONTEXT, 2, 128)}
 
 
 def summed(losses):
@@ -50,7 +55,7 @@ def test_tokens_that_stand_for_no_byte_divide_by_one():
 
 def test_a_trial_and_evaluate_give_the_same_to_the_last_bit(tmp_path, corpus):
     record, directory = train(tmp_path, corpus)
-    found = evaluate(load_decoder(directory), corpus, batch_size=2, max_tokens=128)
+    found = evaluate(load_decoder(directory), own_split(corpus))
     tokens = found.pop("tokens")
     assert tokens == 128 // CONTEXT * CONTEXT
     assert {key: record.summary[key] for key in found} == found
@@ -63,6 +68,6 @@ def test_a_population_and_evaluate_give_the_same(tmp_path, corpus):
     for directory in made:
         directory.checkpoint.unlink()
     for record, directory in zip(run_population(made, lambda data: corpus, Watcher()), made, strict=True):
-        found = evaluate(load_decoder(directory), corpus, batch_size=2, max_tokens=128)
+        found = evaluate(load_decoder(directory), own_split(corpus))
         for key in ("validation/loss", "validation/bits_per_byte"):
             assert record.summary[key] == pytest.approx(found[key], rel=1e-6)

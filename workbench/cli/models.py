@@ -85,7 +85,13 @@ def evaluate(
         int | None, typer.Option("--context", parser=count(2), metavar="N", help="Tokens per window.")
     ] = None,
     tokens: Annotated[
-        int | None, typer.Option("--tokens", parser=count(1), metavar="N", help="Validation tokens at most.")
+        int | None,
+        typer.Option(
+            "--tokens",
+            parser=count(1),
+            metavar="N",
+            help="Validation tokens at most (bytes of evaluation sets).",
+        ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", parser=count(1), metavar="N")] = None,
     bos: Bos = None,

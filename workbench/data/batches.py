@@ -135,6 +135,11 @@ class EvaluationBatches:
         self._starts = _spread((len(corpus.validation) - 1) // context, context, max_tokens)
 
     @property
+    def context(self) -> int:
+        """Tokens of a window that are read."""
+        return self._context
+
+    @property
     def tokens(self) -> int:
         """How many targets there are."""
         return len(self._starts) * self._context
@@ -179,6 +184,11 @@ class TextBatches:
         self._batch_size = batch_size
         self._ids, self._sizes, unspelled = _encode(text, tokenizer)  # (N + 1,), (N,)
         self.unspelled = unspelled / text.bytes  # share of its bytes, as in ``TokenizedCorpus``
+
+    @property
+    def context(self) -> int:
+        """Tokens of a window that are read; of the last they may be fewer."""
+        return self._context
 
     @property
     def tokens(self) -> int:

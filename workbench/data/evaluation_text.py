@@ -2,8 +2,8 @@
 
 An evaluation text is made of passages of a source's validation split. Which they are depends on the source
 and on the size of the text alone: never on a tokenizer, a context, or what a variant trains on. A document's
-side is decided by its content (``workbench.data.split``), so that a variant that trains on the same source, or
-on another with the same fraction, does not train on an exact copy.
+side is decided by its content (``workbench.data.split``), so that a variant that trains on the same source,
+or on another with the same fraction, does not train on an exact copy.
 """
 
 import json

@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from workbench.analysis.without_result import above_guess
-from workbench.data.batches import TokenizedCorpus
+from workbench.data.batches import EvaluationBatches, JudgingBatches, TextBatches
+from workbench.data.tokenizers import Tokenizer
 from workbench.files import set_aside, write_json
 from workbench.numbers import fixed
 from workbench.progress import Progress
@@ -17,11 +19,24 @@ from workbench.records.training_outcome import below_guess, uniform_loss
 from workbench.study.warnings import unspelled_note
 from workbench.trained.beginning_of_text import beginning_token
 from workbench.training.evaluation import evaluate
-from workbench.training.run_text import open_corpus, text_changed
+from workbench.training.run_text import open_corpus, open_evaluation_text, open_tokenizer, text_changed
 from workbench.training.trained_decoder import load_decoder
+from workbench.training.validation import VALIDATION
 
 EVALUATIONS = "evaluations.json"
 LONGEST = 1024  # tokens of context of an imported model's evaluation where none is asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """A text to evaluate on. ``key`` is where it stands in a study, ``changed`` whether it was another."""
+
+    key: str
+    batches: JudgingBatches
+    description: str
+    fingerprint: str
+    changed: bool
+    unspelled: float
 
 
 def evaluate_run(
@@ -34,20 +49,21 @@ def evaluate_run(
     bos: bool | None = None,
     progress: Progress = lambda text, part: None,
 ) -> dict[str, Any]:
-    """The run's validation loss on its own corpus, or another; kept in the run's ``evaluations.json``.
+    """The run's validation loss on its own text, or a corpus; kept in the run's ``evaluations.json``.
 
     What is published is left as it is. Left at None, everything is as when the run was trained, so that the
-    result is the one in its record; where its corpus is another text now, ``text_changed`` and ``notes`` say
-    so. An imported run's first evaluation on its default corpus becomes its summary. ``bos`` says whether
-    each window is read after the token that begins a text, which is no target; None is as the model's own
-    tokenizer does.
+    result is the one in its record; where its text is another one now, ``text_changed`` and ``notes`` say so.
+    A run whose study names evaluation sets is evaluated on each, and ``evaluation`` lists them; ``tokens``
+    are then the bytes of each, at most, as in its study. An imported run's first evaluation on its default
+    corpus becomes its summary. ``bos`` says whether each window is read after the token that begins a text,
+    which is no target; None is as the model's own tokenizer does.
     """
     record = directory.read()
     decoder = load_decoder(directory)
     training = record.config["training"]
     torch.set_num_threads(max(training["threads"], 1))
-    text = open_corpus(directory, corpus, progress)
-    beginning = beginning_token(directory, text.tokenizer, bos)
+    tokenizer = open_tokenizer(directory)
+    beginning = beginning_token(directory, tokenizer, bos)
     longest = decoder.config.context
     if record.phase is Phase.IMPORT:
         longest = min(longest if beginning is None else longest - 1, LONGEST)
@@ -56,21 +72,29 @@ def evaluate_run(
         "batch_size": batch_size or training["batch_size"],
         "max_tokens": tokens or training["evaluation_tokens"],
     }
-    result = evaluate(decoder, text, **settings, beginning=beginning, progress=progress)
-    changed = corpus is None and text_changed(record, text)
-    notes = [*_notes(text, changed), *_above_guess(record, result["validation/loss"])]
-    entry = {
+    named = corpus is None and "evaluation" in record.config["data"]
+    if named:
+        sets = _named_sets(record, tokenizer, settings, tokens, progress)
+    else:
+        sets = {VALIDATION: _split_of(directory, record, corpus, settings, progress)}
+    by_name = {name: one.batches for name, one in sets.items()}
+    result = evaluate(decoder, by_name, beginning=beginning, progress=progress)
+    first_set = next(iter(sets.values()))
+    notes = [*_notes(sets), *_above_guess(record, result["validation/loss"])]
+    entry: dict[str, Any] = {
         "time": now(),
-        "corpus": text.describe()["description"],
-        "fingerprint": text.fingerprint,
+        "corpus": first_set.description,
+        "fingerprint": first_set.fingerprint,
         "beginning_of_text": beginning,
         "context": settings["context"],
         "batch_size": settings["batch_size"],
         **result,
         "uniform_loss": uniform_loss(record.config),
-        "text_changed": changed,
+        "text_changed": any(one.changed for one in sets.values()),
         "notes": notes,
     }
+    if named:
+        entry["evaluation"] = [_facts(name, one) for name, one in sets.items()]
     first = (
         record.phase is Phase.IMPORT and (corpus, context, bos) == (None, None, None) and not record.summary
     )
@@ -85,16 +109,72 @@ def evaluate_run(
     return entry
 
 
-def _notes(text: TokenizedCorpus, changed: bool) -> list[str]:
-    """What about the text a reader of the result should know."""
-    notes = []
-    if changed:
-        notes.append(
-            "data.corpus: the text is another one than the run was trained and judged on, so this is not the "
-            "number in its record"
+def _split_of(
+    directory: RunDirectory,
+    record: RunRecord,
+    corpus: Any | None,
+    settings: dict[str, Any],
+    progress: Progress,
+) -> _Judged:
+    """The validation split of the run's own corpus, or of ``corpus``."""
+    text = open_corpus(directory, corpus, progress)
+    return _Judged(
+        key="data.corpus",
+        batches=EvaluationBatches(text, **settings),
+        description=text.describe()["description"],
+        fingerprint=text.fingerprint,
+        changed=corpus is None and text_changed(record, text),
+        unspelled=text.unspelled,
+    )
+
+
+def _named_sets(
+    record: RunRecord,
+    tokenizer: Tokenizer,
+    settings: dict[str, Any],
+    max_bytes: int | None,
+    progress: Progress,
+) -> dict[str, _Judged]:
+    """The evaluation sets of the run's study, as they are now, of ``max_bytes`` each where that is given."""
+    sets = {}
+    for own in record.config["data"]["evaluation"]:
+        as_trained = open_evaluation_text(record, own, progress=progress)
+        text = open_evaluation_text(record, own, max_bytes, progress)
+        batches = TextBatches(text, tokenizer, settings["context"], settings["batch_size"])
+        sets[own["name"]] = _Judged(
+            key=f"data.evaluation.{own['name']}",
+            batches=batches,
+            description=text.description,
+            fingerprint=text.fingerprint,
+            changed=as_trained.fingerprint != own["fingerprint"],
+            unspelled=batches.unspelled,
         )
-    if text.unspelled:
-        notes.append(unspelled_note(text.unspelled))
+    return sets
+
+
+def _facts(name: str, one: _Judged) -> dict[str, Any]:
+    return {
+        "name": name,
+        "description": one.description,
+        "fingerprint": one.fingerprint,
+        "bytes": one.batches.bytes,
+        "tokens": one.batches.tokens,
+        "text_changed": one.changed,
+    }
+
+
+def _notes(sets: dict[str, _Judged]) -> list[str]:
+    """What about the texts a reader of the result should know."""
+    notes = []
+    for one in sets.values():
+        if one.changed:
+            notes.append(
+                f"{one.key}: the text is another one than the run was trained and judged on, so this is not "
+                "the number in its record"
+            )
+    unspelled = max(one.unspelled for one in sets.values())
+    if unspelled:
+        notes.append(unspelled_note(unspelled))
     return notes
 
 
@@ -125,8 +205,15 @@ def render_evaluation(entry: dict[str, Any]) -> str:
     after = ""
     if entry["beginning_of_text"] is not None:
         after = f", each window read after the beginning of text (token {entry['beginning_of_text']})"
-    return (
-        f"validation/loss          {fixed(entry['validation/loss'], 4)} nats per token\n"
-        f"validation/bits_per_byte {fixed(entry['validation/bits_per_byte'], 4)}\n"
-        f"on {entry['tokens']:,} tokens of {entry['corpus']}, context {entry['context']}{after}"
-    )
+    lines = [
+        f"validation/loss          {fixed(entry['validation/loss'], 4)} nats per token",
+        f"validation/bits_per_byte {fixed(entry['validation/bits_per_byte'], 4)}",
+        f"on {entry['tokens']:,} tokens of {entry['corpus']}, context {entry['context']}{after}",
+    ]
+    for other in entry.get("evaluation", [])[1:]:
+        metric = f"{other['name']}/bits_per_byte"
+        lines += [
+            f"{metric:<24} {fixed(entry[metric], 4)}",
+            f"on {other['tokens']:,} tokens of {other['description']}",
+        ]
+    return "\n".join(lines)

@@ -109,10 +109,12 @@ class RunLog:
         self._require_finite(self.last_loss, "training loss", step)
 
     def validated(self, step: int, seconds: float, validation: dict[str, float]) -> None:
-        """Log a validation; raises ``Diverged`` if its loss is no finite number."""
+        """Log a validation; raises ``Diverged`` if a loss of it is no finite number."""
         self._append(step, seconds, validation, flush=True)
         self._report({"event": "evaluation", "step": step, "validation": validation})
         self._require_finite(validation["validation/loss"], "validation loss", step)
+        for name, value in validation.items():
+            self._require_finite(value, name, step)
 
     def close(self) -> None:
         """Close the file."""

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -20,18 +21,26 @@ from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import build_optimizer
 from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
-from workbench.training.validation import ValidationSums
+from workbench.training.validation import VALIDATION, SetSums
 
 
 class DecoderModule(lightning.LightningModule):
     """Trains one decoder on next-token prediction.
 
     Batches are ``(inputs, targets)``, both ``(B, T)`` int64; validation batches carry in addition the
-    number of UTF-8 bytes that their targets stand for. Losses are in nats per token.
+    number of UTF-8 bytes that their targets stand for. Losses are in nats per token. ``evaluation_sets`` are
+    the names of the validation loaders, in their order.
     """
 
     def __init__(
-        self, model: ModelConfig, training: TrainingConfig, *, learning_rate: float, seed: int, steps: int
+        self,
+        model: ModelConfig,
+        training: TrainingConfig,
+        *,
+        learning_rate: float,
+        seed: int,
+        steps: int,
+        evaluation_sets: Sequence[str] = (VALIDATION,),
     ) -> None:
         super().__init__()
         self.training_config = training
@@ -44,7 +53,8 @@ class DecoderModule(lightning.LightningModule):
         self.rate = math.nan
         self.gradient_norm: Tensor | float = math.nan
         self.validation: dict[str, float] = {}
-        self._sums = ValidationSums()
+        self._evaluation_sets = evaluation_sets
+        self._sums = SetSums(evaluation_sets)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits ``(B, T, V)`` of the next token."""
@@ -96,15 +106,16 @@ class DecoderModule(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the fixed validation tokens."""
-        self._sums = ValidationSums()
+        self._sums = SetSums(self._evaluation_sets)
 
-    def validation_step(self, batch: EvaluationBatch, batch_index: int) -> None:
-        """Add one batch to the sums, without waiting for the device."""
+    # Lightning knows the third argument by its name.
+    def validation_step(self, batch: EvaluationBatch, batch_index: int, dataloader_idx: int = 0) -> None:
+        """Add one batch to the sums of its set, without waiting for the device."""
         tokens, targets, target_bytes = batch
-        self._sums.add(self.loss(tokens, targets), targets, target_bytes)
+        self._sums.add(dataloader_idx, self.loss(tokens, targets), targets, target_bytes)
 
     def on_validation_epoch_end(self) -> None:
-        """Loss in nats per token and in bits per byte, which compares across tokenizers."""
+        """Loss in nats per token and in bits per byte, which compares across tokenizers, on all sets."""
         self.validation = self._sums.metrics()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

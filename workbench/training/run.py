@@ -12,7 +12,13 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from workbench.data.batches import EvaluationBatches, TokenizedCorpus, TrainingBatches
+from workbench.data.batches import (
+    EvaluationBatches,
+    JudgingBatches,
+    TextBatches,
+    TokenizedCorpus,
+    TrainingBatches,
+)
 from workbench.errors import RecordError, UserError
 from workbench.files import replacing
 from workbench.model.decoder import Decoder
@@ -26,9 +32,11 @@ from workbench.records.weights_at_hand import WEIGHTS_DIGEST, weights_digest
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
+from workbench.training.judged_texts import judged_texts
 from workbench.training.log import Accounting
 from workbench.training.schedules import rate_factor
 from workbench.training.trained_decoder import model_of
+from workbench.training.validation import VALIDATION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +77,7 @@ class Run:
         self.directory = directory
         self.corpus = corpus
         self.record = directory.read()
+        self._texts = judged_texts(self.record.config["data"])
         self.model = model_of(directory, self.record)
         self.device: str = self.record.config["training"]["device"]
         self.learning_rate = self.record.hyperparameters[LEARNING_RATE]
@@ -97,11 +106,20 @@ class Run:
             self.corpus.train, self.model.context, self.training.batch_size, self.record.seed, device
         )
 
-    def evaluation_batches(self) -> EvaluationBatches:
-        """What it is judged on: the same for every run of a study."""
-        return EvaluationBatches(
-            self.corpus, self.model.context, self.training.batch_size, self.training.evaluation_tokens
-        )
+    def evaluation_sets(self) -> dict[str, JudgingBatches]:
+        """What it is judged on, by name: the same text for every run of a study.
+
+        They are the sets that its study names, the first of which gives ``validation/loss``; else the
+        validation split of its corpus.
+        """
+        context = self.model.context
+        size = self.training.batch_size
+        if self._texts:
+            return {
+                name: TextBatches(text, self.corpus.tokenizer, context, size)
+                for name, text in self._texts.items()
+            }
+        return {VALIDATION: EvaluationBatches(self.corpus, context, size, self.training.evaluation_tokens)}
 
     def begin(self, **provenance: Any) -> None:
         """Mark it as running, and note where."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
+from workbench.data.evaluation_text import KEY, EvaluationText, evaluation_text
 from workbench.data.tokenizers import (
     TOKENIZER,
     BytePairTokenizer,
@@ -82,13 +83,28 @@ def open_corpus(
     directory: RunDirectory, corpus: Any | None = None, progress: Progress = lambda text, part: None
 ) -> TokenizedCorpus:
     """The run's corpus as it is now, or ``corpus``, in the run's own tokens."""
-    chosen = corpus or _corpus_of(directory.read())
+    record = directory.read()
+    chosen = corpus or _from_where_it_ran(record, record.config["data"]["corpus"])
     return prepare(chosen, open_tokenizer(directory), cache_directory(), progress=progress)
 
 
-def _corpus_of(record: RunRecord) -> Any:
-    """The run's corpus; a relative path that leads nowhere from here starts where the study was run."""
-    spec = record.config["data"]["corpus"]
+def open_evaluation_text(
+    record: RunRecord,
+    entry: dict[str, Any],
+    max_bytes: int | None = None,
+    progress: Progress = lambda text, part: None,
+) -> EvaluationText:
+    """A text that the run is judged on, as it is now; ``entry`` is its own of ``config["data"]``.
+
+    It has ``max_bytes`` at most, by default as many as when the run was trained.
+    """
+    source = _from_where_it_ran(record, entry["corpus"])
+    key = f"{KEY}.{entry['name']}"
+    return evaluation_text(source, max_bytes or entry["max_bytes"], cache_directory(), progress, key)
+
+
+def _from_where_it_ran(record: RunRecord, spec: Any) -> Any:
+    """A corpus of the run: a relative path that leads nowhere from here starts where the study was run."""
     place = record.provenance.get("directory")
     if isinstance(spec, dict) and "path" in spec and place and not Path(spec["path"]).exists():
         there = Path(place) / spec["path"]

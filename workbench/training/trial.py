@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from workbench.data.batches import EvaluationBatch, TokenizedCorpus
+from workbench.data.batches import EvaluationBatch, JudgingBatches, TokenizedCorpus
 from workbench.errors import RecordError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
@@ -87,12 +87,14 @@ class Trial:
 
     def _fit(self, writer: metrics.MetricsWriter, checkpoint: LoadedCheckpoint | None) -> None:
         run = self._run
+        sets = run.evaluation_sets()
         module = DecoderModule(
             run.model,
             run.training,
             learning_rate=run.learning_rate,
             seed=run.record.seed,
             steps=run.steps,
+            evaluation_sets=tuple(sets),
         )
         recorder = Recorder(module, RunLog(writer, run.accounting, run.steps, self._report), run.steps)
         self._recorder = recorder
@@ -102,7 +104,7 @@ class Trial:
         trainer = build_trainer(run, run.steps, [recorder, probing, checkpointer], checkpoint=checkpoint)
 
         train = training_loader(run.training_batches(run.device), lambda: trainer.global_step, run.steps)
-        validation = _validation_loader(run)
+        validation = [_validation_loader(batches, run.device) for batches in sets.values()]
         if "start" in run.record.config and checkpoint is None:
             load_starting_weights(module.decoder, run.study, run.record.config["start"]["sha256"])
             trainer.validate(module, validation, verbose=False)  # the row of step 0: the damage
@@ -131,9 +133,7 @@ class Trial:
         )
 
 
-def _validation_loader(run: Run) -> DataLoader:
+def _validation_loader(batches: JudgingBatches, device: str) -> DataLoader:
     # A list is a data set to the loader, though not to its types.
-    windows = cast(Dataset[EvaluationBatch], list(run.evaluation_batches()))
-    return DataLoader(
-        windows, batch_size=None, pin_memory=run.device == "cuda", generator=generator("loader")
-    )
+    windows = cast(Dataset[EvaluationBatch], list(batches))
+    return DataLoader(windows, batch_size=None, pin_memory=device == "cuda", generator=generator("loader"))

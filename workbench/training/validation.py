@@ -1,13 +1,17 @@
-"""What a validation says: the loss over the same tokens for every trial, in two units.
+"""What a validation says: the loss over the same text for every trial, in two units.
 
 A trial alone, each replica of a population, and ``workbench evaluate`` sum their batches here, in one way, so
 that their numbers are the same to the last bit where the losses of the batches are.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+VALIDATION = "validation"  # what the only set of a study without named ones is called
+_BITS_PER_BYTE = "bits_per_byte"
 
 
 class ValidationSums:
@@ -37,6 +41,39 @@ class ValidationSums:
 
     def _metrics(self, nats: float) -> dict[str, float]:
         return {
-            "validation/loss": nats / self.targets,
-            "validation/bits_per_byte": nats / math.log(2) / max(1, self._bytes),
+            f"{VALIDATION}/loss": nats / self.targets,
+            f"{VALIDATION}/{_BITS_PER_BYTE}": nats / math.log(2) / max(1, self._bytes),
         }
+
+
+class SetSums:
+    """Sums over each of several evaluation sets, given by name in their order.
+
+    The first set is the metrics' ``validation/``. Every other gives ``NAME/bits_per_byte`` alone.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._sums = [ValidationSums() for _ in names]
+
+    def add(self, number: int, loss: Tensor, targets: Tensor, target_bytes: int) -> None:
+        """Add a batch of the set with this number, as ``ValidationSums.add`` does."""
+        self._sums[number].add(loss, targets, target_bytes)
+
+    def metrics(self) -> dict[str, float]:
+        """Of one decoder, on all sets."""
+        return self._joined([sums.metrics() for sums in self._sums])
+
+    def metrics_of_each(self) -> list[dict[str, float]]:
+        """The same of each replica."""
+        by_set = [sums.metrics_of_each() for sums in self._sums]
+        return [self._joined(found) for found in zip(*by_set, strict=True)]
+
+    def _joined(self, found: Sequence[dict[str, float]]) -> dict[str, float]:
+        first, *others = found
+        names = self._names[1:]
+        more = {
+            f"{name}/{_BITS_PER_BYTE}": metrics[f"{VALIDATION}/{_BITS_PER_BYTE}"]
+            for name, metrics in zip(names, others, strict=True)
+        }
+        return first | more

@@ -5,7 +5,7 @@ at once (arXiv 2102.02344 calls this horizontal fusion), and ``sum(losses).backw
 own gradient, since no loss depends on another's parameters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from workbench.training.flat_parameters import FlatLayout
 from workbench.training.optimizers import ReplicatedOptimizer, optimizer_config
 from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
-from workbench.training.validation import ValidationSums
+from workbench.training.validation import SetSums
 
 # All but cuDNN's, whose vmapped form torch 2.11 compiles to a call that fails (an output that is no tensor).
 _KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -176,15 +176,17 @@ class Population(lightning.LightningModule):
         return rates
 
     @torch.no_grad()
-    def validate(self, batches: list[EvaluationBatch]) -> list[dict[str, float]]:
-        """Each replica's validation on the ``batches``, which are the same for all."""
+    def validate(self, sets: Mapping[str, list[EvaluationBatch]]) -> list[dict[str, float]]:
+        """Each replica's validation on the batches of each set, which are the same for all."""
         self.template.eval()
         tensors = self.layout.unflatten(self.flat_parameters)
-        sums = ValidationSums()
-        for inputs, targets, target_bytes in batches:
-            with sdpa_kernel(_KERNELS):
-                losses = self._losses_of_one_batch(tensors, inputs.to(self.device), targets.to(self.device))
-            sums.add(losses, targets, target_bytes)  # (R,)
+        sums = SetSums(tuple(sets))
+        for number, batches in enumerate(sets.values()):
+            for inputs, targets, target_bytes in batches:
+                inputs = inputs.to(self.device)
+                with sdpa_kernel(_KERNELS):
+                    losses = self._losses_of_one_batch(tensors, inputs, targets.to(self.device))
+                sums.add(number, losses, targets, target_bytes)  # (R,)
         self.template.train()
         return sums.metrics_of_each()
 

@@ -59,7 +59,7 @@ class PopulationRecorder(lightning.Callback):
         members: list[Member],
         clock: Clock,
         *,
-        evaluation: list[EvaluationBatch],
+        evaluation: dict[str, list[EvaluationBatch]],
         measuring: list[ScheduledMeasuring],
         should_stop: Callable[[], bool],
         halving: Halving | None,

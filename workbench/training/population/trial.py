@@ -151,7 +151,7 @@ class PopulationTrial:
             population,
             self._members,
             self._clock,
-            evaluation=list(first.evaluation_batches()),
+            evaluation={name: list(batches) for name, batches in first.evaluation_sets().items()},
             measuring=[self._watcher.measuring(run) for run in self._runs],
             should_stop=self._watcher.should_stop,
             halving=self._halving,
