@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from tests.texts import Vocabulary
 from workbench.data.corpora import SOURCES, corpus_config
 from workbench.data.tokenizers import parse_tokenizer
+from workbench.data.treatments.registry import treatment_config
 from workbench.errors import UserError
 from workbench.model import FACTORS, ModelConfig
 from workbench.model.config import OPTIONS, PARTS
@@ -143,6 +144,10 @@ def test_factors_levels_and_options_say_what_they_are(entry):
 )
 def test_examples_of_options_are_accepted(entry):
     place, level, option = entry.key.rsplit(".", 2)
+    if place == "data.corpus.treatment":
+        for example in entry.examples:
+            assert treatment_config(parse_yaml(example)).name == level
+        return
     registry = REGISTRIES[place]
     for example in entry.examples:
         spec = parse_yaml(example)

@@ -149,6 +149,25 @@ def test_corpora_are_compared_on_named_texts(plan, folders):
     assert len({config_hash(whole.config(variant)) for variant in whole.variants}) == 3
 
 
+def test_treatments_are_judged_on_the_same_windows_and_cut_by_one_tokenizer(plan):
+    levels = ["as_is", {"name": "shuffled_words", "share": 0.6}, "line_dedup"]
+    whole = plan({"tokenizer": {"bpe": 300}}, factors={"treatment": levels})
+    plain = plan({"tokenizer": {"bpe": 300}}, factors={"norm": ["rmsnorm", "layernorm"]})
+    names = [variant.name for variant in whole.variants]
+    assert names == ["baseline", "treatment=shuffled_words(share=0.6)", "treatment=line_dedup"]
+    assert whole.config(whole.baseline) == plain.config(plain.baseline)
+    shuffled = whole.variants[1]
+    assert whole.evaluation == {}
+    assert whole.corpus_of(shuffled).validation.tolist() == whole.corpus.validation.tolist()
+    assert whole.corpus_of(shuffled).train.tolist() != whole.corpus.train.tolist()
+    assert whole.corpus_of(shuffled).tokenizer.spec == whole.corpus.tokenizer.spec
+    data = whole.config(shuffled)["data"]
+    assert data["corpus"]["treatment"] == {"name": "shuffled_words", "share": 0.6}
+    entry = whole.manifest("").to_dict()["variants"][1]
+    assert entry["data"]["corpus"]["treatment"] == {"name": "shuffled_words", "share": 0.6}
+    assert "not batches, nor the order of the training text (treatment)" in what_is_paired(whole)
+
+
 def test_a_learned_tokenizer_is_one_for_all_corpora(plan, folders):
     keys = corpora(folders)
     keys["data"] = keys["data"] | {"tokenizer": {"bpe": 300}}

@@ -19,6 +19,9 @@ _VALUED = {
     name: (TrainingConfig.model_fields[name].description or "").partition(". ")[0]
     for name in TrainingConfig.factors()
 }
+_VALUED["tokenizer"] = "how text becomes tokens: bytes, {bpe: 512}, {file: tokenizer.json}"
+_VALUED["corpus"] = "what is trained on: python-stdlib, {path: folder}, … ('workbench list corpora')"
+_VALUED["context"] = "tokens in a window; a step has as many tokens for each"
 _VALUED["size"] = "layers, width and heads together, {layers: 4, width: 128, heads: 4}: a ladder of sizes"
 
 
@@ -41,6 +44,7 @@ def _studies(results: Path) -> list[dict[str, str]]:
 
 
 def _components(results: Path) -> list[dict[str, str]]:
+    from workbench.data.treatments.registry import TREATMENTS
     from workbench.model.parts.component import FACTORS
     from workbench.study.model_options import OPTION_LEVELS
     from workbench.training.optimizers import OPTIMIZERS
@@ -50,6 +54,17 @@ def _components(results: Path) -> list[dict[str, str]]:
         _level(registry.factor, name, _first_line(registry.get(name)), registry.get(name))
         for registry in (*FACTORS.values(), OPTIMIZERS, SCHEDULES)
         for name in registry.names()
+    ]
+    parts += [
+        {
+            "factor": "treatment",
+            "name": treatment.name,
+            "about": _first_line(treatment),
+            "formula": treatment.formula,
+            "paper": treatment.paper,
+            "constraints": "",
+        }
+        for treatment in TREATMENTS
     ]
     levels = parts + [_level(level.option, level.name, level.about, level) for level in OPTION_LEVELS]
     listed = {row["factor"] for row in levels}

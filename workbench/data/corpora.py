@@ -40,6 +40,8 @@ def corpus_config(
             f"{key}.validation_fraction: 1 leaves nothing to train on; give less than 1 (a source of "
             "data.evaluation, which is only judged on, may have 1)"
         )
+    if not trained_on and config.treatment:
+        raise UserError(f"{key}.treatment: text that is judged on is never treated; remove it")
     return config
 
 
@@ -60,6 +62,23 @@ def _read_spec(spec: str | dict[str, Any], key: str) -> CorpusConfig:
     return read_as(_BY_KEY[keys[0]], spec, under=key)
 
 
+def untreated(spec: str | dict[str, Any]) -> str | dict[str, Any]:
+    """The corpus of ``spec`` as it is: what tokenizers are learned from, and what is judged on."""
+    if isinstance(spec, str):
+        return spec
+    left = {key: value for key, value in spec.items() if key != "treatment"}
+    return left["name"] if list(left) == ["name"] else left
+
+
+def treated(spec: str | dict[str, Any], treatment: Any) -> str | dict[str, Any]:
+    """The corpus of ``spec`` with this treatment alone; raises ``UserError`` for one that cannot be."""
+    own = spec if isinstance(spec, dict) else {"name": spec}
+    config = corpus_config(own | {"treatment": treatment})
+    if config.treatment is None:
+        return untreated(spec)
+    return {**own, "treatment": config.treatment.spec()}
+
+
 def load_documents(config: CorpusConfig) -> Documents:
     """Read, drop copies, and split; raises ``UserError`` for a corpus without enough text."""
     source = config.open()
@@ -67,11 +86,21 @@ def load_documents(config: CorpusConfig) -> Documents:
     if sum(map(len, documents)) < 2:
         raise UserError(f"{KEY}: {source.title} holds no text; choose another corpus, or a larger max_bytes")
     train, validation = split(documents, config.validation_fraction)
+    description = _describe(config, source.title, documents)
+    if config.treatment:
+        train = [text for text in config.treatment.apply(train) if text.strip()]
+        if not train:
+            raise UserError(
+                f"{KEY}.treatment: {config.treatment.label} leaves no text to train on; choose another"
+            )
+        description += (
+            f", {config.treatment.label} leaves {_megabytes(sum(map(utf8_bytes, train)))} to train on"
+        )
     return Documents(
         train=train,
         validation=validation,
         fingerprint=fingerprint(train, validation),
-        description=_describe(config, source.title, documents),
+        description=description,
         dropped_duplicates=dropped,
     )
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from workbench.data.corpora import untreated
 from workbench.errors import UserError
 from workbench.study.recipe import CONTEXT, CORPUS, TOKENIZER, Recipe
 from workbench.study.schema import METRICS, StudyFile
@@ -39,7 +40,7 @@ def evaluation_sources(study: StudyFile, recipes: dict[str, Recipe]) -> dict[str
     if study.data.evaluation:
         return study.data.evaluation
     if _differing(recipes, TOKENIZER) or _differing(recipes, CONTEXT):
-        return {IN_DOMAIN: study.data.corpus}
+        return {IN_DOMAIN: untreated(study.data.corpus)}
     return {}
 
 

@@ -1,10 +1,12 @@
-"""How corpora and tokenizers are called where they are levels of a factor."""
+"""How corpora, their treatments and tokenizers are called where they are levels of a factor."""
 
 from pathlib import Path
 from typing import Any
 
 from workbench.data.corpora import SOURCES
 from workbench.data.tokenizers import TOKENIZER
+from workbench.data.treatments.as_is import AsIs
+from workbench.data.treatments.registry import treatment_config
 from workbench.user_numbers import read_whole
 
 
@@ -18,8 +20,14 @@ def corpus_label(spec: str | dict[str, Any]) -> str:
     name = str(spec[kind])
     if kind == "path":
         name = Path(name).name or name
-    options = ",".join(f"{key}={value}" for key, value in spec.items() if key != kind)
+    options = ",".join(f"{key}={value}" for key, value in spec.items() if key not in (kind, "treatment"))
     return f"{name}({options})" if options else name
+
+
+def treatment_label(spec: str | dict[str, Any]) -> str:
+    """``as_is``, ``shuffled_words(share=0.6)``: what is done to the corpus's training text."""
+    treatment = spec.get("treatment") if isinstance(spec, dict) else None
+    return treatment_config(treatment or AsIs()).label
 
 
 def tokenizer_label(spec: str | dict[str, Any]) -> str:

@@ -11,13 +11,19 @@ from workbench.model.parts.component import ComponentConfig
 from workbench.model.presets import preset
 from workbench.study.budget import equally_trained
 from workbench.study.comparable import require_comparable
-from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, Recipe
+from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, TREATMENT, Recipe
 from workbench.study.schema import Level, StudyFile
 from workbench.study.texts import Texts
 
 BASELINE = "baseline"
 # Factors whose level in the baseline a study has a key of its own for.
-_OWN_KEYS = {SIZE: "size", CONTEXT: "context", CORPUS: "data.corpus", TOKENIZER: "data.tokenizer"}
+_OWN_KEYS = {
+    SIZE: "size",
+    CONTEXT: "context",
+    CORPUS: "data.corpus",
+    TREATMENT: "data.corpus.treatment",
+    TOKENIZER: "data.tokenizer",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ from workbench.study.comparable import evaluation_sources
 from workbench.study.design import BASELINE, Variant, build_variants
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
-from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER
+from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
 from workbench.study.schema import StudyFile
 from workbench.study.start_from_run import Start
 from workbench.study.texts import OneText, Texts
@@ -143,7 +143,7 @@ class Plan:
     def has_own_budgets(self) -> bool:
         """Whether variants differ in the tokens, or in the text, that they train on."""
         changed = {factor for variant in self.variants for factor in variant.change}
-        return self.study.budget != "tokens" or bool(changed & {TOKENIZER, CORPUS, CONTEXT})
+        return self.study.budget != "tokens" or bool(changed & {TOKENIZER, CORPUS, TREATMENT, CONTEXT})
 
     def _spent(self, variant: Variant) -> float:
         """What a trial takes of the budget that is equal for all."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from workbench.data.cache import cache_directory
-from workbench.data.corpora import corpus_config
+from workbench.data.corpora import corpus_config, untreated
 from workbench.data.tokenizers import Spec, Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
 from workbench.progress import progress_on
@@ -86,7 +86,7 @@ class LearnedBefore:
         for data in self._texts:
             spec = data.get("tokenizer")
             if learned(spec) and "sha256" in spec and spec["bpe"] == asked["bpe"]:
-                yield data | {"corpus": self._texts[0]["corpus"]}
+                yield data | {"corpus": untreated(self._texts[0]["corpus"])}
 
 
 def _manifest_texts(directory: Path) -> list[TextData]:

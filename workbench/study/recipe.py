@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.data.corpora import corpus_config
+from workbench.data.corpora import corpus_config, treated
 from workbench.data.tokenizers import learned, parse_tokenizer
 from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.equivalence import behaviour
 from workbench.model.parts.component import plain
-from workbench.study.data_labels import corpus_label, tokenizer_label
+from workbench.study.data_labels import corpus_label, tokenizer_label, treatment_label
 from workbench.study.schema import LARGEST, Data, Size
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import optimizer_config
@@ -20,7 +20,7 @@ from workbench.user_numbers import read_whole
 
 SIZE = "size"  # a factor whose levels are layers, width and heads together: a ladder of sizes
 CONTEXT, BATCH_SIZE = "context", "batch_size"
-CORPUS, TOKENIZER = "corpus", "tokenizer"
+CORPUS, TREATMENT, TOKENIZER = "corpus", "treatment", "tokenizer"
 _SIZES = ("layers", "width", "heads")
 # What decides the rates of a training, and is compared by them: at so many steps.
 _SCHEDULE = ("schedule", "warmup", "final_rate")
@@ -53,6 +53,8 @@ class Recipe:
         part, name = self._find(factor)
         if name == SIZE:
             return {key: getattr(self.model, key) for key in _SIZES}
+        if name == TREATMENT:
+            return self.data.corpus.get(TREATMENT) if isinstance(self.data.corpus, dict) else None
         return getattr(getattr(self, part), name)
 
     def with_levels(self, **changes: Any) -> "Recipe":
@@ -150,18 +152,26 @@ def _remedy(factor: str, known: list[str]) -> str:
 
 
 def _labels_of(data: Data) -> dict[str, str]:
-    return {CORPUS: corpus_label(data.corpus), TOKENIZER: tokenizer_label(data.tokenizer)}
+    return {
+        CORPUS: corpus_label(data.corpus),
+        TREATMENT: treatment_label(data.corpus),
+        TOKENIZER: tokenizer_label(data.tokenizer),
+    }
 
 
 def _with_texts(data: Data, levels: dict[str, Any]) -> Data:
-    """``data`` with another corpus or tokenizer; raises ``UserError`` for what is none."""
-    if CORPUS in levels:
-        corpus_config(levels[CORPUS])
+    """``data`` with another corpus, treatment or tokenizer; raises ``UserError`` for what is none."""
+    corpus = levels.get(CORPUS, data.corpus)
+    corpus_config(corpus)
+    if TREATMENT in levels:
+        corpus = treated(corpus, levels[TREATMENT])
+    tokenizer = data.tokenizer
     if TOKENIZER in levels:
-        asked = parse_tokenizer(levels[TOKENIZER])
-        # 512 and 5.12e2 are one level.
-        levels = levels | {TOKENIZER: asked if learned(asked) else levels[TOKENIZER]}
-    return data.model_copy(update=levels)
+        tokenizer = levels[TOKENIZER]
+        asked = parse_tokenizer(tokenizer)
+        if learned(asked):
+            tokenizer = asked  # 512 and 5.12e2 are one level
+    return data.model_copy(update={CORPUS: corpus, TOKENIZER: tokenizer})
 
 
 def _context(level: Any) -> int:

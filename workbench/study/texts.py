@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from workbench.data.batches import TokenizedCorpus, prepare
+from workbench.data.corpora import untreated
 from workbench.data.evaluation_text import EvaluationText, evaluation_text
 from workbench.data.tokenizers import Spec, Tokenizer, learned, parse_tokenizer
 from workbench.progress import Progress
@@ -39,9 +40,9 @@ class OneText:
 class PreparedTexts:
     """Texts that are read, tokenised and kept in the cache when they are first asked for.
 
-    A tokenizer of byte pairs is learned once, from ``learning_corpus``, the baseline's, and serves for every
-    corpus: two corpora in tokens of their own would be two changes. ``known`` gives the tokenizer that is
-    there already for what a study file asks for, or None where it is to be made.
+    A tokenizer of byte pairs is learned once, from ``learning_corpus``, the baseline's before any treatment,
+    and serves for every corpus: two corpora in tokens of their own would be two changes. ``known`` gives the
+    tokenizer that is there already for what a study file asks for, or None where it is to be made.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class PreparedTexts:
         known: Callable[[Spec], Tokenizer | None] = lambda asked: None,
         progress: Progress = lambda text, part: None,
     ) -> None:
-        self._learning_corpus = learning_corpus
+        self._learning_corpus = untreated(learning_corpus)
         self._cache = cache
         self._known = known
         self._progress = progress

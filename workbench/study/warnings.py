@@ -7,7 +7,7 @@ from workbench.records.manifest import Manifest
 from workbench.study.budget import bytes_per_token
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
-from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER
+from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, TREATMENT
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import optimizer_config
 from workbench.training.schedules import schedule_config
@@ -56,7 +56,7 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
 def what_is_paired(plan: Plan) -> str | None:
     """What variants of one seed have in common where a factor takes some of it away; None where none does."""
     changed = {factor for variant in plan.variants for factor in variant.change}
-    otherwise = [factor for factor in (CORPUS, TOKENIZER, CONTEXT) if factor in changed]
+    otherwise = [factor for factor in (CORPUS, TREATMENT, TOKENIZER, CONTEXT) if factor in changed]
     apart = []
     if otherwise:
         apart.append(f"batches, nor the order of the training text ({', '.join(otherwise)})")

@@ -4,8 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
+from workbench.data.treatments.as_is import AsIs
+from workbench.data.treatments.registry import treatment_config
+from workbench.data.treatments.treatment import Treatment
+from workbench.errors import UserError
 from workbench.user_numbers import Number, Whole
 
 LISTED = 12  # how many known names an error lists: a corpus can have very many
@@ -57,6 +61,29 @@ class CorpusConfig(BaseModel):
         "of a single document it is the last part. A source of data.evaluation may have 1: all of it is "
         "scored.",
     )
+
+    treatment: Any = Field(
+        None,
+        description="What is done to the documents that are trained on; validation text is never treated. As "
+        "a factor it is called treatment. Left out: nothing, as_is.",
+        examples=["line_dedup", {"name": "shuffled_words", "share": 0.3}],
+    )
+
+    @field_validator("treatment", mode="before")
+    @classmethod
+    def _known_treatment(cls, value: Any) -> Treatment | None:
+        if value is None:
+            return None
+        try:
+            treatment = treatment_config(value)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        # Spelt out or left out, no treatment is one and the same.
+        return None if isinstance(treatment, AsIs) else treatment
+
+    @field_serializer("treatment")
+    def _written_treatment(self, treatment: Treatment | None) -> dict[str, Any] | None:
+        return None if treatment is None else treatment.spec()
 
     def open(self) -> Source:
         """Start reading; raises ``UserError`` naming the key when there is nothing to read."""

@@ -1,6 +1,7 @@
 """The keys of a study file: from its schema, and from the kinds of corpora and tokenizers."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -10,7 +11,16 @@ from workbench.data.corpora import SOURCES
 from workbench.data.sources.source import KEY as CORPUS
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.tokenizers import KEY as TOKENIZER
-from workbench.study.reference.entries import A_LEVEL, Entry, Section, joined, prose, split_description
+from workbench.data.treatments.registry import TREATMENTS
+from workbench.study.reference.entries import (
+    A_LEVEL,
+    Entry,
+    Kind,
+    Section,
+    joined,
+    prose,
+    split_description,
+)
 from workbench.study.reference.words import as_written, choices, type_in_words, without_null
 from workbench.study.schema import StudyFile
 from workbench.training.config import TrainingConfig
@@ -71,8 +81,9 @@ _TOKENIZERS = (
 LEVELS = "levels"
 
 
+_TREATMENT = f"{CORPUS}.treatment"
 _MAY_BE_A_FACTOR = (
-    *("size", "context", CORPUS, TOKENIZER),
+    *("size", "context", CORPUS, _TREATMENT, TOKENIZER),
     *(f"training.{name}" for name in TrainingConfig.factors()),
 )
 
@@ -127,6 +138,37 @@ def _corpora() -> Iterator[Section]:
             entries=_entries(CORPUS, own, beside=kind.key),
             examples=tuple((example.example, example.description) for example in kind.examples),
         )
+    yield from _treatments()
+
+
+def _treatments() -> Iterator[Section]:
+    """The levels of a corpus's treatment, and the options of each that has some."""
+    levels = tuple(
+        Entry(
+            key=joined(_TREATMENT, kind.name),
+            kind=Kind.LEVEL,
+            type=f"{kind.name}, or {{name: {kind.name}, option: value}}" if kind.model_fields else kind.name,
+            about=prose(kind.__doc__),
+            formula=kind.formula,
+            paper=kind.paper,
+        )
+        for kind in TREATMENTS
+    )
+    about = "What may be done to the documents that are trained on. The factor treatment has the same levels."
+    yield Section(key=_TREATMENT, kind=Kind.LEVEL, about=about, entries=levels)
+    for kind in TREATMENTS:
+        if kind.model_fields:
+            key = joined(_TREATMENT, kind.name)
+            options = tuple(
+                replace(
+                    option,
+                    kind=Kind.OPTION,
+                    examples=(f"{{name: {kind.name}, {option.name}: {option.default}}}",),
+                )
+                for option in _entries(key, kind.model_fields)
+            )
+            about = f"Options of {kind.name}."
+            yield Section(key=key, kind=Kind.OPTION, about=about, entries=options)
 
 
 def _entries(path: str, fields: Mapping[str, FieldInfo], beside: str = "") -> tuple[Entry, ...]:
@@ -145,7 +187,7 @@ def _entry(key: str, field: FieldInfo, beside: str) -> Entry:
     if _model_in(annotation) is not None and not left_out and not field.is_required():
         left_out = "the defaults below"
     written = type_in_words(annotation, field.metadata)
-    if registry_path(field):
+    if registry_path(field) or key == _TREATMENT:
         written = A_LEVEL
     return Entry(
         key=key,

@@ -25,7 +25,8 @@ _ABOUT = (
     "is written as its name, or as a mapping of the name and of the options that are to differ from their "
     "defaults: {name: rope, base: 500_000}. A class of your own is a level by its import path: "
     "my_parts:MyNorm. A factor that is not named stays at the level of the baseline's preset. "
-    "Beside these parts of the model, its size and every key of training of which it is said may be a factor."
+    "Beside these parts of the model, every key of which it is said may be a factor, under its last name: "
+    "size, context, corpus, treatment, tokenizer, and most of training."
 )
 _PRESET = "the baseline preset's level"
 
