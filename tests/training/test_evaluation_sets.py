@@ -16,6 +16,8 @@ from workbench.model.decoder import Decoder
 from workbench.model.presets import preset
 from workbench.model.weights import plain_tensors
 from workbench.records.run import State
+from workbench.training import module
+from workbench.training.population import population
 from workbench.training.population.halving import Halving
 from workbench.training.population.trial import run_population
 from workbench.training.run import Watcher
@@ -182,3 +184,25 @@ def test_a_source_that_is_gone_is_no_outcome(tmp_path, corpus, judged):
     with pytest.raises(UserError, match=r"^data\.evaluation\.code\.path: "):
         run_trial(directory, lambda data: corpus, Watcher())
     assert directory.read().state is State.QUEUED
+
+
+def test_a_last_window_that_is_shorter_is_not_compiled_for(tmp_path, corpus, judged, monkeypatch):
+    """``torch.compile`` takes up to a minute for each shape, and these are one window of a set."""
+    compiled = []
+
+    def noting(function, training):
+        def called(*arguments):
+            compiled.append(arguments[-1].shape[-1])
+            return function(*arguments)
+
+        return called
+
+    assert any(text_of(one).bytes % 16 for one in judged["data"]["evaluation"])
+    for room in (module, population):
+        monkeypatch.setattr(room, "compiled", noting)
+    [record, *_], _ = alone(tmp_path / "alone", corpus, judged, TRIALS[:1])
+    assert record.state is State.COMPLETE
+    assert set(compiled) == {16}
+    compiled.clear()
+    compare(together(tmp_path / "together", corpus, judged, TRIALS[:1])[0], [record])
+    assert set(compiled) == {16}
