@@ -185,7 +185,10 @@ class _Needed:
 
     def _remedy(self, role: str, table: str) -> str:
         if len(self._known[role, table]):
-            return "compare runs of one study and context, or measure all anew with 'workbench probe --again'"
+            return (
+                "compare runs of one corpus, tokenizer and context, or measure all anew with "
+                "'workbench probe --again'"
+            )
         title = study_title(self._scope.directory(role).path.parent.parent)
         if self._checkpoints:
             return "only runs that are measured while they train can show it"
