@@ -16,6 +16,7 @@ from workbench.analysis.report import render, to_json
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import budgets_table, other_sets_table, report_tables
 from workbench.analysis.statistics import Verdict
+from workbench.analysis.study_figures import curves_plot
 from workbench.dashboard.study_library import rebased
 from workbench.errors import UserError
 from workbench.records.run import State
@@ -279,3 +280,22 @@ def test_factors_of_training_and_data_stand_in_sentences(tmp_path):
         "Muon instead of AdamW",
     ):
         assert part in sentence
+
+
+def test_curves_are_drawn_along_what_is_held_equal(records):
+    (axes,) = curves_plot(records).axes
+    assert axes.get_xlabel() == "training FLOPs"
+    ends = {line.get_label().partition(" ")[0]: line.get_xdata()[-1] for line in axes.get_lines()}
+    assert ends[SMALL] == pytest.approx(215_040 * 115_000)
+    assert axes.get_ylabel() == "validation/bits_per_byte (bits/byte)"
+
+
+def test_an_axis_of_tokens_says_whose_they_are(records):
+    (axes,) = curves_plot(records, x="tokens").axes
+    assert axes.get_xlabel() == "training tokens of each variant's own tokenizer"
+
+
+def test_an_axis_of_text_counts_its_bytes(records):
+    (axes,) = curves_plot(records, x="bytes").axes
+    ends = [line.get_xdata()[-1] for line in axes.get_lines()]
+    assert ends == pytest.approx([245_760, 430_080, 368_640])
