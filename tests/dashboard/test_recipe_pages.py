@@ -6,6 +6,7 @@ import pytest
 
 from tests.analysis.recipe_studies import TOKENIZERS, RecipeStudy
 from tests.dashboard.test_pages import texts
+from tests.inspection import recipe_runs
 from workbench.analysis.effects import study_report
 from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.curve_lines import available_metrics
@@ -117,3 +118,17 @@ def test_another_baseline_than_the_declared_one(opened, folder):
     (table,) = [one.value for one in app.dataframe if "set" in one.value]
     assert table.loc[table["change"] == SMALL, "pairs"].tolist() == ["—"]
     assert len(table) == len(TOKENIZERS)
+
+
+def test_pages_inside_and_columns_of_behaviour(opened, tmp_path, monkeypatch):
+    """Runs of two tokenizers are looked into side by side, and nothing is subtracted across them."""
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    study = recipe_runs.write_study(tmp_path / "results")
+    runs = {row.variant: row.run_id for row in Library().study(study).runs.itertuples()}
+    chosen = {"inspect": runs[recipe_runs.LEARNED], "against": runs["baseline"]}
+    for page in ("attention", "position", "activations"):
+        app = opened(study.parent, page, **chosen)
+        assert not app.exception
+    effects = opened(study.parent, "effects", behaviour="largest induction")
+    assert not effects.exception
+    assert "No difference of behaviour for tokenizer: bytes → bpe-280" in texts(effects)

@@ -200,8 +200,8 @@ def curves_plot(study: StudyRecords, x: str | None = None) -> Figure:
 
     ``x`` is ``tokens``, ``flops``, ``bytes`` (of text, where that is known), ``step`` or ``seconds``; by
     default what the study holds equal. The number of seeds is in the legend. A mean ends with a cross where
-    the first of its seeds is lost; the seeds that go on are drawn thin. The legend names a variant that failed
-    or did not train; runs that ended at the loss of a guess are not drawn.
+    the first of its seeds is lost; the seeds that go on are drawn thin. The legend names a variant that
+    failed or did not train; runs that ended at the loss of a guess are not drawn.
     """
     manifest = study.manifest
     x = default_axis(manifest) if x is None else x
