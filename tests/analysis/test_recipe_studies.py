@@ -282,6 +282,15 @@ def test_factors_of_training_and_data_stand_in_sentences(tmp_path):
         assert part in sentence
 
 
+@pytest.mark.parametrize("format", ["terminal", "md", "csv", "latex"])
+def test_a_study_that_has_not_begun_prints(tmp_path, format):
+    report = study_report(RecipeStudy(tmp_path).load())
+    text = text_of(report, format)
+    assert "not started" in text
+    assert not {"nan", "None"} & set(text.replace(",", " ").split())
+    json.dumps(to_json(report), allow_nan=False)
+
+
 def test_curves_are_drawn_along_what_is_held_equal(records):
     (axes,) = curves_plot(records).axes
     assert axes.get_xlabel() == "training FLOPs"

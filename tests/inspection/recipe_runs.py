@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from tests.analysis.recipe_studies import SEEDS, Recipe, RecipeStudy
+from tests.analysis.recipe_studies import Recipe, RecipeStudy
 from tests.inspection.tiny_imports import write_text
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
@@ -39,9 +39,10 @@ def write_study(results: Path) -> Path:
         ),
         LONGER: Recipe({"context": ["32", "48"]}, corpus=corpus, context=48),
     }
-    study = RecipeStudy(results / "recipes", recipes, unit="bytes")
+    seeds = {"pilot": [], "tune": [], "confirm": [201, 202]}
+    study = RecipeStudy(results / "recipes", recipes, unit="bytes", seeds=seeds, phases=["confirm"])
     keep_tokenizer(learned, study.path)
-    runs = [study.run(name, seed) for name in recipes for seed in SEEDS["confirm"][:2]]
+    runs = [study.run(name, seed) for name in recipes for seed in seeds["confirm"]]
     for run in runs:
         _write_weights(run)
     assert not measure_missing(runs)
