@@ -36,7 +36,7 @@ def build_row(
     pilot: PilotSummary | None,
 ) -> VariantRow:
     """The row of ``variant`` from the tuned rates and outcomes of all."""
-    name, manifest = variant.name, study.manifest
+    name, manifest, budget = variant.name, study.manifest, variant.budget
     mine, baseline = outcomes[name], outcomes[manifest.baseline]
     rate = tuned[name]
     values = list(mine.values.values())
@@ -48,7 +48,10 @@ def build_row(
         metric=manifest.metric,
         unit=unit_of(manifest.metric),
         margin=manifest.margin,
-        tokens=manifest.training.get("tokens"),
+        tokens=manifest.tokens_of(variant),
+        trained_bytes=budget.bytes if budget else None,
+        trained_flops=budget.flops if budget else None,
+        budget_mismatch=budget.mismatch if budget else None,
         parameters=variant.parameters,
         nonembedding_parameters=variant.nonembedding_parameters,
         flops_per_token=variant.flops_per_token,

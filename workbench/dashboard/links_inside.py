@@ -8,6 +8,7 @@ from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.state import PAGES, View
 from workbench.errors import RecordError
 from workbench.inspection.behaviour_columns import columns, names
+from workbench.records.manifest import ManifestVariant
 from workbench.records.run import Phase, RunDirectory
 
 
@@ -47,6 +48,18 @@ def _pairs(runs: pd.DataFrame, variant: str, baseline: str) -> list[tuple[str, s
     return list(zip(both[variant], both[baseline], strict=True))
 
 
+def _measured_apart(now: View) -> list[str]:
+    """Variants whose probe is another one than the baseline's, because of what they are."""
+    manifest = now.records.manifest
+    by_name = {variant.name: variant for variant in manifest.variants}
+
+    def probe(variant: ManifestVariant) -> tuple[object, ...]:
+        text = manifest.text_of(variant)
+        return (text.get("corpus"), text.get("tokenizer"), variant.model.get("context"))
+
+    return [name for name, variant in by_name.items() if probe(variant) != probe(by_name[now.baseline])]
+
+
 def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
     """``table``, a row per variant of the report, with the columns that the reader asks for."""
     try:
@@ -70,6 +83,12 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
         placeholder="largest induction, ΔCE at 2×, …",
         help="Measured on every confirm run; compared with the baseline seed by seed, like the loss.",
     )
-    added = columns(values, chosen, [row.variant for row in now.report.rows], now.baseline)
+    apart = _measured_apart(now)
+    added = columns(values, chosen, [row.variant for row in now.report.rows], now.baseline, apart)
+    if chosen and apart:
+        st.caption(
+            f"No difference of behaviour for {literal(', '.join(now.labels[name] for name in apart))}: "
+            "measured in other tokens, in windows of another length, or on another corpus than the baseline."
+        )
     place = 3  # beside the difference that decides
     return pd.concat([table.iloc[:, :place], added, table.iloc[:, place:]], axis=1)

@@ -17,6 +17,12 @@ from workbench.records.index import study_title
 from workbench.records.run import RunDirectory, State
 
 _OTHER_TEXT = "{were} measured on another text"
+# Of variants whose probes differ by intention, by what they differ in.
+_APART = {
+    "tokenizer": "{were} measured in other tokens",
+    "context": "{were} measured in windows of another length",
+    "corpus": _OTHER_TEXT,
+}
 _ONCE = "{were} measured once, at the end"
 _PUBLISHED = "{were} published without weights"
 _NO_WEIGHTS = "{have} no weights"
@@ -174,7 +180,7 @@ class _Needed:
     def _reason(self, role: str, directory: RunDirectory, table: str) -> str:
         rows = self._known[role, table]
         if directory.run_id in set(rows["run_id"]):
-            return _OTHER_TEXT
+            return _APART.get(self._apart(role), _OTHER_TEXT)
         if self._checkpoints and directory.run_id in set(self._scope.measured(role, table)["run_id"]):
             return _ONCE
         if is_damaged(directory):
@@ -183,7 +189,13 @@ class _Needed:
             return _NOT_YET
         return _PUBLISHED if self._scope.study(role).is_published else _NO_WEIGHTS
 
+    def _apart(self, role: str) -> str:
+        """In what the other run was measured differently because it is another variant; else empty."""
+        return self._scope.probes_apart if role == "against" else ""
+
     def _remedy(self, role: str, table: str) -> str:
+        if apart := self._apart(role):
+            return f"compare it with a variant of the same {apart}"
         if len(self._known[role, table]):
             return (
                 "compare runs of one corpus, tokenizer and context, or measure all anew with "
