@@ -183,10 +183,10 @@ def _budget(report: Report) -> str:
     parts = []
     if facts["parameters"]:
         parts.append(f"{facts['parameters']:,} parameters")
-    if facts["budget_unit"] == "flops" and report.baseline.trained_flops:
-        parts.append(f"{scaled(report.baseline.trained_flops, 'FLOP')} of training per run")
-    elif facts["budget_unit"] == "bytes" and report.baseline.trained_bytes:
-        parts.append(f"{byte_size(report.baseline.trained_bytes)} of training text per run")
+    if facts["budget_unit"] == "flops" and report.baseline.training_flops:
+        parts.append(f"{scaled(report.baseline.training_flops, 'FLOP')} of training per run")
+    elif facts["budget_unit"] == "bytes" and report.baseline.bytes_read:
+        parts.append(f"{byte_size(report.baseline.bytes_read)} of training text per run")
     elif facts["tokens_per_run"]:
         parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
     return f"At this budget ({', '.join(parts)})" if parts else "At this budget"
