@@ -5,8 +5,6 @@ import pytest
 from tests.inspection.head_studies import scope_of
 from tests.inspection.recipe_runs import LEARNED, LONGER, write_study
 from tests.inspection.test_imported import CHEAP, _check
-from workbench.dashboard.study_library import Library
-from workbench.inspection.behaviour_columns import columns
 from workbench.inspection.views import find_view, views
 
 MEASURED = [view.name for view in views() if view.tables and view.name != "formation"]
@@ -48,11 +46,3 @@ def test_live_views_compare_what_is_comparable(study, name, run, against):
     told = [answer for answer in result.answers if "other tokens" in answer or "different tokens" in answer]
     assert len(told) == (LEARNED in (run, against))
     assert not any("was not measured" in answer for answer in result.answers)
-
-
-def test_behaviour_of_another_probe_has_no_difference(study):
-    values = Library().behaviours(Library().study(study))
-    names = ["baseline", LEARNED]
-    table = columns(values, ["largest induction"], names, "baseline", apart=[LEARNED])
-    assert table["largest induction: difference [95 % CI]"].tolist() == ["—", "—"]
-    assert table["largest induction"].str.contains("±").all()

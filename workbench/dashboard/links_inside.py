@@ -83,9 +83,8 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
         placeholder="largest induction, ΔCE at 2×, …",
         help="Measured on every confirm run; compared with the baseline seed by seed, like the loss.",
     )
-    apart = _measured_apart(now)
-    added = columns(values, chosen, [row.variant for row in now.report.rows], now.baseline, apart)
-    if chosen and apart:
+    added = columns(values, chosen, [row.variant for row in now.report.rows], now.baseline)
+    if chosen and (apart := _measured_apart(now)):
         st.caption(
             f"No difference of behaviour for {literal(', '.join(now.labels[name] for name in apart))}: "
             "measured in other tokens, in windows of another length, or on another corpus than the baseline."

@@ -4,7 +4,7 @@ Heads have no identity across runs, so that a score of heads becomes its largest
 have becomes its mean and the last layer's.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from workbench.analysis.statistics import PairedComparison, compare_pairs
 from workbench.inspection.measured import common_probe, read_measured
 from workbench.inspection.seed_spread import at_the_end
-from workbench.numbers import MISSING, number, with_interval
+from workbench.numbers import number, with_interval
 from workbench.records.run import Phase, RunDirectory
 
 Values = dict[tuple[str, int], dict[str, float]]  # by variant and seed
@@ -96,25 +96,18 @@ def paired(values: Values, name: str, variant: str, baseline: str) -> PairedComp
     return compare_pairs(differences) if differences else None
 
 
-def columns(
-    values: Values,
-    chosen: Iterable[str],
-    variants: list[str],
-    baseline: str,
-    apart: Collection[str] = (),
-) -> pd.DataFrame:
+def columns(values: Values, chosen: Iterable[str], variants: list[str], baseline: str) -> pd.DataFrame:
     """Two columns for each name: mean ± sd over seeds, and the paired difference with its 95 % interval.
 
     One row for each of ``variants``, in their order. Text, so that both can be read in one cell; ``-`` where
-    nothing was measured, and no difference of those ``apart``, which were measured on another probe.
+    nothing was measured.
     """
-    without = {baseline, *apart}
     found = {}
     for name in chosen:
         own = [_own(values, name, variant) for variant in variants]
         found[name] = [_spread(numbers) for numbers in own]
         found[f"{name}: difference [95 % CI]"] = [
-            MISSING if variant in without else _difference(paired(values, name, variant, baseline))
+            "—" if variant == baseline else _difference(paired(values, name, variant, baseline))
             for variant in variants
         ]
     return pd.DataFrame(found, index=range(len(variants)))

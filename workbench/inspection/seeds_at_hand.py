@@ -197,7 +197,10 @@ class _Needed:
         if apart := self._apart(role):
             return f"compare it with a variant of the same {apart}"
         if len(self._known[role, table]):
-            return "compare runs of one study and context, or measure all anew with 'workbench probe --again'"
+            return (
+                "compare runs of one corpus, tokenizer and context, or measure all anew with "
+                "'workbench probe --again'"
+            )
         title = study_title(self._scope.directory(role).path.parent.parent)
         if self._checkpoints:
             return "only runs that are measured while they train can show it"
