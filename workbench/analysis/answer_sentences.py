@@ -15,10 +15,8 @@ from workbench.analysis.without_result import describe_blown_up, describe_fate, 
 from workbench.numbers import byte_size, decimals_for, fixed, percent, plural, scaled
 
 _LEARNED = re.compile(r"bpe-(\d+)")  # a tokenizer that is learned, of so many tokens
-_GIVEN = (
-    "tokenizer",
-    "corpus",
-)  # factors whose levels are named by files and folders, as no level of ours is
+# Factors whose levels are named by files and folders: one that is called as a level of ours is none.
+_GIVEN = ("tokenizer", "corpus")
 
 
 def answers(report: Report) -> list[str]:
