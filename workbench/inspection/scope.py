@@ -87,7 +87,7 @@ class Scope:
 
     @cached_property
     def probes_apart(self) -> str:
-        """By what probes differ: the runs' ``tokenizer``, with one tokenizer their ``context``; else empty."""
+        """By what probes differ: ``tokenizer`` or, where that is one, ``context``; empty for neither."""
         configs = [self.record(role).config for role in self.roles]
         for name, read in _OF_A_PROBE.items():
             if any(read(config) != read(configs[0]) for config in configs):
