@@ -59,14 +59,14 @@ def test_verdicts_stand_at_equal_flops_though_tokens_differ(report):
 
 def test_a_row_has_its_own_tokens_and_what_they_stand_for(report):
     row = row_of(report, SMALL)
-    assert (row.tokens, row.trained_bytes, row.trained_flops) == (215_040, 430_080, 215_040 * 115_000)
+    assert (row.tokens, row.bytes_read, row.training_flops) == (215_040, 430_080, 215_040 * 115_000)
     assert row.budget_mismatch == pytest.approx(215_040 * 1.15 / 245_760 - 1)
     facts = json.loads(json.dumps(to_json(report), allow_nan=False))
-    assert facts["rows"][1]["trained_bytes"] == 430_080
+    assert facts["rows"][1]["bytes_read"] == 430_080
     assert facts["rows"][1]["parameters"] == 10_000 + 32 * 512
     cells = list(csv.DictReader(io.StringIO(render(report, "csv"))))[2]
-    assert (cells["tokens"], float(cells["trained_bytes"])) == ("122880", 368_640)
-    assert float(cells["trained_flops"]) == 122_880 * 200_000
+    assert (cells["tokens"], float(cells["bytes_read"])) == ("122880", 368_640)
+    assert float(cells["training_flops"]) == 122_880 * 200_000
     assert set(cells) == set(facts["rows"][2])
 
 
@@ -144,11 +144,13 @@ def test_a_run_without_a_value_on_a_set_costs_that_pair_alone(records):
     assert row_of(report, SMALL).pairs == 3
 
 
-def test_nats_per_token_of_other_tokenizers_are_warned_of(tmp_path):
+def test_nats_per_token_of_other_tokenizers_are_not_judged(tmp_path):
     study = RecipeStudy(tmp_path, metric="validation/loss").complete()
     report = study_report(study.load())
     (note,) = [note for note in report.notes if "tokenizers differ" in note]
     assert "validation/bits_per_byte does" in note
+    assert row_of(report, SMALL).verdict is Verdict.INCONCLUSIVE
+    assert "no verdict on nats per token of two tokenizers" in answers(report)[0]
     assert {row.set for row in report.other_sets} == {"prose"}
 
 
@@ -238,8 +240,8 @@ def test_today_s_studies_have_no_new_column_and_no_new_line(tmp_path):
     from tests.analysis.synthetic_studies import full_study
 
     report = study_report(full_study(tmp_path).load())
-    assert "trained_bytes" not in to_json(report)["rows"][0]
-    assert "trained_bytes" not in render(report, "csv")
+    assert "bytes_read" not in to_json(report)["rows"][0]
+    assert "bytes_read" not in render(report, "csv")
     assert len(report_tables(report)) == 2
     assert not {"evaluation"} & set(footer_of(report))
     assert footer_of(report)["budget"].startswith("500,000 training tokens per run, 123,456 parameters")

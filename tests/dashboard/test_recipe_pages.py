@@ -1,10 +1,13 @@
 """Pages of a study whose variants differ in tokenizer and tokens, and that is judged on named sets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.analysis.recipe_studies import TOKENIZERS, RecipeStudy
+from tests.dashboard.hostile_studies import poison
+from tests.dashboard.test_literal_text import HOST, acting
 from tests.dashboard.test_pages import texts
 from tests.inspection import recipe_runs
 from workbench.analysis.effects import study_report
@@ -132,3 +135,16 @@ def test_pages_inside_and_columns_of_behaviour(opened, tmp_path, monkeypatch):
     effects = opened(study.parent, "effects", behaviour="largest induction")
     assert not effects.exception
     assert "No difference of behaviour for tokenizer: bytes → bpe-280" in texts(effects)
+
+
+@pytest.mark.parametrize("page", ["overview", "effects", "runs", "curves"])
+def test_the_name_of_a_set_does_nothing_on_a_page(opened, tmp_path, page):
+    name = poison(HOST)
+    recipes = {
+        variant: replace(one, bits={"in_domain": 2.5, name: 3.5})
+        for variant, one in list(TOKENIZERS.items())[:2]
+    }
+    RecipeStudy(tmp_path / "hostile", recipes, sets=("in_domain", name)).complete()
+    app = opened(tmp_path, page)
+    assert not app.exception
+    assert not acting(app)

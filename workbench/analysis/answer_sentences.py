@@ -15,10 +15,8 @@ from workbench.analysis.without_result import describe_blown_up, describe_fate, 
 from workbench.numbers import byte_size, decimals_for, fixed, percent, plural, scaled
 
 _LEARNED = re.compile(r"bpe-(\d+)")  # a tokenizer that is learned, of so many tokens
-_GIVEN = (
-    "tokenizer",
-    "corpus",
-)  # factors whose levels are named by files and folders, as no level of ours is
+# Factors whose levels are named by files and folders: one that is called as a level of ours is none.
+_GIVEN = ("tokenizer", "corpus")
 
 
 def answers(report: Report) -> list[str]:
@@ -183,10 +181,10 @@ def _budget(report: Report) -> str:
     parts = []
     if facts["parameters"]:
         parts.append(f"{facts['parameters']:,} parameters")
-    if facts["budget_unit"] == "flops" and report.baseline.trained_flops:
-        parts.append(f"{scaled(report.baseline.trained_flops, 'FLOP')} of training per run")
-    elif facts["budget_unit"] == "bytes" and report.baseline.trained_bytes:
-        parts.append(f"{byte_size(report.baseline.trained_bytes)} of training text per run")
+    if facts["budget_unit"] == "flops" and report.baseline.training_flops:
+        parts.append(f"{scaled(report.baseline.training_flops, 'FLOP')} of training per run")
+    elif facts["budget_unit"] == "bytes" and report.baseline.bytes_read:
+        parts.append(f"{byte_size(report.baseline.bytes_read)} of training text per run")
     elif facts["tokens_per_run"]:
         parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
     return f"At this budget ({', '.join(parts)})" if parts else "At this budget"

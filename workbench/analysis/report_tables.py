@@ -40,7 +40,7 @@ class TextTable:
 def report_tables(report: Report) -> list[TextTable]:
     """All tables of a report, the verdicts first."""
     tables = [effects_table(report)]
-    if any(row.trained_bytes is not None for row in report.rows):
+    if any(row.bytes_read is not None for row in report.rows):
         tables.append(budgets_table(report))
     if report.other_sets:
         tables.append(other_sets_table(report))
@@ -188,8 +188,8 @@ def _budget_cells(row: VariantRow) -> tuple[str, ...]:
         row.label,
         count(row.parameters),
         count(row.tokens),
-        MISSING if row.trained_bytes is None else byte_size(row.trained_bytes),
-        scaled(row.trained_flops, "FLOP"),
+        MISSING if row.bytes_read is None else byte_size(row.bytes_read),
+        scaled(row.training_flops, "FLOP"),
         percent(row.budget_mismatch, 2, sign=True),
     )
 

@@ -7,7 +7,7 @@ from statistics import mean, median, stdev
 from typing import Any
 
 from workbench.analysis.confirm_outcomes import Outcomes, paired_differences
-from workbench.analysis.metric_units import unit_of
+from workbench.analysis.metric_units import BITS_PER_BYTE, is_per_token, unit_of
 from workbench.analysis.pilot import PilotSummary
 from workbench.analysis.statistics import (
     FATES,
@@ -49,8 +49,8 @@ def build_row(
         unit=unit_of(manifest.metric),
         margin=manifest.margin,
         tokens=manifest.tokens_of(variant),
-        trained_bytes=budget.bytes if budget else None,
-        trained_flops=budget.flops if budget else None,
+        bytes_read=budget.bytes if budget else None,
+        training_flops=budget.flops if budget else None,
         budget_mismatch=budget.mismatch if budget else None,
         parameters=variant.parameters,
         nonembedding_parameters=variant.nonembedding_parameters,
@@ -146,9 +146,15 @@ def _tuning(study: StudyRecords) -> bool:
 
 
 def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str) -> str | None:
+    """Why there is no verdict, whatever the pairs say; None where there may be one."""
+    manifest = study.manifest
+    if is_per_token(manifest.metric) and manifest.tokenizer_of(name) != manifest.tokenizer_of(
+        manifest.baseline
+    ):
+        return f"no verdict on nats per token of two tokenizers: judge them by {BITS_PER_BYTE}"
     if _tuning(study):
         return None
-    return unequal_tuning(tuned[name], tuned[study.manifest.baseline])
+    return unequal_tuning(tuned[name], tuned[manifest.baseline])
 
 
 def _compared(

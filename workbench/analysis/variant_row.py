@@ -19,8 +19,8 @@ class VariantRow:
     ``relative`` is the mean difference over the baseline's mean at the same seeds. ``seeds_needed`` is there
     for inconclusive rows (1,001: more than 1,000). ``seconds`` is the training time of the confirm runs.
 
-    ``tokens`` is what one of its trials trains on. Where variants differ in that, ``trained_bytes`` is the
-    UTF-8 bytes of text which those tokens stand for, ``trained_flops`` the FLOPs of the whole training, and
+    ``tokens`` is what one of its trials trains on. Where variants differ in that, ``bytes_read`` is the
+    UTF-8 bytes of text which those tokens stand for, ``training_flops`` the FLOPs of the whole training, and
     ``budget_mismatch`` the relative difference to the baseline in what the study holds equal; else they are
     None.
 
@@ -40,8 +40,8 @@ class VariantRow:
     flops_per_token: float | None
     mismatch: float | None
     tokens: float | None
-    trained_bytes: float | None
-    trained_flops: float | None
+    bytes_read: float | None
+    training_flops: float | None
     budget_mismatch: float | None
     learning_rate: float | None
     interior: bool | None
@@ -116,7 +116,7 @@ class VariantRow:
         return self.variant
 
 
-_OF_A_BUDGET = ("trained_bytes", "trained_flops", "budget_mismatch")
+_OF_A_BUDGET = ("bytes_read", "training_flops", "budget_mismatch")
 
 
 def flat(row: VariantRow) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.state import PAGES, View
 from workbench.errors import RecordError
 from workbench.inspection.behaviour_columns import columns, names
-from workbench.records.manifest import ManifestVariant
 from workbench.records.run import Phase, RunDirectory
 
 
@@ -48,16 +47,12 @@ def _pairs(runs: pd.DataFrame, variant: str, baseline: str) -> list[tuple[str, s
     return list(zip(both[variant], both[baseline], strict=True))
 
 
-def _measured_apart(now: View) -> list[str]:
-    """Variants whose probe is another one than the baseline's, because of what they are."""
-    manifest = now.records.manifest
-    by_name = {variant.name: variant for variant in manifest.variants}
-
-    def probe(variant: ManifestVariant) -> tuple[object, ...]:
-        text = manifest.text_of(variant)
-        return (text.get("corpus"), text.get("tokenizer"), variant.model.get("context"))
-
-    return [name for name, variant in by_name.items() if probe(variant) != probe(by_name[now.baseline])]
+def _without_difference(now: View, added: pd.DataFrame) -> list[str]:
+    """Variants that were measured, as the baseline was, and have no difference in a column of ``added``."""
+    own, differences = added.iloc[:, 0::2].to_numpy(), added.iloc[:, 1::2].to_numpy()
+    place = next(index for index, row in enumerate(now.report.rows) if row.is_baseline)
+    lacks = (own != "-") & (differences == "-") & (own[place] != "-")  # (variants, names)
+    return [row.label for row, lacking in zip(now.report.rows, lacks.any(axis=1), strict=True) if lacking]
 
 
 def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
@@ -83,12 +78,11 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
         placeholder="largest induction, ΔCE at 2×, …",
         help="Measured on every confirm run; compared with the baseline seed by seed, like the loss.",
     )
-    apart = _measured_apart(now)
-    added = columns(values, chosen, [row.variant for row in now.report.rows], now.baseline, apart)
-    if chosen and apart:
+    added = columns(values, chosen, [row.variant for row in now.report.rows], now.baseline)
+    if apart := _without_difference(now, added):
         st.caption(
-            f"No difference of behaviour for {literal(', '.join(now.labels[name] for name in apart))}: "
-            "measured in other tokens, in windows of another length, or on another corpus than the baseline."
+            f"No difference of behaviour for {literal(', '.join(apart))}: measured on another probe than the "
+            "baseline (in other tokens, windows of another length, or another text), or at other seeds."
         )
     place = 3  # beside the difference that decides
     return pd.concat([table.iloc[:, :place], added, table.iloc[:, place:]], axis=1)

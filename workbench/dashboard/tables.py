@@ -42,7 +42,7 @@ def verdict_table(report: Report) -> pd.DataFrame:
     Where variants differ in what they train on, that stands at the end of the row.
     """
     table = text_frame(effects_table(report))
-    if any(row.trained_bytes is not None for row in report.rows):
+    if any(row.bytes_read is not None for row in report.rows):
         table = table.join(text_frame(budgets_table(report)).drop(columns="change"))
     first = [name for name in ("change", "verdict", "difference [95 % CI]") if name in table]
     return table[first + [name for name in table if name not in first]]

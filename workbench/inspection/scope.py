@@ -27,11 +27,10 @@ def _tokenizer(config: Mapping[str, Any]) -> Any:
     return spec.get("sha256", spec) if isinstance(spec, dict) else spec
 
 
-# What a probe depends on, in configurations of runs.
+# What probes of one text depend on, in configurations of runs.
 _OF_A_PROBE: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "tokenizer": _tokenizer,
     "context": lambda config: config["model"].get("context"),
-    "corpus": lambda config: config["data"].get("corpus"),
 }
 
 
@@ -88,10 +87,7 @@ class Scope:
 
     @cached_property
     def probes_apart(self) -> str:
-        """In what both runs' probes differ by their configurations; empty where in nothing, and for one run.
-
-        ``tokenizer`` comes first, then ``context``, then ``corpus``: the first says most.
-        """
+        """By what probes differ: ``tokenizer`` or, where that is one, ``context``; empty for neither."""
         configs = [self.record(role).config for role in self.roles]
         for name, read in _OF_A_PROBE.items():
             if any(read(config) != read(configs[0]) for config in configs):

@@ -192,10 +192,15 @@ class Manifest(_Part):
     @property
     def tokenizers_differ(self) -> bool:
         """Whether a token of one variant stands for other text than a token of another."""
-        specs = [self.text_of(variant).get("tokenizer") for variant in self.variants]
-        # What a tokenizer does is known by its digest; the path of its file is no part of that.
-        known = [spec.get("sha256", spec) if isinstance(spec, dict) else spec for spec in specs]
+        known = [self.tokenizer_of(name) for name in self.names]
         return any(one != known[0] for one in known)
+
+    def tokenizer_of(self, name: str) -> Any:
+        """What tells the tokenizer of the variant ``name`` from others; None where it is not recorded."""
+        variant = next(one for one in self.variants if one.name == name)
+        spec = self.text_of(variant).get("tokenizer")
+        # What it does is known by its digest; the path of its file is no part of that.
+        return spec.get("sha256", spec) if isinstance(spec, dict) else spec
 
     @property
     def incomparable(self) -> str | None:

@@ -29,6 +29,7 @@ from workbench.dashboard.state import View, view
 from workbench.numbers import plural
 from workbench.records.manifest import Manifest
 from workbench.records.training_outcome import untrained
+from workbench.visible import visible
 
 DIFFERENCE, VALUES = "difference", "values"
 _NOTES = 6  # lines of a chart whose notes are shown
@@ -164,14 +165,14 @@ def _axis(manifest: Manifest) -> str:
 
 
 def _metric_title(metric: str) -> str:
-    return metric_words(metric)[0]
+    return visible(metric_words(metric)[0])
 
 
 def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> None:
     if not drawing.curves:
         empty_pages.no_runs("Nothing is logged in this part of training")
         return
-    title, unit, decimals = metric_words(choice.metric)
+    title, (_, unit, decimals) = _metric_title(choice.metric), metric_words(choice.metric)
     name = f"{title} minus {now.baseline}" if choice.difference else title
     manifest = now.records.manifest
     along, measure = AXES[choice.axis]
@@ -201,9 +202,10 @@ def _caption(drawing: Drawing, choice: Choice, now: View) -> str:
     parts = [f"{plural(drawing.runs, 'run')}, {plural(drawing.points, 'point')}"]
     if choice.difference:
         sign = "; below 0 is better" if is_loss(choice.metric) else ""
-        parts.append(
-            f"each run minus the run of {now.baseline} with the same seed, at equal {choice.axis}{sign}"
-        )
+        equal = f"equal {choice.axis}"
+        if choice.axis == "tokens" and now.records.manifest.tokenizers_differ:
+            equal = f"{equal}, which are not equal text"
+        parts.append(f"each run minus the run of {now.baseline} with the same seed, at {equal}{sign}")
     if any(curve.line.low is not None for curve in drawing.curves):
         parts.append(f"line: mean over seeds, band: {choice.band}")
     elif sum(not curve.faint for curve in drawing.curves) > BANDS:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
-from workbench.analysis.metric_units import named_set, why_not_comparable
+from workbench.analysis.metric_units import why_not_comparable
 from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.without_result import above_guess
 from workbench.dashboard import empty_pages, links, state
@@ -98,11 +98,10 @@ def _filter(name: str, options: list[Any]) -> list[Any]:
 
 
 def _columns(table: pd.DataFrame) -> dict[str, Any]:
-    """Headings and formats of the table's columns."""
-    headings = _HEADINGS | {name: _heading(name) for name in metrics_of(table)}
+    """Headings and formats of the table's columns; those of a record's own names are left as they are."""
     numbers = {
         name: st.column_config.NumberColumn(label, format=None if name in _absurd(table) else form)
-        for name, (label, form) in headings.items()
+        for name, (label, form) in _HEADINGS.items()
     }
     texts = {name: st.column_config.TextColumn(name.capitalize()) for name in ("variant", "phase", "state")}
     wholes = {name: name.capitalize() for name in ("seed", "step", "runs", "complete")} | {
@@ -110,11 +109,6 @@ def _columns(table: pd.DataFrame) -> dict[str, Any]:
     }
     counts = {name: st.column_config.NumberColumn(label, format="%d") for name, label in wholes.items()}
     return {name: column for name, column in (numbers | texts | counts).items() if name in table}
-
-
-def _heading(metric: str) -> tuple[str, str]:
-    """The heading and format of a metric's column."""
-    return _HEADINGS.get(metric) or (f"Bits per byte on {named_set(metric)}", "%.4f")
 
 
 def _absurd(table: pd.DataFrame) -> list[str]:
@@ -177,7 +171,7 @@ def _groups(runs: pd.DataFrame) -> None:
     table = group_table(runs)
     spread = [name for name in table if name.endswith((" sd", " text"))]
     metrics = metrics_of(runs)
-    texts = {f"{name} text": _heading(name)[0] + " (mean ± sd, n)" for name in metrics}
+    texts = {f"{name} text": _HEADINGS.get(name, (name,))[0] + " (mean ± sd, n)" for name in metrics}
     shown = table.rename(columns=texts).drop(
         columns=[c for c in [*metrics, *spread] if c in table and c not in texts]
     )

@@ -257,7 +257,7 @@ def _table(found: HeadEffects) -> pd.DataFrame:
 
 
 def _scores(scope: Scope, role: str, score: str) -> pd.DataFrame | None:
-    # Scores stand beside effects of the same run: the other one may have been measured on another text.
+    # Heads are ranked within one run, so that the other's may be of another probe.
     alone = replace(scope, run=scope.directory(role), against=None)
     try:
         own = of_run(alone, "run", scores_of(at_the_end(alone.table("heads")), score))
