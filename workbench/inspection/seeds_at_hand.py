@@ -4,6 +4,7 @@ A seed that lacks a table costs the view that seed, never the whole: it is left 
 seed of the run's variant has the table there is nothing to show.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from workbench.inspection.measured import common_probe, is_damaged
 from workbench.inspection.scope import Scope, which_seeds
 from workbench.inspection.seed_spread import one_variant
 from workbench.records.index import study_title
-from workbench.records.run import RunDirectory, State
+from workbench.records.run import RunDirectory, RunRecord, State
 
 _OTHER_TEXT = "{were} measured on another text"
 _ONCE = "{were} measured once, at the end"
@@ -183,7 +184,13 @@ class _Needed:
             return _NOT_YET
         return _PUBLISHED if self._scope.study(role).is_published else _NO_WEIGHTS
 
+    def _one_text(self) -> bool:
+        """Whether all roles can be measured on one probe."""
+        return len({_probed_text(self._scope.record(role)) for role in self._scope.roles}) == 1
+
     def _remedy(self, role: str, table: str) -> str:
+        if len(self._known[role, table]) and not self._one_text():
+            return "compare runs of one corpus, tokenizer and context"
         if len(self._known[role, table]):
             return (
                 "compare runs of one corpus, tokenizer and context, or measure all anew with "
@@ -195,6 +202,12 @@ class _Needed:
         if any(RunDirectory(path).weights.exists() for path in self._scope.seeds(role)["path"]):
             return f"'workbench probe {title}' does it"
         return "choose a variant of which a run has weights, or train the study anew with 'workbench run'"
+
+
+def _probed_text(record: RunRecord) -> str:
+    """What a run's probe depends on, as far as its record says it."""
+    data = record.config["data"]
+    return json.dumps([data.get("corpus"), data.get("tokenizer"), record.config["model"]["context"]])
 
 
 def _for(reason: str, count: int) -> str:
