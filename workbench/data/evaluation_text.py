@@ -137,8 +137,8 @@ def _draw(config: CorpusConfig, max_bytes: int, key: str) -> EvaluationText:
     available = sum(utf8_bytes(passage.text) for passage in passages)
     if available >= _FEWEST_BYTES:
         raise UserError(
-            f"training.evaluation_tokens: {max_bytes:,} bytes of {documents.description} are too few to judge "
-            "by; raise it"
+            f"training.evaluation_tokens: {max_bytes:,} bytes of {documents.description} are too few to "
+            "judge by; raise it"
         )
     raise UserError(
         f"{key}: the validation split of {documents.description} has {available:,} bytes, too few to judge "
