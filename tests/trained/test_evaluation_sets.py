@@ -12,9 +12,13 @@ from workbench.data.evaluation_text import evaluation_text
 from workbench.driver import worker
 from workbench.errors import UserError
 from workbench.inspection.measuring import complete_tables, lacking, on_other_text
+from workbench.inspection.scope import Scope
+from workbench.inspection.views import find_view
+from workbench.model.config import ModelConfig
 from workbench.model.presets import preset
+from workbench.records.manifest import Manifest, ManifestVariant, PlannedSeeds
 from workbench.records.probes import read_probes
-from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.records.run import RunDirectory, RunRecord, State, config_hash
 from workbench.trained.evaluate import EVALUATIONS, evaluate_run, render_evaluation
 from workbench.trained.generate import generate_text
 from workbench.training.config import TrainingConfig
@@ -59,6 +63,35 @@ def record_of(variant, corpus, context, evaluation):
     )
 
 
+def manifest_of(records):
+    variants = []
+    for record in records:
+        model = ModelConfig.from_dict(record.config["model"])
+        variants.append(
+            ManifestVariant(
+                name=record.variant,
+                levels={"tokenizer": record.variant},
+                parameters=model.num_parameters(),
+                flops_per_token=model.flops_per_token(),
+                config_hash=config_hash(record.config),
+                model=record.config["model"],
+            )
+        )
+    return Manifest(
+        name="mixed",
+        question="",
+        design="one_at_a_time",
+        match="none",
+        metric="validation/bits_per_byte",
+        margin=0.01,
+        factors={"tokenizer": list(VARIANTS)},
+        baseline=variants[0].name,
+        variants=variants,
+        learning_rates=[0.01],
+        seeds=PlannedSeeds(confirm=[1]),
+    )
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """A study's directory; its sources lie beside it, and their paths are relative to where it was run."""
@@ -73,11 +106,13 @@ def study(tmp_path_factory):
         patch.chdir(root)
         folder = root / "results" / "mixed"
         evaluation = [entry("in_domain", "own"), entry("prose", "prose", validation_fraction=1)]
+        records = []
         for variant, (source, tokenizer, context) in VARIANTS.items():
             corpus = prepare({"path": source}, tokenizer, cache_directory())
             keep_tokenizer(corpus.tokenizer, folder)
-            record = record_of(variant, corpus, context, evaluation)
-            RunDirectory(folder / "runs" / record.run_id).write(record)
+            records.append(record_of(variant, corpus, context, evaluation))
+            RunDirectory(folder / "runs" / records[-1].run_id).write(records[-1])
+        manifest_of(records).write(folder)
         for path in (folder / "runs").iterdir():
             run_trial(RunDirectory(path), lambda data: worker._corpus(folder, data), Watcher())
     return folder
@@ -124,6 +159,15 @@ def test_tables_of_runs_with_other_texts_are_of_probes_of_their_own(runs):
     hashes = {name: set(read_probes(run.path)["probe_hash"]) for name, run in runs.items()}
     assert all(len(found) == 1 for found in hashes.values())
     assert len(set.union(*hashes.values())) == 4
+
+
+def test_views_leave_out_what_was_measured_on_other_tokens(runs):
+    complete_tables(list(runs.values()))
+    result = find_view("head_scores").show(Scope(runs["bytes"], runs["bpe-280"]))
+    [left_out] = [answer for answer in result.answers if answer.startswith("bpe-280 is left out")]
+    assert left_out.endswith("measured on another text; compare runs of one corpus, tokenizer and context.")
+    result = find_view("head_ablation").show(Scope(runs["bytes"], runs["bpe-280"]), {"tokens": "32"})
+    assert sum("the strongest induction head" in answer for answer in result.answers) == 2
 
 
 def test_evaluate_can_read_fewer_bytes_another_context_or_another_corpus(runs):
