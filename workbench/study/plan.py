@@ -131,6 +131,12 @@ class Plan:
         """How often a trial of ``variant`` goes through its training text."""
         return self.tokens_of(variant) / len(self.corpus_of(variant).train)
 
+    def unspelled_by(self, variant: Variant) -> float:
+        """The largest share of a text's bytes that the tokenizer of ``variant`` has no token for."""
+        corpus, context = self.corpus_of(variant), variant.model.context
+        judged = [TextBatches(text, corpus.tokenizer, context, 1) for text in self.evaluation.values()]
+        return max(corpus.unspelled, *(batches.unspelled for batches in judged), 0.0)
+
     def budget_of(self, variant: Variant) -> VariantBudget:
         """What one trial of ``variant`` trains on, and how far that is from the baseline's."""
         return VariantBudget(
