@@ -310,3 +310,13 @@ def test_an_axis_of_text_counts_its_bytes(records):
     (axes,) = curves_plot(records, x="bytes").axes
     ends = [line.get_xdata()[-1] for line in axes.get_lines()]
     assert ends == pytest.approx([245_760, 430_080, 368_640])
+
+
+def test_the_bytes_of_a_set_are_said_once(records):
+    """Evaluation texts of ours say them in their own description."""
+    (first, *others) = records.manifest.evaluation
+    named = first.model_copy(update={"description": "65,530 bytes in 16 passages of python-stdlib"})
+    manifest = records.manifest.model_copy(update={"evaluation": [named, *others]})
+    line = footer_of(study_report(replace(records, manifest=manifest)))["evaluation"]
+    assert line.startswith("in_domain (validation/): 65,530 bytes in 16 passages of python-stdlib; prose (")
+    assert line.count("scored") == 1

@@ -226,7 +226,9 @@ def _commit(facts: dict[str, Any]) -> str:
 
 def _scored(one: dict[str, Any]) -> str:
     metrics = "validation/" if one["metric"] == BITS_PER_BYTE else one["metric"]
-    return f"{one['name']} ({metrics}): {one['description']}, {byte_size(one['bytes'])} scored"
+    text = f"{one['name']} ({metrics}): {one['description']}"
+    said = f"{one['bytes']:,} bytes" in one["description"]  # as evaluation texts describe themselves
+    return text if said else f"{text}, {byte_size(one['bytes'])} scored"
 
 
 def _budget(facts: dict[str, Any]) -> str:
