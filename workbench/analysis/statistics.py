@@ -33,6 +33,7 @@ __all__ = [
     "seeds_for_verdict",
     "seeds_needed",
     "size_remark",
+    "standard_deviation",
 ]
 
 CONFIDENCE = 0.95
@@ -48,6 +49,7 @@ class Verdict(StrEnum):
     WORSE = "worse"
     EQUIVALENT = "equivalent"
     INCONCLUSIVE = "inconclusive"
+    AT_MARGIN = "at the margin"  # no number of seeds that was declared affordable is likely to decide
     DID_NOT_TRAIN = "did not train"
     FAILED = "failed"
 
@@ -106,7 +108,7 @@ def compare_pairs(differences: Sequence[float]) -> PairedComparison:
     return PairedComparison(
         n=n,
         mean=mean,
-        sd=_standard_deviation(sample) if n > 1 else None,
+        sd=standard_deviation(sample) if n > 1 else None,
         interval=interval,
         equivalence_interval=equivalence,
         p=p,
@@ -128,7 +130,8 @@ def _constant(sample: np.ndarray) -> bool:
     return float(np.ptp(sample)) <= 1e-9 * float(np.abs(sample).max())
 
 
-def _standard_deviation(sample: np.ndarray) -> float:
+def standard_deviation(sample: np.ndarray) -> float:
+    """The sd of two or more values; exactly 0 where they are the same but for rounding."""
     return 0.0 if _constant(sample) else float(sample.std(ddof=1))
 
 

@@ -1,0 +1,123 @@
+"""Whole studies with a known truth, decided by the rule: what the words are worth.
+
+For tests of the rule, and for a plan: how often a design decides, with how many pairs, and how often it stops at
+the margin.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.analysis.deciding.foresight import chance_of_verdict
+from workbench.analysis.deciding.looks import HOPELESS, MARGIN_FROM, Rule
+from workbench.analysis.deciding.steps import Steps, p_values, step_down
+
+_CASES = 2_000  # at the margin or not is reckoned for so many samples at a time
+
+
+@dataclass(frozen=True)
+class SimulatedStudies:
+    """What became of each comparison, (studies, comparisons).
+
+    ``better``, ``worse``, ``equivalent`` and ``at_the_margin`` exclude each other, and what is none of them stayed
+    inconclusive; ``pairs`` is how many it took until it stopped.
+    """
+
+    better: np.ndarray
+    worse: np.ndarray
+    equivalent: np.ndarray
+    at_the_margin: np.ndarray
+    pairs: np.ndarray
+
+
+def simulate_studies(
+    rule: Rule,
+    truths: Sequence[float],
+    *,
+    margin: float,
+    sd: float = 1.0,
+    shared: float = 0.5,
+    studies: int = 2_000,
+    seed: int = 0,
+    stops_at_margin: bool = True,
+) -> SimulatedStudies:
+    """Decide ``studies`` studies in which comparison k truly differs by ``truths[k]``.
+
+    ``sd`` is that of a paired difference, all normal; ``shared`` is the part of its variance that all comparisons
+    of a study have in common, as they have one baseline (independent runs of equal noise: 0.5). Without
+    ``stops_at_margin`` a comparison that has little chance goes on all the same, which is where false words are
+    the most frequent.
+    """
+    generator = np.random.default_rng(seed)
+    means, sds = _samples(rule, np.asarray(truths, float), sd, shared, studies, generator)
+    shape = means.shape[1:]
+    looks = np.array(rule.looks)
+    look = np.zeros(shape, int)  # that each comparison has reached
+    chance = np.ones(shape)
+    goes_on = np.ones(shape, bool)
+    while goes_on.any():
+        look = look + goes_on
+        n = looks[look - 1]
+        mean = np.take_along_axis(means, look[None] - 1, 0)[0]
+        spread = np.take_along_axis(sds, look[None] - 1, 0)[0]
+        steps = step_down(*p_values(n, mean, spread, margin), rule)
+        undecided = ~steps.decided
+        unfinished = undecided & (look < len(looks))
+        if stops_at_margin:
+            for place, pairs in enumerate(rule.looks[:-1], start=1):
+                asked = unfinished & (look == place)
+                if pairs >= MARGIN_FROM:
+                    chance[asked] = _chances(rule, place, asked, mean, spread, margin, steps)
+        goes_on = unfinished & (chance >= HOPELESS)
+    return SimulatedStudies(
+        better=steps.different & (mean < 0),
+        worse=steps.different & (mean > 0),
+        equivalent=steps.equivalent,
+        at_the_margin=undecided & (n >= MARGIN_FROM) & rule.until_decided,
+        pairs=n,
+    )
+
+
+def _samples(
+    rule: Rule, truths: np.ndarray, sd: float, shared: float, studies: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and sd of each sample at each look, (looks, studies, comparisons)."""
+    total = np.zeros((studies, len(truths)))
+    squares = np.zeros((studies, len(truths)))
+    means, sds = [], []
+    last = 0
+    for look in rule.looks:
+        own = generator.standard_normal((studies, look - last, len(truths)))
+        common = generator.standard_normal((studies, look - last, 1))
+        noise = np.sqrt(1 - shared) * own + np.sqrt(shared) * common
+        total = total + noise.sum(axis=1)
+        squares = squares + (noise**2).sum(axis=1)
+        last = look
+        mean = total / look
+        means.append(truths + sd * mean)
+        sds.append(sd * np.sqrt((squares - look * mean**2) / (look - 1)))
+    return np.array(means), np.array(sds)
+
+
+def _chances(
+    rule: Rule, look: int, asked: np.ndarray, mean: np.ndarray, sd: np.ndarray, margin: float, steps: Steps
+) -> np.ndarray:
+    """The chance of a verdict of those that ``asked`` picks, a few thousand at a time."""
+    cases = (mean[asked], sd[asked], steps.difference_places[asked], steps.equivalence_places[asked])
+    found = []
+    for start in range(0, int(asked.sum()), _CASES):
+        some_mean, some_sd, difference_places, equivalence_places = (x[start : start + _CASES] for x in cases)
+        found.append(
+            chance_of_verdict(
+                rule.looks[look - 1],
+                some_mean,
+                some_sd,
+                margin,
+                rule=rule,
+                look=look,
+                difference_places=difference_places,
+                equivalence_places=equivalence_places,
+            )
+        )
+    return np.concatenate([np.empty(0), *found])
