@@ -19,7 +19,7 @@ from tests.analysis.synthetic_studies import (
     variant,
 )
 from workbench.analysis.answer_sentences import answers, headline
-from workbench.analysis.confirm_outcomes import confirm_phase
+from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render, to_json
 from workbench.analysis.statistics import Verdict

@@ -6,7 +6,7 @@ import altair as alt
 import pytest
 
 from workbench.analysis.colours import variant_colours
-from workbench.analysis.confirm_outcomes import confirm_phase
+from workbench.analysis.decisions import confirm_phase
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.effect_charts import (
     forest,

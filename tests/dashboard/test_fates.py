@@ -7,7 +7,7 @@ import pytest
 
 from tests.dashboard.dashboard_studies import spoil, write_study
 from tests.dashboard.test_pages import PAGES, texts
-from workbench.analysis.confirm_outcomes import confirm_phase
+from workbench.analysis.decisions import confirm_phase
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.effect_charts import forest, forest_frame, seed_frame, tuning, tuning_frame
 from workbench.dashboard.study_library import Library

@@ -14,9 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.analysis.tuned_rates import TunedRate, choose_learning_rate
+from workbench.analysis.tuned_rates import TunedRate
 from workbench.numbers import plural, rate
-from workbench.records.index import StudyRecords
 from workbench.records.run import Phase, State, error_line
 from workbench.records.training_outcome import (
     BEFORE_LEARNING,
@@ -209,16 +208,3 @@ def _equal(ours: float | None, theirs: float | None) -> bool:
 
 def _join(seeds: list[int]) -> str:
     return ", ".join(str(seed) for seed in seeds)
-
-
-def confirm_phase(study: StudyRecords) -> tuple[dict[str, TunedRate | None], dict[str, Outcomes]]:
-    """The tuned rate and the confirm outcomes of every variant, in the manifest's order."""
-    manifest, runs = study.manifest, study.runs
-    metric, seeds, names = manifest.metric, manifest.seeds.confirm, manifest.names
-    own = {one.name: one.budget.tokens if one.budget else None for one in manifest.variants}
-    tuned = {name: choose_learning_rate(runs, name, metric, own[name]) for name in names}
-    outcomes = {
-        name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name], budget=own[name])
-        for name in names
-    }
-    return tuned, outcomes

@@ -7,7 +7,7 @@ is known yet. A run that diverged, failed or is missing is counted and named, ne
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.analysis.confirm_outcomes import confirm_phase
+from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
 from workbench.analysis.metric_units import study_unit, why_not_comparable

@@ -18,9 +18,9 @@ import pandas as pd
 from workbench.analysis.confirm_outcomes import (
     NOT_READ,
     Outcomes,
-    confirm_phase,
     paired_differences,
 )
+from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.statistics import PairedComparison, Verdict, compare_pairs
 from workbench.analysis.verdicts import decide, fate
 from workbench.errors import RecordError

@@ -10,7 +10,8 @@ from statistics import mean
 
 import pandas as pd
 
-from workbench.analysis.confirm_outcomes import Outcomes, confirm_phase
+from workbench.analysis.confirm_outcomes import Outcomes
+from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.statistics import Interval, mean_interval
 from workbench.errors import RecordError

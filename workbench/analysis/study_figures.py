@@ -23,8 +23,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
-from workbench.analysis.confirm_outcomes import Outcomes, confirm_phase
+from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.curve_seeds import MeanOver, Seed, mean_over
+from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.metric_units import unit_of

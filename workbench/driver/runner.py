@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+from workbench.analysis.decisions import confirm_phase, decisions, look_in_words
 from workbench.analysis.tuned_rates import choose_learning_rate
 from workbench.driver.display import Display
 from workbench.driver.events import (
@@ -80,7 +81,10 @@ class Runner:
         if Phase.PILOT in self.plan.study.phases:
             self._execute(Phase.PILOT, self.plan.pilot())
         chosen = self._tune() if Phase.TUNE in self.plan.study.phases else self._only_candidate()
-        self._execute(Phase.CONFIRM, self.plan.confirm(chosen))
+        if self.plan.study.seeds.until_decided:
+            self._confirm_until_decided(chosen)
+        else:
+            self._execute(Phase.CONFIRM, self.plan.confirm(chosen))
 
     def stop(self) -> None:
         """Ask the running trials to save and stop, and wait for them."""
@@ -102,7 +106,7 @@ class Runner:
                 break
             grids = joined(grids, added)
             self.display.note(f"a best learning rate is at the grid's edge: adding {_new(added)}")
-            self.display.expect(len(self.plan.tune(added)))
+            self.display.expect(Phase.TUNE, self.display.trials_of(Phase.TUNE) + len(self.plan.tune(added)))
         self._announce(chosen, at_edge=at_edge(grids, chosen))
         return chosen
 
@@ -120,6 +124,31 @@ class Runner:
     def _announce(self, chosen: dict[str, Hyperparameters], *, at_edge: bool) -> None:
         points = ", ".join(f"{variant} {_shown(point)}" for variant, point in chosen.items())
         self.display.note(f"learning rates: {points}" + (" (some at the grid's edge)" if at_edge else ""))
+
+    def _confirm_until_decided(self, chosen: dict[str, Hyperparameters]) -> None:
+        """Blocks of seeds, from look to look, for the baseline and all that is undecided.
+
+        What is due follows from the records alone, so that a study that was stopped goes on with its block.
+        """
+        trained: dict[str, int] = {}
+        while (due := self._due()) != trained:
+            records = self.plan.confirm(chosen, due)
+            self.display.expect(Phase.CONFIRM, len(records))
+            self._execute(Phase.CONFIRM, records)
+            trained = due
+            for line in self._said_at_look():
+                self.display.note(line)
+
+    def _due(self) -> dict[str, int]:
+        """How many confirm seeds each variant is to have by now."""
+        records = load_study(self.directory)
+        return {name: len(mine.planned) for name, mine in confirm_phase(records)[1].items()}
+
+    def _said_at_look(self) -> list[str]:
+        """What is decided and what is not, a line for each comparison."""
+        records = load_study(self.directory)
+        found = decisions(records.manifest, confirm_phase(records)[1])
+        return [f"look: {name}: {look_in_words(decision)}" for name, decision in found.items()]
 
     def _execute(self, phase: Phase, records: list[RunRecord]) -> None:
         """Bring every record to an outcome."""

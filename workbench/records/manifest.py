@@ -137,6 +137,8 @@ class Manifest(_Part):
     grid_growth: Count | None = None
     halving: bool = False
     seeds: PlannedSeeds = PlannedSeeds()
+    # At how many pairs one looks, where confirm runs until all is decided; none: at all seeds together.
+    looks: list[Count] = []
     phases: list[_PhaseName] | None = None  # those that the study has, in order; None in early manifests
     context: Count | None = None  # tokens in a window, of the baseline
     budget: str = "tokens"  # what a trial of every variant has as much of: tokens, bytes or flops

@@ -6,6 +6,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any, cast
 
+from workbench.analysis.deciding.looks import looks_between
 from workbench.data.batches import TextBatches, TokenizedCorpus, check_windows
 from workbench.data.evaluation_text import EvaluationText
 from workbench.errors import RecordError
@@ -221,21 +222,31 @@ class Plan:
             for variant in self.variants
         ]
 
-    def confirm(self, chosen: dict[str, Hyperparameters]) -> list[RunRecord]:
-        """Every variant at what was chosen for it, on fresh seeds; by seed, so a stop leaves whole pairs."""
+    def confirm(
+        self, chosen: dict[str, Hyperparameters], pairs: dict[str, int] | None = None
+    ) -> list[RunRecord]:
+        """Every variant at what was chosen for it, on fresh seeds; by seed, so a stop leaves whole pairs.
+
+        ``pairs`` says how many each variant gets, and the baseline then as many as the most of them.
+        """
+        seeds = self.study.seeds.lists()[Phase.CONFIRM]
+        pairs = {variant.name: len(seeds) for variant in self.variants} if pairs is None else pairs
+        most = max(pairs.values(), default=0)
         return [
             self.record(variant, Phase.CONFIRM, chosen[variant.name], seed)
-            for seed in self.study.seeds.lists()[Phase.CONFIRM]
+            for place, seed in enumerate(seeds)
             for variant in self.variants
+            if place < (most if variant is self.baseline else pairs.get(variant.name, 0))
         ]
 
     def trial_counts(self) -> dict[Phase, int]:
-        """How many trials each phase runs, if no grid grows."""
+        """How many trials each phase runs, if no grid grows; until decided, those of the first look."""
         seeds, variants = self.study.seeds.lists(), len(self.variants)
+        pairs = self.study.seeds.at_least if self.study.seeds.until_decided else len(seeds[Phase.CONFIRM])
         counts = {
             Phase.PILOT: len(seeds[Phase.PILOT]),
             Phase.TUNE: len(seeds[Phase.TUNE]) * self.study.rates_tried * variants,
-            Phase.CONFIRM: len(seeds[Phase.CONFIRM]) * variants,
+            Phase.CONFIRM: pairs * variants,
         }
         return {phase: counts[phase] for phase in self.study.phases}
 
@@ -266,6 +277,9 @@ class Plan:
         # Where a study has nothing to say of these, its manifest has no key.
         if study.halving:
             promise = promise.model_copy(update={"halving": True})
+        if study.seeds.until_decided:
+            looks = looks_between(study.seeds.at_least, study.seeds.at_most)
+            promise = promise.model_copy(update={"looks": list(looks)})
         if study.budget != "tokens":
             promise = promise.model_copy(update={"budget": study.budget})
         if self.evaluation:

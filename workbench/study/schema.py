@@ -12,7 +12,16 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
@@ -30,6 +39,8 @@ Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
 MOST_VARIANTS, MOST_TRIALS = 512, 100_000
+UNTIL_DECIDED = "until_decided"
+AT_LEAST, AT_MOST, MOST_PAIRS = 4, 64, 1_024
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
 _Rates = Annotated[
     list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]], Field(min_length=1, max_length=_MOST_RATES)
@@ -131,21 +142,53 @@ class Seeds(_Section):
         description="Seeds with which each variant tries every learning rate; the best one is confirmed. "
         "With a single learning rate the phase is left out.",
     )
-    confirm: int | list[int] = Field(
+    confirm: int | list[int] | Literal["until_decided"] = Field(
         8,
         description="Fresh seeds with which every variant is trained at its own learning rate. Each is a "
-        "pair with the baseline's; the verdict rests on these alone, so that at least one is needed.",
+        "pair with the baseline's; the verdict rests on these alone, so that at least one is needed. "
+        "until_decided: as many as it takes. One looks at at_least pairs, at each power of two beyond it and "
+        "at at_most, and a comparison that has its verdict gets no more; the intervals are wider, so that "
+        "looking often is no way to a wrong word.",
+        examples=[8, "until_decided"],
+    )
+    at_least: Whole = Field(
+        AT_LEAST,
+        ge=2,
+        le=MOST_PAIRS,
+        description="Pairs at the first look, where confirm is until_decided.",
+    )
+    at_most: Whole = Field(
+        AT_MOST,
+        ge=2,
+        le=MOST_PAIRS,
+        description="Pairs at the last look, where confirm is until_decided.",
     )
 
     @field_validator("pilot", "tune", "confirm", mode="before")
     @classmethod
-    def _sound(cls, value: Any) -> int | list[int]:
+    def _sound(cls, value: Any, info: ValidationInfo) -> int | list[int] | str:
+        if info.field_name == "confirm" and value == UNTIL_DECIDED:
+            return UNTIL_DECIDED
         if isinstance(value, list):
             return _sound_seeds([read_whole(seed) for seed in value])
         count = read_whole(value)
         if not isinstance(count, int) or not 0 <= count <= _MOST_SEEDS:
             raise ValueError(f"give a count from 0 to {_MOST_SEEDS:,}, or a list of seeds")
         return count
+
+    @model_validator(mode="after")
+    def _looks(self) -> "Seeds":
+        for key in ("at_least", "at_most"):
+            if key in self.model_fields_set and not self.until_decided:
+                raise ValueError(f"{key} belongs to 'confirm: {UNTIL_DECIDED}'; remove it, or write that")
+        if self.at_most < self.at_least:
+            raise ValueError(f"at_most is {self.at_most}, fewer than at_least, {self.at_least}; give more")
+        return self
+
+    @property
+    def until_decided(self) -> bool:
+        """Whether a comparison gets pairs until it has its verdict, at most ``at_most``."""
+        return self.confirm == UNTIL_DECIDED
 
     @model_validator(mode="after")
     def _disjoint(self) -> "Seeds":
@@ -159,13 +202,15 @@ class Seeds(_Section):
         return self
 
     def lists(self) -> dict[Phase, list[int]]:
-        """The seeds of each phase, written out."""
+        """The seeds of each phase, written out; until all is decided, all that it may take."""
         return {phase: self._list(phase) for phase in PHASES}
 
     def _list(self, phase: Phase) -> list[int]:
         value = getattr(self, phase)
         if isinstance(value, list):
             return value
+        if value == UNTIL_DECIDED:
+            value = self.at_most
         return list(range(FIRST_SEED[phase], FIRST_SEED[phase] + value))
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from workbench.analysis.confirm_outcomes import confirm_phase
+from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.report_tables import (
     factorial_table,
     flops_table,
