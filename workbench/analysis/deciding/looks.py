@@ -16,9 +16,9 @@ HOPELESS = 0.20  # the chance of a verdict below which it is
 class Rule:
     """At which numbers of pairs one looks, and for how many declared comparisons the error is shared.
 
-    ``looks`` rises; with ``until_decided`` a comparison gets more pairs as long as it is undecided, and without
-    there is one look, at a number of pairs that was fixed beforehand. ``comparisons`` counts all that were
-    declared, also those of which nothing is known yet.
+    ``looks`` rises; with ``until_decided`` a comparison gets more pairs as long as it is undecided, and
+    without there is one look, at a number of pairs that was fixed beforehand. ``comparisons`` counts all
+    that were declared, also those of which nothing is known yet.
     """
 
     looks: tuple[int, ...]
@@ -48,7 +48,7 @@ class Rule:
         return nominal_level(EQUIVALENCE_ALPHA / places, self.looks)
 
     def look_at(self, pairs: int) -> int:
-        """The last look that ``pairs`` (seeds that are over, lost ones included) reach: 1, 2, …, or 0 for none."""
+        """The last look that so many seeds reach, those of lost pairs included: 1, 2, …, or 0 for none."""
         return sum(look <= pairs for look in self.looks)
 
     def next_look(self, pairs: int) -> int | None:
