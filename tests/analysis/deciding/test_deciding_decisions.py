@@ -183,6 +183,17 @@ def test_at_the_margin_from_eight_pairs_on():
     assert hopeful.chance > 0.5
 
 
+def test_a_share_that_is_passed_on_may_bring_a_comparison_back_from_the_margin():
+    rule = Rule.until(4, 64, 10)
+    at_margin = sample(0.0, 0.045, 8)
+    alone = decide_study({"a": at_margin}, MARGIN, rule)["a"]
+    others = {str(k): sample(0.5, 0.01, 8) for k in range(9)}
+    beside_decided = decide_study({"a": at_margin, **others}, MARGIN, rule)["a"]
+    assert (alone.verdict, alone.goes_on) == (Verdict.AT_MARGIN, False)
+    assert (beside_decided.verdict, beside_decided.goes_on) == (Verdict.INCONCLUSIVE, True)
+    assert beside_decided.chance > 0.2 > alone.chance
+
+
 def test_the_last_look_leaves_nothing_to_hope_for():
     values = sample(0.02, 0.02, 16)
     last = decide_study({"a": values}, MARGIN, Rule.until(4, 16, 1))["a"]

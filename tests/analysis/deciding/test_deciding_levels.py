@@ -1,12 +1,21 @@
 """The table of levels: known values, the simulation that made it, and looks that are not in it."""
 
+import inspect
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from scipy.special import stdtr
 
-from workbench.analysis.deciding.level_simulation import ALPHAS, FIRST_LOOKS, NUMBERS_OF_PAIRS, p_of_paths
+from workbench.analysis.deciding import nominal_levels
+from workbench.analysis.deciding.level_simulation import (
+    ALPHAS,
+    FIRST_LOOKS,
+    NUMBERS_OF_PAIRS,
+    as_source,
+    p_of_paths,
+    simulated_levels,
+)
 from workbench.analysis.deciding.looks import Rule, looks_between
 from workbench.analysis.deciding.nominal_levels import LEVELS, nominal_level
 from workbench.errors import UserError
@@ -64,6 +73,14 @@ def test_levels_rise_with_alpha_and_fall_with_looks():
     assert (np.diff(tiny) > 0).all()  # also where the table ends: Holm's steps need that
 
 
+def test_the_simulation_makes_the_table():
+    made = simulated_levels(paths=60_000, seed=5)
+    for first, rows in LEVELS.items():
+        found = np.array(made[first])[:, :3]  # alphas of which there are 1,200 draws or more
+        assert found == pytest.approx(np.array(rows)[:, :3], rel=0.12)
+    assert as_source(LEVELS) in inspect.getsource(nominal_levels)
+
+
 def test_a_single_look_has_all_of_alpha():
     assert Rule.fixed(8, 3).difference_level(3) == pytest.approx(0.05 / 3)
     assert Rule.until(16, 16, 1).equivalence_level(1) == 0.05
@@ -94,6 +111,18 @@ def test_looks(at_least, at_most, looks):
 def test_looks_that_cannot_be(at_least, at_most, key):
     with pytest.raises(UserError, match=f"seeds.{key}: "):
         looks_between(at_least, at_most)
+
+
+def test_what_is_promised_reads_as_it_is():
+    assert Rule.fixed(8, 3).promise == (
+        "verdicts hold jointly for 3 comparisons: any false better or worse in at most 5 % of such studies, "
+        "and any false equivalent in at most 5 % (Holm on the margin)"
+    )
+    assert Rule.until(4, 16, 1).promise == (
+        "verdicts hold for looks at 4, 8, 16 pairs: any false better or worse in at most 5 % of such studies, "
+        "and any false equivalent in at most 5 % (each look at a level of its own)"
+    )
+    assert "for 2 comparisons and looks at 8, 16 pairs" in Rule.until(8, 16, 2).promise
 
 
 def test_a_rule_knows_where_a_number_of_pairs_stands():

@@ -89,7 +89,7 @@ def test_equivalent_rows_pass_on_their_share_of_worse():
 
 
 def test_passing_on_is_worth_it():
-    """One equivalent variant beside two that are far worse is decided sooner than with a third of the error."""
+    """One equivalent variant beside two that are far worse is decided as soon as if it were alone."""
     truths = [0.0, 3.0, 3.0]
     together = simulate_studies(Rule.until(4, 64, 3), truths, margin=0.75, studies=1_500)
     alone = simulate_studies(Rule.until(4, 64, 1), truths[:1], margin=0.75, studies=1_500)

@@ -188,6 +188,8 @@ def _futures(
     equivalence_places: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """At how many pairs each draw is decided (0: never), and the weight of each: (cases, draws)."""
+    if look < 1:
+        raise ValueError("look: 0 is before the first; there is nothing yet to look ahead from")
     blocks = tuple(end - begin for begin, end in pairwise(rule.looks[look - 1 :]))
     draws = _draws(n, blocks)
     mean, sd, border = (np.asarray(x, float).reshape(-1, 1) for x in (mean, sd, margin))
