@@ -119,8 +119,8 @@ def test_what_is_promised_reads_as_it_is():
         "and any false equivalent in at most 5 % (Holm on the margin)"
     )
     assert Rule.until(4, 16, 1).promise == (
-        "verdicts hold for looks at 4, 8, 16 pairs: any false better or worse in at most 5 % of such studies, "
-        "and any false equivalent in at most 5 % (each look at a level of its own)"
+        "verdicts hold for looks at 4, 8, 16 pairs: any false better or worse in at most 5 % of such "
+        "studies, and any false equivalent in at most 5 % (each look at a level of its own)"
     )
     assert "for 2 comparisons and looks at 8, 16 pairs" in Rule.until(8, 16, 2).promise
 
