@@ -17,16 +17,17 @@ from workbench.errors import UserError
 class Decision:
     """One comparison's word and what it follows from, in units of the metric.
 
-    ``n`` pairs are in the word: those of the last look that is complete. ``look`` counts from 1, 0 is before the
-    first, and ``looks`` is how many there may be. ``interval`` is the two-sided one whose place beyond the margin
-    means better or worse, ``equivalence_interval`` the one whose place within it means equivalent; each says its
-    own level, which looks and comparisons share. Both are None below two pairs.
+    ``n`` pairs are in the word: those of the last look that is complete. ``look`` counts from 1, 0 is
+    before the first, and ``looks`` is how many there may be. ``interval`` is the two-sided one whose place
+    beyond the margin means better or worse, ``equivalence_interval`` the one whose place within it means
+    equivalent; each says its own level, which looks and comparisons share. Both are None below two pairs.
 
-    ``difference_p`` (two-sided, against "no further than the margin") and ``equivalence_p`` are Holm's, for a fixed
-    number of pairs; looks have none, as the level of each look is what was corrected there. ``is_real`` says
-    that zero is excluded by the same rule. ``places`` are how many comparisons shared the 5 % of better and worse,
-    and of equivalent, when this word was found. ``chance`` is that of a verdict by the last look, where it was
-    asked for: while undecided, from 8 pairs on. ``goes_on`` says that more pairs are due.
+    ``difference_p`` (two-sided, against "no further than the margin") and ``equivalence_p`` are Holm's, for
+    a fixed number of pairs; looks have none, as the level of each look is what was corrected there.
+    ``is_real`` says that zero is excluded by the same rule. ``places`` are how many comparisons shared the
+    5 % of better and worse, and of equivalent, when this word was found. ``chance`` is that of a verdict by
+    the last look, where it was asked for: while undecided, from 8 pairs on. ``goes_on`` says that more
+    pairs are due.
     """
 
     verdict: Verdict
@@ -64,17 +65,17 @@ def decide_study(
 ) -> dict[str, Decision]:
     """The decision on each comparison, from what is known now.
 
-    ``differences`` has, for each comparison, variant minus baseline in the order of the seeds, NaN for a seed whose
-    pair is lost; shorter where seeds are still to come, and empty before the first. With looks, only seeds up to
-    the last complete look count. Comparisons that are declared and not named (their trials crashed, or nothing ran)
-    hold their place in the family all the same: ``rule.comparisons`` counts them.
+    ``differences`` has, for each comparison, variant minus baseline in the order of the seeds, NaN for a
+    seed whose pair is lost; shorter where seeds are still to come, and empty before the first. With looks,
+    only seeds up to the last complete look count. Comparisons that are declared and not named (their trials
+    crashed, or nothing ran) hold their place in the family all the same: ``rule.comparisons`` counts them.
 
     A decided comparison needs no more pairs, and what the others find later can only add to what is decided.
     """
     if len(differences) > rule.comparisons:
         raise UserError(
-            f"comparisons: {len(differences)} have pairs and {rule.comparisons} are declared; the error is shared "
-            "by those that were declared"
+            f"comparisons: {len(differences)} have pairs and {rule.comparisons} are declared; "
+            "the error is shared by those that were declared"
         )
     if not differences:
         return {}
@@ -197,7 +198,8 @@ def _word(sample: _Sample, different: bool, equivalent: bool, chance: float | No
 def remark(decision: Decision) -> str | None:
     """What a difference that is no chance says of its size, where the word leaves that open.
 
-    None where zero is not excluded for the whole family, and where all of the difference lies beyond the margin.
+    None where zero is not excluded for the whole family, and where all of the difference lies beyond the
+    margin.
     """
     if not decision.is_real or decision.zero_interval is None or decision.equivalence_interval is None:
         return None
@@ -208,7 +210,10 @@ def remark(decision: Decision) -> str | None:
             f"{level_text(decision.equivalence_interval)} interval lies within the margin)"
         )
     if decision.verdict in (Verdict.INCONCLUSIVE, Verdict.AT_MARGIN):
-        return f"real; size not settled: {excluded}, and the margin's border is not"
+        return (
+            f"real; size not settled: {excluded}, and does not settle on which side of the margin's border "
+            "the difference lies"
+        )
     return None
 
 

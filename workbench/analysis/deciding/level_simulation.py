@@ -2,12 +2,12 @@
 
 ``python -m workbench.analysis.deciding.level_simulation`` writes the table anew, in about two minutes.
 
-What is simulated is the paired t statistic of normal differences that lie exactly on a border, at 2, 4, 8, …,
-1,024 pairs of one growing sample. Whoever looks at several of these numbers of pairs and stops at the first p
-value below ``level`` is wrong with the probability that the *smallest* of those p values lies below ``level``.
-So the level that keeps the error at alpha is the alpha quantile of the smallest p value, and one simulation
-answers for every alpha, every first look and every number of looks (Pocock 1977, Biometrika 64:191, has the
-same for known variance and looks at equal distances).
+What is simulated is the paired t statistic of normal differences that lie exactly on a border, at 2, 4, 8,
+…, 1,024 pairs of one growing sample. Whoever looks at several of these numbers of pairs and stops at the
+first p value below ``level`` is wrong with the probability that the *smallest* of those p values lies below
+``level``. So the level that keeps the error at alpha is the alpha quantile of the smallest p value, and one
+simulation answers for every alpha, every first look and every number of looks (Pocock 1977, Biometrika
+64:191, has the same for known variance and looks at equal distances).
 """
 
 import sys
@@ -51,7 +51,7 @@ def simulated_levels(paths: int = PATHS, seed: int = 0) -> dict[int, tuple[tuple
 
 
 def p_of_paths(paths: int, generator: np.random.Generator) -> np.ndarray:
-    """One-sided p values at each of ``NUMBERS_OF_PAIRS``, (10, 2 * paths): the upper tails, then the lower."""
+    """One-sided p values at all ``NUMBERS_OF_PAIRS``, (10, 2 * paths): the upper tails, then the lower."""
     n = NUMBERS_OF_PAIRS[0]
     total = np.sqrt(n) * generator.standard_normal(paths)
     squares = generator.chisquare(n - 1, paths)  # around the mean

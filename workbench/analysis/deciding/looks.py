@@ -16,9 +16,9 @@ HOPELESS = 0.20  # the chance of a verdict below which it is
 class Rule:
     """At which numbers of pairs one looks, and for how many declared comparisons the error is shared.
 
-    ``looks`` rises; with ``until_decided`` a comparison gets more pairs as long as it is undecided, and without
-    there is one look, at a number of pairs that was fixed beforehand. ``comparisons`` counts all that were
-    declared, also those of which nothing is known yet.
+    ``looks`` rises; with ``until_decided`` a comparison gets more pairs as long as it is undecided, and
+    without there is one look, at a number of pairs that was fixed beforehand. ``comparisons`` counts all
+    that were declared, also those of which nothing is known yet.
     """
 
     looks: tuple[int, ...]
@@ -39,6 +39,25 @@ class Rule:
         """Looks at ``at_least`` pairs, at the powers of two between, and at ``at_most``."""
         return cls(looks_between(at_least, at_most), comparisons, until_decided=True)
 
+    @property
+    def promise(self) -> str:
+        """What the words of a study are worth, in one clause for its footer."""
+        many = self.comparisons > 1
+        looked = f"looks at {', '.join(map(str, self.looks))} pairs"
+        if not self.until_decided:
+            scope = f"hold jointly for {self.comparisons} comparisons" if many else "hold for one comparison"
+            how = "Holm on the margin" if many else "t intervals"
+        elif many:
+            scope = f"hold jointly for {self.comparisons} comparisons and {looked}"
+            how = "group-sequential Holm"
+        else:
+            scope = f"hold for {looked}"
+            how = "each look at a level of its own"
+        return (
+            f"verdicts {scope}: any false better or worse in at most 5 % of such studies, and any false "
+            f"equivalent in at most 5 % ({how})"
+        )
+
     def difference_level(self, places: int) -> float:
         """The two-sided level of one comparison at each look, while ``places`` share the 5 %."""
         return 2 * nominal_level(DIFFERENCE_ALPHA / 2 / places, self.looks)
@@ -48,7 +67,7 @@ class Rule:
         return nominal_level(EQUIVALENCE_ALPHA / places, self.looks)
 
     def look_at(self, pairs: int) -> int:
-        """The last look that ``pairs`` (seeds that are over, lost ones included) reach: 1, 2, …, or 0 for none."""
+        """The last look that so many seeds reach, those of lost pairs included: 1, 2, …, or 0 for none."""
         return sum(look <= pairs for look in self.looks)
 
     def next_look(self, pairs: int) -> int | None:

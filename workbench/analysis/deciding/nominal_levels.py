@@ -23,9 +23,9 @@ MOST_PAIRS = 1_024
 def nominal_level(alpha: float, looks: Sequence[int]) -> float:
     """The one-sided level of each of ``looks`` at which one error over all of them has probability ``alpha``.
 
-    Between tabled alphas the ratio of both is interpolated on logarithms; below them each look gets an equal part
-    of alpha, which is enough whatever the looks are (Bonferroni). At most 1,024 pairs; each look at most twice the
-    one before. ``alpha`` is at most 5 %.
+    Between tabled alphas the ratio of both is interpolated on logarithms; below them each look gets an
+    equal part of alpha, which is enough whatever the looks are (Bonferroni). At most 1,024 pairs; each look
+    at most twice the one before. ``alpha`` is at most 5 %.
     """
     if len(looks) == 1:
         return alpha

@@ -1,7 +1,7 @@
 """Whole studies with a known truth, decided by the rule: what the words are worth.
 
-For tests of the rule, and for a plan: how often a design decides, with how many pairs, and how often it stops at
-the margin.
+For tests of the rule, and for a plan: how often a design decides, with how many pairs, and how often it
+stops at the margin.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ _CASES = 2_000  # at the margin or not is reckoned for so many samples at a time
 class SimulatedStudies:
     """What became of each comparison, (studies, comparisons).
 
-    ``better``, ``worse``, ``equivalent`` and ``at_the_margin`` exclude each other, and what is none of them stayed
-    inconclusive; ``pairs`` is how many it took until it stopped.
+    ``better``, ``worse``, ``equivalent`` and ``at_the_margin`` exclude each other, and what is none of them
+    stayed inconclusive; ``pairs`` is how many it took until it stopped.
     """
 
     better: np.ndarray
@@ -44,10 +44,10 @@ def simulate_studies(
 ) -> SimulatedStudies:
     """Decide ``studies`` studies in which comparison k truly differs by ``truths[k]``.
 
-    ``sd`` is that of a paired difference, all normal; ``shared`` is the part of its variance that all comparisons
-    of a study have in common, as they have one baseline (independent runs of equal noise: 0.5). Without
-    ``stops_at_margin`` a comparison that has little chance goes on all the same, which is where false words are
-    the most frequent.
+    ``sd`` is that of a paired difference, all normal; ``shared`` is the part of its variance that all
+    comparisons of a study have in common, as they have one baseline (independent runs of equal noise: 0.5).
+    Without ``stops_at_margin`` a comparison that has little chance goes on all the same, which is where
+    false words are the most frequent.
     """
     generator = np.random.default_rng(seed)
     means, sds = _samples(rule, np.asarray(truths, float), sd, shared, studies, generator)

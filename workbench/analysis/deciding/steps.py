@@ -1,7 +1,7 @@
 """The words at one look: Holm's steps, for any number of studies at once.
 
-Everything here is arithmetic on arrays whose last axis is the comparisons of one study, so that the same lines
-decide a real study and the hundred thousand simulated ones that test it.
+Everything here is arithmetic on arrays whose last axis is the comparisons of one study, so that the same
+lines decide a real study and the hundred thousand simulated ones that test it.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from workbench.analysis.deciding.looks import Rule
 class Steps:
     """What was decided, (..., comparisons) each.
 
-    ``different`` is better or worse. ``difference_places`` and ``equivalence_places`` count who shared the alpha
-    of its family when a comparison was decided, or who still shares it where it was not.
+    ``different`` is better or worse. ``difference_places`` and ``equivalence_places`` count who shared the
+    alpha of its family when a comparison was decided, or who still shares it where it was not.
     """
 
     different: np.ndarray
@@ -37,8 +37,8 @@ def p_values(
 ) -> tuple[np.ndarray, np.ndarray]:
     """p against "no further than the margin" (two-sided), and against "the margin or further" (one-sided).
 
-    Both follow from the distance to the nearer border: of two one-sided tests of equivalence, that border's has
-    the larger p. Fewer than two pairs say nothing: both are 1.
+    Both follow from the distance to the nearer border: of two one-sided tests of equivalence, that border's
+    has the larger p. Fewer than two pairs say nothing: both are 1.
     """
     enough = n > 1
     gap = np.abs(mean) - margin
@@ -54,7 +54,7 @@ def p_values(
 
 @lru_cache(maxsize=64)
 def levels_by_places(rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    """The two-sided level of a difference and the one-sided one of equivalence, at the index of the places."""
+    """At the index of the places: the two-sided level of a difference, the one-sided one of equivalence."""
     places = range(1, rule.comparisons + 1)
     difference = [rule.difference_level(count) for count in places]
     equivalence = [rule.equivalence_level(count) for count in places]
@@ -64,8 +64,8 @@ def levels_by_places(rule: Rule) -> tuple[np.ndarray, np.ndarray]:
 def step_down(beyond: np.ndarray, within: np.ndarray, rule: Rule) -> Steps:
     """Decide with the p values of ``p_values``, and pass on what a decided comparison no longer needs.
 
-    With a fixed number of pairs this is Holm's procedure, once for each family. ``until_decided`` passes both of a
-    decided comparison's shares on, whichever family decided it (see the package).
+    With a fixed number of pairs this is Holm's procedure, once for each family. ``until_decided`` passes
+    both of a decided comparison's shares on, whichever family decided it (see the package).
     """
     comparisons = beyond.shape[-1]
     difference_levels, equivalence_levels = levels_by_places(rule)
