@@ -56,7 +56,7 @@ def pilot_summary(study: StudyRecords) -> PilotSummary | None:
         paired_sd_bound=bound,
         confirm_seeds=confirm_seeds,
         detectable_effect=None if bound is None else detectable_effect(bound, confirm_seeds),
-        seeds_for_margin=None if bound is None else seeds_needed(bound, manifest.margin),
+        seeds_for_margin=None if bound is None else seeds_needed(bound, manifest.smallest_margin),
     )
 
 

@@ -53,13 +53,14 @@ def effects_table(report: Report) -> TextTable:
         "seeds",
         f"{report.metric}\nmean ± sd",
         "difference\n[95 % CI]",
+        *(("margin",) if isinstance(report.margins, dict) else ()),
         "in %",
         "wins",
         "Holm\np",
         "verdict",
         "seeds\nneeded",
     )
-    rows = tuple(_effect_cells(row, decimals) for row in report.rows)
+    rows = tuple(_effect_cells(row, report, decimals) for row in report.rows)
     title = (
         f"Paired difference to the baseline in {report.unit}, and in % of the baseline; lower is better "
         "(wins: seeds at which the variant is lower)"
@@ -69,18 +70,26 @@ def effects_table(report: Report) -> TextTable:
     return TextTable(title, headings, rows, left=("verdict",))
 
 
-def _effect_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
+def _effect_cells(row: VariantRow, report: Report, decimals: int) -> tuple[str, ...]:
     return (
         row.label,
         _seeds(row),
         mean_and_sd(row.mean, row.sd, decimals - 1),
         difference_cell(row.comparison, decimals),
+        *_own_margin(row, report),
         MISSING if row.relative is None else f"{100 * row.relative:+.2f}",
         f"{row.wins}/{row.pairs}" if row.comparison else MISSING,
         probability(row.holm_p),
         verdict_cell(row),
         seeds_text(row.seeds_needed),
     )
+
+
+def _own_margin(row: VariantRow, report: Report) -> list[str]:
+    """What a row is judged by, where rows differ in it."""
+    if not isinstance(report.margins, dict):
+        return []
+    return [MISSING if row.is_baseline else f"±{row.margin:g}"]
 
 
 def _seeds(row: VariantRow) -> str:
@@ -200,9 +209,13 @@ def recovery_table(report: Report) -> TextTable:
     rows = tuple(_recovery_cells(row, labels[row.variant], decimals) for row in report.recovery)
     title = (
         f"Damage and recovery in {report.unit}: the difference to the baseline before the first step, and "
-        f"after the last; tokens until within {report.margin:g} of the baseline's end"
+        f"after the last; tokens until within {_recovery_margin(report)} of the baseline's end"
     )
     return TextTable(title, headings, rows)
+
+
+def _recovery_margin(report: Report) -> str:
+    return "its margin" if isinstance(report.margins, dict) else f"{report.margins:g}"
 
 
 def _recovery_cells(row: RecoveryRow, label: str, decimals: int) -> tuple[str, ...]:
