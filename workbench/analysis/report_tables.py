@@ -255,11 +255,14 @@ def pilot_line(report: Report) -> str | None:
         return None
     decimals = decimals_for(report.margin)
     done = f"{pilot.seeds_done} of {pilot.seeds_planned} baseline runs"
-    if pilot.sd is None:
+    if pilot.sd is None or pilot.sd_range is None:
         return f"Pilot: {done}; the noise is not known yet."
-    text = f"Pilot: {done}, sd {fixed(pilot.sd, decimals)} {report.unit}. "
-    return text + (
+    ends = f"{fixed(pilot.sd_range.low, decimals)} to {fixed(pilot.sd_range.high, decimals)}"
+    return (
+        f"Pilot: {done}, sd {fixed(pilot.sd, decimals)} {report.unit} (95 % range {ends}). "
         f"If pairing removes no noise, {pilot.confirm_seeds} seeds find a difference of "
-        f"{fixed(pilot.detectable_effect, decimals)}; "
-        f"{seeds_text(pilot.seeds_for_margin)} would find the margin."
+        f"{fixed(pilot.detectable_effect, decimals)} (on the safe side "
+        f"{fixed(pilot.safe_detectable_effect, decimals)}); "
+        f"{seeds_text(pilot.seeds_for_margin)} would find the margin (on the safe side "
+        f"{seeds_text(pilot.safe_seeds_for_margin)})."
     )

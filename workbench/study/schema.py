@@ -477,6 +477,16 @@ def find_study_file(study: Path) -> Path:
     )
 
 
+def find_named_file(study: str) -> Path | None:
+    """The study file that ``study`` is or names; None where only a study with results can be meant."""
+    path = Path(study)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return None
+    return next((file for file in study_files() if file.stem == study), None)
+
+
 def load_study_file(path: Path, overrides: list[str] | None = None, *, complete: bool = True) -> StudyFile:
     """Read and check ``path``; ``overrides`` are ``key.inner=value`` strings that replace single keys.
 
