@@ -60,8 +60,9 @@ class Comparison:
         """That equals will hardly be called equivalent, and what would mend it."""
         if self.noise is None:
             return None
-        chance, sd = self._if_equal(self.noise.sd, seeds), self.noise.sd
-        if chance >= EVEN:
+        sd = self.noise.sd
+        if_equal = self._if_equal(sd, seeds)
+        if if_equal >= EVEN:
             return None
         even = seeds_for_equivalence(self.margin, sd, comparisons=self.family, power=EVEN)
         good = seeds_for_equivalence(self.margin, sd, comparisons=self.family)
@@ -71,7 +72,7 @@ class Comparison:
             remedy += f"; or margin: {wider:.2g} reaches 50 % with {seeds}"
         return (
             f"{self.variant}: an effect of zero would be called equivalent within ±{self.margin:g} in "
-            f"{percent(chance)} of such studies; {remedy}"
+            f"{chance(if_equal)} of such studies; {remedy}"
         )
 
 
@@ -88,8 +89,8 @@ def comparisons_of(manifest: Manifest, results: Path) -> list[Comparison]:
 def chances_table(chances: list[dict[str, Any]]) -> Table:
     """A row for each comparison: what the seeds can decide."""
     seeds, family = chances[0]["seeds"], plural(len(chances), "comparison")
-    share = f"; {family} share an error of 5 %" if len(chances) > 1 else ""
-    title = f"What {plural(seeds, 'seed')} can decide, by the likely noise and on the safe side{share}"
+    share = f" ({family} share an error of 5 %)" if len(chances) > 1 else ""
+    title = f"What {plural(seeds, 'seed')} can decide, by the likely noise / by the safe one{share}"
     table = Table(title=title, title_justify="left")
     table.add_column("variant", overflow="fold")
     headings = (
@@ -108,7 +109,7 @@ def chances_table(chances: list[dict[str, Any]]) -> Table:
             f"±{row['margin']:g}",
             noise_cell(row["noise"], decimals),
             both(*(f"±{fixed(value, decimals)}" for value in smallest.values() if value is not None)),
-            both(*(percent(value) for value in equal.values())),
+            both(*(chance(value) for value in equal.values())),
         )
     return table
 
@@ -134,6 +135,13 @@ def noise_lines(chances: list[dict[str, Any]]) -> list[str]:
     return [
         f"noise:    {one_line(', '.join(names))}: {one_line(source)}" for source, names in sources.items()
     ]
+
+
+def chance(value: float) -> str:
+    """``14 %``; ``<1 %`` and ``>99 %`` where a percentage would say never or always."""
+    if value < 0.01:
+        return "<1 %"
+    return ">99 %" if value > 0.99 else percent(value)
 
 
 def both(*texts: str) -> str:

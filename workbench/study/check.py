@@ -179,7 +179,7 @@ def _decides(facts: dict[str, Any]) -> list[RenderableType]:
     known = [row for row in facts["decides"] if row["noise"] is not None]
     if not known:
         return [
-            "decides:  not known, as no finished study measured this noise; 'workbench plan' takes one as --sd"
+            "decides:  not known: no finished study measured this noise; 'workbench plan' takes one as --sd"
         ]
     return [chances_table(facts["decides"]), *noise_lines(facts["decides"])]
 

@@ -23,9 +23,7 @@ from workbench.numbers import plural
 from workbench.records.index import StudyRecords, is_published, list_studies, load_study, study_title
 from workbench.records.manifest import Manifest, ManifestVariant, read_manifest
 
-_PER_TOKEN = (
-    "validation/loss"  # a token of another tokenizer stands for other text: noise does not carry over
-)
+_PER_TOKEN = "validation/loss"  # tokens of another tokenizer stand for other text: their noise is another
 _Change = frozenset[tuple[str, frozenset[str]]]
 
 
@@ -63,7 +61,7 @@ class Noise:
 
 
 def known_noise(manifest: Manifest, results: Path) -> dict[str, Noise]:
-    """What the noise of each comparison of ``manifest`` will be, by variant; empty where nobody measured it."""
+    """The noise of each comparison of ``manifest``, by variant; empty where no study in ``results`` knows."""
     others = _nearest_first(manifest, results)
     missing = {
         _change(variant): variant.name

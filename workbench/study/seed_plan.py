@@ -131,6 +131,8 @@ def plan_seeds(
     costs = _planned(file, overrides, workers, out) if file else _measured(study, overrides, workers, out)
     manifest = costs.manifest
     comparisons = [_asked(one, wanted) for one in comparisons_of(manifest, out)]
+    if not comparisons:
+        raise UserError(f"{study}: has no variant beside its baseline; give a study that compares some")
     _require_noise(comparisons, manifest, out)
     rows = [_row(one, wanted) for one in comparisons]
     needed = {key: max(row["seeds"][key] for row in rows) for key in ("likely", "safe")}
@@ -179,11 +181,12 @@ def _measured(study: str, overrides: list[str], workers: int | None, out: Path) 
     if overrides:
         raise UserError(f"--set: {study} is a study with results, which are as they are; give its study file")
     complete = records.runs[records.runs["state"] == State.COMPLETE]
-    known = complete.groupby("variant")["seconds"].mean().dropna() if "seconds" in complete else complete
-    if not len(known):
+    if complete.empty or "seconds" not in complete:
         raise UserError(
-            f"{study}: no trial of it is complete, so that nothing says how long one takes; give its study file"
+            f"{study}: no trial of it is complete, so that nothing says how long one takes; give its study "
+            "file"
         )
+    known = complete.groupby("variant")["seconds"].mean()
     typical = float(known.mean())
     device = _device(records)
     return Costs(
@@ -275,10 +278,8 @@ def _row(comparison: Comparison, wanted: Wanted) -> dict[str, Any]:
 
 def render_seed_plan(facts: dict[str, Any]) -> Group:
     """The facts for a terminal."""
-    parts: list[RenderableType] = [
-        styled(f"{facts['name']}: {facts['question']}", "bold"),
-        _needed_table(facts),
-    ]
+    heading = f"{facts['name']}: {facts['question']}"
+    parts: list[RenderableType] = [styled(heading, "bold"), _needed_table(facts)]
     parts += [styled(line) for line in [*noise_lines(facts["comparisons"]), *_needed_lines(facts)]]
     planned = facts["planned"]
     parts += [styled(""), chances_table(planned["decides"])]
@@ -319,10 +320,10 @@ def _needed_lines(facts: dict[str, Any]) -> list[str]:
     lines = [f"{key + ':':<9} {_cost(needed, facts)}" for key, needed in facts["needed"].items()]
     each = sorted(facts["seconds_per_trial"].values())
     ends = " to ".join(dict.fromkeys([duration(each[0]), duration(each[-1])]))
-    return [
-        *lines,
-        f"time:     {ends} a trial ({facts['seconds_from']}); tuning included; more if a grid grows",
-    ]
+    others = "more if a grid grows"
+    if facts["device"] == "cuda":
+        others += ", less in populations"
+    return [*lines, f"time:     {ends} a trial ({facts['seconds_from']}); tuning included; {others}"]
 
 
 def _cost(needed: dict[str, Any], facts: dict[str, Any]) -> str:
