@@ -328,7 +328,7 @@ def test_the_pilot(tmp_path):
         2.117 * report.pilot.detectable_effect, rel=1e-3
     )
     assert report.pilot.safe_seeds_for_margin == 73
-    assert any("18 would, on the safe side 73" in note for note in report.notes)
+    assert any("18 (on the safe side 73) would" in note for note in report.notes)
     quiet = Study(tmp_path, manifest()).pilot([3.0, 3.0001, 2.9999])
     assert not any("may not see" in note for note in study_report(quiet.load()).notes)
 

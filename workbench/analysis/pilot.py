@@ -40,6 +40,12 @@ class PilotSummary:
     safe_detectable_effect: float | None
     safe_seeds_for_margin: int | None
 
+    @property
+    def margin_seeds(self) -> str:
+        """How many find the margin: ``37 (on the safe side 156)``."""
+        likely, safe = seeds_text(self.seeds_for_margin), seeds_text(self.safe_seeds_for_margin)
+        return likely if likely == safe else f"{likely} (on the safe side {safe})"
+
 
 def pilot_summary(study: StudyRecords) -> PilotSummary | None:
     """The pilot's findings; None for a study without a pilot."""
@@ -80,7 +86,7 @@ def pilot_warnings(pilot: PilotSummary | None, margin: float, unit: str) -> list
     if pilot.seeds_for_margin is not None and pilot.seeds_for_margin > pilot.confirm_seeds:
         warnings.append(
             f"pilot: {pilot.confirm_seeds} confirm seeds may not see a difference of the margin "
-            f"({margin:g} {unit}); by the pilot's noise {seeds_text(pilot.seeds_for_margin)} would, "
-            f"on the safe side {seeds_text(pilot.safe_seeds_for_margin)} (fewer where pairing removes noise)"
+            f"({margin:g} {unit}); by the pilot's noise {pilot.margin_seeds} would "
+            "(fewer where pairing removes noise)"
         )
     return warnings

@@ -262,7 +262,5 @@ def pilot_line(report: Report) -> str | None:
         f"Pilot: {done}, sd {fixed(pilot.sd, decimals)} {report.unit} (95 % range {ends}). "
         f"If pairing removes no noise, {pilot.confirm_seeds} seeds find a difference of "
         f"{fixed(pilot.detectable_effect, decimals)} (on the safe side "
-        f"{fixed(pilot.safe_detectable_effect, decimals)}); "
-        f"{seeds_text(pilot.seeds_for_margin)} would find the margin (on the safe side "
-        f"{seeds_text(pilot.safe_seeds_for_margin)})."
+        f"{fixed(pilot.safe_detectable_effect, decimals)}); {pilot.margin_seeds} would find the margin."
     )

@@ -37,27 +37,31 @@ class Comparison:
     noise: Noise | None
     family: int
 
-    def chances(self, seeds: int) -> dict[str, Any]:
-        """What ``seeds`` pairs decide by the likely noise and by the safe one; None without any."""
+    def chances(self, seeds: int, power: float = POWER) -> dict[str, Any]:
+        """What ``seeds`` pairs decide by the likely noise and by the safe one; None without any.
+
+        The smallest effect that is called better or worse is the one that is so with a chance of ``power``.
+        """
         known = {} if self.noise is None else {"likely": self.noise.sd, "safe": self.noise.safe}
         return {
             "variant": self.variant,
             "margin": self.margin,
             "seeds": seeds,
+            "power": power,
             "noise": self.noise.to_dict() if self.noise else None,
             "equivalent_if_equal": {key: self._if_equal(sd, seeds) for key, sd in known.items()} or None,
-            "smallest_effect": {key: self._smallest(sd, seeds) for key, sd in known.items()} or None,
+            "smallest_effect": {key: self._smallest(sd, seeds, power) for key, sd in known.items()} or None,
         }
 
     def _if_equal(self, sd: float, seeds: int) -> float:
         return equivalence_power(self.margin, sd, seeds, comparisons=self.family)
 
-    def _smallest(self, sd: float, seeds: int) -> float | None:
-        beyond = detectable_effect(sd, seeds, comparisons=self.family)
+    def _smallest(self, sd: float, seeds: int, power: float) -> float | None:
+        beyond = detectable_effect(sd, seeds, comparisons=self.family, power=power)
         return None if beyond is None else self.margin + beyond
 
     def warning(self, seeds: int) -> str | None:
-        """That equals will hardly be called equivalent, and what would mend it."""
+        """That equals will hardly be called equivalent, and what would mend it; None where they will."""
         if self.noise is None:
             return None
         sd = self.noise.sd
@@ -71,7 +75,7 @@ class Comparison:
         if wider is not None:
             remedy += f"; or margin: {wider:.2g} reaches 50 % with {seeds}"
         return (
-            f"{self.variant}: an effect of zero would be called equivalent within ±{self.margin:g} in "
+            f"an effect of zero would be called equivalent within ±{self.margin:g} in "
             f"{chance(if_equal)} of such studies; {remedy}"
         )
 
@@ -86,6 +90,16 @@ def comparisons_of(manifest: Manifest, results: Path) -> list[Comparison]:
     ]
 
 
+def power_warnings(comparisons: list[Comparison], seeds: int) -> list[str]:
+    """One line for each thing to mend, with the variants that it is true of."""
+    named: dict[str, list[str]] = {}
+    for one in comparisons:
+        text = one.warning(seeds)
+        if text is not None:
+            named.setdefault(text, []).append(one.variant)
+    return [f"{', '.join(names)}: {text}" for text, names in named.items()]
+
+
 def chances_table(chances: list[dict[str, Any]]) -> Table:
     """A row for each comparison: what the seeds can decide."""
     seeds, family = chances[0]["seeds"], plural(len(chances), "comparison")
@@ -96,7 +110,7 @@ def chances_table(chances: list[dict[str, Any]]) -> Table:
     headings = (
         "margin",
         "noise (95 % range)",
-        f"better or worse\nin {percent(POWER)} from",
+        f"better or worse\nin {percent(chances[0]['power'])} from",
         "equivalent,\nif equal",
     )
     for heading in headings:

@@ -15,7 +15,7 @@ from workbench.model.weights import families
 from workbench.numbers import MISSING, byte_size, duration, percent, plural
 from workbench.records.run import Phase
 from workbench.seeds import generator
-from workbench.study.chances import chances_table, comparisons_of, noise_lines
+from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
@@ -68,7 +68,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "decides": [one.chances(seeds) for one in comparisons],
         "warnings": [
             *study_warnings(plan, manifest),
-            *filter(None, (one.warning(seeds) for one in comparisons)),
+            *power_warnings(comparisons, seeds),
         ],
     }
 

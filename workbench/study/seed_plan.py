@@ -30,6 +30,7 @@ from workbench.study.preparation import make_plan
 from workbench.study.schema import find_named_file, study_files
 from workbench.terminal import console, styled
 from workbench.training.hardware import default_slots
+from workbench.visible import one_line
 
 DIFFERENT, EQUIVALENT = "different", "equivalent"
 _COOLING = 1.1  # power drawn for each watt of the machine: Touvron et al. 2023, arXiv 2302.13971, table 15
@@ -150,13 +151,17 @@ def plan_seeds(
         "device": costs.device,
         "workers": costs.slots,
         "needed": {key: costs.of(seeds, wanted) for key, seeds in needed.items()},
-        "planned": costs.of(planned, wanted) | {"decides": [one.chances(planned) for one in comparisons]},
+        "planned": costs.of(planned, wanted) | {"decides": _decides(comparisons, planned, wanted)},
     }
     if wanted.minutes is not None:
         seeds = costs.seeds_within(60 * wanted.minutes)
-        decides = [one.chances(seeds) for one in comparisons]
+        decides = _decides(comparisons, seeds, wanted)
         facts["within"] = costs.of(seeds, wanted) | {"minutes": wanted.minutes, "decides": decides}
     return facts
+
+
+def _decides(comparisons: list[Comparison], seeds: int, wanted: Wanted) -> list[dict[str, Any]]:
+    return [one.chances(seeds, wanted.power) for one in comparisons]
 
 
 def _planned(file: Path, overrides: list[str], workers: int | None, out: Path) -> Costs:
@@ -292,7 +297,7 @@ def render_seed_plan(facts: dict[str, Any]) -> Group:
 def _needed_table(facts: dict[str, Any]) -> Table:
     family = plural(facts["family"], "comparison")
     share = f" ({family} share an error of 5 %)" if facts["family"] > 1 else ""
-    title = f"Seeds for a chance of {percent(facts['power'])} to say so{share}"
+    title = f"{facts['metric']}: seeds for a chance of {percent(facts['power'])} to say so{share}"
     table = Table(title=title, title_justify="left")
     table.add_column("variant", overflow="fold")
     for heading in ("margin", "noise (95 % range)", "to say", "seeds,\nlikely", "seeds,\nsafe"):
@@ -300,7 +305,7 @@ def _needed_table(facts: dict[str, Any]) -> Table:
     for row in facts["comparisons"]:
         decimals = decimals_for(row["margin"])
         table.add_row(
-            row["variant"],
+            one_line(row["variant"]),
             f"±{row['margin']:g}",
             noise_cell(row["noise"], decimals),
             _to_say(facts["verdict"], row["effect"], decimals),
