@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from workbench.analysis.power import seeds_needed
 from workbench.analysis.sd_range import safe_sd, sd_range
 from workbench.errors import UserError
 
@@ -23,6 +24,16 @@ def test_ranges_and_bounds_are_kept():
     ranges = [sd_range(sd, 4) for sd in samples[:1_000]]
     assert np.mean([one.low <= 1 <= one.high for one in ranges]) == pytest.approx(0.95, abs=0.02)
     assert np.mean([safe_sd(sd, 4) >= 1 for sd in samples[:1_000]]) == pytest.approx(0.8, abs=0.04)
+
+
+def test_seeds_by_the_safe_sd_keep_the_power_in_four_plans_of_five():
+    """Plans from five runs each; by the sd as it was seen, half of them are too small."""
+    seen = np.sqrt(np.random.default_rng(5).chisquare(4, 400) / 4)  # true sd 1
+    needed = seeds_needed(1.0, 0.8)
+    likely = np.mean([seeds_needed(sd, 0.8) >= needed for sd in seen])
+    safe = np.mean([seeds_needed(safe_sd(sd, 4), 0.8) >= needed for sd in seen])
+    assert likely < 0.55
+    assert safe == pytest.approx(0.8, abs=0.05)
 
 
 @pytest.mark.parametrize(("sd", "degrees"), [(0.1, 0), (float("nan"), 3), (-1.0, 3)])

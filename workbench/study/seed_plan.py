@@ -186,12 +186,13 @@ def _measured(study: str, overrides: list[str], workers: int | None, out: Path) 
     if overrides:
         raise UserError(f"--set: {study} is a study with results, which are as they are; give its study file")
     complete = records.runs[records.runs["state"] == State.COMPLETE]
-    if complete.empty or "seconds" not in complete:
+    timed = complete[complete["seconds"] > 0] if "seconds" in complete else complete.iloc[:0]
+    if timed.empty:
         raise UserError(
             f"{study}: no trial of it is complete, so that nothing says how long one takes; give its study "
             "file"
         )
-    known = complete.groupby("variant")["seconds"].mean()
+    known = timed.groupby("variant")["seconds"].mean()
     typical = float(known.mean())
     device = _device(records)
     return Costs(
