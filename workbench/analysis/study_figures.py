@@ -47,6 +47,7 @@ FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
 _NAME = 30  # letters in a line of a variant's name
 _BAND = "#DDDDDD"
+_LEGEND = 80  # letters in a line of the legend above
 _RATES = 8  # learning rates that have a label
 AXES = {
     "tokens": "training tokens",
@@ -126,7 +127,7 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
 
 def _draw_margins(axes: Axes, report: Report) -> None:
     """The band of the margin, or where factors have margins of their own a band in each row."""
-    label = f"margin {report.margin_text}"
+    label = fill(f"margin {report.margin_text}", _LEGEND)
     if not isinstance(report.margins, dict):
         axes.axvspan(-report.margin, report.margin, color=_BAND, linewidth=0, label=label)
         return
