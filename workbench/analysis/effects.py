@@ -32,17 +32,15 @@ class Report:
 
     ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
     factorial designs, ``equal_flops`` where variants differ in FLOPs per token by more than 1 %, ``recovery``
-    for studies that start from a run; none of them where the baseline failed or did not train. ``margins`` is
-    what was declared, by factor where factors have their own; ``margin`` the smallest, which says how many
-    decimals a difference has. What a variant is judged by stands in its row.
+    for studies that start from a run; none of them where the baseline failed or did not train.
     """
 
     study: str
     question: str
     metric: str
     unit: str
-    margin: float
-    margins: Margins
+    margin: float  # the smallest: it says how many decimals a difference has; a row has its own
+    margins: Margins  # as declared: by factor where factors have their own
     state: str
     rows: tuple[VariantRow, ...]
     family_size: int
