@@ -108,7 +108,7 @@ def test_a_thousand_seeds_are_the_limit():
     assert seeds_needed(1.0, 0.088) == BEYOND_LIMIT
 
 
-# deciding what equivalence takes: margins in sds, and the fewest pairs at 80 % power.
+# Margins in sds, and the fewest pairs of equals that are called equivalent in 80 %.
 @pytest.mark.parametrize(
     ("margin", "pairs"), [(3, 3), (2, 4), (1.5, 6), (1, 11), (0.75, 17), (0.5, 36), (0.25, 139)]
 )
