@@ -82,6 +82,7 @@ FRESH = [  # what a clone can do before anything was run
 ]
 STUDY = [  # the reader's own question
     Line("workbench check my-study.yaml", prints="relu_squared"),
+    Line("workbench plan my-study.yaml --minutes 30", prints="in 30 min: n ="),
     Line("workbench run my-study.yaml", writes=("results/my-study/study.yaml",), prints="feedforward"),
     Line("workbench status", prints="my-study"),
     Line("workbench report my-study --format latex", prints=r"\begin{tabular}"),

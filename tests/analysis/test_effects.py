@@ -321,7 +321,14 @@ def test_the_pilot(tmp_path):
     assert report.pilot.paired_sd_bound == pytest.approx(0.02 * 2**0.5)
     assert report.pilot.detectable_effect == pytest.approx(1.682 * 0.02 * 2**0.5, rel=1e-3)
     assert report.pilot.seeds_for_margin == 18
-    assert any("may not see" in note for note in report.notes)
+    assert (report.pilot.sd_range.low, report.pilot.sd_range.high) == pytest.approx(
+        (0.0104, 0.1257), abs=1e-4
+    )
+    assert report.pilot.safe_detectable_effect == pytest.approx(
+        2.117 * report.pilot.detectable_effect, rel=1e-3
+    )
+    assert report.pilot.safe_seeds_for_margin == 73
+    assert any("18 (on the safe side 73) would" in note for note in report.notes)
     quiet = Study(tmp_path, manifest()).pilot([3.0, 3.0001, 2.9999])
     assert not any("may not see" in note for note in study_report(quiet.load()).notes)
 

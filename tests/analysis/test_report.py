@@ -48,7 +48,7 @@ def test_the_terminal_tells_everything_once(report):
         "Learned positions instead of RoPE: worse",
         "6 trials, 2.4 TFLOP",
         "0.8 MFLOP",
-        "Pilot: 3 of 3 baseline runs, sd 0.0200 nats/token",
+        "Pilot: 3 of 3 baseline runs, sd 0.0200 nats/token (95 % range 0.0104 to 0.1257)",
         "margin: ±0.02 nats/token",
         "Holm over the family of 3 comparisons",
         "confirm 201–205",

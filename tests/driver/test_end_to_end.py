@@ -6,6 +6,7 @@ What is about processes runs in processes of its own; the studies that those are
 import json
 import os
 import re
+import shutil
 import signal
 
 import optuna
@@ -77,6 +78,16 @@ def test_running_again_repeats_nothing(undisturbed):
     answer = in_process.workbench(folder, "run", "tiny.yaml")
     assert answer.returncode == 0, answer.stderr
     assert before == {path: path.stat().st_mtime_ns for path in (folder / "results/tiny/runs").glob("*/*")}
+
+
+def test_a_margin_that_is_changed_afterwards_is_told_with_both_verdicts(undisturbed, tmp_path):
+    folder = shutil.copytree(undisturbed[0], tmp_path / "copy")
+    (_, row) = studies.report(folder)["rows"]
+    answer = in_process.workbench(folder, "run", "tiny.yaml", "--set", "margin={default: 1, norm: 5}")
+    assert answer.returncode == 0, answer.stderr
+    told = " ".join(answer.stdout.split())
+    assert "note: margin: ±1 (norm ±5) in place of ±0.05, changed when 10 runs had a result" in told
+    assert f"(by ±0.05 → by ±1 (norm ±5): norm=layernorm: {row['verdict']} → equivalent)" in told
 
 
 def test_a_rerun_elsewhere_is_bitwise_equal(undisturbed, tmp_path):

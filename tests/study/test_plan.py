@@ -3,7 +3,10 @@
 import pytest
 
 from workbench.data.batches import prepare
+from workbench.errors import UserError
 from workbench.files import read_yaml
+from workbench.records.manifest import read_manifest
+from workbench.records.run import State, write_record
 from workbench.study.candidates import candidates
 from workbench.study.plan import Plan, freeze, manifest_hash
 from workbench.study.schema import parse_study
@@ -115,12 +118,39 @@ def test_a_changed_study_is_amended_and_every_change_is_kept(plan, tmp_path):
     hashes = [manifest.hash for manifest in map(plan_manifest(plan), (0.01, 0.02, 0.03))]
     for margin in (0.01, 0.02, 0.02, 0.03):
         notes = freeze(plan_manifest(plan)(margin), tmp_path)
-    assert notes == ["margin differs from this study's earlier manifest; the report says so"]
+    assert notes == ["margin: ±0.03 in place of ±0.02; no run was complete yet"]
     amendments = read_yaml(tmp_path / "study.yaml")["amendments"]
+    assert [(one["margin"], one["complete"]) for one in amendments] == [([0.01, 0.02], 0), ([0.02, 0.03], 0)]
     assert [(one["from"], one["to"], one["keys"]) for one in amendments] == [
         (hashes[0], hashes[1], ["margin"]),
         (hashes[1], hashes[2], ["margin"]),
     ]
+
+
+def test_a_margin_that_is_changed_after_a_result_is_named_with_the_earlier_one(plan, tmp_path):
+    freeze(plan(margin=0.01).manifest(""), tmp_path)
+    record = plan().pilot()[0].model_copy(update={"state": State.COMPLETE})
+    write_record(tmp_path, record)
+    (note,) = freeze(plan(margin={"default": 0.01, "norm": 0.03}).manifest(""), tmp_path)
+    assert note == (
+        "margin: ±0.01 (norm ±0.03) in place of ±0.01, changed when 1 run had a result; the report gives the "
+        "verdict of every row by both"
+    )
+    (amendment,) = read_manifest(tmp_path).amendments
+    assert (amendment.margin, amendment.complete) == ([0.01, {"default": 0.01, "norm": 0.03}], 1)
+
+
+def test_margins_by_factor_are_in_the_manifest_as_they_were_given(plan):
+    margins = {"default": 0.02, "norm": 0.04}
+    manifest = plan(margin=margins).manifest("")
+    assert manifest.to_dict()["margin"] == margins
+    assert [manifest.margin_of(name) for name in NAMES] == [0.02, 0.04, 0.02]
+
+
+@pytest.mark.parametrize("factor", ["norms", "positions"])
+def test_a_margin_of_what_no_variant_changes_is_refused(plan, factor):
+    with pytest.raises(UserError, match=rf"margin\.{factor}: no variant .*Known: norm, feedforward"):
+        plan(margin={"default": 0.02, factor: 0.04})
 
 
 def test_a_damaged_manifest_is_set_aside_and_made_anew(plan, tmp_path):

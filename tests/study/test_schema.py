@@ -80,6 +80,10 @@ def test_one_learning_rate_leaves_nothing_to_tune():
         ({"learning_rates": [0.1, 0.1]}, "each learning rate once"),
         ({"learning_rates": [0.1, 0.2], "seeds": {"tune": 0}}, r"need seeds\.tune of at least 1"),
         ({"margin": 0}, "margin: .*greater than 0"),
+        ({"margin": {"default": 0.02, "norm": -1}}, r"margin\.norm: .*greater than 0"),
+        ({"margin": {"default": 0.02, "norm": "4 %"}}, r"margin\.norm: .*valid number"),
+        ({"margin": {"norm": 0.04}}, r"margin: has no 'default'.*write \{default: 0.02, norm: 0.04\}"),
+        ({"margin": {}}, "margin: has no 'default'"),
         (
             {"metric": "accuracy"},
             "metric: unknown metric 'accuracy'; Known: validation/loss, validation/bits_per_byte",

@@ -111,4 +111,4 @@ def _place(decision: Decision) -> str:
     """Where the difference lies, with the interval that the word follows from."""
     if decision.mean is None or decision.interval is None:
         return "no difference is known yet"
-    return f"difference {with_interval(decision.mean, decision.interval.low, decision.interval.high)}"
+    return f"difference {with_interval(decision.mean, decision.interval, sign=True)}"

@@ -7,6 +7,7 @@ is known yet. A run that diverged, failed or is missing is counted and named, ne
 from dataclasses import dataclass, replace
 from typing import Any
 
+from workbench.analysis.changed_margin import changed_margins
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
@@ -20,6 +21,8 @@ from workbench.analysis.statistics import PairedComparison, Verdict, holm, judge
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
 from workbench.records.index import StudyRecords
+from workbench.records.manifest import Manifest
+from workbench.records.margin import Margins, margin_text
 
 SIGNIFICANT = 0.05
 
@@ -38,7 +41,8 @@ class Report:
     question: str
     metric: str
     unit: str
-    margin: float
+    margin: float  # the smallest: it says how many decimals a difference has; a row has its own
+    margins: Margins  # as declared: by factor where factors have their own
     state: str
     rows: tuple[VariantRow, ...]
     family_size: int
@@ -56,6 +60,11 @@ class Report:
         return next(row for row in self.rows if row.is_baseline)
 
     @property
+    def margin_text(self) -> str:
+        """``±0.02``; by factor ``±0.02 (norm ±0.04)``."""
+        return margin_text(self.margins)
+
+    @property
     def comparisons(self) -> tuple[VariantRow, ...]:
         """The rows of all other variants."""
         return tuple(row for row in self.rows if not row.is_baseline)
@@ -68,11 +77,15 @@ def study_report(study: StudyRecords) -> Report:
     """
     study.require_comparable()
     manifest = study.manifest
-    unit, margin = study_unit(manifest), manifest.margin
+    unit, margin = study_unit(manifest), manifest.smallest_margin
     tuned, outcomes = confirm_phase(study)
     pilot = pilot_summary(study)
-    rows = [build_row(variant, study, tuned, outcomes, pilot) for variant in manifest.variants]
-    rows = _adjust(rows)
+
+    def judged(declared: Manifest) -> list[VariantRow]:
+        under = replace(study, manifest=declared)
+        return _adjust([build_row(variant, under, tuned, outcomes, pilot) for variant in declared.variants])
+
+    rows = judged(manifest)
     comparable = fate(outcomes[manifest.baseline]) is None
     effects = factorial_effects(manifest, outcomes) if comparable else None
     equal_flops = loss_at_flops(study, outcomes=outcomes) if comparable and flops_differ(study) else None
@@ -83,6 +96,7 @@ def study_report(study: StudyRecords) -> Report:
         *[f"{row.variant}: {note}" for row in rows for note in row.notes],
         *(effects.warnings if effects else missing_effects(manifest, outcomes)),
         *(equal_flops.notes if equal_flops else ()),
+        *changed_margins(manifest, rows, judged),
         *provenance_warnings(study),
     ]
     return Report(
@@ -91,6 +105,7 @@ def study_report(study: StudyRecords) -> Report:
         metric=manifest.metric,
         unit=unit,
         margin=margin,
+        margins=manifest.margin,
         state=_state(study, rows),
         rows=tuple(rows),
         family_size=len(rows) - 1,

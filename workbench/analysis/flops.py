@@ -87,7 +87,7 @@ def loss_at_flops(
     target = min(reached) if flops is None else flops
     read = {name: _read_at(outcomes[name], curves[name], metric, target) for name in outcomes}
     baseline = read[study.manifest.baseline]
-    rows = tuple(_row(mine, baseline, study.manifest.margin) for mine in read.values())
+    rows = tuple(_row(mine, baseline, study.manifest.margin_of(name)) for name, mine in read.items())
     return EqualFlops(flops=float(target), rows=rows, notes=tuple(notes))
 
 

@@ -1,11 +1,17 @@
 """How many seeds a question needs, and what a number of seeds can see.
 
-Power of the paired t test by the noncentral t distribution (statsmodels), at 5 % and 80 % power.
+*Different*: the 95 % interval of a paired difference lies beyond the margin's nearer border; power by the
+noncentral t distribution (statsmodels). *Equivalent*: the 90 % interval lies within the margin, two one-sided
+t tests; power by integrating over the sd that a sample may have. With several comparisons each test has its
+share of the 5 % (Bonferroni), which Holm's steps, the rule of the verdict, never fall short of.
 """
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from math import isnan, sqrt
 
+import numpy as np
+from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from workbench.errors import UserError
@@ -14,43 +20,91 @@ ALPHA = 0.05
 POWER = 0.80
 SEED_LIMIT = 1_000
 _LARGEST = 1e3  # effects beyond a thousand sd have power 1
+_QUANTILES = 4_000
 BEYOND_LIMIT = SEED_LIMIT + 1  # what is returned for "more than the limit"
 
 
-def detectable_effect(sd: float, n: int) -> float | None:
-    """The smallest difference that ``n`` pairs find with 80 % power; ``sd`` is of the paired difference.
+def detectable_effect(sd: float, n: int, *, comparisons: int = 1, power: float = POWER) -> float | None:
+    """The smallest difference that ``n`` pairs tell from none; ``sd`` is of the paired difference.
 
-    In the units of ``sd``; None for fewer than two pairs.
+    In the units of ``sd``; None for fewer than two pairs. Beyond a margin so much more is found with as much
+    power: the smallest effect that is called better or worse is the margin and this.
     """
     _check_sd(sd)
     if n < 2:
         return None
-    return sd * float(TTestPower().solve_power(nobs=n, alpha=ALPHA / 2, power=POWER, alternative="larger"))
+    alpha = _share(comparisons) / 2
+    return sd * float(TTestPower().solve_power(nobs=n, alpha=alpha, power=power, alternative="larger"))
 
 
-def seeds_needed(sd: float, effect: float) -> int:
-    """The fewest pairs that find ``effect`` with 80 % power; ``BEYOND_LIMIT`` stands for more than 1,000."""
+def seeds_needed(sd: float, effect: float, *, comparisons: int = 1, power: float = POWER) -> int:
+    """The fewest pairs that find ``effect`` with the given power; ``BEYOND_LIMIT`` for more than 1,000."""
     _check_sd(sd)
     if sd == 0:
         return 2 if effect else BEYOND_LIMIT
-    return _fewest(lambda n: _power(abs(effect) / sd, n, ALPHA / 2))
+    alpha = _share(comparisons) / 2
+    return _fewest(lambda n: _power(abs(effect) / sd, n, alpha), power)
+
+
+def equivalence_power(margin: float, sd: float, n: int, *, true: float = 0.0, comparisons: int = 1) -> float:
+    """The chance that ``n`` pairs are called equivalent where the difference is ``true``.
+
+    All but ``n`` and ``comparisons`` are in units of the metric. The 90 % interval fits between the borders
+    only where the sample's sd is small enough: averaged over the sd's distribution at the midpoints of 4,000
+    equal shares, it is the chance that the mean falls where it fits.
+    """
+    _check_sd(sd)
+    if n < 2:
+        return 0.0
+    if sd == 0:
+        return float(abs(true) < margin)
+    error = sd / sqrt(n)
+    # Half of the interval at each of the sds that a sample may have.
+    half = stats.t.isf(_share(comparisons), n - 1) * error * _relative_sds(n - 1)  # (4000,)
+    low = stats.norm.cdf((half - margin - true) / error)
+    high = stats.norm.cdf((margin - half - true) / error)
+    return float(np.maximum(high - low, 0).mean())
+
+
+def seeds_for_equivalence(
+    margin: float, sd: float, *, true: float = 0.0, comparisons: int = 1, power: float = POWER
+) -> int:
+    """The fewest pairs that are called equivalent with the given power; ``BEYOND_LIMIT`` beyond 1,000."""
+    _check_sd(sd)
+    chance = partial(equivalence_power, margin, sd, true=true, comparisons=comparisons)
+    return _fewest(chance, power)
+
+
+def margin_for_equivalence(sd: float, n: int, *, comparisons: int = 1, power: float = POWER) -> float | None:
+    """The smallest margin at which ``n`` pairs of equals are called equivalent; None below two pairs."""
+    _check_sd(sd)
+    if n < 2:
+        return None
+    low, high = 0.0, sd
+    while equivalence_power(high, sd, n, comparisons=comparisons) < power and high:
+        low, high = high, 2 * high
+    while high - low > 1e-4 * high:
+        middle = (low + high) / 2
+        if equivalence_power(middle, sd, n, comparisons=comparisons) < power:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def pairs_to_clear(mean: float, margin: float, sd: float, *, least: float) -> int:
     """The fewest pairs with 80 % power for the verdict that ``mean`` points to.
 
-    Beyond ``margin``: the 95 % interval must clear the nearer border. Inside: the 90 % interval must
-    clear both (two one-sided tests; 1 minus the sum of their misses never overstates the power).
-    Distances to a border count as ``least`` where they are smaller.
+    Beyond ``margin`` the 95 % interval must clear the nearer border; inside, the 90 % interval must clear
+    both. A distance to the nearer border counts as ``least`` where it is smaller.
     """
     _check_sd(sd)
     if sd == 0:
         return 2 if abs(mean) != margin else BEYOND_LIMIT
     distance = abs(mean) - margin
     if distance > 0:
-        return _fewest(lambda n: _power(max(distance, least) / sd, n, ALPHA / 2))
-    near, far = max(-distance, least) / sd, max(margin + abs(mean), least) / sd
-    return _fewest(lambda n: _power(near, n, ALPHA) + _power(far, n, ALPHA) - 1)
+        return seeds_needed(sd, max(distance, least))
+    return seeds_for_equivalence(margin, sd, true=min(abs(mean), max(margin - least, 0.0)))
 
 
 def seeds_text(seeds: int | None) -> str:
@@ -69,24 +123,40 @@ def bound_on_paired_sd(sd: float) -> float:
     return sqrt(2) * sd
 
 
+def _share(comparisons: int) -> float:
+    return ALPHA / comparisons
+
+
+@lru_cache(maxsize=64)
+def _relative_sds(degrees: int) -> np.ndarray:
+    """What the sd of a sample with so many degrees of freedom is of the true one, (4000,): each as likely."""
+    middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    return np.sqrt(stats.chi2.ppf(middles, degrees) / degrees)
+
+
 def _power(effect: float, n: int, alpha: float) -> float:
     """Power of one side at ``alpha``.
 
     Two-sided tests use half of it: at 80 % power the other tail adds less than a millionth. Where the
     power is 1 to ten digits, scipy's noncentral t may overflow to NaN.
     """
+    if n < 2:
+        return 0.0
     power = float(TTestPower().power(min(effect, _LARGEST), n, alpha, alternative="larger"))
     return 1.0 if isnan(power) else power
 
 
-def _fewest(power: Callable[[int], float]) -> int:
-    """Bisection: power rises with the number of pairs."""
-    if power(SEED_LIMIT) < POWER:
+def _fewest(chance: Callable[[int], float], power: float) -> int:
+    """Bisection: the chance rises with the number of pairs."""
+    if chance(SEED_LIMIT) < power:
         return BEYOND_LIMIT
     low, high = 1, SEED_LIMIT
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+        if chance(middle) >= power:
+            high = middle
+        else:
+            low = middle
     return high
 
 

@@ -43,12 +43,12 @@ def recovery(study: StudyRecords) -> tuple[RecoveryRow, ...] | None:
     """A row per compared variant; None for a study that does not start from a run."""
     if study.manifest.start is None:
         return None
-    metric, margin = study.manifest.metric, study.manifest.margin
+    metric = study.manifest.metric
     _, outcomes = confirm_phase(study)
     curves = {name: _curves(mine, metric) for name, mine in outcomes.items()}
     baseline = curves[study.manifest.baseline]
     return tuple(
-        recovery_row(name, mine, baseline, margin)
+        recovery_row(name, mine, baseline, study.manifest.margin_of(name))
         for name, mine in curves.items()
         if name != study.manifest.baseline
     )

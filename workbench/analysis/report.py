@@ -50,7 +50,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "state": report.state,
         "metric": report.metric,
         "unit": report.unit,
-        "margin": report.margin,
+        "margin": report.margins,
         "family_size": report.family_size,
         "headline": headline(report),
         "answers": answers(report),
@@ -164,7 +164,9 @@ def _latex(report: Report) -> str:
 
 def _latex_table(table: TextTable, report: Report, label: str) -> list[str]:
     columns = "".join("l" if i == 0 or h in table.left else "r" for i, h in enumerate(table.headings))
-    caption = f"{table.title}. Margin ±{report.margin:g} {report.unit}, manifest {report.footer['manifest']}."
+    caption = (
+        f"{table.title}. Margin {report.margin_text} {report.unit}, manifest {report.footer['manifest']}."
+    )
     return [
         "\\begin{table*}",
         "  \\centering\\small",

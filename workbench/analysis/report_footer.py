@@ -9,6 +9,7 @@ from workbench.analysis.metric_units import BITS_PER_BYTE, set_metrics, unit_of
 from workbench.numbers import byte_size, count, percent, plural, scaled
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import EvaluationSet, Manifest, TextData
+from workbench.records.margin import margin_text
 
 TEST = "paired t over seeds, 95 %; equivalence: two one-sided t tests (90 % interval); Holm over the family"
 HALVED = "the worse half of the learning rates was stopped after a quarter of the steps, and again after half"
@@ -188,18 +189,23 @@ def _populations(runs: pd.DataFrame) -> list[int]:
 
 
 def _amendments(manifest: Manifest) -> list[str]:
-    return [
-        f"amended {item.time or 'after its start'}: {', '.join(item.keys)} changed; "
-        "comparisons added then are exploratory"
-        for item in manifest.amendments
-    ]
+    """What was changed after the start; of a margin whose values are known ``changed_margin`` speaks."""
+    lines = []
+    for item in manifest.amendments:
+        keys = [key for key in item.keys if key != "margin" or item.margin is None]
+        if keys:
+            lines.append(
+                f"amended {item.time or 'after its start'}: {', '.join(keys)} changed; "
+                "comparisons added then are exploratory"
+            )
+    return lines
 
 
 def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """The footer for people: (name, text) pairs, without what is not known."""
     lines = [
         ("metric", f"{facts['metric']} ({facts['unit']}, lower is better)"),
-        ("margin", f"±{facts['margin']:g} {facts['unit']}: smaller differences do not matter here"),
+        ("margin", f"{margin_text(facts['margin'])} {facts['unit']}: smaller differences do not matter here"),
         ("test", f"{facts['test']} of {plural(facts['family_size'], 'comparison')}"),
         ("budget", _budget(facts)),
         ("seeds", "; ".join(f"{phase} {_seeds(seeds)}" for phase, seeds in facts["seeds"].items() if seeds)),

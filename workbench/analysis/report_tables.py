@@ -61,13 +61,14 @@ def effects_table(report: Report) -> TextTable:
         "seeds",
         f"{report.metric}\nmean ± sd",
         "difference\n[95 % CI]",
+        *(("margin",) if isinstance(report.margins, dict) else ()),
         "in %",
         "wins",
         "Holm\np",
         "verdict",
         "seeds\nneeded",
     )
-    rows = tuple(_effect_cells(row, decimals) for row in report.rows)
+    rows = tuple(_effect_cells(row, report, decimals) for row in report.rows)
     title = (
         f"Paired difference to the baseline in {report.unit}, and in % of the baseline; lower is better "
         "(wins: seeds at which the variant is lower)"
@@ -77,18 +78,26 @@ def effects_table(report: Report) -> TextTable:
     return TextTable(title, headings, rows, left=("verdict",))
 
 
-def _effect_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
+def _effect_cells(row: VariantRow, report: Report, decimals: int) -> tuple[str, ...]:
     return (
         row.label,
         _seeds(row),
         mean_and_sd(row.mean, row.sd, decimals - 1),
         difference_cell(row.comparison, decimals),
+        *_own_margin(row, report),
         MISSING if row.relative is None else f"{100 * row.relative:+.2f}",
         f"{row.wins}/{row.pairs}" if row.comparison else MISSING,
         probability(row.holm_p),
         verdict_cell(row),
         seeds_text(row.seeds_needed),
     )
+
+
+def _own_margin(row: VariantRow, report: Report) -> list[str]:
+    """What a row is judged by, where rows differ in it."""
+    if not isinstance(report.margins, dict):
+        return []
+    return [MISSING if row.is_baseline else f"±{row.margin:g}"]
 
 
 def _seeds(row: VariantRow) -> str:
@@ -264,9 +273,13 @@ def recovery_table(report: Report) -> TextTable:
     rows = tuple(_recovery_cells(row, labels[row.variant], decimals) for row in report.recovery)
     title = (
         f"Damage and recovery in {report.unit}: the difference to the baseline before the first step, and "
-        f"after the last; tokens until within {report.margin:g} of the baseline's end"
+        f"after the last; tokens until within {_recovery_margin(report)} of the baseline's end"
     )
     return TextTable(title, headings, rows)
+
+
+def _recovery_margin(report: Report) -> str:
+    return "its margin" if isinstance(report.margins, dict) else f"{report.margins:g}"
 
 
 def _recovery_cells(row: RecoveryRow, label: str, decimals: int) -> tuple[str, ...]:
@@ -306,11 +319,12 @@ def pilot_line(report: Report) -> str | None:
         return None
     decimals = decimals_for(report.margin)
     done = f"{pilot.seeds_done} of {pilot.seeds_planned} baseline runs"
-    if pilot.sd is None:
+    if pilot.sd is None or pilot.sd_range is None:
         return f"Pilot: {done}; the noise is not known yet."
-    text = f"Pilot: {done}, sd {fixed(pilot.sd, decimals)} {report.unit}. "
-    return text + (
+    ends = f"{fixed(pilot.sd_range.low, decimals)} to {fixed(pilot.sd_range.high, decimals)}"
+    return (
+        f"Pilot: {done}, sd {fixed(pilot.sd, decimals)} {report.unit} (95 % range {ends}). "
         f"If pairing removes no noise, {pilot.confirm_seeds} seeds find a difference of "
-        f"{fixed(pilot.detectable_effect, decimals)}; "
-        f"{seeds_text(pilot.seeds_for_margin)} would find the margin."
+        f"{fixed(pilot.detectable_effect, decimals)} (on the safe side "
+        f"{fixed(pilot.safe_detectable_effect, decimals)}); {pilot.margin_seeds} would find the margin."
     )

@@ -47,7 +47,7 @@ def build_row(
         change={factor: (old, new) for factor, (old, new) in variant.change.items()},
         metric=manifest.metric,
         unit=unit_of(manifest.metric),
-        margin=manifest.margin,
+        margin=manifest.margin_of(name),
         tokens=manifest.tokens_of(variant),
         bytes_read=budget.bytes if budget else None,
         training_flops=budget.flops if budget else None,

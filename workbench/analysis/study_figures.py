@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
 _NAME = 30  # letters in a line of a variant's name
+_BAND = "#DDDDDD"
+_LEGEND = 80  # letters in a line of the legend above
 _RATES = 8  # learning rates that have a label
 _STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 8,
@@ -105,9 +107,7 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     height = sum(0.26 + 0.12 * (1 + name.count("\n")) for name in names)
     figure = Figure(figsize=(WIDTH, 1.0 + max(0.4, height)), layout="constrained")
     axes = figure.add_subplot()
-    axes.axvspan(
-        -report.margin, report.margin, color="#DDDDDD", linewidth=0, label=f"margin ±{report.margin:g}"
-    )
+    _draw_margins(axes, report)
     axes.axvline(0, color=BASELINE_COLOUR, linewidth=0.8)
     for place, row in enumerate(rows):
         _draw_difference(axes, row, place, (colours or {}).get(row.variant, BASELINE_COLOUR))
@@ -121,10 +121,24 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     return figure
 
 
+def _draw_margins(axes: Axes, report: Report) -> None:
+    """The band of the margin, or where factors have margins of their own a band in each row."""
+    label = fill(f"margin {report.margin_text}", _LEGEND)
+    if not isinstance(report.margins, dict):
+        axes.axvspan(-report.margin, report.margin, color=_BAND, linewidth=0, label=label)
+        return
+    places = range(len(report.comparisons))
+    halves = [row.margin for row in report.comparisons]
+    left = [-half for half in halves]
+    widths = [2 * half for half in halves]
+    axes.barh(places, widths, left=left, height=1.0, color=_BAND, linewidth=0, label=label, zorder=0)
+
+
 def _drawn(report: Report) -> list[float]:
     """Every number that stands on the axis of differences."""
     found = [-report.margin, 0.0, report.margin]
     for row in report.comparisons:
+        found += [-row.margin, row.margin]
         found += row.differences.values()
         if row.interval:
             found += [row.interval.low, row.interval.high]

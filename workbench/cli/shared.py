@@ -1,6 +1,7 @@
 """What the commands share: where results are, and how things are shown."""
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from workbench.errors import in_one_line, printable
 from workbench.progress import Progress, progress_on
 from workbench.terminal import console, give, say
-from workbench.user_numbers import read_whole
+from workbench.user_numbers import read_number, read_whole
 
 if TYPE_CHECKING:  # it brings torch, which --help need not wait for
     from workbench.inspection.measuring import Unmeasured
@@ -40,6 +41,28 @@ def count(least: int, most: int | None = None) -> Callable[[object], int]:
             range_ = f"at least {least:,}" if most is None else f"from {least:,} to {most:,}"
             raise typer.BadParameter(f"{number} is not {range_}")
         return number
+
+    return read
+
+
+def amount(above: float, below: float | None = None, *, least: bool = False) -> Callable[[object], float]:
+    """What reads an option that is a number, as in a study file, ``above`` one and ``below`` another.
+
+    ``least`` takes the lower limit too.
+    """
+
+    def read(text: object) -> float:
+        try:
+            number = read_number(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise typer.BadParameter(f"{text!r} is no number")
+        if number < above or (number == above and not least) or (below is not None and number >= below):
+            range_ = f"{'at least' if least else 'above'} {above:g}"
+            range_ += "" if below is None else f" and below {below:g}"
+            raise typer.BadParameter(f"{number:g} is not {range_}")
+        return float(number)
 
     return read
 

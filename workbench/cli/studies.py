@@ -70,7 +70,7 @@ def run(
     ] = "auto",
 ) -> None:
     """Run a study to its verdict. Ctrl-C stops it cleanly; the same command goes on where it stopped."""
-    _refuse_mistakes_at_once(study, overrides)
+    refuse_mistakes_at_once(study, overrides)
     from workbench.driver.launch import run_study
 
     finished = run_study(
@@ -94,7 +94,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Show what a study would do: variants, sizes, trials, estimated time. Trains nothing."""
-    _refuse_mistakes_at_once(study, overrides)
+    refuse_mistakes_at_once(study, overrides)
     from workbench.study.check import check_study, render_check
 
     facts = check_study(study, overrides=overrides or [], workers=workers, out=out)
@@ -156,7 +156,7 @@ def list_things(
     show(facts, as_json, render_catalogue)
 
 
-def _refuse_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
+def refuse_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
     """Check the file itself before the seconds that torch takes to load."""
     from workbench.study.schema import load_study_file
 

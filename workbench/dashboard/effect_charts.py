@@ -88,7 +88,8 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerCha
     y = alt.Y("label:N", scale=alt.Scale(domain=order), title=None, axis=None)
     colour = _colour(table, colours)
     ends = [*table["low"], *table["high"], *table["mean"], *seeds["difference"]]
-    ticks = linear([*ends, 0.0, report.margin, -report.margin])
+    margins = [report.margin, *(row.margin for row in report.comparisons)]
+    ticks = linear([*ends, 0.0, *margins, *(-margin for margin in margins)])
     x = partial(
         alt.X,
         scale=between(ticks, zero=False),
@@ -99,7 +100,7 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerCha
     rule = intervals.mark_rule(strokeWidth=3, strokeCap="round", yOffset=_INTERVAL)
     lines = 1 if (table["label"].str.len() + table["said"].str.len()).max() <= _LINE else 2
     layers = [
-        _margin_band(report.margin, x, ink),
+        _margin_band(report, x, y, ROW + _TEXT * (lines - 1), ink),
         alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=ink.faint, strokeWidth=1).encode(x=x("x:Q")),
         rule.encode(x=x("low:Q"), x2="high:Q"),
         intervals.mark_point(filled=True, size=130, opacity=1, yOffset=_INTERVAL).encode(x=x("mean:Q")),
@@ -137,11 +138,24 @@ def _signed_axis(ticks: Ticks) -> alt.Axis:
     return alt.Axis(**ticked(ticks, signed), grid=True, labelOverlap="parity")
 
 
-def _margin_band(margin: float, x: Callable[[str], alt.X], ink: Ink) -> alt.Chart:
-    frame = pd.DataFrame({"low": [-margin], "high": [margin], "what": [f"±{margin:g}"]})
-    band = alt.Chart(frame).mark_rect(color=ink.faint, opacity=0.16)
+def _margin_band(report: Report, x: Callable[[str], alt.X], y: alt.Y, height: int, ink: Ink) -> alt.Chart:
+    """The band of the margin over all rows; where factors have their own, in each row its own."""
     what = alt.Tooltip("what:N", title="margin: too small to matter")
-    return band.encode(x=x("low:Q"), x2="high:Q", tooltip=what)
+    if not isinstance(report.margins, dict):
+        frame = pd.DataFrame({"low": [-report.margin], "high": [report.margin], "what": [report.margin_text]})
+        band = alt.Chart(frame).mark_rect(color=ink.faint, opacity=0.16)
+        return band.encode(x=x("low:Q"), x2="high:Q", tooltip=what)
+    rows = _named_rows(report)
+    frame = pd.DataFrame(
+        {
+            "label": [row.label for row in rows],
+            "low": [-row.margin for row in rows],
+            "high": [row.margin for row in rows],
+            "what": [f"±{row.margin:g}" for row in rows],
+        }
+    )
+    band = alt.Chart(frame).mark_rule(color=ink.faint, opacity=0.16, strokeWidth=height)
+    return band.encode(x=x("low:Q"), x2="high:Q", y=y, tooltip=what)
 
 
 def _seed_dots(

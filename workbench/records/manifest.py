@@ -5,6 +5,7 @@ Keys of newer versions are kept.
 """
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from typing_extensions import TypedDict
 from workbench.errors import RecordError
 from workbench.files import read_yaml, write_yaml
 from workbench.records.fields import AsItIs, Count, FiniteNumber, damage
+from workbench.records.margin import DeclaredMargins, margin_for, smallest_margin
 from workbench.records.run import Phase
 
 MANIFEST = "study.yaml"
@@ -21,6 +23,8 @@ MANIFEST_REMEDY = "restore the file, or run the study again to rebuild it"
 
 _PhaseName = Annotated[Phase, Field(strict=False)]
 _Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+_MarginPair = Annotated[list[DeclaredMargins], Field(min_length=2, max_length=2)]
 
 
 class _Part(BaseModel):
@@ -98,6 +102,8 @@ class Amendment(_Part):
     before: str | None = Field(None, alias="from")  # hash of the manifest that was changed
     after: str | None = Field(None, alias="to")  # and of what it became
     keys: list[str] = []  # what differs between them
+    margin: _MarginPair | None = None  # before and after, where it was changed
+    complete: Count | None = None  # runs that were complete when the margin was changed
 
 
 @with_config(ConfigDict(extra="allow", strict=True))
@@ -126,9 +132,9 @@ class Manifest(_Part):
     design: str | None = None  # of the study file; "import": models from elsewhere, nothing is compared
     match: str | None = None  # what matching made equal: parameters, flops or none
     metric: str
-    # Differences within so many units of the metric do not matter. NaN: the manifest names none, and
-    # nothing can be judged by it.
-    margin: Annotated[FiniteNumber, Field(gt=0)] = math.nan
+    # Differences within so many units of the metric do not matter; by factor where they have their own. NaN:
+    # the manifest names none, and nothing can be judged by it.
+    margin: DeclaredMargins = math.nan
     factors: dict[str, list[str]] = {}  # the levels of each, the baseline's first
     baseline: str  # a variant's name
     variants: list[ManifestVariant]
@@ -205,9 +211,22 @@ class Manifest(_Part):
         return spec.get("sha256", spec) if isinstance(spec, dict) else spec
 
     @property
+    def smallest_margin(self) -> float:
+        """The smallest margin that it declares; NaN where it declares none."""
+        return smallest_margin(self.margin)
+
+    def margin_for(self, factors: Iterable[str]) -> float:
+        """The margin of a change of ``factors``: the smallest of theirs."""
+        return margin_for(self.margin, factors)
+
+    def margin_of(self, name: str) -> float:
+        """The margin by which the variant ``name`` is judged; the default for the baseline."""
+        return self.margin_for(next(one.change for one in self.variants if one.name == name))
+
+    @property
     def incomparable(self) -> str | None:
         """Why nothing can be compared by it; None where all that a comparison needs is there."""
-        if math.isnan(self.margin):
+        if math.isnan(self.smallest_margin):
             return "has no key 'margin'"
         if self.baseline not in self.names:
             return f"baseline: should be one of the variants ({', '.join(self.names)}), got {self.baseline!r}"

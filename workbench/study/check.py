@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from workbench.errors import UserError, in_one_line
@@ -15,6 +15,7 @@ from workbench.model.weights import families
 from workbench.numbers import MISSING, byte_size, duration, percent, plural
 from workbench.records.run import Phase
 from workbench.seeds import generator
+from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
@@ -36,6 +37,8 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
     manifest = plan.manifest(command="")
     counts = plan.trial_counts()
     seconds = seconds_per_token(plan)
+    comparisons = comparisons_of(manifest, out)
+    seeds = len(manifest.seeds.confirm)
     trial_seconds = {
         variant.name: seconds[variant.name] * plan.tokens_of(variant) for variant in plan.variants
     }
@@ -62,7 +65,11 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "seconds_per_trial": trial_seconds,
         "estimated_seconds": _study_seconds(plan, counts, trial_seconds) / slots,
         "paired": what_is_paired(plan),
-        "warnings": study_warnings(plan, manifest),
+        "decides": [one.chances(seeds) for one in comparisons],
+        "warnings": [
+            *study_warnings(plan, manifest),
+            *power_warnings(comparisons, seeds),
+        ],
     }
 
 
@@ -164,7 +171,17 @@ def render_check(facts: dict[str, Any]) -> Group:
             *_own_budget(variant),
             duration(facts["seconds_per_trial"][variant["name"]]),
         )
-    return Group(table, *_footer(facts))
+    return Group(table, *_decides(facts), *_footer(facts))
+
+
+def _decides(facts: dict[str, Any]) -> list[RenderableType]:
+    """What the planned seeds can decide, by the noise that is known; or that none is."""
+    known = [row for row in facts["decides"] if row["noise"] is not None]
+    if not known:
+        return [
+            "decides:  not known: no finished study measured this noise; 'workbench plan' takes one as --sd"
+        ]
+    return [chances_table(facts["decides"]), *noise_lines(facts["decides"])]
 
 
 def _own_budget(variant: dict[str, Any]) -> list[str]:

@@ -9,9 +9,11 @@ from typing import Any, cast
 from workbench.analysis.deciding.looks import looks_between
 from workbench.data.batches import TextBatches, TokenizedCorpus, check_windows
 from workbench.data.evaluation_text import EvaluationText
-from workbench.errors import RecordError
+from workbench.errors import RecordError, UserError, suggestion
 from workbench.files import set_aside
+from workbench.numbers import plural
 from workbench.records.hyperparameters import Hyperparameters
+from workbench.records.index import load_study
 from workbench.records.manifest import (
     MANIFEST,
     MANIFEST_REMEDY,
@@ -26,8 +28,9 @@ from workbench.records.manifest import (
     VariantBudget,
     read_manifest,
 )
+from workbench.records.margin import DEFAULT, margin_text
 from workbench.records.provenance import git_state, versions
-from workbench.records.run import Phase, RunConfig, RunRecord, config_hash, now, run_id
+from workbench.records.run import Phase, RunConfig, RunRecord, State, config_hash, now, run_id
 from workbench.study.budget import bytes_per_token, cost_per_token, trained_tokens
 from workbench.study.candidates import Grids, own_grids
 from workbench.study.comparable import evaluation_sources
@@ -87,6 +90,7 @@ class Plan:
                 corpus.require_known(start.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
+        _refuse_idle_margins(study, variants)
         return cls(
             study=study, texts=texts, device=device, variants=variants, evaluation=evaluation, start=start
         )
@@ -349,6 +353,17 @@ class Plan:
         return own | followed if self.has_own_budgets else own
 
 
+def _refuse_idle_margins(study: StudyFile, variants: list[Variant]) -> None:
+    """A margin by factor that is no variant's would leave its reader with another than was meant."""
+    changed = list(dict.fromkeys(factor for variant in variants for factor in variant.change))
+    for factor in study.margin if isinstance(study.margin, dict) else ():
+        if factor != DEFAULT and factor not in changed:
+            raise UserError(
+                f"{study.name}: margin.{factor}: no variant of this study changes it; "
+                f"{suggestion(factor, changed)}"
+            )
+
+
 def signed(promise: Manifest, command: str | None = None) -> Manifest:
     """``promise`` with its hash, and what it was made by: versions, commit and, if given, the command."""
     facts = {"hash": manifest_hash(promise), "versions": versions(), **git_state()}
@@ -386,13 +401,33 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
     changed = [] if before is None else _changed(before, manifest)
     if before is not None and changed:
         changed = [*(f"the code of {name}" for name in changed_code(before, manifest)), *changed]
-        amendment = {"time": now(), "from": before.hash, "to": manifest.hash, "keys": changed}
+        amendment: dict[str, Any] = {"time": now(), "from": before.hash, "to": manifest.hash, "keys": changed}
+        if "margin" in changed and before.incomparable is None:
+            complete = _complete_runs(directory)
+            amendment |= {"margin": [before.margin, manifest.margin], "complete": complete}
+            notes.append(_margin_note(before, manifest, complete))
+            changed = [key for key in changed if key != "margin"]
         amendments = [*amendments, Amendment.model_validate(amendment)]
         notes += [f"{key} differs from this study's earlier manifest; the report says so" for key in changed]
     if amendments:
         manifest = manifest.model_copy(update={"amendments": amendments})
     manifest.write(directory)
     return notes
+
+
+def _complete_runs(directory: Path) -> int:
+    runs = load_study(directory).runs
+    return int((runs["state"] == State.COMPLETE).sum())
+
+
+def _margin_note(before: Manifest, manifest: Manifest, complete: int) -> str:
+    old, new = margin_text(before.margin), margin_text(manifest.margin)
+    if not complete:
+        return f"margin: {new} in place of {old}; no run was complete yet"
+    return (
+        f"margin: {new} in place of {old}, changed when {plural(complete, 'run')} had a result; the report "
+        "gives the verdict of every row by both"
+    )
 
 
 def _changed(before: Manifest, manifest: Manifest) -> list[str]:

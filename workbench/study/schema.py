@@ -25,6 +25,7 @@ from pydantic import (
 
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
+from workbench.records.margin import DEFAULT, Margins
 from workbench.records.run import Phase
 from workbench.study.overrides import apply_override
 from workbench.training.config import TrainingConfig
@@ -45,6 +46,7 @@ _MOST_SEEDS, _MOST_RATES = 1_000, 100
 _Rates = Annotated[
     list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]], Field(min_length=1, max_length=_MOST_RATES)
 ]
+_Margin = Annotated[Number, Field(gt=0)]
 # What the workbench keeps under results beside studies.
 TAKEN_NAMES = ("published", "imported", "benchmarks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -350,12 +352,16 @@ class StudyFile(_Section):
         "NAME/bits_per_byte of another text under data.evaluation.",
         examples=[METRICS[1], "prose/bits_per_byte"],
     )
-    margin: Number = Field(
-        gt=0,
+    margin: Annotated[
+        # Tags as pydantic names the branches of a union, so that an error's key leaves them out.
+        Annotated[_Margin, Tag("float")] | Annotated[dict[str, _Margin], Tag("dict[margins]")],
+        Discriminator(lambda value: "dict[margins]" if isinstance(value, dict) else "float"),
+    ] = Field(
         description="How large a difference must be to matter to you, in units of the metric. It is "
         "declared before the results are known, and the verdict compares each difference's interval with "
-        "it.",
-        examples=[0.01],
+        "it. Where factors have margins of their own: one by factor, and a default for all others; a "
+        "variant that changes several factors has the smallest of theirs.",
+        examples=[0.01, {"default": 0.02, "norm": 0.04}],
     )
 
     @field_validator("name")
@@ -383,6 +389,17 @@ class StudyFile(_Section):
                 raise ValueError(f"give as many to each level, tuning is equal for all; there are {shown}")
             return {level: _sorted_rates(rates) for level, rates in value.items()}
         return _sorted_rates(value)
+
+    @field_validator("margin")
+    @classmethod
+    def _has_default(cls, value: Margins) -> Margins:
+        if isinstance(value, dict) and DEFAULT not in value:
+            own = ", ".join(f"{factor}: {margin:g}" for factor, margin in value.items()) or "norm: 0.04"
+            raise ValueError(
+                f"has no '{DEFAULT}', the margin of what has none of its own; "
+                f"write {{{DEFAULT}: 0.02, {own}}}"
+            )
+        return value
 
     @model_validator(mode="after")
     def _design_has_its_parts(self) -> "StudyFile":
@@ -503,6 +520,16 @@ def find_study_file(study: Path) -> Path:
     raise UserError(
         f"{study}: the file is missing; {suggestion(study.stem, list(known)) if known else 'write one'}"
     )
+
+
+def find_named_file(study: str) -> Path | None:
+    """The study file that ``study`` is or names; None where only a study with results can be meant."""
+    path = Path(study)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return None
+    return next((file for file in study_files() if file.stem == study), None)
 
 
 def load_study_file(path: Path, overrides: list[str] | None = None, *, complete: bool = True) -> StudyFile:

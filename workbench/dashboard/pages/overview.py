@@ -106,7 +106,7 @@ def forest_panel(now: View, name: str) -> None:
         lines = [
             "Large dot and line: mean difference and its 95 % interval over paired seeds. "
             "Small dots: single seeds. "
-            f"Grey band: ±{report.margin:g} {literal(report.unit)}, declared too small to matter."
+            f"Grey band: {literal(report.margin_text)} {literal(report.unit)}, declared too small to matter."
         ]
         if any(row.fate for row in report.comparisons):
             lines.append(
