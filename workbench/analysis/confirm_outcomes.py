@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.analysis.tuned_rates import TunedRate, choose_learning_rate
+from workbench.analysis.tuned_rates import TunedRate, choose_learning_rates
 from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords
 from workbench.records.run import Phase, State, error_line
@@ -196,7 +196,7 @@ def confirm_phase(study: StudyRecords) -> tuple[dict[str, TunedRate | None], dic
     """The tuned rate and the confirm outcomes of every variant, in the manifest's order."""
     manifest, runs = study.manifest, study.runs
     metric, seeds, names = manifest.metric, manifest.seeds.confirm, manifest.names
-    tuned = {name: choose_learning_rate(runs, name, metric) for name in names}
+    tuned = choose_learning_rates(runs, names, metric)
     outcomes = {
         name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name]) for name in names
     }
