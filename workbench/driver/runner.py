@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+from workbench.analysis.rate_curve import FEWEST_RATES, FEWEST_SEEDS
 from workbench.analysis.tuned_rates import TunedRate, choose_learning_rates
 from workbench.driver.display import Display
 from workbench.driver.events import (
@@ -218,7 +219,12 @@ class Runner:
     def _halving(self, group: Group) -> Halving | None:
         if not group.halving:
             return None
-        return Halving(candidates=self.plan.study.rates_tried, metric=self.plan.study.metric)
+        seeds = self.plan.study.seeds.lists()[Phase.TUNE]
+        return Halving(
+            candidates=self.plan.study.rates_tried,
+            metric=self.plan.study.metric,
+            least=FEWEST_RATES if len(seeds) >= FEWEST_SEEDS else 1,  # for the curve that chooses
+        )
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Lost | Fault | TooLarge | Unpopulatable):
