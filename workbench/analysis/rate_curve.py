@@ -41,6 +41,7 @@ class RateCurve:
     rates: tuple[float, ...]
     curvature: float
     slope: float  # at ``centre``, per octave
+    level: float  # at ``centre``
     centre: float  # log2 of a rate
     seeds: int
     noise: RunNoise | None
@@ -88,6 +89,11 @@ class RateCurve:
     def _tried(self, octaves: float) -> float | None:
         rate = float(2.0 ** min(max(self.centre + octaves, -60.0), 60.0))
         return rate if self.rates[0] <= rate <= self.rates[-1] else None
+
+    def loss(self, rate: float) -> float:
+        """The curve's height at ``rate``."""
+        octaves = math.log2(rate) - self.centre
+        return self.level + self.slope * octaves + self.curvature * octaves**2
 
     def excess(self, rate: float, than: float) -> tuple[float, float | None]:
         """How much worse the curve is at ``rate`` than at ``than``, and the standard error of that."""
@@ -170,6 +176,7 @@ def _through(means: dict[float, float], seeds: int, noise: RunNoise | None) -> t
         rates=rates,
         curvature=float(found[0]),
         slope=float(found[1]),
+        level=float(found[2]),
         centre=centre,
         seeds=seeds,
         noise=noise,

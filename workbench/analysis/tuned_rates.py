@@ -79,6 +79,16 @@ class TunedRate:
         return {rate: sum(values) / len(values) for rate, values in sorted(self.losses.items())}
 
     @property
+    def chosen_loss(self) -> float | None:
+        """The mean at the chosen rate, where it was not tried the curve's height; None if there is neither."""
+        for rate, value in self.means.items():
+            if same_rate(rate, self.learning_rate):
+                return value
+        if self.curve is None or not self.curve.rates[0] <= self.learning_rate <= self.curve.rates[-1]:
+            return None
+        return self.curve.loss(self.learning_rate)
+
+    @property
     def trained(self) -> bool:
         """Whether any rate gave a result at every tuning seed."""
         return self.place != ALL_LOST

@@ -18,6 +18,7 @@ from workbench.seeds import generator
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
+from workbench.study.rate_spacing import spacing_warnings
 from workbench.study.recipe import Recipe
 from workbench.study.warnings import study_warnings, what_is_paired
 from workbench.terminal import console
@@ -62,7 +63,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "seconds_per_trial": trial_seconds,
         "estimated_seconds": _study_seconds(plan, counts, trial_seconds) / slots,
         "paired": what_is_paired(plan),
-        "warnings": study_warnings(plan, manifest),
+        "warnings": [*study_warnings(plan, manifest), *spacing_warnings(plan, out)],
     }
 
 
