@@ -1,18 +1,19 @@
 """What stopping learning rates early could have cost: the best of them, had it gained as much as any did."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from workbench.analysis.flops import validation_curve
 from workbench.analysis.metric_units import unit_of
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.errors import RecordError
 from workbench.numbers import decimals_for, fixed, rate
 from workbench.records.index import StudyRecords
+from workbench.records.metrics import read_evaluations
 from workbench.records.run import Phase, State
 
 
@@ -29,13 +30,13 @@ def halving_warnings(study: StudyRecords, tuned: Mapping[str, TunedRate | None])
         return []
     gains = _gains(tune[tune["state"] == State.COMPLETE], metric, sorted(set(stopped["step"])))
     could = []
-    for (variant, value, step), own in stopped.groupby(["variant", "learning_rate", "step"]):
+    for (variant, tried, step), own in stopped.groupby(["variant", "learning_rate", "step"]):
         chosen = tuned.get(str(variant))
         losses = pd.to_numeric(own[metric], errors="coerce")
         if chosen is None or not chosen.trained or step not in gains or not np.isfinite(losses).all():
             continue
-        ended = min(mean_ for mean_ in chosen.means.values() if np.isfinite(mean_))
-        could.append((ended - (float(losses.mean()) - gains[step]), str(variant), float(value)))
+        ended = min(value for value in chosen.means.values() if np.isfinite(value))
+        could.append((ended - (float(losses.mean()) - gains[step]), str(variant), float(tried)))
     at = " and ".join(f"{step:,}" for step in sorted(set(stopped["step"].astype(int))))
     steps = int(stopped["steps"].max())
     text = f"halving stopped {_points(stopped)} of {_points(tune)} learning rates at step {at} of {steps:,}"
@@ -64,8 +65,10 @@ def _gains(complete: pd.DataFrame, metric: str, steps: list[Any]) -> dict[Any, f
     fallen: dict[Any, dict[tuple[str, float], list[float]]] = {step: {} for step in steps}
     for run in complete.to_dict("records"):
         try:
-            curve = validation_curve(run["path"], metric)
-        except RecordError:  # the report says so where it draws the curves
+            curve = read_evaluations(Path(run["path"]), metric)
+        except RecordError:  # the others still say how much was gained
+            continue
+        if curve.empty:
             continue
         at = dict(zip(curve["step"], curve[metric], strict=True))
         for step in steps:

@@ -17,7 +17,7 @@ FEWEST_RATES = 3
 FEWEST_SEEDS = 2
 BEYOND_NOISE = 2.0  # standard errors
 _LEVEL = 0.95
-_MISFIT = 0.05
+_MISFIT = 0.01
 _SLACK = 0.05  # octaves: the rates that a grid grows by are rounded to three digits
 _LEAST_VARIANCE = 1e-12  # of a loss that is summed in single precision
 
@@ -136,7 +136,7 @@ def fit_curve(losses: Mapping[float, Sequence[float]], noise: RunNoise | None) -
 
     ``losses`` maps rates to one finite loss per seed, the same seeds at each, so that all means have one
     variance and weights of 1/variance are equal. Where the quadratic misses them by more than noise (p below
-    5 %), the rate furthest from the best is left out, down to three: a rate at which training nearly breaks
+    1 %), the rate furthest from the best is left out, down to three: a rate at which training nearly breaks
     says nothing of where the optimum lies. With one seed the noise is unknown, and the three nearest are
     taken. None for fewer than three rates.
     """

@@ -80,7 +80,7 @@ class TunedRate:
 
     @property
     def chosen_loss(self) -> float | None:
-        """The mean at the chosen rate, where it was not tried the curve's height; None if there is neither."""
+        """The mean at the chosen rate; where it was not tried, the curve's height, None without a curve."""
         for rate, value in self.means.items():
             if same_rate(rate, self.learning_rate):
                 return value
