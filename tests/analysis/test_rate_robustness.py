@@ -139,7 +139,7 @@ def test_the_table_has_the_optimum_its_interval_and_the_curvature(study):
     assert table.headings[start + 1 : start + 4] == ("optimum\n[95 % CI]", "curvature", "interior")
     (rate, optimum, curvature, interior), flat = (row[start : start + 4] for row in table.rows)
     assert (rate, interior) == ("0.002", "yes")
-    assert optimum == "0.002 [0.0019, 0.0021]"
+    assert optimum == "0.002 [0.002, 0.002]"
     assert curvature == "0.100"
     assert flat[1:] == ("—", "—", "no, at the edge")
     assert report.baseline.rate_curvature == pytest.approx(0.1, abs=0.001)
