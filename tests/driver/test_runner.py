@@ -225,7 +225,7 @@ def test_a_study_that_was_stopped_while_its_grids_grew_goes_on_with_all_of_it(ru
             RunDirectory(driver.directory / "runs" / record.run_id).write(record)
     driver._tune()
     twice = sorted([0.01, 0.02, 0.04, 0.08] * 2)
-    assert tuned_rates(driver) == {name: twice for name in NAMES}
+    assert tuned_rates(driver) == dict.fromkeys(NAMES, twice)
 
 
 def test_halving_leaves_what_a_curve_needs_where_there_will_be_one(runner):
