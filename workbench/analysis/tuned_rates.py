@@ -11,7 +11,7 @@ older rule, or one tuning seed more, moves the optimum a little, and would throw
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +29,14 @@ from workbench.analysis.rate_curve import (
 from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
 from workbench.records.run import FINISHED, Phase, State
 from workbench.records.training_outcome import UNIFORM, did_not_train, untrained
+
+# Where a chosen rate lies.
+INTERIOR = "interior"
+FLAT = "flat"
+NOISE_UNKNOWN = "noise not known"
+AT_EDGE = "at the edge"
+ONE_SIDE_LOST = "one side lost"
+ALL_LOST = "all lost"
 
 _UNEQUAL = 0.05
 _COLUMNS = [
@@ -104,21 +112,13 @@ class TunedRate:
         return not same_rate(self.learning_rate, self.by_rule)
 
 
-INTERIOR = "interior"
-FLAT = "flat"
-NOISE_UNKNOWN = "noise not known"
-AT_EDGE = "at the edge"
-ONE_SIDE_LOST = "one side lost"
-ALL_LOST = "all lost"
-
-
 def choose_learning_rate(runs: pd.DataFrame, variant: str, metric: str) -> TunedRate | None:
     """The learning rate of ``variant``, by ``choose_learning_rates``."""
     return choose_learning_rates(runs, [variant], metric)[variant]
 
 
 def choose_learning_rates(
-    runs: pd.DataFrame, variants: Iterable[str], metric: str
+    runs: pd.DataFrame, variants: Sequence[str], metric: str
 ) -> dict[str, TunedRate | None]:
     """The learning rate of each variant by the tuning runs' ``metric``; the noise is that of all variants.
 
