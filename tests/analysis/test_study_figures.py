@@ -77,6 +77,13 @@ def test_rates_and_curves_show_the_data(study):
     assert len(axes.collections) == 4
 
 
+def test_a_chosen_rate_between_two_is_ringed(tmp_path):
+    study = Study(tmp_path, manifest()).tune(best=0.008, variants=["baseline"])
+    (axes,) = learning_rate_plot(study.load()).axes
+    (ring,) = [line for line in axes.lines if line.get_fillstyle() == "none"]
+    assert (list(ring.get_xdata()), list(ring.get_ydata())) == ([0.008], [pytest.approx(3.0005)])
+
+
 def test_a_mean_curve_ends_with_a_cross_where_a_seed_is_lost(tmp_path):
     study = Study(tmp_path, manifest()).confirm("baseline", [3.0, 3.2, 3.4], curve=True).load()
     lost = study.runs[study.runs["seed"] == 202].iloc[0]

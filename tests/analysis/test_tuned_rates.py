@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.analysis.synthetic_studies import RATES, TOKENS, Study, manifest
-from workbench.analysis.tuned_rates import choose_learning_rate, unequal_tuning
+from workbench.analysis.tuned_rates import choose_learning_rate, choose_learning_rates, unequal_tuning
 
 METRIC = "validation/loss"
 
@@ -88,3 +88,119 @@ def test_unequal_tuning_is_refused(study):
     assert "8 trials, the baseline on 6" in unequal_tuning(more, baseline)
     assert unequal_tuning(None, None) is None
     assert "0 trials" in unequal_tuning(None, baseline)
+
+
+# Two variants, four rates, three seeds: what a curve around 0.0028 gives with a little noise.
+GRID = [0.001, 0.002, 0.004, 0.008]
+NOISE = [[3, -2, -1], [-1, 2, -1], [2, -1, -1], [-3, 1, 2]]  # (rate, seed), thousandths
+
+
+def noisy(study, best, curvature, scale=1.0, variant="baseline", seeds=(101, 102, 103)):
+    for rate, row in zip(GRID, NOISE, strict=True):
+        for seed, noise in zip(seeds, row, strict=True):
+            loss = 3 + curvature * math.log2(rate / best) ** 2 + 0.001 * scale * noise
+            study.run(variant, seed, loss, "tune", rate=rate)
+    return study
+
+
+def test_the_optimum_of_the_curve_is_chosen_between_two_rates(study):
+    rate = choose(noisy(study, best=0.0028, curvature=0.1))
+    assert (rate.learning_rate, rate.by_rule, rate.kept) == (0.0028, 0.0028, False)
+    assert rate.hyperparameters == {"learning_rate": 0.0028}
+    assert (rate.place, rate.interior, rate.flat_throughout) == ("interior", True, False)
+    assert rate.curve.curvature == pytest.approx(0.1, abs=0.002)
+    assert rate.chosen_loss == pytest.approx(3, abs=0.002)
+    low, high = rate.curve.interval
+    assert 0.0027 < low < 0.0028 < high < 0.0029
+
+
+def test_one_seed_and_two_rates_take_the_lowest_mean(study):
+    for rate in GRID:
+        study.run("baseline", 101, 3 + 0.1 * math.log2(rate / 0.0028) ** 2, "tune", rate=rate)
+    found = choose(study)
+    assert (found.learning_rate, found.place) == (0.002, "noise not known")
+    study.tune(best=0.0028, variants=["norm=layernorm"], seeds=(101, 102, 103), rates=[0.002, 0.004])
+    assert choose(study, "norm=layernorm").learning_rate == 0.002
+
+
+def test_the_noise_of_confirm_runs_says_what_one_tuning_seed_can_tell(study):
+    """The published study of positions: none was "interior" by 0.002 nats, with runs that scatter by 0.04."""
+    for variant, losses in {
+        "norm=layernorm": [2.732, 2.730, 2.820, 2.799],
+        "positions=learned": [2.932, 2.730, 2.920, 2.999],
+    }.items():
+        for rate, loss in zip(GRID, losses, strict=True):
+            study.run(variant, 101, loss, "tune", rate=rate)
+        for seed, loss in zip((201, 202, 203, 204), (2.70, 2.78, 2.72, 2.76), strict=True):
+            study.run(variant, seed, loss, rate=0.002)
+    assert choose(study, "norm=layernorm").place == "flat"
+    assert choose(study, "positions=learned").place == "interior"
+
+
+def test_flat_is_a_curve_whose_neighbours_are_within_noise(study):
+    rate = choose(noisy(study, best=0.0028, curvature=0.002, scale=20))
+    assert (rate.place, rate.interior, rate.flat_throughout) == ("flat", False, True)
+    # Three times the curvature at a third of the noise: no longer.
+    rate = choose(
+        noisy(study, best=0.0028, curvature=0.02, scale=1, variant="norm=layernorm"), "norm=layernorm"
+    )
+    assert rate.curve.noise.variance == pytest.approx(choose(study).curve.noise.variance)  # pooled over all
+
+
+def test_a_rate_that_lost_a_run_is_no_part_of_the_curve(study):
+    noisy(study, best=0.0056, curvature=0.1)
+    study.run("baseline", 102, None, "tune", rate=0.008)
+    rate = choose(study)
+    assert rate.curve.rates == (0.001, 0.002, 0.004)
+    assert (rate.learning_rate, rate.place) == (0.004, "interior")  # at the other seeds 0.008 gave a result
+
+
+def test_all_variants_are_chosen_for_at_once(study):
+    noisy(study, best=0.0028, curvature=0.1)
+    noisy(study, best=0.002, curvature=0.05, variant="norm=layernorm")
+    found = choose_learning_rates(
+        study.load().runs, ["baseline", "norm=layernorm", "feedforward=relu"], METRIC
+    )
+    assert [one and one.learning_rate for one in found.values()] == [0.0028, 0.002, None]
+    assert found["baseline"].learning_rate == choose(study).learning_rate
+
+
+# What an older rule chose, or one tuning seed less, is the identity of confirm runs.
+
+
+def test_a_confirmed_rate_stays_while_the_tuning_runs_do_not_contradict_it(study):
+    noisy(study, best=0.0023, curvature=0.1, scale=10)
+    assert choose(study).learning_rate == 0.0023
+    study.run("baseline", 201, 3.0, rate=0.002).run("baseline", 202, 3.0, rate=0.002)
+    rate = choose(study)
+    assert (rate.learning_rate, rate.by_rule, rate.kept) == (0.002, 0.0023, True)
+    assert rate.hyperparameters == {"learning_rate": 0.002}
+
+
+def test_a_confirmed_rate_that_they_contradict_does_not(study):
+    noisy(study, best=0.0023, curvature=0.1)
+    study.run("baseline", 201, 3.0, rate=0.004).run("baseline", 201, 3.0, rate=0.016)
+    rate = choose(study)
+    assert (rate.learning_rate, rate.kept) == (0.0023, False)
+
+
+def test_one_tuning_seed_more_moves_no_confirmed_rate(study):
+    noisy(study, best=0.0028, curvature=0.1, scale=10)
+    study.run("baseline", 201, 3.0, rate=0.0028)
+    for rate, noise in zip(GRID, (-40, -20, 10, 40), strict=True):
+        loss = 3 + 0.1 * math.log2(rate / 0.0028) ** 2 + 0.001 * noise
+        study.run("baseline", 104, loss, "tune", rate=rate)
+    rate = choose(study)
+    assert rate.by_rule != 0.0028
+    assert (rate.learning_rate, rate.kept) == (0.0028, True)
+    # One that its curve rules out goes.
+    for rate in GRID:
+        for seed in (105, 106, 107, 108, 109, 110):
+            study.run("baseline", seed, 3 + 0.1 * math.log2(rate / 0.0056) ** 2, "tune", rate=rate)
+    assert not choose(study).kept
+
+
+def test_a_confirm_run_that_has_not_begun_keeps_no_rate(study):
+    noisy(study, best=0.0023, curvature=0.1, scale=10)
+    study.run("baseline", 201, None, rate=0.002, state="queued")
+    assert choose(study).learning_rate == 0.0023

@@ -5,6 +5,7 @@ import json
 import altair as alt
 import pytest
 
+from tests.analysis.synthetic_studies import Study, manifest
 from workbench.analysis.colours import variant_colours
 from workbench.analysis.decisions import confirm_phase
 from workbench.dashboard.chart_ink import Ink
@@ -70,3 +71,18 @@ def test_tuning_marks_the_chosen_rate_and_lost_runs(records):
     assert learned.loc[0.024, "lost"] == 1  # the diverged run
     assert learned["chosen"].sum() == 1
     assert "learned: 0.012" in tuning_caption(tuned, {"positions=learned": "learned"})
+
+
+def test_a_chosen_rate_between_two_is_ringed_on_the_curve(tmp_path):
+    study = Study(tmp_path, manifest()).tune(best=0.008, variants=["baseline"])
+    tuned = [one for one in confirm_phase(study.load())[0].values() if one]
+    table = tuning_frame(tuned, {}).set_index("rate")
+    assert list(table["seeds"]) == [2, 2, 2, 0]
+    assert list(table.index[table["chosen"]]) == [0.008]
+    assert table.loc[0.008, "loss"] == pytest.approx(3.0005)
+    chart = tuning(
+        table.reset_index(), {"baseline": "#000000"}, "validation/loss", "nats/token", Ink.of(False)
+    )
+    line, _, ring = chart.to_dict()["layer"]
+    assert line["transform"] == [{"filter": "datum.seeds > 0"}]  # a line goes through what was measured
+    assert ring["transform"] == [{"filter": "datum.chosen"}]

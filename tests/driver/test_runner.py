@@ -157,3 +157,80 @@ def test_only_tuning_is_halved(runner):
     driver = runner(halving=True)
     groups = driver._grouped(driver.plan.confirm(dict(zip(NAMES, candidates([0.01, 0.02]), strict=True))))
     assert [group.halving for group in groups] == [False] * 4
+
+
+class Flat(Trained):
+    """Its losses say nothing of the rate but for noise, by which the smallest is best."""
+
+    def _finish(self, run):
+        done = run.read()
+        done.state = State.COMPLETE
+        rate, seed = done.hyperparameters["learning_rate"], done.seed
+        done.summary = {"validation/loss": 2 + 0.001 * rate + 0.01 * math.sin(1e6 * rate * seed)}
+        run.write(done)
+
+
+def test_a_grid_does_not_grow_for_a_curve_that_is_flat_throughout(runner):
+    driver = runner(workers=Flat, grid_growth=3, seeds={"pilot": 0, "tune": 3, "confirm": 2})
+    driver._tune()
+    assert tuned_rates(driver)["baseline"] == [0.01] * 3 + [0.02] * 3
+    assert len(driver.display.notes) == 1  # which rates there are
+
+
+SEVERAL = {"learning_rates": [0.01, 0.02, 0.04], "seeds": {"pilot": 0, "tune": 2, "confirm": 2}}
+
+
+def test_the_optimum_between_two_rates_is_confirmed_and_stays(runner):
+    driver = runner(best=0.028, grid_growth=0, **SEVERAL)
+    driver.run()
+    confirm = load_study(driver.directory).runs.query("phase == 'confirm'")
+    assert set(confirm["learning_rate"]) == {0.028}
+    assert len(confirm) == 4
+    again = runner(best=0.028, grid_growth=0, **SEVERAL)
+    again.run()
+    assert again.executor.submitted == []
+
+
+def test_a_study_that_was_confirmed_by_an_older_rule_goes_on_at_its_rates(runner):
+    """Its confirm runs are at the lowest mean, of two seeds that do not rule it out."""
+    driver = runner(workers=Noisy, best=0.028, grid_growth=0, **SEVERAL)
+    driver._execute("tune", driver.plan.tune(driver.plan.grids()))
+    old = {name: {"learning_rate": 0.02} for name in NAMES}
+    driver._execute("confirm", driver.plan.confirm(old))
+    again = runner(workers=Noisy, best=0.028, grid_growth=0, **SEVERAL)
+    again.run()
+    assert again.executor.submitted == []
+    stays = [note for note in again.display.notes if "was confirmed at 0.02 before and stays there" in note]
+    assert len(stays) == 2
+
+
+class Noisy(Trained):
+    """As the others, with a noise that rates and seeds do not share."""
+
+    def _finish(self, run):
+        super()._finish(run)
+        done = run.read()
+        rate = done.hyperparameters["learning_rate"]
+        done.summary["validation/loss"] += 0.6 * math.sin(1e6 * rate * (done.seed - 1000))
+        run.write(done)
+
+
+def test_a_study_that_was_stopped_while_its_grids_grew_goes_on_with_all_of_it(runner):
+    """One variant has tried the new rate already, and no optimum lies at an edge any more."""
+    driver = runner(best=0.03, grid_growth=1, **SEVERAL)
+    for record in driver.plan.tune(shared([0.08])):
+        if record.variant == "baseline":
+            record.state = State.COMPLETE
+            record.summary = {"validation/loss": 9.0}
+            RunDirectory(driver.directory / "runs" / record.run_id).write(record)
+    driver._tune()
+    twice = sorted([0.01, 0.02, 0.04, 0.08] * 2)
+    assert tuned_rates(driver) == dict.fromkeys(NAMES, twice)
+
+
+def test_halving_leaves_what_a_curve_needs_where_there_will_be_one(runner):
+    least = []
+    for seeds in (1, 2):
+        driver = runner(halving=True, seeds={"pilot": 0, "tune": seeds, "confirm": 2})
+        least.append(driver._halving(driver._grouped(driver.plan.tune(driver.plan.grids()))[0]).least)
+    assert least == [1, 3]

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.analysis.synthetic_studies import RATES, Study, manifest, one_at_a_time
 from workbench.cli.main import app
 from workbench.data.batches import prepare
 from workbench.errors import UserError
@@ -15,6 +16,7 @@ from workbench.model.parts.positions import Positions
 from workbench.study import check
 from workbench.study.check import seconds_per_token
 from workbench.study.plan import Plan
+from workbench.study.rate_spacing import spacing_warnings
 from workbench.study.schema import parse_study
 from workbench.study.warnings import study_warnings
 
@@ -63,6 +65,41 @@ def test_too_few_seeds_and_no_pilot(warnings):
     few, blind = warnings(seeds={"pilot": 0, "confirm": 2})
     assert few.startswith("seeds.confirm: 2 seeds")
     assert blind.startswith("seeds.pilot: ")
+
+
+@pytest.mark.parametrize(("tune", "warned"), [(1, True), (2, True), (3, False)])
+def test_few_tuning_seeds(warnings, tune, warned):
+    found = warnings(learning_rates=[0.01, 0.02], seeds={"pilot": 1, "tune": tune, "confirm": 3})
+    assert [text.partition(" may choose")[0] for text in found] == (
+        [f"seeds.tune: {tune} seed{'s' if tune > 1 else ''}"] if warned else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("rates", "margin", "said"),
+    [
+        ([0.003, 0.006, 0.012], 0.02, "lose up to 0.0250 against"),
+        ({"rmsnorm": [0.003, 0.004], "layernorm": [0.003, 0.012]}, 0.02, "lose up to 0.1000 against"),
+        ([0.003, 0.006, 0.012], 0.03, None),
+        ([0.003, 0.004, 0.006], 0.02, None),
+        ([0.003], 0.02, None),
+    ],
+)
+def test_rates_too_far_apart_for_the_margin(corpus, tmp_path, rates, margin, said):
+    """By the curvature of the nearest tuned study: 0.1, of a study that is nearer than one of 0.4."""
+    for name, steep, tokens in (("near", 1, 2_600), ("far", 4, 10**9)):
+        (tmp_path / name).mkdir()
+        training = {"tokens": tokens, "batch_size": 4, "steps": 20}
+        study = Study(tmp_path / name, manifest(one_at_a_time()[:2], name=name, training=training))
+        for rate, loss in zip(RATES, (3 + 0.1 * steep, 3, 3 + 0.1 * steep), strict=True):
+            study.run("baseline", 101, loss, "tune", rate=rate)
+    plan = Plan.build(
+        parse_study(STUDY | {"learning_rates": rates, "margin": margin}, "study.yaml"), corpus, "cpu"
+    )
+    found = spacing_warnings(plan, tmp_path)
+    assert len(found) == bool(said)
+    assert all(said in text and "as in near (0.1 per octave" in text for text in found)
+    assert spacing_warnings(plan, tmp_path / "nothing") == []
 
 
 def test_repeated_text(warnings):

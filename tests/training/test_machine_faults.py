@@ -231,7 +231,7 @@ class Killed(BaseException):
 
 
 def population(folder):
-    return [directory_of(folder, f"r{rate}", rate=rate, evaluations=4) for rate in RATES]
+    return [directory_of(folder, f"r{rate}", rate=rate, evaluations=6) for rate in RATES]
 
 
 def halved(folder, corpus):
@@ -256,11 +256,11 @@ def undisturbed(tmp_path_factory, corpus):
 
 
 @pytest.mark.parametrize("function", ["save_replica", "put_in_place"])
-@pytest.mark.parametrize("call", [0, 1, 2, 3])
+@pytest.mark.parametrize("call", [1, 12, 13, 14])
 def test_a_halving_population_that_is_killed_while_it_saves_halves_as_if_it_were_not(
     tmp_path, corpus, monkeypatch, undisturbed, function, call
 ):
-    """Saves come at steps 3, 6, 9: of four replicas, then of two, then of one."""
+    """Saves come at steps 2, 4 and 6 of four replicas, then at 8 of two and at 10 of one."""
     original = getattr(recorder, function)
     calls = []
 
@@ -285,7 +285,7 @@ def test_a_replica_whose_checkpoint_is_damaged_begins_anew_and_all_that_compete_
     tmp_path, corpus, undisturbed, damage
 ):
     made, seen = population(tmp_path), []
-    watcher = Watcher(report=seen.append, should_stop=lambda: any(e.get("step", 0) >= 4 for e in seen))
+    watcher = Watcher(report=seen.append, should_stop=lambda: any(e.get("step", 0) >= 9 for e in seen))
     run_population(made, lambda data: corpus, watcher, HALVING)
     left = [one for one in made if one.replica.exists()]
     assert len(left) == 2

@@ -6,7 +6,7 @@ from dataclasses import replace
 from workbench.analysis.confirm_outcomes import Outcomes, confirm_outcomes, paired_differences
 from workbench.analysis.deciding.decisions import Decision, decide_study
 from workbench.analysis.deciding.looks import Rule
-from workbench.analysis.tuned_rates import TunedRate, choose_learning_rate
+from workbench.analysis.tuned_rates import TunedRate, choose_learning_rates
 from workbench.analysis.verdicts import fate
 from workbench.numbers import plural, with_interval
 from workbench.records.index import StudyRecords
@@ -31,7 +31,7 @@ def confirm_phase(study: StudyRecords) -> tuple[dict[str, TunedRate | None], dic
     manifest, runs = study.manifest, study.runs
     metric, seeds, names = manifest.metric, manifest.seeds.confirm, manifest.names
     own = {one.name: one.budget.tokens if one.budget else None for one in manifest.variants}
-    tuned = {name: choose_learning_rate(runs, name, metric, own[name]) for name in names}
+    tuned = choose_learning_rates(runs, names, metric, own)
     outcomes = {
         name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name], budget=own[name])
         for name in names
@@ -51,7 +51,8 @@ def decisions(manifest: Manifest, outcomes: Mapping[str, Outcomes]) -> dict[str,
     differences = {
         name: _in_order(mine, baseline) for name, mine in outcomes.items() if name != manifest.baseline
     }
-    return decide_study(differences, manifest.margin, rule_of(manifest))
+    margins = {name: manifest.margin_of(name) for name in differences}
+    return decide_study(differences, margins, rule_of(manifest))
 
 
 def pairs_due(

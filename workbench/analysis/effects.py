@@ -11,9 +11,11 @@ from workbench.analysis.changed_margin import changed_margins
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
+from workbench.analysis.halving_cost import halving_warnings
 from workbench.analysis.metric_units import study_unit, why_not_comparable
 from workbench.analysis.other_sets import SetRow, other_sets
 from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
+from workbench.analysis.rate_robustness import tuning_warnings, with_rate_notes
 from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
 from workbench.analysis.report_footer import footer, provenance_warnings
 from workbench.analysis.row_building import build_row
@@ -86,6 +88,7 @@ def study_report(study: StudyRecords) -> Report:
         return _adjust([build_row(variant, under, tuned, outcomes, pilot) for variant in declared.variants])
 
     rows = judged(manifest)
+    rows = with_rate_notes(rows, tuned, by_place=isinstance(manifest.learning_rates, dict))
     comparable = fate(outcomes[manifest.baseline]) is None
     effects = factorial_effects(manifest, outcomes) if comparable else None
     equal_flops = loss_at_flops(study, outcomes=outcomes) if comparable and flops_differ(study) else None
@@ -93,6 +96,8 @@ def study_report(study: StudyRecords) -> Report:
         *filter(None, [why_not_comparable(manifest, manifest.metric)]),
         *start_warnings(study, outcomes),
         *pilot_warnings(pilot, margin, unit),
+        *tuning_warnings(tuned, margin, unit),
+        *halving_warnings(study, tuned),
         *[f"{row.variant}: {note}" for row in rows for note in row.notes],
         *(effects.warnings if effects else missing_effects(manifest, outcomes)),
         *(equal_flops.notes if equal_flops else ()),

@@ -12,7 +12,7 @@ from workbench.records.manifest import EvaluationSet, Manifest, TextData
 from workbench.records.margin import margin_text
 
 TEST = "paired t over seeds, 95 %; equivalence: two one-sided t tests (90 % interval); Holm over the family"
-HALVED = "the worse half of the learning rates was stopped after a quarter of the steps, and again after half"
+HALVED = "the worse half of the learning rates was stopped early, and again the worse half of those left"
 _SHORT = 10
 _NAMED = 3  # variants that a line on their text names
 

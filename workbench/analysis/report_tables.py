@@ -11,6 +11,7 @@ from workbench.analysis.power import seeds_text
 from workbench.analysis.recovery import RecoveryRow
 from workbench.analysis.report_footer import held_equal
 from workbench.analysis.statistics import PairedComparison
+from workbench.analysis.tuned_rates import FLAT, INTERIOR, NOISE_UNKNOWN
 from workbench.analysis.variant_row import VariantRow
 from workbench.numbers import (
     MISSING,
@@ -18,6 +19,7 @@ from workbench.numbers import (
     count,
     decimals_for,
     fixed,
+    number,
     percent,
     probability,
     rate,
@@ -139,6 +141,8 @@ def variants_table(report: Report) -> TextTable:
         "FLOPs\nper token",
         "size\nmismatch",
         "learning\nrate",
+        "optimum\n[95 % CI]",
+        "curvature",
         "interior",
         "tuning",
         "detects",
@@ -146,7 +150,8 @@ def variants_table(report: Report) -> TextTable:
     rows = tuple(_variant_cells(row, report, spelled_out) for row in report.rows)
     title = (
         f"Size, tuning and sensitivity (mismatch: {report.footer['match']} against the baseline; "
-        "interior: lower and higher rates gave a result; detects: the difference found with 80 % power)"
+        "optimum, curvature: of a quadratic in the rate's octaves; interior: lower and higher rates are "
+        "worse beyond noise; detects: the difference found with 80 % power)"
     )
     return TextTable(title, headings, rows, left=("change", "interior"))
 
@@ -162,16 +167,29 @@ def _variant_cells(row: VariantRow, report: Report, spelled_out: bool) -> tuple[
         scaled(row.flops_per_token, "FLOP"),
         percent(row.mismatch, 2, sign=True),
         rate(row.learning_rate),
+        _optimum(row),
+        number(row.rate_curvature) if row.rate_curvature else MISSING,
         _interior(row),
         tuning,
         fixed(row.detectable_effect, decimals_for(report.margin)),
     )
 
 
+def _optimum(row: VariantRow) -> str:
+    """``0.0031 [0.0024, 0.0041]``; ``…`` for an end beyond what was tried."""
+    if row.rate_curvature_error is None:  # one tuning seed has no noise to make an interval of
+        return rate(row.rate_optimum)
+    ends = ["…" if end is None else f"{end:.2g}" for end in (row.rate_low, row.rate_high)]
+    return f"{rate(row.rate_optimum)} [{', '.join(ends)}]"
+
+
 def _interior(row: VariantRow) -> str:
-    if row.interior is None:
+    """Where the chosen rate lies: ``yes``, ``flat``, or why not."""
+    if row.rate_place is None:
         return MISSING
-    return "yes" if row.interior else f"no, {row.rate_place}"
+    if row.rate_place == INTERIOR:
+        return "yes"
+    return row.rate_place if row.rate_place in (FLAT, NOISE_UNKNOWN) else f"no, {row.rate_place}"
 
 
 def budgets_table(report: Report) -> TextTable:

@@ -18,7 +18,7 @@ from workbench.analysis.statistics import (
     judge,
     seeds_for_verdict,
 )
-from workbench.analysis.tuned_rates import TunedRate, unequal_tuning
+from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, TunedRate, unequal_tuning
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import decide, fate
 from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
@@ -60,6 +60,7 @@ def build_row(
         learning_rate=rate.learning_rate if rate else _only_rate(mine),
         interior=rate.interior if rate else None,
         rate_place=rate.place if rate else None,
+        **_curve_columns(rate),
         tuning_trials=rate.trials if rate else 0,
         tuning_tokens=rate.tokens if rate else 0.0,
         tuning_flops=rate.flops if rate else 0.0,
@@ -100,18 +101,45 @@ def _seconds(run: dict[str, Any]) -> float:
     return 0.0 if value is None or math.isnan(value) else float(value)
 
 
+def _curve_columns(tuned: TunedRate | None) -> dict[str, Any]:
+    """What the quadratic through the tuning losses says; the chosen rate need not be its optimum."""
+    curve = tuned.curve if tuned else None
+    if curve is None or curve.optimum is None:
+        return {}
+    low, high = curve.interval or (None, None)
+    return {
+        "rate_optimum": curve.optimum,
+        "rate_low": low,
+        "rate_high": high,
+        "rate_curvature": curve.curvature,
+        "rate_curvature_error": curve.curvature_error,
+        "rate_grid_regret": curve.grid_regret,
+    }
+
+
 def _tuning_notes(study: StudyRecords, tuned: TunedRate | None) -> list[str]:
-    if tuned is None or tuned.interior or _tuning(study):
+    if tuned is None or _tuning(study):
         return []
-    if not tuned.trained:
-        return [f"no learning rate that was tried gave a result ({_rates(tuned.losses)})"]
-    chosen = rate(tuned.learning_rate)
-    if beside := tuned.bounded_by:
-        return [
-            f"learning rate {chosen} lies beside one without a result ({_rates(beside)}): the "
+    chosen, notes = rate(tuned.learning_rate), []
+    if tuned.kept:
+        notes.append(
+            f"learning rate {chosen} stays, as it was confirmed at; the tuning runs now point to "
+            f"{rate(tuned.by_rule)}, and do not contradict it beyond noise"
+        )
+    if tuned.place == ALL_LOST:
+        notes.append(f"no learning rate that was tried gave a result ({_rates(tuned.losses)})")
+    elif tuned.place == ONE_SIDE_LOST:
+        notes.append(
+            f"learning rate {chosen} lies beside one without a result ({_rates(tuned.bounded_by)}): the "
             "best may lie between them"
-        ]
-    return [f"learning rate {chosen} is at the edge of what was tried: perhaps not the best"]
+        )
+    elif tuned.place == AT_EDGE and tuned.flat_throughout:
+        notes.append(
+            f"learning rate {chosen} is at the edge of what was tried, where no rate is worse beyond noise"
+        )
+    elif tuned.place == AT_EDGE:
+        notes.append(f"learning rate {chosen} is at the edge of what was tried: perhaps not the best")
+    return notes
 
 
 def _rates(rates: Iterable[float]) -> str:

@@ -201,10 +201,9 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
     axes.plot(
         [x for x, _ in dots], [y for _, y in dots], "o", color=colour, markersize=2.5, markeredgewidth=0
     )
-    if rate.learning_rate in means:
-        axes.plot(
-            rate.learning_rate, means[rate.learning_rate], "o", color=colour, markersize=7, fillstyle="none"
-        )
+    chosen = rate.chosen_loss
+    if chosen is not None and math.isfinite(chosen):
+        axes.plot(rate.learning_rate, chosen, "o", color=colour, markersize=7, fillstyle="none")
     lost = [x for x, ys in rate.losses.items() if not all(map(math.isfinite, ys))]
     axes.plot(lost, [1.0] * len(lost), "x", color=colour, transform=axes.get_xaxis_transform(), clip_on=False)
 

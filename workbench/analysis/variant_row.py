@@ -18,6 +18,9 @@ class VariantRow:
     ``median`` counts seeds that did not train as infinitely bad; ``worst`` is the worst run that trained.
     ``relative`` is the mean difference over the baseline's mean at the same seeds. ``seeds_needed`` is there
     for inconclusive rows (1,001: more than 1,000). ``seconds`` is the training time of the confirm runs.
+    ``rate_optimum`` (with its 95 % interval; an end that is None lies beyond what was tried) and
+    ``rate_curvature`` (unit per octave squared) are of the quadratic through the tuning losses,
+    ``rate_grid_regret`` what the best of the tried rates may lose at most against an optimum between two.
 
     ``tokens`` is what one of its trials trains on. Where variants differ in that, ``bytes_read`` is the
     UTF-8 bytes of text which those tokens stand for, ``training_flops`` the FLOPs of the whole training, and
@@ -74,6 +77,12 @@ class VariantRow:
     no_verdict: str | None = None
     seeds_needed: int | None = None
     detectable_effect: float | None = None
+    rate_optimum: float | None = None
+    rate_low: float | None = None
+    rate_high: float | None = None
+    rate_curvature: float | None = None
+    rate_curvature_error: float | None = None
+    rate_grid_regret: float | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -10,7 +10,7 @@ import pandas as pd
 
 from workbench.analysis.effects import Report
 from workbench.analysis.ticks import Ticks, every, exact, linear
-from workbench.analysis.tuned_rates import TunedRate
+from workbench.analysis.tuned_rates import TunedRate, same_rate
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import brief
 from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
@@ -257,9 +257,18 @@ def _variant_axis(names: Sequence[str], ink: Ink) -> alt.Axis:
 
 
 def tuning_frame(tuned: Sequence[TunedRate], labels: Mapping[str, str]) -> pd.DataFrame:
-    """One row per variant and rate: mean loss of the runs that had one, lost runs, whether it was chosen."""
+    """One row per variant and rate: mean loss of the runs that had one, lost runs, whether it was chosen.
+
+    A chosen rate that was not tried has a row of no seeds, with the height of the curve it was chosen by.
+    """
+    rows = [_tuning_row(one, value, labels) for one in tuned for value in sorted(one.losses)]
+    rows += [
+        _between_row(one, labels)
+        for one in tuned
+        if not any(same_rate(one.learning_rate, tried) for tried in one.losses)
+    ]
     return pd.DataFrame(
-        [_tuning_row(one, value, labels) for one in tuned for value in sorted(one.losses)],
+        rows,
         columns=["variant", "label", "rate", "loss", "lost", "seeds", "chosen", "place"],
     )
 
@@ -267,7 +276,7 @@ def tuning_frame(tuned: Sequence[TunedRate], labels: Mapping[str, str]) -> pd.Da
 def _tuning_row(tuned: TunedRate, value: float, labels: Mapping[str, str]) -> dict:
     losses = tuned.losses[value]
     finite = [loss for loss in losses if math.isfinite(loss)]
-    chosen = math.isclose(value, tuned.learning_rate, rel_tol=1e-9)
+    chosen = same_rate(value, tuned.learning_rate)
     return {
         "variant": tuned.variant,
         "label": labels.get(tuned.variant, tuned.variant),
@@ -280,6 +289,19 @@ def _tuning_row(tuned: TunedRate, value: float, labels: Mapping[str, str]) -> di
     }
 
 
+def _between_row(tuned: TunedRate, labels: Mapping[str, str]) -> dict:
+    return {
+        "variant": tuned.variant,
+        "label": labels.get(tuned.variant, tuned.variant),
+        "rate": tuned.learning_rate,
+        "loss": tuned.chosen_loss,
+        "lost": 0,
+        "seeds": 0,
+        "chosen": True,
+        "place": tuned.place,
+    }
+
+
 def tuning(
     table: pd.DataFrame, colours: Mapping[str, str], metric: str, unit: str, ink: Ink
 ) -> alt.LayerChart:
@@ -288,7 +310,7 @@ def tuning(
     A rate at which a run gave no result is crossed; where none did there is no loss, and the cross stands at
     the top.
     """
-    rates = sorted(table["rate"].unique())
+    rates = sorted(table.loc[table["seeds"] > 0, "rate"].unique())
     shown = rates[:: every(len(rates), _RATES)]
     labels = exact(rates)[:: every(len(rates), _RATES)]
     places = Ticks(tuple(shown), labels, rates[0], rates[-1])
@@ -309,8 +331,9 @@ def tuning(
     colour = _colour(table, colours, legend=True)
     placed = table.assign(cross=table["loss"].fillna(ticks.high))
     base = alt.Chart(placed).encode(x=x, y=y("loss:Q"), color=colour, tooltip=_tuning_tooltip())
-    lines = base.mark_line(strokeWidth=2)
-    dots = base.mark_circle(size=60, opacity=1)
+    measured = base.transform_filter("datum.seeds > 0")
+    lines = measured.mark_line(strokeWidth=2)
+    dots = measured.mark_circle(size=60, opacity=1)
     rings = base.transform_filter("datum.chosen").mark_point(size=260, strokeWidth=2, filled=False)
     layers = [lines, dots, rings]
     if (table["lost"] > 0).any():  # an empty layer is a drawing without a name

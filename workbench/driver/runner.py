@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from workbench.analysis.decisions import confirm_phase, decisions, look_in_words
-from workbench.analysis.tuned_rates import choose_learning_rate
+from workbench.analysis.rate_curve import FEWEST_RATES, FEWEST_SEEDS
+from workbench.analysis.tuned_rates import TunedRate, choose_learning_rates
 from workbench.driver.display import Display
 from workbench.driver.events import (
     Ended,
@@ -36,7 +37,7 @@ from workbench.numbers import rate
 from workbench.records.hyperparameters import Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
 from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
-from workbench.study.candidates import Grids, at_edge, grown, joined
+from workbench.study.candidates import Grids, at_edge, grown, grown_before, joined
 from workbench.study.plan import Plan
 from workbench.training.population.halving import Halving
 
@@ -98,32 +99,54 @@ class Runner:
     def _tune(self) -> dict[str, Hyperparameters]:
         """Tune every variant on as many candidates; while a best rate is at an edge, grow for all."""
         grids = self.plan.grids()
-        for round_left in range(self.plan.study.grid_growth, -1, -1):
+        rounds_left = self.plan.study.grid_growth
+        known = self._rates_known()
+        while rounds_left and (added := grown_before(grids, known)):
+            grids = joined(grids, added)
+            self.display.expect(Phase.TUNE, self.display.trials_of(Phase.TUNE) + len(self.plan.tune(added)))
+            rounds_left -= 1
+        while True:
             self._execute(Phase.TUNE, self.plan.tune(grids))
-            chosen = self._chosen()
-            added = grown(grids, chosen)
-            if not added or not round_left:
+            tuned = self._tuned()
+            chosen = {name: one.hyperparameters for name, one in tuned.items()}
+            flat = {name for name, one in tuned.items() if one.flat_throughout}
+            added = grown(grids, chosen, flat)
+            if not added or not rounds_left:
                 break
+            rounds_left -= 1
             grids = joined(grids, added)
             self.display.note(f"a best learning rate is at the grid's edge: adding {_new(added)}")
             self.display.expect(Phase.TUNE, self.display.trials_of(Phase.TUNE) + len(self.plan.tune(added)))
-        self._announce(chosen, at_edge=at_edge(grids, chosen))
+        self._announce(tuned, at_edge=at_edge(grids, chosen))
         return chosen
 
-    def _chosen(self) -> dict[str, Hyperparameters]:
+    def _rates_known(self) -> dict[str, list[float]]:
+        """The learning rates of tuning trials that earlier sessions began."""
+        runs = load_study(self.directory).runs
+        began = runs[runs["phase"] == Phase.TUNE]
+        return {str(name): sorted(own["learning_rate"]) for name, own in began.groupby("variant")}
+
+    def _tuned(self) -> dict[str, TunedRate]:
         """What is best for each variant so far, by the rule that the report states."""
         runs = load_study(self.directory).runs
-        metric = self.plan.study.metric
-        chosen = {}
-        for variant in self.plan.variants:
-            tuned = choose_learning_rate(runs, variant.name, metric)
-            assert tuned is not None  # each of its tuning trials has an outcome
-            chosen[variant.name] = tuned.hyperparameters
-        return chosen
+        names = [variant.name for variant in self.plan.variants]
+        budgets = {variant.name: self.plan.tokens_of(variant) for variant in self.plan.variants}
+        found = choose_learning_rates(runs, names, self.plan.study.metric, budgets)
+        tuned = {}
+        for name, one in found.items():
+            assert one is not None  # each of its tuning trials has an outcome
+            tuned[name] = one
+        return tuned
 
-    def _announce(self, chosen: dict[str, Hyperparameters], *, at_edge: bool) -> None:
-        points = ", ".join(f"{variant} {_shown(point)}" for variant, point in chosen.items())
+    def _announce(self, tuned: dict[str, TunedRate], *, at_edge: bool) -> None:
+        points = ", ".join(f"{name} {_shown(one.hyperparameters)}" for name, one in tuned.items())
         self.display.note(f"learning rates: {points}" + (" (some at the grid's edge)" if at_edge else ""))
+        for name, one in tuned.items():
+            if one.kept:
+                self.display.note(
+                    f"{name}: was confirmed at {rate(one.learning_rate)} before and stays there; its tuning "
+                    f"runs now point to {rate(one.by_rule)}"
+                )
 
     def _confirm_until_decided(self, chosen: dict[str, Hyperparameters]) -> None:
         """Blocks of seeds, from look to look, for the baseline and all that is undecided.
@@ -226,7 +249,12 @@ class Runner:
     def _halving(self, group: Group) -> Halving | None:
         if not group.halving:
             return None
-        return Halving(candidates=self.plan.study.rates_tried, metric=self.plan.study.metric)
+        seeds = self.plan.study.seeds.lists()[Phase.TUNE]
+        return Halving(
+            candidates=self.plan.study.rates_tried,
+            metric=self.plan.study.metric,
+            least=FEWEST_RATES if len(seeds) >= FEWEST_SEEDS else 1,  # for the curve that chooses
+        )
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Lost | Fault | TooLarge | Unpopulatable):

@@ -4,7 +4,7 @@ Each variant has a grid. They are one and the same, unless the study gives level
 optimizers, grids of their own; all have as many candidates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from workbench.errors import UserError
 from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
@@ -55,21 +55,47 @@ def _bare(label: str, known: dict[str, list[float]]) -> str:
     return label if label in known else label.partition("(")[0]
 
 
-def grown(tried: Grids, chosen: Chosen) -> Grids:
+def grown(tried: Grids, chosen: Chosen, flat: Container[str] = ()) -> Grids:
     """Candidates to add, for every variant alike, when a chosen learning rate lies at an edge of its grid.
 
     Each grid grows by its own ratio on the side that was hit, by any variant, and stays within the bounds of
     a study's rates: on a side where one cannot grow, none does. Empty when every optimum is interior, or no
-    grid can grow.
+    grid can grow. Variants in ``flat`` hit no edge: where no rate that was tried is worse beyond noise, it is
+    noise that put the best one there, and would put the next one at the edge of a larger grid. An optimum far
+    outside would show as a slope along the grid.
     """
-    rates = {name: _rates(grid) for name, grid in tried.items()}
-    best = {name: chosen[name][LEARNING_RATE] for name in tried}
+    ends = {name: (own[0], own[-1]) for name, own in _by_name(tried).items()}
+    best = {name: chosen[name][LEARNING_RATE] for name in tried if name not in flat}
+    low = any(rate == ends[name][0] for name, rate in best.items())
+    high = any(rate == ends[name][1] for name, rate in best.items())
+    return _added(tried, low=low, high=high)
+
+
+def grown_before(tried: Grids, known: Mapping[str, Sequence[float]]) -> Grids:
+    """The candidates by which grids grew in an earlier session: ``known`` rates of a variant lie beyond them.
+
+    A study that was stopped while its grids grew goes on with all of it, whatever the rates so far suggest:
+    variants are compared if they were tuned alike.
+    """
+    ends = {name: (own[0], own[-1]) for name, own in _by_name(tried).items()}
+    low = any(min(known[name]) < ends[name][0] for name in tried if known.get(name))
+    high = any(max(known[name]) > ends[name][1] for name in tried if known.get(name))
+    return _added(tried, low=low, high=high)
+
+
+def _by_name(grids: Grids) -> dict[str, list[float]]:
+    return {name: _rates(grid) for name, grid in grids.items()}
+
+
+def _added(tried: Grids, *, low: bool, high: bool) -> Grids:
+    """One candidate more for each variant, on the sides that are asked for and on which all can grow."""
+    rates = _by_name(tried)
     added: dict[str, list[float]] = {name: [] for name in tried}
-    for low in (True, False):
-        edge = 0 if low else -1
-        hit = any(best[name] == own[edge] for name, own in rates.items())
-        beyond = {name: _beyond(own, low=low) for name, own in rates.items()}
-        if hit and all(RATES[0] <= rate <= RATES[1] for rate in beyond.values()):
+    for at_low_end, hit in ((True, low), (False, high)):
+        if not hit:
+            continue
+        beyond = {name: _beyond(own, low=at_low_end) for name, own in rates.items()}
+        if all(RATES[0] <= rate <= RATES[1] for rate in beyond.values()):
             for name, rate in beyond.items():
                 added[name].append(rate)
     return {name: candidates(new) for name, new in added.items() if new}

@@ -19,6 +19,7 @@ from workbench.study.chances import chances_table, comparisons_of, noise_lines, 
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
+from workbench.study.rate_spacing import spacing_warnings
 from workbench.study.recipe import Recipe
 from workbench.study.warnings import study_warnings, what_is_paired
 from workbench.terminal import console
@@ -68,6 +69,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "decides": [one.chances(seeds) for one in comparisons],
         "warnings": [
             *study_warnings(plan, manifest),
+            *spacing_warnings(plan, out),
             *power_warnings(comparisons, seeds),
         ],
     }

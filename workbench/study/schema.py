@@ -140,9 +140,11 @@ class Seeds(_Section):
         examples=[3, [1, 2, 3]],
     )
     tune: int | list[int] = Field(
-        2,
-        description="Seeds with which each variant tries every learning rate; the best one is confirmed. "
-        "With a single learning rate the phase is left out.",
+        3,
+        description="Seeds with which each variant tries every learning rate. With two or more, and three "
+        "rates, the optimum of a quadratic through the losses is confirmed, else the rate with the lowest "
+        "mean. A rate chosen by one seed is chosen by luck: equal variants then differ in what they were "
+        "given. With a single learning rate the phase is left out.",
     )
     confirm: int | list[int] | Literal["until_decided"] = Field(
         8,
@@ -315,8 +317,9 @@ class StudyFile(_Section):
         Discriminator(lambda value: "dict[rates]" if isinstance(value, dict) else "list[rates]"),
     ] = Field(
         description="Peak learning rates. Every variant tries each of them with the seeds of seeds.tune and "
-        "is confirmed at its own best one; a single one is used as it is. Where levels need scales of their "
-        "own: a list for each level of one factor, or for each variant, as many rates in each.",
+        "is confirmed at its own best one, which may lie between two; a single one is used as it is. Where "
+        "levels need scales of their own: a list for each level of one factor, or for each variant, as many "
+        "rates in each.",
         examples=[[0.002, 0.004, 0.008], {"adamw": [0.002, 0.004], "muon": [0.01, 0.02]}],
     )
     grid_growth: Whole = Field(
@@ -324,14 +327,16 @@ class StudyFile(_Section):
         ge=0,
         le=10,
         description="How often learning_rates may be extended when a best one lies at an edge. That is when "
-        "the best rate of any variant is the smallest or the largest tried; the new rates are tried by all "
-        "variants. 0 keeps the list as it is.",
+        "the best rate of any variant is the smallest or the largest tried, and some rate is worse than it "
+        "beyond noise; the new rates are tried by all variants. 0 keeps the list as it is.",
     )
     halving: bool = Field(
         False,
         description="Whether tuning stops the worse learning rates of a variant early. All of them are "
-        "trained in one program, and the worse half stops after a quarter of the steps, and again after "
-        "half. It saves compute with many rates; one that is good only at the end can be lost.",
+        "trained in one program, and the worse half stops once half of the steps and of the schedule's fall "
+        "have passed, and again after three quarters; with two or more seeds.tune three rates go on. It "
+        "saves compute with many rates; one that is good only at the end can be lost, and the report says "
+        "how much that could have cost.",
     )
     seeds: Seeds = Field(
         Seeds(),

@@ -87,6 +87,12 @@ def _seeds(manifest: Manifest) -> Iterator[str]:
     if confirm < FEW_SEEDS:
         seeds = plural(confirm, "seed")
         yield f"seeds.confirm: {seeds} can rank variants, not support a verdict; use 3 or more"
+    tune = len(manifest.seeds.tune)
+    if manifest.rates_tried > 1 and tune < FEW_SEEDS:
+        seeds = plural(tune, "seed")
+        yield (
+            f"seeds.tune: {seeds} may choose a learning rate by luck, which no interval shows; use 3 or more"
+        )
     if not manifest.seeds.pilot:
         yield "seeds.pilot: without a pilot the noise is unknown until the end"
 

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,13 +14,15 @@ from torch import nn
 
 from workbench.model.parts.component import FACTORS, FEEDFORWARDS, NORMS, POSITIONS
 from workbench.model.presets import preset
+from workbench.records.index import load_study
+from workbench.records.metrics import read_evaluations
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
 from workbench.training.config import TrainingConfig
 from workbench.training.flat_parameters import FlatLayout
 from workbench.training.optimizers import build_optimizer, optimizer_config
 from workbench.training.optimizers.adam import ReplicatedAdamW
-from workbench.training.population.halving import Halving
+from workbench.training.population.halving import Halving, rungs
 from workbench.training.population.population import Population, Replica
 from workbench.training.population.replica_file import load_replica
 from workbench.training.population.trial import TooLarge, run_population
@@ -278,26 +281,72 @@ def test_every_event_names_its_run(tmp_path, corpus):
 def test_halving_stops_the_worse_rates_at_the_rungs(tmp_path, corpus):
     trials = [(rate, seed) for seed in (1, 2) for rate in (1e-5, 1e-4, 1e-3, 1e-2)]  # as a plan orders them
     halving = Halving(candidates=4, metric="validation/loss")
-    found, made = together(tmp_path, corpus, config(), trials, halving=halving)
+    often = config({"evaluations": 10})  # every second of 20 steps
+    found, made = together(tmp_path, corpus, often, trials, halving=halving)
     assert not [record.error for record in found if record.state is State.FAILED]
     states = [record.state for record in found]
     assert states == [*[State.PRUNED] * 3, State.COMPLETE] * 2
-    assert [int(record.progress["step"]) for record in found] == [5, 5, 10, 20] * 2
+    assert [int(record.progress["step"]) for record in found] == [12, 12, 16, 20] * 2
     assert "not among the best 2 of 4 by validation/loss" in found[0].error
     assert found[0].cost["seconds"] < found[-1].cost["seconds"]
-    expected, _ = alone(tmp_path / "alone", corpus, config(), trials[3::4])
+    expected, _ = alone(tmp_path / "alone", corpus, often, trials[3::4])
     compare(found[3::4], expected)
     assert not any(directory.replica.exists() for directory in made)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("cosine", (55, 75)),  # at step 55 half of the fall has passed
+        ("linear", (55, 80)),  # its last quarter begins at step 77
+        ({"name": "wsd", "decay": 0.2}, (85, 95)),
+        ("constant", (50, 75)),
+        ("inverse_sqrt", (50, 75)),
+    ],
+)
+def test_rungs_wait_for_the_steps_and_for_the_schedule(schedule, expected):
+    training = TrainingConfig(tokens=1_000, batch_size=1, schedule=schedule, warmup=0.1, final_rate=0.1)
+    assert rungs(100, 5, training) == expected
+
+
+def rates_that_halving_keeps(study, variant, at):
+    """Which of the published tuning rates of ``variant`` (one seed) would go on beyond the steps ``at``."""
+    tune = study.runs[(study.runs["phase"] == "tune") & (study.runs["variant"] == variant)]
+    curves = {}
+    for run in tune.to_dict("records"):
+        curve = read_evaluations(Path(run["path"]), "validation/loss")
+        curves[run["learning_rate"]] = dict(zip(curve["step"], curve["validation/loss"], strict=True))
+    halving, left = Halving(candidates=len(curves), metric="validation/loss"), sorted(curves)
+    best = min(left, key=lambda rate: curves[rate][100])
+    for step in at:
+        keep = halving.survivors(step, at, 100)
+        lost = halving.losers([(rate,) for rate in left], [curves[rate][step] for rate in left], keep)
+        left = [rate for place, rate in enumerate(left) if place not in lost]
+    return best, left
+
+
+def test_published_curves_keep_their_best_rate_where_rungs_at_a_quarter_lost_one():
+    study = load_study(Path(__file__).parents[3] / "results" / "published" / "positions")
+    training = TrainingConfig(tokens=study.manifest.training["tokens"], batch_size=16)
+    now = rungs(100, 10, training)
+    assert now == (60, 80)
+    dropped = []
+    for variant in study.manifest.names:
+        best, left = rates_that_halving_keeps(study, variant, (30, 50))  # as halving was at first
+        dropped += [variant] if best not in left else []
+        best, left = rates_that_halving_keeps(study, variant, now)
+        assert left == [best], variant
+    assert dropped == ["positions=learned"]
 
 
 def test_halving_ranks_by_mean_and_keeps_rates_together():
     halving = Halving(candidates=3, metric="validation/loss")
     rates, losses = [1.0, 1.0, 2.0, 2.0, 3.0, 3.0], [1.0, 9.0, 4.0, 4.5, 1.0, math.nan]
-    assert halving.survivors(25, 100, 5) == 2
-    assert halving.survivors(50, 100, 5) == 1
-    assert halving.survivors(100, 100, 5) is None
-    assert halving.survivors(30, 100, 10) == 2
-    assert halving.survivors(20, 100, 10) is None
+    assert [halving.survivors(step, (55, 75), 100) for step in (50, 55, 75, 100)] == [None, 2, 1, None]
+    assert halving.survivors(80, (80, 80), 100) == 1  # both rungs at once
+    assert halving.survivors(100, (100, 100), 100) is None  # at the end there is nothing to stop
+    keeps_three = Halving(candidates=8, metric="validation/loss", least=3)
+    assert [keeps_three.survivors(step, (55, 75), 100) for step in (55, 75)] == [4, 3]
     assert halving.losers(rates, losses, 2) == [4, 5]
     assert halving.losers(rates, losses, 1) == [0, 1, 4, 5]
     assert halving.losers([2.0, 1.0], [3.0, 3.0], 1) == [0]  # of equal rates the smaller goes on

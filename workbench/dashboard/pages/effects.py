@@ -60,8 +60,8 @@ def _tuning(now: View) -> None:
     chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
     st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
     st.caption(
-        "Mean over tuning seeds. Ring: the chosen rate. Cross: a run diverged, failed or did not "
-        "train there.  \n" + literal(tuning_caption(tuned, labels))
+        "Mean over tuning seeds. Ring: the chosen rate, between two by a curve through them. Cross: a run "
+        "diverged, failed or did not train there.  \n" + literal(tuning_caption(tuned, labels))
     )
     with st.container(horizontal=True):
         downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{now.file_name}-learning-rates")

@@ -15,7 +15,7 @@ from workbench.records.run import State
 from workbench.training.callbacks import Interrupted
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.log import Clock, Diverged, RunLog, rows_every
-from workbench.training.population.halving import Halving
+from workbench.training.population.halving import Halving, rungs
 from workbench.training.population.population import Population
 from workbench.training.population.replica_file import save_replica
 from workbench.training.run import Outcome, Run, ScheduledMeasuring
@@ -74,6 +74,7 @@ class PopulationRecorder(lightning.Callback):
         first = members[0].run
         self._steps = first.steps
         self._interval = first.interval
+        self._rungs = rungs(first.steps, first.interval, first.training) if halving else ()
         self._every = rows_every(first.steps)
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -162,7 +163,7 @@ class PopulationRecorder(lightning.Callback):
         if self._halving is None:
             return
         step = self._population.step
-        keep = self._halving.survivors(step, self._steps, self._interval)
+        keep = self._halving.survivors(step, self._rungs, self._steps)
         if keep is None:
             return
         metric = self._halving.metric
