@@ -219,20 +219,29 @@ def _recovery_cells(row: RecoveryRow, label: str, decimals: int) -> tuple[str, .
 
 
 def factorial_table(report: Report) -> TextTable:
-    """Main effects, then interactions."""
+    """Main effects, then interactions of two factors and of three."""
     found = report.factorial
     assert found is not None  # who asks for the table looks first
     decimals = decimals_for(report.margin)
-    effects = [("main", item) for item in found.main]
-    effects += [("interaction", item) for item in found.interactions]
-    rows = tuple(_factorial_cells(kind, item, decimals) for kind, item in effects)
-    title = f"Factorial effects in {report.unit}, averaged over the other factors; seed as block"
-    return TextTable(title, ("effect", "kind", "estimate [95 % CI]", "p", "Holm p"), rows, left=("kind",))
+    rows = tuple(_factorial_cells(item, decimals) for item in (*found.main, *found.interactions))
+    title = (
+        f"Factorial effects in {report.unit}, averaged over the other factors: the contrast of each seed, its "
+        "mean and t interval over seeds; changes that are additive do together what they do alone"
+    )
+    headings = ("effect", "kind", "seeds", "estimate [95 % CI]", "p", "Holm p", "verdict")
+    return TextTable(title, headings, rows, left=("kind", "verdict"))
 
 
-def _factorial_cells(kind: str, effect: Effect, decimals: int) -> tuple[str, ...]:
-    estimate = with_interval(effect.estimate, effect.interval, decimals, sign=True)
-    return (effect.label, kind, estimate, probability(effect.p), probability(effect.holm_p))
+def _factorial_cells(effect: Effect, decimals: int) -> tuple[str, ...]:
+    return (
+        effect.label,
+        {1: "main", 2: "interaction", 3: "three-way"}[len(effect.factors)],
+        str(len(effect.by_seed)),
+        with_interval(effect.estimate, effect.interval, decimals, sign=True),
+        probability(effect.p),
+        probability(effect.holm_p),
+        effect.word,
+    )
 
 
 def pilot_line(report: Report) -> str | None:
