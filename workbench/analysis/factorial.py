@@ -15,7 +15,6 @@ from itertools import combinations, product
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.statistics import (
     Interval,
-    PairedComparison,
     Verdict,
     compare_pairs,
     holm,
@@ -205,9 +204,11 @@ def _effect(
     left_out: tuple[int, ...],
     margin: float,
 ) -> Effect:
-    comparison: PairedComparison = compare_pairs(list(by_seed.values()))
+    comparison = compare_pairs(list(by_seed.values()))
     # Two seeds or more have both intervals and a p value.
-    assert comparison.interval and comparison.equivalence_interval and comparison.p is not None
+    assert comparison.interval is not None
+    assert comparison.equivalence_interval is not None
+    assert comparison.p is not None
     return Effect(
         factors=tuple(factor for factor, _ in changes),
         levels=tuple(level for _, level in changes),

@@ -225,8 +225,8 @@ def factorial_table(report: Report) -> TextTable:
     decimals = decimals_for(report.margin)
     rows = tuple(_factorial_cells(item, decimals) for item in (*found.main, *found.interactions))
     title = (
-        f"Factorial effects in {report.unit}, averaged over the other factors: the contrast of each seed, its "
-        "mean and t interval over seeds; changes that are additive do together what they do alone"
+        f"Factorial effects in {report.unit}, averaged over the other factors: the contrast of each seed, "
+        "their mean and t interval over seeds; changes that are additive do together what they do alone"
     )
     headings = ("effect", "kind", "seeds", "estimate [95 % CI]", "p", "Holm p", "verdict")
     return TextTable(title, headings, rows, left=("kind", "verdict"))
