@@ -99,13 +99,10 @@ def trimmed_notes(
             f"the 20 % trimmed mean, {shown}, would lead to another verdict: {other}; read with care"
         )
     if trimmed.has_outlier:
-        far = "while most seeds have the same difference"
+        far = "most seeds have the same difference, and it has another"
         if np.isfinite(trimmed.distance):
-            far = f"{trimmed.distance:.1f} robust standard deviations"
-        notes.append(
-            f"seed {trimmed.furthest} is an outlier: its difference lies {far} from the median; it counts "
-            "like any other"
-        )
+            far = f"its difference is {trimmed.distance:.1f} robust standard deviations off the median"
+        notes.append(f"seed {trimmed.furthest} lies far from the others: {far}; it counts like any other")
     return notes
 
 

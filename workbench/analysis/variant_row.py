@@ -4,7 +4,12 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from workbench.analysis.budget_trend import QUARTERS, BudgetTrend
+from workbench.analysis.divergence import DivergenceComparison
 from workbench.analysis.statistics import Interval, PairedComparison, Verdict
+from workbench.analysis.trimmed_means import TrimmedComparison
+
+_OF_SEVERAL = ("comparison", "divergence", "trimmed", "trend")  # each becomes columns of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +26,8 @@ class VariantRow:
 
     ``fate`` is *did not train* or *failed*, also of the baseline, and then there is no comparison; ``error``
     is the first line of a failed run's error; ``no_verdict`` says why a variant that trained cannot be
-    judged.
+    judged. ``divergence`` compares who trained, ``trimmed`` is a second opinion on the mean from eight pairs
+    on, ``trend`` says where the difference was earlier in the runs.
     """
 
     variant: str
@@ -66,12 +72,23 @@ class VariantRow:
     no_verdict: str | None = None
     seeds_needed: int | None = None
     detectable_effect: float | None = None
+    divergence: DivergenceComparison | None = None
+    trimmed: TrimmedComparison | None = None
+    trend: BudgetTrend | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def blown_up(self) -> int:
         """Seeds that did not train: diverged, or ended at the loss of a uniform guess or above."""
         return self.diverged + len(self.untrained)
+
+    @property
+    def diverges(self) -> str | None:
+        """``more`` or ``less``, where the verdict is about who trains at all and not about losses."""
+        shown = self.divergence.verdict if self.divergence else None
+        if shown is None or shown is not self.verdict:
+            return None
+        return "more" if shown is Verdict.WORSE else "less"
 
     @property
     def change_text(self) -> str:
@@ -110,11 +127,14 @@ class VariantRow:
 
 def flat(row: VariantRow) -> dict[str, Any]:
     """Every column of a row under a name of its own, numbers raw; infinities and NaN become None."""
-    values = {item.name: getattr(row, item.name) for item in fields(row) if item.name != "comparison"}
+    values = {item.name: getattr(row, item.name) for item in fields(row) if item.name not in _OF_SEVERAL}
     values["change"] = row.change_text
     values |= {name: str(values[name]) if values[name] else None for name in ("verdict", "fate")}
     values["notes"] = list(row.notes)
-    return {key: plain(value) for key, value in (values | comparison_columns(row.comparison)).items()}
+    values |= comparison_columns(row.comparison)
+    values |= _divergence_columns(row.divergence) | {"diverges": row.diverges}
+    values |= _trimmed_columns(row.trimmed) | _trend_columns(row.trend)
+    return {key: plain(value) for key, value in values.items()}
 
 
 def comparison_columns(comparison: PairedComparison | None) -> dict[str, Any]:
@@ -130,6 +150,42 @@ def comparison_columns(comparison: PairedComparison | None) -> dict[str, Any]:
         "p": known.get("p"),
         "wins": known.get("wins"),
         **_ends("wins", known.get("wins_interval")),
+    }
+
+
+def _divergence_columns(found: DivergenceComparison | None) -> dict[str, Any]:
+    """Shares of runs that did not train, with their Wilson intervals, and McNemar's test."""
+    variant = found.variant if found else None
+    baseline = found.baseline if found else None
+    return {
+        "lost_runs": variant.lost if variant else None,
+        "lost_runs_of": variant.runs if variant else None,
+        **_ends("lost_share", variant.interval if variant else None),
+        "baseline_lost_runs": baseline.lost if baseline else None,
+        "baseline_lost_runs_of": baseline.runs if baseline else None,
+        **_ends("baseline_lost_share", baseline.interval if baseline else None),
+        "mcnemar_p": found.p if found else None,
+    }
+
+
+def _trimmed_columns(trimmed: TrimmedComparison | None) -> dict[str, Any]:
+    """The 20 % trimmed mean with Yuen's intervals, and how far the furthest run lies off."""
+    return {
+        "trimmed": trimmed.mean if trimmed else None,
+        **_ends("trimmed", trimmed.interval if trimmed else None),
+        **_ends("trimmed_equivalence", trimmed.equivalence_interval if trimmed else None),
+        "furthest_seed": trimmed.furthest if trimmed else None,
+        "furthest_distance": trimmed.distance if trimmed else None,
+    }
+
+
+def _trend_columns(trend: BudgetTrend | None) -> dict[str, Any]:
+    """The difference at quarters of the run, its slope on ln tokens at the end, and where it changed sign."""
+    return {
+        **{f"difference_at_{share}": trend.at[share] if trend else None for share in QUARTERS},
+        "trend_slope": trend.slope if trend else None,
+        **_ends("trend_slope", trend.interval if trend else None),
+        "sign_change": trend.sign_change if trend else None,
     }
 
 
