@@ -189,7 +189,7 @@ def test_without_a_cell_there_is_no_effect_that_needs_it(tmp_path):
     assert report.factorial is None
     assert "no main effects: they need a result of positions+norm, and there is none" in report.notes
     alone = factorial(tmp_path / "base", {"positions": 0.2, "norm": 0}, lost="baseline")
-    assert (alone.factorial, alone.rows[1].no_verdict) == (None, "the baseline did not train")
+    assert (alone.factorial, alone.baseline.fate) == (None, Verdict.DID_NOT_TRAIN)
 
 
 def test_a_level_of_three_without_a_result_leaves_the_effects_of_the_others(tmp_path):

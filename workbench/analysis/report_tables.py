@@ -166,7 +166,7 @@ def trend_table(report: Report) -> TextTable:
     """Where each difference was earlier in the runs, and how it moved at their end."""
     decimals = decimals_for(report.margin)
     headings = (
-        "change",
+        "variant",
         *(f"{share} %" for share in QUARTERS),
         "per doubling\n[95 % CI]",
         "changed\nsign at",
@@ -187,7 +187,7 @@ def _trend_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
     if trend.per_doubling is not None:
         moved = with_interval(trend.per_doubling, trend.per_doubling_interval, decimals, sign=True)
     return (
-        row.label,
+        row.variant,
         *(fixed(trend.at[share], decimals, sign=True) for share in QUARTERS),
         moved,
         percent(trend.sign_change),
@@ -210,9 +210,9 @@ def flops_table(report: Report) -> TextTable:
     )
     rows = tuple(_flops_cells(row, labels[row.variant], decimals) for row in equal.rows)
     title = (
-        f"Read at equal FLOPs, {scaled(equal.flops, 'FLOP')} per run, and at the end of each: no verdict, as "
-        "a curve read before its schedule ends may be lower or higher than a run of that length; "
-        "budget: flops trains each on its own schedule"
+        f"At equal FLOPs: {scaled(equal.flops, 'FLOP')} per run, beside the reading at the end of each (no "
+        "verdict: a curve read before its schedule ends may be lower or higher than a run of that length; "
+        "budget: flops trains each on its own schedule)"
     )
     return TextTable(title, headings, rows)
 
