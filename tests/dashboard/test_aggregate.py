@@ -116,5 +116,12 @@ def test_difference_is_taken_at_equal_x_within_the_common_range():
     assert len(difference(run, a_trace([])).x) == 0
 
 
+def test_a_difference_goes_to_the_end_of_a_baseline_that_ends_a_little_earlier():
+    """As where budgets are equal up to a mismatch."""
+    result = difference(a_trace([10, 20, 30], x=[1, 2, 3]), a_trace([0, 0, 0], x=[1, 2, 2.9]))
+    assert result.x.tolist() == [1, 2, 2.9]
+    assert result.y[-1] == pytest.approx(29)
+
+
 def test_part_keeps_both_ends():
     assert part(a_trace([1, 2, 3, 4]), 1, 2).y.tolist() == [2, 3]

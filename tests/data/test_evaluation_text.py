@@ -240,8 +240,14 @@ def test_errors_name_the_set_where_it_is_given(cache):
         evaluation_text({"path": "nowhere"}, 65536, cache, key="data.evaluation.prose")
     with pytest.raises(UserError, match=r"^data\.evaluation\.prose: unknown corpus 'prose'"):
         evaluation_text("prose", 65536, cache, key="data.evaluation.prose")
-    with pytest.raises(UserError, match=r"training\.evaluation_tokens: 20 bytes are too few"):
-        evaluation_text("python-stdlib", 20, cache)
+
+
+def test_a_size_that_leaves_too_little_of_a_large_source_is_refused(source, cache):
+    with pytest.raises(
+        UserError, match=r"training\.evaluation_tokens: 20 bytes of .* are too few to judge by"
+    ):
+        evaluation_text(source, 20, cache)
+    assert evaluation_text(source, 500, cache).bytes > 400
 
 
 def test_a_fraction_of_one_is_for_what_nothing_is_trained_on(source, cache):

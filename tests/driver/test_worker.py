@@ -5,12 +5,13 @@ import sys
 
 import pytest
 
+from tests.training.population.test_population import config, directories
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
 from workbench.driver import worker
-from workbench.driver.events import Ready, Stop, Task, read_report, to_line
+from workbench.driver.events import Fault, Ready, Stop, Task, read_report, to_line
 from workbench.errors import UserError
-from workbench.records.run import RunDirectory
+from workbench.records.run import RunDirectory, State
 from workbench.training.population.halving import Halving
 from workbench.training.population.replica_file import save_replica
 
@@ -36,6 +37,40 @@ def test_a_trial_is_trained_on_the_text_that_its_study_was_planned_with(tmp_path
     assert worker._corpus(tmp_path, data | {"fingerprint": planned}).fingerprint == planned
     with pytest.raises(UserError, match=r"data\.corpus: the text changed since the study began"):
         worker._corpus(tmp_path, data | {"fingerprint": "another"})
+
+
+class _Heard:
+    """A driver that notes what is reported to it."""
+
+    def __init__(self):
+        self.reports = []
+
+    def send(self, report):
+        self.reports.append(report)
+
+    def should_stop(self):
+        return False
+
+
+def test_an_evaluation_text_that_changed_is_a_fault_of_the_machine(tmp_path):
+    for index in range(4):
+        (tmp_path / f"{index}.txt").write_text(f"text number {index}\n" * 20)
+    source = {"path": str(tmp_path)}
+    settings = config()
+    settings["data"] = {
+        "corpus": source,
+        "tokenizer": "bytes",
+        "fingerprint": prepare(source, "bytes", cache_directory()).fingerprint,
+        "evaluation": [{"name": "prose", "corpus": source, "max_bytes": 200, "fingerprint": "another"}],
+    }
+    [run] = directories(tmp_path / "study", settings, [(0.01, 1)])
+    driver = _Heard()
+    assert not worker.serve(Task(runs=[run.path]), driver)
+    [fault] = driver.reports
+    assert isinstance(fault, Fault)
+    assert fault.run_ids == [run.run_id]
+    assert "data.evaluation.prose: the text changed since the study began; run the study again" in fault.error
+    assert run.read().state is State.QUEUED
 
 
 def test_a_worker_reports_on_lines_of_its_own_whatever_libraries_print(tmp_path):

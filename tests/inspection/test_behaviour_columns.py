@@ -4,6 +4,7 @@ import pytest
 
 from workbench.analysis.statistics import compare_pairs
 from workbench.inspection.behaviour_columns import (
+    Behaviour,
     behaviours,
     columns,
     names,
@@ -153,14 +154,14 @@ def test_a_trained_study_has_numbers_for_every_run(trained):
 
 
 VALUES = {
-    ("baseline", 1): {"a": 1.0, "b": 5.0},
-    ("baseline", 2): {"a": 2.0, "b": 5.0},
-    ("baseline", 3): {"a": 4.0},
-    ("changed", 3): {"a": 4.25, "b": 1.0},
-    ("changed", 1): {"a": 1.5, "c": 7.0},
-    ("changed", 2): {"a": 2.25, "b": 6.0},
-    ("lone", 2): {"a": 0.05},
-    ("other", 9): {"a": 3.0},
+    ("baseline", 1): Behaviour({"a": 1.0, "b": 5.0}, ["probe"]),
+    ("baseline", 2): Behaviour({"a": 2.0, "b": 5.0}, ["probe"]),
+    ("baseline", 3): Behaviour({"a": 4.0}, ["probe"]),
+    ("changed", 3): Behaviour({"a": 4.25, "b": 1.0}, ["probe"]),
+    ("changed", 1): Behaviour({"a": 1.5, "c": 7.0}, ["probe"]),
+    ("changed", 2): Behaviour({"a": 2.25, "b": 6.0}, ["probe"]),
+    ("lone", 2): Behaviour({"a": 0.05}, ["probe"]),
+    ("other", 9): Behaviour({"a": 3.0}, ["probe"]),
 }
 
 
@@ -212,3 +213,10 @@ def test_without_any_measured_run_there_are_only_dashes():
     assert found.to_numpy().tolist() == [["-", "—"], ["-", "-"]]
     assert columns({}, [], ["baseline"], "baseline").shape == (1, 0)
     assert columns(VALUES, ["a"], [], "baseline").shape == (0, 2)
+
+
+def test_what_was_measured_on_another_probe_has_no_difference():
+    values = {("baseline", 1): Behaviour({"a": 1.0}, ["one"]), ("changed", 1): Behaviour({"a": 2.0}, ["two"])}
+    assert paired(values, "a", "changed", "baseline") is None
+    found = columns(values, ["a"], ["baseline", "changed"], "baseline")
+    assert found.to_numpy().tolist() == [["1.00", "—"], ["2.00", "-"]]

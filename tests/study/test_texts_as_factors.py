@@ -244,6 +244,40 @@ def test_corpora_need_a_text_to_be_judged_on(plan, folders):
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"validation_fraction": 0.2},
+            r"prose\.validation_fraction: 0\.2 would judge on text that corpus=prose",
+        ),
+        ({"validation_fraction": 1}, r"prose\.validation_fraction: 1 would .* has 0\.1; give both the same"),
+        ({"max_bytes": 20_000}, r"evaluation\.prose\.max_bytes: 20000 would .* has none; give both the same"),
+        (
+            {"treatment": "line_dedup"},
+            r"evaluation\.prose\.treatment: text that is judged on is never treated",
+        ),
+    ],
+)
+def test_what_a_variant_trains_on_is_not_what_it_is_judged_on(plan, folders, options, message):
+    keys = corpora(folders)
+    keys["data"]["evaluation"]["prose"] = keys["data"]["evaluation"]["prose"] | options
+    with pytest.raises(UserError, match=message):
+        plan(**keys)
+
+
+def test_a_source_that_nobody_trains_on_may_be_judged_on_whole(plan, folders):
+    keys = corpora(folders)
+    keys["data"]["evaluation"]["prose"] = keys["data"]["evaluation"]["prose"] | {"validation_fraction": 1}
+    keys["factors"] = {"norm": ["rmsnorm", "layernorm"]}
+    assert len(plan(**keys).evaluation) == 2
+    # Less may be held out to judge on than a corpus holds out.
+    keys["data"]["evaluation"]["in_domain"] = keys["data"]["evaluation"]["in_domain"] | {
+        "validation_fraction": 0.05
+    }
+    assert plan(**keys).evaluation["in_domain"].bytes <= 512
+
+
+@pytest.mark.parametrize(
     ("data", "metric", "message"),
     [
         ({"evaluation": {"in domain": "python-stdlib"}}, None, r"data\.evaluation: 'in domain' is no name"),

@@ -3,6 +3,7 @@
 Each sentence says no more than its row: at this budget, against this baseline, on these seeds.
 """
 
+import re
 from functools import cache
 
 from workbench.analysis.effects import Report
@@ -11,7 +12,11 @@ from workbench.analysis.power import seeds_text
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
-from workbench.numbers import decimals_for, fixed, percent, plural
+from workbench.numbers import byte_size, decimals_for, fixed, percent, plural, scaled
+
+_LEARNED = re.compile(r"bpe-(\d+)")  # a tokenizer that is learned, of so many tokens
+# Factors whose levels are named by files and folders: one that is called as a level of ours is none.
+_GIVEN = ("tokenizer", "corpus")
 
 
 def answers(report: Report) -> list[str]:
@@ -80,6 +85,10 @@ def describe_change(row: VariantRow) -> str:
 
 def level_name(factor: str, label: str) -> str:
     """A level as the field writes it: ``rope`` is RoPE, ``none`` of the norms is no norm."""
+    if factor == "tokenizer" and (learned := _LEARNED.fullmatch(str(label))):
+        return f"BPE {int(learned[1]):,}"
+    if factor in _GIVEN:
+        return str(label)
     name, _, options = str(label).partition("(")
     if name == "none":
         return _titles_of_none().get(factor, f"no {_words(factor)}")
@@ -101,7 +110,8 @@ def _titles_of_none() -> dict[str, str]:
 
 def _change(factor: str, old: str, new: str) -> str:
     ours, theirs = level_name(factor, new), level_name(factor, old)
-    if str(new).partition("(")[0] in _titles() or new == "none":
+    titled = str(new).partition("(")[0] in _titles() and factor not in _GIVEN
+    if titled or new == "none":
         return f"{ours} instead of {theirs}"
     return f"{_words(factor)} {ours} instead of {theirs}"
 
@@ -191,7 +201,11 @@ def _budget(report: Report) -> str:
     parts = []
     if facts["parameters"]:
         parts.append(f"{facts['parameters']:,} parameters")
-    if facts["tokens_per_run"]:
+    if facts["budget_unit"] == "flops" and report.baseline.training_flops:
+        parts.append(f"{scaled(report.baseline.training_flops, 'FLOP')} of training per run")
+    elif facts["budget_unit"] == "bytes" and report.baseline.bytes_read:
+        parts.append(f"{byte_size(report.baseline.bytes_read)} of training text per run")
+    elif facts["tokens_per_run"]:
         parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
     return f"At this budget ({', '.join(parts)})" if parts else "At this budget"
 

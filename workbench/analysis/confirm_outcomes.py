@@ -41,7 +41,8 @@ class Outcomes:
     """The confirm runs of one variant by planned seed.
 
     ``values`` holds the metric of complete runs that trained; ``states`` every planned seed's state in words;
-    ``runs`` the rows behind them; ``notes`` what was left out and why.
+    ``runs`` the rows behind them; ``notes`` what was left out and why. ``budget`` is the training tokens of a
+    run, where variants have budgets of their own.
     """
 
     variant: str
@@ -50,6 +51,7 @@ class Outcomes:
     states: dict[int, str]
     runs: dict[int, dict[str, Any]]
     notes: tuple[str, ...] = field(default=())
+    budget: int | None = None
 
     def count(self, state: str) -> int:
         """How many planned seeds are in ``state``."""
@@ -110,7 +112,13 @@ class Outcomes:
 
 
 def confirm_outcomes(
-    runs: pd.DataFrame, variant: str, *, metric: str, seeds: list[int], tuned: TunedRate | None
+    runs: pd.DataFrame,
+    variant: str,
+    *,
+    metric: str,
+    seeds: list[int],
+    tuned: TunedRate | None,
+    budget: int | None = None,
 ) -> Outcomes:
     """Collect the confirm runs of ``variant`` at its tuned learning rate, by planned seed."""
     mine = runs[(runs["variant"] == variant) & (runs["phase"] == Phase.CONFIRM)].to_dict("records")
@@ -125,11 +133,12 @@ def confirm_outcomes(
         states=states,
         runs=by_seed,
         notes=(*notes, *extra),
+        budget=budget,
     )
 
 
 def paired_differences(variant: Outcomes, baseline: Outcomes) -> tuple[dict[int, float], list[str]]:
-    """Variant minus baseline by seed, at equal tokens; and one line for each pair that is lost for good."""
+    """Variant minus baseline by seed, at equal budgets; and one line for each pair that is lost for good."""
     differences, lost = {}, []
     for seed in baseline.planned:
         problem = _lost_pair(variant, baseline, seed)
@@ -177,10 +186,20 @@ def _lost_pair(variant: Outcomes, baseline: Outcomes, seed: int) -> str | None:
         return ", ".join(bad)
     if any(state != "complete" for state in states.values()):
         return ""
+    if variant.budget and baseline.budget:
+        # Their tokens may differ by intention: each run has to have trained on all of its own variant's.
+        return ", ".join(filter(None, (_short_of_budget(one, seed) for one in (variant, baseline)))) or None
     ours, theirs = variant.runs[seed].get("tokens"), baseline.runs[seed].get("tokens")
     if not _equal(ours, theirs):
         return f"trained on {ours:,.0f} tokens, the baseline on {theirs:,.0f}"
     return None
+
+
+def _short_of_budget(mine: Outcomes, seed: int) -> str | None:
+    tokens = mine.runs[seed].get("tokens")
+    if _equal(tokens, mine.budget):
+        return None
+    return f"{mine.variant} trained on {tokens:,.0f} tokens, and its budget is {mine.budget:,}"
 
 
 def _equal(ours: float | None, theirs: float | None) -> bool:
@@ -196,8 +215,10 @@ def confirm_phase(study: StudyRecords) -> tuple[dict[str, TunedRate | None], dic
     """The tuned rate and the confirm outcomes of every variant, in the manifest's order."""
     manifest, runs = study.manifest, study.runs
     metric, seeds, names = manifest.metric, manifest.seeds.confirm, manifest.names
-    tuned = {name: choose_learning_rate(runs, name, metric) for name in names}
+    own = {one.name: one.budget.tokens if one.budget else None for one in manifest.variants}
+    tuned = {name: choose_learning_rate(runs, name, metric, own[name]) for name in names}
     outcomes = {
-        name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name]) for name in names
+        name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name], budget=own[name])
+        for name in names
     }
     return tuned, outcomes

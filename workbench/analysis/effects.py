@@ -10,7 +10,8 @@ from typing import Any
 from workbench.analysis.confirm_outcomes import confirm_phase
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
-from workbench.analysis.metric_units import unit_of
+from workbench.analysis.metric_units import study_unit, why_not_comparable
+from workbench.analysis.other_sets import SetRow, other_sets
 from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
 from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
 from workbench.analysis.report_footer import footer, provenance_warnings
@@ -28,8 +29,9 @@ class Report:
     """Everything that a study says. ``rows`` has the baseline first; ``notes`` are what to be careful of.
 
     ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
-    factorial designs, ``equal_flops`` where variants differ in FLOPs per token by more than 1 %, ``recovery``
-    for studies that start from a run; none of them where the baseline failed or did not train.
+    factorial designs, ``equal_flops`` where variants differ in FLOPs by more than 1 % and the study does not
+    hold them equal, ``recovery`` for studies that start from a run; none of them where the baseline failed or
+    did not train. ``other_sets`` is empty for a study with one evaluation text.
     """
 
     study: str
@@ -43,6 +45,7 @@ class Report:
     pilot: PilotSummary | None
     factorial: FactorialEffects | None
     equal_flops: EqualFlops | None
+    other_sets: tuple[SetRow, ...]
     recovery: tuple[RecoveryRow, ...] | None
     notes: tuple[str, ...]
     footer: dict[str, Any]
@@ -65,7 +68,7 @@ def study_report(study: StudyRecords) -> Report:
     """
     study.require_comparable()
     manifest = study.manifest
-    unit, margin = unit_of(manifest.metric), manifest.margin
+    unit, margin = study_unit(manifest), manifest.margin
     tuned, outcomes = confirm_phase(study)
     pilot = pilot_summary(study)
     rows = [build_row(variant, study, tuned, outcomes, pilot) for variant in manifest.variants]
@@ -74,6 +77,7 @@ def study_report(study: StudyRecords) -> Report:
     effects = factorial_effects(manifest, outcomes) if comparable else None
     equal_flops = loss_at_flops(study, outcomes=outcomes) if comparable and flops_differ(study) else None
     notes = [
+        *filter(None, [why_not_comparable(manifest, manifest.metric)]),
         *start_warnings(study, outcomes),
         *pilot_warnings(pilot, margin, unit),
         *[f"{row.variant}: {note}" for row in rows for note in row.notes],
@@ -93,6 +97,7 @@ def study_report(study: StudyRecords) -> Report:
         pilot=pilot,
         factorial=effects,
         equal_flops=equal_flops,
+        other_sets=other_sets(manifest, outcomes),
         recovery=recovery(study) if comparable else None,
         notes=tuple(notes),
         footer=footer(study),

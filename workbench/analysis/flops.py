@@ -1,4 +1,4 @@
-"""The runs of a study, trained on equal tokens, read at equal arithmetic.
+"""The runs of a study, trained on equal tokens or equal bytes of text, read at equal arithmetic.
 
 Each confirm run's validation curve is read at one number of training FLOPs, interpolated linearly in
 log FLOPs between evaluations. A variant with dearer tokens is read before its learning-rate schedule
@@ -61,8 +61,19 @@ class EqualFlops:
 
 
 def flops_differ(study: StudyRecords) -> bool:
-    """Whether the variants' FLOPs per token differ by more than 1 %."""
-    costs = [variant.flops_per_token for variant in study.manifest.variants]
+    """Whether a comparison at equal FLOPs is another one than the study's own.
+
+    It is where the variants' FLOPs differ by more than 1 %: of a whole training where each has its own
+    budget, per token where all have the same tokens. A study that holds FLOPs equal is that comparison.
+    """
+    manifest = study.manifest
+    if manifest.budget == "flops":
+        return False
+    budgets = [variant.budget for variant in manifest.variants if variant.budget]
+    if len(budgets) == len(manifest.variants):
+        costs: list[float | None] = [budget.flops for budget in budgets]
+    else:
+        costs = [variant.flops_per_token for variant in manifest.variants]
     known = [cost for cost in costs if cost]
     return len(known) > 1 and max(known) - min(known) > _RELEVANT * max(known)
 

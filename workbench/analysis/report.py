@@ -14,6 +14,7 @@ from rich.table import Table
 from workbench.analysis.answer_sentences import answers, headline
 from workbench.analysis.effects import Report
 from workbench.analysis.flops import FlopsRow
+from workbench.analysis.other_sets import SetRow
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import TextTable, pilot_line, report_tables
 from workbench.analysis.text_escapes import escape_formula, escape_latex, escape_markdown
@@ -56,6 +57,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "rows": [flat(row) for row in report.rows],
         "pilot": plain(asdict(report.pilot)) if report.pilot else None,
         "factorial": plain(asdict(report.factorial)) if report.factorial else None,
+        "other_evaluation_sets": [_set_columns(row) for row in report.other_sets],
         "equal_flops": equal and {"flops": equal.flops, "rows": [_flops_columns(row) for row in equal.rows]},
         "recovery": plain([asdict(row) for row in report.recovery]) if report.recovery is not None else None,
         "notes": list(report.notes),
@@ -73,6 +75,13 @@ def _flops_columns(row: FlopsRow) -> dict[str, Any]:
     }
     end = {f"at_the_end_{name}": value for name, value in comparison_columns(row.at_the_end).items()}
     return plain(columns | comparison_columns(row.comparison) | end)
+
+
+def _set_columns(row: SetRow) -> dict[str, Any]:
+    columns = {key: value for key, value in asdict(row).items() if key != "interval"}
+    ends = {"difference_low": row.interval and row.interval.low}
+    ends["difference_high"] = row.interval and row.interval.high
+    return plain(columns | ends)
 
 
 def _terminal(report: Report) -> Group:
@@ -94,7 +103,7 @@ def _rich_table(table: TextTable) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for index, heading in enumerate(table.headings):
         left = index == 0 or heading in table.left
-        wraps = heading in ("change", "variant", "effect", "seeds")
+        wraps = heading in ("change", "variant", "effect", "seeds", "set")
         drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
         drawn.add_row(*(styled(cell, _STYLES.get(cell.partition(":")[0], "")) for cell in row))
@@ -133,8 +142,10 @@ def _csv(report: Report) -> str:
     A name that a spreadsheet would take for a formula has ``'`` before it.
     """
     rows = [{key: escape_formula(_joined(value)) for key, value in flat(row).items()} for row in report.rows]
+    # A damaged manifest may give some variants a budget of their own and others none.
+    columns = max(rows, key=len)
     target = io.StringIO()
-    writer = csv.DictWriter(target, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(target, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return target.getvalue()

@@ -1,17 +1,19 @@
 """Where a report's numbers come from: everything that a reader needs to trust or repeat them."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import pandas as pd
 
-from workbench.analysis.metric_units import unit_of
-from workbench.numbers import plural, scaled
+from workbench.analysis.metric_units import BITS_PER_BYTE, set_metrics, unit_of
+from workbench.numbers import byte_size, count, percent, plural, scaled
 from workbench.records.index import StudyRecords
-from workbench.records.manifest import Manifest, TextData
+from workbench.records.manifest import EvaluationSet, Manifest, TextData
 
 TEST = "paired t over seeds, 95 %; equivalence: two one-sided t tests (90 % interval); Holm over the family"
 HALVED = "the worse half of the learning rates was stopped after a quarter of the steps, and again after half"
 _SHORT = 10
+_NAMED = 3  # variants that a line on their text names
 
 
 def footer(study: StudyRecords) -> dict[str, Any]:
@@ -26,10 +28,14 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "design": manifest.design,
         "match": manifest.match,
         "seeds": manifest.seeds.model_dump(exclude_unset=True),
-        "data": describe_data(manifest.data),
-        "tokens_per_run": manifest.training.get("tokens"),
+        "data": _describe_texts(manifest),
+        "evaluation": [_evaluation_set(metric, one) for metric, one in set_metrics(manifest).items()],
+        "budget_unit": manifest.budget,
+        "budgets": _budgets(manifest),
+        "tokens_per_run": manifest.tokens_of(manifest.baseline_variant),
         "parameters": manifest.baseline_variant.parameters,
         "context": manifest.context,
+        "contexts": sorted({context for one in manifest.variants if (context := one.model.get("context"))}),
         "manifest": manifest.hash,
         "versions": manifest.versions,
         "commit": manifest.git_commit,
@@ -59,6 +65,52 @@ def describe_data(data: TextData) -> str | None:
         return str(data["description"])
     parts = [_name(data.get("corpus")), _name(data.get("tokenizer"))]
     return ", ".join(part for part in parts if part) or None
+
+
+def _describe_texts(manifest: Manifest) -> str | None:
+    """What runs are trained on; where variants differ in that, each text with the names of its variants."""
+    names: dict[str, list[str]] = {}
+    for variant in manifest.variants:
+        text = manifest.text_of(variant)
+        # A description of the study's text says nothing of a text of one's own.
+        own = {**text, "description": variant.data.get("description")} if variant.data else text
+        names.setdefault(describe_data(cast(TextData, own)) or "", []).append(variant.name)
+    if len(names) < 2:
+        return describe_data(manifest.data)
+    return "; ".join(f"{_some(own)}: {text or 'not recorded'}" for text, own in names.items())
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+
+
+def _evaluation_set(metric: str, one: EvaluationSet) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "metric": metric,
+        "description": one.description,
+        "bytes": one.bytes,
+        "fingerprint": one.fingerprint,
+    }
+
+
+def _budgets(manifest: Manifest) -> dict[str, Any] | None:
+    """The least and the most that runs train on, and the largest mismatch; None where all have the same."""
+    found = [variant.budget for variant in manifest.variants if variant.budget]
+    if not found:
+        return None
+    return {
+        "tokens": [min(one.tokens for one in found), max(one.tokens for one in found)],
+        "bytes": [min(one.bytes for one in found), max(one.bytes for one in found)],
+        "flops": [min(one.flops for one in found), max(one.flops for one in found)],
+        "largest_mismatch": max(abs(one.mismatch) for one in found),
+    }
+
+
+def held_equal(unit: str) -> str:
+    """What a study holds equal, in words."""
+    return {"tokens": "training tokens", "bytes": "bytes of text", "flops": "FLOPs"}.get(unit, unit)
 
 
 def _name(spec: Any) -> str:
@@ -152,6 +204,7 @@ def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("budget", _budget(facts)),
         ("seeds", "; ".join(f"{phase} {_seeds(seeds)}" for phase, seeds in facts["seeds"].items() if seeds)),
         ("data", facts["data"] or ""),
+        ("evaluation", "; ".join(_scored(one) for one in facts["evaluation"])),
         ("hardware", "; ".join(facts["hardware"])),
         ("precision", ", ".join(facts["precision"])),
         ("populations", _shared(facts["populations"])),
@@ -171,15 +224,38 @@ def _commit(facts: dict[str, Any]) -> str:
     return f"{facts['commit']} + uncommitted changes" if facts["dirty"] else str(facts["commit"])
 
 
+def _scored(one: dict[str, Any]) -> str:
+    metrics = "validation/" if one["metric"] == BITS_PER_BYTE else one["metric"]
+    text = f"{one['name']} ({metrics}): {one['description']}"
+    said = f"{one['bytes']:,} bytes" in one["description"]  # as evaluation texts describe themselves
+    return text if said else f"{text}, {byte_size(one['bytes'])} scored"
+
+
 def _budget(facts: dict[str, Any]) -> str:
+    budgets = facts["budgets"]
     parts = []
-    if facts["tokens_per_run"]:
+    if budgets:
+        parts.append(f"{_span(budgets['tokens'], count)} training tokens")
+        parts.append(f"{_span(budgets['bytes'], byte_size)} of text")
+        parts.append(f"{_span(budgets['flops'], lambda flops: scaled(flops, 'FLOP'))} per run")
+    elif facts["tokens_per_run"]:
         parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
     if facts["parameters"]:
         parts.append(f"{facts['parameters']:,} parameters (baseline)")
-    if facts["context"]:
+    if len(facts["contexts"]) > 1:
+        parts.append(f"context {facts['contexts'][0]} to {facts['contexts'][-1]}")
+    elif facts["context"]:
         parts.append(f"context {facts['context']}")
-    return ", ".join(parts)
+    text = ", ".join(parts)
+    if not budgets and facts["budget_unit"] == "tokens":
+        return text
+    mismatch = f" (largest mismatch {percent(budgets['largest_mismatch'], 1)})" if budgets else ""
+    return f"equal {held_equal(facts['budget_unit'])} per run{mismatch}: {text}"
+
+
+def _span(ends: list[float], write: Callable[[float], str]) -> str:
+    low, high = map(write, ends)
+    return low if low == high else f"{low} to {high}"
 
 
 def _seeds(seeds: list[int]) -> str:

@@ -6,12 +6,16 @@ from workbench.analysis.budget_trend import QUARTERS
 from workbench.analysis.effects import Report
 from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
+from workbench.analysis.other_sets import UNIT as SETS_UNIT
+from workbench.analysis.other_sets import SetRow
 from workbench.analysis.power import seeds_text
 from workbench.analysis.recovery import RecoveryRow
+from workbench.analysis.report_footer import held_equal
 from workbench.analysis.statistics import PairedComparison
 from workbench.analysis.variant_row import VariantRow
 from workbench.numbers import (
     MISSING,
+    byte_size,
     count,
     decimals_for,
     fixed,
@@ -39,6 +43,10 @@ def report_tables(report: Report) -> list[TextTable]:
     tables = [effects_table(report)]
     if any(row.trend for row in report.comparisons):
         tables.append(trend_table(report))
+    if any(row.bytes_read is not None for row in report.rows):
+        tables.append(budgets_table(report))
+    if report.other_sets:
+        tables.append(other_sets_table(report))
     if report.equal_flops:
         tables.append(flops_table(report))
     if report.recovery:
@@ -194,6 +202,62 @@ def _trend_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
     )
 
 
+def budgets_table(report: Report) -> TextTable:
+    """What a run of each variant trains on, where variants differ in that."""
+    headings = (
+        "change",
+        "all\nparameters",
+        "training\ntokens",
+        "bytes\nread",
+        "training\nFLOPs",
+        "budget\nmismatch",
+    )
+    rows = tuple(_budget_cells(row) for row in report.rows)
+    title = (
+        f"What a run trains on (held equal: {held_equal(report.footer['budget_unit'])}; mismatch: of those, "
+        "against the baseline; bytes read: the text that the tokens stand for)"
+    )
+    return TextTable(title, headings, rows)
+
+
+def _budget_cells(row: VariantRow) -> tuple[str, ...]:
+    return (
+        row.label,
+        count(row.parameters),
+        count(row.tokens),
+        MISSING if row.bytes_read is None else byte_size(row.bytes_read),
+        scaled(row.training_flops, "FLOP"),
+        percent(row.budget_mismatch, 2, sign=True),
+    )
+
+
+def other_sets_table(report: Report) -> TextTable:
+    """The same runs on the evaluation sets that the verdict does not rest on."""
+    decimals = decimals_for(report.margin)
+    labels = {row.variant: row.label for row in report.rows}
+    headings = ("change", "set", "seeds", "mean ± sd", "difference [95 % CI]", "pairs")
+    rows = tuple(_set_cells(row, labels[row.variant], decimals) for row in report.other_sets)
+    title = (
+        f"Other evaluation sets, in {SETS_UNIT}; lower is better (descriptive: the verdict rests on "
+        f"{report.metric})"
+    )
+    return TextTable(title, headings, rows, left=("set",))
+
+
+def _set_cells(row: SetRow, label: str, decimals: int) -> tuple[str, ...]:
+    difference = MISSING
+    if row.difference is not None:
+        difference = with_interval(row.difference, row.interval, decimals, sign=True)
+    return (
+        label,
+        row.set,
+        str(len(row.values)),
+        mean_and_sd(row.mean, row.sd, decimals),
+        difference,
+        str(row.pairs) if row.pairs else MISSING,
+    )
+
+
 def flops_table(report: Report) -> TextTable:
     """Curves of equal tokens read at equal training FLOPs, beside their reading at the end; no verdict."""
     equal = report.equal_flops
@@ -205,8 +269,8 @@ def flops_table(report: Report) -> TextTable:
         "seeds",
         "schedule\nread at",
         "mean ± sd",
-        "equal FLOPs\n[95 % CI]",
-        "equal tokens\n[95 % CI]",
+        "at equal FLOPs\n[95 % CI]",
+        "at the end\n[95 % CI]",
     )
     rows = tuple(_flops_cells(row, labels[row.variant], decimals) for row in equal.rows)
     title = (

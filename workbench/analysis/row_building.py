@@ -9,7 +9,7 @@ from typing import Any
 from workbench.analysis.budget_trend import budget_trend, trend_notes
 from workbench.analysis.confirm_outcomes import Outcomes, paired_differences
 from workbench.analysis.divergence import compare_divergence
-from workbench.analysis.metric_units import unit_of
+from workbench.analysis.metric_units import BITS_PER_BYTE, is_per_token, unit_of
 from workbench.analysis.pilot import PilotSummary
 from workbench.analysis.statistics import (
     FATES,
@@ -39,7 +39,7 @@ def build_row(
     pilot: PilotSummary | None,
 ) -> VariantRow:
     """The row of ``variant`` from the tuned rates and outcomes of all."""
-    name, manifest = variant.name, study.manifest
+    name, manifest, budget = variant.name, study.manifest, variant.budget
     mine, baseline = outcomes[name], outcomes[manifest.baseline]
     rate = tuned[name]
     values = list(mine.values.values())
@@ -51,7 +51,10 @@ def build_row(
         metric=manifest.metric,
         unit=unit_of(manifest.metric),
         margin=manifest.margin,
-        tokens=manifest.training.get("tokens"),
+        tokens=manifest.tokens_of(variant),
+        bytes_read=budget.bytes if budget else None,
+        training_flops=budget.flops if budget else None,
+        budget_mismatch=budget.mismatch if budget else None,
         parameters=variant.parameters,
         nonembedding_parameters=variant.nonembedding_parameters,
         flops_per_token=variant.flops_per_token,
@@ -146,9 +149,15 @@ def _tuning(study: StudyRecords) -> bool:
 
 
 def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str) -> str | None:
+    """Why there is no verdict, whatever the pairs say; None where there may be one."""
+    manifest = study.manifest
+    if is_per_token(manifest.metric) and manifest.tokenizer_of(name) != manifest.tokenizer_of(
+        manifest.baseline
+    ):
+        return f"no verdict on nats per token of two tokenizers: judge them by {BITS_PER_BYTE}"
     if _tuning(study):
         return None
-    return unequal_tuning(tuned[name], tuned[study.manifest.baseline])
+    return unequal_tuning(tuned[name], tuned[manifest.baseline])
 
 
 def _compared(

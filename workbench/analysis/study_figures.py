@@ -30,6 +30,7 @@ from workbench.analysis.flops import validation_curve
 from workbench.analysis.metric_units import unit_of
 from workbench.analysis.statistics import mean_interval
 from workbench.analysis.ticks import Ticks, every, exact, linear
+from workbench.analysis.training_axes import axes_of, axis_title, bytes_per_token, default_axis
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
@@ -47,12 +48,6 @@ FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
 _NAME = 30  # letters in a line of a variant's name
 _RATES = 8  # learning rates that have a label
-AXES = {
-    "tokens": "training tokens",
-    "flops": "training FLOPs",
-    "step": "step",
-    "seconds": "training time (s)",
-}
 _STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -200,28 +195,35 @@ def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
 
 
 @paper_style
-def curves_plot(study: StudyRecords, x: str = "tokens") -> Figure:
+def curves_plot(study: StudyRecords, x: str | None = None) -> Figure:
     """Validation curves of the confirm runs: the mean over seeds with its 95 % t interval as a band.
 
-    ``x`` is ``tokens``, ``flops``, ``step`` or ``seconds``. The number of seeds is in the legend. A mean ends
-    with a cross where the first of its seeds is lost; the seeds that go on are drawn thin. The legend names a
-    variant that failed or did not train; runs that ended at the loss of a guess are not drawn.
+    ``x`` is ``tokens``, ``flops``, ``bytes`` (of text, where that is known), ``step`` or ``seconds``; by
+    default what the study holds equal. The number of seeds is in the legend. A mean ends with a cross where
+    the first of its seeds is lost; the seeds that go on are drawn thin. The legend names a variant that
+    failed or did not train; runs that ended at the loss of a guess are not drawn.
     """
-    if x not in AXES:
-        raise UserError(f"x: {x!r} is no axis; use one of {', '.join(AXES)}")
+    manifest = study.manifest
+    x = default_axis(manifest) if x is None else x
+    if x not in axes_of(manifest):
+        raise UserError(f"x: {x!r} is no axis; use one of {', '.join(axes_of(manifest))}")
     _, outcomes = confirm_phase(study)
-    colours = variant_colours(study.manifest)
+    colours = variant_colours(manifest)
+    text = bytes_per_token(manifest) if x == "bytes" else {}
     figure, axes = _axes()
     for name, mine in outcomes.items():
-        _draw_curve(axes, mine, study.manifest.metric, x, colours[name])
-    axes.set_xlabel(AXES[x])
+        curves = _readable_curves(mine, manifest.metric, "tokens" if text else x)
+        if text:
+            curves = {seed: curve * [text[name], 1.0] for seed, curve in curves.items()}
+        _draw_curve(axes, mine, curves, colours[name])
+    axes.set_xlabel(axis_title(manifest, x))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel(_metric_label(study))
     return _finished(figure, axes, empty="no confirm run is complete")
 
 
-def _draw_curve(axes: Axes, mine: Outcomes, metric: str, x: str, colour: str) -> None:
-    curves = _readable_curves(mine, metric, x)
+def _draw_curve(axes: Axes, mine: Outcomes, curves: dict[int, np.ndarray], colour: str) -> None:
+    """Draw one variant's ``curves``, ``(evaluations, 2)`` by seed."""
     seeds = [
         Seed(state=mine.runs[seed]["state"], end=curve[-1, 0] if len(curve) else None)
         for seed, curve in curves.items()

@@ -36,7 +36,8 @@ class TunedRate:
     ``losses`` maps each tried rate to the metric per tuning seed; a run without a result counts as inf.
     ``interior`` says that rates on both sides gave a result, ``bounded_by`` which rates did not although it
     would be interior if they had. ``flops`` is what was spent; ``tokens`` what was granted (a diverged run
-    had its whole budget to use, though it stopped early).
+    had its whole budget to use, though it stopped early). ``budget``: training tokens of one trial, where
+    variants have budgets of their own.
     """
 
     variant: str
@@ -48,6 +49,7 @@ class TunedRate:
     trials: int
     flops: float
     tokens: float
+    budget: int | None = None
 
     @property
     def means(self) -> dict[float, float]:
@@ -69,8 +71,12 @@ class TunedRate:
         return "one side lost" if self.bounded_by else "at the edge"
 
 
-def choose_learning_rate(runs: pd.DataFrame, variant: str, metric: str) -> TunedRate | None:
+def choose_learning_rate(
+    runs: pd.DataFrame, variant: str, metric: str, budget: int | None = None
+) -> TunedRate | None:
     """The rate with the lowest mean of ``metric`` over the tuning seeds of ``variant``.
+
+    ``budget``: the training tokens of one of its trials, where variants have budgets of their own.
 
     Runs that diverged, failed, did not train or were pruned count as infinitely bad; of equal rates the
     smaller is chosen, and before both one at which some run gave a result. While tuning goes on, only rates
@@ -97,7 +103,8 @@ def choose_learning_rate(runs: pd.DataFrame, variant: str, metric: str) -> Tuned
         losses=losses,
         trials=len(finished),
         flops=float(finished["flops"].fillna(0).sum()),
-        tokens=_granted_tokens(finished, runs),
+        tokens=_granted_tokens(finished, runs, budget),
+        budget=budget,
     )
 
 
@@ -124,17 +131,35 @@ def unequal_tuning(rate: TunedRate | None, baseline: TunedRate | None) -> str | 
     """Why a variant and the baseline cannot be compared, when their tuning differs by more than 5 %.
 
     Trials and tokens are compared, not FLOPs: at equal tokens, a variant with dearer tokens spends more
-    of them by its nature.
+    of them by its nature. Where a study holds bytes or FLOPs equal, each variant has a budget of tokens of
+    its own, and what counts is how many times it was granted.
     """
-    ours, theirs = _spend(rate), _spend(baseline)
-    for what, mine, other in zip(("trials", "tokens"), ours, theirs, strict=True):
-        if abs(mine - other) > _UNEQUAL * max(mine, other):
-            return f"tuned on {mine:,.0f} {what}, the baseline on {other:,.0f}: no verdict on unequal tuning"
+    refusal = "no verdict on unequal tuning"
+    trials, tokens = _spend(rate)
+    other_trials, other_tokens = _spend(baseline)
+    if _unequal(trials, other_trials):
+        return f"tuned on {trials:,} trials, the baseline on {other_trials:,}: {refusal}"
+
+    budgets = (rate.budget, baseline.budget) if rate and baseline else (None, None)
+    if budgets[0] and budgets[1]:
+        if _unequal(tokens / budgets[0], other_tokens / budgets[1]):
+            ours, theirs = _in_budgets(tokens, budgets[0]), _in_budgets(other_tokens, budgets[1])
+            return f"tuned on {ours}, the baseline on {theirs}: {refusal}"
+    elif _unequal(tokens, other_tokens):
+        return f"tuned on {tokens:,.0f} tokens, the baseline on {other_tokens:,.0f}: {refusal}"
     return None
 
 
-def _spend(rate: TunedRate | None) -> tuple[float, float]:
-    return (rate.trials, rate.tokens) if rate else (0, 0)
+def _unequal(mine: float, other: float) -> bool:
+    return abs(mine - other) > _UNEQUAL * max(mine, other)
+
+
+def _in_budgets(tokens: float, budget: int) -> str:
+    return f"{tokens:,.0f} tokens, {tokens / budget:.3g} times the {budget:,} of a trial"
+
+
+def _spend(rate: TunedRate | None) -> tuple[int, float]:
+    return (rate.trials, rate.tokens) if rate else (0, 0.0)
 
 
 def _finished(runs: pd.DataFrame, variant: str) -> pd.DataFrame:
@@ -157,8 +182,9 @@ def outcome_value(run: dict, metric: str) -> float:
     return float(value)
 
 
-def _granted_tokens(finished: pd.DataFrame, runs: pd.DataFrame) -> float:
-    tuned = runs[runs["phase"] == Phase.TUNE]
-    budget = tuned.loc[tuned["state"] == State.COMPLETE, "tokens"].max()
+def _granted_tokens(finished: pd.DataFrame, runs: pd.DataFrame, budget: int | None) -> float:
+    if budget is None:  # all variants have the same
+        tuned = runs[runs["phase"] == Phase.TUNE]
+        budget = tuned.loc[tuned["state"] == State.COMPLETE, "tokens"].max()
     complete = finished["state"] == State.COMPLETE
     return float(finished["tokens"].where(complete, budget).fillna(0).sum())

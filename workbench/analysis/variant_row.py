@@ -24,6 +24,11 @@ class VariantRow:
     ``relative`` is the mean difference over the baseline's mean at the same seeds. ``seeds_needed`` is there
     for inconclusive rows (1,001: more than 1,000). ``seconds`` is the training time of the confirm runs.
 
+    ``tokens`` is what one of its trials trains on. Where variants differ in that, ``bytes_read`` is the
+    UTF-8 bytes of text which those tokens stand for, ``training_flops`` the FLOPs of the whole training, and
+    ``budget_mismatch`` the relative difference to the baseline in what the study holds equal; else they are
+    None.
+
     ``fate`` is *did not train* or *failed*, also of the baseline, and then there is no comparison; ``error``
     is the first line of a failed run's error; ``no_verdict`` says why a variant that trained cannot be
     judged. ``divergence`` compares who trained, ``trimmed`` is a second opinion on the mean from eight pairs
@@ -41,6 +46,9 @@ class VariantRow:
     flops_per_token: float | None
     mismatch: float | None
     tokens: float | None
+    bytes_read: float | None
+    training_flops: float | None
+    budget_mismatch: float | None
     learning_rate: float | None
     interior: bool | None
     rate_place: str | None
@@ -125,9 +133,17 @@ class VariantRow:
         return self.variant
 
 
+_OF_A_BUDGET = ("bytes_read", "training_flops", "budget_mismatch")
+
+
 def flat(row: VariantRow) -> dict[str, Any]:
-    """Every column of a row under a name of its own, numbers raw; infinities and NaN become None."""
+    """Every column of a row under a name of its own, numbers raw; infinities and NaN become None.
+
+    Columns of a variant's own budget are there where it has one.
+    """
     values = {item.name: getattr(row, item.name) for item in fields(row) if item.name not in _OF_SEVERAL}
+    if all(values[name] is None for name in _OF_A_BUDGET):
+        values = {name: value for name, value in values.items() if name not in _OF_A_BUDGET}
     values["change"] = row.change_text
     values |= {name: str(values[name]) if values[name] else None for name in ("verdict", "fate")}
     values["notes"] = list(row.notes)

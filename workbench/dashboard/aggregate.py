@@ -74,11 +74,17 @@ def part(run: Trace, first: float, last: float) -> Trace:
 
 
 def difference(run: Trace, baseline: Trace) -> Trace:
-    """``run`` minus ``baseline`` at equal x, where both have values; x as logged by ``run``."""
+    """``run`` minus ``baseline`` at equal x, where both have values: x as logged by ``run``, up to their end.
+
+    Where budgets agree up to a mismatch, the baseline may end just before the last value of ``run``.
+    """
     if not len(run.x) or not len(baseline.x):
         return Trace(np.empty(0), np.empty(0))
-    both = part(run, baseline.x[0], baseline.x[-1])
-    return Trace(both.x, both.y - np.interp(both.x, baseline.x, baseline.y))
+    places = part(run, baseline.x[0], baseline.x[-1]).x
+    if len(places) and places[-1] < baseline.x[-1] < run.x[-1]:
+        places = np.append(places, baseline.x[-1])
+    values = np.interp(places, run.x, run.y) - np.interp(places, baseline.x, baseline.y)
+    return Trace(places, values)
 
 
 def aggregate(name: str, runs: Sequence[Trace], band: Band) -> Line | None:

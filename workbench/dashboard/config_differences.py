@@ -9,10 +9,12 @@ MISSING = "—"
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one level of dotted keys: ``model.feedforward.name``."""
+    """Nested mappings as one level of dotted keys: ``model.feedforward.name``, ``data.evaluation.0.name``."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{prefix}{key}"
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            value = {str(place): item for place, item in enumerate(value)}
         flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return flat
 

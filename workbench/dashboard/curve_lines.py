@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.analysis.colours import PALETTE
 from workbench.analysis.curve_seeds import Seed, ending, is_lost, mean_over
+from workbench.analysis.metric_units import BITS_PER_BYTE, named_set
 from workbench.dashboard.aggregate import Band, Trace, aggregate, difference, part, single, smooth, trace
 from workbench.dashboard.curve_charts import Curve
 from workbench.numbers import rate
@@ -19,6 +20,7 @@ from workbench.records.run import Phase, State
 AXES = {
     "tokens": ("Training tokens", ""),
     "flops": ("Training FLOPs", ""),
+    "bytes": ("Training text read", "B"),
     "seconds": ("Training time", "s"),
     "step": ("Step", ""),
 }
@@ -68,13 +70,17 @@ class Drawing:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What a drawing needs to know of a study; ``read`` gives a run's metrics by its path."""
+    """What a drawing needs to know of a study; ``read`` gives a run's metrics by its path.
+
+    ``bytes_per_token``, by variant, is what the axis of text read is made with; empty where it is not known.
+    """
 
     baseline: str
     labels: Mapping[str, str]
     colours: Mapping[str, str]
     read: Callable[[str], pd.DataFrame]
     runs: pd.DataFrame = field(repr=False)
+    bytes_per_token: Mapping[str, float] = field(default_factory=dict)
 
 
 def latest_phase(runs: pd.DataFrame) -> str:
@@ -88,10 +94,21 @@ def phases_of(runs: pd.DataFrame) -> list[str]:
     return [phase for phase in PHASES if (runs["phase"] == phase).any()]
 
 
-def available_metrics(runs: pd.DataFrame, read: Callable[[str], pd.DataFrame]) -> list[str]:
-    """Known metrics that at least one of ``runs`` has logged."""
-    logged = {name for path in runs["path"] for name in read(path).columns}
-    return [name for name in METRICS if name in logged]
+def metric_words(metric: str) -> tuple[str, str, int]:
+    """Title, unit and decimals of a metric."""
+    name = named_set(metric)
+    return METRICS[metric] if name is None else (f"Bits per byte on {name}", "bits/byte", 4)
+
+
+def available_metrics(
+    runs: pd.DataFrame, read: Callable[[str], pd.DataFrame], first: str = "validation/loss"
+) -> list[str]:
+    """Known metrics that at least one of ``runs`` has logged; first of all ``first``, the study's own."""
+    logged = {name: None for path in runs["path"] for name in read(path).columns}
+    known = [name for name in METRICS if name in logged]
+    sets = [name for name in logged if named_set(name) is not None]
+    place = known.index(BITS_PER_BYTE) + 1 if BITS_PER_BYTE in known else 0
+    return sorted([*known[:place], *sets, *known[place:]], key=lambda name: name != first)
 
 
 def draw(study: Study, runs: pd.DataFrame, choice: Choice) -> Drawing:
@@ -147,6 +164,8 @@ def _trace(study: Study, row: Mapping[str, Any], choice: Choice) -> Trace:
     table = study.read(row["path"])
     if choice.metric == RATE and RATE in table:
         table = rates_of_steps(table, row.get("provenance") or {})
+    if choice.axis == "bytes" and "tokens" in table:
+        table = table.assign(bytes=table["tokens"] * study.bytes_per_token[row["variant"]])
     return smooth(trace(table, choice.axis, choice.metric), choice.smoothing)
 
 

@@ -47,6 +47,14 @@ def _pairs(runs: pd.DataFrame, variant: str, baseline: str) -> list[tuple[str, s
     return list(zip(both[variant], both[baseline], strict=True))
 
 
+def _without_difference(now: View, added: pd.DataFrame) -> list[str]:
+    """Variants that were measured, as the baseline was, and have no difference in a column of ``added``."""
+    own, differences = added.iloc[:, 0::2].to_numpy(), added.iloc[:, 1::2].to_numpy()
+    place = next(index for index, row in enumerate(now.report.rows) if row.is_baseline)
+    lacks = (own != "-") & (differences == "-") & (own[place] != "-")  # (variants, names)
+    return [row.label for row, lacking in zip(now.report.rows, lacks.any(axis=1), strict=True) if lacking]
+
+
 def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
     """``table``, a row per variant of the report, with the columns that the reader asks for."""
     try:
@@ -71,5 +79,10 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
         help="Measured on every confirm run; compared with the baseline seed by seed, like the loss.",
     )
     added = columns(values, chosen, [row.variant for row in now.report.rows], now.baseline)
+    if apart := _without_difference(now, added):
+        st.caption(
+            f"No difference of behaviour for {literal(', '.join(apart))}: measured on another probe than the "
+            "baseline (in other tokens, windows of another length, or another text), or at other seeds."
+        )
     place = 3  # beside the difference that decides
     return pd.concat([table.iloc[:, :place], added, table.iloc[:, place:]], axis=1)

@@ -53,18 +53,26 @@ def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     manifest = records.manifest.model_copy(update={"baseline": baseline})
     first = manifest.baseline_variant
     rest = [variant for variant in manifest.variants if variant.name != baseline]
-    variants = [_against(first, variant) for variant in (first, *rest)]
+    unit = manifest.budget
+    variants = [_against(first, variant, unit) for variant in (first, *rest)]
     return replace(records, manifest=manifest.model_copy(update={"variants": variants}))
 
 
-def _against(baseline: ManifestVariant, variant: ManifestVariant) -> ManifestVariant:
-    """``variant`` with its change from ``baseline``; how far their sizes differ is not known."""
+def _against(baseline: ManifestVariant, variant: ManifestVariant, unit: str) -> ManifestVariant:
+    """``variant`` with its change from ``baseline``; how far their sizes differ is not known.
+
+    How far their budgets do is, in ``unit``, which the study holds equal.
+    """
     change = {
         factor: [baseline.levels.get(factor, ""), level]
         for factor, level in variant.levels.items()
         if baseline.levels.get(factor) != level
     }
-    return variant.model_copy(update={"change": change, "mismatch": None})
+    budget = variant.budget
+    if budget is not None and baseline.budget is not None:
+        mismatch = getattr(budget, unit) / getattr(baseline.budget, unit) - 1
+        budget = budget.model_copy(update={"mismatch": mismatch})
+    return variant.model_copy(update={"change": change, "mismatch": None, "budget": budget})
 
 
 def _report(records: StudyRecords, baseline: str) -> Report:

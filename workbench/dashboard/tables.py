@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from workbench.analysis.effects import Report
-from workbench.analysis.report_tables import TextTable, effects_table, variants_table
+from workbench.analysis.metric_units import named_set
+from workbench.analysis.report_tables import TextTable, budgets_table, effects_table, variants_table
 from workbench.dashboard.config_differences import flatten, varying
 from workbench.numbers import fixed
 from workbench.records.training_outcome import DID_NOT_TRAIN, untrained
@@ -23,7 +24,11 @@ COSTS = [
     "flops_per_token",
     "peak_memory_bytes",
 ]
-RUN_COLUMNS = [*IDENTITY, *METRICS, *COSTS]
+
+
+def metrics_of(runs: pd.DataFrame) -> list[str]:
+    """The metrics of a table of runs: those that every study has, and of named evaluation sets."""
+    return [*METRICS[:2], *(name for name in runs if named_set(str(name)) is not None), *METRICS[2:]]
 
 
 def text_frame(table: TextTable) -> pd.DataFrame:
@@ -32,8 +37,13 @@ def text_frame(table: TextTable) -> pd.DataFrame:
 
 
 def verdict_table(report: Report) -> pd.DataFrame:
-    """What decides: one row per variant, the difference and its verdict first."""
+    """What decides: one row per variant, the difference and its verdict first.
+
+    Where variants differ in what they train on, that stands at the end of the row.
+    """
     table = text_frame(effects_table(report))
+    if any(row.bytes_read is not None for row in report.rows):
+        table = table.join(text_frame(budgets_table(report)).drop(columns="change"))
     first = [name for name in ("change", "verdict", "difference [95 % CI]") if name in table]
     return table[first + [name for name in table if name not in first]]
 
@@ -70,7 +80,8 @@ def with_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
 
 def run_table(runs: pd.DataFrame) -> pd.DataFrame:
     """One row per run, indexed by run id: columns whose value varies first, those that are the same last."""
-    table = runs.reindex(columns=RUN_COLUMNS).set_axis(runs["run_id"], axis=0)
+    columns = [*IDENTITY, *metrics_of(runs), *COSTS]
+    table = runs.reindex(columns=columns).set_axis(runs["run_id"], axis=0)
     table = table.join(_varying_settings(runs))
     table = table.dropna(axis=1, how="all")
     return table[varying_first(table)]
@@ -109,7 +120,7 @@ def _group_row(group: pd.DataFrame) -> dict[str, Any]:
     complete = group[group["state"] == "complete"]
     row: dict[str, Any] = {"runs": len(group), "complete": len(complete)}
     row["lost"] = int(group["state"].isin(["diverged", DID_NOT_TRAIN, "failed", "pruned"]).sum())
-    for name in METRICS:
+    for name in metrics_of(group):
         values = complete[name].dropna() if name in complete else pd.Series(dtype=float)
         row[name] = values.mean() if len(values) else None
         row[f"{name} sd"] = values.std() if len(values) > 1 else None

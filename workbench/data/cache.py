@@ -21,7 +21,7 @@ def cache_directory() -> Path:
 
 @contextmanager
 def locked(entry: Path) -> Iterator[None]:
-    """While an entry is built: other processes wait. Raises ``UserError`` for a cache that is read-only."""
+    """Have other processes wait while an entry is built; ``UserError`` where the cache cannot be written."""
     lock = FileLock(f"{entry}.lock")
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)

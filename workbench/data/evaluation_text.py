@@ -134,13 +134,14 @@ def _draw(config: CorpusConfig, max_bytes: int, key: str) -> EvaluationText:
     )
     if text.bytes >= _FEWEST_BYTES:
         return text
-    if max_bytes < _FEWEST_BYTES:
+    available = sum(utf8_bytes(passage.text) for passage in passages)
+    if available >= _FEWEST_BYTES:
         raise UserError(
-            f"training.evaluation_tokens: {max_bytes:,} bytes are too few to judge by; give at least "
-            f"{_FEWEST_BYTES}"
+            f"training.evaluation_tokens: {max_bytes:,} bytes of {documents.description} are too few to "
+            "judge by; raise it"
         )
     raise UserError(
-        f"{key}: the validation split of {documents.description} has {text.bytes:,} bytes, too few to judge "
+        f"{key}: the validation split of {documents.description} has {available:,} bytes, too few to judge "
         "by; give a larger source, or a larger validation_fraction (1 scores all of a source that nothing is "
         "trained on)"
     )

@@ -4,7 +4,7 @@ Heads have no identity across runs, so that a score of heads becomes its largest
 have becomes its mean and the last layer's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,16 @@ from workbench.inspection.seed_spread import at_the_end
 from workbench.numbers import number, with_interval
 from workbench.records.run import Phase, RunDirectory
 
-Values = dict[tuple[str, int], dict[str, float]]  # by variant and seed
+
+class Behaviour(dict[str, float]):
+    """Numbers of one run by name, and the hashes of the ``probes`` that they were measured on."""
+
+    def __init__(self, numbers: Mapping[str, float], probes: Iterable[str]) -> None:
+        super().__init__(numbers)
+        self.probes = frozenset(probes)
+
+
+Values = dict[tuple[str, int], Behaviour]  # by variant and seed
 
 
 def behaviours(table: pd.DataFrame, context: int) -> dict[str, float]:
@@ -66,7 +75,7 @@ def read_behaviours(runs: pd.DataFrame) -> Values:
     Each table of a variant is of one probe: of the one that most of its seeds were measured on.
     """
     chosen = runs[(runs["state"] == "complete") & (runs["phase"] == Phase.CONFIRM)]
-    found = {}
+    found: Values = {}
     for variant, group in chosen.groupby("variant", sort=False):
         context = {row.seed: row.config["model"]["context"] for row in group.itertuples()}
         tables = [
@@ -79,7 +88,7 @@ def read_behaviours(runs: pd.DataFrame) -> Values:
         probe = known.groupby("table").apply(common_probe, include_groups=False)
         known = known[known["probe_hash"] == known["table"].map(probe)]
         for seed, table in known.groupby("seed"):
-            found[variant, seed] = behaviours(table, context[seed])
+            found[variant, seed] = Behaviour(behaviours(table, context[seed]), table["probe_hash"])
     return found
 
 
@@ -89,10 +98,18 @@ def names(values: Values) -> list[str]:
 
 
 def paired(values: Values, name: str, variant: str, baseline: str) -> PairedComparison | None:
-    """``variant`` minus ``baseline`` seed by seed; None where no seed has both."""
+    """``variant`` minus ``baseline`` seed by seed; None where no seed has both.
+
+    Nor is there a difference of what was measured on different probes, as where the variant has another
+    tokenizer, corpus or context.
+    """
     seeds = sorted(seed for other, seed in values if other == variant and (baseline, seed) in values)
-    both = [(values[variant, seed].get(name), values[baseline, seed].get(name)) for seed in seeds]
-    differences = [own - other for own, other in both if own is not None and other is not None]
+    differences = []
+    for seed in seeds:
+        own = values[variant, seed]
+        other = values[baseline, seed]
+        if name in own and name in other and own.probes & other.probes:
+            differences.append(own[name] - other[name])
     return compare_pairs(differences) if differences else None
 
 

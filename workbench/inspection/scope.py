@@ -1,9 +1,10 @@
 """Which runs a view is about: one run, the seeds of its variant, and what they are compared with."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +19,19 @@ from workbench.records.run import RunDirectory, RunRecord
 from workbench.training.trained_decoder import model_of
 
 ROLES = ("run", "against")
+
+
+def _tokenizer(config: Mapping[str, Any]) -> Any:
+    """What tells the tokenizer of a run: of one in a file, its digest."""
+    spec = config["data"].get("tokenizer")
+    return spec.get("sha256", spec) if isinstance(spec, dict) else spec
+
+
+# What probes of one text depend on, in configurations of runs.
+_OF_A_PROBE: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "tokenizer": _tokenizer,
+    "context": lambda config: config["model"].get("context"),
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,15 @@ class Scope:
     def subject(self, role: str = "run") -> Subject:
         """The run's decoder and text, for live views."""
         return open_subject(self.directory(role))
+
+    @cached_property
+    def probes_apart(self) -> str:
+        """By what probes differ: ``tokenizer`` or, where that is one, ``context``; empty for neither."""
+        configs = [self.record(role).config for role in self.roles]
+        for name, read in _OF_A_PROBE.items():
+            if any(read(config) != read(configs[0]) for config in configs):
+                return name
+        return ""
 
     @cached_property
     def series(self) -> dict[str, str]:

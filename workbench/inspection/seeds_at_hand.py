@@ -4,6 +4,7 @@ A seed that lacks a table costs the view that seed, never the whole: it is left 
 seed of the run's variant has the table there is nothing to show.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,14 @@ from workbench.inspection.measured import common_probe, is_damaged
 from workbench.inspection.scope import Scope, which_seeds
 from workbench.inspection.seed_spread import one_variant
 from workbench.records.index import study_title
-from workbench.records.run import RunDirectory, State
+from workbench.records.run import RunDirectory, RunRecord, State
 
 _OTHER_TEXT = "{were} measured on another text"
+# Of a variant whose probe is another by intention, by what it differs in.
+_APART = {
+    "tokenizer": "{were} measured in other tokens",
+    "context": "{were} measured in windows of another length",
+}
 _ONCE = "{were} measured once, at the end"
 _PUBLISHED = "{were} published without weights"
 _NO_WEIGHTS = "{have} no weights"
@@ -174,7 +180,8 @@ class _Needed:
     def _reason(self, role: str, directory: RunDirectory, table: str) -> str:
         rows = self._known[role, table]
         if directory.run_id in set(rows["run_id"]):
-            return _OTHER_TEXT
+            apart = self._scope.probes_apart if role == "against" else ""
+            return _APART.get(apart, _OTHER_TEXT)
         if self._checkpoints and directory.run_id in set(self._scope.measured(role, table)["run_id"]):
             return _ONCE
         if is_damaged(directory):
@@ -183,15 +190,30 @@ class _Needed:
             return _NOT_YET
         return _PUBLISHED if self._scope.study(role).is_published else _NO_WEIGHTS
 
+    def _one_text(self) -> bool:
+        """Whether all roles can be measured on one probe."""
+        return len({_probed_text(self._scope.record(role)) for role in self._scope.roles}) == 1
+
     def _remedy(self, role: str, table: str) -> str:
+        if len(self._known[role, table]) and not self._one_text():
+            return "compare runs of one corpus, tokenizer and context"
         if len(self._known[role, table]):
-            return "compare runs of one study and context, or measure all anew with 'workbench probe --again'"
+            return (
+                "compare runs of one corpus, tokenizer and context, or measure all anew with "
+                "'workbench probe --again'"
+            )
         title = study_title(self._scope.directory(role).path.parent.parent)
         if self._checkpoints:
             return "only runs that are measured while they train can show it"
         if any(RunDirectory(path).weights.exists() for path in self._scope.seeds(role)["path"]):
             return f"'workbench probe {title}' does it"
         return "choose a variant of which a run has weights, or train the study anew with 'workbench run'"
+
+
+def _probed_text(record: RunRecord) -> str:
+    """What a run's probe depends on, as far as its record says it."""
+    data = record.config["data"]
+    return json.dumps([data.get("corpus"), data.get("tokenizer"), record.config["model"]["context"]])
 
 
 def _for(reason: str, count: int) -> str:

@@ -62,6 +62,7 @@ class View(ABC):
     ``live`` views run the decoder on a prompt or on text when they are asked. ``tables`` are those that a
     view reads, measured while the run trained or afterwards; ``more_tables`` those that it reads
     too where they are there. ``checkpoints``: it needs runs that were measured at several steps.
+    ``one_tokenizer``: a live view that itself leaves out a second run which splits text into other tokens.
     """
 
     name: ClassVar[str]
@@ -72,6 +73,7 @@ class View(ABC):
     tables: ClassVar[tuple[str, ...]] = ()
     more_tables: ClassVar[tuple[str, ...]] = ()
     checkpoints: ClassVar[bool] = False
+    one_tokenizer: ClassVar[bool] = False
     options: ClassVar[tuple[Option, ...]] = ()
 
     def available(self, scope: Scope) -> str | None:
@@ -109,7 +111,13 @@ class View(ABC):
         found = self.at_hand(scope)
         values = {option.name: option.value(found.scope, given.get(option.name)) for option in self.options}
         result = self.compute(found.scope, **values)
-        return replace(result, answers=(*result.answers, *found.sentences))
+        answers = [*result.answers, *found.sentences]
+        if self.live and not self.one_tokenizer and found.scope.probes_apart == "tokenizer":
+            answers.append(
+                f"{' and '.join(found.scope.series.values())} split text into different tokens: nats per "
+                "token and distances in tokens do not compare between them, shares and shapes do."
+            )
+        return replace(result, answers=tuple(answers))
 
 
 def register(cls: type[View]) -> type[View]:

@@ -178,6 +178,30 @@ class Manifest(_Part):
         """The configurations that it plans, by their hashes; empty in early manifests."""
         return {variant.config_hash for variant in self.variants if variant.config_hash is not None}
 
+    def text_of(self, variant: ManifestVariant) -> dict[str, Any]:
+        """What runs of ``variant`` are trained on, as ``TextData``: the study's but for what is its own."""
+        return {**self.data, **variant.data}
+
+    def tokens_of(self, variant: ManifestVariant) -> int | None:
+        """Training tokens of a trial of ``variant``; None where the manifest does not say."""
+        if variant.budget is not None:
+            return variant.budget.tokens
+        tokens: int | None = {**self.training, **variant.training}.get("tokens")
+        return tokens
+
+    @property
+    def tokenizers_differ(self) -> bool:
+        """Whether a token of one variant stands for other text than a token of another."""
+        known = [self.tokenizer_of(name) for name in self.names]
+        return any(one != known[0] for one in known)
+
+    def tokenizer_of(self, name: str) -> Any:
+        """What tells the tokenizer of the variant ``name`` from others; None where it is not recorded."""
+        variant = next(one for one in self.variants if one.name == name)
+        spec = self.text_of(variant).get("tokenizer")
+        # What it does is known by its digest; the path of its file is no part of that.
+        return spec.get("sha256", spec) if isinstance(spec, dict) else spec
+
     @property
     def incomparable(self) -> str | None:
         """Why nothing can be compared by it; None where all that a comparison needs is there."""

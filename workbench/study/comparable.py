@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from workbench.data.corpora import untreated
+from workbench.data.corpora import corpus_config, untreated
+from workbench.data.sources.source import CorpusConfig
 from workbench.errors import UserError
+from workbench.model.parts.component import plain
 from workbench.study.recipe import CONTEXT, CORPUS, TOKENIZER, Recipe
 from workbench.study.schema import METRICS, StudyFile
 
+_OF_THE_SPLIT = ("max_bytes", "validation_fraction", "treatment")
+Spec = str | dict[str, Any]
 IN_DOMAIN = "in_domain"  # what the text is called that all are judged on where the study names none
 
 
@@ -29,9 +33,12 @@ def require_comparable(study: StudyFile, recipes: dict[str, Recipe]) -> None:
             f"{study.name}: data.evaluation: corpora are compared ({corpora}), and nothing says on which "
             f"text; name it, for example 'evaluation: {{{IN_DOMAIN}: python-stdlib}}'"
         )
+    for name, source in study.data.evaluation.items():
+        for variant, recipe in recipes.items():
+            _require_held_out(f"{study.name}: data.evaluation.{name}", source, variant, recipe.data.corpus)
 
 
-def evaluation_sources(study: StudyFile, recipes: dict[str, Recipe]) -> dict[str, str | dict[str, Any]]:
+def evaluation_sources(study: StudyFile, recipes: dict[str, Recipe]) -> dict[str, Spec]:
     """The sources of the texts that all variants are judged on, by name.
 
     None where the windows of the validation split serve: they are the same targets for all variants as long
@@ -42,6 +49,33 @@ def evaluation_sources(study: StudyFile, recipes: dict[str, Recipe]) -> dict[str
     if _differing(recipes, TOKENIZER) or _differing(recipes, CONTEXT):
         return {IN_DOMAIN: untreated(study.data.corpus)}
     return {}
+
+
+def _require_held_out(key: str, judged: Spec, variant: str, trained: Spec) -> None:
+    """Refuse to judge on what ``variant`` trains on: the same source, cut or held out otherwise.
+
+    Where sources differ, equal fractions keep exact copies apart: a document's side follows from its content.
+    """
+    held_out = corpus_config(judged, key, trained_on=False)
+    corpus = corpus_config(trained)
+    if _source(held_out) != _source(corpus):
+        return
+    for option, sound in (
+        ("max_bytes", held_out.max_bytes == corpus.max_bytes),
+        ("validation_fraction", held_out.validation_fraction <= corpus.validation_fraction),
+    ):
+        if not sound:
+            ours, theirs = (plain(getattr(config, option)) for config in (held_out, corpus))
+            raise UserError(
+                f"{key}.{option}: {ours} would judge on text that {variant} trains on, whose corpus has "
+                f"{theirs}; give both the same {option}"
+            )
+
+
+def _source(config: CorpusConfig) -> tuple[type[CorpusConfig], dict[str, Any]]:
+    """What a corpus is read from, whatever is held out of it."""
+    options = {key: value for key, value in config.spec().items() if key not in _OF_THE_SPLIT}
+    return type(config), options
 
 
 def _differing(recipes: dict[str, Recipe], factor: str) -> str:

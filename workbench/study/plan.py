@@ -6,7 +6,7 @@ from json import dumps
 from pathlib import Path
 from typing import Any, cast
 
-from workbench.data.batches import TokenizedCorpus, TrainingBatches, check_windows
+from workbench.data.batches import TextBatches, TokenizedCorpus, check_windows
 from workbench.data.evaluation_text import EvaluationText
 from workbench.errors import RecordError
 from workbench.files import set_aside
@@ -77,10 +77,11 @@ class Plan:
         }
         for variant in variants:
             corpus, context = texts.of(variant.recipe.data), variant.model.context
-            if evaluation:
-                TrainingBatches(corpus.train, context, batch_size=1, seed=0)  # refuses what is too short
-            else:
-                check_windows(corpus, context, study.training.evaluation_tokens)
+            # Of evaluation texts it is bytes, and any text of some length will do.
+            check_windows(corpus, context, None if evaluation else study.training.evaluation_tokens)
+            for text in evaluation.values():
+                batches = TextBatches(text, corpus.tokenizer, context, batch_size=1)
+                batches.require_known(variant.model.vocabulary)
             if start is not None:
                 corpus.require_known(start.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
@@ -129,6 +130,12 @@ class Plan:
     def passes_of(self, variant: Variant) -> float:
         """How often a trial of ``variant`` goes through its training text."""
         return self.tokens_of(variant) / len(self.corpus_of(variant).train)
+
+    def unspelled_by(self, variant: Variant) -> float:
+        """The largest share of a text's bytes that the tokenizer of ``variant`` has no token for."""
+        corpus, context = self.corpus_of(variant), variant.model.context
+        judged = [TextBatches(text, corpus.tokenizer, context, 1) for text in self.evaluation.values()]
+        return max(corpus.unspelled, *(batches.unspelled for batches in judged), 0.0)
 
     def budget_of(self, variant: Variant) -> VariantBudget:
         """What one trial of ``variant`` trains on, and how far that is from the baseline's."""

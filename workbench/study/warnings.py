@@ -36,8 +36,8 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
     """One line each, naming the key or the variant and what to do."""
     sizes = [text for variant in plan.variants for text in _size(plan, variant)]
     positions = [*_positions(plan), *_position_tables(plan)]
-    unspelled = dict.fromkeys(plan.corpus_of(variant).unspelled for variant in plan.variants)
-    text = [unspelled_note(share) for share in unspelled if share]
+    unspelled = max(map(plan.unspelled_by, plan.variants))
+    text = [unspelled_note(unspelled)] if unspelled else []
     return [
         *_seeds(manifest),
         *_budget(plan),

@@ -112,7 +112,10 @@ class DecoderModule(lightning.LightningModule):
     def validation_step(self, batch: EvaluationBatch, batch_index: int, dataloader_idx: int = 0) -> None:
         """Add one batch to the sums of its set, without waiting for the device."""
         tokens, targets, target_bytes = batch
-        self._sums.add(dataloader_idx, self.loss(tokens, targets), targets, target_bytes)
+        loss = self._loss
+        if tokens.shape[1] != self.decoder.config.context:
+            loss = next_token_loss  # a text's last window, too short to be worth a compilation of its own
+        self._sums.add(dataloader_idx, loss(self.decoder, tokens, targets), targets, target_bytes)
 
     def on_validation_epoch_end(self) -> None:
         """Loss in nats per token and in bits per byte, which compares across tokenizers, on all sets."""

@@ -114,12 +114,15 @@ class Run:
         """
         context = self.model.context
         size = self.training.batch_size
-        if self._texts:
-            return {
-                name: TextBatches(text, self.corpus.tokenizer, context, size)
-                for name, text in self._texts.items()
-            }
-        return {VALIDATION: EvaluationBatches(self.corpus, context, size, self.training.evaluation_tokens)}
+        if not self._texts:
+            split = EvaluationBatches(self.corpus, context, size, self.training.evaluation_tokens)
+            return {VALIDATION: split}
+        sets: dict[str, JudgingBatches] = {}
+        for name, text in self._texts.items():
+            batches = TextBatches(text, self.corpus.tokenizer, context, size)
+            batches.require_known(self.model.vocabulary)
+            sets[name] = batches
+        return sets
 
     def begin(self, **provenance: Any) -> None:
         """Mark it as running, and note where."""

@@ -6,27 +6,30 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from workbench.analysis.metric_units import UNITS
+from workbench.analysis.metric_units import is_loss, why_not_comparable
+from workbench.analysis.training_axes import OWN_TOKENS, axes_of, bytes_per_token, default_axis
 from workbench.dashboard import empty_pages, links, state
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.curve_charts import Axis, curve_chart
 from workbench.dashboard.curve_lines import (
     AXES,
     BANDS,
-    METRICS,
     Choice,
     Drawing,
     Study,
     available_metrics,
     draw,
     latest_phase,
+    metric_words,
     phases_of,
 )
 from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.literal_text import literal
 from workbench.dashboard.state import View, view
 from workbench.numbers import plural
+from workbench.records.manifest import Manifest
 from workbench.records.training_outcome import untrained
+from workbench.visible import visible
 
 DIFFERENCE, VALUES = "difference", "values"
 _NOTES = 6  # lines of a chart whose notes are shown
@@ -54,13 +57,13 @@ def _panel() -> None:
     left_out = runs.iloc[:0] if each_run else _left_out(runs, row)
     runs = runs.drop(left_out.index)
     study = replace(study, runs=study.runs.drop(left_out.index))  # nor are they what others are compared with
-    metrics = available_metrics(runs, study.read)
+    metrics = available_metrics(runs, study.read, now.records.manifest.metric)
     empty_pages.problems(list(unreadable.values()))
     if not metrics:
         empty_pages.no_runs("Nothing is logged yet for these runs")
         return
     links.report_unknown("metric", [_metric_title(metric) for metric in metrics], "metric")
-    choice = _controls(metrics, row, each_run=each_run)
+    choice = _controls(metrics, row, now.records.manifest, each_run=each_run)
     drawing = draw(study, runs, choice)
     if choice.difference and not drawing.curves:
         st.caption(
@@ -93,6 +96,7 @@ def _study(now: View, unreadable: dict[str, str]) -> Study:
         colours=now.colours,
         read=state.reader(now.library, unreadable),
         runs=now.records.runs,
+        bytes_per_token=bytes_per_token(now.records.manifest),
     )
 
 
@@ -112,7 +116,7 @@ def _chosen_runs(now: View, row: DeltaGenerator) -> tuple[pd.DataFrame, bool]:
     return runs[runs["phase"] == phase], False
 
 
-def _controls(metrics: list[str], row: DeltaGenerator, *, each_run: bool) -> Choice:
+def _controls(metrics: list[str], row: DeltaGenerator, manifest: Manifest, *, each_run: bool) -> Choice:
     metric = row.selectbox(
         "Metric", metrics, format_func=_metric_title, key="metric", bind="query-params", width=210
     )
@@ -123,9 +127,7 @@ def _controls(metrics: list[str], row: DeltaGenerator, *, each_run: bool) -> Cho
     row.toggle("Log x", key="log_x", bind="query-params")
     row.toggle("Log y", key="log_y", bind="query-params", disabled=show == DIFFERENCE)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        axis = st.segmented_control(
-            "Along", list(AXES), default="tokens", required=True, key="x", bind="query-params"
-        )
+        axis = _axis(manifest)
         band = st.segmented_control(
             "Band",
             list(Band),
@@ -152,21 +154,37 @@ def _controls(metrics: list[str], row: DeltaGenerator, *, each_run: bool) -> Cho
     )
 
 
+def _axis(manifest: Manifest) -> str:
+    options = axes_of(manifest)
+    links.report_unknown("x", options, "axis")
+    if st.session_state.get("x") not in options:
+        st.session_state.pop("x", None)  # that of another study, which has this one too
+    return st.segmented_control(
+        "Along", options, default=default_axis(manifest), required=True, key="x", bind="query-params"
+    )
+
+
 def _metric_title(metric: str) -> str:
-    return METRICS[metric][0]
+    return visible(metric_words(metric)[0])
 
 
 def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> None:
     if not drawing.curves:
         empty_pages.no_runs("Nothing is logged in this part of training")
         return
-    title, unit, decimals = METRICS[choice.metric]
+    title, (_, unit, decimals) = _metric_title(choice.metric), metric_words(choice.metric)
     name = f"{title} minus {now.baseline}" if choice.difference else title
-    x = Axis(*AXES[choice.axis], log=st.session_state.get("log_x", False))
+    manifest = now.records.manifest
+    along, measure = AXES[choice.axis]
+    if choice.axis == "tokens" and manifest.tokenizers_differ:
+        along = f"{along} {OWN_TOKENS}"
+    x = Axis(along, measure, log=st.session_state.get("log_x", False))
     y = Axis(name, unit, log=st.session_state.get("log_y", False) and not choice.difference)
     option = curve_chart(drawing.curves, x, y, decimals=decimals, zero=choice.difference)
     with st.container(border=True):
         st.echarts_chart(option, height=520, key="curves", alt=f"{name} along {choice.axis}")
+        if reason := why_not_comparable(manifest, choice.metric):
+            st.caption(f":material/warning: {literal(reason)}")
         if drawing.notes:
             st.caption(_notes(drawing.notes))
         st.caption(f"{literal(_caption(drawing, choice, now))} · phase: {literal(', '.join(phases))}")
@@ -183,10 +201,11 @@ def _notes(notes: tuple[str, ...]) -> str:
 def _caption(drawing: Drawing, choice: Choice, now: View) -> str:
     parts = [f"{plural(drawing.runs, 'run')}, {plural(drawing.points, 'point')}"]
     if choice.difference:
-        sign = "; below 0 is better" if choice.metric in UNITS else ""
-        parts.append(
-            f"each run minus the run of {now.baseline} with the same seed, at equal {choice.axis}{sign}"
-        )
+        sign = "; below 0 is better" if is_loss(choice.metric) else ""
+        equal = f"equal {choice.axis}"
+        if choice.axis == "tokens" and now.records.manifest.tokenizers_differ:
+            equal = f"{equal}, which are not equal text"
+        parts.append(f"each run minus the run of {now.baseline} with the same seed, at {equal}{sign}")
     if any(curve.line.low is not None for curve in drawing.curves):
         parts.append(f"line: mean over seeds, band: {choice.band}")
     elif sum(not curve.faint for curve in drawing.curves) > BANDS:

@@ -4,7 +4,12 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.confirm_outcomes import confirm_phase
-from workbench.analysis.report_tables import factorial_table, flops_table, recovery_table
+from workbench.analysis.report_tables import (
+    factorial_table,
+    flops_table,
+    other_sets_table,
+    recovery_table,
+)
 from workbench.analysis.study_figures import learning_rate_plot
 from workbench.dashboard import downloads
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
@@ -28,6 +33,7 @@ def page() -> None:
         _pairs(now)
     else:
         no_effects(now)
+    _other_sets(now)
     _recovery(now)
     _tuning(now)
     _factorial(now)
@@ -77,6 +83,14 @@ def _equal_flops(now: View) -> None:
     st.subheader("At equal FLOPs", anchor=False)
     table = flops_table(now.report)
     _titled(text_frame(table), table.title, "equal_flops")
+
+
+def _other_sets(now: View) -> None:
+    if not now.report.other_sets:
+        return
+    st.subheader("Other evaluation sets", anchor=False)
+    table = other_sets_table(now.report)
+    _titled(text_frame(table), table.title, "other_sets")
 
 
 def _recovery(now: View) -> None:

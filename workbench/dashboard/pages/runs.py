@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 from pandas.io.formats.style import Styler
 
+from workbench.analysis.metric_units import why_not_comparable
 from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.without_result import above_guess
 from workbench.dashboard import empty_pages, links, state
@@ -15,9 +16,9 @@ from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import (
-    METRICS,
     filter_runs,
     group_table,
+    metrics_of,
     run_table,
     with_live_steps,
     with_outcomes,
@@ -59,6 +60,8 @@ def page() -> None:
     unreadable: dict[str, str] = {}
     everything = with_outcomes(with_live_steps(now.records.runs, state.reader(now.library, unreadable)))
     runs = filter_runs(everything, **chosen).sort_values(["phase", "seed", "variant", "learning_rate"])
+    if reason := why_not_comparable(now.records.manifest, "validation/loss"):
+        st.caption(f":material/warning: {literal(reason)}")
     if grouped:
         _groups(runs)
     else:
@@ -95,7 +98,7 @@ def _filter(name: str, options: list[Any]) -> list[Any]:
 
 
 def _columns(table: pd.DataFrame) -> dict[str, Any]:
-    """Headings and formats of the table's columns."""
+    """Headings and formats of the table's columns; those of a record's own names are left as they are."""
     numbers = {
         name: st.column_config.NumberColumn(label, format=None if name in _absurd(table) else form)
         for name, (label, form) in _HEADINGS.items()
@@ -110,7 +113,7 @@ def _columns(table: pd.DataFrame) -> dict[str, Any]:
 
 def _absurd(table: pd.DataFrame) -> list[str]:
     """Columns with a loss that blew up: in the format of the others it would take a dozen digits."""
-    return [name for name in METRICS if name in table and table[name].abs().max() >= ABSURD]
+    return [name for name in metrics_of(table) if name in table and table[name].abs().max() >= ABSURD]
 
 
 def _written(table: pd.DataFrame) -> pd.DataFrame | Styler:
@@ -167,9 +170,10 @@ def _take(key: str, ids: list[str]) -> None:
 def _groups(runs: pd.DataFrame) -> None:
     table = group_table(runs)
     spread = [name for name in table if name.endswith((" sd", " text"))]
-    texts = {f"{name} text": _HEADINGS[name][0] + " (mean ± sd, n)" for name in METRICS}
+    metrics = metrics_of(runs)
+    texts = {f"{name} text": _HEADINGS.get(name, (name,))[0] + " (mean ± sd, n)" for name in metrics}
     shown = table.rename(columns=texts).drop(
-        columns=[c for c in [*METRICS, *spread] if c in table and c not in texts]
+        columns=[c for c in [*metrics, *spread] if c in table and c not in texts]
     )
     grid(
         shown,

@@ -1,6 +1,7 @@
 """What the loss loses without each head, and whether the heads that look right are the ones that matter."""
 
 import math
+from dataclasses import replace
 from typing import cast
 
 import pandas as pd
@@ -256,8 +257,10 @@ def _table(found: HeadEffects) -> pd.DataFrame:
 
 
 def _scores(scope: Scope, role: str, score: str) -> pd.DataFrame | None:
+    # Heads are ranked within one run, so that the other's may be of another probe.
+    alone = replace(scope, run=scope.directory(role), against=None)
     try:
-        own = of_run(scope, role, scores_of(at_the_end(scope.table("heads")), score))
+        own = of_run(alone, "run", scores_of(at_the_end(alone.table("heads")), score))
     except UserError:  # not measured: the effects stand by themselves
         return None
     return own[["layer", "head", "value"]].rename(columns={"value": "score"})

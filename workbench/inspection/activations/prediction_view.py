@@ -48,6 +48,7 @@ class PredictionByDepth(View):
     question = "At which depth is the next token known, and which parts wrote it?"
     page = "activations"
     live = True
+    one_tokenizer = True
     options = (
         Option(name="text", label="Text", kind="text", default=default_text),
         Option(name="first", label="First token of the grid", kind="number", default="0"),

@@ -40,6 +40,7 @@ class PromptAttention(View):
     question = "What does each head read, and what changes when a part is swapped?"
     page = "attention"
     live = True
+    one_tokenizer = True
     options = (
         Option(name="text", label="Text", kind="text", default=default_text),
         Option(name="layer", label="Layer", choices=layers_of, default="0"),

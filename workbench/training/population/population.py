@@ -66,7 +66,8 @@ class Population(lightning.LightningModule):
         self._states: list[dict[str, Tensor]] = []
         self._places: Tensor | None = None  # of the present replicas in a batch, once some have left
         self._losses = vmap(self._loss)
-        self._losses_of_one_batch = vmap(self._loss, in_dims=(0, None, None))
+        self._uncompiled = vmap(self._loss, in_dims=(0, None, None))
+        self._losses_of_one_batch = self._uncompiled
 
     def _initial(self, seed: int) -> Tensor:
         self.template.initialize(seed)
@@ -183,9 +184,11 @@ class Population(lightning.LightningModule):
         sums = SetSums(tuple(sets))
         for number, batches in enumerate(sets.values()):
             for inputs, targets, target_bytes in batches:
-                inputs = inputs.to(self.device)
+                find = self._losses_of_one_batch
+                if inputs.shape[1] != self.template.config.context:
+                    find = self._uncompiled  # a text's last window, too short to be worth a compilation
                 with sdpa_kernel(_KERNELS):
-                    losses = self._losses_of_one_batch(tensors, inputs, targets.to(self.device))
+                    losses = find(tensors, inputs.to(self.device), targets.to(self.device))
                 sums.add(number, losses, targets, target_bytes)  # (R,)
         self.template.train()
         return sums.metrics_of_each()
