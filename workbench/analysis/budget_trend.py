@@ -121,7 +121,7 @@ def trend_notes(trend: BudgetTrend | None, verdict: Verdict | None, margin: floa
             "the end"
         )
     per_doubling = trend.per_doubling
-    if trend.direction is not None:
+    if trend.direction is not None and per_doubling is not None:
         moved = with_interval(per_doubling, trend.per_doubling_interval, decimals, sign=True)
         notes.append(f"still {trend.direction} at the end: {moved} {unit} for a doubling of the tokens")
     if per_doubling is not None and end is not None and abs(per_doubling) > margin:

@@ -20,6 +20,7 @@ from workbench.analysis.statistics import (
     judge,
     seeds_for_verdict,
 )
+from workbench.analysis.text_uncertainty import text_notes, text_uncertainty
 from workbench.analysis.trimmed_means import compare_trimmed, trimmed_notes
 from workbench.analysis.tuned_rates import TunedRate, unequal_tuning
 from workbench.analysis.variant_row import VariantRow
@@ -189,6 +190,8 @@ def _compared(
     # What a reader must know beside the verdict: of lost pairs, unusual runs and other budgets.
     trimmed = compare_trimmed(differences)
     trend = budget_trend(mine, baseline, differences, row.metric)
+    text = text_uncertainty(mine, baseline, differences, comparison, row.metric)
+    notes += text_notes(text, row.margin, row.unit)
     if comparison:
         notes += trimmed_notes(trimmed, comparison, row.margin)
         notes += trend_notes(trend, verdict, row.margin, row.unit)
@@ -203,6 +206,7 @@ def _compared(
         differences=differences,
         trimmed=trimmed,
         trend=trend,
+        text=text,
         notes=(*row.notes, *notes),
     )
     if comparison is None:

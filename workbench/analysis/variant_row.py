@@ -7,9 +7,10 @@ from typing import Any
 from workbench.analysis.budget_trend import QUARTERS, BudgetTrend
 from workbench.analysis.divergence import DivergenceComparison
 from workbench.analysis.statistics import Interval, PairedComparison, Verdict
+from workbench.analysis.text_uncertainty import TextUncertainty
 from workbench.analysis.trimmed_means import TrimmedComparison
 
-_OF_SEVERAL = ("comparison", "divergence", "trimmed", "trend")  # each becomes columns of its own
+_OF_SEVERAL = ("comparison", "divergence", "trimmed", "trend", "text")  # each becomes columns of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class VariantRow:
     ``fate`` is *did not train* or *failed*, also of the baseline, and then there is no comparison; ``error``
     is the first line of a failed run's error; ``no_verdict`` says why a variant that trained cannot be
     judged. ``divergence`` compares who trained, ``trimmed`` is a second opinion on the mean from eight pairs
-    on, ``trend`` says where the difference was earlier in the runs.
+    on, ``trend`` says where the difference was earlier in the runs, ``text`` how far it depends on the text.
     """
 
     variant: str
@@ -83,6 +84,7 @@ class VariantRow:
     divergence: DivergenceComparison | None = None
     trimmed: TrimmedComparison | None = None
     trend: BudgetTrend | None = None
+    text: TextUncertainty | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -150,6 +152,7 @@ def flat(row: VariantRow) -> dict[str, Any]:
     values |= comparison_columns(row.comparison)
     values |= _divergence_columns(row.divergence) | {"diverges": row.diverges}
     values |= _trimmed_columns(row.trimmed) | _trend_columns(row.trend)
+    values |= _text_columns(row.text)
     return {key: plain(value) for key, value in values.items()}
 
 
@@ -202,6 +205,16 @@ def _trend_columns(trend: BudgetTrend | None) -> dict[str, Any]:
         "trend_slope": trend.slope if trend else None,
         **_ends("trend_slope", trend.interval if trend else None),
         "sign_change": trend.sign_change if trend else None,
+    }
+
+
+def _text_columns(text: TextUncertainty | None) -> dict[str, Any]:
+    """The standard error and interval over passages of the text, and the interval over both."""
+    return {
+        "passages": text.passages if text else None,
+        "text_error": text.error if text else None,
+        **_ends("text", text.interval if text else None),
+        **_ends("seeds_and_text", text.two_way if text else None),
     }
 
 
