@@ -2,8 +2,9 @@
 
 What is known of the runs: ``tuned_rates`` (each variant's learning rate), ``outcomes`` (what became of every
 seed, which of them form pairs), ``pilot``, ``curve_seeds``. What follows: ``statistics`` (intervals and the
-verdict of one comparison), ``verdicts`` (with lost pairs), ``power``, ``factorial``, ``flops``,
-``other_sets`` (texts that no verdict rests on), ``recovery``.
+verdict of one comparison), ``verdicts`` (with lost pairs), ``divergence`` (who trained at all), ``power``,
+``factorial``, ``flops``, ``other_sets`` (texts that no verdict rests on), ``recovery``; and what to read
+beside a verdict: ``trimmed_means``, ``budget_trend``, ``text_uncertainty``.
 ``effects`` makes the ``Report`` of all of it, a ``variant_row`` for each variant by ``row_building``, with a
 ``footer``. How it reads: ``answers`` and ``fates`` in sentences, ``report_tables`` in cells, ``report`` in
 each format with its ``escapes``, ``study_figures`` with ``colours``, ``contrast`` and ``ticks``.
