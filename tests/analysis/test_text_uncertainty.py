@@ -55,7 +55,7 @@ def test_a_text_that_is_too_small_for_the_margin_is_told():
     assert needed <= shown <= 1.11 * needed
 
 
-def study_with_passages(path, cuts=(16, 16), total=None):
+def study_with_passages(path, cuts=(16, 16), total=None, context=128):
     """Learned positions lose 0.1 more, unevenly over the text; each variant's passages by its own cuts."""
     study = Study(path, manifest(one_at_a_time()[:2])).tune()
     study.confirm("baseline", [3.0 + 0.001 * k for k in range(5)])
@@ -73,6 +73,7 @@ def study_with_passages(path, cuts=(16, 16), total=None):
             "nats": nats.reshape(parts, -1).sum(axis=1).tolist(),
             "targets": targets.reshape(parts, -1).sum(axis=1).tolist(),
         }
+        record.config["model"]["context"] = 128 if is_baseline else context
         directory.write(record)
     return study_report(study.load())
 
@@ -84,7 +85,7 @@ def test_the_report_has_both_intervals_and_the_warning(tmp_path):
     columns = to_json(report)["rows"][1]
     assert columns["text_low"] < row.difference < columns["text_high"]
     assert columns["seeds_and_text_low"] < columns["difference_low"]
-    assert columns["text_error"] == row.text.error
+    assert (columns["text_error"], columns["text_passages"]) == (row.text.error, 16)
     assert (row.text.error > 0.005) == any("evaluation_tokens" in note for note in row.notes)
 
 
@@ -95,7 +96,8 @@ def test_other_batches_cut_the_same_text_elsewhere(tmp_path):
 
 
 def test_other_texts_and_old_records_have_none(tmp_path):
-    assert study_with_passages(tmp_path, total=90.0).rows[1].text is None
+    assert study_with_passages(tmp_path / "total", total=90.0).rows[1].text is None
+    assert study_with_passages(tmp_path / "context", context=64).rows[1].text is None
     study = Study(tmp_path / "old", manifest(one_at_a_time()[:2])).tune()
     report = study_report(study.confirm("baseline", [3.0] * 5).confirm(LEARNED, [3.1] * 5).load())
     assert report.rows[1].text is None

@@ -116,7 +116,10 @@ def _joint_passages(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[np.nd
     """The difference in nats, and the targets, of each passage that both have; None for other texts.
 
     With other batches the same text is cut at other places: passages run from one common cut to the next.
+    Windows of another context, or tokens of other data, are another text even where there are as many.
     """
+    if _text(ours) != _text(theirs):
+        return None
     mine, other = ours.get("passages"), theirs.get("passages")
     if not isinstance(mine, dict) or not isinstance(other, dict):
         return None
@@ -129,6 +132,12 @@ def _joint_passages(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[np.nd
         until = np.cumsum(found["nats"])[np.searchsorted(places, common)]
         sums.append(np.diff(until, prepend=0.0))
     return sums[0] - sums[1], np.diff(common, prepend=0.0)
+
+
+def _text(run: dict[str, Any]) -> tuple[Any, Any]:
+    """What of a run's configuration its validation windows follow from, beside their number."""
+    config = run.get("config") or {}
+    return config.get("data"), config.get("model", {}).get("context")
 
 
 def _interval(mean: float, error: float, degrees: int) -> Interval:
