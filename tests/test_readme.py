@@ -24,11 +24,14 @@ from tests.tiny_models import save_gpt2
 from workbench.bench.outcome import Finding, Outcome
 from workbench.bench.section import Effort, Section
 from workbench.bench.sections import registry
+from workbench.data.treatments.registry import TREATMENTS
 from workbench.model.config import ModelConfig
 from workbench.model.parts.component import FACTORS
 from workbench.model.presets import preset_names
 from workbench.study.model_options import OPTION_LEVELS
 from workbench.training.config import TrainingConfig
+from workbench.training.optimizers import OPTIMIZERS
+from workbench.training.schedules import SCHEDULES
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text()
@@ -113,7 +116,10 @@ def test_every_command_of_readme_is_walked():
 def test_the_factors_that_readme_names_are_there():
     known = {*FACTORS, *(field.name for field in dataclasses.fields(ModelConfig))}
     known |= {level.name for level in OPTION_LEVELS}
-    known |= {"size", *TrainingConfig.factors()}
+    known |= {"size", "context", "corpus", "treatment", "tokenizer", *TrainingConfig.factors()}
+    known |= {*OPTIMIZERS.names(), *SCHEDULES.names(), "python-stdlib", "bytes"}
+    for treatment in TREATMENTS:
+        known |= {treatment.name, *treatment.model_fields}
     for levels in FACTORS.values():
         for name in levels.names():
             options = {field.name: field for field in dataclasses.fields(levels.get(name).Config)}

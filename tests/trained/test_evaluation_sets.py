@@ -165,7 +165,7 @@ def test_views_leave_out_what_was_measured_on_other_tokens(runs):
     complete_tables(list(runs.values()))
     result = find_view("head_scores").show(Scope(runs["bytes"], runs["bpe-280"]))
     [left_out] = [answer for answer in result.answers if answer.startswith("bpe-280 is left out")]
-    assert left_out.endswith("measured on another text; compare runs of one corpus, tokenizer and context.")
+    assert left_out.endswith("measured in other tokens; compare runs of one corpus, tokenizer and context.")
     result = find_view("head_ablation").show(Scope(runs["bytes"], runs["bpe-280"]), {"tokens": "32"})
     assert sum("the strongest induction head" in answer for answer in result.answers) == 2
 
