@@ -7,6 +7,8 @@ import pytest
 from tests.analysis.synthetic_studies import BASELINE_LOSSES, TOKENS, Study, manifest, shifted, variant
 from workbench.analysis.effects import study_report
 from workbench.analysis.flops import flops_differ, loss_at_flops
+from workbench.analysis.report import to_json
+from workbench.analysis.report_tables import flops_table
 from workbench.analysis.statistics import Verdict
 
 DEAR = 1_600_000
@@ -21,7 +23,7 @@ def study(tmp_path):
     return study.confirm("positions=learned", shifted(-0.1), curve=True)
 
 
-def test_the_verdict_can_turn_at_equal_flops(study):
+def test_both_readings_are_shown_and_neither_is_a_verdict(study):
     report = study_report(study.load())
     assert report.rows[1].verdict is Verdict.BETTER
     equal = report.equal_flops
@@ -29,8 +31,23 @@ def test_the_verdict_can_turn_at_equal_flops(study):
     row = equal.rows[1]
     # Half the tokens on a curve of 0.5 nats per e-fold: 0.1 lower and 0.5 ln 2 higher.
     assert row.comparison.mean == pytest.approx(-0.1 + 0.0002 + 0.5 * math.log(2), abs=1e-3)
-    assert row.verdict is Verdict.WORSE
+    assert row.at_the_end.mean == report.rows[1].difference
+    assert [row.share for row in equal.rows] == [1.0, 0.5]
     assert equal.rows[0].mean == pytest.approx(3.002)
+    assert not hasattr(row, "verdict")
+    columns = to_json(report)["equal_flops"]["rows"][1]
+    assert "verdict" not in columns
+    assert columns["at_the_end_difference"] == row.at_the_end.mean
+
+
+def test_the_table_says_that_reading_early_may_go_either_way(study):
+    table = flops_table(study_report(study.load()))
+    assert "may be lower or higher than a run of that length" in table.title
+    assert "budget: flops" in table.title
+    assert not any("verdict" in heading or "wins" in heading for heading in table.headings)
+    assert [row[2] for row in table.rows] == ["100 %", "50 %"]
+    words = {"better", "worse", "equivalent", "inconclusive"}
+    assert not words & {cell for row in table.rows for cell in row}
 
 
 def test_at_a_chosen_number_of_flops(study):

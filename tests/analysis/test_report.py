@@ -92,7 +92,7 @@ def test_markdown(report):
     text = render(report, "md")
     assert "| norm: rmsnorm → layernorm | 5/5 | 3.003 ± 0.018 | +0.0012 [-0.0020, 0.0044] |" in text
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
-    assert len(tables) == 2
+    assert len(tables) == 3  # verdicts, the differences along the runs, sizes
     for table in tables:
         assert len({line.count("|") for line in table.splitlines()}) == 1
     assert "&lt;0.001" in text
@@ -120,7 +120,7 @@ def test_csv_holds_every_column_with_raw_numbers(report):
 
 def test_latex(report):
     text = render(report, "latex")
-    assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") == 2
+    assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") == 3
     assert text.count("{") == text.count("}")
     for part in (
         "\\toprule",
@@ -162,7 +162,8 @@ def test_optional_tables(tmp_path):
     assert any(title.startswith("At equal FLOPs: 400 GFLOP") for title in titles)
     assert "positions: rope → learned, norm: rmsnorm → layernorm" in render(report, "md")
     facts = json.loads(json.dumps(to_json(report), allow_nan=False))
-    assert facts["equal_flops"]["rows"][1]["verdict"] == "worse"
+    assert facts["equal_flops"]["rows"][1]["share_of_schedule"] == 0.5
+    assert facts["equal_flops"]["rows"][1]["at_the_end_difference"] == pytest.approx(0.2002)
 
 
 @pytest.mark.parametrize("format", ["terminal", "md", "csv", "latex"])

@@ -146,6 +146,7 @@ def test_a_stopped_trial_resumes_bit_for_bit(tmp_path, corpus, stop_at):
     resumed, parts = train(tmp_path / "parts", corpus, config(dropout=0.1))
     assert resumed.attempts == 2
     assert resumed.summary == whole.summary
+    assert resumed.passages == whole.passages
     assert parts.weights.read_bytes() == directory.weights.read_bytes()
     columns = ["step", "tokens", "train/loss", "validation/loss", "learning_rate", "gradient_norm"]
     assert parts.metrics()[columns].equals(directory.metrics()[columns])

@@ -13,7 +13,7 @@ from workbench.training.evaluation import evaluate
 from workbench.training.population.trial import run_population
 from workbench.training.run import Watcher
 from workbench.training.trained_decoder import load_decoder
-from workbench.training.validation import ValidationSums
+from workbench.training.validation import MOST_PASSAGES, ValidationSums
 
 BATCHES = [(7, 11), (5, 0), (3, 4)]  # targets, bytes
 
@@ -47,6 +47,27 @@ def test_each_replica_has_the_sums_that_it_has_alone():
     assert summed(losses).metrics_of_each() == [summed(losses[:, index]).metrics() for index in range(3)]
 
 
+def test_passages_are_the_batches_and_add_up_to_the_loss():
+    losses = torch.rand(len(BATCHES), 3, generator=generator("validation"))  # (N, R)
+    sums = summed(losses)
+    for index, found in enumerate(sums.passages_of_each(3)):
+        assert found["targets"] == [count for count, _ in BATCHES]
+        nats = [float(loss) * count for loss, (count, _) in zip(losses[:, index], BATCHES, strict=True)]
+        assert found["nats"] == pytest.approx(nats, abs=1e-6)
+        assert sum(found["nats"]) / 15 == pytest.approx(sums.metrics_of_each()[index]["validation/loss"])
+    assert summed(losses[:, 0]).passages() == sums.passages_of_each(3)[0]
+
+
+def test_of_many_batches_neighbours_are_joined():
+    sums = ValidationSums()
+    for place in range(MOST_PASSAGES * 2 + 1):
+        sums.add(torch.tensor(float(place)), torch.zeros(2, dtype=torch.long), 2)
+    found = sums.passages()
+    assert len(found["nats"]) == 43
+    assert (found["nats"][0], found["targets"][0]) == (2 * (0 + 1 + 2), 6)
+    assert sum(found["targets"]) == 2 * (MOST_PASSAGES * 2 + 1)
+
+
 def test_tokens_that_stand_for_no_byte_divide_by_one():
     sums = ValidationSums()
     sums.add(torch.tensor(math.log(2)), torch.zeros(4, dtype=torch.long), 0)
@@ -59,6 +80,9 @@ def test_a_trial_and_evaluate_give_the_same_to_the_last_bit(tmp_path, corpus):
     tokens = found.pop("tokens")
     assert tokens == 128 // CONTEXT * CONTEXT
     assert {key: record.summary[key] for key in found} == found
+    assert sum(record.passages["targets"]) == tokens
+    assert sum(record.passages["nats"]) / tokens == pytest.approx(found["validation/loss"])
+    assert directory.read().passages == record.passages
 
 
 def test_a_population_and_evaluate_give_the_same(tmp_path, corpus):
@@ -71,3 +95,6 @@ def test_a_population_and_evaluate_give_the_same(tmp_path, corpus):
         found = evaluate(load_decoder(directory), own_split(corpus))
         for key in ("validation/loss", "validation/bits_per_byte"):
             assert record.summary[key] == pytest.approx(found[key], rel=1e-6)
+        nats, targets = record.passages["nats"], record.passages["targets"]
+        assert sum(nats) / sum(targets) == pytest.approx(record.summary["validation/loss"])
+        assert len(nats) == len(targets) == len(list(own_split(corpus)["validation"]))

@@ -36,6 +36,8 @@ def headline(report: Report) -> str:
     changes = plural(len(rows), "change")
     if report.baseline.fate:
         others = f" Of {changes} to it: {text}." if judged else ""
+        if any(row.diverges for row in judged):
+            others += " What diverges less is better than it, whatever the losses are."
         return f"{baseline_alarm(report)}{others}{unfinished}"
     missing = f", {len(rows) - len(judged)} without a verdict yet" if len(judged) < len(rows) else ""
     return f"{_budget(report)}: of {changes} to the baseline, {text}{missing}.{unfinished}"
@@ -60,6 +62,8 @@ def sentence(row: VariantRow) -> str:
         return f"{subject}: no verdict, as {row.no_verdict}; {_level(row)}."
     if row.verdict is None:
         return f"{subject}: {_waiting(row)}."
+    if row.diverges:
+        return f"{subject}: {_reliability(row)}{so_far}; {_where_trained(row)}."
     if row.comparison is None:
         return f"{subject}: {row.verdict}{so_far}; no pair of complete runs{_aside(row)}."
     return f"{subject}: {_judgement(row, row.comparison.mean)}{so_far} ({_evidence(row)}){_aside(row)}."
@@ -124,6 +128,22 @@ def _judgement(row: VariantRow, difference: float) -> str:
     if row.verdict is Verdict.EQUIVALENT:
         return f"equivalent within ±{row.margin:g} {row.unit}; {signed}"
     return f"inconclusive; {signed}"
+
+
+def _reliability(row: VariantRow) -> str:
+    """``worse: diverges more (7 of 16 seeds did not train, of the baseline's 0 of 16; ...)``."""
+    found = row.divergence
+    assert found is not None  # the verdict is of it
+    mine = f"{found.variant.lost} of {plural(found.variant.runs, 'seed')} did not train"
+    theirs = f"of the baseline's {found.baseline.lost} of {found.baseline.runs}"
+    return f"{row.verdict}: diverges {row.diverges} ({mine}, {theirs}; {found.test})"
+
+
+def _where_trained(row: VariantRow) -> str:
+    if row.difference is None:
+        return _level(row)
+    difference = f"{_number(row, row.difference, sign=True)} {row.unit}"
+    return f"where both trained, difference {difference} ({_evidence(row)})"
 
 
 def _evidence(row: VariantRow) -> str:

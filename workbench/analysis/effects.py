@@ -148,7 +148,7 @@ def _adjust(rows: list[VariantRow]) -> list[VariantRow]:
 
 def _with_holm(row: VariantRow, comparison: PairedComparison, p: float) -> VariantRow:
     notes = row.notes
-    if row.verdict in (Verdict.BETTER, Verdict.WORSE) and p >= SIGNIFICANT:
+    if row.verdict in (Verdict.BETTER, Verdict.WORSE) and not row.diverges and p >= SIGNIFICANT:
         notes = (*notes, f"after Holm's correction p = {p:.3f}: {row.verdict} by its interval alone")
     # Of ten variants equal to the baseline, some have an interval beyond zero in a third of all studies.
     if p < SIGNIFICANT and row.verdict is judge(comparison, row.margin):

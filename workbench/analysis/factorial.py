@@ -1,35 +1,46 @@
-"""Main effects and two-way interactions of a full factorial design.
+"""Main effects and interactions of a full factorial design, from the contrast of each seed.
 
-A linear model of the metric: a constant per seed (the block: seeds share data order and initial
-values), the factors, and every product of two factors; higher products are left to the residual. An
-effect is a contrast of the model's predictions averaged over the levels of all other factors, so it
-does not depend on how levels are coded.
+An effect is a contrast of cells, the combinations of levels. It is computed within each seed, whose runs
+share data order and initial values, and its interval is Student's t over these numbers, one for each seed.
+That holds whatever the noise of the cells is and however it is shared; one residual for all effects, as a
+linear model has it, would give the swap that pairs badly too narrow an interval and the others too wide
+ones. A seed of which a cell is lost leaves the contrasts that need the cell.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Any
-
-import numpy as np
-import pandas as pd
-import statsmodels.api as sm
 
 from workbench.analysis.confirm_outcomes import Outcomes
-from workbench.analysis.statistics import CONFIDENCE, Interval, holm
+from workbench.analysis.statistics import (
+    Interval,
+    Verdict,
+    compare_pairs,
+    holm,
+    judge,
+)
 from workbench.numbers import plural
 from workbench.records.manifest import Manifest
+from workbench.records.margin import Margins, margin_for
 
 Levels = dict[str, list[str]]  # per factor, the baseline's level first
-Cell = dict[str, str]
+Cell = tuple[str, ...]  # a level of each factor
+Change = tuple[str, str]  # a factor, and its level in place of the baseline's
+
+MOST_FACTORS = 3  # in one effect; products of more factors are not shown
+INTERACT = 0.05  # Holm's p below which two changes are said to interact
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """A main effect (one factor) or an interaction (two), in units of the metric.
+    """A main effect (one factor) or an interaction (two or three), in units of the metric.
 
-    Main effect: ``levels`` against ``baseline``, averaged over the other factors. Interaction: by how
-    much the effect of the first change grows when the second is made too.
+    Main effect: ``levels`` against ``baseline``, averaged over the other factors. Interaction of two: by how
+    much the effect of the first change grows when the second is made too; of three: by how much the
+    interaction of the first two grows when the third is made too. ``by_seed`` has the contrast of each seed
+    that has all of its cells, at least two; ``left_out`` are the others. ``verdict`` is by the interval
+    against the margin, as a row's is; ``holm_p`` is over all effects of the study.
     """
 
     factors: tuple[str, ...]
@@ -37,7 +48,11 @@ class Effect:
     baseline: tuple[str, ...]
     estimate: float
     interval: Interval
+    equivalence_interval: Interval
     p: float
+    verdict: Verdict
+    by_seed: dict[int, float]
+    left_out: tuple[int, ...] = ()
     holm_p: float | None = None
 
     @property
@@ -46,10 +61,24 @@ class Effect:
         changes = zip(self.factors, self.baseline, self.levels, strict=True)
         return " × ".join(f"{factor}: {old} → {new}" for factor, old, new in changes)
 
+    @property
+    def word(self) -> str:
+        """The verdict in the words of what it is about.
+
+        Of changes that do not interact, each adds what it does alone: they are additive. Those that are
+        better or worse together are so than the sum of what they do alone.
+        """
+        if len(self.factors) == 1 or self.verdict is Verdict.INCONCLUSIVE:
+            return str(self.verdict)
+        return "additive" if self.verdict is Verdict.EQUIVALENT else f"{self.verdict} together"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FactorialEffects:
-    """All effects of a study; ``runs`` is what they rest on, ``missing`` cells × seeds without a result."""
+    """All effects of a study; ``runs`` is what they rest on, ``missing`` cells × seeds without a result.
+
+    ``interactions`` has those of two factors, then those of three.
+    """
 
     main: tuple[Effect, ...]
     interactions: tuple[Effect, ...]
@@ -59,70 +88,95 @@ class FactorialEffects:
 
 
 def factorial_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> FactorialEffects | None:
-    """Fit the model to the complete confirm runs of a ``full_factorial`` study.
+    """The effects of a ``full_factorial`` study, from its complete confirm runs.
 
-    None for other designs, and while there are too few runs to estimate every effect and the noise.
+    None for other designs, and while no effect has two seeds with all of its cells.
     """
     if manifest.design != "full_factorial":
         return None
     levels = _levels(manifest)
-    table = _table(manifest, outcomes)
-    terms = _terms(levels)
-    seeds = sorted(table["seed"].unique()) if len(table) else []
-    design = _design(table.to_dict("records"), terms, seeds)
-    if len(table) <= design.shape[1] or np.linalg.matrix_rank(design) < design.shape[1]:
+    values = {
+        tuple(variant.levels[factor] for factor in levels): outcomes[variant.name].values
+        for variant in manifest.variants
+    }
+    effects = estimate_effects(levels, values, manifest.margin)
+    if not effects:
         return None
-    fit = sm.OLS(table["value"].to_numpy(float), design).fit()
-    effects = _effects(fit, levels, terms, len(seeds), sum(len(mine.planned) for mine in outcomes.values()))
-    if empty := _empty(outcomes):
-        assumed = f"factorial effects know {empty} from the others alone: no run of it has a result"
-        return replace(effects, warnings=(*effects.warnings, assumed))
-    return effects
-
-
-def missing_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> list[str]:
-    """Why a full factorial study that has ended has no main effects; nothing to say of other studies."""
-    ended = all(mine.status == "done" for mine in outcomes.values())
-    empty = _empty(outcomes)
-    if manifest.design != "full_factorial" or not ended or not empty:
-        return []
-    return [f"no main effects: they need a result of {empty}, and there is none"]
-
-
-def _empty(outcomes: dict[str, Outcomes]) -> str:
-    """The variants without a single result, as text."""
-    return ", ".join(name for name, mine in outcomes.items() if not mine.values)
-
-
-def _effects(fit: Any, levels: Levels, terms: list[Cell], seeds: int, planned: int) -> FactorialEffects:
-    main = [_main(fit, levels, terms, seeds, factor, level) for factor, level in _changes(levels)]
-    pairs = [(one, two) for one, two in combinations(_changes(levels), 2) if one[0] != two[0]]
-    both = [_interaction(fit, levels, terms, seeds, one, two) for one, two in pairs]
-    adjusted = holm([effect.p for effect in main + both])
-    main, both = _with_holm(main, adjusted), _with_holm(both, adjusted[len(main) :])
-    runs = int(fit.nobs)
+    names = {
+        tuple(variant.levels[factor] for factor in levels): variant.name for variant in manifest.variants
+    }
+    runs = sum(len(of_cell) for of_cell in values.values())
+    missing = sum(len(mine.planned) for mine in outcomes.values()) - runs
+    interactions = tuple(effect for effect in effects if len(effect.factors) > 1)
     return FactorialEffects(
-        main=tuple(main),
-        interactions=tuple(both),
-        warnings=tuple(_warnings(both, planned - runs)),
+        main=tuple(effect for effect in effects if len(effect.factors) == 1),
+        interactions=interactions,
+        warnings=(
+            *_interacting(interactions),
+            *_left_out(effects, missing),
+            *_not_estimated(levels, effects, names, outcomes),
+        ),
         runs=runs,
-        missing=planned - runs,
+        missing=missing,
     )
 
 
-def _with_holm(effects: list[Effect], adjusted: list[float]) -> list[Effect]:
-    return [replace(effect, holm_p=p) for effect, p in zip(effects, adjusted, strict=False)]
+def estimate_effects(
+    levels: Levels, values: Mapping[Cell, Mapping[int, float]], margins: Margins
+) -> tuple[Effect, ...]:
+    """Every effect of one, two and three factors that two seeds or more have all cells of.
+
+    ``values`` has the metric by cell and seed; ``margins`` are in its units. Main effects come first.
+    """
+    seeds = sorted({seed for of_cell in values.values() for seed in of_cell})
+    effects = []
+    for changes in _changes(levels):
+        weights = contrast(levels, changes)
+        by_seed = {}
+        for seed in seeds:
+            runs = [values.get(cell, {}).get(seed) for cell in weights]
+            known = [run for run in runs if run is not None]
+            if len(known) == len(weights):
+                terms = zip(known, weights.values(), strict=True)
+                by_seed[seed] = sum(value * weight for value, weight in terms)
+        if len(by_seed) > 1:
+            left_out = tuple(seed for seed in seeds if seed not in by_seed)
+            margin = margin_for(margins, [factor for factor, _ in changes])
+            effects.append(_effect(levels, changes, by_seed, left_out, margin))
+    adjusted = holm([effect.p for effect in effects])
+    return tuple(replace(effect, holm_p=p) for effect, p in zip(effects, adjusted, strict=True))
 
 
-def _warnings(interactions: list[Effect], missing: int) -> list[str]:
-    warnings = [
-        f"{effect.label}: the two changes interact; do not read the main effect of either alone"
-        for effect in interactions
-        if effect.interval.excludes(0)
+def contrast(levels: Levels, changes: tuple[Change, ...]) -> dict[Cell, float]:
+    """The weight of each cell in the effect of ``changes``, averaged over the levels of all other factors.
+
+    A cell counts + where all changes are made, and turns its sign for each that is not.
+    """
+    changed = dict(changes)
+    choices = [
+        [changed[factor], found[0]] if factor in changed else found for factor, found in levels.items()
     ]
-    if missing:
-        warnings.append(f"factorial effects leave out {plural(missing, 'planned run')} without a result")
-    return warnings
+    averaged = 1
+    for factor, found in levels.items():
+        if factor not in changed:
+            averaged *= len(found)
+    weights = {}
+    for cell in product(*choices):
+        at = dict(zip(levels, cell, strict=True))
+        undone = sum(at[factor] != level for factor, level in changes)
+        weights[cell] = (-1) ** undone / averaged
+    return weights
+
+
+def missing_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> list[str]:
+    """Why a full factorial study that has ended has no effects; nothing to say of other studies."""
+    ended = all(mine.status == "done" for mine in outcomes.values())
+    if manifest.design != "full_factorial" or not ended:
+        return []
+    empty = ", ".join(name for name, mine in outcomes.items() if not mine.values)
+    if empty:
+        return [f"no main effects: they need a result of {empty}, and there is none"]
+    return ["no main effects: they need two seeds at which every combination has a result"]
 
 
 def _levels(manifest: Manifest) -> Levels:
@@ -134,77 +188,84 @@ def _levels(manifest: Manifest) -> Levels:
     return {factor: found for factor, found in levels.items() if len(found) > 1}
 
 
-def _table(manifest: Manifest, outcomes: dict[str, Outcomes]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {**variant.levels, "seed": seed, "value": value}
-            for variant in manifest.variants
-            for seed, value in outcomes[variant.name].values.items()
-        ]
-    )
-
-
-def _changes(levels: Levels) -> list[tuple[str, str]]:
-    return [(factor, level) for factor, found in levels.items() for level in found[1:]]
-
-
-def _terms(levels: Levels) -> list[Cell]:
-    """Each term is the set of levels that switches it on: one level, or one of each of two factors."""
-    single = [{factor: level} for factor, level in _changes(levels)]
-    return single + [one | two for one, two in combinations(single, 2) if one.keys() != two.keys()]
-
-
-def _term_columns(cell: Cell, terms: list[Cell]) -> list[float]:
-    return [float(all(cell[factor] == level for factor, level in term.items())) for term in terms]
-
-
-def _design(runs: list[Cell], terms: list[Cell], seeds: list[int]) -> np.ndarray:
-    """(N, seeds + terms): one column per block, then the treatment-coded terms."""
-    rows = [[float(run["seed"] == seed) for seed in seeds] + _term_columns(run, terms) for run in runs]
-    return np.array(rows).reshape(len(runs), len(seeds) + len(terms))
-
-
-def _cells(levels: Levels, fixed: Cell) -> list[Cell]:
-    """All combinations of levels that agree with ``fixed``."""
-    choices = [[fixed[factor]] if factor in fixed else found for factor, found in levels.items()]
-    return [dict(zip(levels, combination, strict=True)) for combination in product(*choices)]
-
-
-def _average(levels: Levels, terms: list[Cell], seeds: int) -> Callable[[Cell], np.ndarray]:
-    def average(fixed: Cell) -> np.ndarray:
-        rows = [[1 / seeds] * seeds + _term_columns(cell, terms) for cell in _cells(levels, fixed)]
-        return np.mean(rows, axis=0)
-
-    return average
-
-
-def _main(fit: Any, levels: Levels, terms: list[Cell], seeds: int, factor: str, level: str) -> Effect:
-    average, base = _average(levels, terms, seeds), levels[factor][0]
-    contrast = average({factor: level}) - average({factor: base})
-    return _effect(fit, contrast, (factor,), (level,), (base,))
-
-
-def _interaction(
-    fit: Any, levels: Levels, terms: list[Cell], seeds: int, one: tuple[str, str], two: tuple[str, str]
-) -> Effect:
-    average = _average(levels, terms, seeds)
-    (first, new), (second, other) = one, two
-    old, base = levels[first][0], levels[second][0]
-    changed = average({first: new, second: other}) - average({first: old, second: other})
-    unchanged = average({first: new, second: base}) - average({first: old, second: base})
-    return _effect(fit, changed - unchanged, (first, second), (new, other), (old, base))
+def _changes(levels: Levels) -> list[tuple[Change, ...]]:
+    """One change, then two and three of different factors."""
+    single = [(factor, level) for factor, found in levels.items() for level in found[1:]]
+    return [
+        changes
+        for size in range(1, MOST_FACTORS + 1)
+        for changes in combinations(single, size)
+        if len({factor for factor, _ in changes}) == size
+    ]
 
 
 def _effect(
-    fit: Any, contrast: np.ndarray, factors: tuple[str, ...], levels: tuple[str, ...], base: tuple[str, ...]
+    levels: Levels,
+    changes: tuple[Change, ...],
+    by_seed: dict[int, float],
+    left_out: tuple[int, ...],
+    margin: float,
 ) -> Effect:
-    test = fit.t_test(contrast)
-    low, high = np.ravel(test.conf_int(alpha=1 - CONFIDENCE))
+    comparison = compare_pairs(list(by_seed.values()))
+    # Two seeds or more have both intervals and a p value.
+    assert comparison.interval is not None
+    assert comparison.equivalence_interval is not None
+    assert comparison.p is not None
     return Effect(
-        factors=factors,
-        levels=levels,
-        baseline=base,
-        estimate=float(np.ravel(test.effect)[0]),
-        interval=Interval(float(low), float(high), CONFIDENCE),
-        p=float(test.pvalue),
+        factors=tuple(factor for factor, _ in changes),
+        levels=tuple(level for _, level in changes),
+        baseline=tuple(levels[factor][0] for factor, _ in changes),
+        estimate=comparison.mean,
+        interval=comparison.interval,
+        equivalence_interval=comparison.equivalence_interval,
+        p=comparison.p,
+        verdict=judge(comparison, margin),
+        by_seed=by_seed,
+        left_out=left_out,
     )
+
+
+def _interacting(interactions: tuple[Effect, ...]) -> list[str]:
+    warnings = []
+    for effect in interactions:
+        if effect.holm_p is None or effect.holm_p >= INTERACT:
+            continue
+        which = "two changes interact; do not read the main effect of either alone"
+        if len(effect.factors) > 2:
+            which = "three changes interact; do not read what one or two of them do alone"
+        warnings.append(f"{effect.label}: the {which}")
+    return warnings
+
+
+def _left_out(effects: tuple[Effect, ...], missing: int) -> list[str]:
+    """Which seeds do not count, said once for all effects that leave out the same."""
+    warnings = []
+    if missing:
+        warnings.append(f"factorial effects leave out {plural(missing, 'planned run')} without a result")
+    for seeds, count in Counter(effect.left_out for effect in effects if effect.left_out).items():
+        named = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+        which = "all effects"
+        if count < len(effects):
+            which = ", ".join(effect.label for effect in effects if effect.left_out == seeds)
+        warnings.append(f"{which}: without {named}, where a combination of levels has no result")
+    return warnings
+
+
+def _not_estimated(
+    levels: Levels, effects: tuple[Effect, ...], names: dict[Cell, str], outcomes: dict[str, Outcomes]
+) -> list[str]:
+    """The effects that fewer than two seeds have all cells of, and the cells that they lack altogether."""
+    found = {tuple(zip(effect.factors, effect.levels, strict=True)) for effect in effects}
+    warnings: list[str] = []
+    if any(mine.status != "done" for mine in outcomes.values()):
+        return warnings  # they may have them yet
+    for changes in _changes(levels):
+        if changes in found:
+            continue
+        label = " × ".join(f"{factor}: {levels[factor][0]} → {level}" for factor, level in changes)
+        needed = contrast(levels, changes)
+        empty = [names.get(cell, "+".join(cell)) for cell in needed]
+        empty = [name for name in empty if name not in outcomes or not outcomes[name].values]
+        why = f"no run of {', '.join(empty)} has a result" if empty else "no two seeds have a result of all"
+        warnings.append(f"{label}: no effect, as {why}")
+    return warnings

@@ -1,8 +1,11 @@
-"""The same comparison at equal arithmetic instead of equal tokens, or equal bytes of text.
+"""The runs of a study, trained on equal tokens or equal bytes of text, read at equal arithmetic.
 
 Each confirm run's validation curve is read at one number of training FLOPs, interpolated linearly in
 log FLOPs between evaluations. A variant with dearer tokens is read before its learning-rate schedule
-has ended, which works against it: if its loss is still lower that is real, if higher it may be the schedule.
+has ended, and what that does to it depends on the budget: where progress limits the loss, a long schedule
+read early has lost less than a short one that has ended, and where noise does, more. A difference in cost
+of 1.3 % can move the reading by a margin. It is a reading, then, and has no verdict: whoever wants one trains
+each variant on its own schedule to the same FLOPs (``budget: flops``).
 """
 
 import math
@@ -21,8 +24,8 @@ from workbench.analysis.confirm_outcomes import (
     paired_differences,
 )
 from workbench.analysis.decisions import confirm_phase
-from workbench.analysis.statistics import PairedComparison, Verdict, compare_pairs
-from workbench.analysis.verdicts import decide, fate
+from workbench.analysis.statistics import PairedComparison, compare_pairs
+from workbench.analysis.verdicts import fate
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
 from workbench.records.metrics import metrics_version, read_evaluations
@@ -33,14 +36,19 @@ _KEPT = 2048  # validation curves in memory: a few kB each
 
 @dataclass(frozen=True, kw_only=True)
 class FlopsRow:
-    """One variant at equal FLOPs: the metric by seed, and the comparison with the baseline."""
+    """One variant at equal FLOPs: the metric by seed, and the comparison with the baseline.
+
+    ``share`` is how much of its schedule a run has behind it where it is read, 1 where it is read at its end.
+    ``at_the_end`` is the other reading of the same curves: the comparison at their ends, after equal tokens.
+    """
 
     variant: str
+    share: float | None
     values: dict[int, float]
     mean: float | None
     sd: float | None
     comparison: PairedComparison | None
-    verdict: Verdict | None
+    at_the_end: PairedComparison | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +95,18 @@ def loss_at_flops(
     target = min(reached) if flops is None else flops
     read = {name: _read_at(outcomes[name], curves[name], metric, target) for name in outcomes}
     baseline = read[study.manifest.baseline]
-    rows = tuple(_row(mine, baseline, study.manifest.margin_of(name)) for name, mine in read.items())
+    rows = tuple(
+        FlopsRow(
+            variant=name,
+            share=_share(curves[name], target),
+            values=mine.values,
+            mean=mean(mine.values.values()) if mine.values else None,
+            sd=stdev(mine.values.values()) if len(mine.values) > 1 else None,
+            comparison=_comparison(mine, baseline),
+            at_the_end=_comparison(outcomes[name], outcomes[study.manifest.baseline]),
+        )
+        for name, mine in read.items()
+    )
     return EqualFlops(flops=float(target), rows=rows, notes=tuple(notes))
 
 
@@ -143,18 +162,14 @@ def _interpolate(curve: pd.DataFrame, metric: str, flops: float) -> float | None
     return float(np.interp(math.log(flops), np.log(spent), losses))
 
 
-def _row(mine: Outcomes, baseline: Outcomes, margin: float) -> FlopsRow:
-    values = list(mine.values.values())
+def _share(curves: dict[int, pd.DataFrame], flops: float) -> float | None:
+    """How much of the variant's runs is over at ``flops``; None where none is read there."""
+    ends = [curve["flops"].max() for curve in curves.values()]
+    return min(1.0, float(flops / mean(ends))) if ends else None
+
+
+def _comparison(mine: Outcomes, baseline: Outcomes) -> PairedComparison | None:
+    if mine.variant == baseline.variant or fate(mine) is not None:
+        return None
     differences, _ = paired_differences(mine, baseline)
-    is_baseline = mine.variant == baseline.variant
-    comparison = None
-    if differences and not is_baseline and fate(mine) is None:
-        comparison = compare_pairs(list(differences.values()))
-    return FlopsRow(
-        variant=mine.variant,
-        values=mine.values,
-        mean=mean(values) if values else None,
-        sd=stdev(values) if len(values) > 1 else None,
-        comparison=comparison,
-        verdict=None if is_baseline else decide(comparison, mine, baseline, margin)[0],
-    )
+    return compare_pairs(list(differences.values())) if differences else None

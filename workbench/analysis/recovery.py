@@ -8,12 +8,15 @@ trained as long. Both are paired by seed.
 from dataclasses import dataclass
 from statistics import mean
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.flops import validation_curve
-from workbench.analysis.statistics import Interval, mean_interval
+from workbench.analysis.ratios import fieller
+from workbench.analysis.statistics import CONFIDENCE, Interval, mean_interval
 from workbench.errors import RecordError
 from workbench.numbers import fixed, span
 from workbench.records.index import StudyRecords
@@ -24,9 +27,10 @@ from workbench.records.training_outcome import below_guess
 class RecoveryRow:
     """One variant: mean paired differences in the metric's unit, with 95 % intervals (two seeds or more).
 
-    ``share`` is 1 - remaining / damage, None where the damage is not beyond noise. ``tokens`` is the mean
-    over seeds of the training tokens until the loss is first within the margin of the baseline's final loss;
-    None if some seed never gets there.
+    ``share`` is 1 - remaining / damage, with Fieller's interval of a ratio of means over the same seeds;
+    None where the damage is not beyond noise. ``tokens`` are the training tokens until the mean curve over
+    seeds, interpolated between evaluations, is within the margin of the baseline's final loss; None if it
+    never gets there.
     """
 
     variant: str
@@ -36,6 +40,7 @@ class RecoveryRow:
     remaining: float | None
     remaining_interval: Interval | None
     share: float | None
+    share_interval: Interval | None
     tokens: float | None
 
 
@@ -95,8 +100,6 @@ def recovery_row(
     seeds = [seed for seed in curves if seed in baseline]
     damage = [float(curves[seed].iloc[0] - baseline[seed].iloc[0]) for seed in seeds]
     remaining = [float(curves[seed].iloc[-1] - baseline[seed].iloc[-1]) for seed in seeds]
-    reached = [_reached(curves[seed], float(baseline[seed].iloc[-1]) + margin) for seed in seeds]
-    recovered = [tokens for tokens in reached if tokens is not None]
     interval = mean_interval(damage)
     beyond_noise = interval is not None and interval.low > 0
     return RecoveryRow(
@@ -107,13 +110,45 @@ def recovery_row(
         remaining=mean(remaining) if seeds else None,
         remaining_interval=mean_interval(remaining),
         share=1 - mean(remaining) / mean(damage) if beyond_noise else None,
-        tokens=mean(recovered) if seeds and len(recovered) == len(seeds) else None,
+        share_interval=_share_interval(remaining, damage) if beyond_noise else None,
+        tokens=_gone_after([curves[seed] - (baseline[seed].iloc[-1] + margin) for seed in seeds]),
     )
 
 
-def _reached(curve: pd.Series, level: float) -> float | None:
-    within = curve[curve <= level]
-    return float(within.index[0]) if len(within) else None
+def _share_interval(remaining: list[float], damage: list[float]) -> Interval | None:
+    """The 95 % interval of 1 - remaining / damage; both are of the same seeds, two at least."""
+    n = len(damage)
+    (of_remaining, both), (_, of_damage) = np.cov(remaining, damage) / n
+    ratio = fieller(
+        mean(remaining),
+        mean(damage),
+        variances=(of_remaining, of_damage),
+        covariance=both,
+        quantile=float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)),
+        level=CONFIDENCE,
+    )
+    return None if ratio is None else Interval(1 - ratio.high, 1 - ratio.low, ratio.level)
+
+
+def _gone_after(excesses: list[pd.Series]) -> float | None:
+    """The tokens at which the mean of the curves first comes down to zero, linear between evaluations.
+
+    The mean, because single curves cross early by noise, and those that never do would be left out.
+    """
+    if not excesses:
+        return None
+    grid = np.unique(np.concatenate([curve.index.to_numpy(float) for curve in excesses]))
+    grid = grid[grid <= min(float(curve.index[-1]) for curve in excesses)]
+    curves = [np.interp(grid, curve.index.to_numpy(float), curve.to_numpy(float)) for curve in excesses]
+    excess = np.mean(curves, axis=0)
+    within = np.flatnonzero(excess <= 0)
+    if not len(within):
+        return None
+    after = int(within[0])
+    if after == 0:
+        return float(grid[0])
+    above, below = excess[after - 1], excess[after]
+    return float(grid[after - 1] + (grid[after] - grid[after - 1]) * above / (above - below))
 
 
 def _curves(outcomes: Outcomes, metric: str) -> dict[int, pd.Series]:

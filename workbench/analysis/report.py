@@ -66,9 +66,15 @@ def to_json(report: Report) -> dict[str, Any]:
 
 
 def _flops_columns(row: FlopsRow) -> dict[str, Any]:
-    columns = {"variant": row.variant, "values": row.values, "mean": row.mean, "sd": row.sd}
-    verdict = {"verdict": str(row.verdict) if row.verdict else None}
-    return plain(columns | comparison_columns(row.comparison) | verdict)
+    columns = {
+        "variant": row.variant,
+        "share_of_schedule": row.share,
+        "values": row.values,
+        "mean": row.mean,
+        "sd": row.sd,
+    }
+    end = {f"at_the_end_{name}": value for name, value in comparison_columns(row.at_the_end).items()}
+    return plain(columns | comparison_columns(row.comparison) | end)
 
 
 def _set_columns(row: SetRow) -> dict[str, Any]:
@@ -100,7 +106,7 @@ def _rich_table(table: TextTable) -> Table:
         wraps = heading in ("change", "variant", "effect", "seeds", "set")
         drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
-        drawn.add_row(*(styled(cell, _STYLES.get(cell, "")) for cell in row))
+        drawn.add_row(*(styled(cell, _STYLES.get(cell.partition(":")[0], "")) for cell in row))
     return drawn
 
 

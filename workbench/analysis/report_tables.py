@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from workbench.analysis.budget_trend import QUARTERS
 from workbench.analysis.effects import Report
 from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
@@ -42,6 +43,8 @@ class TextTable:
 def report_tables(report: Report) -> list[TextTable]:
     """All tables of a report, the verdicts first."""
     tables = [effects_table(report)]
+    if any(row.trend for row in report.comparisons):
+        tables.append(trend_table(report))
     if any(row.bytes_read is not None for row in report.rows):
         tables.append(budgets_table(report))
     if report.other_sets:
@@ -116,6 +119,8 @@ def verdict_cell(row: VariantRow) -> str:
         return "baseline" if what == "done" else f"baseline, {what}"
     if row.no_verdict:
         return "no verdict"
+    if row.diverges:
+        return f"{row.verdict}: diverges {row.diverges}"
     return str(row.verdict) if row.verdict else row.status
 
 
@@ -192,6 +197,38 @@ def _interior(row: VariantRow) -> str:
     return row.rate_place if row.rate_place in (FLAT, NOISE_UNKNOWN) else f"no, {row.rate_place}"
 
 
+def trend_table(report: Report) -> TextTable:
+    """Where each difference was earlier in the runs, and how it moved at their end."""
+    decimals = decimals_for(report.margin)
+    headings = (
+        "variant",
+        *(f"{share} %" for share in QUARTERS),
+        "per doubling\n[95 % CI]",
+        "changed\nsign at",
+    )
+    rows = tuple(_trend_cells(row, decimals) for row in report.comparisons if row.trend)
+    title = (
+        f"Difference to the baseline in {report.unit} along the run, at shares of its tokens, and its change "
+        "for a doubling of the tokens by the slope over the last half (a point inside a run is no run of "
+        "that length, whose learning rate would have come down)"
+    )
+    return TextTable(title, headings, rows)
+
+
+def _trend_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
+    trend = row.trend
+    assert trend is not None  # rows without are left out
+    moved = MISSING
+    if trend.per_doubling is not None:
+        moved = with_interval(trend.per_doubling, trend.per_doubling_interval, decimals, sign=True)
+    return (
+        row.variant,
+        *(fixed(trend.at[share], decimals, sign=True) for share in QUARTERS),
+        moved,
+        percent(trend.sign_change),
+    )
+
+
 def budgets_table(report: Report) -> TextTable:
     """What a run of each variant trains on, where variants differ in that."""
     headings = (
@@ -249,29 +286,36 @@ def _set_cells(row: SetRow, label: str, decimals: int) -> tuple[str, ...]:
 
 
 def flops_table(report: Report) -> TextTable:
-    """The comparison at equal training FLOPs."""
+    """Curves of equal tokens read at equal training FLOPs, beside their reading at the end; no verdict."""
     equal = report.equal_flops
     assert equal is not None  # who asks for the table looks first
     decimals = decimals_for(report.margin)
     labels = {row.variant: row.label for row in report.rows}
-    headings = ("change", "seeds", "mean ± sd", "difference [95 % CI]", "wins", "verdict")
+    headings = (
+        "change",
+        "seeds",
+        "schedule\nread at",
+        "mean ± sd",
+        "at equal FLOPs\n[95 % CI]",
+        "at the end\n[95 % CI]",
+    )
     rows = tuple(_flops_cells(row, labels[row.variant], decimals) for row in equal.rows)
     title = (
-        f"At equal FLOPs: {scaled(equal.flops, 'FLOP')} per run "
-        "(a dearer variant is read before its schedule ends, which works against it)"
+        f"At equal FLOPs: {scaled(equal.flops, 'FLOP')} per run, beside the reading at the end of each (no "
+        "verdict: a curve read before its schedule ends may be lower or higher than a run of that length; "
+        "budget: flops trains each on its own schedule)"
     )
-    return TextTable(title, headings, rows, left=("verdict",))
+    return TextTable(title, headings, rows)
 
 
 def _flops_cells(row: FlopsRow, label: str, decimals: int) -> tuple[str, ...]:
-    wins = f"{row.comparison.wins}/{row.comparison.n}" if row.comparison else MISSING
     return (
         label,
         str(len(row.values)),
+        percent(row.share),
         mean_and_sd(row.mean, row.sd, decimals),
         difference_cell(row.comparison, decimals),
-        wins,
-        str(row.verdict) if row.verdict else MISSING,
+        difference_cell(row.at_the_end, decimals),
     )
 
 
@@ -285,13 +329,14 @@ def recovery_table(report: Report) -> TextTable:
         "seeds",
         "damage [95 % CI]",
         "remaining [95 % CI]",
-        "recovered",
+        "recovered [95 % CI]",
         "tokens to recover",
     )
     rows = tuple(_recovery_cells(row, labels[row.variant], decimals) for row in report.recovery)
     title = (
         f"Damage and recovery in {report.unit}: the difference to the baseline before the first step, and "
-        f"after the last; tokens until within {_recovery_margin(report)} of the baseline's end"
+        f"after the last; tokens until the mean curve is within {_recovery_margin(report)} of the baseline's "
+        "end"
     )
     return TextTable(title, headings, rows)
 
@@ -308,26 +353,44 @@ def _recovery_cells(row: RecoveryRow, label: str, decimals: int) -> tuple[str, .
         str(row.pairs),
         with_interval(row.damage, row.damage_interval, decimals, sign=True),
         with_interval(row.remaining, row.remaining_interval, decimals, sign=True),
-        "no damage beyond noise" if row.share is None else percent(row.share),
+        _recovered(row),
         "not reached" if row.tokens is None else count(round(row.tokens)),
     )
 
 
+def _recovered(row: RecoveryRow) -> str:
+    """``80 % [71 %, 88 %]``, of a damage that is one."""
+    if row.share is None:
+        return "no damage beyond noise"
+    if row.share_interval is None:
+        return percent(row.share)
+    return f"{percent(row.share)} [{percent(row.share_interval.low)}, {percent(row.share_interval.high)}]"
+
+
 def factorial_table(report: Report) -> TextTable:
-    """Main effects, then interactions."""
+    """Main effects, then interactions of two factors and of three."""
     found = report.factorial
     assert found is not None  # who asks for the table looks first
     decimals = decimals_for(report.margin)
-    effects = [("main", item) for item in found.main]
-    effects += [("interaction", item) for item in found.interactions]
-    rows = tuple(_factorial_cells(kind, item, decimals) for kind, item in effects)
-    title = f"Factorial effects in {report.unit}, averaged over the other factors; seed as block"
-    return TextTable(title, ("effect", "kind", "estimate [95 % CI]", "p", "Holm p"), rows, left=("kind",))
+    rows = tuple(_factorial_cells(item, decimals) for item in (*found.main, *found.interactions))
+    title = (
+        f"Factorial effects in {report.unit}, averaged over the other factors: the contrast of each seed, "
+        "their mean and t interval over seeds; changes that are additive do together what they do alone"
+    )
+    headings = ("effect", "kind", "seeds", "estimate [95 % CI]", "p", "Holm p", "verdict")
+    return TextTable(title, headings, rows, left=("kind", "verdict"))
 
 
-def _factorial_cells(kind: str, effect: Effect, decimals: int) -> tuple[str, ...]:
-    estimate = with_interval(effect.estimate, effect.interval, decimals, sign=True)
-    return (effect.label, kind, estimate, probability(effect.p), probability(effect.holm_p))
+def _factorial_cells(effect: Effect, decimals: int) -> tuple[str, ...]:
+    return (
+        effect.label,
+        {1: "main", 2: "interaction", 3: "three-way"}[len(effect.factors)],
+        str(len(effect.by_seed)),
+        with_interval(effect.estimate, effect.interval, decimals, sign=True),
+        probability(effect.p),
+        probability(effect.holm_p),
+        effect.word,
+    )
 
 
 def pilot_line(report: Report) -> str | None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 from statistics import mean, median, stdev
 from typing import Any
 
+from workbench.analysis.budget_trend import budget_trend, trend_notes
 from workbench.analysis.confirm_outcomes import Outcomes, paired_differences
+from workbench.analysis.divergence import compare_divergence
 from workbench.analysis.metric_units import BITS_PER_BYTE, is_per_token, unit_of
 from workbench.analysis.pilot import PilotSummary
 from workbench.analysis.statistics import (
@@ -18,6 +20,8 @@ from workbench.analysis.statistics import (
     judge,
     seeds_for_verdict,
 )
+from workbench.analysis.text_uncertainty import text_notes, text_uncertainty
+from workbench.analysis.trimmed_means import compare_trimmed, trimmed_notes
 from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, TunedRate, unequal_tuning
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import decide, fate
@@ -188,13 +192,20 @@ def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str)
 def _compared(
     row: VariantRow, mine: Outcomes, baseline: Outcomes, *, refusal: str | None, pilot: PilotSummary | None
 ) -> VariantRow:
-    # One of the two may leave nothing to compare.
+    # Who trained how often, which is told even where one of the two leaves no losses to compare.
+    divergence = compare_divergence(mine, baseline)
+    row = replace(row, divergence=divergence)
+    if divergence.note:
+        row = replace(row, notes=(divergence.note, *row.notes))
     against = fate(baseline)
     if row.fate or against:
-        why = None if row.fate else f"the baseline {against}"
-        return replace(row, verdict=row.fate, no_verdict=why)
+        verdict, notes = decide(None, mine, baseline, row.margin)
+        if verdict and not row.fate and refusal:
+            verdict, notes = None, [refusal]
+        why = None if verdict else f"the baseline {against}"
+        return replace(row, verdict=verdict, no_verdict=why, notes=(*row.notes, *notes))
 
-    # The pairs decide, unless the two were not tuned alike.
+    # The test of divergence decides, or else the pairs do, unless the two were not tuned alike.
     differences, lost = paired_differences(mine, baseline)
     comparison = compare_pairs(list(differences.values())) if differences else None
     verdict, notes = decide(comparison, mine, baseline, row.margin)
@@ -204,13 +215,28 @@ def _compared(
         verdict = Verdict.INCONCLUSIVE
         notes = [*notes, refusal]
 
-    # What a reader must know beside the verdict.
+    # What a reader must know beside the verdict: of lost pairs, unusual runs and other budgets.
+    trimmed = compare_trimmed(differences)
+    trend = budget_trend(mine, baseline, differences, row.metric)
+    text = text_uncertainty(mine, baseline, differences, comparison, row.metric)
+    notes += text_notes(text, row.margin, row.unit)
+    if comparison:
+        notes += trimmed_notes(trimmed, comparison, row.margin)
+        notes += trend_notes(trend, verdict, row.margin, row.unit)
     if lost:
         notes.append(f"lost pairs: {'; '.join(lost)}")
     if comparison and {mine.status, baseline.status} != {"done"}:
         so_far = f"{comparison.n} of {row.seeds_planned} pairs so far"
         notes.append(f"{so_far}: the verdict may change, and is no reason to stop")
-    row = replace(row, verdict=verdict, differences=differences, notes=(*row.notes, *notes))
+    row = replace(
+        row,
+        verdict=verdict,
+        differences=differences,
+        trimmed=trimmed,
+        trend=trend,
+        text=text,
+        notes=(*row.notes, *notes),
+    )
     if comparison is None:
         return row
 

@@ -4,7 +4,13 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from workbench.analysis.budget_trend import QUARTERS, BudgetTrend
+from workbench.analysis.divergence import DivergenceComparison
 from workbench.analysis.statistics import Interval, PairedComparison, Verdict
+from workbench.analysis.text_uncertainty import TextUncertainty
+from workbench.analysis.trimmed_means import TrimmedComparison
+
+_OF_SEVERAL = ("comparison", "divergence", "trimmed", "trend", "text")  # each becomes columns of its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,8 @@ class VariantRow:
 
     ``fate`` is *did not train* or *failed*, also of the baseline, and then there is no comparison; ``error``
     is the first line of a failed run's error; ``no_verdict`` says why a variant that trained cannot be
-    judged.
+    judged. ``divergence`` compares who trained, ``trimmed`` is a second opinion on the mean from eight pairs
+    on, ``trend`` says where the difference was earlier in the runs, ``text`` how far it depends on the text.
     """
 
     variant: str
@@ -83,12 +90,24 @@ class VariantRow:
     rate_curvature: float | None = None
     rate_curvature_error: float | None = None
     rate_grid_regret: float | None = None
+    divergence: DivergenceComparison | None = None
+    trimmed: TrimmedComparison | None = None
+    trend: BudgetTrend | None = None
+    text: TextUncertainty | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def blown_up(self) -> int:
         """Seeds that did not train: diverged, or ended at the loss of a uniform guess or above."""
         return self.diverged + len(self.untrained)
+
+    @property
+    def diverges(self) -> str | None:
+        """``more`` or ``less``, where the verdict is about who trains at all and not about losses."""
+        shown = self.divergence.verdict if self.divergence else None
+        if shown is None or shown is not self.verdict:
+            return None
+        return "more" if shown is Verdict.WORSE else "less"
 
     @property
     def change_text(self) -> str:
@@ -133,13 +152,17 @@ def flat(row: VariantRow) -> dict[str, Any]:
 
     Columns of a variant's own budget are there where it has one.
     """
-    values = {item.name: getattr(row, item.name) for item in fields(row) if item.name != "comparison"}
+    values = {item.name: getattr(row, item.name) for item in fields(row) if item.name not in _OF_SEVERAL}
     if all(values[name] is None for name in _OF_A_BUDGET):
         values = {name: value for name, value in values.items() if name not in _OF_A_BUDGET}
     values["change"] = row.change_text
     values |= {name: str(values[name]) if values[name] else None for name in ("verdict", "fate")}
     values["notes"] = list(row.notes)
-    return {key: plain(value) for key, value in (values | comparison_columns(row.comparison)).items()}
+    values |= comparison_columns(row.comparison)
+    values |= _divergence_columns(row.divergence) | {"diverges": row.diverges}
+    values |= _trimmed_columns(row.trimmed) | _trend_columns(row.trend)
+    values |= _text_columns(row.text)
+    return {key: plain(value) for key, value in values.items()}
 
 
 def comparison_columns(comparison: PairedComparison | None) -> dict[str, Any]:
@@ -155,6 +178,52 @@ def comparison_columns(comparison: PairedComparison | None) -> dict[str, Any]:
         "p": known.get("p"),
         "wins": known.get("wins"),
         **_ends("wins", known.get("wins_interval")),
+    }
+
+
+def _divergence_columns(found: DivergenceComparison | None) -> dict[str, Any]:
+    """Shares of runs that did not train, with their Wilson intervals, and McNemar's test."""
+    variant = found.variant if found else None
+    baseline = found.baseline if found else None
+    return {
+        "lost_runs": variant.lost if variant else None,
+        "lost_runs_of": variant.runs if variant else None,
+        **_ends("lost_share", variant.interval if variant else None),
+        "baseline_lost_runs": baseline.lost if baseline else None,
+        "baseline_lost_runs_of": baseline.runs if baseline else None,
+        **_ends("baseline_lost_share", baseline.interval if baseline else None),
+        "mcnemar_p": found.p if found else None,
+    }
+
+
+def _trimmed_columns(trimmed: TrimmedComparison | None) -> dict[str, Any]:
+    """The 20 % trimmed mean with Yuen's intervals, and how far the furthest run lies off."""
+    return {
+        "trimmed": trimmed.mean if trimmed else None,
+        **_ends("trimmed", trimmed.interval if trimmed else None),
+        **_ends("trimmed_equivalence", trimmed.equivalence_interval if trimmed else None),
+        "furthest_seed": trimmed.furthest if trimmed else None,
+        "furthest_distance": trimmed.distance if trimmed else None,
+    }
+
+
+def _trend_columns(trend: BudgetTrend | None) -> dict[str, Any]:
+    """The difference at quarters of the run, its slope on ln tokens at the end, and where it changed sign."""
+    return {
+        **{f"difference_at_{share}": trend.at[share] if trend else None for share in QUARTERS},
+        "trend_slope": trend.slope if trend else None,
+        **_ends("trend_slope", trend.interval if trend else None),
+        "sign_change": trend.sign_change if trend else None,
+    }
+
+
+def _text_columns(text: TextUncertainty | None) -> dict[str, Any]:
+    """The standard error and interval over passages of the text, and the interval over both."""
+    return {
+        "text_passages": text.passages if text else None,
+        "text_error": text.error if text else None,
+        **_ends("text", text.interval if text else None),
+        **_ends("seeds_and_text", text.two_way if text else None),
     }
 
 

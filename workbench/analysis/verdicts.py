@@ -7,16 +7,23 @@ Two verdicts are about a variant alone, and need no baseline:
 * *failed*: no seed has a result, because the trials crashed.
 
 Where no seed has a result and neither holds, the more frequent of the two decides, and *did not train* a tie.
-A baseline of which either is true leaves nothing to compare: there is no verdict on the variants that
-trained.
+A baseline of which either is true leaves no losses to compare.
 
-Where fewer seeds are lost, the pairs that are left are compared, and the lost ones named. Who did not train
-more often than the other cannot be called as good or better, and the other not worse, from those pairs alone.
+Who trains more reliably is an outcome that needs no losses. Where McNemar's exact test over the seeds says
+that it is the variant (p < 0.05), the variant is *better: diverges less*, and where it says that it is the
+baseline, the variant is *worse: diverges more* (``divergence``). That holds for a baseline that did not train
+too, whatever the losses are where both trained, and is said with them. With nothing of the kind shown there
+is no verdict beside a baseline that did not train.
+
+Where that test decides nothing, the pairs that are left are compared, and the lost ones named. Who did not
+train more often than the other cannot be called as good or better, and the other not worse, from those pairs
+alone: that the two diverge alike is not shown either.
 """
 
 from collections.abc import Collection
 
 from workbench.analysis.confirm_outcomes import Outcomes
+from workbench.analysis.divergence import compare_divergence
 from workbench.analysis.statistics import PairedComparison, Verdict, bootstrap_disagrees, judge
 from workbench.numbers import plural
 from workbench.records.training_outcome import DID_NOT_TRAIN
@@ -49,11 +56,19 @@ def decide(
     """The verdict and what must be said with it; None where there is nothing to judge, or not yet."""
     if own := fate(variant):
         return own, []
-    if fate(baseline):
+    against = fate(baseline)
+    reliability = compare_divergence(variant, baseline).verdict
+    if reliability is not None and against is not Verdict.FAILED:
+        if comparison is None or against:
+            return reliability, []
+        where_trained = f"where both trained, {judge(comparison, margin)} by the losses"
+        return reliability, [*_remarks(comparison, margin), where_trained]
+    if against:
         return None, []
     if comparison is None:
         return _without_pair(variant, baseline)
-    verdict, notes = judge(comparison, margin), _remarks(comparison, margin)
+    verdict = judge(comparison, margin)
+    notes = _remarks(comparison, margin)
     if complaint := _one_sided(verdict, variant, baseline):
         return Verdict.INCONCLUSIVE, [*notes, complaint]
     return verdict, notes

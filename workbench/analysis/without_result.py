@@ -22,6 +22,8 @@ def brief(row: VariantRow) -> str:
         return f"{row.fate}, {lost} of {plural(row.seeds_planned, 'seed')}"
     if row.no_verdict:
         return "no verdict"
+    if row.diverges:
+        return f"{row.verdict}: diverges {row.diverges}"
     return str(row.verdict) if row.verdict else row.status
 
 

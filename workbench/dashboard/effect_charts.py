@@ -34,7 +34,7 @@ def forest_frame(report: Report) -> pd.DataFrame:
 
 
 def _named_rows(report: Report) -> list[VariantRow]:
-    return [row for row in report.comparisons if row.difference is not None or row.fate]
+    return [row for row in report.comparisons if row.difference is not None or row.fate or row.diverges]
 
 
 def _forest_row(row: VariantRow) -> dict:
@@ -42,10 +42,10 @@ def _forest_row(row: VariantRow) -> dict:
     if row.difference is None:
         nothing = {"mean": math.nan, "low": math.nan, "high": math.nan, "wins": MISSING}
         verdict, _, seeds = brief(row).partition(", ")
-        numbers = f"{seeds}, not drawn"
+        numbers = f"{seeds}, not drawn" if seeds else "not drawn"
         said = f"{verdict}   {numbers}"
         return names | nothing | {"numbers": numbers, "verdict": verdict, "said": said}
-    verdict = str(row.verdict or "not judged yet")
+    verdict = brief(row) if row.verdict else "not judged yet"
     return names | {
         "mean": row.difference,
         "low": row.interval.low if row.interval else row.difference,

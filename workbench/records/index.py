@@ -33,6 +33,7 @@ _COLUMNS = [
     "path",
     "config",
     "provenance",
+    "passages",
     "config_hash",
     UNIFORM,
 ]
@@ -197,6 +198,7 @@ def _row(record: RunRecord, path: Path) -> dict[str, Any]:
         "path": str(path),
         "config": record.config,
         "provenance": record.provenance,
+        "passages": record.passages,
         "config_hash": config_hash(record.config),
         UNIFORM: uniform_loss(record.config),
     }

@@ -100,7 +100,12 @@ def read_evaluations(directory: Path, metric: str) -> pd.DataFrame:
     table = _read(directory, [*AXES, metric])
     if metric not in table:
         return table.iloc[:0]
-    table = table.loc[table[metric].notna(), [name for name in (*AXES, metric) if name in table]]
+    columns = [name for name in (*AXES, metric) if name in table]
+    if list(table) != columns:
+        table = table[columns]
+    evaluated = table[metric].notna().to_numpy()
+    if not evaluated.all():
+        table = table[evaluated]
     return table if table["step"].is_monotonic_increasing else table.sort_values("step")
 
 

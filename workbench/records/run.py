@@ -122,6 +122,8 @@ class RunRecord(BaseModel):
     state: Annotated[State, Field(strict=False)] = State.QUEUED
     error: str | None = None  # why it has no result: a message, or a traceback
     summary: dict[str, Figure] = {}  # the last metrics by name; validation/loss is in nats per token
+    # Of a complete run's last validation: nats and number of targets by passage of the text.
+    passages: dict[str, list[FiniteNumber]] | None = None
     cost: dict[str, Figure] = {}  # tokens, FLOPs, seconds, bytes, parameters
     progress: dict[str, Count] = {}  # "step" of "steps"
     provenance: Annotated[Provenance, AsItIs] = {}

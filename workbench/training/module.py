@@ -21,7 +21,7 @@ from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import build_optimizer
 from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
-from workbench.training.validation import VALIDATION, SetSums
+from workbench.training.validation import VALIDATION, Passages, SetSums
 
 
 class DecoderModule(lightning.LightningModule):
@@ -53,6 +53,7 @@ class DecoderModule(lightning.LightningModule):
         self.rate = math.nan
         self.gradient_norm: Tensor | float = math.nan
         self.validation: dict[str, float] = {}
+        self.passages: Passages | None = None
         self._evaluation_sets = evaluation_sets
         self._sums = SetSums(evaluation_sets)
 
@@ -120,11 +121,14 @@ class DecoderModule(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Loss in nats per token and in bits per byte, which compares across tokenizers, on all sets."""
         self.validation = self._sums.metrics()
+        self.passages = self._sums.passages()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the last validation, so that a run killed after its last step needs no new one."""
         checkpoint["validation"] = self.validation
+        checkpoint["passages"] = self.passages
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the last validation."""
         self.validation = checkpoint["validation"]
+        self.passages = checkpoint.get("passages")  # early checkpoints have none

@@ -36,7 +36,7 @@ from workbench.training.judged_texts import judged_texts
 from workbench.training.log import Accounting
 from workbench.training.schedules import rate_factor
 from workbench.training.trained_decoder import model_of
-from workbench.training.validation import VALIDATION
+from workbench.training.validation import VALIDATION, Passages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +64,7 @@ class Outcome:
     """What a run has to show for itself: its last losses, and what training took."""
 
     validation: dict[str, float] = field(default_factory=dict)
+    passages: Passages | None = None
     train_loss: float = math.nan
     seconds: float = 0.0
     peak_memory: int = 0
@@ -201,6 +202,8 @@ class Run:
         self.record.finished = now()
         if outcome is not None:
             self._account(outcome)
+            if state is State.COMPLETE:
+                self.record.passages = outcome.passages
         metrics.compact(self.directory.path, None if outcome is None else outcome.rows)
         self.directory.write(self.record)
         self.directory.forget_checkpoints()

@@ -126,6 +126,7 @@ class Trial:
             return None
         return Outcome(
             validation=self._recorder.module.validation,
+            passages=self._recorder.module.passages,
             train_loss=self._recorder.run_log.last_loss,
             seconds=self._recorder.clock.seconds,
             peak_memory=self._recorder.run_log.peak_memory,

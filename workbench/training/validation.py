@@ -12,6 +12,12 @@ from torch import Tensor
 
 VALIDATION = "validation"  # what the only set of a study without named ones is called
 _BITS_PER_BYTE = "bits_per_byte"
+MOST_PASSAGES = 64  # kept of a run: about a kilobyte
+_DECIMALS = 6  # of a passage's nats: a billionth of a nat per token
+
+# The nats of passages of the validation text, and how many targets each has. A passage is a batch of whole
+# windows, or several, in the text's order: the same for every run that reads the text in such batches.
+Passages = dict[str, list[float]]
 
 
 class ValidationSums:
@@ -24,10 +30,15 @@ class ValidationSums:
         self._nats = torch.zeros((), dtype=torch.double)  # takes shape and device of the losses
         self.targets = 0
         self._bytes = 0
+        self._of_batches: list[Tensor] = []  # nats, each of the losses' shape
+        self._targets_of_batches: list[int] = []
 
     def add(self, loss: Tensor, targets: Tensor, target_bytes: int) -> None:
         """Add a batch by the mean ``loss`` of its ``targets``, in nats; does not wait for the device."""
-        self._nats = self._nats + loss.double() * targets.numel()
+        nats = loss.double() * targets.numel()
+        self._nats = self._nats + nats
+        self._of_batches.append(nats)
+        self._targets_of_batches.append(targets.numel())
         self.targets += targets.numel()
         self._bytes += target_bytes
 
@@ -38,6 +49,27 @@ class ValidationSums:
     def metrics_of_each(self) -> list[dict[str, float]]:
         """The same of each replica."""
         return [self._metrics(nats) for nats in self._nats.tolist()]
+
+    def passages(self) -> Passages:
+        """Of one decoder: its nats in parts of the text."""
+        (found,) = self.passages_of_each(1)
+        return found
+
+    def passages_of_each(self, replicas: int) -> list[Passages]:
+        """The same of each of so many replicas. Batches are joined where they are more than are kept."""
+        if not self._of_batches:
+            return [{"nats": [], "targets": []} for _ in range(replicas)]
+        nats = torch.stack(self._of_batches).reshape(-1, replicas).cpu().numpy()  # (batches, R)
+        joined = math.ceil(len(nats) / MOST_PASSAGES)
+        starts = range(0, len(nats), joined)
+        targets = [float(sum(self._targets_of_batches[start : start + joined])) for start in starts]
+        return [
+            {
+                "nats": [round(float(own[start : start + joined].sum()), _DECIMALS) for start in starts],
+                "targets": targets,
+            }
+            for own in nats.T
+        ]
 
     def _metrics(self, nats: float) -> dict[str, float]:
         return {
@@ -68,6 +100,14 @@ class SetSums:
         """The same of each replica."""
         by_set = [sums.metrics_of_each() for sums in self._sums]
         return [self._joined(found) for found in zip(*by_set, strict=True)]
+
+    def passages(self) -> Passages:
+        """Of one decoder: the first set in parts."""
+        return self._sums[0].passages()
+
+    def passages_of_each(self, replicas: int) -> list[Passages]:
+        """The same of each replica."""
+        return self._sums[0].passages_of_each(replicas)
 
     def _joined(self, found: Sequence[dict[str, float]]) -> dict[str, float]:
         first, *others = found

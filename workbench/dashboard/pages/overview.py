@@ -75,7 +75,7 @@ def _answers(now: View) -> None:
 def verdict_badge(row: VariantRow) -> str:
     """The verdict as a coloured word; the status where there is none yet."""
     word = verdict_cell(row)
-    return f":{_COLOURS.get(word, 'gray')}-badge[{literal(word)}]"
+    return f":{_COLOURS.get(word.partition(':')[0], 'gray')}-badge[{literal(word)}]"
 
 
 def _effects(now: View) -> None:

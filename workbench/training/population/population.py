@@ -191,6 +191,7 @@ class Population(lightning.LightningModule):
                     losses = find(tensors, inputs.to(self.device), targets.to(self.device))
                 sums.add(number, losses, targets, target_bytes)  # (R,)
         self.template.train()
+        self.passages = sums.passages_of_each(len(self.replicas))
         return sums.metrics_of_each()
 
     def decoder(self, index: int) -> Decoder:

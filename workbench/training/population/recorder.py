@@ -19,6 +19,7 @@ from workbench.training.population.halving import Halving, rungs
 from workbench.training.population.population import Population
 from workbench.training.population.replica_file import save_replica
 from workbench.training.run import Outcome, Run, ScheduledMeasuring
+from workbench.training.validation import Passages
 
 
 @dataclass
@@ -29,10 +30,12 @@ class Member:
     log: RunLog
     report: Callable[[dict[str, Any]], None]
     validation: dict[str, float] = field(default_factory=dict)
+    passages: Passages | None = None
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where its checkpoint stands."""
         self.validation = state["validation"]
+        self.passages = state.get("passages")  # early checkpoints have none
         self.log.last_loss = state["last_loss"]
         self.log.peak_memory = state["peak_memory"]
 
@@ -40,6 +43,7 @@ class Member:
         """Write its outcome."""
         outcome = Outcome(
             validation=self.validation,
+            passages=self.passages,
             train_loss=self.log.last_loss,
             seconds=seconds,
             peak_memory=self.log.peak_memory,
@@ -138,6 +142,7 @@ class PopulationRecorder(lightning.Callback):
         step = self._population.step
         for index, member in self._live():
             member.validation = found[index]
+            member.passages = self._population.passages[index]
             with self._ending_if_diverged(index):
                 member.log.validated(step, self._clock.seconds, member.validation)
             member.run.reached(step)
@@ -205,6 +210,7 @@ class PopulationRecorder(lightning.Callback):
                 "step": self._population.step,
                 "seconds": self._clock.seconds,
                 "validation": member.validation,
+                "passages": member.passages,
                 "last_loss": member.log.last_loss,
                 "peak_memory": member.log.peak_memory,
                 ROWS: member.log.rows,

@@ -1,0 +1,116 @@
+"""Whether a variant trains more or less reliably than the baseline, which is an outcome of its own.
+
+Both were trained at the same seeds, and only those at which one trained and the other did not tell them
+apart: of so many, half would be the variant's if there were no difference (McNemar's exact test). The rule is
+the same in both directions. Trials that crashed say nothing of training and do not count.
+"""
+
+from dataclasses import dataclass
+
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from workbench.analysis.confirm_outcomes import Outcomes
+from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict
+from workbench.numbers import percent, plural, probability
+from workbench.records.training_outcome import DID_NOT_TRAIN
+
+SIGNIFICANT = 0.05
+_TRAINED = "complete"
+_LOST = ("diverged", DID_NOT_TRAIN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LostShare:
+    """``lost`` of ``runs`` did not train, with the 95 % Wilson interval of the share; None without a run."""
+
+    lost: int
+    runs: int
+    interval: Interval | None
+
+    def __str__(self) -> str:
+        """``5 of 8 (31 % to 86 %)``."""
+        if self.interval is None:
+            return "0 of 0"
+        return f"{self.lost} of {self.runs} ({percent(self.interval.low)} to {percent(self.interval.high)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DivergenceComparison:
+    """How many runs of the variant and of the baseline did not train.
+
+    ``pairs`` counts the seeds at which both trained or did not; at ``variant_only`` of them the variant alone
+    did not, at ``baseline_only`` the baseline alone. ``p`` is McNemar's, exact and two-sided; at least six
+    such seeds, all one way, are needed for p < 0.05.
+    """
+
+    variant: LostShare
+    baseline: LostShare
+    pairs: int
+    variant_only: int
+    baseline_only: int
+    p: float
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """``worse`` where the variant diverges more, ``better`` where it does less; None where chance may be.
+
+        "Diverges" as the field says it: the loss became no number, or ended at a guess or above.
+        """
+        if self.p >= SIGNIFICANT:
+            return None
+        return Verdict.WORSE if self.variant_only > self.baseline_only else Verdict.BETTER
+
+    @property
+    def test(self) -> str:
+        """``exact McNemar p = 0.031``."""
+        return f"exact McNemar p {'' if self.p < 0.001 else '= '}{probability(self.p)}"
+
+    @property
+    def note(self) -> str | None:
+        """Both shares and the test, where any run did not train."""
+        if not self.variant.lost and not self.baseline.lost:
+            return None
+        discordant = plural(self.variant_only + self.baseline_only, "seed")
+        return (
+            f"did not train: {self.variant} of its seeds, {self.baseline} of the baseline's, with 95 % "
+            f"intervals; {self.test} from {discordant} at which only one of the two did"
+        )
+
+
+def compare_divergence(variant: Outcomes, baseline: Outcomes) -> DivergenceComparison:
+    """Compare who trained, over the planned seeds that have an outcome."""
+    states = [(variant.states.get(seed), baseline.states.get(seed)) for seed in baseline.planned]
+    paired = [
+        (ours in _LOST, theirs in _LOST)
+        for ours, theirs in states
+        if ours in (_TRAINED, *_LOST) and theirs in (_TRAINED, *_LOST)
+    ]
+    variant_only = sum(ours and not theirs for ours, theirs in paired)
+    baseline_only = sum(theirs and not ours for ours, theirs in paired)
+    return DivergenceComparison(
+        variant=_share(variant),
+        baseline=_share(baseline),
+        pairs=len(paired),
+        variant_only=variant_only,
+        baseline_only=baseline_only,
+        p=mcnemar(variant_only, baseline_only),
+    )
+
+
+def mcnemar(one_way: int, other_way: int) -> float:
+    """The exact two-sided p value of discordant pairs; 1 without any."""
+    discordant = one_way + other_way
+    if not discordant:
+        return 1.0
+    return float(stats.binomtest(one_way, discordant, 0.5).pvalue)
+
+
+def _share(mine: Outcomes) -> LostShare:
+    lost, trained = mine.blown_up, mine.count(_TRAINED)
+    runs = lost + trained
+    interval = None
+    if runs:
+        low, high = proportion_confint(lost, runs, alpha=1 - CONFIDENCE, method="wilson")
+        interval = Interval(float(low), float(high), CONFIDENCE)
+    return LostShare(lost=lost, runs=runs, interval=interval)
