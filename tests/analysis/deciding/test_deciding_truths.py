@@ -50,12 +50,14 @@ def test_on_the_border_every_word_is_rare(comparisons, margin, mixed):
             stops_at_margin=False,
             seed=1,
         )
-        assert below((found.better | found.worse).any(axis=1).mean(), PROMISED / 2, studies)
+        assert below((found.better | found.worse).any(axis=1).mean(), PROMISED, studies)
         assert below(found.equivalent.any(axis=1).mean(), PROMISED, studies)
 
 
-@pytest.mark.parametrize("truths", [[1, 5], [1, 1, 3, 3], [1, 1.05], [1, 1.3], [1, -1, 6], [1] * 5 + [2] * 5])
-@pytest.mark.parametrize("shared", [0.0, 0.5])
+@pytest.mark.parametrize(
+    "truths", [[1, 5], [1, 1, 3, 3], [1, 1.05], [1, 1.3], [1, -1, 6], [1] * 5 + [2] * 5, [1, -1]]
+)
+@pytest.mark.parametrize("shared", [0.0, 0.5, 0.9])
 def test_a_share_that_another_family_passes_on_keeps_the_promise(truths, shared):
     """Rows that are worse, and leave their share of equivalence to rows on the border."""
     studies, margin = 15_000 // len(truths), 2.0
@@ -70,8 +72,20 @@ def test_a_share_that_another_family_passes_on_keeps_the_promise(truths, shared)
     )
     assert below(found.equivalent.any(axis=1).mean(), PROMISED, studies)
     on_border = np.abs(truths) == 1
-    assert below((found.better | found.worse)[:, on_border].any(axis=1).mean(), PROMISED / 2, studies)
+    assert below((found.better | found.worse)[:, on_border].any(axis=1).mean(), PROMISED, studies)
     assert not found.better[:, np.array(truths) > 1].any()
+
+
+def test_opposite_borders_are_what_equivalence_keeps_a_reserve_for():
+    """The truth with the most false equivalences: two borders, and noise that is nearly all the baseline's."""
+    studies = 30_000
+    rule = Rule.until(4, 64, 2)
+    assert rule.equivalence_level(1) < Rule.until(4, 64, 1).equivalence_level(1)
+    found = simulate_studies(
+        rule, [2.0, -2.0], margin=2.0, studies=studies, shared=0.9, stops_at_margin=False, seed=11
+    )
+    assert below(found.equivalent.any(axis=1).mean(), PROMISED, studies)
+    assert (found.better | found.worse).any(axis=1).mean() < 0.04
 
 
 def test_equivalent_rows_pass_on_their_share_of_worse():
@@ -94,7 +108,7 @@ def test_passing_on_is_worth_it():
     together = simulate_studies(Rule.until(4, 64, 3), truths, margin=0.75, studies=1_500)
     alone = simulate_studies(Rule.until(4, 64, 1), truths[:1], margin=0.75, studies=1_500)
     assert together.worse[:, 1:].all()
-    assert together.pairs[:, 0].mean() == pytest.approx(alone.pairs[:, 0].mean(), rel=0.05)
+    assert together.pairs[:, 0].mean() == pytest.approx(alone.pairs[:, 0].mean(), rel=0.1)
 
 
 # A margin of half the sd of a difference, three comparisons: the least and the most of each word, and the

@@ -104,10 +104,10 @@ def _chances(
     rule: Rule, look: int, asked: np.ndarray, mean: np.ndarray, sd: np.ndarray, margin: float, steps: Steps
 ) -> np.ndarray:
     """The chance of a verdict of those that ``asked`` picks, a few thousand at a time."""
-    cases = (mean[asked], sd[asked], steps.difference_places[asked], steps.equivalence_places[asked])
+    cases = (mean[asked], sd[asked], steps.difference_level[asked], steps.equivalence_level[asked])
     found = []
     for start in range(0, int(asked.sum()), _CASES):
-        some_mean, some_sd, difference_places, equivalence_places = (x[start : start + _CASES] for x in cases)
+        some_mean, some_sd, difference_level, equivalence_level = (x[start : start + _CASES] for x in cases)
         found.append(
             chance_of_verdict(
                 rule.looks[look - 1],
@@ -116,8 +116,8 @@ def _chances(
                 margin,
                 rule=rule,
                 look=look,
-                difference_places=difference_places,
-                equivalence_places=equivalence_places,
+                difference_level=difference_level,
+                equivalence_level=equivalence_level,
             )
         )
     return np.concatenate([np.empty(0), *found])
