@@ -77,7 +77,7 @@ def test_a_share_that_another_family_passes_on_keeps_the_promise(truths, shared)
 
 
 def test_opposite_borders_are_what_equivalence_keeps_a_reserve_for():
-    """The truth with the most false equivalences: two borders, and noise that is nearly all the baseline's."""
+    """The truth with most false equivalences: two borders, and noise that is nearly all the baseline's."""
     studies = 30_000
     rule = Rule.until(4, 64, 2)
     assert rule.equivalence_level(1) < Rule.until(4, 64, 1).equivalence_level(1)
