@@ -158,6 +158,16 @@ def test_stopping_at_the_margin_costs_few_words_and_saves_pairs():
         assert stops.pairs.mean() < goes_on.pairs.mean()
 
 
+def test_each_comparison_may_have_its_own_margin_and_noise():
+    found = simulate_studies(
+        Rule.until(4, 64, 2), [0.3, 0.3], margin=[0.1, 0.6], sd=[0.1, 0.2], studies=200, seed=7
+    )
+    assert found.worse[:, 0].mean() > 0.97
+    assert found.equivalent[:, 1].mean() > 0.9
+    scaled = simulate_studies(Rule.until(4, 64, 2), [3, 3], margin=[1, 6], sd=[1, 2], studies=200, seed=7)
+    assert (found.pairs == scaled.pairs).all()
+
+
 def test_the_same_seed_gives_the_same_studies():
     first, second = (
         simulate_studies(Rule.until(4, 16, 2), [0.3, 0], margin=0.5, studies=50) for _ in range(2)
