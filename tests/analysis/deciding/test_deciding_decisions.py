@@ -87,13 +87,14 @@ def test_intervals_have_the_level_of_their_look_and_of_their_place():
     rule = Rule.until(4, 64, 3)
     one = {"far": sample(0.3, 0.01, 4), "other": sample(0.02, 0.02, 4), "third": sample(0.02, 0.02, 4, 1)}
     found = decide_study(one, MARGIN, rule)
-    # The first was decided while three shared the error, and the others are tested with the half of it.
+    # The first was decided while three shared the error, and the others are tested with half of it.
     assert found["far"].verdict is Verdict.WORSE
-    assert found["far"].places == (3, 3)
+    assert found["far"].levels == (rule.difference_level(3), rule.equivalence_level(3))
     assert level_text(found["far"].interval) == "99.6 %"
-    assert found["other"].places == found["third"].places == (2, 2)
-    assert found["other"].interval.level == pytest.approx(1 - rule.difference_level(2))
-    assert found["other"].equivalence_interval.level == pytest.approx(1 - 2 * rule.equivalence_level(2))
+    for name in ("other", "third"):
+        assert found[name].interval.level == pytest.approx(1 - rule.difference_level(2))
+        # "Worse" left its share of equivalence to them too.
+        assert found[name].equivalence_interval.level == pytest.approx(1 - 2 * rule.equivalence_level(2))
     alone = decide_study({"a": sample(0.3, 0.01, 4)}, MARGIN, Rule.until(4, 64, 1))["a"]
     assert level_text(alone.interval) == "98.8 %"
     assert alone.difference_p is None
@@ -141,9 +142,9 @@ def test_a_comparison_that_enters_late_is_at_its_own_look():
     early, late = sample(0.03, 0.0133, 16), sample(0.4, 0.012, 4)
     before = decide_study({"early": early, "late": []}, MARGIN, rule)
     after = decide_study({"early": early, "late": late}, MARGIN, rule)
-    assert (before["early"].look, before["early"].places) == (3, (2, 2))
+    assert (before["early"].look, before["early"].levels[0]) == (3, rule.difference_level(2))
     assert (after["late"].look, after["late"].verdict) == (1, Verdict.WORSE)
-    assert after["early"].places == (1, 1)
+    assert after["early"].levels == (rule.difference_level(1), rule.equivalence_level(1))
     # The share that the late one passes on decides the early one at the look where it stands.
     assert before["early"].verdict is Verdict.INCONCLUSIVE
     assert after["early"].verdict is Verdict.WORSE

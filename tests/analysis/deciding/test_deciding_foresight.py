@@ -80,10 +80,11 @@ def test_the_chance_of_a_verdict_comes_true(comparisons):
         by_look = np.array([decided(values[:, :n], margin, rule) for n in rule.looks])
         going_on = ~(by_look[0] | by_look[1])
         mean, sd = summaries(values[going_on][:2_000, :8])
-        places = np.full(len(mean), comparisons)
-        told = chance_of_verdict(
-            8, mean, sd, margin, rule=rule, look=2, difference_places=places, equivalence_places=places
-        )
+        levels = {
+            "difference_level": np.full(len(mean), rule.difference_level(comparisons)),
+            "equivalence_level": np.full(len(mean), rule.equivalence_level(comparisons)),
+        }
+        told = chance_of_verdict(8, mean, sd, margin, rule=rule, look=2, **levels)
         came_true = by_look[2:, going_on].any(axis=0)[:2_000]
         misses.append(told.mean() - came_true.mean())
         assert came_true[told > 0.5].mean() > came_true[told < 0.5].mean() + 0.15
@@ -95,6 +96,7 @@ def test_pairs_until_decided_are_those_that_it_takes():
     """Over truths d ~ N(0, (2 margin)²), as many as promised are decided by the pairs that are told."""
     rule = Rule.until(4, 64, 1)
     generator = np.random.default_rng(4)
+    levels = rule.difference_level(1), rule.equivalence_level(1)
     truths = generator.normal(0, 1.5, 6_000)
     values = generator.normal(truths[:, None], 1.0, (6_000, 64))
     by_look = np.array([decided(values[:, :n], 0.75, rule) for n in rule.looks])
@@ -102,7 +104,7 @@ def test_pairs_until_decided_are_those_that_it_takes():
     later = by_look[:, ~(by_look[0] | by_look[1])][:, :2_000]
     first = np.where(later.any(axis=0), np.array(rule.looks)[later.argmax(axis=0)], 65)
     told = [
-        pairs_until_decided(8, mean, sd, 0.75, rule=rule, look=2, places=(1, 1))
+        pairs_until_decided(8, mean, sd, 0.75, rule=rule, look=2, levels=levels)
         for mean, sd in zip(*summaries(cases[:, :8]), strict=True)
     ]
     assert all(needed.low in (16, 32, 64, 65) and needed.at == needed.limit == 64 for needed in told)
@@ -135,20 +137,20 @@ def test_a_far_effect_stays_far_whatever_the_margin():
     for margin in (0.0, 1e-6, 0.01):
         needed = pairs_for_fixed(8, 1.0, 1.0, margin, 1)
         assert needed.likely < 40
-        places = np.array([1])
+        rule = Rule.until(4, 64, 1)
         chance = chance_of_verdict(
             8,
             np.array([1.0]),
             np.array([1.0]),
             margin,
-            rule=Rule.until(4, 64, 1),
+            rule=rule,
             look=2,
-            difference_places=places,
-            equivalence_places=places,
+            difference_level=np.array([rule.difference_level(1)]),
+            equivalence_level=np.array([rule.equivalence_level(1)]),
         )
         assert chance[0] > 0.6
 
 
 def test_before_the_first_look_there_is_nothing_to_look_ahead_from():
     with pytest.raises(ValueError, match="look: 0"):
-        pairs_until_decided(3, 0.1, 1.0, 0.5, rule=Rule.until(4, 64, 1), look=0, places=(1, 1))
+        pairs_until_decided(3, 0.1, 1.0, 0.5, rule=Rule.until(4, 64, 1), look=0, levels=(0.01, 0.01))

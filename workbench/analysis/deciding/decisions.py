@@ -8,7 +8,7 @@ from scipy.special import stdtrit
 
 from workbench.analysis.deciding.foresight import chance_of_verdict
 from workbench.analysis.deciding.looks import HOPELESS, MARGIN_FROM, Rule
-from workbench.analysis.deciding.steps import levels_by_places, p_values, step_down
+from workbench.analysis.deciding.steps import p_values, step_down
 from workbench.analysis.statistics import Interval, Verdict, holm, standard_deviation
 from workbench.errors import UserError
 
@@ -24,10 +24,10 @@ class Decision:
 
     ``difference_p`` (two-sided, against "no further than the margin") and ``equivalence_p`` are Holm's, for
     a fixed number of pairs; looks have none, as the level of each look is what was corrected there.
-    ``is_real`` says that zero is excluded by the same rule. ``places`` are how many comparisons shared the
-    5 % of better and worse, and of equivalent, when this word was found. ``chance`` is that of a verdict by
-    the last look, where it was asked for: while undecided, from 8 pairs on. ``goes_on`` says that more
-    pairs are due.
+    ``is_real`` says that zero is excluded by the same rule. ``levels`` are those of both intervals as
+    tests (two-sided for better and worse, one-sided for equivalent): those that decided, or at which it is
+    tested now. ``chance`` is that of a verdict by the last look, where it was asked for: while undecided,
+    from 8 pairs on. ``goes_on`` says that more pairs are due.
     """
 
     verdict: Verdict
@@ -43,7 +43,7 @@ class Decision:
     is_real: bool
     difference_p: float | None
     equivalence_p: float | None
-    places: tuple[int, int]
+    levels: tuple[float, float]
     chance: float | None
     goes_on: bool
 
@@ -93,14 +93,12 @@ def decide_study(
     missing = [1.0] * (rule.comparisons - len(samples))
     held_beyond, held_within = holm([*beyond, *missing]), holm([*within, *missing])
 
-    # Levels are those at which each word was found, and for the others those at which they are tested now.
-    difference_levels, equivalence_levels = levels_by_places(rule)
     found = {}
     for place, (name, sample) in enumerate(zip(differences, samples, strict=True)):
-        places = int(steps.difference_places[place]), int(steps.equivalence_places[place])
+        levels = float(steps.difference_level[place]), float(steps.equivalence_level[place])
         chance = None
         if not steps.decided[place] and _is_asked(sample, rule):
-            chance = _chance(sample, margin[place], rule, places)
+            chance = _chance(sample, margin[place], rule, levels)
         verdict = _word(sample, bool(steps.different[place]), bool(steps.equivalent[place]), chance)
         is_open = verdict is Verdict.INCONCLUSIVE and rule.until_decided and sample.look < len(rule.looks)
         found[name] = Decision(
@@ -111,13 +109,13 @@ def decide_study(
             margin=float(margin[place]),
             mean=sample.mean if len(sample.values) else None,
             sd=sample.sd if len(sample.values) > 1 else None,
-            interval=_interval(sample, difference_levels[places[0]]),
-            equivalence_interval=_interval(sample, 2 * equivalence_levels[places[1]]),
-            zero_interval=_interval(sample, difference_levels[real.difference_places[place]]),
+            interval=_interval(sample, levels[0]),
+            equivalence_interval=_interval(sample, 2 * levels[1]),
+            zero_interval=_interval(sample, float(real.difference_level[place])),
             is_real=bool(real.different[place]),
             difference_p=None if rule.until_decided else held_beyond[place],
             equivalence_p=None if rule.until_decided else held_within[place],
-            places=places,
+            levels=levels,
             chance=chance,
             goes_on=is_open,
         )
@@ -171,7 +169,7 @@ def _is_asked(sample: _Sample, rule: Rule) -> bool:
     return enough and len(sample.values) > 1
 
 
-def _chance(sample: _Sample, margin: float, rule: Rule, places: tuple[int, int]) -> float:
+def _chance(sample: _Sample, margin: float, rule: Rule, levels: tuple[float, float]) -> float:
     chances = chance_of_verdict(
         len(sample.values),
         np.array([sample.mean]),
@@ -179,8 +177,8 @@ def _chance(sample: _Sample, margin: float, rule: Rule, places: tuple[int, int])
         margin,
         rule=rule,
         look=sample.look,
-        difference_places=np.array([places[0]]),
-        equivalence_places=np.array([places[1]]),
+        difference_level=np.array([levels[0]]),
+        equivalence_level=np.array([levels[1]]),
     )
     return float(chances[0])
 

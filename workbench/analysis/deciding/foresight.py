@@ -25,7 +25,6 @@ from scipy.special import chdtri, ndtr, ndtri, stdtrit
 from scipy.stats import qmc
 
 from workbench.analysis.deciding.looks import Rule
-from workbench.analysis.deciding.steps import levels_by_places
 from workbench.analysis.power import POWER, SEED_LIMIT
 
 _DRAWS = 256
@@ -67,29 +66,29 @@ def chance_of_verdict(
     *,
     rule: Rule,
     look: int,
-    difference_places: np.ndarray,
-    equivalence_places: np.ndarray,
+    difference_level: np.ndarray,
+    equivalence_level: np.ndarray,
 ) -> np.ndarray:
     """The chance of any verdict at the looks after ``look``, (cases,), for samples of ``n`` pairs.
 
-    ``mean``, ``sd`` and places are (cases,), in units of the metric; ``margin`` too, or one for all. Levels
+    ``mean``, ``sd`` and levels are (cases,), in units of the metric; ``margin`` too, or one for all. Levels
     stay what they are now: what others may pass on later is not counted.
     """
-    decided_at, weights = _futures(n, mean, sd, margin, rule, look, difference_places, equivalence_places)
+    decided_at, weights = _futures(n, mean, sd, margin, rule, look, difference_level, equivalence_level)
     return ((decided_at > 0) * weights).sum(axis=-1)
 
 
 def pairs_until_decided(
-    n: int, mean: float, sd: float, margin: float, *, rule: Rule, look: int, places: tuple[int, int]
+    n: int, mean: float, sd: float, margin: float, *, rule: Rule, look: int, levels: tuple[float, float]
 ) -> PairsNeeded:
     """How many pairs in all a verdict takes, from ``n`` pairs at ``look`` (1, 2, …), and its chance by the
     last.
 
-    ``places`` are those of difference and equivalence (``Decision.places``). The pairs at hand are counted
+    ``levels`` are those of difference and equivalence (``Decision.levels``). The pairs at hand are counted
     in.
     """
     decided_at, weights = _futures(
-        n, np.array([mean]), np.array([sd]), margin, rule, look, np.array([places[0]]), np.array([places[1]])
+        n, np.array([mean]), np.array([sd]), margin, rule, look, np.array([levels[0]]), np.array([levels[1]])
     )
     limit = rule.looks[-1]
     pairs = np.where(decided_at[0] > 0, decided_at[0], limit + 1)
@@ -184,8 +183,8 @@ def _futures(
     margin: np.ndarray | float,
     rule: Rule,
     look: int,
-    difference_places: np.ndarray,
-    equivalence_places: np.ndarray,
+    difference_level: np.ndarray,
+    equivalence_level: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """At how many pairs each draw is decided (0: never), and the weight of each: (cases, draws)."""
     if look < 1:
@@ -193,8 +192,8 @@ def _futures(
     blocks = tuple(end - begin for begin, end in pairwise(rule.looks[look - 1 :]))
     draws = _draws(n, blocks)
     mean, sd, border = (np.asarray(x, float).reshape(-1, 1) for x in (mean, sd, margin))
-    difference_places = np.asarray(difference_places).reshape(-1, 1)
-    equivalence_places = np.asarray(equivalence_places).reshape(-1, 1)
+    difference_level = np.asarray(difference_level).reshape(-1, 1)
+    equivalence_level = np.asarray(equivalence_level).reshape(-1, 1)
 
     # A truth for each draw, and then one block of pairs after the other from it.
     true_sd = sd * draws.sd_factor
@@ -209,9 +208,8 @@ def _futures(
         count += block
         error = np.sqrt(squares / (count - 1) / count)
         gap = np.abs(total_mean) - border
-        beyond, within = _quantiles_of_t(count, rule)
-        different = gap > beyond[difference_places] * error
-        equivalent = gap < -within[equivalence_places] * error
+        different = gap > stdtrit(count - 1, 1 - difference_level / 2) * error
+        equivalent = gap < -stdtrit(count - 1, 1 - equivalence_level) * error
         decided_at[(decided_at == 0) & (different | equivalent)] = pairs
     return decided_at, _weights(true_mean, border, sd / np.sqrt(n))
 
@@ -261,10 +259,3 @@ def _points(dimensions: int) -> np.ndarray:
 def _sd_factors(n: int, points: np.ndarray) -> np.ndarray:
     """The true sd over the sample's."""
     return np.sqrt((n - 1) / chdtri(n - 1, points))
-
-
-@lru_cache(maxsize=256)
-def _quantiles_of_t(n: int, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    """By places: how many standard errors beyond the border, and within it, decide."""
-    difference, equivalence = levels_by_places(rule)
-    return stdtrit(n - 1, 1 - difference / 2), stdtrit(n - 1, 1 - equivalence)

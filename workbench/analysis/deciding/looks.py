@@ -9,6 +9,7 @@ DIFFERENCE_ALPHA = 0.05  # two-sided, of all better and worse together
 EQUIVALENCE_ALPHA = 0.05  # one-sided, of all equivalent together
 FIRST_LOOK = 4
 MARGIN_FROM = 8  # pairs from which on a row may be called at the margin
+ACROSS_ALPHA = 0.045  # of equivalence where a verdict of the other family passes shares on (see the package)
 HOPELESS = 0.20  # the chance of a verdict below which it is
 
 
@@ -39,6 +40,13 @@ class Rule:
         """Looks at ``at_least`` pairs, at the powers of two between, and at ``at_most``."""
         return cls(looks_between(at_least, at_most), comparisons, until_decided=True)
 
+    def places(self, own: int, both: int) -> int:
+        """Among how many a family's error is shared: it left ``own`` undecided, and both families ``both``.
+
+        With a fixed number of pairs each family keeps to itself, as in Holm's procedure.
+        """
+        return both if self.until_decided else own
+
     @property
     def promise(self) -> str:
         """What the words of a study are worth, in one clause for its footer."""
@@ -64,7 +72,8 @@ class Rule:
 
     def equivalence_level(self, places: int) -> float:
         """The one-sided level of each of the two tests of equivalence, while ``places`` share the 5 %."""
-        return nominal_level(EQUIVALENCE_ALPHA / places, self.looks)
+        alpha = ACROSS_ALPHA if self.until_decided and self.comparisons > 1 else EQUIVALENCE_ALPHA
+        return nominal_level(alpha / places, self.looks)
 
     def look_at(self, pairs: int) -> int:
         """The last look that so many seeds reach, those of lost pairs included: 1, 2, …, or 0 for none."""

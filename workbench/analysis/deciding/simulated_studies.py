@@ -35,8 +35,8 @@ def simulate_studies(
     rule: Rule,
     truths: Sequence[float],
     *,
-    margin: float,
-    sd: float = 1.0,
+    margin: float | Sequence[float],
+    sd: float | Sequence[float] = 1.0,
     shared: float = 0.5,
     studies: int = 2_000,
     seed: int = 0,
@@ -44,14 +44,15 @@ def simulate_studies(
 ) -> SimulatedStudies:
     """Decide ``studies`` studies in which comparison k truly differs by ``truths[k]``.
 
-    ``sd`` is that of a paired difference, all normal; ``shared`` is the part of its variance that all
-    comparisons of a study have in common, as they have one baseline (independent runs of equal noise: 0.5).
-    Without ``stops_at_margin`` a comparison that has little chance goes on all the same, which is where
-    false words are the most frequent.
+    ``margin`` and ``sd`` (of a paired difference, all normal) are one for all, or one for each. ``shared`` is
+    the part of its variance that all comparisons of a study have in common, as they have one baseline
+    (independent runs of equal noise: 0.5). Without ``stops_at_margin`` a comparison that has little chance
+    goes on all the same, which is where false words are the most frequent.
     """
     generator = np.random.default_rng(seed)
-    means, sds = _samples(rule, np.asarray(truths, float), sd, shared, studies, generator)
+    means, sds = _samples(rule, np.asarray(truths, float), np.asarray(sd, float), shared, studies, generator)
     shape = means.shape[1:]
+    margins = np.broadcast_to(np.asarray(margin, float), shape)
     looks = np.array(rule.looks)
     look = np.zeros(shape, int)  # that each comparison has reached
     chance = np.ones(shape)
@@ -61,14 +62,14 @@ def simulate_studies(
         n = looks[look - 1]
         mean = np.take_along_axis(means, look[None] - 1, 0)[0]
         spread = np.take_along_axis(sds, look[None] - 1, 0)[0]
-        steps = step_down(*p_values(n, mean, spread, margin), rule)
+        steps = step_down(*p_values(n, mean, spread, margins), rule)
         undecided = ~steps.decided
         unfinished = undecided & (look < len(looks))
         if stops_at_margin:
             for place, pairs in enumerate(rule.looks[:-1], start=1):
                 asked = unfinished & (look == place)
                 if pairs >= MARGIN_FROM:
-                    chance[asked] = _chances(rule, place, asked, mean, spread, margin, steps)
+                    chance[asked] = _chances(rule, place, asked, mean, spread, margins, steps)
         goes_on = unfinished & (chance >= HOPELESS)
     return SimulatedStudies(
         better=steps.different & (mean < 0),
@@ -80,7 +81,12 @@ def simulate_studies(
 
 
 def _samples(
-    rule: Rule, truths: np.ndarray, sd: float, shared: float, studies: int, generator: np.random.Generator
+    rule: Rule,
+    truths: np.ndarray,
+    sd: np.ndarray,
+    shared: float,
+    studies: int,
+    generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and sd of each sample at each look, (looks, studies, comparisons)."""
     total = np.zeros((studies, len(truths)))
@@ -101,23 +107,36 @@ def _samples(
 
 
 def _chances(
-    rule: Rule, look: int, asked: np.ndarray, mean: np.ndarray, sd: np.ndarray, margin: float, steps: Steps
+    rule: Rule,
+    look: int,
+    asked: np.ndarray,
+    mean: np.ndarray,
+    sd: np.ndarray,
+    margin: np.ndarray,
+    steps: Steps,
 ) -> np.ndarray:
     """The chance of a verdict of those that ``asked`` picks, a few thousand at a time."""
-    cases = (mean[asked], sd[asked], steps.difference_places[asked], steps.equivalence_places[asked])
+    cases = (
+        mean[asked],
+        sd[asked],
+        margin[asked],
+        steps.difference_level[asked],
+        steps.equivalence_level[asked],
+    )
     found = []
     for start in range(0, int(asked.sum()), _CASES):
-        some_mean, some_sd, difference_places, equivalence_places = (x[start : start + _CASES] for x in cases)
+        some = [values[start : start + _CASES] for values in cases]
+        some_mean, some_sd, some_margin, difference_level, equivalence_level = some
         found.append(
             chance_of_verdict(
                 rule.looks[look - 1],
                 some_mean,
                 some_sd,
-                margin,
+                some_margin,
                 rule=rule,
                 look=look,
-                difference_places=difference_places,
-                equivalence_places=equivalence_places,
+                difference_level=difference_level,
+                equivalence_level=equivalence_level,
             )
         )
     return np.concatenate([np.empty(0), *found])

@@ -17,14 +17,14 @@ from workbench.analysis.deciding.looks import Rule
 class Steps:
     """What was decided, (..., comparisons) each.
 
-    ``different`` is better or worse. ``difference_places`` and ``equivalence_places`` count who shared the
-    alpha of its family when a comparison was decided, or who still shares it where it was not.
+    ``different`` is better or worse. ``difference_level`` (two-sided) and ``equivalence_level`` (one-sided)
+    are the levels of a single look at which a comparison was decided, or is tested now where it was not.
     """
 
     different: np.ndarray
     equivalent: np.ndarray
-    difference_places: np.ndarray
-    equivalence_places: np.ndarray
+    difference_level: np.ndarray
+    equivalence_level: np.ndarray
 
     @property
     def decided(self) -> np.ndarray:
@@ -52,47 +52,45 @@ def p_values(
     return beyond, within
 
 
-@lru_cache(maxsize=64)
-def levels_by_places(rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    """At the index of the places: the two-sided level of a difference, the one-sided one of equivalence."""
-    places = range(1, rule.comparisons + 1)
-    difference = [rule.difference_level(count) for count in places]
-    equivalence = [rule.equivalence_level(count) for count in places]
-    return np.array([np.nan, *difference]), np.array([np.nan, *equivalence])
-
-
 def step_down(beyond: np.ndarray, within: np.ndarray, rule: Rule) -> Steps:
-    """Decide with the p values of ``p_values``, and pass on what a decided comparison no longer needs.
-
-    With a fixed number of pairs this is Holm's procedure, once for each family. ``until_decided`` passes
-    both of a decided comparison's shares on, whichever family decided it (see the package).
-    """
-    comparisons = beyond.shape[-1]
-    difference_levels, equivalence_levels = levels_by_places(rule)
+    """Decide with the p values of ``p_values``, and pass on what a decided comparison no longer needs."""
     shape = np.broadcast(beyond, within).shape
     different = np.zeros(shape, bool)
     equivalent = np.zeros(shape, bool)
-    difference_places = np.full(shape, rule.comparisons)
-    equivalence_places = np.full(shape, rule.comparisons)
-    for _ in range(comparisons):
+    difference_levels, equivalence_levels = _levels(rule)
+    difference_level = np.full(shape, difference_levels[rule.comparisons, rule.comparisons])
+    equivalence_level = np.full(shape, equivalence_levels[rule.comparisons, rule.comparisons])
+    while True:
         undecided = ~(different | equivalent)
-        more_different = undecided & (beyond < difference_levels[difference_places])
-        more_equivalent = undecided & (within < equivalence_levels[equivalence_places])
+        more_different = undecided & (beyond < difference_level)
+        more_equivalent = undecided & (within < equivalence_level)
         if not (more_different.any() or more_equivalent.any()):
-            break
+            return Steps(different, equivalent, difference_level, equivalence_level)
         different |= more_different
         equivalent |= more_equivalent
-        if rule.until_decided:
-            gone_different = gone_equivalent = different | equivalent
-        else:
-            gone_different, gone_equivalent = different, equivalent
-        # Who was decided keeps the places that decided it.
+
+        # Who was decided keeps the level that decided it; who was not is tested at that of a larger share.
         undecided = ~(different | equivalent)
-        difference_places = _places(difference_places, gone_different, undecided, rule)
-        equivalence_places = _places(equivalence_places, gone_equivalent, undecided, rule)
-    return Steps(different, equivalent, difference_places, equivalence_places)
+        left = _left(different | equivalent, rule)
+        new_difference = difference_levels[_left(different, rule), left]
+        new_equivalence = equivalence_levels[_left(equivalent, rule), left]
+        difference_level = np.where(undecided, new_difference, difference_level)
+        equivalence_level = np.where(undecided, new_equivalence, equivalence_level)
 
 
-def _places(places: np.ndarray, gone: np.ndarray, undecided: np.ndarray, rule: Rule) -> np.ndarray:
-    left = rule.comparisons - gone.sum(axis=-1, keepdims=True)
-    return np.where(undecided, left, places)
+def _left(gone: np.ndarray, rule: Rule) -> np.ndarray:
+    return rule.comparisons - gone.sum(axis=-1, keepdims=True)
+
+
+@lru_cache(maxsize=64)
+def _levels(rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+    """Both levels, [how many the level's own family left undecided, how many both did]; NaN below 1."""
+    counts = range(rule.comparisons + 1)
+    difference = np.full((len(counts), len(counts)), np.nan)
+    equivalence = difference.copy()
+    for own in counts[1:]:
+        for both in range(1, own + 1):
+            places = rule.places(own, both)
+            difference[own, both] = rule.difference_level(places)
+            equivalence[own, both] = rule.equivalence_level(places)
+    return difference, equivalence
