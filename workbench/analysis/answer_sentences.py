@@ -6,9 +6,10 @@ Each sentence says no more than its row: at this budget, against this baseline, 
 import re
 from functools import cache
 
+from workbench.analysis.deciding.decisions import level_text
+from workbench.analysis.deciding.foresight import PairsNeeded
 from workbench.analysis.effects import Report
 from workbench.analysis.level_titles import level_facts
-from workbench.analysis.power import seeds_text
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
@@ -127,7 +128,7 @@ def _judgement(row: VariantRow, difference: float) -> str:
     signed = f"difference {_number(row, difference, sign=True)} {row.unit}"
     if row.verdict is Verdict.EQUIVALENT:
         return f"equivalent within ±{row.margin:g} {row.unit}; {signed}"
-    return f"inconclusive; {signed}"
+    return f"{row.verdict}; {signed}"
 
 
 def _reliability(row: VariantRow) -> str:
@@ -158,7 +159,7 @@ def _evidence(row: VariantRow) -> str:
     if row.verdict is Verdict.BETTER and high < 0:
         low, high, sign = -high, -low, False
     ends = f"{_number(row, low, sign=sign)} to {_number(row, high, sign=sign)}"
-    return f"{percent(interval.level)} CI {ends}, {seeds}"
+    return f"{level_text(interval)} CI {ends}, {seeds}"
 
 
 def _aside(row: VariantRow) -> str:
@@ -167,13 +168,22 @@ def _aside(row: VariantRow) -> str:
         parts.append(f"{row.blown_up} of {row.seeds_planned} seeds did not train ({describe_blown_up(row)})")
     if row.failed:
         parts.append(f"{row.failed} failed ({row.error})" if row.error else f"{row.failed} failed")
-    if row.seeds_needed is not None:
-        needed = seeds_text(row.seeds_needed)
-        about = "more than 1000" if needed.startswith(">") else f"about {needed}"
-        parts.append(f"{about} paired seeds would be needed to decide")
+    if row.pairs_needed is not None:
+        parts.append(_needed(row.pairs_needed))
     elif row.verdict is Verdict.INCONCLUSIVE:
         parts.extend(note for note in row.notes if "no verdict" in note or "seeds did not train than" in note)
     return "".join(f"; {part}" for part in parts)
+
+
+def _needed(needed: PairsNeeded) -> str:
+    """``about 47 paired seeds (19 to 160) would be needed to decide``; and the chance, where that is less."""
+    likely = needed.text(needed.likely)
+    about = f"more than {needed.limit:,}" if likely.startswith(">") else f"about {likely}"
+    ends = f"{needed.text(needed.low)} to {needed.text(needed.high)}"
+    return (
+        f"{about} paired seeds ({ends}) would be needed to decide; with {needed.at:,} the chance is "
+        f"{percent(needed.chance)}"
+    )
 
 
 def _waiting(row: VariantRow) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.analysis.changed_margin import changed_margins
-from workbench.analysis.decisions import confirm_phase
+from workbench.analysis.deciding.decisions import remark
+from workbench.analysis.decisions import confirm_phase, decisions
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
 from workbench.analysis.halving_cost import halving_warnings
@@ -19,14 +20,12 @@ from workbench.analysis.rate_robustness import tuning_warnings, with_rate_notes
 from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
 from workbench.analysis.report_footer import footer, provenance_warnings
 from workbench.analysis.row_building import build_row
-from workbench.analysis.statistics import PairedComparison, Verdict, holm, judge, size_remark
+from workbench.analysis.statistics import holm
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import Manifest
 from workbench.records.margin import Margins, margin_text
-
-SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +84,13 @@ def study_report(study: StudyRecords) -> Report:
 
     def judged(declared: Manifest) -> list[VariantRow]:
         under = replace(study, manifest=declared)
-        return _adjust([build_row(variant, under, tuned, outcomes, pilot) for variant in declared.variants])
+        found = decisions(declared, outcomes)
+        return _adjust(
+            [
+                build_row(variant, under, tuned, outcomes, pilot, found.get(variant.name))
+                for variant in declared.variants
+            ]
+        )
 
     rows = judged(manifest)
     rows = with_rate_notes(rows, tuned, by_place=isinstance(manifest.learning_rates, dict))
@@ -141,18 +146,16 @@ def _adjust(rows: list[VariantRow]) -> list[VariantRow]:
     found = []
     for row in rows:
         if row.comparison is not None and row.comparison.p is not None:
-            row = _with_holm(row, row.comparison, adjusted[row.variant])
+            row = _with_holm(row, adjusted[row.variant])
         found.append(row)
     return found
 
 
-def _with_holm(row: VariantRow, comparison: PairedComparison, p: float) -> VariantRow:
-    notes = row.notes
-    if row.verdict in (Verdict.BETTER, Verdict.WORSE) and not row.diverges and p >= SIGNIFICANT:
-        notes = (*notes, f"after Holm's correction p = {p:.3f}: {row.verdict} by its interval alone")
-    # Of ten variants equal to the baseline, some have an interval beyond zero in a third of all studies.
-    if p < SIGNIFICANT and row.verdict is judge(comparison, row.margin):
-        remark = size_remark(comparison, row.margin)
-        if remark is not None:
-            notes = (*notes, remark)
-    return replace(row, holm_p=p, notes=notes)
+def _with_holm(row: VariantRow, p: float) -> VariantRow:
+    decision = row.decision
+    if decision is None or row.verdict is not decision.verdict:
+        return replace(row, holm_p=p)
+    # Pairs that were looked at again and again have no p value of a single look.
+    held = None if decision.rule.until_decided else p
+    said = remark(decision)
+    return replace(row, holm_p=held, notes=(*row.notes, said) if said else row.notes)

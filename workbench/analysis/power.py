@@ -92,21 +92,6 @@ def margin_for_equivalence(sd: float, n: int, *, comparisons: int = 1, power: fl
     return high
 
 
-def pairs_to_clear(mean: float, margin: float, sd: float, *, least: float) -> int:
-    """The fewest pairs with 80 % power for the verdict that ``mean`` points to.
-
-    Beyond ``margin`` the 95 % interval must clear the nearer border; inside, the 90 % interval must clear
-    both. A distance to the nearer border counts as ``least`` where it is smaller.
-    """
-    _check_sd(sd)
-    if sd == 0:
-        return 2 if abs(mean) != margin else BEYOND_LIMIT
-    distance = abs(mean) - margin
-    if distance > 0:
-        return seeds_needed(sd, max(distance, least))
-    return seeds_for_equivalence(margin, sd, true=min(abs(mean), max(margin - least, 0.0)))
-
-
 def seeds_text(seeds: int | None) -> str:
     """A number of seeds for people: ``14``, ``>1000``, or a dash."""
     if seeds is None:

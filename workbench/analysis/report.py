@@ -29,6 +29,7 @@ _STYLES = {
     "worse": "red",
     "equivalent": "blue",
     "inconclusive": "yellow",
+    "at the margin": "yellow",
     "did not train": "magenta",
     "failed": "magenta",
 }

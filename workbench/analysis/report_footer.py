@@ -5,13 +5,14 @@ from typing import Any, cast
 
 import pandas as pd
 
+from workbench.analysis.decisions import rule_of
 from workbench.analysis.metric_units import BITS_PER_BYTE, set_metrics, unit_of
 from workbench.numbers import byte_size, count, percent, plural, scaled
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import EvaluationSet, Manifest, TextData
 from workbench.records.margin import margin_text
 
-TEST = "paired t over seeds, 95 %; equivalence: two one-sided t tests (90 % interval); Holm over the family"
+TEST = "paired t over seeds; equivalence by two one-sided t tests"
 HALVED = "the worse half of the learning rates was stopped early, and again the worse half of those left"
 _SHORT = 10
 _NAMED = 3  # variants that a line on their text names
@@ -24,7 +25,7 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "margin": manifest.margin,
         "metric": manifest.metric,
         "unit": unit_of(manifest.metric),
-        "test": TEST,
+        "test": f"{TEST}; {rule_of(manifest).promise}",
         "family_size": len(manifest.variants) - 1,
         "design": manifest.design,
         "match": manifest.match,
@@ -206,7 +207,7 @@ def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         ("metric", f"{facts['metric']} ({facts['unit']}, lower is better)"),
         ("margin", f"{margin_text(facts['margin'])} {facts['unit']}: smaller differences do not matter here"),
-        ("test", f"{facts['test']} of {plural(facts['family_size'], 'comparison')}"),
+        ("test", facts["test"]),
         ("budget", _budget(facts)),
         ("seeds", "; ".join(f"{phase} {_seeds(seeds)}" for phase, seeds in facts["seeds"].items() if seeds)),
         ("data", facts["data"] or ""),

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from workbench.analysis.budget_trend import QUARTERS
+from workbench.analysis.deciding.decisions import level_text
 from workbench.analysis.effects import Report
 from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.other_sets import UNIT as SETS_UNIT
 from workbench.analysis.other_sets import SetRow
-from workbench.analysis.power import seeds_text
 from workbench.analysis.recovery import RecoveryRow
 from workbench.analysis.report_footer import held_equal
 from workbench.analysis.statistics import PairedComparison
@@ -65,7 +65,7 @@ def effects_table(report: Report) -> TextTable:
         "change",
         "seeds",
         f"{report.metric}\nmean ± sd",
-        "difference\n[95 % CI]",
+        f"difference\n[{_level(report)}CI]",
         *(("margin",) if isinstance(report.margins, dict) else ()),
         "in %",
         "wins",
@@ -94,8 +94,22 @@ def _effect_cells(row: VariantRow, report: Report, decimals: int) -> tuple[str, 
         f"{row.wins}/{row.pairs}" if row.comparison else MISSING,
         probability(row.holm_p),
         verdict_cell(row),
-        seeds_text(row.seeds_needed),
+        _pairs_needed(row),
     )
+
+
+def _level(report: Report) -> str:
+    """The level of the intervals, where all rows have one; each row's own stands in its sentence."""
+    levels = {level_text(row.interval) for row in report.comparisons if row.interval}
+    return f"{levels.pop()} " if len(levels) == 1 else ""
+
+
+def _pairs_needed(row: VariantRow) -> str:
+    """``47 (19–160)``: the likeliest number and its range; a dash where nothing is open."""
+    needed = row.pairs_needed
+    if needed is None:
+        return MISSING
+    return f"{needed.text(needed.likely)} ({needed.text(needed.low)}–{needed.text(needed.high)})"
 
 
 def _own_margin(row: VariantRow, report: Report) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from workbench.analysis.budget_trend import budget_trend, trend_notes
 from workbench.analysis.confirm_outcomes import Outcomes, paired_differences
+from workbench.analysis.deciding.decisions import Decision
+from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed, pairs_until_decided
 from workbench.analysis.divergence import compare_divergence
 from workbench.analysis.metric_units import BITS_PER_BYTE, is_per_token, unit_of
 from workbench.analysis.pilot import PilotSummary
@@ -17,8 +19,6 @@ from workbench.analysis.statistics import (
     Verdict,
     compare_pairs,
     detectable_effect,
-    judge,
-    seeds_for_verdict,
 )
 from workbench.analysis.text_uncertainty import text_notes, text_uncertainty
 from workbench.analysis.trimmed_means import compare_trimmed, trimmed_notes
@@ -38,8 +38,12 @@ def build_row(
     tuned: dict[str, TunedRate | None],
     outcomes: dict[str, Outcomes],
     pilot: PilotSummary | None,
+    decision: Decision | None = None,
 ) -> VariantRow:
-    """The row of ``variant`` from the tuned rates and outcomes of all."""
+    """The row of ``variant`` from the tuned rates and outcomes of all.
+
+    ``decision`` is the word of its pairs among those of all comparisons; None for the baseline.
+    """
     name, manifest, budget = variant.name, study.manifest, variant.budget
     mine, baseline = outcomes[name], outcomes[manifest.baseline]
     rate = tuned[name]
@@ -92,7 +96,8 @@ def build_row(
     # What that says beside the baseline.
     if row.is_baseline:
         return row
-    return _compared(row, mine, baseline, refusal=_refusal(study, tuned, name), pilot=pilot)
+    refusal = _refusal(study, tuned, name)
+    return _compared(row, mine, baseline, decision, refusal=refusal, pilot=pilot)
 
 
 def _only_rate(mine: Outcomes) -> float | None:
@@ -190,7 +195,13 @@ def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str)
 
 
 def _compared(
-    row: VariantRow, mine: Outcomes, baseline: Outcomes, *, refusal: str | None, pilot: PilotSummary | None
+    row: VariantRow,
+    mine: Outcomes,
+    baseline: Outcomes,
+    decision: Decision | None,
+    *,
+    refusal: str | None,
+    pilot: PilotSummary | None,
 ) -> VariantRow:
     # Who trained how often, which is told even where one of the two leaves no losses to compare.
     divergence = compare_divergence(mine, baseline)
@@ -208,7 +219,8 @@ def _compared(
     # The test of divergence decides, or else the pairs do, unless the two were not tuned alike.
     differences, lost = paired_differences(mine, baseline)
     comparison = compare_pairs(list(differences.values())) if differences else None
-    verdict, notes = decide(comparison, mine, baseline, row.margin)
+    word = decision.verdict if decision else None
+    verdict, notes = decide(comparison, mine, baseline, row.margin, word)
     if verdict in FATES:
         row = replace(row, fate=verdict)
     elif verdict and refusal:
@@ -228,6 +240,8 @@ def _compared(
     if comparison and {mine.status, baseline.status} != {"done"}:
         so_far = f"{comparison.n} of {row.seeds_planned} pairs so far"
         notes.append(f"{so_far}: the verdict may change, and is no reason to stop")
+    if decision and decision.stopped:
+        notes.append(decision.stopped)
     row = replace(
         row,
         verdict=verdict,
@@ -242,15 +256,33 @@ def _compared(
 
     # How large the difference is, what so many pairs can see, and how many an open question would need.
     noise = _noise(comparison, pilot)
-    # More seeds mend a wide interval; they do not mend unequal tuning, nor divergence.
-    is_open = verdict is judge(comparison, row.margin) is Verdict.INCONCLUSIVE and not refusal
-    return replace(
+    row = replace(
         row,
         comparison=comparison,
         relative=_relative(comparison, baseline, differences),
-        seeds_needed=seeds_for_verdict(comparison, row.margin, noise) if is_open else None,
         detectable_effect=None if noise is None else detectable_effect(noise, comparison.n),
     )
+    if decision is None or decision.sd is None or decision.mean is None:
+        return row
+    # The interval that is shown is the one that the word follows from.
+    shown = replace(
+        comparison, interval=decision.interval, equivalence_interval=decision.equivalence_interval
+    )
+    row = replace(row, decision=decision, comparison=shown)
+    # More seeds mend a wide interval; they do not mend unequal tuning, nor divergence.
+    if refusal or verdict is not decision.verdict or decision.is_decided or decision.sd == 0:
+        return row
+    return replace(row, pairs_needed=_pairs_needed(decision, decision.mean, decision.sd))
+
+
+def _pairs_needed(decision: Decision, mean: float, sd: float) -> PairsNeeded | None:
+    """How many pairs an open question takes; None where the study has taken all that it may."""
+    n, margin, rule = decision.n, decision.margin, decision.rule
+    if not rule.until_decided:
+        return pairs_for_fixed(n, mean, sd, margin, rule.comparisons)
+    if not decision.goes_on or not decision.look:
+        return None
+    return pairs_until_decided(n, mean, sd, margin, rule=rule, look=decision.look, levels=decision.levels)
 
 
 def _relative(

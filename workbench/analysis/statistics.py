@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from workbench.analysis.power import detectable_effect, pairs_to_clear, seeds_needed
+from workbench.analysis.power import detectable_effect, seeds_needed
 from workbench.errors import UserError
 
 __all__ = [
@@ -30,9 +30,7 @@ __all__ = [
     "judge",
     "judge_intervals",
     "mean_interval",
-    "seeds_for_verdict",
     "seeds_needed",
-    "size_remark",
     "standard_deviation",
 ]
 
@@ -208,43 +206,9 @@ def judge_intervals(interval: Interval | None, equivalence: Interval | None, mar
     return Verdict.INCONCLUSIVE
 
 
-def size_remark(comparison: PairedComparison, margin: float) -> str | None:
-    """What a difference that is hardly chance says of its size, where the verdict word leaves that open.
-
-    Small is one that was shown to lie within the margin; an interval that begins within it and ends beyond
-    says that there is a difference, and not whether it matters. None where the 95 % interval holds zero, and
-    where all of it lies beyond the margin.
-    """
-    interval = comparison.interval
-    if interval is None or not interval.excludes(0):
-        return None
-    verdict = judge(comparison, margin)
-    if verdict is Verdict.EQUIVALENT:
-        return "small but real: the 95 % interval excludes zero, and the 90 % interval lies within the margin"
-    if verdict is Verdict.INCONCLUSIVE:
-        return "real; size not settled: the 95 % interval excludes zero, and the margin's border lies in it"
-    return None
-
-
 def bootstrap_disagrees(comparison: PairedComparison, margin: float) -> bool:
     """Whether the bootstrap-t intervals would lead to another verdict than the t intervals."""
     if comparison.bootstrap_t is None:
         return False
     other = judge_intervals(comparison.bootstrap_t, comparison.bootstrap_equivalence, margin)
     return other is not judge(comparison, margin)
-
-
-def seeds_for_verdict(comparison: PairedComparison, margin: float, sd: float | None = None) -> int | None:
-    """The fewest pairs with 80 % power for the verdict that the observed mean points to.
-
-    An observed mean stands on a border of the margin by chance, and would then ask for endless seeds:
-    its distance counts as at least half the margin, unless the present pairs resolve that much already.
-    ``sd`` stands in where one pair has none of its own. None without any sd; 1,001 means more than 1,000.
-    """
-    spread = sd if comparison.sd is None else comparison.sd
-    if spread is None:
-        return None
-    needed = pairs_to_clear(comparison.mean, margin, spread, least=margin / 2)
-    if needed <= comparison.n:
-        needed = pairs_to_clear(comparison.mean, margin, spread, least=0.0)
-    return max(needed, comparison.n + 1)

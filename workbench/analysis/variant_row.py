@@ -5,12 +5,16 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from workbench.analysis.budget_trend import QUARTERS, BudgetTrend
+from workbench.analysis.deciding.belief import Belief, belief
+from workbench.analysis.deciding.decisions import Decision
+from workbench.analysis.deciding.foresight import PairsNeeded
 from workbench.analysis.divergence import DivergenceComparison
 from workbench.analysis.statistics import Interval, PairedComparison, Verdict
 from workbench.analysis.text_uncertainty import TextUncertainty
 from workbench.analysis.trimmed_means import TrimmedComparison
 
-_OF_SEVERAL = ("comparison", "divergence", "trimmed", "trend", "text")  # each becomes columns of its own
+# Each becomes columns of its own.
+_OF_SEVERAL = ("comparison", "decision", "pairs_needed", "divergence", "trimmed", "trend", "text")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +26,9 @@ class VariantRow:
     diverged did so before their first update; ``untrained`` has the final validation loss (nats per
     token) of those that are complete and did not train, ``uniform_loss`` what a uniform guess loses.
     ``median`` counts seeds that did not train as infinitely bad; ``worst`` is the worst run that trained.
-    ``relative`` is the mean difference over the baseline's mean at the same seeds. ``seeds_needed`` is there
-    for inconclusive rows (1,001: more than 1,000). ``seconds`` is the training time of the confirm runs.
+    ``relative`` is the mean difference over the baseline's mean at the same seeds. ``decision`` is the word
+    of its pairs among those of all comparisons, ``pairs_needed`` what an open question takes. ``seconds`` is
+    the training time of the confirm runs.
     ``rate_optimum`` (with its 95 % interval; an end that is None lies beyond what was tried) and
     ``rate_curvature`` (unit per octave squared) are of the quadratic through the tuning losses,
     ``rate_grid_regret`` what the best of the tried rates may lose at most against an optimum between two.
@@ -82,7 +87,8 @@ class VariantRow:
     holm_p: float | None = None
     verdict: Verdict | None = None
     no_verdict: str | None = None
-    seeds_needed: int | None = None
+    pairs_needed: PairsNeeded | None = None
+    decision: Decision | None = None
     detectable_effect: float | None = None
     rate_optimum: float | None = None
     rate_low: float | None = None
@@ -121,8 +127,21 @@ class VariantRow:
 
     @property
     def interval(self) -> Interval | None:
-        """The 95 % t interval of the difference."""
+        """The t interval of the difference that the word follows from, at its own level."""
         return self.comparison.interval if self.comparison else None
+
+    @property
+    def belief(self) -> Belief | None:
+        """P(better), P(equal) and P(worse) of the pairs alone; None below two."""
+        found = self.decision
+        if found is None or found.mean is None or found.sd is None:
+            return None
+        return belief(found.n, found.mean, found.sd, self.margin)
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """The likeliest number of pairs that would decide; 1,001 means more than 1,000."""
+        return self.pairs_needed.likely if self.pairs_needed else None
 
     @property
     def pairs(self) -> int:
@@ -159,6 +178,7 @@ def flat(row: VariantRow) -> dict[str, Any]:
     values |= {name: str(values[name]) if values[name] else None for name in ("verdict", "fate")}
     values["notes"] = list(row.notes)
     values |= comparison_columns(row.comparison)
+    values |= _decision_columns(row)
     values |= _divergence_columns(row.divergence) | {"diverges": row.diverges}
     values |= _trimmed_columns(row.trimmed) | _trend_columns(row.trend)
     values |= _text_columns(row.text)
@@ -178,6 +198,24 @@ def comparison_columns(comparison: PairedComparison | None) -> dict[str, Any]:
         "p": known.get("p"),
         "wins": known.get("wins"),
         **_ends("wins", known.get("wins_interval")),
+    }
+
+
+def _decision_columns(row: VariantRow) -> dict[str, Any]:
+    """The level of the interval, the look, what the pairs make likely, and what an open question takes."""
+    decision, needed, belief = row.decision, row.pairs_needed, row.belief
+    interval = decision.interval if decision else None
+    return {
+        "difference_level": interval.level if interval else None,
+        "look": decision.look if decision and decision.rule.until_decided else None,
+        "looks": decision.looks if decision and decision.rule.until_decided else None,
+        "p_better": belief.better if belief else None,
+        "p_equal": belief.equal if belief else None,
+        "p_worse": belief.worse if belief else None,
+        "seeds_needed": row.seeds_needed,
+        "seeds_needed_low": needed.low if needed else None,
+        "seeds_needed_high": needed.high if needed else None,
+        "chance_of_verdict": needed.chance if needed else None,
     }
 
 

@@ -51,9 +51,16 @@ def fate(mine: Outcomes, seeds: Collection[int] | None = None) -> Verdict | None
 
 
 def decide(
-    comparison: PairedComparison | None, variant: Outcomes, baseline: Outcomes, margin: float
+    comparison: PairedComparison | None,
+    variant: Outcomes,
+    baseline: Outcomes,
+    margin: float,
+    word: Verdict | None = None,
 ) -> tuple[Verdict | None, list[str]]:
-    """The verdict and what must be said with it; None where there is nothing to judge, or not yet."""
+    """The verdict and what must be said with it; None where there is nothing to judge, or not yet.
+
+    ``word`` is what the pairs say among all comparisons of the study; left out, what their own intervals say.
+    """
     if own := fate(variant):
         return own, []
     against = fate(baseline)
@@ -61,13 +68,13 @@ def decide(
     if reliability is not None and against is not Verdict.FAILED:
         if comparison is None or against:
             return reliability, []
-        where_trained = f"where both trained, {judge(comparison, margin)} by the losses"
+        where_trained = f"where both trained, {word or judge(comparison, margin)} by the losses"
         return reliability, [*_remarks(comparison, margin), where_trained]
     if against:
         return None, []
     if comparison is None:
         return _without_pair(variant, baseline)
-    verdict = judge(comparison, margin)
+    verdict = word or judge(comparison, margin)
     notes = _remarks(comparison, margin)
     if complaint := _one_sided(verdict, variant, baseline):
         return Verdict.INCONCLUSIVE, [*notes, complaint]

@@ -44,7 +44,8 @@ def verdict_table(report: Report) -> pd.DataFrame:
     table = text_frame(effects_table(report))
     if any(row.bytes_read is not None for row in report.rows):
         table = table.join(text_frame(budgets_table(report)).drop(columns="change"))
-    first = [name for name in ("change", "verdict", "difference [95 % CI]") if name in table]
+    difference = [name for name in table if name.startswith("difference [")]  # its level may differ
+    first = [name for name in ("change", "verdict", *difference) if name in table]
     return table[first + [name for name in table if name not in first]]
 
 

@@ -27,7 +27,7 @@ class Decision:
     ``is_real`` says that zero is excluded by the same rule. ``levels`` are those of both intervals as
     tests (two-sided for better and worse, one-sided for equivalent): those that decided, or at which it is
     tested now. ``chance`` is that of a verdict by the last look, where it was asked for: while undecided,
-    from 8 pairs on. ``goes_on`` says that more pairs are due.
+    from 8 pairs on. ``goes_on`` says that more pairs are due. ``rule`` is what it was decided by.
     """
 
     verdict: Verdict
@@ -46,6 +46,7 @@ class Decision:
     levels: tuple[float, float]
     chance: float | None
     goes_on: bool
+    rule: Rule
 
     @property
     def is_decided(self) -> bool:
@@ -118,6 +119,7 @@ def decide_study(
             levels=levels,
             chance=chance,
             goes_on=is_open,
+            rule=rule,
         )
     return found
 

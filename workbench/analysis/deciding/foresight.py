@@ -50,12 +50,13 @@ class PairsNeeded:
 
     def __str__(self) -> str:
         """``47 (19 to 160); with 47 the chance of a verdict is 65 %``."""
-        low, likely, high = (
-            f">{self.limit}" if pairs > self.limit else str(pairs)
-            for pairs in (self.low, self.likely, self.high)
-        )
+        low, likely, high = map(self.text, (self.low, self.likely, self.high))
         chance = f"{100 * self.chance:.0f} %"
         return f"{likely} ({low} to {high}); with {self.at} the chance of a verdict is {chance}"
+
+    def text(self, pairs: int) -> str:
+        """A number of pairs; ``>1000`` for one beyond the limit."""
+        return f">{self.limit}" if pairs > self.limit else str(pairs)
 
 
 def chance_of_verdict(

@@ -24,6 +24,7 @@ _COLOURS = {
     "worse": "red",
     "equivalent": "blue",
     "inconclusive": "orange",
+    "at the margin": "orange",
     "did not train": "violet",
     "failed": "violet",
 }
