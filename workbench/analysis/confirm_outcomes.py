@@ -136,10 +136,15 @@ def confirm_outcomes(
     )
 
 
+def shared_seeds(variant: Outcomes, baseline: Outcomes) -> list[int]:
+    """The seeds that both are to have, in order: one that is decided early has fewer than the baseline."""
+    return [seed for seed in baseline.planned if seed in variant.states]
+
+
 def paired_differences(variant: Outcomes, baseline: Outcomes) -> tuple[dict[int, float], list[str]]:
     """Variant minus baseline by seed, at equal budgets; and one line for each pair that is lost for good."""
     differences, lost = {}, []
-    for seed in baseline.planned:
+    for seed in shared_seeds(variant, baseline):
         problem = _lost_pair(variant, baseline, seed)
         if problem is None:
             differences[seed] = variant.values[seed] - baseline.values[seed]

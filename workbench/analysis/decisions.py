@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from workbench.analysis.confirm_outcomes import Outcomes, confirm_outcomes, paired_differences
+from workbench.analysis.confirm_outcomes import Outcomes, confirm_outcomes, paired_differences, shared_seeds
 from workbench.analysis.deciding.decisions import Decision, decide_study
 from workbench.analysis.deciding.looks import Rule
 from workbench.analysis.tuned_rates import TunedRate, choose_learning_rates
@@ -93,7 +93,7 @@ def _in_order(variant: Outcomes, baseline: Outcomes) -> list[float]:
     """Differences in the order of the seeds, NaN for a lost pair, up to the first seed that is not over."""
     differences, _ = paired_differences(variant, baseline)
     values = []
-    for seed in baseline.planned:
+    for seed in shared_seeds(variant, baseline):
         if variant.states[seed] in _OPEN or baseline.states[seed] in _OPEN:
             break
         values.append(differences.get(seed, float("nan")))

@@ -22,7 +22,7 @@ alone: that the two diverge alike is not shown either.
 
 from collections.abc import Collection
 
-from workbench.analysis.confirm_outcomes import Outcomes
+from workbench.analysis.confirm_outcomes import Outcomes, shared_seeds
 from workbench.analysis.divergence import compare_divergence
 from workbench.analysis.statistics import PairedComparison, Verdict, bootstrap_disagrees, judge
 from workbench.numbers import plural
@@ -85,7 +85,8 @@ def _without_pair(variant: Outcomes, baseline: Outcomes) -> tuple[Verdict | None
     """Both have results and none at the same seed: what became of the variant where the baseline has one."""
     if variant.status != "done" or baseline.status != "done":
         return None, []
-    if there := fate(variant, baseline.values):
+    with_result = [seed for seed in shared_seeds(variant, baseline) if seed in baseline.values]
+    if there := fate(variant, with_result):
         return there, ["no pair of complete runs: it has no result at any seed at which the baseline has one"]
     return Verdict.INCONCLUSIVE, ["no pair of complete runs"]
 

@@ -100,11 +100,17 @@ def power_warnings(comparisons: list[Comparison], seeds: int) -> list[str]:
     return [f"{', '.join(names)}: {text}" for text, names in named.items()]
 
 
-def chances_table(chances: list[dict[str, Any]]) -> Table:
-    """A row for each comparison: what the seeds can decide."""
+def chances_table(chances: list[dict[str, Any]], *, looks: bool = False) -> Table:
+    """A row for each comparison: what the seeds can decide.
+
+    ``looks``: those are the most that a study until all is decided may take, at the levels of a single look.
+    """
     seeds, family = chances[0]["seeds"], plural(len(chances), "comparison")
+    all_of_them = ", the most that it may take, looked at once," if looks else ""
     share = f" ({family} share an error of 5 %)" if len(chances) > 1 else ""
-    title = f"What {plural(seeds, 'seed')} can decide, by the likely noise / by the safe one{share}"
+    title = (
+        f"What {plural(seeds, 'seed')}{all_of_them} can decide, by the likely noise / by the safe one{share}"
+    )
     table = Table(title=title, title_justify="left")
     table.add_column("variant", overflow="fold")
     headings = (

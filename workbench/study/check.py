@@ -58,6 +58,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "tokens_per_trial": plan.tokens,
         "steps_per_trial": plan.steps,
         "budget": plan.study.budget,
+        "looks": manifest.looks,
         "evaluation": [item.model_dump() for item in manifest.evaluation],
         "epochs": plan.passes_of(plan.baseline),
         "trials": {str(phase): count for phase, count in counts.items()} | {"total": sum(counts.values())},
@@ -183,7 +184,7 @@ def _decides(facts: dict[str, Any]) -> list[RenderableType]:
         return [
             "decides:  not known: no finished study measured this noise; 'workbench plan' takes one as --sd"
         ]
-    return [chances_table(facts["decides"]), *noise_lines(facts["decides"])]
+    return [chances_table(facts["decides"], looks=bool(facts["looks"])), *noise_lines(facts["decides"])]
 
 
 def _own_budget(variant: dict[str, Any]) -> list[str]:
@@ -200,7 +201,7 @@ def _footer(facts: dict[str, Any]) -> list[str]:
         f"data:     {one_line(facts['data']['description'])}",
         f"budget:   {_budget(facts)} ({_steps(facts)} steps, {facts['epochs']:.2f} passes over the text)",
         *(f"judged:   {item['name']}: {one_line(item['description'])}" for item in facts["evaluation"]),
-        f"trials:   {facts['trials']['total']} ({trials}); more if a learning-rate grid grows",
+        f"trials:   {facts['trials']['total']} ({trials}); {_more(facts)}",
         f"time:     about {duration(facts['estimated_seconds'])} on {_workers(facts)}",
         f"manifest: {facts['hash']}",
     ]
@@ -209,6 +210,17 @@ def _footer(facts: dict[str, Any]) -> list[str]:
     lines += [_start(variant) for variant in facts["variants"] if "start" in variant]
     lines += [_own(variant) for variant in facts["variants"] if "own_parts" in variant]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
+
+
+def _more(facts: dict[str, Any]) -> str:
+    """What may add trials to those that are counted."""
+    grows = "more if a learning-rate grid grows"
+    if not facts["looks"]:
+        return grows
+    first, last = facts["looks"][0], facts["looks"][-1]
+    most = last * len(facts["variants"])
+    left_open = f"what they leave open goes on to at most {last} ({most} trials)"
+    return f"those are {first} pairs, and {left_open}; {grows}"
 
 
 def _budget(facts: dict[str, Any]) -> str:
