@@ -21,6 +21,8 @@ import pytest
 
 from tests.in_process import workbench
 from tests.tiny_models import save_gpt2
+from workbench.analysis.effects import study_report
+from workbench.analysis.report_tables import effects_table
 from workbench.bench.outcome import Finding, Outcome
 from workbench.bench.section import Effort, Section
 from workbench.bench.sections import registry
@@ -28,6 +30,7 @@ from workbench.data.treatments.registry import TREATMENTS
 from workbench.model.config import ModelConfig
 from workbench.model.parts.component import FACTORS
 from workbench.model.presets import preset_names
+from workbench.records.index import load_study
 from workbench.study.model_options import OPTION_LEVELS
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import OPTIMIZERS
@@ -307,3 +310,12 @@ def health(port: int, server: subprocess.Popen) -> bytes:
         except OSError:
             time.sleep(0.2)
     raise AssertionError("the dashboard did not answer")
+
+
+def test_the_table_is_that_of_the_published_report():
+    report = study_report(load_study(CHECKOUT / "results" / "published" / "quickstart"))
+    table = effects_table(report)
+    shown = README.partition("```text\nchange")[2].partition("```")[0].splitlines()[2:]
+    assert len(shown) == len(table.rows)
+    for line, cells in zip(shown, table.rows, strict=True):
+        assert line.split() == " ".join(cells).split()
