@@ -9,9 +9,9 @@ DEMO_SERVE ?= 1
 PUBLISHED ?= positions feedforward norms recipes
 GPU := $(shell nvidia-smi --list-gpus 2>/dev/null | wc -l)
 ifeq ($(GPU),0)
-SCALE ?= --set seeds.confirm=8 --set training.tokens=400_000
+SCALE ?= --set training.tokens=400_000
 else
-SCALE ?= --set seeds.confirm=8 --set size.layers=6 --set size.width=256 --set size.heads=8 \
+SCALE ?= --set size.layers=6 --set size.width=256 --set size.heads=8 \
 	--set training.tokens=20_000_000 --set training.batch_size=32
 endif
 

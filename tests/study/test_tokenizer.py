@@ -313,7 +313,13 @@ def test_what_a_tokenizer_cannot_spell_is_told(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "overrides"),
-    [("quickstart", []), ("positions", ["seeds.confirm=8", "training.tokens=400_000"])],
+    [
+        ("quickstart", ["seeds={pilot: 3, tune: 1, confirm: 8}", "grid_growth=2", "margin=0.02"]),
+        (
+            "positions",
+            ["seeds={pilot: 3, tune: 1, confirm: 8}", "training.tokens=400_000", "margin=0.01"],
+        ),
+    ],
 )
 def test_studies_of_bytes_are_known_by_what_they_were(name, overrides):
     manifest = read_yaml(PUBLISHED / name / "study.yaml")

@@ -216,13 +216,16 @@ def trend_table(report: Report) -> TextTable:
     decimals = decimals_for(report.margin)
     headings = (
         "variant",
+        "P better,\nequal, worse",
         *(f"{share} %" for share in QUARTERS),
         "per doubling\n[95 % CI]",
         "changed\nsign at",
     )
     rows = tuple(_trend_cells(row, decimals) for row in report.comparisons if row.trend)
     title = (
-        f"Difference to the baseline in {report.unit} along the run, at shares of its tokens, and its change "
+        "What the pairs alone make likely of each difference, within and beyond the margin (flat prior; it "
+        "decides nothing); "
+        f"the difference in {report.unit} along the run, at shares of its tokens, and its change "
         "for a doubling of the tokens by the slope over the last half (a point inside a run is no run of "
         "that length, whose learning rate would have come down)"
     )
@@ -237,10 +240,19 @@ def _trend_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
         moved = with_interval(trend.per_doubling, trend.per_doubling_interval, decimals, sign=True)
     return (
         row.variant,
+        _beliefs(row),
         *(fixed(trend.at[share], decimals, sign=True) for share in QUARTERS),
         moved,
         percent(trend.sign_change),
     )
+
+
+def _beliefs(row: VariantRow) -> str:
+    """``0.00, 0.44, 0.56``: how likely better, equal and worse are."""
+    found = row.belief
+    if found is None:
+        return MISSING
+    return ", ".join(f"{chance:.2f}" for chance in (found.better, found.equal, found.worse))
 
 
 def budgets_table(report: Report) -> TextTable:
