@@ -238,7 +238,7 @@ def test_the_demo_is_set_up_run_and_published(clone):
     """With the libraries that are installed, and the clone's own code."""
     study = clone / "ablations" / "quickstart.yaml"
     smaller = {"tokens": "4_096", "evaluation_tokens": "2_048", "context": "32", "layers": "1"}
-    seeds = {"pilot": "2", "confirm": "2"}
+    seeds = {"tune": "1", "at_least": "2", "at_most": "2"}
     study.write_text(cut(study.read_text(), learning_rates="[0.003]", **smaller, **seeds))
     make, *publish = DEMO
     walk(clone, [make], run=demo)

@@ -154,7 +154,7 @@ def test_the_report_has_it_in_row_notes_table_and_json(tmp_path):
         word in " | ".join(notes) for word in ("changed sign at 37 %", "still growing", "decide otherwise")
     ] == [True] * 3
     table = trend_table(report)
-    assert table.rows[0][1:] == (
+    assert table.rows[0][2:] == (
         "-0.0193",
         "+0.0153",
         "+0.0356",

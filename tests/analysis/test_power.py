@@ -6,18 +6,14 @@ from scipy import stats
 
 from workbench.analysis.power import (
     BEYOND_LIMIT,
-    bound_on_paired_sd,
     equivalence_power,
     margin_for_equivalence,
     seeds_for_equivalence,
     seeds_text,
 )
 from workbench.analysis.statistics import (
-    Verdict,
     compare_pairs,
     detectable_effect,
-    judge,
-    seeds_for_verdict,
     seeds_needed,
 )
 from workbench.errors import UserError
@@ -63,43 +59,6 @@ def test_the_number_of_seeds_gives_the_power():
     # The fewest: enough with n, too few with one less (0.05 is three standard errors of the simulation).
     assert power(n) > 0.8 - 0.05
     assert power(n - 1) < 0.8 + 0.05
-
-
-@pytest.mark.parametrize(("mean", "verdict"), [(0.06, Verdict.WORSE), (0.0, Verdict.EQUIVALENT)])
-def test_seeds_for_a_verdict_lead_to_it(mean, verdict):
-    sd, margin = 0.03, 0.03
-    seen = compare_pairs(mean + sd * np.array([-1.0, 0.0, 1.0]))
-    n = seeds_for_verdict(seen, margin)
-    generator = np.random.default_rng(4)
-    verdicts = [judge(compare_pairs(generator.normal(mean, sd, n)), margin) for _ in range(300)]
-    assert verdicts.count(verdict) / 300 == pytest.approx(0.8, abs=0.06)
-
-
-def test_a_mean_on_the_border_asks_for_a_finite_number():
-    on_the_border = compare_pairs([0.02 - 0.03, 0.02, 0.02 + 0.03])
-    assert 3 < seeds_for_verdict(on_the_border, 0.02) < 200
-    narrow = compare_pairs(
-        [0.0199, 0.02, 0.0201] * 4
-    )  # resolves half the margin; only endless seeds would do
-    assert seeds_for_verdict(narrow, 0.02) == BEYOND_LIMIT
-
-
-def test_more_noise_needs_more_seeds_and_always_more_than_there_are():
-    shape = np.array([-1.0, 0.5, 0.5])
-    found = [seeds_for_verdict(compare_pairs(0.05 + sd * shape), 0.02) for sd in (0.02, 0.04, 0.08, 0.16)]
-    assert found == sorted(found)
-    assert found[0] > 3
-
-
-def test_one_pair_borrows_the_noise():
-    one = compare_pairs([0.05])
-    assert seeds_for_verdict(one, 0.02) is None
-    assert seeds_for_verdict(one, 0.02, sd=bound_on_paired_sd(0.02)) == seeds_needed(0.02 * 2**0.5, 0.03)
-
-
-def test_a_comparison_with_noise_of_its_own_borrows_none():
-    several = compare_pairs([0.03, 0.05, 0.07])
-    assert seeds_for_verdict(several, 0.02, sd=9.0) == seeds_for_verdict(several, 0.02)
 
 
 def test_a_thousand_seeds_are_the_limit():

@@ -242,7 +242,7 @@ def test_today_s_studies_have_no_new_column_and_no_new_line(tmp_path):
     report = study_report(full_study(tmp_path).load())
     assert "bytes_read" not in to_json(report)["rows"][0]
     assert "bytes_read" not in render(report, "csv")
-    assert len(report_tables(report)) == 2
+    assert len(report_tables(report)) == 3  # verdicts, the differences along the runs, sizes
     assert not {"evaluation"} & set(footer_of(report))
     assert footer_of(report)["budget"].startswith("500,000 training tokens per run, 123,456 parameters")
 

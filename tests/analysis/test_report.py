@@ -50,7 +50,7 @@ def test_the_terminal_tells_everything_once(report):
         "0.8 MFLOP",
         "Pilot: 3 of 3 baseline runs, sd 0.0200 nats/token (95 % range 0.0104 to 0.1257)",
         "margin: ±0.02 nats/token",
-        "Holm over the family of 3 comparisons",
+        "verdicts hold jointly for 3 comparisons",
         "confirm 201–205",
         "Python 3.11 standard library, 612 files",
         "hardware: Testium 9, 2 cores",

@@ -10,7 +10,6 @@ from workbench.analysis.statistics import (
     compare_pairs,
     holm,
     judge,
-    size_remark,
 )
 from workbench.errors import UserError
 
@@ -129,24 +128,6 @@ def test_what_is_no_sample_raises(sample):
 def test_a_margin_below_zero_raises():
     with pytest.raises(UserError, match="margin"):
         judge(compare_pairs([0.1, 0.2]), -0.01)
-
-
-@pytest.mark.parametrize(
-    ("differences", "margin", "remark"),
-    [
-        ([0.010, 0.011, 0.012, 0.011], 0.02, "small but real"),
-        ([-0.010, -0.011, -0.012, -0.011], 0.02, "small but real"),
-        ([0.02, 0.03, 0.04], 0.02, "real; size not settled"),  # from within the margin to far beyond
-        ([-0.129 + d for d in (0.0826, -0.0826, 0.0384, -0.0384, 0.0)], 0.05, "real; size not settled"),
-        ([0.010, 0.0133, 0.0205, 0.017], 0.0206, "small but real"),  # equivalent, the 95 % interval wider
-        ([0.10, 0.11, 0.12, 0.11], 0.02, None),  # beyond the margin: the verdict says so
-        ([0.01, -0.01, 0.02], 0.02, None),  # holds zero
-        ([0.01], 0.02, None),
-    ],
-)
-def test_what_a_real_difference_says_of_its_size(differences, margin, remark):
-    found = size_remark(compare_pairs(differences), margin)
-    assert (found or "None").startswith(str(remark))
 
 
 def test_holm_by_hand():

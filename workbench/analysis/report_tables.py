@@ -105,11 +105,11 @@ def _level(report: Report) -> str:
 
 
 def _pairs_needed(row: VariantRow) -> str:
-    """``47 (19–160)``: the likeliest number and its range; a dash where nothing is open."""
+    """``19–160``: between which numbers they lie; a dash where nothing is open. Sentences say more."""
     needed = row.pairs_needed
     if needed is None:
         return MISSING
-    return f"{needed.text(needed.likely)} ({needed.text(needed.low)}–{needed.text(needed.high)})"
+    return f"{needed.text(needed.low)}–{needed.text(needed.high)}"
 
 
 def _own_margin(row: VariantRow, report: Report) -> list[str]:

@@ -52,14 +52,10 @@ class Display:
         workers = plural(self._workers, "worker")
         self.note(f"{trials} of {plural(steps, 'step')} ({plan}) on {workers}")
 
-    def expect(self, phase: Phase, trials: int) -> None:
-        """So many trials of a phase in all: a grid grew, or a comparison takes more pairs."""
-        self._trials += trials - self._counts[phase]
-        self._counts[phase] = trials
-
-    def trials_of(self, phase: Phase) -> int:
-        """How many trials of a phase there will be, as far as is known."""
-        return self._counts[phase]
+    def expect(self, trials: int, phase: Phase = Phase.TUNE) -> None:
+        """More trials than planned: a grid grew, or a comparison takes more pairs."""
+        self._trials += trials
+        self._counts[phase] += trials
 
     def phase(self, name: str, trials: int, left: int, resumed: list[RunRecord]) -> None:
         """A phase of so many trials begins, or goes on with those that are ``left``.

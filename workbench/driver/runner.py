@@ -103,7 +103,7 @@ class Runner:
         known = self._rates_known()
         while rounds_left and (added := grown_before(grids, known)):
             grids = joined(grids, added)
-            self.display.expect(Phase.TUNE, self.display.trials_of(Phase.TUNE) + len(self.plan.tune(added)))
+            self.display.expect(len(self.plan.tune(added)))
             rounds_left -= 1
         while True:
             self._execute(Phase.TUNE, self.plan.tune(grids))
@@ -116,7 +116,7 @@ class Runner:
             rounds_left -= 1
             grids = joined(grids, added)
             self.display.note(f"a best learning rate is at the grid's edge: adding {_new(added)}")
-            self.display.expect(Phase.TUNE, self.display.trials_of(Phase.TUNE) + len(self.plan.tune(added)))
+            self.display.expect(len(self.plan.tune(added)))
         self._announce(tuned, at_edge=at_edge(grids, chosen))
         return chosen
 
@@ -154,9 +154,11 @@ class Runner:
         What is due follows from the records alone, so that a study that was stopped goes on with its block.
         """
         trained: dict[str, int] = {}
+        counted = self.plan.trial_counts()[Phase.CONFIRM]
         while (due := self._due()) != trained:
             records = self.plan.confirm(chosen, due)
-            self.display.expect(Phase.CONFIRM, len(records))
+            self.display.expect(len(records) - counted, Phase.CONFIRM)
+            counted = len(records)
             self._execute(Phase.CONFIRM, records)
             trained = due
             for line in self._said_at_look():
