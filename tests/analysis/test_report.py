@@ -37,7 +37,7 @@ def test_the_terminal_table_fits_and_wraps_no_row(report):
     lines = printed(report).splitlines()
     assert max(map(len, lines)) <= 120
     (row,) = [line for line in lines if line.startswith("norm: rmsnorm → layernorm")]
-    for cell in ("5/5", "3.003 ± 0.018", "+0.0012 [-0.0020, 0.0044]", "+0.04", "2/5", "equivalent"):
+    for cell in ("5/5", "3.003 ± 0.018", "+0.0012 [-0.0034, 0.0058]", "+0.04", "2/5", "equivalent"):
         assert cell in row
 
 
@@ -90,7 +90,7 @@ def test_many_wide_rows_still_fit(tmp_path):
 
 def test_markdown(report):
     text = render(report, "md")
-    assert "| norm: rmsnorm → layernorm | 5/5 | 3.003 ± 0.018 | +0.0012 [-0.0020, 0.0044] |" in text
+    assert "| norm: rmsnorm → layernorm | 5/5 | 3.003 ± 0.018 | +0.0012 [-0.0034, 0.0058] |" in text
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 3  # verdicts, the differences along the runs, sizes
     for table in tables:
@@ -127,7 +127,7 @@ def test_latex(report):
         "\\midrule",
         "\\bottomrule",
         "rope $\\to$ learned",
-        "[$-$0.0020, 0.0044]",
+        "[$-$0.0034, 0.0058]",
         "$<$0.001",
     ):
         assert part in text
