@@ -77,7 +77,7 @@ def difference_text(row: VariantRow) -> str:
 
 
 def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerChart:
-    """Paired differences with 95 % intervals, the margin as a band, and every seed as a dot.
+    """Paired differences with the intervals of their verdicts, the margin as a band, and every seed as a dot.
 
     Names and numbers stand above each interval, not beside it: so it keeps its width on a narrow page.
     """
@@ -182,7 +182,7 @@ def _forest_tooltip(places: int) -> list[alt.Tooltip]:
     return [
         alt.Tooltip("label:N", title="variant"),
         alt.Tooltip("mean:Q", title="mean difference", format=number),
-        alt.Tooltip("low:Q", title="95 % interval from", format=number),
+        alt.Tooltip("low:Q", title="interval from", format=number),
         alt.Tooltip("high:Q", title="to", format=number),
         alt.Tooltip("wins:N", title="seeds below the baseline"),
         alt.Tooltip("verdict:N", title="verdict"),
