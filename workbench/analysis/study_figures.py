@@ -97,7 +97,7 @@ def legend_label(name: str) -> str:
 
 @paper_style
 def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
-    """Paired differences with the intervals of their verdicts, every seed as a dot, and the band of the margin.
+    """Paired differences with the intervals of their verdicts, every seed as a dot, the margin as a band.
 
     A variant that failed or did not train is named in its row and has no mark: it would set the scale.
     ``colours`` maps variants to colours; without it all are drawn dark.

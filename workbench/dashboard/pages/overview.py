@@ -105,8 +105,8 @@ def forest_panel(now: View, name: str) -> None:
             forest(report, now.colours, now.ink), alt="Paired differences to the baseline", key=name
         )
         lines = [
-            "Large dot and line: mean difference over paired seeds, and the interval that its verdict follows "
-            "from: all verdicts hold jointly at 95 %. "
+            "Large dot and line: mean difference over paired seeds, and the interval that its verdict "
+            "follows from: all verdicts hold jointly at 95 %. "
             "Small dots: single seeds. "
             f"Grey band: {literal(report.margin_text)} {literal(report.unit)}, declared too small to matter."
         ]
