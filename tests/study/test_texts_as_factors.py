@@ -318,3 +318,16 @@ def test_check_says_what_stays_paired_and_what_changes_beside(plan, folders):
 def test_vocabularies_alone_are_enough_for_a_design():
     values = STUDY | TOKENIZERS | {"budget": "bytes"}
     assert len(build_variants(parse_study(values, "study.yaml"), BYTES)) == 3
+
+
+def test_a_reference_may_have_another_tokenizer_and_context(plan):
+    reference = {"tokenizer": {"bpe": 300}, "context": 64, "norm": "layernorm"}
+    keys = {"budget": "flops", "metric": "validation/bits_per_byte"}
+    whole = plan(design="leave_one_out", reference=reference, **keys)
+    assert [variant.change for variant in whole.variants[1:-1]] == [
+        {"norm": ("rmsnorm", "layernorm")},
+        {"context": ("32", "64")},
+        {"tokenizer": ("bytes", "bpe-300")},
+    ]
+    assert len(whole.variants[-1].change) == 3
+    assert whole.variants[-1].model.vocabulary == 300

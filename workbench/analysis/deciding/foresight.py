@@ -8,8 +8,8 @@ sd² ~ (n - 1) s² / chi², mean ~ dbar + sd z / sqrt n.
 Draws of a mean are weighted by a Cauchy density around zero, as wide as two margins (or as one standard
 error, where the margin is finer than what so few pairs see). With equal weights the chance was up to .2 too
 high in simulated studies whose true differences are of the order of the margin, d ~ N(0, (2 m)²), since few
-pairs scatter more widely than truths do. With these it is right within .03 from eight pairs on, where the
-margin is half the sd of a difference or wider, and .05 too high at a quarter; and the density's long tails
+pairs scatter more widely than truths do. With these it is right within .03 on the average over margins from
+eight pairs on, and within .05 at each of half the sd of a difference or wider; and the density's long tails
 leave a large effect what it is.
 
 The draws are 256 points of a Sobol sequence with a fixed seed: the same pairs have the same chance
