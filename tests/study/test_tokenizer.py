@@ -314,7 +314,7 @@ def test_what_a_tokenizer_cannot_spell_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("name", "overrides"),
     [
-        ("quickstart", ["seeds={pilot: 3, tune: 1, confirm: 8}", "grid_growth=2", "margin=0.02"]),
+        ("quickstart", []),
         (
             "positions",
             ["seeds={pilot: 3, tune: 1, confirm: 8}", "training.tokens=400_000", "margin=0.01"],
