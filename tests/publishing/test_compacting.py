@@ -14,7 +14,9 @@ from workbench.records.metrics import read_metrics, save_frame
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 STUDIES = sorted(path.parent for path in PUBLISHED.glob("*/study.yaml"))
-LIMIT, LIMIT_OF_A_RUN = 80e6, 20e3  # bytes; of a run without weights, on average
+LIMIT = 80e6  # bytes
+# Of a run without weights, on average; longer trials have more rows: 18 kB at 0.4M tokens, 23 kB at 0.8M.
+LIMIT_OF_A_RUN = 24e3
 
 
 def sizes(folder):
@@ -24,7 +26,12 @@ def sizes(folder):
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_what_is_published_takes_few_bytes_a_run(study):
     runs = len(list((study / "runs").iterdir()))
-    taken = sum(size for path, size in sizes(study).items() if path.suffix != ".safetensors")
+    of_runs = (
+        size
+        for path, size in sizes(study).items()
+        if path.suffix != ".safetensors" and not path.name.startswith("tokenizer-")
+    )
+    taken = sum(of_runs)
     assert taken / runs <= LIMIT_OF_A_RUN
     assert {path.name for path in study.glob("runs/*/*")} <= {"run.json", "model.safetensors"}
 
