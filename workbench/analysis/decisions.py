@@ -60,20 +60,17 @@ def pairs_due(
 ) -> dict[str, int]:
     """How many confirm seeds each variant is to have by now, the baseline as many as the most of the others.
 
-    An undecided comparison goes on to its next look. One that is decided, at the margin, or whose variant or
-    baseline did not train stays at its last.
+    Of a study that looks until all is decided: an undecided comparison goes on to its next look. One that is
+    decided, at the margin, or whose variant or baseline did not train stays at its last.
     """
     looks = manifest.looks
-    if not looks:
-        return {name: len(mine.planned) for name, mine in outcomes.items()}
     due = {}
     for name, decision in found.items():
         reached = looks[max(decision.look, 1) - 1]
         lost = decision.look and any(
             fate(first_seeds(outcomes[one], reached)) for one in (name, manifest.baseline)
         )
-        goes_on = decision.goes_on and not lost and decision.look < len(looks)
-        due[name] = looks[decision.look] if goes_on else reached
+        due[name] = looks[decision.look] if decision.goes_on and not lost else reached
     return due | {manifest.baseline: max(due.values(), default=looks[0])}
 
 

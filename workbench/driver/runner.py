@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+from workbench.analysis.deciding.decisions import Decision
 from workbench.analysis.decisions import confirm_phase, decisions, look_in_words
 from workbench.analysis.rate_curve import FEWEST_RATES, FEWEST_SEEDS
 from workbench.analysis.tuned_rates import TunedRate, choose_learning_rates
@@ -153,27 +154,25 @@ class Runner:
 
         What is due follows from the records alone, so that a study that was stopped goes on with its block.
         """
-        trained: dict[str, int] = {}
         counted = self.plan.trial_counts()[Phase.CONFIRM]
-        while (due := self._due()) != trained:
+        due, _ = self._look()
+        trained: dict[str, int] = {}
+        while due != trained:
             records = self.plan.confirm(chosen, due)
             self.display.expect(len(records) - counted, Phase.CONFIRM)
             counted = len(records)
             self._execute(Phase.CONFIRM, records)
             trained = due
-            for line in self._said_at_look():
-                self.display.note(line)
+            due, found = self._look()
+            for name, decision in found.items():
+                self.display.note(f"look: {name}: {look_in_words(decision)}")
 
-    def _due(self) -> dict[str, int]:
-        """How many confirm seeds each variant is to have by now."""
+    def _look(self) -> tuple[dict[str, int], dict[str, Decision]]:
+        """How many confirm seeds each variant is to have by now, and what is decided of each comparison."""
         records = load_study(self.directory)
-        return {name: len(mine.planned) for name, mine in confirm_phase(records)[1].items()}
-
-    def _said_at_look(self) -> list[str]:
-        """What is decided and what is not, a line for each comparison."""
-        records = load_study(self.directory)
-        found = decisions(records.manifest, confirm_phase(records)[1])
-        return [f"look: {name}: {look_in_words(decision)}" for name, decision in found.items()]
+        _, outcomes = confirm_phase(records)
+        due = {name: len(mine.planned) for name, mine in outcomes.items()}
+        return due, decisions(records.manifest, outcomes)
 
     def _execute(self, phase: Phase, records: list[RunRecord]) -> None:
         """Bring every record to an outcome."""

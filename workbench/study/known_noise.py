@@ -14,6 +14,7 @@ from statistics import stdev
 from typing import Any
 
 from workbench.analysis.decisions import Outcomes, confirm_phase, paired_differences
+from workbench.analysis.metric_units import is_per_token
 from workbench.analysis.pilot import pilot_summary
 from workbench.analysis.power import bound_on_paired_sd
 from workbench.analysis.sd_range import SdRange, safe_sd, sd_range
@@ -23,8 +24,8 @@ from workbench.numbers import plural
 from workbench.records.index import StudyRecords, is_published, list_studies, load_study, study_title
 from workbench.records.manifest import Manifest, ManifestVariant, read_manifest
 
-_PER_TOKEN = "validation/loss"  # tokens of another tokenizer stand for other text: their noise is another
 _Change = frozenset[tuple[str, frozenset[str]]]
+TrialSize = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +96,18 @@ def _nearest_first(manifest: Manifest, results: Path) -> list[tuple[Path, Manife
         usable = other.incomparable is None and not other.is_import
         if usable and other.metric == manifest.metric and _same_tokens(manifest, other):
             found.append((path, other))
-    return sorted(found, key=lambda one: (round(_distance(manifest, one[1]), 1), is_published(one[0])))
+    own = trial_size(manifest)
+
+    def nearness(one: tuple[Path, Manifest]) -> tuple[float, bool]:
+        path, other = one
+        return round(size_distance(own, trial_size(other)), 1), is_published(path)
+
+    return sorted(found, key=nearness)
 
 
 def _same_tokens(manifest: Manifest, other: Manifest) -> bool:
-    return manifest.metric != _PER_TOKEN or _tokenizer(manifest) == _tokenizer(other)
+    # Tokens of another tokenizer stand for other text: their noise is another.
+    return not is_per_token(manifest.metric) or _tokenizer(manifest) == _tokenizer(other)
 
 
 def _tokenizer(manifest: Manifest) -> str:
@@ -107,12 +115,14 @@ def _tokenizer(manifest: Manifest) -> str:
     return f"bpe {spec['bpe']}" if isinstance(spec, dict) and "bpe" in spec else str(spec)
 
 
-def _distance(one: Manifest, other: Manifest) -> float:
-    """By how many factors of e they differ, in parameters and training tokens together."""
-    pairs = (
-        (one.baseline_variant.parameters, other.baseline_variant.parameters),
-        (one.training.get("tokens"), other.training.get("tokens")),
-    )
+def trial_size(manifest: Manifest) -> TrialSize:
+    """Parameters of the baseline, and training tokens of one of its trials; None where it is not recorded."""
+    return manifest.baseline_variant.parameters, manifest.training.get("tokens")
+
+
+def size_distance(one: TrialSize, other: TrialSize) -> float:
+    """By how many factors of e they differ, in both together; infinite where one is not recorded."""
+    pairs = zip(one, other, strict=True)
     return sum(abs(math.log(ours / theirs)) if ours and theirs else math.inf for ours, theirs in pairs)
 
 
@@ -168,7 +178,7 @@ def _outcomes(path: Path) -> tuple[StudyRecords, dict[str, Outcomes]] | None:
 
 def _named(records: StudyRecords) -> str:
     manifest = records.manifest
-    parameters, tokens = manifest.baseline_variant.parameters, manifest.training.get("tokens")
+    parameters, tokens = trial_size(manifest)
     sizes = [f"{parameters:,} parameters"] if parameters else []
     sizes += [f"{tokens:,} tokens"] if tokens else []
     return f"{study_title(records.path)} ({', '.join(sizes)})" if sizes else study_title(records.path)

@@ -71,8 +71,9 @@ class Plan:
         A corpus alone is that of all variants.
         """
         texts = OneText(texts) if isinstance(texts, TokenizedCorpus) else texts
+        own = texts.of(study.data)
         if start is not None:
-            texts.of(study.data).require_known(start.model.vocabulary)
+            own.require_known(start.model.vocabulary)
         variants = build_variants(study, texts, start.model if start else None, device)
         recipes = {variant.name: variant.recipe for variant in variants}
         evaluation = {
@@ -83,11 +84,13 @@ class Plan:
             corpus, context = texts.of(variant.recipe.data), variant.model.context
             # Of evaluation texts it is bytes, and any text of some length will do.
             check_windows(corpus, context, None if evaluation else study.training.evaluation_tokens)
-            for text in evaluation.values():
-                batches = TextBatches(text, corpus.tokenizer, context, batch_size=1)
-                batches.require_known(variant.model.vocabulary)
+            # Only a model that was there before its text may lack a token of it.
             if start is not None:
-                corpus.require_known(start.model.vocabulary)
+                if corpus is not own:
+                    corpus.require_known(start.model.vocabulary)
+                for text in evaluation.values():
+                    batches = TextBatches(text, corpus.tokenizer, context, batch_size=1)
+                    batches.require_known(start.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
         _refuse_idle_margins(study, variants)
@@ -154,8 +157,13 @@ class Plan:
     @property
     def has_own_budgets(self) -> bool:
         """Whether variants differ in the tokens, or in the text, that they train on."""
-        changed = {factor for variant in self.variants for factor in variant.change}
-        return self.study.budget != "tokens" or bool(changed & {TOKENIZER, CORPUS, TREATMENT, CONTEXT})
+        of_text = {TOKENIZER, CORPUS, TREATMENT, CONTEXT}
+        return self.study.budget != "tokens" or bool(self.changed_factors & of_text)
+
+    @property
+    def changed_factors(self) -> set[str]:
+        """The factors in which some variant differs from the baseline."""
+        return {factor for variant in self.variants for factor in variant.change}
 
     def _spent(self, variant: Variant) -> float:
         """What a trial takes of the budget that is equal for all."""

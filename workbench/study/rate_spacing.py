@@ -1,14 +1,16 @@
 """Whether a study's learning rates are close enough for its margin, by the nearest study that was tuned."""
 
-import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.analysis.rate_curve import coarseness
 from workbench.analysis.tuned_rates import choose_learning_rates
 from workbench.errors import RecordError
 from workbench.numbers import decimals_for, fixed
-from workbench.records.index import StudyRecords, list_studies, load_study
+from workbench.records.index import list_studies, load_study, study_title
+from workbench.records.manifest import read_manifest
 from workbench.records.margin import smallest_margin
+from workbench.study.known_noise import TrialSize, size_distance, trial_size
 from workbench.study.plan import Plan
 
 
@@ -20,10 +22,10 @@ def spacing_warnings(plan: Plan, results: Path) -> list[str]:
     """
     if plan.study.rates_tried < 2:
         return []
-    known = [found for study in list_studies(results) if (found := _curvature(study, plan))]
-    if not known:
+    nearest = next(_curvatures(plan, results), None)
+    if nearest is None:
         return []
-    _, title, curvature = min(known)
+    title, curvature = nearest
     rates = plan.study.learning_rates
     lists = list(rates.values()) if isinstance(rates, dict) else [rates]
     cost = max(coarseness(curvature, one) for one in lists)
@@ -37,25 +39,27 @@ def spacing_warnings(plan: Plan, results: Path) -> list[str]:
     ]
 
 
-def _curvature(path: Path, plan: Plan) -> tuple[float, str, float] | None:
-    """How far the study in ``path`` is from ``plan``, its title, and the curvature of its baseline's loss."""
-    try:
-        study = load_study(path)
-    except RecordError:  # whoever asks for its status or report hears of it
-        return None
-    manifest = study.manifest
-    if manifest.is_import or manifest.incomparable is not None or manifest.metric != plan.study.metric:
-        return None
-    tuned = choose_learning_rates(study.runs, [manifest.baseline], manifest.metric)[manifest.baseline]
-    if tuned is None or tuned.curve is None or tuned.curve.curvature <= 0:
-        return None
-    return _distance(study, plan), study.title, tuned.curve.curvature
+def _curvatures(plan: Plan, results: Path) -> Iterator[tuple[str, float]]:
+    """Titles of tuned studies, the nearest in size first, and the curvatures of their baselines' losses."""
+    own = plan.baseline.model.num_parameters(), plan.tokens
+    for _, title, path in sorted(_usable(plan, own, results)):
+        try:
+            study = load_study(path)
+        except RecordError:  # its manifest was damaged since it was read
+            continue
+        name = study.manifest.baseline
+        tuned = choose_learning_rates(study.runs, [name], study.manifest.metric)[name]
+        if tuned is not None and tuned.curve is not None and tuned.curve.curvature > 0:
+            yield title, tuned.curve.curvature
 
 
-def _distance(study: StudyRecords, plan: Plan) -> float:
-    """How many e-folds of parameters and tokens lie between the baselines; one not recorded is far away."""
-    sizes = (
-        (study.manifest.baseline_variant.parameters, plan.baseline.model.num_parameters()),
-        (study.manifest.training.get("tokens"), plan.tokens),
-    )
-    return sum(abs(math.log(theirs / ours)) if theirs else 100.0 for theirs, ours in sizes)
+def _usable(plan: Plan, own: TrialSize, results: Path) -> Iterator[tuple[float, str, Path]]:
+    """Studies with the same metric: how far they are in size, their titles, and where they lie."""
+    for path in list_studies(results):
+        try:
+            manifest = read_manifest(path)
+        except RecordError:  # whoever asks for its status or report hears of it
+            continue
+        usable = not manifest.is_import and manifest.incomparable is None
+        if usable and manifest.metric == plan.study.metric:
+            yield size_distance(own, trial_size(manifest)), study_title(path), path

@@ -55,7 +55,7 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
 
 def what_is_paired(plan: Plan) -> str | None:
     """What variants of one seed have in common where a factor takes some of it away; None where none does."""
-    changed = {factor for variant in plan.variants for factor in variant.change}
+    changed = plan.changed_factors
     otherwise = [factor for factor in (CORPUS, TREATMENT, TOKENIZER, CONTEXT) if factor in changed]
     apart = []
     if otherwise:
