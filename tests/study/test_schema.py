@@ -41,6 +41,16 @@ def test_the_phases_never_share_a_seed():
     assert len(everything) == len(set(everything)) == 16
 
 
+def test_an_offset_moves_every_seed_that_is_given_as_a_count():
+    plain = parse(seeds={"pilot": 0, "tune": 3, "confirm": "until_decided"}).seeds.lists()
+    fresh = parse(seeds={"pilot": 0, "tune": 3, "confirm": "until_decided", "offset": 10_000}).seeds.lists()
+    assert fresh["tune"] == [11_001, 11_002, 11_003]
+    assert fresh["confirm"] == [seed + 10_000 for seed in plain["confirm"]]
+    listed = parse(seeds={"pilot": 0, "tune": [7], "confirm": 2, "offset": 5}).seeds.lists()
+    assert listed["tune"] == [7]
+    assert listed["confirm"] == [2_006, 2_007]
+
+
 def test_more_seeds_keep_the_first_ones():
     few, many = parse(seeds={"confirm": 3}).seeds.lists(), parse(seeds={"confirm": 8}).seeds.lists()
     assert many["confirm"][:3] == few["confirm"]

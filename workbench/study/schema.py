@@ -43,6 +43,7 @@ MOST_VARIANTS, MOST_TRIALS = 512, 100_000
 UNTIL_DECIDED = "until_decided"
 AT_LEAST, AT_MOST, MOST_PAIRS = 4, 64, 1_024
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
+_LARGEST_OFFSET = 10**12  # far below the largest seed
 _Rates = Annotated[
     list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]], Field(min_length=1, max_length=_MOST_RATES)
 ]
@@ -167,6 +168,14 @@ class Seeds(_Section):
         le=MOST_PAIRS,
         description="Pairs at the last look, where confirm is until_decided.",
     )
+    offset: Whole = Field(
+        0,
+        ge=0,
+        le=_LARGEST_OFFSET,
+        description="Added to every seed of a phase that is given as a count. A study that was looked at "
+        "before it was changed, or that repeats another, is run on fresh seeds with an offset of its own.",
+        examples=[10_000],
+    )
 
     @field_validator("pilot", "tune", "confirm", mode="before")
     @classmethod
@@ -215,7 +224,8 @@ class Seeds(_Section):
             return value
         if value == UNTIL_DECIDED:
             value = self.at_most
-        return list(range(FIRST_SEED[phase], FIRST_SEED[phase] + value))
+        first = FIRST_SEED[phase] + self.offset
+        return list(range(first, first + value))
 
 
 def _sound_seeds(seeds: list[Any]) -> list[int]:
