@@ -31,6 +31,8 @@ from workbench.model.config import ModelConfig
 from workbench.model.parts.component import FACTORS
 from workbench.model.presets import preset_names
 from workbench.records.index import load_study
+from workbench.records.manifest import read_manifest
+from workbench.study.chances import chances_table, comparisons_of
 from workbench.study.model_options import OPTION_LEVELS
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import OPTIMIZERS
@@ -319,3 +321,13 @@ def test_the_table_is_that_of_the_published_report():
     assert len(shown) == len(table.rows)
     for line, cells in zip(shown, table.rows, strict=True):
         assert line.split() == " ".join(cells).split()
+
+
+def test_the_table_of_chances_is_that_of_plan():
+    published = CHECKOUT / "results" / "published"
+    manifest = read_manifest(published / "quickstart")
+    comparisons = comparisons_of(manifest, published)
+    table = chances_table([one.chances(len(manifest.seeds.confirm)) for one in comparisons])
+    cells = zip(*(column.cells for column in table.columns), strict=True)
+    shown = README.partition("```text\nWhat looks")[2].partition("```")[0].splitlines()[3:]
+    assert [line.split() for line in shown] == [" ".join(map(str, row)).split() for row in cells]

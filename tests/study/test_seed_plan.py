@@ -1,12 +1,15 @@
 """``workbench plan`` and what ``check`` says of power: known answers, sources, and a run of each command."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 import yaml
 
 from tests.analysis.synthetic_studies import BASELINE_LOSSES, Study, full_study, manifest, shifted
 from tests.in_process import workbench
+from workbench.analysis.deciding.design_chances import smallest_different, word_chances
+from workbench.analysis.deciding.looks import Rule
 from workbench.analysis.power import BEYOND_LIMIT, detectable_effect, equivalence_power
 from workbench.errors import UserError
 from workbench.study.seed_plan import Wanted, plan_seeds, render_seed_plan
@@ -241,3 +244,55 @@ def test_check_without_any_noise_says_so_in_a_line(folder):
         line
         == "decides:  not known: no finished study measured this noise; 'workbench plan' takes one as --sd"
     )
+
+
+UNTIL = ("--set", "seeds={pilot: 0, tune: 1, confirm: until_decided, at_least: 4, at_most: 16}")
+
+
+def test_plan_of_a_study_until_all_is_decided_says_how_often_each_word_is(folder):
+    answer = workbench(folder, "plan", "tiny.yaml", *UNTIL, "--minutes", "600", "--effect", "0.05", "--json")
+    found = json.loads(answer.stdout)
+    norm, relu = found["comparisons"]
+    assert [at["margins"] for at in norm["words"]] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5])
+    assert [at["difference"] for at in relu["words"]] == pytest.approx(
+        [0, 0.0005, 0.001, 0.0015, 0.002, 0.05]
+    )
+    rule = Rule.until(4, 16, 2)
+    noise = relu["noise"]
+    for key, sd in (("likely", noise["sd"]), ("safe", noise["safe_sd"])):
+        assert relu["words"][0][key] == asdict(word_chances(rule, 0.001 / sd, 0.0))
+    assert relu["words"][0]["likely"]["at_the_margin"] > 0.9 > norm["words"][0]["likely"]["at_the_margin"]
+    assert "needed" not in found
+    # Equals take what half of such studies stay within, the baseline as many as the most of the others.
+    pairs = found["if_equal"]["likely"]["pairs"]
+    assert pairs["baseline"] == max(pairs["norm=layernorm"], pairs["feedforward=relu"])
+    assert found["if_equal"]["likely"]["trials"] == 6 + sum(pairs.values())
+    assert found["planned"]["trials"] == 6 + 3 * 16
+    assert found["within"]["seeds"] == 16  # no more than it may take, however long there is
+
+    told = workbench(folder, "plan", "tiny.yaml", *UNTIL, "--minutes", "600").stdout
+    assert "Of a change that does nothing the likeliest verdict is equivalent for norm=layernorm" in told
+    assert "; at the margin for feedforward=relu" in told
+    assert "What looks at 4, 8, 16 pairs can decide" in told
+    assert "How often each word is said" in told
+    assert told.count("What looks at") == 1  # so much time decides what was planned
+    assert "seeds for a chance" not in told
+
+
+def test_a_time_that_ends_before_the_first_look_decides_nothing(folder):
+    told = workbench(folder, "plan", "tiny.yaml", *UNTIL, "--minutes", "0.00001").stdout
+    assert "decides nothing: the first look is at 4 pairs" in told
+
+
+def test_check_of_a_study_until_all_is_decided_simulates_it(folder):
+    found = json.loads(workbench(folder, "check", "tiny.yaml", *UNTIL, "--json").stdout)
+    norm, relu = found["decides"]
+    assert norm["looks"] == [4, 8, 16]
+    for row, margin in ((norm, 0.02), (relu, 0.001)):
+        sd = row["noise"]["sd"]
+        words = word_chances(Rule.until(4, 16, 2), margin / sd, 0.0)
+        assert row["equivalent_if_equal"]["likely"] == words.equivalent
+        assert row["smallest_effect"]["likely"] == sd * smallest_different(Rule.until(4, 16, 2), margin / sd)
+    (warning,) = [text for text in found["warnings"] if "called equivalent" in text]
+    assert "seeds.confirm" not in warning
+    assert "margin: 0." in warning

@@ -184,7 +184,7 @@ def _decides(facts: dict[str, Any]) -> list[RenderableType]:
         return [
             "decides:  not known: no finished study measured this noise; 'workbench plan' takes one as --sd"
         ]
-    return [chances_table(facts["decides"], looks=bool(facts["looks"])), *noise_lines(facts["decides"])]
+    return [chances_table(facts["decides"]), *noise_lines(facts["decides"])]
 
 
 def _own_budget(variant: dict[str, Any]) -> list[str]:

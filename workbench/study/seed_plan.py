@@ -22,7 +22,16 @@ from workbench.numbers import decimals_for, duration, fixed, percent, plural
 from workbench.records.index import StudyRecords, list_studies, load_study, study_title
 from workbench.records.manifest import Manifest
 from workbench.records.run import Phase, State
-from workbench.study.chances import Comparison, both, chances_table, comparisons_of, noise_cell, noise_lines
+from workbench.study.chances import (
+    Comparison,
+    both,
+    chance,
+    chances_table,
+    comparisons_of,
+    noise_cell,
+    noise_lines,
+    words_table,
+)
 from workbench.study.check import seconds_per_token
 from workbench.study.known_noise import Noise
 from workbench.study.paths import find_results
@@ -33,6 +42,8 @@ from workbench.training.hardware import default_slots
 from workbench.visible import one_line
 
 DIFFERENT, EQUIVALENT = "different", "equivalent"
+_TRUE_MARGINS = (0, 0.5, 1, 1.5, 2)  # true differences of which it is said how often each word is
+_WORDS = {"equivalent": "equivalent", "at_the_margin": "at the margin", "inconclusive": "inconclusive"}
 _COOLING = 1.1  # power drawn for each watt of the machine: Touvron et al. 2023, arXiv 2302.13971, table 15
 
 
@@ -107,13 +118,18 @@ class Costs:
         if seeds > SEED_LIMIT:
             keys = ("trials", "seconds", "machine_hours", "cost", "kwh")
             return {"seeds": seeds} | dict.fromkeys(keys)
-        seconds = (self.seconds_before + seeds * self.seconds_a_seed) / self.slots
+        return {"seeds": seeds} | self.of_each(dict.fromkeys(self.seconds, seeds), wanted)
+
+    def of_each(self, seeds: dict[str, int], wanted: Wanted) -> dict[str, Any]:
+        """Trials, time and cost of the whole study where each variant has a number of seeds of its own."""
+        confirm = sum(count * self.seconds[name] for name, count in seeds.items())
+        seconds = (self.seconds_before + confirm) / self.slots
         # A GPU's trials have it for themselves, one for each worker; a CPU's share the machine.
         machines = min(self.slots, max(1, default_slots(self.device))) if self.device == "cuda" else 1
         hours = machines * seconds / 3600
+        tuning = self.tuning * len(self.manifest.variants)
         return {
-            "seeds": seeds,
-            "trials": self.pilot + (self.tuning + seeds) * len(self.manifest.variants),
+            "trials": self.pilot + tuning + sum(seeds.values()),
             "seconds": seconds,
             "machine_hours": hours,
             "cost": None if wanted.price is None else hours * wanted.price,
@@ -135,29 +151,73 @@ def plan_seeds(
     if not comparisons:
         raise UserError(f"{study}: has no variant beside its baseline; give a study that compares some")
     _require_noise(comparisons, manifest, out)
-    rows = [_row(one, wanted) for one in comparisons]
-    needed = {key: max(row["seeds"][key] for row in rows) for key in ("likely", "safe")}
     planned = len(manifest.seeds.confirm)
-    facts = {
+    decides = _decides(comparisons, planned, wanted)
+    facts: dict[str, Any] = {
         "name": manifest.name,
         "question": manifest.question,
         "metric": manifest.metric,
         "verdict": wanted.question,
         "power": wanted.power,
         "family": len(comparisons),
-        "comparisons": rows,
         "seconds_per_trial": costs.seconds,
         "seconds_from": costs.source,
         "device": costs.device,
         "workers": costs.slots,
-        "needed": {key: costs.of(seeds, wanted) for key, seeds in needed.items()},
-        "planned": costs.of(planned, wanted) | {"decides": _decides(comparisons, planned, wanted)},
+        "looks": manifest.looks,
+        "planned": costs.of(planned, wanted) | {"decides": decides},
     }
+    if manifest.looks:
+        facts |= _until_decided(comparisons, costs, wanted, decides)
+    else:
+        facts |= _fixed(comparisons, costs, wanted)
     if wanted.minutes is not None:
         seeds = costs.seeds_within(60 * wanted.minutes)
-        decides = _decides(comparisons, seeds, wanted)
-        facts["within"] = costs.of(seeds, wanted) | {"minutes": wanted.minutes, "decides": decides}
+        if manifest.looks:
+            seeds = min(seeds, planned)
+        facts["within"] = costs.of(seeds, wanted) | {
+            "minutes": wanted.minutes,
+            "decides": _decides(comparisons, seeds, wanted),
+        }
     return facts
+
+
+def _fixed(comparisons: list[Comparison], costs: Costs, wanted: Wanted) -> dict[str, Any]:
+    """How many seeds each comparison needs, and what the most demanding one makes the study cost."""
+    rows = [_row(one, wanted) for one in comparisons]
+    needed = {key: max(row["seeds"][key] for row in rows) for key in ("likely", "safe")}
+    return {
+        "comparisons": rows,
+        "needed": {key: costs.of(seeds, wanted) for key, seeds in needed.items()},
+    }
+
+
+def _until_decided(
+    comparisons: list[Comparison], costs: Costs, wanted: Wanted, decides: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What each comparison is called by what is true, and what the study costs if all variants are equal.
+
+    The numbers of pairs are those that half of such studies stay within; the baseline has as many as the
+    most of the others.
+    """
+    asked = abs(wanted.effect or 0.0)
+    rows = []
+    for one in comparisons:
+        differences = sorted({share * one.margin for share in _TRUE_MARGINS} | {asked})
+        rows.append(
+            {
+                "variant": one.variant,
+                "margin": one.margin,
+                "noise": one.noise.to_dict() if one.noise else None,
+                "words": one.words(differences),
+            }
+        )
+    usual = {}
+    for key in ("likely", "safe"):
+        pairs = {row["variant"]: row["if_equal"][key]["pairs"] for row in decides}
+        pairs[costs.manifest.baseline] = max(pairs.values())
+        usual[key] = {"pairs": pairs} | costs.of_each(pairs, wanted)
+    return {"comparisons": rows, "if_equal": usual}
 
 
 def _decides(comparisons: list[Comparison], seeds: int, wanted: Wanted) -> list[dict[str, Any]]:
@@ -285,14 +345,37 @@ def _row(comparison: Comparison, wanted: Wanted) -> dict[str, Any]:
 def render_seed_plan(facts: dict[str, Any]) -> Group:
     """The facts for a terminal."""
     heading = f"{facts['name']}: {facts['question']}"
-    parts: list[RenderableType] = [styled(heading, "bold"), _needed_table(facts)]
-    parts += [styled(line) for line in [*noise_lines(facts["comparisons"]), *_needed_lines(facts)]]
-    planned = facts["planned"]
-    parts += [styled(""), chances_table(planned["decides"])]
-    parts.append(styled(f"as planned: {_cost(planned, facts)}"))
+    noise = [styled(line) for line in noise_lines(facts["comparisons"])]
+    planned = chances_table(facts["planned"]["decides"])
+    parts: list[RenderableType] = [styled(heading, "bold")]
+    if facts["looks"]:
+        parts += [styled(_in_a_sentence(facts)), styled(""), planned, styled("")]
+        parts += [words_table(facts["comparisons"]), *noise, *map(styled, _expected_lines(facts))]
+    else:
+        parts += [_needed_table(facts), *noise, *map(styled, _needed_lines(facts)), styled(""), planned]
+        parts.append(styled(f"as planned: {_cost(facts['planned'], facts)}"))
     if "within" in facts:
         parts += [styled(""), *_within(facts)]
     return Group(*parts)
+
+
+def _in_a_sentence(facts: dict[str, Any]) -> str:
+    """What a study with looks will likely say of changes that do nothing, by the likely noise."""
+    said: dict[str, list[str]] = {}
+    for row in facts["planned"]["decides"]:
+        words = row["if_equal"]["likely"]
+        word = max(_WORDS, key=lambda name: words[name])
+        said.setdefault(_WORDS[word], []).append(f"{row['variant']} ({chance(words[word])})")
+    parts = [f"{word} for {', '.join(variants)}" for word, variants in said.items()]
+    return f"Of a change that does nothing the likeliest verdict is {'; '.join(parts)}."
+
+
+def _expected_lines(facts: dict[str, Any]) -> list[str]:
+    """What the study costs where all variants are equal, by both noises, and what it may cost at most."""
+    lines = []
+    for key, usual in facts["if_equal"].items():
+        lines.append(f"{key + ':':<9} if all are equal, usually {_cost_text(usual, facts)}")
+    return [*lines, f"at most:  {_cost(facts['planned'], facts)}", _time_line(facts)]
 
 
 def _needed_table(facts: dict[str, Any]) -> Table:
@@ -324,18 +407,27 @@ def _to_say(verdict: str, effect: float, decimals: int) -> str:
 
 def _needed_lines(facts: dict[str, Any]) -> list[str]:
     lines = [f"{key + ':':<9} {_cost(needed, facts)}" for key, needed in facts["needed"].items()]
+    return [*lines, _time_line(facts)]
+
+
+def _time_line(facts: dict[str, Any]) -> str:
+    """What a trial takes, and what the times above leave out."""
     each = sorted(facts["seconds_per_trial"].values())
     ends = " to ".join(dict.fromkeys([duration(each[0]), duration(each[-1])]))
     others = "more if a grid grows"
     if facts["device"] == "cuda":
         others += ", less in populations"
-    return [*lines, f"time:     {ends} a trial ({facts['seconds_from']}); tuning included; {others}"]
+    return f"time:     {ends} a trial ({facts['seconds_from']}); tuning included; {others}"
 
 
 def _cost(needed: dict[str, Any], facts: dict[str, Any]) -> str:
     """``51 seeds: 224 trials, 1 h 05 min on 2 workers, 1.1 machine hours``."""
     if needed["seeds"] >= BEYOND_LIMIT:
         return f"{seeds_text(needed['seeds'])} seeds"
+    return f"{plural(needed['seeds'], 'seed')}: {_cost_text(needed, facts)}"
+
+
+def _cost_text(needed: dict[str, Any], facts: dict[str, Any]) -> str:
     what = "GPU" if facts["device"] == "cuda" else "machine"
     parts = [
         plural(needed["trials"], "trial"),
@@ -346,22 +438,26 @@ def _cost(needed: dict[str, Any], facts: dict[str, Any]) -> str:
         parts.append(f"cost {needed['cost']:,.2f}")
     if needed["kwh"] is not None:
         parts.append(f"{needed['kwh']:.3g} kWh")
-    return f"{plural(needed['seeds'], 'seed')}: {', '.join(parts)}"
+    return ", ".join(parts)
 
 
 def _within(facts: dict[str, Any]) -> list[RenderableType]:
     """What a given time decides: ``in 30 min: n = 6, decides |effect| ≥ 0.031``."""
     within = facts["within"]
     time, seeds = duration(60 * within["minutes"]), within["seeds"]
-    if seeds < 2:
+    first = facts["looks"][0] if facts["looks"] else 2
+    if seeds < first:
+        needs = f"the first look is at {first} pairs" if facts["looks"] else "a difference needs two pairs"
         return [
             styled(
-                f"in {time}: n = {seeds}, decides nothing: a difference needs two pairs, after the "
-                f"tuning of every variant; give more --minutes or --workers, or a smaller study"
+                f"in {time}: n = {seeds}, decides nothing: {needs}, after the tuning of every variant; give "
+                "more --minutes or --workers, or a smaller study"
             )
         ]
-    lines = [f"in {time}: n = {seeds}, decides {_smallest(within['decides'])}"]
-    return [*map(styled, lines), chances_table(within["decides"])]
+    line = styled(f"in {time}: n = {seeds}, decides {_smallest(within['decides'])}")
+    if within["decides"] == facts["planned"]["decides"]:
+        return [line]  # which stands above
+    return [line, chances_table(within["decides"])]
 
 
 def _smallest(decides: list[dict[str, Any]]) -> str:

@@ -45,6 +45,7 @@ both errors.
 **Modules.** ``looks``: the rule, declared beforehand. ``steps``: the words at one look, for any number of
 studies at once. ``decisions``: those of one study, with intervals and remarks. ``foresight``: chances and
 pairs needed. ``belief``: P(better), P(equal), P(worse). ``simulated_studies``: what the words are worth.
+``design_chances``: what a study that has not run will say.
 
 All of this takes differences to be normal. For skewed ones t intervals promise too much; what is said of
 that stands beside the word, not here.
