@@ -5,10 +5,10 @@ by a console of rich's own or by ``print``: a style is given as a style, never a
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import Task, TextColumn
 from rich.segment import Segment
 from rich.text import Text
@@ -16,6 +16,8 @@ from rich.text import Text
 from workbench.visible import visible
 
 _PAGE = 160  # columns where there is no terminal: tables must not be squeezed into eighty there
+
+_ANY_WIDTH = 10_000  # of a page on which nothing is folded
 
 
 class Terminal(Console):
@@ -32,6 +34,21 @@ class Terminal(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Every ``Text`` passes here."""
         return super().render(_shown(renderable) if isinstance(renderable, Text) else renderable, options)
+
+
+class FirstThatFits:
+    """The first of several ways to show a thing for which the terminal is wide enough; else the last."""
+
+    def __init__(self, ways: Sequence[RenderableType]) -> None:
+        self.ways = ways
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """For rich."""
+        unfolded = options.update(max_width=_ANY_WIDTH)
+        fitting = (
+            way for way in self.ways if console.measure(way, options=unfolded).maximum <= options.max_width
+        )
+        yield next(fitting, self.ways[-1])
 
 
 class PlainColumn(TextColumn):

@@ -46,8 +46,8 @@ def test_a_text_that_is_too_small_for_the_margin_is_told():
     generator = np.random.default_rng(3)
     losses = 0.05 + generator.normal(0, 0.03, 24) + np.zeros((4, 1))
     found = of_passages(losses * 512, np.full(24, 512.0), compare_pairs([0.05] * 4))
-    assert text_notes(found, 0.1, "nats/token") == []
-    (note,) = text_notes(found, 0.01, "nats/token")
+    assert text_notes(found, None, 0.1, "nats/token") == []
+    (note,) = text_notes(found, None, 0.01, "nats/token")
     assert note.startswith("the validation text is small for the margin: another text of 12,288 tokens")
     # Its error falls with the root of its size.
     needed = 12_288 * (found.error / 0.0025) ** 2

@@ -8,6 +8,7 @@ import pytest
 
 from tests.dashboard import dashboard_studies
 from tests.dashboard.dashboard_studies import SEEDS, write_study
+from workbench.analysis.effects import study_report
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory, State
@@ -45,6 +46,23 @@ def test_overview_answers_the_question_and_shows_the_problem(opened, results):
     assert "deadbeef0000" in shown
     assert app.dataframe[0].value["verdict"].tolist() == ["baseline", "worse", "equivalent", "inconclusive"]
     assert {item.label for item in app.get("download_button")} == {"SVG", "PDF", "CSV", "Markdown", "LaTeX"}
+
+
+def test_notes_that_change_the_reading_are_open_and_method_is_folded_away(
+    opened, results, study, live_results
+):
+    running = opened(live_results(2))
+    (kept,) = [item for item in running.expander if item.label.startswith("To keep in mind")]
+    assert kept.proto.expanded
+    assert "the verdict may change, and is no reason to stop" in kept.markdown[0].value
+    report = study_report(load_study(study))
+    app = opened(results)
+    (folded,) = [item for item in app.expander if item.label.startswith("Method notes")]
+    assert folded.label == f"Method notes ({len(report.method)})"
+    assert not folded.proto.expanded
+    assert folded.markdown[0].value.count("\n") == len(report.method) - 1
+    effects = opened(results, "effects")
+    assert [item.label for item in effects.expander if "Method notes" in item.label] == [folded.label]
 
 
 def test_the_runs_table_filters_and_groups(opened, results):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.flops import validation_curve
+from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict, mean_interval
 from workbench.errors import RecordError
 from workbench.numbers import decimals_for, fixed, percent, with_interval
@@ -105,7 +106,7 @@ def trend_of_curves(pairs: list[tuple[Curve, Curve]]) -> BudgetTrend | None:
     )
 
 
-def trend_notes(trend: BudgetTrend | None, verdict: Verdict | None, margin: float, unit: str) -> list[str]:
+def trend_notes(trend: BudgetTrend | None, verdict: Verdict | None, margin: float, unit: str) -> list[Note]:
     """What a reader of the verdict must know of other budgets."""
     if trend is None or verdict is None:
         return []
@@ -116,26 +117,39 @@ def trend_notes(trend: BudgetTrend | None, verdict: Verdict | None, margin: floa
         where = percent(trend.sign_change)
         earlier = fixed(trend.before, decimals, sign=True)
         final = fixed(end, decimals, sign=True)
-        notes.append(
+        changed = (
             f"the difference changed sign at {where} of the run: up to {earlier} {unit} before, {final} at "
             "the end"
         )
+        notes.append(reading(changed))
     per_doubling = trend.per_doubling
     if trend.direction is not None and per_doubling is not None:
         moved = with_interval(per_doubling, trend.per_doubling_interval, decimals, sign=True)
-        notes.append(f"still {trend.direction} at the end: {moved} {unit} for a doubling of the tokens")
+        still = f"still {trend.direction} at the end: {moved} {unit} for a doubling of the tokens"
+        notes.append(method(still))
     if per_doubling is not None and end is not None and abs(per_doubling) > margin:
+        projected = end + per_doubling
         otherwise = "decide otherwise"
         if verdict is Verdict.INCONCLUSIVE:
             otherwise = "decide"
         elif verdict in (Verdict.BETTER, Verdict.WORSE) and per_doubling * end > 0:
             otherwise = "decide otherwise on its size, not its sign"
-        projected = fixed(end + per_doubling, decimals, sign=True)
-        notes.append(
+        longer = (
             f"a run twice as long may {otherwise}: by its slope over the last half of the run the "
-            f"difference would be {projected} {unit}"
+            f"difference would be {fixed(projected, decimals, sign=True)} {unit}"
         )
+        stays = _is_still(verdict, projected, margin)
+        notes.append(method(longer) if stays else reading(longer))
     return notes
+
+
+def _is_still(verdict: Verdict, difference: float, margin: float) -> bool:
+    """Whether a difference lies where the word has it; a word that is open is kept by none."""
+    if verdict is Verdict.BETTER:
+        return difference < -margin
+    if verdict is Verdict.WORSE:
+        return difference > margin
+    return verdict is Verdict.EQUIVALENT and abs(difference) <= margin
 
 
 def _curve(path: str, metric: str) -> Curve | None:

@@ -6,6 +6,7 @@ into the one that is wished for, so that the earlier one keeps its say.
 
 from collections.abc import Callable, Sequence
 
+from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.variant_row import VariantRow
 from workbench.numbers import plural
 from workbench.records.manifest import Amendment, Manifest
@@ -14,7 +15,7 @@ from workbench.records.margin import margin_text
 Rows = Sequence[VariantRow]
 
 
-def changed_margins(manifest: Manifest, rows: Rows, judged: Callable[[Manifest], Rows]) -> list[str]:
+def changed_margins(manifest: Manifest, rows: Rows, judged: Callable[[Manifest], Rows]) -> list[Note]:
     """A note for each margin that the study had before; the verdicts by it too, where results were there.
 
     ``judged`` gives the rows under a manifest with another margin.
@@ -25,15 +26,16 @@ def changed_margins(manifest: Manifest, rows: Rows, judged: Callable[[Manifest],
             continue
         change = f"amended {item.time or 'after its start'}: margin {_change(item)}"
         if not item.complete:
-            notes.append(f"{change}, before any run was complete")
+            notes.append(method(f"{change}, before any run was complete"))
             continue
         earlier = manifest.model_copy(update={"margin": item.margin[0], "amendments": []})
         verdicts = _both(judged(earlier), rows)
         told = f" (by {margin_text(item.margin[0])} → by {margin_text(manifest.margin)}: {verdicts})"
-        notes.append(
+        late = (
             f"{change} when {plural(item.complete, 'run')} had a result, so that the verdicts by the new "
             f"margin are exploratory{told if verdicts else ''}"
         )
+        notes.append(reading(late))
     return notes
 
 

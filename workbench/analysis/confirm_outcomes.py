@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.analysis.notes import Note, method
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.numbers import plural, rate
 from workbench.records.run import Phase, State, error_line
@@ -49,7 +50,7 @@ class Outcomes:
     values: dict[int, float]
     states: dict[int, str]
     runs: dict[int, dict[str, Any]]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=())
     budget: int | None = None
 
     def count(self, state: str) -> int:
@@ -153,21 +154,21 @@ def paired_differences(variant: Outcomes, baseline: Outcomes) -> tuple[dict[int,
     return differences, lost
 
 
-def _at_tuned_rate(runs: list[dict], tuned: TunedRate | None) -> tuple[list[dict], list[str]]:
+def _at_tuned_rate(runs: list[dict], tuned: TunedRate | None) -> tuple[list[dict], list[Note]]:
     if tuned is None:
         return runs, []
     kept = [run for run in runs if math.isclose(run["learning_rate"], tuned.learning_rate, rel_tol=1e-9)]
     left = len(runs) - len(kept)
     chosen = rate(tuned.learning_rate)
     note = f"{plural(left, 'confirm run')} at another learning rate than the chosen {chosen} left out"
-    return kept, [note] if left else []
+    return kept, [method(note)] if left else []
 
 
-def _planned(runs: list[dict], seeds: list[int]) -> tuple[list[dict], list[str]]:
+def _planned(runs: list[dict], seeds: list[int]) -> tuple[list[dict], list[Note]]:
     kept = [run for run in runs if run["seed"] in seeds]
     extra = sorted({int(run["seed"]) for run in runs} - set(seeds))
     note = f"confirm runs on seeds that the study does not name left out: {_join(extra)}"
-    return kept, [note] if extra else []
+    return kept, [method(note)] if extra else []
 
 
 def _state(run: dict | None, metric: str) -> str:

@@ -14,6 +14,7 @@ from workbench.analysis.factorial import FactorialEffects, factorial_effects, mi
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
 from workbench.analysis.halving_cost import halving_warnings
 from workbench.analysis.metric_units import study_unit, why_not_comparable
+from workbench.analysis.notes import Note, NoteKind, method, reading
 from workbench.analysis.other_sets import SetRow, other_sets
 from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
 from workbench.analysis.rate_robustness import tuning_warnings, with_rate_notes
@@ -30,7 +31,8 @@ from workbench.records.margin import Margins, margin_text
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything that a study says. ``rows`` has the baseline first; ``notes`` are what to be careful of.
+    """Everything that a study says. ``rows`` has the baseline first; ``notes`` are what to be careful of
+    (``reading``), and how the words came about (``method``).
 
     ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
     factorial designs, ``equal_flops`` where variants differ in FLOPs by more than 1 % and the study does not
@@ -52,7 +54,7 @@ class Report:
     equal_flops: EqualFlops | None
     other_sets: tuple[SetRow, ...]
     recovery: tuple[RecoveryRow, ...] | None
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     footer: dict[str, Any]
 
     @property
@@ -64,6 +66,16 @@ class Report:
     def margin_text(self) -> str:
         """``±0.02``; by factor ``±0.02 (norm ±0.04)``."""
         return margin_text(self.margins)
+
+    @property
+    def reading(self) -> tuple[Note, ...]:
+        """The notes that change how a word is to be read."""
+        return tuple(note for note in self.notes if note.kind is NoteKind.READING)
+
+    @property
+    def method(self) -> tuple[Note, ...]:
+        """The notes on how words came about."""
+        return tuple(note for note in self.notes if note.kind is NoteKind.METHOD)
 
     @property
     def comparisons(self) -> tuple[VariantRow, ...]:
@@ -98,14 +110,14 @@ def study_report(study: StudyRecords) -> Report:
     effects = factorial_effects(manifest, outcomes) if comparable else None
     equal_flops = loss_at_flops(study, outcomes=outcomes) if comparable and flops_differ(study) else None
     notes = [
-        *filter(None, [why_not_comparable(manifest, manifest.metric)]),
-        *start_warnings(study, outcomes),
-        *pilot_warnings(pilot, margin, unit),
+        *map(reading, filter(None, [why_not_comparable(manifest, manifest.metric)])),
+        *map(reading, start_warnings(study, outcomes)),
+        *map(method, pilot_warnings(pilot, margin, unit)),
         *tuning_warnings(tuned, margin, unit),
-        *halving_warnings(study, tuned),
-        *[f"{row.variant}: {note}" for row in rows for note in row.notes],
-        *(effects.warnings if effects else missing_effects(manifest, outcomes)),
-        *(equal_flops.notes if equal_flops else ()),
+        *map(method, halving_warnings(study, tuned)),
+        *[note.of(row.variant) for row in rows for note in row.notes],
+        *(effects.warnings if effects else map(reading, missing_effects(manifest, outcomes))),
+        *map(method, equal_flops.notes if equal_flops else ()),
         *changed_margins(manifest, rows, judged),
         *provenance_warnings(study),
     ]
@@ -158,4 +170,4 @@ def _with_holm(row: VariantRow, p: float) -> VariantRow:
     # Pairs that were looked at again and again have no p value of a single look.
     held = None if decision.rule.until_decided else p
     said = remark(decision)
-    return replace(row, holm_p=held, notes=(*row.notes, said) if said else row.notes)
+    return replace(row, holm_p=held, notes=(*row.notes, reading(said)) if said else row.notes)

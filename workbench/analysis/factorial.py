@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 from workbench.analysis.confirm_outcomes import Outcomes
+from workbench.analysis.notes import Note, reading
 from workbench.analysis.statistics import (
     Interval,
     Verdict,
@@ -82,7 +83,7 @@ class FactorialEffects:
 
     main: tuple[Effect, ...]
     interactions: tuple[Effect, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Note, ...]
     runs: int
     missing: int
 
@@ -112,9 +113,9 @@ def factorial_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> Fact
         main=tuple(effect for effect in effects if len(effect.factors) == 1),
         interactions=interactions,
         warnings=(
-            *_interacting(interactions),
-            *_left_out(effects, missing),
-            *_not_estimated(levels, effects, names, outcomes),
+            *map(reading, _interacting(interactions)),
+            *map(reading, _left_out(effects, missing)),
+            *map(reading, _not_estimated(levels, effects, names, outcomes)),
         ),
         runs=runs,
         missing=missing,

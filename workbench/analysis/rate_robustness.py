@@ -12,6 +12,7 @@ from statistics import mean
 
 import numpy as np
 
+from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.rate_curve import coarseness, crossing
 from workbench.analysis.statistics import Interval, Verdict, mean_interval
 from workbench.analysis.tuned_rates import TunedRate, same_rate
@@ -109,17 +110,18 @@ def _with_rate_notes(
         difference = with_interval(
             mean(found.differences), found.interval, decimals_for(row.margin), sign=True
         )
-        notes.append(
+        depends = (
             f"depends on the learning rate: {row.verdict} at the chosen rates, and {difference} averaged "
             f"over the rates {', '.join(map(rate, found.rates))} (n = {n} tuning seeds)"
         )
+        notes.append(reading(depends))
     else:
-        notes.append(f"{row.verdict}: not contradicted at other rates (n = {n})")
+        notes.append(method(f"{row.verdict}: not contradicted at other rates (n = {n})"))
     fewer = _fewer_rates(row, ours, theirs)
     return replace(row, notes=(*row.notes, *notes, *fewer))
 
 
-def _fewer_rates(row: VariantRow, ours: TunedRate, theirs: TunedRate) -> list[str]:
+def _fewer_rates(row: VariantRow, ours: TunedRate, theirs: TunedRate) -> list[Note]:
     """With how few rates tried a better variant would have looked worse (Dodge et al. 2019)."""
     if row.verdict not in (Verdict.BETTER, Verdict.WORSE):
         return []
@@ -128,13 +130,13 @@ def _fewer_rates(row: VariantRow, ours: TunedRate, theirs: TunedRate) -> list[st
     if k is None:
         return []
     many = f"{k} learning rates" if k > 1 else "one learning rate"
-    return [f"with only {many} tried, the order would be expected the other way round"]
+    return [method(f"with only {many} tried, the order would be expected the other way round")]
 
 
-def tuning_warnings(tuned: Mapping[str, TunedRate | None], margin: float, unit: str) -> list[str]:
+def tuning_warnings(tuned: Mapping[str, TunedRate | None], margin: float, unit: str) -> list[Note]:
     """What of the tuning as a whole should make a reader careful."""
     known = {name: one for name, one in tuned.items() if one is not None and one.trained}
-    return [*_one_seed(known), *coarse_grid(known, margin, unit)]
+    return [method(text) for text in (*_one_seed(known), *coarse_grid(known, margin, unit))]
 
 
 def _one_seed(tuned: Mapping[str, TunedRate]) -> list[str]:

@@ -3,12 +3,13 @@
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 
 from workbench.analysis.answer_sentences import answers, headline
@@ -20,7 +21,8 @@ from workbench.analysis.report_tables import TextTable, pilot_line, report_table
 from workbench.analysis.text_escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.variant_row import comparison_columns, flat, plain
 from workbench.errors import UserError
-from workbench.terminal import styled
+from workbench.numbers import plural
+from workbench.terminal import FirstThatFits, styled
 from workbench.visible import visible
 
 _NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
@@ -35,10 +37,16 @@ _STYLES = {
 }
 
 
-def render(report: Report, format: str) -> RenderableType:
-    """The report as ``terminal`` (a rich renderable), ``md``, ``csv`` or ``latex`` (text)."""
+def render(report: Report, format: str, *, notes: bool = False) -> RenderableType:
+    """The report as ``terminal`` (a rich renderable), ``md``, ``csv`` or ``latex`` (text).
+
+    On a terminal, notes on method are counted, and written out with ``notes``; in Markdown they fold away.
+    Elsewhere all are there.
+    """
+    if format == "terminal":
+        return _terminal(report, notes)
     if format not in _RENDERERS:
-        raise UserError(f"format: {format!r} is none of {', '.join(_RENDERERS)}")
+        raise UserError(f"format: {format!r} is none of terminal, {', '.join(_RENDERERS)}")
     return _RENDERERS[format](report)
 
 
@@ -61,7 +69,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "other_evaluation_sets": [_set_columns(row) for row in report.other_sets],
         "equal_flops": equal and {"flops": equal.flops, "rows": [_flops_columns(row) for row in equal.rows]},
         "recovery": plain([asdict(row) for row in report.recovery]) if report.recovery is not None else None,
-        "notes": list(report.notes),
+        "notes": [note.to_dict() for note in report.notes],
         "footer": plain(report.footer),
     }
 
@@ -85,19 +93,65 @@ def _set_columns(row: SetRow) -> dict[str, Any]:
     return plain(columns | ends)
 
 
-def _terminal(report: Report) -> Group:
-    """Fits 120 columns; without a terminal rich leaves out the colours and nothing else."""
+def _terminal(report: Report, notes: bool) -> Group:
+    """Fits 120 columns; without a terminal rich leaves out the colours and nothing else.
+
+    First what a reader in a hurry needs: the study in a sentence, its verdicts, and what changes how they are
+    to be read. What they rest on comes after it.
+    """
     parts: list[RenderableType] = [styled(f"{report.study}: {report.question}", "bold")]
     parts.append(styled(headline(report), "bold magenta" if report.baseline.fate else ""))
-    parts += [styled(f"  {text}") for text in answers(report)]
-    for table in report_tables(report):
-        parts += [styled(""), styled(table.title, "italic"), _rich_table(table)]
+    parts += [Padding(styled(text), (0, 0, 0, 2), expand=False) for text in answers(report)]
+    verdicts, *others = report_tables(report)
+    parts += _titled(verdicts)
+    parts += [styled(""), *_terminal_notes(report, notes)]
+    for table in others:
+        parts += _titled(table)
     parts.append(styled(""))
     if pilot := pilot_line(report):
         parts.append(styled(pilot))
-    parts += [styled(f"note: {note}", "yellow") for note in report.notes]
     parts += [styled(f"{name}: {text}", "dim") for name, text in footer_lines(report.footer)]
     return Group(*parts)
+
+
+def _titled(table: TextTable) -> list[RenderableType]:
+    return [styled(""), styled(table.title, "italic"), _fitted(table)]
+
+
+def _terminal_notes(report: Report, notes: bool) -> list[RenderableType]:
+    """A note begins at the left, and its further lines are set in, so that each is found."""
+    shown: list[RenderableType] = [_note("note", note, "yellow") for note in report.reading]
+    if notes:
+        shown += [_note("method", note, "dim") for note in report.method]
+    elif report.method:
+        counted = plural(len(report.method), "method note")
+        shown.append(styled(f"{counted}: workbench report {report.study} --notes", "dim"))
+    return shown
+
+
+def _note(name: str, note: str, style: str) -> RenderableType:
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_row(styled(f"{name}:", style), styled(note, style))
+    return row
+
+
+def _fitted(table: TextTable) -> RenderableType:
+    """For a terminal of any width: where not all columns fit, spare ones are left out and named.
+
+    Empty ones go first, then the others in their order.
+    """
+    spare = [heading for heading in table.spare if heading in table.headings]
+    spare.sort(key=lambda heading: not table.is_empty(heading))
+    ways = [_without(table, spare[:count]) for count in range(len(spare) + 1)]
+    return FirstThatFits(ways)
+
+
+def _without(table: TextTable, left_out: list[str]) -> RenderableType:
+    drawn = _rich_table(table.without(left_out))
+    named = [" ".join(heading.split()) for heading in left_out if not table.is_empty(heading)]
+    if not named:
+        return drawn
+    return Group(drawn, styled(f"too narrow for: {', '.join(named)}", "dim"))
 
 
 def _rich_table(table: TextTable) -> Table:
@@ -122,12 +176,20 @@ def _markdown(report: Report) -> str:
         parts += [f"{escape_markdown(table.title)}", _markdown_table(table)]
     if pilot := pilot_line(report):
         parts.append(escape_markdown(pilot))
-    if report.notes:
-        parts.append("\n".join(f"- note: {escape_markdown(note)}" for note in report.notes))
+    if report.reading:
+        parts.append(_markdown_list("note", report.reading))
+    if report.method:
+        folded = plural(len(report.method), "method note")
+        parts.append(f"<details>\n<summary>{folded}</summary>")
+        parts += [_markdown_list("method", report.method), "</details>"]
     parts.append(
         "\n".join(f"- {name}: {escape_markdown(text)}" for name, text in footer_lines(report.footer))
     )
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _markdown_list(name: str, notes: Iterable[str]) -> str:
+    return "\n".join(f"- {name}: {escape_markdown(note)}" for note in notes)
 
 
 def _markdown_table(table: TextTable) -> str:
@@ -162,7 +224,8 @@ def _latex(report: Report) -> str:
     """Tables for a paper; needs the packages booktabs and graphicx. What else is known stands in comments."""
     lines = ["% \\usepackage{booktabs,graphicx}", f"% {_one_line(headline(report))}"]
     lines += [f"% {_one_line(text)}" for text in answers(report)]
-    lines += [f"% note: {_one_line(note)}" for note in report.notes]
+    lines += [f"% note: {_one_line(note)}" for note in report.reading]
+    lines += [f"% method: {_one_line(note)}" for note in report.method]
     lines += [f"% {name}: {_one_line(text)}" for name, text in footer_lines(report.footer)]
     for index, table in enumerate(report_tables(report)):
         lines += ["", *_latex_table(table, report, label=f"tab:{report.study}-{index + 1}")]
@@ -194,8 +257,7 @@ def _one_line(text: str) -> str:
     return " ".join(visible(text).split())
 
 
-_RENDERERS: dict[str, Callable[[Report], RenderableType]] = {
-    "terminal": _terminal,
+_RENDERERS: dict[str, Callable[[Report], str]] = {
     "md": _markdown,
     "csv": _csv,
     "latex": _latex,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from workbench.analysis.decisions import rule_of
 from workbench.analysis.metric_units import BITS_PER_BYTE, set_metrics, unit_of
+from workbench.analysis.notes import Note, method, reading
 from workbench.numbers import byte_size, count, percent, plural, scaled
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import EvaluationSet, Manifest, TextData
@@ -51,14 +52,16 @@ def footer(study: StudyRecords) -> dict[str, Any]:
     }
 
 
-def provenance_warnings(study: StudyRecords) -> list[str]:
+def provenance_warnings(study: StudyRecords) -> list[Note]:
     """What about the records themselves should make a reader careful."""
-    warnings = _mixed(study.runs, study.manifest) + _amendments(study.manifest)
+    warnings = [method(text) for text in _mixed(study.runs, study.manifest)]
+    warnings += [reading(text) for text in _amendments(study.manifest)]
     if study.manifest.git_dirty:
-        warnings.append("the code had uncommitted changes when the study was started")
+        warnings.append(method("the code had uncommitted changes when the study was started"))
     if study.superseded:
-        warnings.append(f"{plural(study.superseded, 'run')} of an earlier version of this study left out")
-    return warnings + [problem.message for problem in study.problems]
+        left_out = f"{plural(study.superseded, 'run')} of an earlier version of this study left out"
+        warnings.append(method(left_out))
+    return warnings + [reading(problem.message) for problem in study.problems]
 
 
 def describe_data(data: TextData) -> str | None:

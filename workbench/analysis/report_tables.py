@@ -1,6 +1,7 @@
 """The report's tables as text cells; the renderers only differ in how they draw them."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from workbench.analysis.budget_trend import QUARTERS
 from workbench.analysis.deciding.decisions import level_text
@@ -32,12 +33,28 @@ from workbench.records.training_outcome import DID_NOT_TRAIN
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table of text. The first column is left-aligned, and so are those named in ``left``."""
+    """A table of text. The first column is left-aligned, and so are those named in ``left``.
+
+    ``spare`` names the columns that a narrow terminal leaves out, those that say the least first.
+    """
 
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: tuple[str, ...] = ()
+    spare: tuple[str, ...] = ()
+
+    def without(self, left_out: Collection[str]) -> "TextTable":
+        """The table without the columns of these headings."""
+        kept = [place for place, heading in enumerate(self.headings) if heading not in left_out]
+        headings = tuple(self.headings[place] for place in kept)
+        rows = tuple(tuple(row[place] for place in kept) for row in self.rows)
+        return replace(self, headings=headings, rows=rows)
+
+    def is_empty(self, heading: str) -> bool:
+        """Whether a column has nothing but dashes."""
+        place = self.headings.index(heading)
+        return all(row[place] == MISSING for row in self.rows)
 
 
 def report_tables(report: Report) -> list[TextTable]:
@@ -80,7 +97,8 @@ def effects_table(report: Report) -> TextTable:
     )
     if report.baseline.fate:  # said once more where a table is read without its report
         title = f"The baseline {report.baseline.fate}: nothing is compared. {title}"
-    return TextTable(title, headings, rows, left=("verdict",))
+    spare = ("in %", "wins", "Holm\np", "seeds\nneeded", "seeds", f"{report.metric}\nmean ± sd")
+    return TextTable(title, headings, rows, left=("verdict",), spare=spare)
 
 
 def _effect_cells(row: VariantRow, report: Report, decimals: int) -> tuple[str, ...]:
@@ -172,7 +190,8 @@ def variants_table(report: Report) -> TextTable:
         "optimum, curvature: of a quadratic in the rate's octaves; interior: lower and higher rates are "
         "worse beyond noise; detects: the difference found with 80 % power)"
     )
-    return TextTable(title, headings, rows, left=("change", "interior"))
+    spare = ("detects", "curvature", "tuning", "size\nmismatch", "optimum\n[95 % CI]", "change")
+    return TextTable(title, headings, rows, left=("change", "interior"), spare=spare)
 
 
 def _variant_cells(row: VariantRow, report: Report, spelled_out: bool) -> tuple[str, ...]:
@@ -229,7 +248,7 @@ def trend_table(report: Report) -> TextTable:
         "for a doubling of the tokens by the slope over the last half (a point inside a run is no run of "
         "that length, whose learning rate would have come down)"
     )
-    return TextTable(title, headings, rows)
+    return TextTable(title, headings, rows, spare=("75 %", "25 %", "changed\nsign at"))
 
 
 def _trend_cells(row: VariantRow, decimals: int) -> tuple[str, ...]:
@@ -404,7 +423,7 @@ def factorial_table(report: Report) -> TextTable:
         "their mean and t interval over seeds; changes that are additive do together what they do alone"
     )
     headings = ("effect", "kind", "seeds", "estimate [95 % CI]", "p", "Holm p", "verdict")
-    return TextTable(title, headings, rows, left=("kind", "verdict"))
+    return TextTable(title, headings, rows, left=("kind", "verdict"), spare=("p", "kind", "seeds"))
 
 
 def _factorial_cells(effect: Effect, decimals: int) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from workbench.analysis.deciding.decisions import Decision
 from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed, pairs_until_decided
 from workbench.analysis.divergence import compare_divergence
 from workbench.analysis.metric_units import BITS_PER_BYTE, is_per_token, unit_of
+from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.pilot import PilotSummary
 from workbench.analysis.statistics import (
     FATES,
@@ -126,28 +127,31 @@ def _curve_columns(tuned: TunedRate | None) -> dict[str, Any]:
     }
 
 
-def _tuning_notes(study: StudyRecords, tuned: TunedRate | None) -> list[str]:
+def _tuning_notes(study: StudyRecords, tuned: TunedRate | None) -> list[Note]:
     if tuned is None or _tuning(study):
         return []
-    chosen, notes = rate(tuned.learning_rate), []
+    chosen = rate(tuned.learning_rate)
+    notes = []
     if tuned.kept:
-        notes.append(
+        stays = (
             f"learning rate {chosen} stays, as it was confirmed at; the tuning runs now point to "
             f"{rate(tuned.by_rule)}, and do not contradict it beyond noise"
         )
+        notes.append(method(stays))
     if tuned.place == ALL_LOST:
-        notes.append(f"no learning rate that was tried gave a result ({_rates(tuned.losses)})")
+        notes.append(reading(f"no learning rate that was tried gave a result ({_rates(tuned.losses)})"))
     elif tuned.place == ONE_SIDE_LOST:
-        notes.append(
+        beside = (
             f"learning rate {chosen} lies beside one without a result ({_rates(tuned.bounded_by)}): the "
             "best may lie between them"
         )
+        notes.append(reading(beside))
     elif tuned.place == AT_EDGE and tuned.flat_throughout:
-        notes.append(
-            f"learning rate {chosen} is at the edge of what was tried, where no rate is worse beyond noise"
-        )
+        flat = f"learning rate {chosen} is at the edge of what was tried, where no rate is worse beyond noise"
+        notes.append(method(flat))
     elif tuned.place == AT_EDGE:
-        notes.append(f"learning rate {chosen} is at the edge of what was tried: perhaps not the best")
+        edge = f"learning rate {chosen} is at the edge of what was tried: perhaps not the best"
+        notes.append(reading(edge))
     return notes
 
 
@@ -155,20 +159,22 @@ def _rates(rates: Iterable[float]) -> str:
     return ", ".join(map(rate, sorted(rates)))
 
 
-def _outcome_notes(row: VariantRow) -> list[str]:
+def _outcome_notes(row: VariantRow) -> list[Note]:
     notes = []
     if row.fate:
-        notes.append(f"{describe_fate(row)}; {remedy(row)}")
+        notes.append(reading(f"{describe_fate(row)}; {remedy(row)}"))
     elif row.blown_up:
-        notes.append(f"{row.blown_up} of {row.seeds_planned} seeds did not train: {describe_blown_up(row)}")
+        how = describe_blown_up(row)
+        notes.append(reading(f"{row.blown_up} of {row.seeds_planned} seeds did not train: {how}"))
     elif row.error:
-        notes.append(f"{row.failed} of {plural(row.seeds_planned, 'trial')} failed: {row.error}")
+        notes.append(reading(f"{row.failed} of {plural(row.seeds_planned, 'trial')} failed: {row.error}"))
     if row.blown_up and row.median is not None:
         shown = f"{row.median:.4f}" if math.isfinite(row.median) else "none"
-        notes.append(
+        median_of_all = (
             f"with seeds that did not train counted as worst the median is {shown}; worst that trained "
             f"{row.worst:.4f}"
         )
+        notes.append(method(median_of_all))
     return notes
 
 
@@ -207,12 +213,12 @@ def _compared(
     divergence = compare_divergence(mine, baseline)
     row = replace(row, divergence=divergence)
     if divergence.note:
-        row = replace(row, notes=(divergence.note, *row.notes))
+        row = replace(row, notes=(reading(divergence.note), *row.notes))
     against = fate(baseline)
     if row.fate or against:
         verdict, notes = decide(None, mine, baseline, row.margin)
         if verdict and not row.fate and refusal:
-            verdict, notes = None, [refusal]
+            verdict, notes = None, [reading(refusal)]
         why = None if verdict else f"the baseline {against}"
         return replace(row, verdict=verdict, no_verdict=why, notes=(*row.notes, *notes))
 
@@ -225,23 +231,23 @@ def _compared(
         row = replace(row, fate=verdict)
     elif verdict and refusal:
         verdict = Verdict.INCONCLUSIVE
-        notes = [*notes, refusal]
+        notes = [*notes, reading(refusal)]
 
     # What a reader must know beside the verdict: of lost pairs, unusual runs and other budgets.
     trimmed = compare_trimmed(differences)
     trend = budget_trend(mine, baseline, differences, row.metric)
     text = text_uncertainty(mine, baseline, differences, comparison, row.metric)
-    notes += text_notes(text, row.margin, row.unit)
+    notes += text_notes(text, verdict, row.margin, row.unit)
     if comparison:
         notes += trimmed_notes(trimmed, comparison, row.margin)
         notes += trend_notes(trend, verdict, row.margin, row.unit)
     if lost:
-        notes.append(f"lost pairs: {'; '.join(lost)}")
+        notes.append(reading(f"lost pairs: {'; '.join(lost)}"))
     if comparison and {mine.status, baseline.status} != {"done"}:
         so_far = f"{comparison.n} of {row.seeds_planned} pairs so far"
-        notes.append(f"{so_far}: the verdict may change, and is no reason to stop")
+        notes.append(reading(f"{so_far}: the verdict may change, and is no reason to stop"))
     if decision and decision.stopped:
-        notes.append(decision.stopped)
+        notes.append(method(decision.stopped))
     row = replace(
         row,
         verdict=verdict,

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import stats
 
 from workbench.analysis.confirm_outcomes import Outcomes
-from workbench.analysis.statistics import CONFIDENCE, Interval, PairedComparison
+from workbench.analysis.notes import Note, method, reading
+from workbench.analysis.statistics import CONFIDENCE, Interval, PairedComparison, Verdict
 from workbench.numbers import decimals_for, fixed
 
 LEAST_PASSAGES = 8
@@ -97,19 +98,35 @@ def of_passages(
     )
 
 
-def text_notes(text: TextUncertainty | None, margin: float, unit: str) -> list[str]:
-    """A warning where the text is too small a sample for the margin, with the size that would do."""
+def text_notes(text: TextUncertainty | None, verdict: Verdict | None, margin: float, unit: str) -> list[Note]:
+    """A warning where the text is too small a sample for the margin, with the size that would do.
+
+    It is about how the ``verdict`` is read where the interval over seeds and text does not say it too.
+    """
     if text is None or margin <= 0 or text.error <= LARGE_ENOUGH * margin:
         return []
     needed = math.ceil(text.targets * (text.error / (LARGE_ENOUGH * margin)) ** 2)
     digits = 10 ** max(0, len(str(needed)) - 2)
     rounded = math.ceil(needed / digits) * digits
     shown = fixed(text.error, decimals_for(margin))
-    return [
+    small = (
         f"the validation text is small for the margin: another text of {text.targets:,} tokens would move "
         f"the difference by a standard error of {shown} {unit}, more than a quarter of the margin; about "
         f"{rounded:,} would do (evaluation_tokens, or a longer evaluation text)"
-    ]
+    )
+    return [method(small) if _holds_for_other_text(text, verdict, margin) else reading(small)]
+
+
+def _holds_for_other_text(text: TextUncertainty, verdict: Verdict | None, margin: float) -> bool:
+    """Whether the interval over seeds and text allows nothing but the verdict; an open one needs none."""
+    both = text.two_way
+    if verdict not in (Verdict.BETTER, Verdict.WORSE, Verdict.EQUIVALENT):
+        return True
+    if both is None:
+        return False
+    if verdict is Verdict.EQUIVALENT:
+        return -margin < both.low and both.high < margin
+    return both.high < -margin if verdict is Verdict.BETTER else both.low > margin
 
 
 def _joint_passages(ours: dict[str, Any], theirs: dict[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 from scipy.stats import mstats
 
+from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.statistics import (
     CONFIDENCE,
     EQUIVALENCE_CONFIDENCE,
@@ -87,22 +88,24 @@ def compare_trimmed(differences: Mapping[int, float]) -> TrimmedComparison | Non
 
 def trimmed_notes(
     trimmed: TrimmedComparison | None, comparison: PairedComparison, margin: float
-) -> list[str]:
+) -> list[Note]:
     """What a reader must know where the trimmed mean speaks another word, or a run lies far off."""
     if trimmed is None:
         return []
     notes = []
     other = trimmed.verdict(margin)
-    if other is not judge(comparison, margin):
+    agrees = other is judge(comparison, margin)
+    if not agrees:
         shown = with_interval(trimmed.mean, trimmed.interval, decimals_for(margin), sign=True)
-        notes.append(
-            f"the 20 % trimmed mean, {shown}, would lead to another verdict: {other}; read with care"
-        )
+        care = f"the 20 % trimmed mean, {shown}, would lead to another verdict: {other}; read with care"
+        notes.append(reading(care))
     if trimmed.has_outlier:
         far = "most seeds have the same difference, and it has another"
         if np.isfinite(trimmed.distance):
             far = f"its difference is {trimmed.distance:.1f} robust standard deviations off the median"
-        notes.append(f"seed {trimmed.furthest} lies far from the others: {far}; it counts like any other")
+        outlier = f"seed {trimmed.furthest} lies far from the others: {far}; it counts like any other"
+        # Where the trimmed mean agrees, the run changes nothing of the word.
+        notes.append(method(outlier) if agrees else reading(outlier))
     return notes
 
 

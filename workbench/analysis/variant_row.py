@@ -9,6 +9,7 @@ from workbench.analysis.deciding.belief import Belief, belief
 from workbench.analysis.deciding.decisions import Decision
 from workbench.analysis.deciding.foresight import PairsNeeded
 from workbench.analysis.divergence import DivergenceComparison
+from workbench.analysis.notes import Note
 from workbench.analysis.statistics import Interval, PairedComparison, Verdict
 from workbench.analysis.text_uncertainty import TextUncertainty
 from workbench.analysis.trimmed_means import TrimmedComparison
@@ -100,7 +101,7 @@ class VariantRow:
     trimmed: TrimmedComparison | None = None
     trend: BudgetTrend | None = None
     text: TextUncertainty | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     @property
     def blown_up(self) -> int:
@@ -176,7 +177,7 @@ def flat(row: VariantRow) -> dict[str, Any]:
         values = {name: value for name, value in values.items() if name not in _OF_A_BUDGET}
     values["change"] = row.change_text
     values |= {name: str(values[name]) if values[name] else None for name in ("verdict", "fate")}
-    values["notes"] = list(row.notes)
+    values["notes"] = [str(note) for note in row.notes]
     values |= comparison_columns(row.comparison)
     values |= _decision_columns(row)
     values |= _divergence_columns(row.divergence) | {"diverges": row.diverges}

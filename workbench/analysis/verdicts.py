@@ -24,6 +24,7 @@ from collections.abc import Collection
 
 from workbench.analysis.confirm_outcomes import Outcomes, shared_seeds
 from workbench.analysis.divergence import compare_divergence
+from workbench.analysis.notes import Note, reading
 from workbench.analysis.statistics import PairedComparison, Verdict, bootstrap_disagrees, judge
 from workbench.numbers import plural
 from workbench.records.training_outcome import DID_NOT_TRAIN
@@ -56,7 +57,7 @@ def decide(
     baseline: Outcomes,
     margin: float,
     word: Verdict | None = None,
-) -> tuple[Verdict | None, list[str]]:
+) -> tuple[Verdict | None, list[Note]]:
     """The verdict and what must be said with it; None where there is nothing to judge, or not yet.
 
     ``word`` is what the pairs say among all comparisons of the study; left out, what their own intervals say.
@@ -69,7 +70,7 @@ def decide(
         if comparison is None or against:
             return reliability, []
         where_trained = f"where both trained, {word or judge(comparison, margin)} by the losses"
-        return reliability, [*_remarks(comparison, margin), where_trained]
+        return reliability, [*_remarks(comparison, margin), reading(where_trained)]
     if against:
         return None, []
     if comparison is None:
@@ -77,18 +78,19 @@ def decide(
     verdict = word or judge(comparison, margin)
     notes = _remarks(comparison, margin)
     if complaint := _one_sided(verdict, variant, baseline):
-        return Verdict.INCONCLUSIVE, [*notes, complaint]
+        return Verdict.INCONCLUSIVE, [*notes, reading(complaint)]
     return verdict, notes
 
 
-def _without_pair(variant: Outcomes, baseline: Outcomes) -> tuple[Verdict | None, list[str]]:
+def _without_pair(variant: Outcomes, baseline: Outcomes) -> tuple[Verdict | None, list[Note]]:
     """Both have results and none at the same seed: what became of the variant where the baseline has one."""
     if variant.status != "done" or baseline.status != "done":
         return None, []
     with_result = [seed for seed in shared_seeds(variant, baseline) if seed in baseline.values]
     if there := fate(variant, with_result):
-        return there, ["no pair of complete runs: it has no result at any seed at which the baseline has one"]
-    return Verdict.INCONCLUSIVE, ["no pair of complete runs"]
+        why = "no pair of complete runs: it has no result at any seed at which the baseline has one"
+        return there, [reading(why)]
+    return Verdict.INCONCLUSIVE, [reading("no pair of complete runs")]
 
 
 def _one_sided(verdict: Verdict, variant: Outcomes, baseline: Outcomes) -> str | None:
@@ -101,12 +103,12 @@ def _one_sided(verdict: Verdict, variant: Outcomes, baseline: Outcomes) -> str |
     return None
 
 
-def _remarks(comparison: PairedComparison, margin: float) -> list[str]:
+def _remarks(comparison: PairedComparison, margin: float) -> list[Note]:
     notes = []
     if comparison.n < SCREENING:
-        notes.append(f"{plural(comparison.n, 'pair')} only: a screening, no ground for a claim")
+        notes.append(reading(f"{plural(comparison.n, 'pair')} only: a screening, no ground for a claim"))
     if comparison.sd == 0:
-        notes.append("the difference is the same at every seed: no noise to estimate")
+        notes.append(reading("the difference is the same at every seed: no noise to estimate"))
     if bootstrap_disagrees(comparison, margin):
-        notes.append("a bootstrap-t interval would lead to another verdict: read with care")
+        notes.append(reading("a bootstrap-t interval would lead to another verdict: read with care"))
     return notes

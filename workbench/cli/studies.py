@@ -118,6 +118,12 @@ def report(
     format: Annotated[
         ReportFormat, typer.Option("--format", help="How to print it.")
     ] = ReportFormat.TERMINAL,
+    notes: Annotated[
+        bool,
+        typer.Option(
+            "--notes", help="Print the notes on method too, which a terminal only counts otherwise."
+        ),
+    ] = False,
     out: Out = RESULTS,
     as_json: AsJson = False,
 ) -> None:
@@ -137,7 +143,7 @@ def report(
     if as_json:
         give(json.dumps(to_json(result), indent=2))
         return
-    rendered = render(result, format.value)
+    rendered = render(result, format.value, notes=notes)
     if isinstance(rendered, str):
         give(rendered)
     else:

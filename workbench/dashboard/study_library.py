@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from workbench.analysis.effects import Report, study_report
+from workbench.analysis.notes import reading
 from workbench.errors import RecordError
 from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
@@ -82,7 +83,7 @@ def _report(records: StudyRecords, baseline: str) -> Report:
     report = study_report(rebased(records, baseline))
     # Said in the report itself, so that a downloaded table says it too.
     note = f"exploratory: compared with {baseline}; the study declared {declared} as its baseline"
-    return replace(report, study=f"{report.study} (exploratory)", notes=(note, *report.notes))
+    return replace(report, study=f"{report.study} (exploratory)", notes=(reading(note), *report.notes))
 
 
 class Library:

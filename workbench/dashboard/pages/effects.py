@@ -16,7 +16,7 @@ from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_captio
 from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.links_inside import with_behaviours
 from workbench.dashboard.literal_text import grid, literal
-from workbench.dashboard.pages.overview import forest_panel, no_effects
+from workbench.dashboard.pages.overview import forest_panel, method_notes, no_effects
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
 
@@ -39,6 +39,7 @@ def page() -> None:
     _factorial(now)
     _equal_flops(now)
     _table(now)
+    method_notes(now)
 
 
 def _pairs(now: View) -> None:

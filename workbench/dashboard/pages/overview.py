@@ -45,11 +45,11 @@ def page() -> None:
     if now.records.is_live:
         _progress(now)
     _answers(now)
+    _cautions(now)
     _effects(now)
     _verdicts(now)
     if not now.records.is_live:
         _progress(now)
-    _cautions(now)
     _provenance(now)
 
 
@@ -147,11 +147,22 @@ def _progress(now: View) -> None:
 
 
 def _cautions(now: View) -> None:
-    notes = [note for note in now.report.notes if not any(str(p.path) in note for p in now.records.problems)]
+    """What changes how a verdict is to be read, open; how the verdicts came about, folded away."""
+    problems = [problem.message for problem in now.records.problems]
+    notes = [note for note in now.report.reading if note not in problems]
     if notes:
-        with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:"):
+        with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:", expanded=True):
             st.markdown("\n".join(f"- {literal(note)}" for note in notes))
-    empty_pages.problems([problem.message for problem in now.records.problems])
+    method_notes(now)
+    empty_pages.problems(problems)
+
+
+def method_notes(now: View) -> None:
+    """The notes on method, in a closed panel; nothing where there are none."""
+    notes = now.report.method
+    if notes:
+        with st.expander(f"Method notes ({len(notes)})", icon=":material/function:", expanded=False):
+            st.markdown("\n".join(f"- {literal(note)}" for note in notes))
 
 
 def _provenance(now: View) -> None:
