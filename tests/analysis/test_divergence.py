@@ -9,7 +9,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from tests.analysis.synthetic_studies import Study, manifest, one_at_a_time
 from workbench.analysis.answer_sentences import answers, headline
 from workbench.analysis.confirm_outcomes import Outcomes
-from workbench.analysis.divergence import compare_divergence, mcnemar
+from workbench.analysis.divergence import compare_divergences, mcnemar
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import to_json
 from workbench.analysis.report_tables import effects_table, verdict_cell
@@ -38,12 +38,16 @@ def lost(seeds, at, loss=3.0):
     return [None if place in at else loss + 0.001 * (place % 3) for place in range(seeds)]
 
 
+def compared(variant, baseline):
+    return compare_divergences({"b": baseline, "v": variant}, "b")["v"]
+
+
 def decided(variant, baseline, margin=0.02):
     differences = [
         variant.values[seed] - baseline.values[seed] for seed in variant.values if seed in baseline.values
     ]
     comparison = compare_pairs(differences) if differences else None
-    return decide(comparison, variant, baseline, margin)
+    return decide(comparison, variant, baseline, margin, reliability=compared(variant, baseline).verdict)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def decided(variant, baseline, margin=0.02):
 )
 def test_directed_cases_of_eight_seeds(variant, baseline, p, word):
     mine, theirs = outcomes("v", lost(8, variant, 2.9)), outcomes("b", lost(8, baseline))
-    assert compare_divergence(mine, theirs).p == pytest.approx(p)
+    assert compared(mine, theirs).p == pytest.approx(p)
     assert decided(mine, theirs)[0] is word
 
 
@@ -76,13 +80,13 @@ def test_the_rule_is_the_same_in_both_directions(loss, by_the_losses):
     assert f"where both trained, {by_the_losses} by the losses" in notes
     assert decided(sound, fragile)[0] is Verdict.BETTER
     # The same counts, but at the same seeds: nothing tells the two apart.
-    assert compare_divergence(fragile, replace(fragile, variant="b")).verdict is None
+    assert compared(fragile, replace(fragile, variant="b")).verdict is None
 
 
 def test_shares_have_wilson_intervals_and_crashed_trials_do_not_count():
     mine = outcomes("v", lost(10, range(5)), {9: "failed", 10: "failed"})
     theirs = outcomes("b", lost(10, ()))
-    found = compare_divergence(mine, theirs)
+    found = compared(mine, theirs)
     assert (found.variant.lost, found.variant.runs, found.baseline.runs) == (5, 8, 10)
     assert (found.pairs, found.variant_only, found.baseline_only) == (8, 5, 0)
     interval = found.variant.interval
@@ -91,7 +95,7 @@ def test_shares_have_wilson_intervals_and_crashed_trials_do_not_count():
         "did not train: 5 of 8 (31 % to 86 %) of its seeds, 0 of 10 (0 % to 28 %) of the baseline's, with "
         "95 % intervals; exact McNemar p = 0.062 from 5 seeds at which only one of the two did"
     )
-    assert compare_divergence(theirs, replace(theirs, variant="v")).note is None
+    assert compared(replace(theirs, variant="v"), theirs).note is None
 
 
 @pytest.mark.parametrize(("one_way", "other_way"), [(0, 0), (1, 0), (6, 0), (2, 9), (12, 1)])
@@ -115,6 +119,36 @@ def test_identical_variants_are_hardly_ever_told_apart(share, seeds):
         )
         false += decided(mine, theirs)[0] in (Verdict.BETTER, Verdict.WORSE)
     assert false / 200 <= 0.05
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_any_of_ten_identical_variants_is_hardly_ever_told_apart(share):
+    """Each test alone is exact; that any of ten is wrong is what Holm holds at 5 %."""
+    generator = np.random.default_rng(8)
+    studies, false, alone = 150, 0, 0
+    for _ in range(studies):
+        diverged = generator.random((11, 16)) < share
+        runs = {
+            f"v{place}": outcomes(f"v{place}", lost(16, set(np.flatnonzero(gone))))
+            for place, gone in enumerate(diverged)
+        }
+        found = compare_divergences(runs, "v0").values()
+        assert len(found) == 10
+        false += any(one.verdict for one in found)
+        alone += any(one.p < 0.05 for one in found)
+    assert false / studies <= 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
+    assert alone / studies > 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
+
+
+def test_several_comparisons_share_the_error_and_say_so():
+    runs = {"b": outcomes("b", lost(8, ()))}
+    runs |= {"v": outcomes("v", lost(8, range(7))), "w": outcomes("w", lost(8, range(6)))}
+    runs |= {"waiting": outcomes("waiting", lost(8, ()), dict.fromkeys(range(1, 9), "not started"))}
+    found = compare_divergences(runs, "b")
+    assert [found[name].holm_p for name in "vw"] == pytest.approx([3 * 2 / 2**7, 2 * 2 / 2**6])
+    assert (found["v"].verdict, found["w"].verdict) == (Verdict.WORSE, None)
+    assert found["v"].test == "exact McNemar p = 0.016, Holm p = 0.047"
+    assert found["waiting"].holm_p == 1
 
 
 def study_of_eight(path, variant, baseline):

@@ -8,7 +8,8 @@ import pytest
 from tests.analysis.synthetic_studies import Study, manifest, shifted, variant
 from workbench.analysis.effects import study_report
 from workbench.analysis.factorial import estimate_effects
-from workbench.analysis.statistics import Verdict, holm
+from workbench.analysis.report_tables import report_tables
+from workbench.analysis.statistics import Verdict, holm, mean_interval
 
 SEEDS = [201, 202, 203, 204, 205, 206]
 CHANGES = {"positions": "learned", "norm": "layernorm"}
@@ -158,7 +159,8 @@ def test_the_interval_covers_whatever_noise_the_factors_have():
                 values[cell] = dict(enumerate(runs.tolist()))
             effects = estimate_effects(levels, values, 0.02)
             wanted = [truth[0] + truth[2] / 2, truth[1] + truth[2] / 2, truth[2]]
-            misses += [effect.interval.excludes(true) for effect, true in zip(effects, wanted, strict=True)]
+            alone = [mean_interval(list(effect.by_seed.values())) for effect in effects]
+            misses += [interval.excludes(true) for interval, true in zip(alone, wanted, strict=True)]
         # 5 % of 250 are 12.5; 3 to 25 is what chance gives in all but one of a thousand trials.
         assert misses.min() >= 3, (seeds, of_positions)
         assert misses.max() <= 25, (seeds, of_positions)
@@ -175,7 +177,8 @@ def test_a_quiet_interaction_is_seen_beside_a_noisy_factor():
             cell: dict(enumerate((shared * (cell[0] == "learned") + generator.normal(0, 0.005, 8)).tolist()))
             for cell in product(*levels.values())
         }
-        widths.append([effect.interval.half_width for effect in estimate_effects(levels, values, 0.02)])
+        effects = estimate_effects(levels, values, 0.02)
+        widths.append([mean_interval(list(one.by_seed.values())).half_width for one in effects])
     assert np.mean(widths, axis=0) == pytest.approx([0.0246, 0.0041, 0.0080], rel=0.15)
 
 
@@ -213,3 +216,89 @@ def test_a_level_of_three_without_a_result_leaves_the_effects_of_the_others(tmp_
 
 def test_other_designs_have_none(tmp_path):
     assert study_report(Study(tmp_path, manifest()).load()).factorial is None
+
+
+def design(factors):
+    return {name: ["old", "new"] for name in "abc"[:factors]}
+
+
+def studies_of_nothing(factors, seeds, shift, studies, seed):
+    """Studies in which only the first main effect is other than zero; cells share half of their noise."""
+    levels, generator = design(factors), np.random.default_rng(seed)
+    for _ in range(studies):
+        block = generator.normal(0, 0.01, seeds)
+        values = {}
+        for cell in product(*levels.values()):
+            runs = 3 + shift * (cell[0] == "new") + block + generator.normal(0, 0.01, seeds)
+            values[cell] = dict(enumerate(runs.tolist()))
+        yield levels, values
+
+
+def few(false, studies):
+    """Whether so many are 5 % of ``studies``, but for three standard errors."""
+    return false / studies <= 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
+
+
+@pytest.mark.parametrize(("factors", "looks"), [(2, ()), (3, ()), (2, (4, 8))])
+def test_any_false_word_of_all_effects_is_rare(factors, looks):
+    """Nothing has an effect and the margin is close to nothing: each effect alone is wrong in 5 %."""
+    studies, false, alone = 200, 0, 0
+    for levels, values in studies_of_nothing(factors, 8, 0.0, studies, seed=2):
+        effects = estimate_effects(levels, values, 1e-6, looks=looks, planned=range(8))
+        assert len(effects) == {2: 3, 3: 7}[factors]
+        false += any(effect.word.startswith(("better", "worse")) for effect in effects)
+        alone += any(effect.p < 0.05 for effect in effects)
+    assert few(false, studies)
+    assert not few(alone, studies)  # what Holm is for
+
+
+def test_an_effect_on_the_border_is_rarely_called_anything():
+    """The first main effect is the margin itself, so that worse, better and equivalent are all false."""
+    studies, margin, false, equivalent = 200, 0.01, 0, 0
+    for levels, values in studies_of_nothing(2, 8, margin, studies, seed=3):
+        first, *others = estimate_effects(levels, values, margin)
+        false += first.verdict in (Verdict.BETTER, Verdict.WORSE)
+        false += any(one.verdict in (Verdict.BETTER, Verdict.WORSE) for one in others)
+        equivalent += first.verdict is Verdict.EQUIVALENT
+    assert few(false, studies)
+    assert few(equivalent, studies)
+
+
+def test_the_interval_is_the_one_that_the_word_follows_from(tmp_path):
+    found = factorial(tmp_path, {"positions": 0.2, "norm": -0.05}, interaction=0.1)
+    for effect in (*found.factorial.main, *found.factorial.interactions):
+        if effect.verdict is Verdict.EQUIVALENT:
+            ends = effect.equivalence_interval
+            assert -0.02 < ends.low < ends.high < 0.02
+        else:
+            assert effect.interval.low > 0.02
+    assert found.factorial.family == 3
+    assert min(effect.interval.level for effect in found.factorial.main) > 0.95  # a share of the 5 %
+    (table,) = [table for table in report_tables(found) if table.title.startswith("Factorial effects")]
+    assert "the words of all 3 effects hold jointly at 5 % (Holm on the margin)" in table.title
+
+
+def test_an_effect_that_cannot_be_had_holds_its_place():
+    levels = {"positions": ["rope", "learned"], "norm": ["rmsnorm", "layernorm", "none"]}
+    generator = np.random.default_rng(3)
+    values = {
+        cell: dict(enumerate(generator.normal(3, 0.1, 4).tolist())) for cell in product(*levels.values())
+    }
+    values["rope", "layernorm"] = {seed: 4 + loss for seed, loss in values["rope", "layernorm"].items()}
+    del values["learned", "none"]
+    found = estimate_effects(levels, values, 0.1)
+    assert len(found) == 2  # of five
+    assert min(effect.holm_p for effect in found) == pytest.approx(5 * min(effect.p for effect in found))
+
+
+def test_a_study_until_all_is_decided_counts_whole_looks():
+    levels = design(2)
+    generator = np.random.default_rng(5)
+    values = {
+        cell: dict(enumerate(generator.normal(3, 0.001, 8).tolist())) for cell in product(*levels.values())
+    }
+    values["new", "old"] = {seed: values["new", "old"][seed] for seed in range(6)}  # stopped between looks
+    found = estimate_effects(levels, values, 0.02, looks=[4, 8, 16], planned=range(16))
+    assert {len(effect.by_seed) for effect in found} == {4}
+    assert {effect.holm_p for effect in found} == {None}
+    assert {effect.verdict for effect in found} == {Verdict.EQUIVALENT}

@@ -10,6 +10,7 @@ from typing import Any
 from workbench.analysis.changed_margin import changed_margins
 from workbench.analysis.deciding.decisions import remark
 from workbench.analysis.decisions import confirm_phase, decisions
+from workbench.analysis.divergence import compare_divergences
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
 from workbench.analysis.halving_cost import halving_warnings
@@ -94,12 +95,22 @@ def study_report(study: StudyRecords) -> Report:
     tuned, outcomes = confirm_phase(study)
     pilot = pilot_summary(study)
 
+    reliability = compare_divergences(outcomes, manifest.baseline)
+
     def judged(declared: Manifest) -> list[VariantRow]:
         under = replace(study, manifest=declared)
         found = decisions(declared, outcomes)
         return _adjust(
             [
-                build_row(variant, under, tuned, outcomes, pilot, found.get(variant.name))
+                build_row(
+                    variant,
+                    under,
+                    tuned,
+                    outcomes,
+                    pilot,
+                    found.get(variant.name),
+                    reliability.get(variant.name),
+                )
                 for variant in declared.variants
             ]
         )

@@ -5,22 +5,26 @@ share data order and initial values, and its interval is Student's t over these 
 That holds whatever the noise of the cells is and however it is shared; one residual for all effects, as a
 linear model has it, would give the swap that pairs badly too narrow an interval and the others too wide
 ones. A seed of which a cell is lost leaves the contrasts that need the cell.
+
+The words of all effects hold jointly, by the rule of a study's rows (``deciding``), as a family of their own:
+any effect falsely better or worse (or changes falsely said to do so together) in at most 5 % of studies, and
+any falsely equivalent (or additive) in at most 5 %. It counts every effect of the design, also those that
+cannot be estimated. The interval of an effect is the one that its word follows from.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 
+import numpy as np
+
 from workbench.analysis.confirm_outcomes import Outcomes
+from workbench.analysis.deciding.decisions import Decision, decide_study
+from workbench.analysis.deciding.looks import Rule
+from workbench.analysis.deciding.steps import p_values
 from workbench.analysis.notes import Note, reading
-from workbench.analysis.statistics import (
-    Interval,
-    Verdict,
-    compare_pairs,
-    holm,
-    judge,
-)
+from workbench.analysis.statistics import Interval, Verdict, holm
 from workbench.numbers import plural
 from workbench.records.manifest import Manifest
 from workbench.records.margin import Margins, margin_for
@@ -30,7 +34,6 @@ Cell = tuple[str, ...]  # a level of each factor
 Change = tuple[str, str]  # a factor, and its level in place of the baseline's
 
 MOST_FACTORS = 3  # in one effect; products of more factors are not shown
-INTERACT = 0.05  # Holm's p below which two changes are said to interact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +43,10 @@ class Effect:
     Main effect: ``levels`` against ``baseline``, averaged over the other factors. Interaction of two: by how
     much the effect of the first change grows when the second is made too; of three: by how much the
     interaction of the first two grows when the third is made too. ``by_seed`` has the contrast of each seed
-    that has all of its cells, at least two; ``left_out`` are the others. ``verdict`` is by the interval
-    against the margin, as a row's is; ``holm_p`` is over all effects of the study.
+    that has all of its cells, at least two; ``left_out`` are the others. ``verdict`` follows from the two
+    intervals, each at its own level, against the margin; ``is_real`` says that zero is excluded, by the same
+    rule. ``p`` is of this effect alone, against zero; ``holm_p`` over all effects of the design, None where a
+    study looks until all is decided.
     """
 
     factors: tuple[str, ...]
@@ -52,6 +57,7 @@ class Effect:
     equivalence_interval: Interval
     p: float
     verdict: Verdict
+    is_real: bool
     by_seed: dict[int, float]
     left_out: tuple[int, ...] = ()
     holm_p: float | None = None
@@ -69,16 +75,19 @@ class Effect:
         Of changes that do not interact, each adds what it does alone: they are additive. Those that are
         better or worse together are so than the sum of what they do alone.
         """
-        if len(self.factors) == 1 or self.verdict is Verdict.INCONCLUSIVE:
-            return str(self.verdict)
-        return "additive" if self.verdict is Verdict.EQUIVALENT else f"{self.verdict} together"
+        if len(self.factors) > 1 and self.verdict is Verdict.EQUIVALENT:
+            return "additive"
+        if len(self.factors) > 1 and self.verdict in (Verdict.BETTER, Verdict.WORSE):
+            return f"{self.verdict} together"
+        return str(self.verdict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FactorialEffects:
     """All effects of a study; ``runs`` is what they rest on, ``missing`` cells × seeds without a result.
 
-    ``interactions`` has those of two factors, then those of three.
+    ``interactions`` has those of two factors, then those of three. ``family`` counts all effects of the
+    design, which share the error.
     """
 
     main: tuple[Effect, ...]
@@ -86,6 +95,7 @@ class FactorialEffects:
     warnings: tuple[Note, ...]
     runs: int
     missing: int
+    family: int
 
 
 def factorial_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> FactorialEffects | None:
@@ -100,7 +110,8 @@ def factorial_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> Fact
         tuple(variant.levels[factor] for factor in levels): outcomes[variant.name].values
         for variant in manifest.variants
     }
-    effects = estimate_effects(levels, values, manifest.margin)
+    planned = outcomes[manifest.baseline].planned
+    effects = estimate_effects(levels, values, manifest.margin, looks=manifest.looks, planned=planned)
     if not effects:
         return None
     names = {
@@ -119,33 +130,82 @@ def factorial_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> Fact
         ),
         runs=runs,
         missing=missing,
+        family=len(_changes(levels)),
     )
 
 
 def estimate_effects(
-    levels: Levels, values: Mapping[Cell, Mapping[int, float]], margins: Margins
+    levels: Levels,
+    values: Mapping[Cell, Mapping[int, float]],
+    margins: Margins,
+    *,
+    looks: Sequence[int] = (),
+    planned: Sequence[int] = (),
 ) -> tuple[Effect, ...]:
     """Every effect of one, two and three factors that two seeds or more have all cells of.
 
-    ``values`` has the metric by cell and seed; ``margins`` are in its units. Main effects come first.
+    ``values`` has the metric by cell and seed; ``margins`` are in its units. Main effects come first. With
+    ``looks`` (numbers of the ``planned`` seeds) only those up to the last look that is complete count, as in
+    rows.
     """
     seeds = sorted({seed for of_cell in values.values() for seed in of_cell})
-    effects = []
-    for changes in _changes(levels):
+    if looks:
+        seeds = list(planned)
+    all_changes = _changes(levels)
+    contrasts = {}
+    for changes in all_changes:
         weights = contrast(levels, changes)
-        by_seed = {}
-        for seed in seeds:
-            runs = [values.get(cell, {}).get(seed) for cell in weights]
-            known = [run for run in runs if run is not None]
-            if len(known) == len(weights):
-                terms = zip(known, weights.values(), strict=True)
-                by_seed[seed] = sum(value * weight for value, weight in terms)
-        if len(by_seed) > 1:
-            left_out = tuple(seed for seed in seeds if seed not in by_seed)
-            margin = margin_for(margins, [factor for factor, _ in changes])
-            effects.append(_effect(levels, changes, by_seed, left_out, margin))
-    adjusted = holm([effect.p for effect in effects])
+        of_all = {seed: _weighted(values, weights, seed) for seed in seeds}
+        # With looks, a cell that is decided early has no further seeds, and neither has what needs the cell.
+        until = len(seeds)
+        if looks:
+            found = [place for place, value in enumerate(of_all.values(), 1) if value is not None]
+            until = max((look for look in looks if look <= max(found, default=0)), default=0)
+        counted = dict(list(of_all.items())[:until])
+        if sum(value is not None for value in counted.values()) > 1:
+            contrasts[changes] = counted
+
+    rule = Rule.fixed(len(seeds), max(1, len(all_changes)))
+    if looks:
+        rule = Rule(tuple(looks), len(all_changes), until_decided=True)
+    by_label = {_label(levels, changes): changes for changes in contrasts}
+    decided = decide_study(
+        {
+            label: [float("nan") if value is None else value for value in contrasts[changes].values()]
+            for label, changes in by_label.items()
+        },
+        {
+            label: margin_for(margins, [factor for factor, _ in changes])
+            for label, changes in by_label.items()
+        },
+        rule,
+    )
+    effects = [
+        _effect(levels, changes, contrasts[changes], decided[label]) for label, changes in by_label.items()
+    ]
+    if looks:
+        return tuple(effects)
+    missing = [1.0] * (rule.comparisons - len(effects))
+    adjusted = holm([*(effect.p for effect in effects), *missing])[: len(effects)]
     return tuple(replace(effect, holm_p=p) for effect, p in zip(effects, adjusted, strict=True))
+
+
+def _weighted(
+    values: Mapping[Cell, Mapping[int, float]], weights: Mapping[Cell, float], seed: int
+) -> float | None:
+    """The contrast of one seed; None where it lacks a cell."""
+    total = 0.0
+    for cell, weight in weights.items():
+        run = values.get(cell, {}).get(seed)
+        if run is None:
+            return None
+        total += run * weight
+    return total
+
+
+def _label(levels: Levels, changes: tuple[Change, ...]) -> str:
+    """``norm: rmsnorm → layernorm``, changes joined by ×."""
+    return " × ".join(f"{factor}: {levels[factor][0]} → {level}" for factor, level in changes)
 
 
 def contrast(levels: Levels, changes: tuple[Change, ...]) -> dict[Cell, float]:
@@ -201,35 +261,34 @@ def _changes(levels: Levels) -> list[tuple[Change, ...]]:
 
 
 def _effect(
-    levels: Levels,
-    changes: tuple[Change, ...],
-    by_seed: dict[int, float],
-    left_out: tuple[int, ...],
-    margin: float,
+    levels: Levels, changes: tuple[Change, ...], of_seeds: Mapping[int, float | None], decision: Decision
 ) -> Effect:
-    comparison = compare_pairs(list(by_seed.values()))
-    # Two seeds or more have both intervals and a p value.
-    assert comparison.interval is not None
-    assert comparison.equivalence_interval is not None
-    assert comparison.p is not None
+    by_seed = {seed: value for seed, value in of_seeds.items() if value is not None}
+    # Two seeds or more have a mean with its sd, and both intervals.
+    assert decision.mean is not None
+    assert decision.sd is not None
+    assert decision.interval is not None
+    assert decision.equivalence_interval is not None
+    from_zero, _ = p_values(np.array(decision.n), np.array(decision.mean), np.array(decision.sd), 0.0)
     return Effect(
         factors=tuple(factor for factor, _ in changes),
         levels=tuple(level for _, level in changes),
         baseline=tuple(levels[factor][0] for factor, _ in changes),
-        estimate=comparison.mean,
-        interval=comparison.interval,
-        equivalence_interval=comparison.equivalence_interval,
-        p=comparison.p,
-        verdict=judge(comparison, margin),
+        estimate=decision.mean,
+        interval=decision.interval,
+        equivalence_interval=decision.equivalence_interval,
+        p=float(from_zero),
+        verdict=decision.verdict,
+        is_real=decision.is_real,
         by_seed=by_seed,
-        left_out=left_out,
+        left_out=tuple(seed for seed, value in of_seeds.items() if value is None),
     )
 
 
 def _interacting(interactions: tuple[Effect, ...]) -> list[str]:
     warnings = []
     for effect in interactions:
-        if effect.holm_p is None or effect.holm_p >= INTERACT:
+        if not effect.is_real:
             continue
         which = "two changes interact; do not read the main effect of either alone"
         if len(effect.factors) > 2:
@@ -263,7 +322,7 @@ def _not_estimated(
     for changes in _changes(levels):
         if changes in found:
             continue
-        label = " × ".join(f"{factor}: {levels[factor][0]} → {level}" for factor, level in changes)
+        label = _label(levels, changes)
         needed = contrast(levels, changes)
         empty = [names.get(cell, "+".join(cell)) for cell in needed]
         empty = [name for name in empty if name not in outcomes or not outcomes[name].values]

@@ -23,6 +23,7 @@ from workbench.numbers import (
     fixed,
     number,
     percent,
+    plural,
     probability,
     rate,
     scaled,
@@ -420,9 +421,13 @@ def factorial_table(report: Report) -> TextTable:
     rows = tuple(_factorial_cells(item, decimals) for item in (*found.main, *found.interactions))
     title = (
         f"Factorial effects in {report.unit}, averaged over the other factors: the contrast of each seed, "
-        "their mean and t interval over seeds; changes that are additive do together what they do alone"
+        "their mean and t interval over seeds; changes that are additive do together what they do alone; the "
+        f"words of all {plural(found.family, 'effect')} hold jointly at 5 % (Holm on the margin), and each "
+        "interval is the one that its word follows from"
     )
-    headings = ("effect", "kind", "seeds", "estimate [95 % CI]", "p", "Holm p", "verdict")
+    levels = {level_text(effect.interval) for effect in (*found.main, *found.interactions)}
+    level = f"{levels.pop()} " if len(levels) == 1 else ""
+    headings = ("effect", "kind", "seeds", f"estimate [{level}CI]", "p", "Holm p", "verdict")
     return TextTable(title, headings, rows, left=("kind", "verdict"), spare=("p", "kind", "seeds"))
 
 
@@ -432,7 +437,7 @@ def _factorial_cells(effect: Effect, decimals: int) -> tuple[str, ...]:
         {1: "main", 2: "interaction", 3: "three-way"}[len(effect.factors)],
         str(len(effect.by_seed)),
         with_interval(effect.estimate, effect.interval, decimals, sign=True),
-        probability(effect.p),
+        MISSING if effect.holm_p is None else probability(effect.p),  # looks have no p of a single one
         probability(effect.holm_p),
         effect.word,
     )

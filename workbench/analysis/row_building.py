@@ -10,7 +10,7 @@ from workbench.analysis.budget_trend import budget_trend, trend_notes
 from workbench.analysis.confirm_outcomes import Outcomes, paired_differences
 from workbench.analysis.deciding.decisions import Decision
 from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed, pairs_until_decided
-from workbench.analysis.divergence import compare_divergence
+from workbench.analysis.divergence import DivergenceComparison
 from workbench.analysis.metric_units import BITS_PER_BYTE, is_per_token, unit_of
 from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.pilot import PilotSummary
@@ -40,10 +40,12 @@ def build_row(
     outcomes: dict[str, Outcomes],
     pilot: PilotSummary | None,
     decision: Decision | None = None,
+    divergence: DivergenceComparison | None = None,
 ) -> VariantRow:
     """The row of ``variant`` from the tuned rates and outcomes of all.
 
-    ``decision`` is the word of its pairs among those of all comparisons; None for the baseline.
+    ``decision`` is the word of its pairs among those of all comparisons, and ``divergence`` compares who
+    trained; None for the baseline.
     """
     name, manifest, budget = variant.name, study.manifest, variant.budget
     mine, baseline = outcomes[name], outcomes[manifest.baseline]
@@ -95,10 +97,10 @@ def build_row(
     row = replace(row, notes=(*_tuning_notes(study, rate), *mine.notes, *_outcome_notes(row)))
 
     # What that says beside the baseline.
-    if row.is_baseline:
+    if row.is_baseline or divergence is None:
         return row
     refusal = _refusal(study, tuned, name)
-    return _compared(row, mine, baseline, decision, refusal=refusal, pilot=pilot)
+    return _compared(row, mine, baseline, decision, divergence, refusal=refusal, pilot=pilot)
 
 
 def _only_rate(mine: Outcomes) -> float | None:
@@ -205,18 +207,18 @@ def _compared(
     mine: Outcomes,
     baseline: Outcomes,
     decision: Decision | None,
+    divergence: DivergenceComparison,
     *,
     refusal: str | None,
     pilot: PilotSummary | None,
 ) -> VariantRow:
     # Who trained how often, which is told even where one of the two leaves no losses to compare.
-    divergence = compare_divergence(mine, baseline)
     row = replace(row, divergence=divergence)
     if divergence.note:
         row = replace(row, notes=(reading(divergence.note), *row.notes))
     against = fate(baseline)
     if row.fate or against:
-        verdict, notes = decide(None, mine, baseline, row.margin)
+        verdict, notes = decide(None, mine, baseline, row.margin, reliability=divergence.verdict)
         if verdict and not row.fate and refusal:
             verdict, notes = None, [reading(refusal)]
         why = None if verdict else f"the baseline {against}"
@@ -226,7 +228,8 @@ def _compared(
     differences, lost = paired_differences(mine, baseline)
     comparison = compare_pairs(list(differences.values())) if differences else None
     word = decision.verdict if decision else None
-    verdict, notes = decide(comparison, mine, baseline, row.margin, word)
+    reliability = divergence.verdict
+    verdict, notes = decide(comparison, mine, baseline, row.margin, reliability=reliability, word=word)
     if verdict in FATES:
         row = replace(row, fate=verdict)
     elif verdict and refusal:

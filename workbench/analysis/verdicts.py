@@ -10,10 +10,10 @@ Where no seed has a result and neither holds, the more frequent of the two decid
 A baseline of which either is true leaves no losses to compare.
 
 Who trains more reliably is an outcome that needs no losses. Where McNemar's exact test over the seeds says
-that it is the variant (p < 0.05), the variant is *better: diverges less*, and where it says that it is the
-baseline, the variant is *worse: diverges more* (``divergence``). That holds for a baseline that did not train
-too, whatever the losses are where both trained, and is said with them. With nothing of the kind shown there
-is no verdict beside a baseline that did not train.
+that it is the variant (Holm's p < 0.05), the variant is *better: diverges less*, and where it says that it is
+the baseline, the variant is *worse: diverges more* (``divergence``). That holds for a baseline that did not
+train too, whatever the losses are where both trained, and is said with them. With nothing of the kind shown
+there is no verdict beside a baseline that did not train.
 
 Where that test decides nothing, the pairs that are left are compared, and the lost ones named. Who did not
 train more often than the other cannot be called as good or better, and the other not worse, from those pairs
@@ -23,7 +23,6 @@ alone: that the two diverge alike is not shown either.
 from collections.abc import Collection
 
 from workbench.analysis.confirm_outcomes import Outcomes, shared_seeds
-from workbench.analysis.divergence import compare_divergence
 from workbench.analysis.notes import Note, reading
 from workbench.analysis.statistics import PairedComparison, Verdict, bootstrap_disagrees, judge
 from workbench.numbers import plural
@@ -56,16 +55,18 @@ def decide(
     variant: Outcomes,
     baseline: Outcomes,
     margin: float,
+    *,
+    reliability: Verdict | None,
     word: Verdict | None = None,
 ) -> tuple[Verdict | None, list[Note]]:
     """The verdict and what must be said with it; None where there is nothing to judge, or not yet.
 
-    ``word`` is what the pairs say among all comparisons of the study; left out, what their own intervals say.
+    ``reliability`` is what who trained says (``divergence``). ``word`` is what the pairs say among all
+    comparisons of the study; left out, what their own intervals say.
     """
     if own := fate(variant):
         return own, []
     against = fate(baseline)
-    reliability = compare_divergence(variant, baseline).verdict
     if reliability is not None and against is not Verdict.FAILED:
         if comparison is None or against:
             return reliability, []

@@ -50,6 +50,7 @@ def page() -> None:
     _verdicts(now)
     if not now.records.is_live:
         _progress(now)
+    method_notes(now)
     _provenance(now)
 
 
@@ -147,13 +148,12 @@ def _progress(now: View) -> None:
 
 
 def _cautions(now: View) -> None:
-    """What changes how a verdict is to be read, open; how the verdicts came about, folded away."""
+    """What changes how a verdict is to be read, and what is wrong with the records."""
     problems = [problem.message for problem in now.records.problems]
     notes = [note for note in now.report.reading if note not in problems]
     if notes:
         with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:", expanded=True):
             st.markdown("\n".join(f"- {literal(note)}" for note in notes))
-    method_notes(now)
     empty_pages.problems(problems)
 
 
