@@ -12,7 +12,6 @@ from workbench.analysis.colours import (
     BASELINE_COLOUR,
     PALETTE,
     colour_of,
-    colours_for,
     variant_colours,
 )
 from workbench.analysis.contrast import differences
@@ -22,10 +21,17 @@ from workbench.training.optimizers import OPTIMIZERS
 from workbench.training.schedules import SCHEDULES
 
 
+def colours_of(levels):
+    """By level, in a study that has a variant with each of them in place of the baseline's."""
+    variants = [variant("baseline"), *(variant(level, norm=level) for level in levels)]
+    chosen = variant_colours(Manifest(**manifest(variants)))
+    return {level: chosen[level] for level in levels}
+
+
 def test_well_known_levels_keep_their_colour_in_any_company():
     assert colour_of("rope") == "#0072B2"
     for labels in (["rope", "learned"], ["my_own", "learned", "rope", "zzz"], ["rope"]):
-        assert colours_for(labels)["rope"] == "#0072B2"
+        assert colours_of(labels)["rope"] == "#0072B2"
 
 
 OWN = {
@@ -49,7 +55,7 @@ def test_a_level_keeps_the_colour_that_it_has_had(level, colour):
 
 
 def test_where_levels_of_two_factors_want_one_colour_positions_have_it_then_norms():
-    chosen = colours_for(["swiglu", "rmsnorm", "rope", "headwise", "layernorm"])
+    chosen = colours_of(["swiglu", "rmsnorm", "rope", "headwise", "layernorm"])
     assert chosen["rope"] == colour_of("rope")
     assert chosen["layernorm"] == colour_of("layernorm")
     assert chosen["swiglu"] != chosen["rmsnorm"] != chosen["rope"]
@@ -58,9 +64,9 @@ def test_where_levels_of_two_factors_want_one_colour_positions_have_it_then_norm
 
 def test_no_clash_within_a_list_and_no_dependence_on_order():
     labels = ["rope", "rmsnorm", "swiglu", "relu", "learned", *(f"own_{index}" for index in range(30))]
-    chosen = colours_for(labels)
+    chosen = colours_of(labels)
     assert len(set(chosen.values())) == len(labels)
-    assert colours_for(labels[::-1]) == chosen
+    assert colours_of(labels[::-1]) == chosen
     assert chosen["learned"] == colour_of("learned")
     assert BASELINE_COLOUR not in chosen.values()
 
@@ -108,7 +114,7 @@ def test_no_two_colours_of_the_palette_are_taken_for_one():
 )
 def test_all_levels_of_a_factor_can_be_told_apart(registry):
     names = registry.names()
-    chosen = colours_for(names)
+    chosen = colours_of(names)
     assert _nearest(list(chosen.values())) >= APART
     assert chosen == {name: colour_of(name) for name in names}  # each keeps its own in any company
 
@@ -118,6 +124,6 @@ def test_dynamic_tanh_is_no_second_green():
 
 
 def test_variants_beyond_the_palette_are_as_far_apart_as_can_be():
-    chosen = colours_for(f"own_{index}" for index in range(30))
+    chosen = colours_of([f"own_{index}" for index in range(30)])
     assert len(set(chosen.values())) == 30
     assert _nearest(list(chosen.values())) > 0.02  # what is seen side by side

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.analysis.synthetic_studies import RATES, TOKENS, Study, manifest
-from workbench.analysis.tuned_rates import choose_learning_rate, choose_learning_rates, unequal_tuning
+from workbench.analysis.tuned_rates import choose_learning_rates, unequal_tuning
 
 METRIC = "validation/loss"
 
@@ -16,7 +16,7 @@ def study(tmp_path):
 
 
 def choose(study, variant="baseline"):
-    return choose_learning_rate(study.load().runs, variant, METRIC)
+    return choose_learning_rates(study.load().runs, [variant], METRIC)[variant]
 
 
 def test_the_lowest_mean_wins(study):

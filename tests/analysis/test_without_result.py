@@ -24,7 +24,7 @@ from workbench.analysis.effects import study_report
 from workbench.analysis.report import render, to_json
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.study_figures import curves_plot, forest_plot
-from workbench.analysis.tuned_rates import choose_learning_rate
+from workbench.analysis.tuned_rates import choose_learning_rates
 from workbench.records.training_outcome import BEFORE_LEARNING
 
 LEARNED, NORM, RELU = "positions=learned", "norm=layernorm", "feedforward=relu"
@@ -271,21 +271,25 @@ def test_nothing_is_compared_with_a_baseline_that_failed(tmp_path):
     )
 
 
+def chosen_rate(study):
+    return choose_learning_rates(study.load().runs, ["baseline"], "validation/loss")["baseline"]
+
+
 def test_a_rate_at_which_it_did_not_train_is_not_chosen(tmp_path):
     study = Study(tmp_path, manifest())
     for rate, loss in zip(RATES, [28.98, ABSURD, 40.0], strict=True):
         study.run("baseline", 101, loss, "tune", rate=rate)
-    rate = choose_learning_rate(study.load().runs, "baseline", "validation/loss")
+    rate = chosen_rate(study)
     assert (rate.learning_rate, rate.interior, rate.trained, rate.place) == (0.003, False, False, "all lost")
     study.run("baseline", 101, 5.0, "tune", rate=0.006)
-    rate = choose_learning_rate(study.load().runs, "baseline", "validation/loss")
+    rate = chosen_rate(study)
     assert (rate.learning_rate, rate.interior, rate.place) == (0.006, False, "one side lost")
     assert (rate.bounded_by, rate.losses[0.012]) == ((0.003, 0.012), [math.inf])
     study.run("baseline", 101, 5.1, "tune", rate=0.003)
-    rate = choose_learning_rate(study.load().runs, "baseline", "validation/loss")
+    rate = chosen_rate(study)
     assert (rate.interior, rate.bounded_by) == (False, (0.012,))
     study.run("baseline", 101, 5.2, "tune", rate=0.012)
-    rate = choose_learning_rate(study.load().runs, "baseline", "validation/loss")
+    rate = chosen_rate(study)
     assert (rate.interior, rate.bounded_by, rate.place) == (False, (), "noise not known")  # one seed
 
 
@@ -294,7 +298,7 @@ def test_a_rate_that_halving_stopped_is_preferred_to_one_that_did_not_train(tmp_
     study.run("baseline", 101, 4.0, "tune", rate=0.006, state="pruned").run(
         "baseline", 101, None, "tune", rate=0.012
     )
-    assert choose_learning_rate(study.load().runs, "baseline", "validation/loss").learning_rate == 0.006
+    assert chosen_rate(study).learning_rate == 0.006
 
 
 def test_what_lies_beside_the_chosen_rate_is_noted(tmp_path):

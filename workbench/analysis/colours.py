@@ -5,7 +5,6 @@ white; then those of Paul Tol's "muted" (https://sronpersonalpages.nl/~pault/) t
 and three more. No two are nearer than ``APART``. Black is the baseline's alone.
 """
 
-from collections.abc import Iterable
 from functools import cache, lru_cache
 from hashlib import blake2b
 
@@ -57,19 +56,12 @@ def colour_of(level: str) -> str:
     return level_colours().get(level) or PALETTE[_stable(level) % len(PALETTE)]
 
 
-def colours_for(labels: Iterable[str]) -> dict[str, str]:
-    """A different colour for each label. Levels that have a colour of their own come first.
-
-    The order of ``labels`` does not matter; where two would share a colour, the one that is later in
-    the alphabet takes the next free one.
-    """
-    unique = list(dict.fromkeys(labels))
-    chosen = _assign({label: label for label in unique})
-    return {label: chosen[label] for label in unique}
-
-
 def variant_colours(manifest: Manifest) -> dict[str, str]:
-    """A colour for each variant of a study: near black for the baseline, the level's for one change."""
+    """A colour of its own for each variant: near black for the baseline, the level's for one change.
+
+    Levels that have a colour of their own come first. The order of the variants does not matter; where two
+    would share a colour, the one that is later in the alphabet takes the next free one.
+    """
     baseline = manifest.baseline
     levels = {variant.name: _level(variant) for variant in manifest.variants}
     chosen = _assign({name: level for name, level in levels.items() if name != baseline})

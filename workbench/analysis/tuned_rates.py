@@ -113,13 +113,6 @@ class TunedRate:
         return not same_rate(self.learning_rate, self.by_rule)
 
 
-def choose_learning_rate(
-    runs: pd.DataFrame, variant: str, metric: str, budget: int | None = None
-) -> TunedRate | None:
-    """The learning rate of ``variant``, by ``choose_learning_rates``."""
-    return choose_learning_rates(runs, [variant], metric, {variant: budget})[variant]
-
-
 def choose_learning_rates(
     runs: pd.DataFrame,
     variants: Sequence[str],

@@ -13,8 +13,6 @@ content and relative position of Kazemnejad et al. 2023 (arXiv 2305.19466), as o
 import torch
 from torch import Tensor
 
-POSITIONAL = 0.9  # share of queries from which Voita et al. call a head positional
-
 
 def reachable(length: int, window: int | None = None, device: torch.device | str = "cpu") -> Tensor:
     """``(T, T)``: True where a query may attend to a key."""

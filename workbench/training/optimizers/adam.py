@@ -147,8 +147,23 @@ class ReplicatedAdam(ReplicatedAdamW):
         ]
 
 
+class _OfMoments(Optimizer):
+    """What Adam and AdamW share: the keys that they heed, what they keep, and how torch's class is built."""
+
+    reads = ("weight_decay", "betas", "epsilon")
+    moments = 2
+
+    def __init__(
+        self, config: Optimizer.Config, module: nn.Module, training: Constants, learning_rate: float
+    ) -> None:
+        self.config = config
+        groups = parameter_groups(module.parameters(), training.weight_decay)
+        options = {"lr": learning_rate, "betas": training.betas, "eps": training.epsilon, "fused": True}
+        super().__init__(groups, **options)  # type: ignore[call-arg]  # torch's class, which comes after this
+
+
 @OPTIMIZERS.register("adamw")
-class AdamW(Optimizer, torch.optim.AdamW):
+class AdamW(_OfMoments, torch.optim.AdamW):
     """Adam whose weight decay is decoupled: it shrinks matrices by themselves, apart from the gradient.
 
     Betas, epsilon and weight decay are the keys of ``training``. torch's fused kernel steps.
@@ -158,20 +173,11 @@ class AdamW(Optimizer, torch.optim.AdamW):
     paper = "Loshchilov and Hutter 2017, arXiv 1711.05101"
     formula = "w := w - η (m / (√v + ε) + λ w), m and v corrected for their start at 0"
     colour = "blue"
-    reads = ("weight_decay", "betas", "epsilon")
-    moments = 2
     replicated = ReplicatedAdamW
-
-    def __init__(
-        self, config: Optimizer.Config, module: nn.Module, training: Constants, learning_rate: float
-    ) -> None:
-        self.config = config
-        groups = parameter_groups(module.parameters(), training.weight_decay)
-        super().__init__(groups, lr=learning_rate, betas=training.betas, eps=training.epsilon, fused=True)
 
 
 @OPTIMIZERS.register("adam")
-class Adam(Optimizer, torch.optim.Adam):
+class Adam(_OfMoments, torch.optim.Adam):
     """Adam with L2 regularisation: weight decay is part of the gradient, and so is divided as that is.
 
     Betas, epsilon and weight decay are the keys of ``training``; the same number decays less than in AdamW
@@ -182,13 +188,4 @@ class Adam(Optimizer, torch.optim.Adam):
     paper = "Kingma and Ba 2014, arXiv 1412.6980"
     formula = "g := ∇L + λ w; w := w - η m / (√v + ε), m and v corrected for their start at 0"
     colour = "sky"
-    reads = ("weight_decay", "betas", "epsilon")
-    moments = 2
     replicated = ReplicatedAdam
-
-    def __init__(
-        self, config: Optimizer.Config, module: nn.Module, training: Constants, learning_rate: float
-    ) -> None:
-        self.config = config
-        groups = parameter_groups(module.parameters(), training.weight_decay)
-        super().__init__(groups, lr=learning_rate, betas=training.betas, eps=training.epsilon, fused=True)
