@@ -91,7 +91,7 @@ def test_larger_batches_end_at_the_same_tokens(tmp_path):
     assert small["cost"]["tokens"] == large["cost"]["tokens"] == 512
     assert found["precision=bf16", 2001]["provenance"]["precision"] == "bf16"
     report = json.loads(in_process.workbench(tmp_path, "report", "tiny", "--json").stdout)
-    assert not [note for note in report["notes"] if "precisions" in note]  # it is asked about
+    assert not [note for note in report["notes"] if "precisions" in note["text"]]  # it is asked about
 
 
 def test_levels_with_learning_rates_of_their_own_are_tuned_alike(tmp_path):
