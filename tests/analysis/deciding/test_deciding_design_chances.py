@@ -40,8 +40,9 @@ def test_the_smallest_difference_is_found_as_often_as_asked(rule):
         assert (found.better | found.worse).mean() == pytest.approx(power, abs=ERROR)
 
 
-def test_a_power_near_certainty_ends_the_search():
+def test_a_power_near_certainty_or_none_ends_the_search():
     rule = Rule.until(4, 64, 3)
+    assert smallest_different(rule, 0.5, 0.0001) == 0.5
     assert smallest_different(rule, 0.5, 0.9999) > smallest_different(rule, 0.5, 0.8)
 
 

@@ -64,6 +64,8 @@ def smallest_different(rule: Rule, margin: float, power: float = POWER) -> float
     # What the last look alone would find: an end of the search that is nearly always far enough.
     reach = (stdtrit(n - 1, 1 - rule.difference_level(rule.comparisons) / 2) + ndtri(power)) / np.sqrt(n)
     missing = partial(_missing_different, rule, margin, power)
+    if missing(margin) >= 0:  # a power that even the errors on the border have
+        return margin
     far = 2 * max(reach, 1 / np.sqrt(n))
     while missing(margin + far) < 0:
         far *= 2
