@@ -80,8 +80,6 @@ class Runner:
         self.display.begin(self.plan.trial_counts(), self.plan.steps)
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
-        if Phase.PILOT in self.plan.study.phases:
-            self._execute(Phase.PILOT, self.plan.pilot())
         chosen = self._tune() if Phase.TUNE in self.plan.study.phases else self._only_candidate()
         if self.plan.study.seeds.until_decided:
             self._confirm_until_decided(chosen)
