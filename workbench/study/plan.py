@@ -113,6 +113,11 @@ class Plan:
         return self.variants[0]
 
     @property
+    def names(self) -> list[str]:
+        """The variants' names, the baseline's first."""
+        return [variant.name for variant in self.variants]
+
+    @property
     def training(self) -> TrainingConfig:
         """How the baseline is trained, with nothing left to ``auto``."""
         return self.baseline.recipe.training
