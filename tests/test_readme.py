@@ -211,7 +211,7 @@ def test_a_question_of_ones_own(clone):
     (clone / "my-study.yaml").write_text(study)
     walk(clone, STUDY[:1])  # as it is printed
     sizes = {"layers": "2", "width": "32", "context": "32", "tokens": "8_192", "batch_size": "4"}
-    smaller = cut(study, learning_rates="[0.004]", pilot="1", confirm="2", **sizes)
+    smaller = cut(study, learning_rates="[0.004]", confirm="2", **sizes)
     (clone / "my-study.yaml").write_text(smaller)
     walk(clone, STUDY[1:])
 

@@ -139,7 +139,7 @@ def test_check_and_list_show_the_question_and_the_names_as_they_stand(tmp_path):
         "data": {"corpus": {"path": "[x] text.txt"}},
         "training": {"tokens": 640, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 64, "probes": 0},
         "learning_rates": [0.01],
-        "seeds": {"pilot": 0, "confirm": 2},
+        "seeds": {"confirm": 2},
         "margin": 0.01,
     }
     (tmp_path / "ablations").mkdir()

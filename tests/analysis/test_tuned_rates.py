@@ -204,3 +204,20 @@ def test_a_confirm_run_that_has_not_begun_keeps_no_rate(study):
     noisy(study, best=0.0023, curvature=0.1, scale=10)
     study.run("baseline", 201, None, rate=0.002, state="queued")
     assert choose(study).learning_rate == 0.0023
+
+
+@pytest.mark.parametrize("others", [0.1, 100.0])
+def test_the_rate_of_a_variant_is_its_own_whenever_the_others_are_tuned(study, others):
+    """A quadratic misses one rate by what is little for its noise; for a pooled noise it would be much."""
+    losses = {0.001: 3.2, 0.002: 3.05, 0.004: 3.0, 0.008: 3.35}
+    for (rate, loss), row in zip(losses.items(), NOISE, strict=True):
+        for seed, noise in zip((101, 102, 103), row, strict=True):
+            study.run("baseline", seed, loss + 0.02 * noise, "tune", rate=rate)
+    alone = choose(study)
+    assert len(alone.curve.rates) == 4
+    for name in ("norm=layernorm", "positions=learned"):
+        noisy(study, best=0.0028, curvature=0.1, scale=others, variant=name)
+    together = choose(study)
+    assert (together.learning_rate, together.curve.rates) == (alone.learning_rate, alone.curve.rates)
+    assert together.curve.noise.df == 3 * alone.curve.noise.df
+    assert (together.curve.noise.variance < alone.curve.noise.variance) == (others < 1)

@@ -193,13 +193,13 @@ def test_without_the_cache_the_text_is_the_same(tiny_sizes, setting):
 def test_a_made_up_study_has_500_finished_runs(tmp_path, monkeypatch):
     plan = studies.tiny_plan(tmp_path, "cpu", **studies.FIVE_HUNDRED)
     assert sum(plan.trial_counts().values()) == 500
-    small = studies.FIVE_HUNDRED | {"seeds": {"pilot": 1, "tune": 1, "confirm": 2}}
+    small = studies.FIVE_HUNDRED | {"seeds": {"tune": 1, "confirm": 2}}
     plan = studies.tiny_plan(tmp_path, "cpu", **small)
     path = tmp_path / "study"
     from workbench.study.plan import freeze
 
     freeze(plan.manifest("test"), path)
-    assert studies.write_finished(plan, path, points=50) == 1 + 16 + 8
+    assert studies.write_finished(plan, path, points=50) == 16 + 8
     records = load_study(path)
     assert set(records.runs["state"]) == {"complete"}
     assert records.superseded == 0
@@ -209,13 +209,13 @@ def test_a_made_up_study_has_500_finished_runs(tmp_path, monkeypatch):
 
 
 def test_driver_times_trials_and_openings(tiny_sizes, setting, no_processes, monkeypatch):
-    few = studies.FIVE_HUNDRED | {"seeds": {"pilot": 1, "tune": 1, "confirm": 2}}
+    few = studies.FIVE_HUNDRED | {"seeds": {"tune": 1, "confirm": 2}}
     monkeypatch.setattr(driver, "FIVE_HUNDRED", few)
     monkeypatch.setattr(driver, "_SEEDS", dict.fromkeys(Effort, 3))
     outcome = driver.measure(setting)
     rows = {row["what"]: row["seconds"] for row in outcome.tables[0].rows}
     assert rows["a trivial trial, beside its training"].count == 4  # of six, without the first and the last
-    assert rows["opening 25 finished trials"].median > 0
+    assert rows["opening 24 finished trials"].median > 0
     assert {finding.goal for finding in outcome.findings} == {driver.SMALL_OVERHEAD, driver.QUICK_OPENING}
 
 
@@ -226,7 +226,7 @@ def test_what_is_beside_training_is_split():
 
 
 def test_reading_asks_what_the_pages_ask(setting, monkeypatch):
-    few = studies.FIVE_HUNDRED | {"seeds": {"pilot": 1, "tune": 1, "confirm": 2}}
+    few = studies.FIVE_HUNDRED | {"seeds": {"tune": 1, "confirm": 2}}
     monkeypatch.setattr(reading, "FIVE_HUNDRED", few)
     monkeypatch.setattr(reading, "POINTS", 50)
     monkeypatch.setattr(reading.write_study, "__defaults__", (50,))
@@ -234,7 +234,7 @@ def test_reading_asks_what_the_pages_ask(setting, monkeypatch):
     [table] = outcome.tables
     assert len(table.rows) == 6
     assert all(row["first"].count == row["again"].count == 2 for row in table.rows)
-    assert table.title.startswith("25 runs")
+    assert table.title.startswith("24 runs")
     drawn = reading.Reader(setting.folder / "results" / "bench")._draw("validation/loss", True)
     assert len(drawn.curves) == 3
     assert drawn.runs == 6

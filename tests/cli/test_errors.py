@@ -25,7 +25,7 @@ STUDY = {
     "data": {"corpus": {"path": "text.txt"}},
     "training": {"tokens": 640, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 64, "probes": 0},
     "learning_rates": [0.01],
-    "seeds": {"pilot": 0, "confirm": 1},
+    "seeds": {"confirm": 1},
     "margin": 0.01,
 }
 

@@ -79,14 +79,14 @@ def test_check_says_what_would_run_and_trains_nothing(tmp_path, monkeypatch):
         "data": {"corpus": {"path": "text.txt"}},
         "training": {"tokens": 640, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 64},
         "learning_rates": [0.01, 0.02, 0.04],
-        "seeds": {"pilot": 2, "tune": 1, "confirm": 2},
+        "seeds": {"tune": 1, "confirm": 2},
         "margin": 0.01,
     }
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     answer = CliRunner().invoke(app, ["check", "mine.yaml", "--json"])
     assert answer.exit_code == 0, answer.output
     facts = json.loads(answer.stdout)
-    assert facts["trials"] == {"pilot": 2, "tune": 9, "confirm": 6, "total": 17}
+    assert facts["trials"] == {"tune": 9, "confirm": 6, "total": 15}
     assert [item["name"] for item in facts["variants"]] == [
         "baseline",
         "positions=learned",

@@ -17,9 +17,8 @@ def record(run_id, state=State.COMPLETE, **changes):
         "hyperparameters": {"learning_rate": 0.01},
         "summary": {"validation/loss": 2.5},
     }
-    return RunRecord(
-        run_id=run_id, study="s", variant="norm=layernorm", state=state, **({"config": {}} | values | changes)
-    )
+    values |= {"config": {}, "variant": "norm=layernorm"}
+    return RunRecord(run_id=run_id, study="s", state=state, **values | changes)
 
 
 @pytest.fixture
@@ -107,6 +106,26 @@ def test_starting_weights_that_know_nothing_of_the_text_are_noted_once(shown):
     ]
 
 
+def test_pairs_that_come_before_other_tuning_are_said_and_seen(shown):
+    display, stream = shown
+    display.phase("tune", 2, 2, [])
+    block = [record(name, State.QUEUED, variant=name) for name in ("baseline", "norm=layernorm")]
+    display.ahead("norm=layernorm", block, [], [])
+    display.ahead("norm=layernorm", block, block, [])
+    display.ahead("norm=layernorm", block, block[1:], block[1:])
+    said = "norm=layernorm: tuned (rate 0.01), and so is the baseline: its first look"
+    assert stream.getvalue().splitlines()[2:] == [
+        f"{said} ahead of other tuning, 2 trials",
+        f"{said} goes on ahead of other tuning, 1 trial",
+        "  confirm · norm=layernorm · seed 3 · rate 0.01 goes on from its checkpoint",
+    ]
+    display.started([record("t", State.QUEUED, phase="tune")])
+    display.started(block[:1])
+    assert display.message() == "tune and confirm: 0/3 trials"
+    display.ended(record("t", phase="tune"))
+    assert display.message() == "confirm: 1/3 trials"
+
+
 def test_the_time_that_is_left_is_one_number(shown, monkeypatch):
     display, _ = shown
     assert display.seconds_left() is None
@@ -114,7 +133,7 @@ def test_the_time_that_is_left_is_one_number(shown, monkeypatch):
     display.progress(record("a"), 10, 2.6)
     monkeypatch.setattr("time.monotonic", lambda: display._started + 5)
     assert display.seconds_left() == 10  # 20 of 30 steps are left
-    assert display.message() == ": 0/3 trials"
+    assert display.message() == "confirm: 0/3 trials"
 
 
 def test_a_run_is_counted_once_however_often_it_is_met(shown):

@@ -44,7 +44,7 @@ def test_every_phase_ran_its_trials_once(undisturbed):
     folder, _ = undisturbed
     runs = studies.records(folder)
     phases = [run["phase"] for run in runs]
-    assert {phase: phases.count(phase) for phase in set(phases)} == {"pilot": 2, "tune": 4, "confirm": 4}
+    assert {phase: phases.count(phase) for phase in set(phases)} == {"tune": 4, "confirm": 4}
     assert all(run["state"] == "complete" and run["attempts"] == 1 for run in runs)
     assert all(run["provenance"]["versions"]["torch"] for run in runs)
 
@@ -66,7 +66,7 @@ def test_the_journal_holds_one_study_per_variant(undisturbed):
         for summary in optuna.get_all_study_summaries(storage)
     }
     counts = {name: len(study.trials) for name, study in found.items()}
-    assert counts == {"baseline": 6, "norm=layernorm": 4}
+    assert counts == {"baseline": 4, "norm=layernorm": 4}
     for study in found.values():
         for trial in study.trials:
             assert trial.value == pytest.approx(trial.intermediate_values[max(trial.intermediate_values)])
@@ -86,7 +86,7 @@ def test_a_margin_that_is_changed_afterwards_is_told_with_both_verdicts(undistur
     answer = in_process.workbench(folder, "run", "tiny.yaml", "--set", "margin={default: 1, norm: 5}")
     assert answer.returncode == 0, answer.stderr
     told = " ".join(answer.stdout.split())
-    assert "note: margin: ±1 (norm ±5) in place of ±0.05, changed when 10 runs had a result" in told
+    assert "note: margin: ±1 (norm ±5) in place of ±0.05, changed when 8 runs had a result" in told
     assert f"(by ±0.05 → by ±1 (norm ±5): norm=layernorm: {row['verdict']} → equivalent)" in told
 
 
@@ -120,10 +120,10 @@ LONG = {"training": {"tokens": 12_800, "batch_size": 4, "evaluations": 10, "eval
 SLOW = {**LONG, "baseline": {"preset": "llama", "norm": "faulty_parts:SlowNorm"}}
 SLOW |= {
     "factors": {"norm": ["faulty_parts:SlowNorm", "rmsnorm"]},
-    # A pilot of two: whichever number of workers there is, all are up when the trials of "confirm" begin.
-    "seeds": {"pilot": 2, "tune": 0, "confirm": 2},
+    # Two rates to tune: whichever number of workers there is, all are up when the trials of "confirm" begin.
+    "learning_rates": [0.01, 0.02],
+    "seeds": {"tune": 1, "confirm": 2},
 }
-SLOW |= {"learning_rates": [0.01]}
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def rows_by_part(folder):
 def test_trials_that_go_wrong_are_outcomes_and_the_sweep_goes_on(tmp_path):
     """One worker, so that each trial after a failure shows that a new one took over; none is called lost."""
     parts = ("NanNorm", "ScaledNorm", "CrashingNorm")
-    studies.make_study(tmp_path, **faulty(*parts), seeds={"pilot": 0, "tune": 0, "confirm": 1})
+    studies.make_study(tmp_path, **faulty(*parts), seeds={"tune": 0, "confirm": 1})
     answer = studies.workbench(tmp_path, "run", "tiny.yaml", "--workers", "1")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     runs = by_part(tmp_path)
@@ -224,7 +224,7 @@ def test_trials_that_go_wrong_are_outcomes_and_the_sweep_goes_on(tmp_path):
 
 
 def test_a_trial_that_kills_its_worker_again_and_again_stops_the_study_and_is_no_outcome(tmp_path):
-    changes = faulty("KillingNorm") | {"seeds": {"pilot": 0, "tune": 0, "confirm": 1}}
+    changes = faulty("KillingNorm") | {"seeds": {"tune": 0, "confirm": 1}}
     studies.make_study(tmp_path, **changes)
     answer = studies.workbench(tmp_path, "run", "tiny.yaml", "--workers", "1")
     assert answer.returncode == 1, answer.stdout + answer.stderr
@@ -241,7 +241,7 @@ def test_a_trial_that_kills_its_worker_again_and_again_stops_the_study_and_is_no
 def test_a_study_without_a_complete_trial_is_not_taken_for_done(tmp_path):
     changes = faulty("CrashingNorm") | {"baseline": {"preset": "llama", "norm": "faulty_parts:HungryNorm"}}
     changes["factors"]["norm"][0] = "faulty_parts:HungryNorm"
-    studies.make_study(tmp_path, **changes, seeds={"pilot": 0, "tune": 0, "confirm": 1})
+    studies.make_study(tmp_path, **changes, seeds={"tune": 0, "confirm": 1})
     answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
     assert answer.returncode == 1
     expected = (
@@ -262,7 +262,7 @@ def check_outcomes(runs, seed):
 
 def test_outcomes_are_counted_over_seeds(tmp_path):
     parts = ("NanNorm", "CrashingNorm", "HungryNorm", "ScaledNorm")
-    studies.make_study(tmp_path, **faulty(*parts), seeds={"pilot": 0, "tune": 0, "confirm": 2})
+    studies.make_study(tmp_path, **faulty(*parts), seeds={"tune": 0, "confirm": 2})
     answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     runs = by_part(tmp_path)
@@ -286,7 +286,7 @@ def test_outcomes_are_counted_over_seeds(tmp_path):
 def test_a_baseline_above_a_uniform_guess_is_no_baseline_wherever_one_looks(tmp_path):
     """LayerNorm at a rate of 10 ends at some 20 nats per token, finite and complete; RMSNorm takes it."""
     changes = {"baseline": {"preset": "llama", "norm": "layernorm"}, "learning_rates": [10.0]}
-    changes |= {"factors": {"norm": ["layernorm", "rmsnorm"]}, "seeds": {"pilot": 0, "tune": 0, "confirm": 1}}
+    changes |= {"factors": {"norm": ["layernorm", "rmsnorm"]}, "seeds": {"tune": 0, "confirm": 1}}
     studies.make_study(tmp_path, **changes)
     answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
     shown = " ".join(answer.stdout.split())

@@ -9,7 +9,7 @@ from tests.study.studies import make_study, records
 from workbench.records.manifest import read_manifest
 
 TRAINING = {"tokens": 512, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 256}
-ONCE = {"learning_rates": [0.02], "seeds": {"pilot": 0, "tune": 0, "confirm": 2}}
+ONCE = {"learning_rates": [0.02], "seeds": {"tune": 0, "confirm": 2}}
 
 
 def run(folder, **changes):
@@ -85,7 +85,7 @@ def test_the_manifest_says_what_differs_of_training(crossed):
 
 def test_larger_batches_end_at_the_same_tokens(tmp_path):
     factors = {"batch_size": [4, 8], "precision": ["fp32", "bf16"]}
-    found = run(tmp_path, factors=factors, seeds={"pilot": 0, "tune": 0, "confirm": 1})
+    found = run(tmp_path, factors=factors, seeds={"tune": 0, "confirm": 1})
     small, large = found["baseline", 2001], found["batch_size=8", 2001]
     assert (small["progress"]["steps"], large["progress"]["steps"]) == (8, 4)
     assert small["cost"]["tokens"] == large["cost"]["tokens"] == 512
@@ -96,7 +96,7 @@ def test_larger_batches_end_at_the_same_tokens(tmp_path):
 
 def test_levels_with_learning_rates_of_their_own_are_tuned_alike(tmp_path):
     grids = {"rmsnorm": [0.01, 0.02], "layernorm": [0.002, 0.004]}
-    seeds = {"pilot": 1, "tune": 1, "confirm": 2}
+    seeds = {"tune": 1, "confirm": 2}
     found = run(tmp_path, learning_rates=grids, seeds=seeds, grid_growth=1)
     tried = {}
     for one in records(tmp_path):

@@ -18,7 +18,7 @@ DECAY = 0.25
 def ran(tmp_path_factory):
     """A study whose candidates have a weight decay too, run to its end; and what the command printed."""
     folder = tmp_path_factory.mktemp("tuned")
-    make_study(folder, seeds={"pilot": 1, "tune": 1, "confirm": 2})
+    make_study(folder, seeds={"tune": 1, "confirm": 2})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Plan, "grids", _with_decay)
         answer = in_process.workbench(folder, "run", "tiny.yaml")
@@ -34,7 +34,7 @@ def _with_decay(plan):
 def test_every_record_has_both(ran):
     folder, _ = ran
     found = records(folder)
-    assert {run["phase"] for run in found} == {"pilot", "tune", "confirm"}
+    assert {run["phase"] for run in found} == {"tune", "confirm"}
     assert all(run["state"] == "complete" for run in found)
     assert {run["hyperparameters"]["weight_decay"] for run in found} == {DECAY}
     assert {run["hyperparameters"]["learning_rate"] for run in found} == {0.01, 0.02}

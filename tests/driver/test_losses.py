@@ -9,7 +9,7 @@ from workbench.driver.runner import Losses, Runner
 from workbench.errors import StudyStopped
 from workbench.records.run import RunDirectory, State
 
-STUDY = {"seeds": {"pilot": 0, "tune": 0, "confirm": 1}, "learning_rates": [0.01]}
+STUDY = {"seeds": {"tune": 0, "confirm": 1}, "learning_rates": [0.01]}
 
 
 class Worker:

@@ -205,7 +205,7 @@ def test_nor_is_it_halved(study):
 SLOW = {
     "training": {"tokens": 19_200, "batch_size": 4, "evaluations": 10, "evaluation_tokens": 512},
     "learning_rates": [0.01],
-    "seeds": {"pilot": 0, "tune": 0, "confirm": 2},
+    "seeds": {"tune": 0, "confirm": 2},
 }
 
 

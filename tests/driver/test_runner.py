@@ -171,13 +171,13 @@ class Flat(Trained):
 
 
 def test_a_grid_does_not_grow_for_a_curve_that_is_flat_throughout(runner):
-    driver = runner(workers=Flat, grid_growth=3, seeds={"pilot": 0, "tune": 3, "confirm": 2})
+    driver = runner(workers=Flat, grid_growth=3, seeds={"tune": 3, "confirm": 2})
     driver._tune()
     assert tuned_rates(driver)["baseline"] == [0.01] * 3 + [0.02] * 3
     assert len(driver.display.notes) == 1  # which rates there are
 
 
-SEVERAL = {"learning_rates": [0.01, 0.02, 0.04], "seeds": {"pilot": 0, "tune": 2, "confirm": 2}}
+SEVERAL = {"learning_rates": [0.01, 0.02, 0.04], "seeds": {"tune": 2, "confirm": 2}}
 
 
 def test_the_optimum_between_two_rates_is_confirmed_and_stays(runner):
@@ -231,6 +231,6 @@ def test_a_study_that_was_stopped_while_its_grids_grew_goes_on_with_all_of_it(ru
 def test_halving_leaves_what_a_curve_needs_where_there_will_be_one(runner):
     least = []
     for seeds in (1, 2):
-        driver = runner(halving=True, seeds={"pilot": 0, "tune": seeds, "confirm": 2})
+        driver = runner(halving=True, seeds={"tune": seeds, "confirm": 2})
         least.append(driver._halving(driver._grouped(driver.plan.tune(driver.plan.grids()))[0]).least)
     assert least == [1, 3]

@@ -8,7 +8,7 @@ from tests import in_process
 from tests.study.studies import make_study, records
 
 FACTORS = {"factors": {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]}}
-SEEDS = {"pilot": 0, "tune": 0, "confirm": "until_decided", "at_least": 2, "at_most": 4}
+SEEDS = {"pilot": 2, "tune": 0, "confirm": "until_decided", "at_least": 2, "at_most": 4}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,11 @@ def test_only_what_is_undecided_goes_on(ran):
     assert seeds["norm=layernorm"] == {2001, 2002}
     assert seeds["feedforward=relu"] in ({2001, 2002}, {2001, 2002, 2003, 2004})
     assert seeds["baseline"] == seeds["feedforward=relu"]
+
+
+def test_there_is_no_pilot_any_more_and_a_file_that_asks_for_one_is_told_so(ran):
+    assert ran[1].count("note: seeds.pilot: has no effect any more") == 1
+    assert {run["phase"] for run in records(ran[0])} == {"confirm"}
 
 
 def test_each_look_says_what_is_decided(ran):

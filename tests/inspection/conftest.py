@@ -27,7 +27,7 @@ STUDY = {
     },
     "learning_rates": [0.01],
     "grid_growth": 0,
-    "seeds": {"pilot": 0, "tune": 0, "confirm": 2},
+    "seeds": {"tune": 0, "confirm": 2},
     "margin": 0.05,
 }
 

@@ -26,7 +26,7 @@ TINY = {
     "training": {"tokens": 2560, "batch_size": 4, "evaluations": 4, "evaluation_tokens": 512},
     "learning_rates": [0.01, 0.02],
     "grid_growth": 0,
-    "seeds": {"pilot": 2, "tune": 1, "confirm": 2},
+    "seeds": {"tune": 1, "confirm": 2},
     "margin": 0.05,
 }
 

@@ -28,7 +28,7 @@ STUDY = {
     "factors": {"norm": ["rmsnorm", "layernorm"]},
     "training": {"tokens": 2560, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 64},
     "learning_rates": [0.01],
-    "seeds": {"pilot": 1, "confirm": 3},
+    "seeds": {"confirm": 3},
     "margin": 0.01,
 }
 
@@ -61,15 +61,14 @@ def test_a_sound_study_has_no_warning(warnings):
     assert warnings() == []
 
 
-def test_too_few_seeds_and_no_pilot(warnings):
-    few, blind = warnings(seeds={"pilot": 0, "confirm": 2})
+def test_too_few_seeds(warnings):
+    (few,) = warnings(seeds={"confirm": 2})
     assert few.startswith("seeds.confirm: 2 seeds")
-    assert blind.startswith("seeds.pilot: ")
 
 
 @pytest.mark.parametrize(("tune", "warned"), [(1, True), (2, True), (3, False)])
 def test_few_tuning_seeds(warnings, tune, warned):
-    found = warnings(learning_rates=[0.01, 0.02], seeds={"pilot": 1, "tune": tune, "confirm": 3})
+    found = warnings(learning_rates=[0.01, 0.02], seeds={"tune": tune, "confirm": 3})
     assert [text.partition(" may choose")[0] for text in found] == (
         [f"seeds.tune: {tune} seed{'s' if tune > 1 else ''}"] if warned else []
     )
@@ -164,12 +163,10 @@ def test_more_than_four_passes_are_many(warnings, corpus, passes, warned):
     assert bool(warnings(training=STUDY["training"] | {"tokens": tokens})) == warned
 
 
-def test_the_time_is_that_of_every_phase(corpus):
-    """The pilot is the baseline's alone; in the others every variant has the same share."""
-    plan = Plan.build(parse_study(STUDY, "study.yaml"), corpus, "cpu", None)
+def test_the_time_is_that_of_every_phase():
+    """Every variant has the same share of each."""
     seconds = {"baseline": 0.001, "norm=layernorm": 0.003}
-    counts = {"pilot": 1, "tune": 4, "confirm": 6}
-    assert check._study_seconds(plan, counts, seconds) == pytest.approx(0.001 + 10 * 0.002)
+    assert check._study_seconds({"tune": 4, "confirm": 6}, seconds) == pytest.approx(10 * 0.002)
 
 
 def test_unequal_sizes_without_matching(warnings):
@@ -261,7 +258,7 @@ def test_positions_warn_once_for_all_their_variants(warnings):
 def test_the_terminal_shows_the_warnings(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("".join(f"line {number} of some text\n" for number in range(400)))
-    study = STUDY | {"data": {"corpus": {"path": "text.txt"}}, "seeds": {"pilot": 1, "confirm": 2}}
+    study = STUDY | {"data": {"corpus": {"path": "text.txt"}}, "seeds": {"confirm": 2}}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({k: v for k, v in study.items() if k != "name"}))
     answer = CliRunner().invoke(app, ["check", "mine.yaml"])
     assert answer.exit_code == 0, answer.output

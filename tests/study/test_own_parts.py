@@ -77,7 +77,7 @@ def study_of(folder: Path, confirm: int = 2) -> Path:
         factors={"norm": ["rmsnorm", "my_parts:Scaled", "my_parts:Noisy"]},
         data={"corpus": {"path": str(folder / "text")}, "tokenizer": "bytes"},
         learning_rates=[0.01],
-        seeds={"pilot": 0, "tune": 0, "confirm": confirm},
+        seeds={"tune": 0, "confirm": confirm},
     )
 
 
@@ -152,7 +152,7 @@ def test_a_study_starts_from_such_a_run_and_keeps_its_code(elsewhere):
         "factors": {"norm": ["my_parts:Scaled", "layernorm"]},
         "training": {"tokens": 640, "batch_size": 4, "evaluations": 1, "evaluation_tokens": 512},
         "learning_rates": [0.003],
-        "seeds": {"pilot": 0, "tune": 0, "confirm": 1},
+        "seeds": {"tune": 0, "confirm": 1},
         "margin": 0.05,
     }
     (elsewhere / "second.yaml").write_text(yaml.safe_dump(second))

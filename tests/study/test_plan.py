@@ -2,13 +2,15 @@
 
 import pytest
 
+from workbench.analysis.pilot import pilot_summary
 from workbench.data.batches import prepare
 from workbench.errors import UserError
 from workbench.files import read_yaml
+from workbench.records.index import load_study
 from workbench.records.manifest import read_manifest
-from workbench.records.run import State, write_record
+from workbench.records.run import Phase, State, write_record
 from workbench.study.candidates import candidates
-from workbench.study.plan import Plan, freeze, manifest_hash
+from workbench.study.plan import Plan, freeze, manifest_hash, signed
 from workbench.study.schema import parse_study
 
 STUDY = {
@@ -19,7 +21,7 @@ STUDY = {
     "factors": {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]},
     "training": {"tokens": 1000, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 64},
     "learning_rates": [0.04, 0.01, 0.02],
-    "seeds": {"pilot": 2, "tune": [7, 5], "confirm": [31, 30]},
+    "seeds": {"tune": [7, 5], "confirm": [31, 30]},
     "margin": 0.01,
 }
 NAMES = ["baseline", "norm=layernorm", "feedforward=relu"]
@@ -45,12 +47,6 @@ def cells(records):
     return [(record.seed, record.hyperparameters["learning_rate"], record.variant) for record in records]
 
 
-def test_a_pilot_is_the_baseline_at_the_middle_rate(plan):
-    records = plan().pilot()
-    assert cells(records) == [(1, 0.02, "baseline"), (2, 0.02, "baseline")]
-    assert {record.phase for record in records} == {"pilot"}
-
-
 def test_tuning_gives_every_variant_the_same_rates_and_seeds(plan):
     records = plan().tune(dict.fromkeys(NAMES, candidates([0.01, 0.02])))
     assert cells(records) == [
@@ -69,13 +65,12 @@ def test_confirming_goes_by_seed_so_that_a_stop_leaves_whole_pairs(plan):
 def test_the_counts_are_those_of_the_trials(plan):
     whole = plan()
     phases = {
-        "pilot": whole.pilot(),
         "tune": whole.tune(whole.grids()),
         "confirm": whole.confirm({name: {"learning_rate": 0.01} for name in NAMES}),
     }
     assert whole.trial_counts() == {phase: len(records) for phase, records in phases.items()}
-    assert plan(learning_rates=[0.01]).trial_counts() == {"pilot": 2, "confirm": 6}
-    assert len({record.run_id for records in phases.values() for record in records}) == 2 + 18 + 6
+    assert plan(learning_rates=[0.01]).trial_counts() == {"confirm": 6}
+    assert len({record.run_id for records in phases.values() for record in records}) == 18 + 6
 
 
 def test_a_trial_is_known_by_its_model_data_training_and_device(plan, corpus, monkeypatch):
@@ -87,7 +82,7 @@ def test_a_trial_is_known_by_its_model_data_training_and_device(plan, corpus, mo
     on_gpu = plan(device="cuda")
     assert on_gpu.config(on_gpu.baseline)["training"]["device"] == "cuda"
     assert on_gpu.config(on_gpu.baseline)["training"]["precision"] == "bf16"
-    assert on_gpu.pilot()[0].run_id != plan().pilot()[0].run_id
+    assert on_gpu.tune(on_gpu.grids())[0].run_id != plan().tune(plan().grids())[0].run_id
 
 
 def test_tokens_are_those_that_are_trained_on(plan):
@@ -129,7 +124,7 @@ def test_a_changed_study_is_amended_and_every_change_is_kept(plan, tmp_path):
 
 def test_a_margin_that_is_changed_after_a_result_is_named_with_the_earlier_one(plan, tmp_path):
     freeze(plan(margin=0.01).manifest(""), tmp_path)
-    record = plan().pilot()[0].model_copy(update={"state": State.COMPLETE})
+    record = plan().tune(plan().grids())[0].model_copy(update={"state": State.COMPLETE})
     write_record(tmp_path, record)
     (note,) = freeze(plan(margin={"default": 0.01, "norm": 0.03}).manifest(""), tmp_path)
     assert note == (
@@ -163,6 +158,51 @@ def test_a_damaged_manifest_is_set_aside_and_made_anew(plan, tmp_path):
     assert "study.yaml.damaged" in note
     assert read_yaml(tmp_path / "study.yaml")["hash"] == whole.hash
     assert (tmp_path / "study.yaml.damaged").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("states", "kept", "dropped"),
+    [
+        ([State.COMPLETE, State.DIVERGED, State.COMPLETE], [1, 2, 3], 0),
+        ([State.COMPLETE, State.COMPLETE, State.RUNNING], [1, 2], 1),
+        ([], [], 0),
+    ],
+)
+def test_a_pilot_of_an_earlier_version_stays_as_far_as_it_ended_and_is_no_amendment(
+    plan, tmp_path, states, kept, dropped
+):
+    old = with_pilot(plan().manifest(""), [1, 2, 3])
+    old.write(tmp_path)
+    for seed, state in enumerate(states, 1):
+        record = plan().record(plan().baseline, Phase.PILOT, {"learning_rate": 0.02}, seed)
+        write_record(tmp_path, record.model_copy(update={"state": state}))
+    assert freeze(plan().manifest(""), tmp_path) == []
+    found = load_study(tmp_path)
+    assert (found.manifest.seeds.pilot, found.manifest.amendments) == (kept, [])
+    assert found.manifest.hash == with_pilot(old, kept).hash
+    assert (Phase.PILOT in found.manifest.phases, found.superseded) == (bool(kept), dropped)
+    summary = pilot_summary(found)
+    assert (summary and summary.seeds_planned) == (len(kept) or None)
+    assert freeze(plan(seeds={"tune": [7, 5], "confirm": 3}).manifest(""), tmp_path) == [
+        "seeds differs from this study's earlier manifest; the report says so"
+    ]
+    assert read_manifest(tmp_path).seeds.pilot == kept
+
+
+def test_a_pilot_of_another_model_is_none_of_this_study(plan, tmp_path):
+    with_pilot(plan().manifest(""), [1]).write(tmp_path)
+    record = plan().record(plan().baseline, Phase.PILOT, {"learning_rate": 0.02}, 1)
+    write_record(tmp_path, record.model_copy(update={"state": State.COMPLETE}))
+    freeze(plan(size={"layers": 2, "width": 32, "heads": 2}).manifest(""), tmp_path)
+    assert read_manifest(tmp_path).seeds.pilot == []
+
+
+def with_pilot(manifest, seeds):
+    """The manifest that an earlier version would have written of a study with a pilot."""
+    others = [phase for phase in manifest.phases if phase is not Phase.PILOT]
+    phases = [Phase.PILOT, *others] if seeds else others
+    planned = manifest.seeds.model_copy(update={"pilot": seeds})
+    return signed(manifest.model_copy(update={"seeds": planned, "phases": phases}))
 
 
 def plan_manifest(plan):

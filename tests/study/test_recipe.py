@@ -24,7 +24,7 @@ STUDY = {
     "size": {"layers": 1, "width": 32, "heads": 2},
     "training": {"tokens": 2560, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 64},
     "learning_rates": [0.01],
-    "seeds": {"pilot": 1, "confirm": 3},
+    "seeds": {"confirm": 3},
     "margin": 0.01,
 }
 # Of each factor a level that is not the baseline's, and the labels of both.

@@ -36,17 +36,24 @@ def test_defaults_are_the_recipe():
 
 
 def test_the_phases_never_share_a_seed():
-    seeds = parse(seeds={"pilot": 5, "tune": 3, "confirm": 8}).seeds.lists()
+    seeds = parse(seeds={"tune": 3, "confirm": 8}).seeds.lists()
     everything = [seed for phase in seeds.values() for seed in phase]
-    assert len(everything) == len(set(everything)) == 16
+    assert len(everything) == len(set(everything)) == 11
+
+
+@pytest.mark.parametrize("pilot", [0, 3, [7, 2_001]])
+def test_a_pilot_of_an_older_file_is_read_and_changes_nothing(pilot):
+    """Nor need it have seeds of its own any more."""
+    old, new = parse(seeds={"pilot": pilot, "tune": 3, "confirm": 8}), parse(seeds={"tune": 3, "confirm": 8})
+    assert (old.seeds.lists(), old.phases) == (new.seeds.lists(), new.phases)
 
 
 def test_an_offset_moves_every_seed_that_is_given_as_a_count():
-    plain = parse(seeds={"pilot": 0, "tune": 3, "confirm": "until_decided"}).seeds.lists()
-    fresh = parse(seeds={"pilot": 0, "tune": 3, "confirm": "until_decided", "offset": 10_000}).seeds.lists()
+    plain = parse(seeds={"tune": 3, "confirm": "until_decided"}).seeds.lists()
+    fresh = parse(seeds={"tune": 3, "confirm": "until_decided", "offset": 10_000}).seeds.lists()
     assert fresh["tune"] == [11_001, 11_002, 11_003]
     assert fresh["confirm"] == [seed + 10_000 for seed in plain["confirm"]]
-    listed = parse(seeds={"pilot": 0, "tune": [7], "confirm": 2, "offset": 5}).seeds.lists()
+    listed = parse(seeds={"tune": [7], "confirm": 2, "offset": 5}).seeds.lists()
     assert listed["tune"] == [7]
     assert listed["confirm"] == [2_006, 2_007]
 
@@ -57,8 +64,8 @@ def test_more_seeds_keep_the_first_ones():
 
 
 def test_one_learning_rate_leaves_nothing_to_tune():
-    assert parse().phases == ["pilot", "confirm"]
-    assert parse(learning_rates=[0.001, 0.002]).phases == ["pilot", "tune", "confirm"]
+    assert parse().phases == ["confirm"]
+    assert parse(learning_rates=[0.001, 0.002]).phases == ["tune", "confirm"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +91,7 @@ def test_one_learning_rate_leaves_nothing_to_tune():
         ({"design": "leave_one_out", "factors": {}}, "design leave_one_out needs the key 'reference'"),
         ({"reference": "gpt2"}, "design one_at_a_time has no use for the key 'reference'"),
         ({"factors": {"norm": ["rmsnorm"]}}, "factor 'norm' needs at least two levels"),
-        ({"seeds": {"pilot": 0, "tune": [1, 2], "confirm": [2, 3]}}, r"tune and confirm share seeds \[2\]"),
+        ({"seeds": {"tune": [1, 2], "confirm": [2, 3]}}, r"tune and confirm share seeds \[2\]"),
         ({"seeds": {"confirm": 0}}, "confirm phase needs at least one seed"),
         ({"seeds": {"confirm": [1, 1]}}, "seeds must be different"),
         ({"learning_rates": [0.1, 0.1]}, "each learning rate once"),

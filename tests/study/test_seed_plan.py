@@ -16,7 +16,7 @@ from workbench.study.seed_plan import Wanted, plan_seeds, render_seed_plan
 from workbench.terminal import Terminal
 
 SECONDS = 36.0  # of each synthetic trial
-BEFORE = 3 + 6 * 4  # trials of pilot and tuning: three rates at two seeds for four variants
+BEFORE = 6 * 4  # trials of tuning: three rates at two seeds for four variants; its pilot is not planned again
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_what_a_time_decides(results):
     )
     assert layernorm["equivalent_if_equal"]["likely"] == equivalence_power(0.02, sd, 6, comparisons=3)
     text = printed(facts(results, minutes=minutes))
-    assert "in 31 min: n = 6, decides |effect| ≥ 0.0" in text
+    assert "in 29 min: n = 6, decides |effect| ≥ 0.0" in text
     assert "in 60 s: n = 0, decides nothing" in printed(facts(results, minutes=1))
 
 
@@ -163,7 +163,7 @@ STUDY = {
     "data": {"corpus": {"path": "texts"}},
     "training": {"tokens": 640, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 32},
     "learning_rates": [0.01, 0.02],
-    "seeds": {"pilot": 2, "tune": 1, "confirm": 3},
+    "seeds": {"tune": 1, "confirm": 3},
     "margin": {"default": 0.001, "norm": 0.02},
 }
 
@@ -187,7 +187,7 @@ def test_plan_of_a_study_file(folder):
         ("norm=layernorm", 0.02),
         ("feedforward=relu", 0.001),
     ]
-    assert (found["planned"]["trials"], found["needed"]["likely"]["seeds"]) == (2 + 6 + 9, BEYOND_LIMIT)
+    assert (found["planned"]["trials"], found["needed"]["likely"]["seeds"]) == (6 + 9, BEYOND_LIMIT)
     assert found["needed"]["likely"]["seconds"] is None
     assert 0 < found["planned"]["seconds"] < 60
     assert found["within"]["seeds"] > 3
@@ -235,6 +235,15 @@ def test_check_says_what_the_seeds_can_decide(folder):
     told = workbench(folder, "check", "tiny.yaml").stdout
     assert "What 3 seeds can decide" in told
     assert "noise:    5 pairs of the same comparison in full" in told
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+@pytest.mark.parametrize(("pilot", "times"), [("3", 1), ("[4, 5]", 1), ("0", 0)])
+def test_a_pilot_is_said_to_have_no_effect(folder, command, pilot, times):
+    answer = workbench(folder, command, "tiny.yaml", "--set", f"seeds.pilot={pilot}", "--json")
+    note = "note: seeds.pilot: has no effect any more, as the first pairs of confirm show the noise"
+    assert answer.stderr.count(note) == times
+    assert "pilot" not in answer.stdout
 
 
 def test_check_without_any_noise_says_so_in_a_line(folder):

@@ -19,7 +19,7 @@ from workbench.records.run import RunDirectory
 
 FIRST = {
     "training": {"tokens": 12800, "batch_size": 4, "evaluations": 4, "evaluation_tokens": 512},
-    "seeds": {"pilot": 0, "tune": 0, "confirm": 1},
+    "seeds": {"tune": 0, "confirm": 1},
     "learning_rates": [0.01],
 }
 SECOND = {
@@ -28,7 +28,7 @@ SECOND = {
     "factors": {"norm": ["rmsnorm", "layernorm"], "positions": ["rope", "none"]},
     "training": TINY["training"],
     "learning_rates": [0.003],
-    "seeds": {"pilot": 0, "tune": 0, "confirm": 2},
+    "seeds": {"tune": 0, "confirm": 2},
     "margin": 0.05,
 }
 

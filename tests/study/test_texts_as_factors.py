@@ -22,7 +22,7 @@ STUDY = {
     "size": {"layers": 1, "width": 32, "heads": 2},
     "training": TRAINING,
     "learning_rates": [0.01],
-    "seeds": {"pilot": 1, "confirm": 3},
+    "seeds": {"confirm": 3},
     "margin": 0.01,
 }
 TOKENIZERS = {

@@ -19,8 +19,9 @@ from workbench.errors import UserError
 from workbench.files import read_json, read_yaml, write_json
 from workbench.records.find import find_run
 from workbench.records.index import load_study
+from workbench.records.manifest import read_manifest
 from workbench.records.run import RunRecord, write_record
-from workbench.study.plan import Plan
+from workbench.study.plan import Plan, freeze
 from workbench.study.schema import load_study_file
 from workbench.trained.evaluate import EVALUATIONS
 from workbench.training.run_text import open_corpus
@@ -29,7 +30,7 @@ PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 SIZE = 270
 QUICK = {
     "training": {"tokens": 1280, "batch_size": 4, "evaluations": 2, "evaluation_tokens": 512, "probes": 0},
-    "seeds": {"pilot": 0, "tune": 0, "confirm": 1},
+    "seeds": {"tune": 0, "confirm": 1},
     "learning_rates": [0.01],
 }
 RUN = "tiny/baseline/2001"
@@ -321,15 +322,23 @@ def test_what_a_tokenizer_cannot_spell_is_told(tmp_path):
         ),
     ],
 )
-def test_studies_of_bytes_are_known_by_what_they_were(name, overrides):
+def test_studies_of_bytes_are_known_by_what_they_were(name, overrides, tmp_path):
+    """Run again in their folders, with the pilot that one of them had, they are no other studies."""
     manifest = read_yaml(PUBLISHED / name / "study.yaml")
+    shutil.copy(PUBLISHED / name / "study.yaml", tmp_path)
+    shutil.copytree(PUBLISHED / name / "runs", tmp_path / "runs", ignore=_all_but_records)
     tokens = np.zeros(2_000_000, dtype=np.uint16)
     corpus = TokenizedCorpus(tokens, tokens, tokenizer=ByteTokenizer(), meta=manifest["data"])
     study = load_study_file(PUBLISHED.parents[1] / "ablations" / f"{name}.yaml", overrides)
-    found = Plan.build(study, corpus, "cpu").manifest("")
+    assert freeze(Plan.build(study, corpus, "cpu").manifest(""), tmp_path) == []
+    found = read_manifest(tmp_path)
     assert found.hash == manifest["hash"]
     hashes = [variant.config_hash for variant in found.variants]
     assert hashes == [variant["config_hash"] for variant in manifest["variants"]]
+
+
+def _all_but_records(folder, names):
+    return [name for name in names if Path(folder).name != "runs" and name != "run.json"]
 
 
 def test_a_relative_corpus_is_found_from_another_directory(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
-"""The pilot: how noisy the baseline is, and what the planned number of seeds can see.
+"""The pilot of older studies: how noisy the baseline is, and what the planned number of seeds can see.
 
-The pilot measures the sd of single baseline runs. The sd of a paired difference is at most the square
+No study runs one any more: the first pairs of confirm measure the noise of a difference itself, at the tuned
+rates. The pilot measures the sd of single baseline runs. The sd of a paired difference is at most the square
 root of two times that if the two runs are independent; shared data order and shared initial values can
 only lower it. Few runs know their own sd badly, so that it is said with its range, and what follows from it
 twice: as is likely, and as is safe.

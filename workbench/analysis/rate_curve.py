@@ -193,6 +193,8 @@ def pooled_noise(tables: Sequence[np.ndarray]) -> RunNoise | None:
     """
     squares, df = 0.0, 0
     for table in tables:
+        if not table.size:
+            continue
         rates, seeds = table.shape
         left = table - table.mean(1, keepdims=True) - table.mean(0, keepdims=True) + table.mean()
         squares += float((left**2).sum())

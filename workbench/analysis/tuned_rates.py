@@ -6,13 +6,17 @@ train is not chosen while another gave a result, and is no part of a quadratic. 
 result says nothing of how good the rates beside it are, so that an optimum is not *interior* for its sake:
 the best rate may lie between the two.
 
+Which rate that is follows from the variant's own tuning runs alone, so that it depends neither on when the
+others are tuned nor on what they find: it may be confirmed before they are. How sure it is, and whether it is
+interior or flat, is said by the noise of all variants' runs, which is known better.
+
 A rate at which a variant was confirmed stays its own, as long as the tuning runs do not contradict it: an
 older rule, or one tuning seed more, moves the optimum a little, and would throw all confirm runs away.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -119,7 +123,7 @@ def choose_learning_rates(
     metric: str,
     budgets: Mapping[str, int | None] | None = None,
 ) -> dict[str, TunedRate | None]:
-    """The learning rate of each variant by the tuning runs' ``metric``; the noise is that of all variants.
+    """The learning rate of each variant by its tuning runs' ``metric``; the noise beside it is that of all.
 
     ``budgets``: the training tokens of a trial of each, where variants have budgets of their own.
 
@@ -130,7 +134,7 @@ def choose_learning_rates(
     # Whole rows, configurations and all, are slow to pick; and no column may be asked for twice.
     runs = runs.reindex(columns=list(dict.fromkeys([*_COLUMNS, metric])))
     tried = {name: _Tried(runs, name, metric) for name in dict.fromkeys([*runs["variant"], *variants])}
-    noise = pooled_noise([np.array(list(near.values())) for one in tried.values() if (near := one.near())])
+    noise = pooled_noise([one.table() for one in tried.values()])
     confirm = _confirm_noise(runs, metric)
     own = budgets or {}
     return {
@@ -168,11 +172,11 @@ class _Tried:
             return {}
         return {rate: self.losses[rate] for rate in rates}
 
-    def near(self) -> dict[float, list[float]]:
-        """Of those, what the noise is taken from: rates that are not far from the best one."""
+    def table(self) -> np.ndarray:
+        """Of those, what the noise is taken from (rates, seeds): rates that are not far from the best one."""
         complete = self.complete()
         best = min(complete, key=lambda rate: sum(complete[rate]), default=math.nan)
-        return {rate: losses for rate, losses in complete.items() if is_near(rate, best)}
+        return np.array([losses for rate, losses in complete.items() if is_near(rate, best)], dtype=float)
 
 
 def _choose(
@@ -189,18 +193,24 @@ def _choose(
 
     # What the tuning runs say: the optimum of the curve, or where there is none the lowest mean.
     several = bool(complete) and len(losses[best]) >= FEWEST_SEEDS
-    curve = fit_curve(complete, noise if several else None) if complete else None
+    own_noise = pooled_noise([tried.table()]) if several else None
+    curve = fit_curve(complete, own_noise) if complete else None
     optimum = curve.optimum if curve is not None and several else None
     by_rule = best if optimum is None else optimum
 
     # What was confirmed before stays, unless they contradict it.
-    evidence = _Evidence(complete, best, curve if several else None, noise if several else None)
+    own_evidence = _Evidence(complete, best, curve if several else None, own_noise)
     point = _nearest_tried(tried.finished, by_rule) | {LEARNING_RATE: by_rule}
     for before in _confirmed(runs, tried.variant, by_rule):
-        if not evidence.contradicts(before[LEARNING_RATE], by_rule):
+        if not own_evidence.contradicts(before[LEARNING_RATE], by_rule):
             point = before
             break
     chosen = point[LEARNING_RATE]
+
+    # What all variants know of the noise says how sure that is.
+    if curve is not None:
+        curve = replace(curve, noise=noise if several else None)
+    evidence = _Evidence(complete, best, curve if several else None, noise if several else None)
 
     # Where that lies. One tuning seed has no noise of its own; that of the confirm runs is a bound on it.
     judged = evidence if several else _Evidence(complete, best, None, confirm_noise)

@@ -24,14 +24,14 @@ _TINY = {
     "training": {"tokens": 256, "batch_size": 4, "evaluations": 1, "evaluation_tokens": 64},
     "learning_rates": [0.01],
     "grid_growth": 0,
-    "seeds": {"pilot": 0, "tune": 0, "confirm": 4},
+    "seeds": {"tune": 0, "confirm": 4},
     "margin": 0.05,
 }
-# 20 pilot trials, 4 variants x 4 rates x 5 seeds, 4 variants x 100 seeds.
+# 4 variants x 4 rates x 5 seeds, 4 variants x 105 seeds.
 FIVE_HUNDRED = {
     "factors": {"norm": ["rmsnorm", "layernorm", "dynamic_tanh", "none"]},
     "learning_rates": [0.003, 0.006, 0.012, 0.024],
-    "seeds": {"pilot": 20, "tune": 5, "confirm": 100},
+    "seeds": {"tune": 5, "confirm": 105},
 }
 
 
@@ -70,8 +70,6 @@ def write_finished(plan: Plan, directory: Path, points: int | None = None) -> in
 def _trials(plan: Plan) -> Iterator[RunRecord]:
     """Every trial of the study's phases; the middle rate is the best, so that no grid grows."""
     grids = plan.grids()
-    if Phase.PILOT in plan.study.phases:
-        yield from plan.pilot()
     if Phase.TUNE in plan.study.phases:
         yield from plan.tune(grids)
     yield from plan.confirm({name: grid[len(grid) // 2] for name, grid in grids.items()})

@@ -32,6 +32,7 @@ class Display:
         self._phase = ""
         self._counts: dict[Phase, int] = {}
         self._current: dict[str, int] = {}
+        self._under_way: dict[str, Phase] = {}
         self._seen: set[str] = set()
         self._warned: set[str] = set()
         self._started = time.monotonic()
@@ -73,6 +74,21 @@ class Display:
         for record in resumed:
             self.note(f"  {label(record)} goes on from its checkpoint")
 
+    def ahead(
+        self, name: str, block: list[RunRecord], left: list[RunRecord], resumed: list[RunRecord]
+    ) -> None:
+        """The first pairs of the variant ``name`` are due while others are still tuned; so many are left."""
+        if not left:
+            return
+        own = next(record for record in block if record.variant == name)
+        goes_on = " goes on" if len(left) < len(block) or resumed else ""
+        self.note(
+            f"{name}: tuned ({described(own.hyperparameters)}), and so is the baseline: its first look"
+            f"{goes_on} ahead of other tuning, {plural(len(left), 'trial')}"
+        )
+        for record in resumed:
+            self.note(f"  {label(record)} goes on from its checkpoint")
+
     def found(self, record: RunRecord) -> None:
         """A trial that an earlier driver, or an earlier round of this one, finished."""
         if record.run_id not in self._seen:
@@ -87,6 +103,7 @@ class Display:
         """
         for record in records:
             self._remove_bar(record)
+            self._under_way[record.run_id] = record.phase
             if record.run_id not in self._current:
                 self._current[record.run_id] = step = record.progress.get("step", 0)
                 self._steps_before += self._counted(record, step)
@@ -119,6 +136,7 @@ class Display:
     def ended(self, record: RunRecord) -> None:
         """A trial has an outcome, or stopped to be resumed."""
         step = self._current.pop(record.run_id, None)
+        self._under_way.pop(record.run_id, None)
         if step is not None and record.state is State.PRUNED:
             self._steps_before += self._steps - self._counted(record, step)  # will not be done
         self._remove_bar(record)
@@ -155,7 +173,9 @@ class Display:
 
     def message(self) -> str:
         """Where the study stands, in a line; the time left is apart."""
-        return f"{self._phase}: {self._done}/{self._trials} trials"
+        under_way = self._under_way.values()
+        phases = [str(phase) for phase in Phase if phase in under_way] or [self._phase]
+        return f"{' and '.join(phases)}: {self._done}/{self._trials} trials"
 
     def seconds_left(self) -> float | None:
         """Time left at the speed seen so far; None before there is one."""

@@ -10,7 +10,7 @@ without getting further.
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from workbench.analysis.deciding.decisions import Decision
@@ -30,6 +30,7 @@ from workbench.driver.events import (
     Unpopulatable,
 )
 from workbench.driver.executors.executor import Executor
+from workbench.driver.first_looks import FirstLooks, by_variant
 from workbench.driver.heartbeat import Heartbeat
 from workbench.driver.optuna_ledger import Ledger
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
@@ -73,6 +74,9 @@ class Runner:
         self._groups: dict[str, Group] = {}
         self._losses = Losses()
         self._alone: set[str] = set()  # variants that no population can have
+        self._slots = len(executor.free_slots())  # all of them: nothing runs yet
+        self._retried: set[str] = set()  # or begun: once a session
+        self._said: dict[str, str] = {}  # of each comparison, what its last look said
         self._stopping = False
 
     def run(self) -> None:
@@ -80,8 +84,6 @@ class Runner:
         self.display.begin(self.plan.trial_counts(), self.plan.steps)
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
-        if Phase.PILOT in self.plan.study.phases:
-            self._execute(Phase.PILOT, self.plan.pilot())
         chosen = self._tune() if Phase.TUNE in self.plan.study.phases else self._only_candidate()
         if self.plan.study.seeds.until_decided:
             self._confirm_until_decided(chosen)
@@ -107,8 +109,8 @@ class Runner:
             self.display.expect(len(self.plan.tune(added)))
             rounds_left -= 1
         while True:
-            self._execute(Phase.TUNE, self.plan.tune(grids))
-            tuned = self._tuned()
+            self._execute_tuning(self.plan.tune(grids), last=not rounds_left)
+            tuned = self._tuned(self.plan.names)
             chosen = {name: one.hyperparameters for name, one in tuned.items()}
             flat = {name for name, one in tuned.items() if one.flat_throughout}
             added = grown(grids, chosen, flat)
@@ -121,18 +123,28 @@ class Runner:
         self._announce(tuned, at_edge=at_edge(grids, chosen))
         return chosen
 
+    def _execute_tuning(self, records: list[RunRecord], *, last: bool) -> None:
+        """Tune all variants; where no grid grows after it, comparisons have their first look on the way."""
+        if not last or not self.plan.study.seeds.until_decided:
+            self._execute(Phase.TUNE, records)
+            return
+
+        def choose(names: Collection[str]) -> dict[str, Hyperparameters]:
+            return {name: one.hyperparameters for name, one in self._tuned(names).items()}
+
+        self._execute(Phase.TUNE, by_variant(records, self.plan), FirstLooks(self.plan, choose))
+
     def _rates_known(self) -> dict[str, list[float]]:
         """The learning rates of tuning trials that earlier sessions began."""
         runs = load_study(self.directory).runs
         began = runs[runs["phase"] == Phase.TUNE]
         return {str(name): sorted(own["learning_rate"]) for name, own in began.groupby("variant")}
 
-    def _tuned(self) -> dict[str, TunedRate]:
-        """What is best for each variant so far, by the rule that the report states."""
+    def _tuned(self, names: Collection[str]) -> dict[str, TunedRate]:
+        """What is best for each of these variants, by the rule that the report states."""
         runs = load_study(self.directory).runs
-        names = [variant.name for variant in self.plan.variants]
         budgets = {variant.name: self.plan.tokens_of(variant) for variant in self.plan.variants}
-        found = choose_learning_rates(runs, names, self.plan.study.metric, budgets)
+        found = choose_learning_rates(runs, list(names), self.plan.study.metric, budgets)
         tuned = {}
         for name, one in found.items():
             assert one is not None  # each of its tuning trials has an outcome
@@ -164,8 +176,7 @@ class Runner:
             self._execute(Phase.CONFIRM, records)
             trained = due
             due, found = self._look()
-            for name, decision in found.items():
-                self.display.note(f"look: {name}: {look_in_words(decision)}")
+            self._say(found)
 
     def _look(self) -> tuple[dict[str, int], dict[str, Decision]]:
         """How many confirm seeds each variant is to have by now, and what is decided of each comparison."""
@@ -174,13 +185,23 @@ class Runner:
         due = {name: len(mine.planned) for name, mine in outcomes.items()}
         return due, decisions(records.manifest, outcomes)
 
-    def _execute(self, phase: Phase, records: list[RunRecord]) -> None:
-        """Bring every record to an outcome."""
+    def _say(self, found: Mapping[str, Decision]) -> None:
+        """What looks found, where it is news."""
+        for name, decision in found.items():
+            words = look_in_words(decision)
+            if self._said.get(name) != words:
+                self.display.note(f"look: {name}: {words}")
+            self._said[name] = words
+
+    def _execute(self, phase: Phase, records: list[RunRecord], ahead: FirstLooks | None = None) -> None:
+        """Bring every record to an outcome, and those that are due ``ahead`` of what waits."""
         unfinished = list(self._unfinished(records))
         resumed = [record for record in unfinished if self._directory_of(record).has_checkpoint]
         self.display.phase(phase, len(records), len(unfinished), resumed)
         self.heartbeat.set(phase=phase)
         self._waiting = deque(self._grouped(unfinished))
+        if ahead is not None:
+            self._take_ahead(ahead)
         while self._waiting or self._running:
             if not (self.directory / MANIFEST).exists():
                 raise StudyStopped(f"{self.directory}: was removed while the study ran; run it again")
@@ -188,14 +209,39 @@ class Runner:
             event = self.executor.next_event(timeout=1.0)
             if event is not None:
                 self._handle(event)
+                if ahead is not None and not isinstance(event, Progress | Evaluation):
+                    self._take_ahead(ahead)
             self.heartbeat.beat(self.display.message(), self.display.seconds_left())
             self.display.refresh()
+
+    def _take_ahead(self, ahead: FirstLooks) -> None:
+        """Put pairs that are due by now before what is still to be tuned; look at those that have ended."""
+        for name, block in ahead.due(self._left()).items():
+            unfinished = list(self._unfinished(block))
+            resumed = [record for record in unfinished if self._directory_of(record).has_checkpoint]
+            self.display.ahead(name, block, unfinished, resumed)
+            groups = [*self._waiting, *self._grouped(unfinished)]
+            self._waiting = deque(sorted(groups, key=lambda group: group.records[0].phase is Phase.TUNE))
+        left = self._left()
+        if not any(record.phase is Phase.TUNE for record in left):
+            self.heartbeat.set(phase=Phase.CONFIRM)
+        ended = ahead.complete(left)
+        if ended:
+            _, found = self._look()
+            self._say({name: found[name] for name in found if name in ended})
+
+    def _left(self) -> list[RunRecord]:
+        """The trials that have no outcome yet."""
+        waiting = [record for group in self._waiting for record in group.records]
+        return [*self._running.values(), *waiting]
 
     def _unfinished(self, records: list[RunRecord]) -> Iterable[RunRecord]:
         for record in records:
             run = self._directory_of(record)
             known = self._known(run)
-            if known is None or (self.retry_failed and known.state is State.FAILED):
+            again = self.retry_failed and record.run_id not in self._retried
+            if known is None or (again and known.state is State.FAILED):
+                self._retried.add(record.run_id)
                 run.write(record)
                 yield record
             elif known.state in FINISHED:
@@ -225,12 +271,10 @@ class Runner:
             is_candidate = record.phase is Phase.TUNE and record.hyperparameters in grids[record.variant]
             return self.plan.study.halving and is_candidate
 
-        slots = len(self.executor.free_slots())
-
         def size(record: RunRecord) -> int:
             if record.variant in self._alone:
                 return 1
-            return shared_out(self.population(record), len(records), slots)
+            return shared_out(self.population(record), len(records), self._slots)
 
         return grouped(records, self.directory / "runs", size, halves)
 

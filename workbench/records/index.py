@@ -51,8 +51,8 @@ class Problem:
 class StudyRecords:
     """A study as it is on disk: manifest, one row per run, and what could not be read.
 
-    ``superseded`` counts runs made under an earlier manifest (another budget, another model): they stay
-    on disk and come back when the manifest does, but never mix with the present ones.
+    ``superseded`` counts runs made under an earlier manifest (another budget, another model, an unfinished
+    pilot): they stay on disk and come back when the manifest does, but never mix with the present ones.
     """
 
     path: Path
@@ -170,8 +170,13 @@ def _current(rows: list[dict[str, Any]], manifest: Manifest) -> tuple[list[dict[
     planned = manifest.planned_hashes
     if not planned:
         return rows, 0
-    kept = [row for row in rows if row["config_hash"] in planned]
+    kept = [row for row in rows if row["config_hash"] in planned and not _is_dropped(row, manifest)]
     return kept, len(rows) - len(kept)
+
+
+def _is_dropped(row: dict[str, Any], manifest: Manifest) -> bool:
+    """Whether it is a pilot run that never ended: no study goes on with its pilot any more."""
+    return row["phase"] == Phase.PILOT and row["seed"] not in manifest.seeds.pilot
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

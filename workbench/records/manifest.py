@@ -82,7 +82,7 @@ class ManifestVariant(_Part):
 class PlannedSeeds(_Part):
     """The seeds of each phase, written out."""
 
-    pilot: list[Count] = []
+    pilot: list[Count] = []  # those that ended, of a study that an earlier version ran; no study plans one
     tune: list[Count] = []
     confirm: list[Count] = []
 

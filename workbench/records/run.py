@@ -44,7 +44,7 @@ PARTS = "parts"  # in the study's directory: the code of parts that are not the 
 class Phase(StrEnum):
     """What a run is for. Of a study's own phases only the last bears on its verdict."""
 
-    PILOT = "pilot"  # the baseline alone: how noisy is a result?
+    PILOT = "pilot"  # of earlier versions: the baseline alone, to see how noisy a result is
     TUNE = "tune"  # which hyperparameters suit a variant
     CONFIRM = "confirm"  # each variant at its own, on fresh seeds
     IMPORT = "import"  # a model from elsewhere

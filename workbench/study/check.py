@@ -65,7 +65,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "device": plan.device,
         "workers": slots,
         "seconds_per_trial": trial_seconds,
-        "estimated_seconds": _study_seconds(plan, counts, trial_seconds) / slots,
+        "estimated_seconds": _study_seconds(counts, trial_seconds) / slots,
         "paired": what_is_paired(plan),
         "decides": [one.chances(seeds) for one in comparisons],
         "warnings": [
@@ -149,11 +149,9 @@ def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str, bf16: bool) 
     return time.perf_counter() - start
 
 
-def _study_seconds(plan: Plan, counts: dict[Phase, int], seconds: dict[str, float]) -> float:
-    """Trials of each phase times what one costs; every variant has the same share but in the pilot."""
-    mean = sum(seconds.values()) / len(seconds)
-    pilot = counts.get(Phase.PILOT, 0) * seconds[plan.baseline.name]
-    return pilot + (counts.get(Phase.TUNE, 0) + counts[Phase.CONFIRM]) * mean
+def _study_seconds(counts: dict[Phase, int], seconds: dict[str, float]) -> float:
+    """Trials of all phases times what one costs: every variant has the same share of each."""
+    return sum(counts.values()) * sum(seconds.values()) / len(seconds)
 
 
 def render_check(facts: dict[str, Any]) -> Group:

@@ -30,7 +30,7 @@ from workbench.records.manifest import (
 )
 from workbench.records.margin import DEFAULT, margin_text
 from workbench.records.provenance import git_state, versions
-from workbench.records.run import Phase, RunConfig, RunRecord, State, config_hash, now, run_id
+from workbench.records.run import FINISHED, Phase, RunConfig, RunRecord, State, config_hash, now, run_id
 from workbench.study.budget import bytes_per_token, cost_per_token, trained_tokens
 from workbench.study.candidates import Grids, own_grids
 from workbench.study.comparable import evaluation_sources
@@ -111,6 +111,11 @@ class Plan:
     def baseline(self) -> Variant:
         """The variant that every other is compared with."""
         return self.variants[0]
+
+    @property
+    def names(self) -> list[str]:
+        """The variants' names, the baseline's first."""
+        return [variant.name for variant in self.variants]
 
     @property
     def training(self) -> TrainingConfig:
@@ -217,13 +222,6 @@ class Plan:
         """What tuning chooses from for each variant, before grids grow; a single one is all trials'."""
         return own_grids(self.study, self.variants)
 
-    def pilot(self) -> list[RunRecord]:
-        """The baseline alone, at the middle candidate: how noisy is a result?"""
-        own = self.grids()[self.baseline.name]
-        middle = own[len(own) // 2]
-        seeds = self.study.seeds.lists()[Phase.PILOT]
-        return [self.record(self.baseline, Phase.PILOT, middle, seed) for seed in seeds]
-
     def tune(self, tried: Grids) -> list[RunRecord]:
         """Every variant at each of its candidates and tuning seeds: as many of each for all."""
         candidates = len(tried[self.baseline.name])
@@ -256,7 +254,6 @@ class Plan:
         seeds, variants = self.study.seeds.lists(), len(self.variants)
         pairs = self.study.seeds.at_least if self.study.seeds.until_decided else len(seeds[Phase.CONFIRM])
         counts = {
-            Phase.PILOT: len(seeds[Phase.PILOT]),
             Phase.TUNE: len(seeds[Phase.TUNE]) * self.study.rates_tried * variants,
             Phase.CONFIRM: pairs * variants,
         }
@@ -280,7 +277,7 @@ class Plan:
             variants=[self._describe(variant, factors) for variant in self.variants],
             learning_rates=study.learning_rates,
             grid_growth=study.grid_growth,
-            seeds=PlannedSeeds.model_validate(study.seeds.lists()),
+            seeds=PlannedSeeds(pilot=[], **study.seeds.lists()),
             phases=study.phases,
             context=study.context,
             training=cast(Budget, budget),  # a TrainingConfig as a mapping is one
@@ -391,7 +388,9 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
 
     A change after runs exist is allowed (more seeds, another variant) and never hidden: it is appended
     to ``amendments``, which every report shows; so is a part of the user's own whose code is another now. A
-    damaged manifest is set aside: the study file, from which this one was made, is what counts.
+    damaged manifest is set aside: the study file, from which this one was made, is what counts. No study
+    plans a pilot any more: of one that an earlier version of the workbench ran, what ended stays in the
+    manifest, as a fact that the report shows.
     """
     before: Manifest | None = None
     notes: list[str] = []
@@ -405,6 +404,10 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
                 f"{damaged}; it is made anew from the study file, without the amendments that it may have "
                 f"listed, and the damaged file is kept as {aside.name}"
             )
+    if before is not None and before.seeds.pilot:
+        pilot = _ended_pilot(before, manifest, directory)
+        manifest = signed(_with_pilot(manifest, pilot))
+        before = _with_pilot(before, pilot)  # that the phase is gone is no change of the question
     amendments = [] if before is None else before.amendments
     changed = [] if before is None else _changed(before, manifest)
     if before is not None and changed:
@@ -421,6 +424,25 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
         manifest = manifest.model_copy(update={"amendments": amendments})
     manifest.write(directory)
     return notes
+
+
+def _ended_pilot(before: Manifest, manifest: Manifest, directory: Path) -> list[int]:
+    """The pilot seeds of the manifest ``before`` whose runs ended, and are of ``manifest``'s baseline."""
+    runs = load_study(directory).runs
+    is_ended = (runs["phase"] == Phase.PILOT) & runs["state"].isin([str(state) for state in FINISHED])
+    ended = set(runs.loc[is_ended & runs["config_hash"].isin(manifest.planned_hashes), "seed"])
+    return [seed for seed in before.seeds.pilot if seed in ended]
+
+
+def _with_pilot(manifest: Manifest, seeds: list[int]) -> Manifest:
+    """``manifest`` with these pilot seeds, or without the phase where there are none."""
+    phases = [phase for phase in manifest.phases or [] if phase is not Phase.PILOT]
+    return manifest.model_copy(
+        update={
+            "seeds": manifest.seeds.model_copy(update={"pilot": seeds}),
+            "phases": [Phase.PILOT, *phases] if seeds else phases,
+        }
+    )
 
 
 def _complete_runs(directory: Path) -> int:

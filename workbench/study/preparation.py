@@ -18,6 +18,11 @@ from workbench.terminal import Terminal
 from workbench.training.hardware import default_device
 from workbench.training.run_text import kept_tokenizer, remade_tokenizer
 
+PILOT_NOTE = (
+    "seeds.pilot: has no effect any more, as the first pairs of confirm show the noise, at the tuned rates; "
+    "leave it out"
+)
+
 
 def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) -> Plan:
     """Read, check and resolve a study, preparing its data (cached) on the way.
@@ -25,6 +30,8 @@ def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) ->
     A run that it starts from is looked for in ``out``, and so are tokenizers that the study learned before.
     """
     study = load_study_file(path, overrides)
+    if study.seeds.pilot:
+        console.print(f"note: {PILOT_NOTE}", soft_wrap=True)
     start = open_start(study, out)
     study = start.completed(study) if start else study
     before = LearnedBefore(study, out / study.name)

@@ -33,7 +33,7 @@ from workbench.user_input import read_as
 from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_whole
 
 # Seeds given as a count are numbered from here: the phases never share a seed.
-FIRST_SEED = {Phase.PILOT: 1, Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
+FIRST_SEED = {Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
 PHASES = tuple(FIRST_SEED)
 Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
@@ -135,10 +135,10 @@ class Seeds(_Section):
     """Seeds of each phase: a count, or the seeds themselves. 0 switches a phase off, except ``confirm``."""
 
     pilot: int | list[int] = Field(
-        5,
-        description="Seeds of the baseline alone, trained first to see how much a result varies by chance. "
-        "How many seeds a verdict needs follows from it. 0 leaves the phase out.",
-        examples=[3, [1, 2, 3]],
+        0,
+        description="Of earlier versions, and without effect: the first pairs of confirm are the pilot, as "
+        "they show the noise of a difference at the tuned rates. Files that have it are read; leave it out.",
+        examples=[0],
     )
     tune: int | list[int] = Field(
         3,
@@ -482,7 +482,7 @@ class StudyFile(_Section):
             )
         counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
         each = counts[Phase.TUNE] * self.rates_tried + counts[Phase.CONFIRM]
-        trials = counts[Phase.PILOT] + variants * each
+        trials = variants * each
         if trials > MOST_TRIALS:
             raise ValueError(
                 f"seeds: {trials:,} trials of {variants:,} variants are more "

@@ -92,16 +92,9 @@ class Costs:
         return len(manifest.seeds.tune) * manifest.rates_tried if tunes else 0
 
     @property
-    def pilot(self) -> int:
-        """Trials of the baseline alone."""
-        manifest = self.manifest
-        pilots = manifest.phases is None or Phase.PILOT in manifest.phases
-        return len(manifest.seeds.pilot) if pilots else 0
-
-    @property
     def seconds_before(self) -> float:
         """Of all trials that come before the first that a verdict rests on."""
-        return self.pilot * self.seconds[self.manifest.baseline] + self.tuning * self.seconds_a_seed
+        return self.tuning * self.seconds_a_seed
 
     @property
     def seconds_a_seed(self) -> float:
@@ -129,7 +122,7 @@ class Costs:
         hours = machines * seconds / 3600
         tuning = self.tuning * len(self.manifest.variants)
         return {
-            "trials": self.pilot + tuning + sum(seeds.values()),
+            "trials": tuning + sum(seeds.values()),
             "seconds": seconds,
             "machine_hours": hours,
             "cost": None if wanted.price is None else hours * wanted.price,

@@ -93,9 +93,6 @@ def _seeds(manifest: Manifest) -> Iterator[str]:
         yield (
             f"seeds.tune: {seeds} may choose a learning rate by luck, which no interval shows; use 3 or more"
         )
-    # Where one looks until all is decided, the first look shows the noise.
-    if not manifest.seeds.pilot and not manifest.looks:
-        yield "seeds.pilot: without a pilot the noise is unknown until the end"
 
 
 def _budget(plan: Plan) -> Iterator[str]:

@@ -48,7 +48,7 @@ class Queue:
 
 @pytest.mark.filterwarnings("ignore")  # those that a worker silences for good
 def test_an_executor_is_a_file_and_a_line(tmp_path, monkeypatch):
-    study = {"seeds": {"pilot": 0, "tune": 0, "confirm": 1}, "learning_rates": [0.01]}
+    study = {"seeds": {"tune": 0, "confirm": 1}, "learning_rates": [0.01]}
     file = studies.make_study(tmp_path, **study)
     monkeypatch.setitem(EXECUTORS, "queue", f"{__name__}:{Queue.__name__}")
     given = {"overrides": [], "workers": 3, "out": tmp_path / "results", "retry_failed": False}

@@ -25,6 +25,14 @@ look only. That keeps the family's error whatever the dependence, since any set 
 tested at 5 % / its size each, and a nominal level grows with its share; and what was decided stays so, as
 its pairs do not change and shares only grow.
 
+Nothing in this asks that comparisons are looked at together. A comparison's pairs at a look are the same
+whenever they are trained, and its looks together cross their levels with an error of 5 % / k on whichever
+day another one gives its place up; one that has no pairs yet holds its place. So a first look may be taken
+while other variants are still tuned: k counts all that were declared, and what is decided then stays so. The
+driver takes no later look before all had their first (``driver/first_looks``), so that those who wait for a
+place lose none: at its second look a comparison has all that the first looks of others could give it, and
+the words of a study do not depend on the order in which its trials ended.
+
 What is *not* proved so is that a comparison which one family decided also passes on its share of the
 other: one that is worse will not be called equivalent any more, so that others may use what it no longer
 needs. With all of it passed on, two comparisons at opposite borders had up to 5.3 % of false

@@ -64,7 +64,7 @@ def measure(setting: Setting) -> Outcome:
 
 def _run_trivial(setting: Setting) -> tuple[Times, list[float]]:
     """A study of trivial trials through the real driver and one real worker; and the worker's start."""
-    seeds = {"pilot": 0, "tune": 0, "confirm": _SEEDS[setting.effort]}
+    seeds = {"tune": 0, "confirm": _SEEDS[setting.effort]}
     plan = tiny_plan(setting.folder, setting.device, seeds=seeds)
     directory = setting.folder / "trivial"
     freeze(plan.manifest("workbench bench"), directory)
@@ -88,7 +88,7 @@ def _training_seconds(directory: Path, plan: Plan, number: int) -> float:
 def _start_again(setting: Setting, number: int) -> float:
     """Seconds until a new worker is ready."""
     plan = tiny_plan(setting.folder, setting.device)
-    record = plan.record(plan.baseline, Phase.PILOT, plan.grids()[plan.baseline.name][0], number)
+    record = plan.record(plan.baseline, Phase.CONFIRM, plan.grids()[plan.baseline.name][0], number)
     run = RunDirectory(setting.folder / "starts" / record.run_id)
     run.write(record)
     with pool(1, setting.device, setting.folder) as workers:

@@ -31,7 +31,7 @@ training:
 
 learning_rates: [0.002, 0.004, 0.008]
 grid_growth: 1                       # once more, if the best rate of a variant is at an edge
-seeds: {pilot: 3, tune: 3, confirm: 8}
+seeds: {tune: 3, confirm: 8}
 metric: validation/bits_per_byte
 margin: 0.005                        # bits per byte that would not matter to you
 """
