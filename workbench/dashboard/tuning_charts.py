@@ -78,7 +78,7 @@ def points(
 
 
 def best_of_frame(tuning: TuningReport, labels: Mapping[str, str]) -> pd.DataFrame:
-    """One row per variant and k: the expected best of k random draws ± its sd, and the best so far by trial."""
+    """One row per variant and k: the expected best of k draws ± its sd, and the best so far by trial."""
     return pd.DataFrame(
         [
             {
@@ -100,7 +100,7 @@ def best_of_frame(tuning: TuningReport, labels: Mapping[str, str]) -> pd.DataFra
 def best_of(
     table: pd.DataFrame, colours: Mapping[str, str], metric: str, unit: str, ink: Ink, *, in_order: bool
 ) -> alt.LayerChart:
-    """The expected best of k points against k, a band of one sd; ``in_order``: and the best so far, dashed."""
+    """The expected best of k points ± one sd against k; ``in_order``: and the best so far, dashed."""
     ticks = linear([*table["low"], *table["high"], *table["so_far"].dropna()], count=6)
     x = alt.X("k:Q", title="Points tried", axis=alt.Axis(grid=False, tickMinStep=1, format="d"))
 
