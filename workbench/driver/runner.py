@@ -34,6 +34,7 @@ from workbench.driver.first_looks import FirstLooks, by_variant
 from workbench.driver.heartbeat import Heartbeat
 from workbench.driver.optuna_ledger import Ledger
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
+from workbench.driver.tuning import SpaceTuning
 from workbench.errors import RecordError, StudyStopped
 from workbench.numbers import rate
 from workbench.records.hyperparameters import Hyperparameters, described
@@ -68,7 +69,8 @@ class Runner:
         self.heartbeat = heartbeat
         self.retry_failed = retry_failed
         self.population = population
-        self.ledger = Ledger(directory, plan.study.metric)
+        space = plan.study.tuning.space if plan.study.tuning is not None else None
+        self.ledger = Ledger(directory, plan.study.metric, space)
         self._waiting: deque[Group] = deque()
         self._running: dict[str, RunRecord] = {}
         self._groups: dict[str, Group] = {}
@@ -101,6 +103,10 @@ class Runner:
 
     def _tune(self) -> dict[str, Hyperparameters]:
         """Tune every variant on as many candidates; while a best rate is at an edge, grow for all."""
+        if self.plan.study.tuning is not None:
+            return SpaceTuning(
+                plan=self.plan, directory=self.directory, display=self.display, execute=self._execute
+            ).run()
         grids = self.plan.grids()
         rounds_left = self.plan.study.grid_growth
         known = self._rates_known()
@@ -268,8 +274,11 @@ class Runner:
         def halves(record: RunRecord) -> bool:
             if record.variant in self._alone:
                 return False
-            is_candidate = record.phase is Phase.TUNE and record.hyperparameters in grids[record.variant]
-            return self.plan.study.halving and is_candidate
+            if record.phase is not Phase.TUNE or not self.plan.study.halves:
+                return False
+            if self.plan.study.tuning is not None:
+                return record.seed not in self.plan.study.fresh_seeds
+            return record.hyperparameters in grids[record.variant]
 
         def size(record: RunRecord) -> int:
             if record.variant in self._alone:
@@ -296,7 +305,7 @@ class Runner:
             return None
         seeds = self.plan.study.seeds.lists()[Phase.TUNE]
         return Halving(
-            candidates=self.plan.study.rates_tried,
+            candidates=self.plan.study.competing,
             metric=self.plan.study.metric,
             least=FEWEST_RATES if len(seeds) >= FEWEST_SEEDS else 1,  # for the curve that chooses
         )

@@ -215,7 +215,8 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
 def _copy_journal(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     journal = records.path / JOURNAL
     if journal_damage(journal):
-        Ledger.from_records(copy, records.manifest.metric)
+        tuning = records.manifest.tuning
+        Ledger.from_records(copy, records.manifest.metric, tuning.space if tuning is not None else None)
         journal = copy / JOURNAL
     if journal.exists():
         entries = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]

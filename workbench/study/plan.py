@@ -1,5 +1,6 @@
 """The plan: every trial that a study means to run, and the manifest that is frozen before the first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
@@ -23,6 +24,7 @@ from workbench.records.manifest import (
     Manifest,
     ManifestVariant,
     PlannedSeeds,
+    PlannedTuning,
     StartingRun,
     TextData,
     VariantBudget,
@@ -41,6 +43,8 @@ from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREAT
 from workbench.study.schema import StudyFile
 from workbench.study.start_from_run import Start
 from workbench.study.texts import OneText, Texts
+from workbench.study.tunable import check_tuning
+from workbench.study.tuning import Tuning
 from workbench.training.config import TrainingConfig
 
 # What a manifest says beside the question: it may change without the results changing.
@@ -93,6 +97,8 @@ class Plan:
                     batches.require_known(start.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
+        if study.tuning is not None:
+            check_tuning(study.tuning, variants)
         _refuse_idle_margins(study, variants)
         return cls(
             study=study, texts=texts, device=device, variants=variants, evaluation=evaluation, start=start
@@ -232,6 +238,17 @@ class Plan:
             for variant in self.variants
         ]
 
+    def tune_points(self, points: Grids, seeds: Sequence[int]) -> list[RunRecord]:
+        """Each variant's own ``points``, of which some may have more than others, at ``seeds``."""
+        most = max(map(len, points.values()), default=0)
+        return [
+            self.record(variant, Phase.TUNE, points[variant.name][place], seed)
+            for seed in seeds
+            for place in range(most)
+            for variant in self.variants
+            if place < len(points.get(variant.name, []))
+        ]
+
     def confirm(
         self, chosen: dict[str, Hyperparameters], pairs: dict[str, int] | None = None
     ) -> list[RunRecord]:
@@ -254,7 +271,7 @@ class Plan:
         seeds, variants = self.study.seeds.lists(), len(self.variants)
         pairs = self.study.seeds.at_least if self.study.seeds.until_decided else len(seeds[Phase.CONFIRM])
         counts = {
-            Phase.TUNE: len(seeds[Phase.TUNE]) * self.study.rates_tried * variants,
+            Phase.TUNE: self.study.tuning_trials * variants,
             Phase.CONFIRM: pairs * variants,
         }
         return {phase: counts[phase] for phase in self.study.phases}
@@ -276,7 +293,7 @@ class Plan:
             baseline=BASELINE,
             variants=[self._describe(variant, factors) for variant in self.variants],
             learning_rates=study.learning_rates,
-            grid_growth=study.grid_growth,
+            grid_growth=study.grid_growth if study.tuning is None else 0,
             seeds=PlannedSeeds(pilot=[], **study.seeds.lists()),
             phases=study.phases,
             context=study.context,
@@ -284,6 +301,8 @@ class Plan:
             data=cast(TextData, self.corpus.describe()),  # which is a mapping of any keys to mypy
         )
         # Where a study has nothing to say of these, its manifest has no key.
+        if study.tuning is not None:
+            promise = promise.model_copy(update={"tuning": self._planned_tuning(study.tuning)})
         if study.halving:
             promise = promise.model_copy(update={"halving": True})
         if study.seeds.until_decided:
@@ -297,6 +316,13 @@ class Plan:
             start = StartingRun.model_validate(self.start.spec | {"reference": study.start})
             promise = promise.model_copy(update={"start": start})
         return signed(promise, command=command)
+
+    def _planned_tuning(self, tuning: Tuning) -> PlannedTuning:
+        planned = PlannedTuning(
+            space=tuning.space, sampler=tuning.sampler, trials=tuning.points, pruner=tuning.pruner
+        )
+        fresh = self.study.fresh_seeds
+        return planned.model_copy(update={"again": tuning.again, "fresh": fresh}) if fresh else planned
 
     def _evaluation_sets(self) -> list[EvaluationSet]:
         return [
