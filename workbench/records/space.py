@@ -1,7 +1,7 @@
 """The space that tuning or a search tries: what each hyperparameter may be, as a study file writes it.
 
-A dimension is a ``Range`` or a list of choices. It stands here, and not beside the study file's schema, because
-a manifest keeps it and reports read it.
+A dimension is a ``Range`` or a list of choices. It stands here, and not beside the study file's schema,
+because a manifest keeps it and reports read it.
 """
 
 import math
@@ -49,15 +49,16 @@ class Range(BaseModel):
     step: _End | None = Field(
         None,
         gt=0,
-        description="The distance of two values that lie side by side. Left out: 1 between whole numbers, else none.",
+        description="The distance of two values that lie side by side. Left out: 1 between whole "
+        "numbers, else none.",
     )
 
     @model_validator(mode="after")
     def _is_sound(self) -> "Range":
         if self.low >= self.high:
             raise ValueError(
-                f"low is {self.low:g}, and high, {self.high:g}, is not larger; give a larger one, or [{self.low:g}] "
-                "for a fixed value"
+                f"low is {self.low:g}, and high, {self.high:g}, is not larger; give a larger one, or "
+                f"[{self.low:g}] for a fixed value"
             )
         if self.log and self.low <= 0:
             raise ValueError(f"log needs a low above 0, and it is {self.low:g}; give a larger one, or no log")
@@ -90,7 +91,7 @@ class Range(BaseModel):
         return 1 if self.step is None and self.is_whole else self.step
 
     def at(self, share: float) -> int | float:
-        """The value below which ``share`` (0 to 1) of the range lies, by its logarithm where that is asked."""
+        """The value below which ``share`` (0 to 1) of the range lies, by its logarithm where asked."""
         step = self._step
         if step is not None:
             assert self.size is not None
