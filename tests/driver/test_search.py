@@ -257,3 +257,14 @@ def test_a_space_without_a_point_that_can_be_stops_with_the_remedy(tmp_path):
     answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
     assert answer.returncode == 1
     assert "loosen search.constraints" in answer.stderr
+
+
+def test_a_space_that_ends_is_tried_whole_and_its_search_is_complete(tmp_path):
+    space = {"norm": ["rmsnorm", "layernorm"], "heads": [2, 3], "learning_rate": [0.01]}
+    make_search(tmp_path, search={"space": space, "trials": 9, "sampler": "qmc"})
+    answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
+    assert answer.returncode == 0, answer.stderr
+    assert "the space has no more points: 7 fewer are trained than asked" in answer.stdout
+    trials = found(tmp_path).trials
+    assert sorted(trials["state"]) == ["complete", "complete", "infeasible", "infeasible"]
+    assert studies.report(tmp_path)["state"] == "complete"
