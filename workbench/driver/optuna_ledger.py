@@ -68,9 +68,7 @@ class Ledger:
     def from_records(cls, directory: Path, metric: str, space: Space | None = None) -> "Ledger":
         """A new journal of the study's finished runs, in the order in which they ended."""
         ledger = cls(directory, metric, space)
-        runs = [RunDirectory(path.parent) for path in sorted((directory / "runs").glob(f"*/{RECORD}"))]
-        finished = [record for record in map(RunDirectory.read, runs) if record.state in FINISHED]
-        for record in sorted(finished, key=lambda record: record.finished or ""):
+        for record in finished_records(directory):
             ledger.finish(record)
         return ledger
 
@@ -100,7 +98,7 @@ class Ledger:
         state, value = self._outcome(record)
         trial = self._live.pop(record.run_id, None)
         if trial is not None:
-            for key, text in _reasons(record).items():
+            for key, text in reasons(record).items():
                 trial.set_user_attr(key, text)
             # A pruned trial's value is the one that was reported last: Optuna takes no other.
             study.tell(trial, None if state is TrialState.PRUNED else value, state)
@@ -135,7 +133,7 @@ class Ledger:
     def _enter(
         self, study: optuna.Study, record: RunRecord, state: TrialState, value: float | None = None
     ) -> None:
-        ended = {} if state is TrialState.RUNNING else _reasons(record)
+        ended = {} if state is TrialState.RUNNING else reasons(record)
         reached: dict[int, float] = {}
         if state is TrialState.PRUNED and value is not None:
             reached = {record.progress.get("step", 0): value}
@@ -168,6 +166,13 @@ class Ledger:
             self._finished[run_id] = trial.state
         elif trial.state is TrialState.RUNNING:
             self._live[run_id] = Trial(study, trial._trial_id)
+
+
+def finished_records(directory: Path) -> list[RunRecord]:
+    """The records of a study's finished runs, in the order in which they ended."""
+    runs = [RunDirectory(path.parent) for path in sorted((directory / "runs").glob(f"*/{RECORD}"))]
+    finished = [record for record in map(RunDirectory.read, runs) if record.state in FINISHED]
+    return sorted(finished, key=lambda record: record.finished or "")
 
 
 class _Damaged(ValueError):
@@ -210,7 +215,7 @@ def _open_journal(path: Path) -> JournalStorage:
         raise _Damaged(f"Optuna cannot read it: {type(error).__name__} {error}") from error
 
 
-def _reasons(record: RunRecord) -> dict[str, Any]:
+def reasons(record: RunRecord) -> dict[str, Any]:
     """What a trial says of its run beside its value: why there is none."""
     if record.state is State.COMPLETE:
         return {}

@@ -30,6 +30,7 @@ from workbench.records.hyperparameters import (
     brought_up_to_date,
     identity,
 )
+from workbench.records.space import Point
 
 RECORD = "run.json"
 WEIGHTS = "model.safetensors"
@@ -42,11 +43,12 @@ PARTS = "parts"  # in the study's directory: the code of parts that are not the 
 
 
 class Phase(StrEnum):
-    """What a run is for. Of a study's own phases only the last bears on its verdict."""
+    """What a run is for. Only ``confirm`` bears on a study's verdict; a search has none."""
 
     PILOT = "pilot"  # of earlier versions: the baseline alone, to see how noisy a result is
     TUNE = "tune"  # which hyperparameters suit a variant
     CONFIRM = "confirm"  # each variant at its own, on fresh seeds
+    SEARCH = "search"  # a point of a search over architectures: what looks best?
     IMPORT = "import"  # a model from elsewhere
 
 
@@ -119,6 +121,8 @@ class RunRecord(BaseModel):
     seed: Count
     hyperparameters: dict[str, FiniteNumber | str]
     config: Annotated[RunConfig, AsItIs]
+    # Of a search: its point, by dimension the label of a level, a size or a hyperparameter.
+    point: Point | None = None
     state: Annotated[State, Field(strict=False)] = State.QUEUED
     error: str | None = None  # why it has no result: a message, or a traceback
     summary: dict[str, Figure] = {}  # the last metrics by name; validation/loss is in nats per token
