@@ -12,6 +12,7 @@ from workbench.records.driver_state import DRIVER, DriverState, read_driver_stat
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, read_manifest
 from workbench.records.run import RECORD, REMEDY, Phase, RunDirectory, RunRecord, State, config_hash
+from workbench.records.search import SEARCH, SearchPoint, point_number, read_points
 from workbench.records.training_outcome import UNIFORM, uniform_loss, untrained
 
 PUBLISHED = "published"  # the folder of results that are committed
@@ -32,6 +33,7 @@ _COLUMNS = [
     "attempts",
     "path",
     "config",
+    "point",
     "provenance",
     "passages",
     "config_hash",
@@ -52,7 +54,8 @@ class StudyRecords:
     """A study as it is on disk: manifest, one row per run, and what could not be read.
 
     ``superseded`` counts runs made under an earlier manifest (another budget, another model): they stay
-    on disk and come back when the manifest does, but never mix with the present ones.
+    on disk and come back when the manifest does, but never mix with the present ones. ``points`` are those that
+    a search proposed, in order; no other study has any.
     """
 
     path: Path
@@ -61,6 +64,7 @@ class StudyRecords:
     problems: list[Problem]
     driver: DriverState | None
     superseded: int = 0
+    points: tuple[SearchPoint, ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,7 +87,15 @@ class StudyRecords:
         return self.driver is not None and self.driver.is_live
 
     def require_comparable(self) -> None:
-        """Raise ``RecordError`` with the key where the manifest lacks what every comparison needs."""
+        """Raise ``RecordError`` with the key where the manifest lacks what every comparison needs.
+
+        Of a search it is a ``UserError``: nothing is damaged, and nothing is compared.
+        """
+        if self.manifest.is_search:
+            raise UserError(
+                f"{self.title}: is a search, which compares nothing and gives no verdict; promote what looked "
+                f"best to a study that does: 'workbench promote {self.title}'"
+            )
         if self.manifest.incomparable is not None:
             raise RecordError(f"{self.path / MANIFEST}: {self.manifest.incomparable}; {MANIFEST_REMEDY}")
 
@@ -99,7 +111,8 @@ def load_study(path: Path) -> StudyRecords:
     rows, problems = _read_runs(path / "runs")
     driver = _driver_state(path, problems)
     current, superseded = _current(rows, manifest)
-    return StudyRecords(path, manifest, _frame(current), problems, driver, superseded)
+    points = _points(path, current, problems) if manifest.is_search else ()
+    return StudyRecords(path, manifest, _frame(current), problems, driver, superseded, points)
 
 
 def list_studies(results: Path) -> list[Path]:
@@ -167,11 +180,25 @@ def completed_pairs(manifest: Manifest, runs: pd.DataFrame) -> int:
 
 
 def _current(rows: list[dict[str, Any]], manifest: Manifest) -> tuple[list[dict[str, Any]], int]:
+    if manifest.is_search:  # whose points have configurations of their own
+        kept = [row for row in rows if row["point"] is not None]
+        return kept, len(rows) - len(kept)
     planned = manifest.planned_hashes
     if not planned:
         return rows, 0
     kept = [row for row in rows if row["config_hash"] in planned]
     return kept, len(rows) - len(kept)
+
+
+def _points(study: Path, rows: list[dict[str, Any]], problems: list[Problem]) -> tuple[SearchPoint, ...]:
+    """The points of a search; where their file is damaged, those that have runs."""
+    try:
+        return tuple(read_points(study).points)
+    except RecordError as error:
+        problems.append(Problem(study / SEARCH, str(error)))
+    known = {row["variant"]: row["point"] for row in rows if row["phase"] == Phase.SEARCH}
+    numbers = {number: point for name, point in known.items() if (number := point_number(name)) is not None}
+    return tuple(SearchPoint(number=number, point=numbers[number]) for number in sorted(numbers))
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -197,6 +224,7 @@ def _row(record: RunRecord, path: Path) -> dict[str, Any]:
         "attempts": record.attempts,
         "path": str(path),
         "config": record.config,
+        "point": record.point,
         "provenance": record.provenance,
         "passages": record.passages,
         "config_hash": config_hash(record.config),

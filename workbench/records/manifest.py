@@ -17,6 +17,7 @@ from workbench.files import read_yaml, write_yaml
 from workbench.records.fields import AsItIs, Count, FiniteNumber, damage
 from workbench.records.margin import DeclaredMargins, margin_for, smallest_margin
 from workbench.records.run import Phase
+from workbench.records.search import RecordedSearch
 
 MANIFEST = "study.yaml"
 MANIFEST_REMEDY = "restore the file, or run the study again to rebuild it"
@@ -153,6 +154,7 @@ class Manifest(_Part):
     training: Annotated[Budget, AsItIs] = {}
     data: Annotated[TextData, AsItIs] = {}
     start: StartingRun | None = None
+    search: RecordedSearch | None = None  # of a search, which has points in place of variants
     hash: str | None = None  # of all above: what the study promises
     versions: dict[str, str] = {}  # of Python and the libraries
     git_commit: str | None = None
@@ -164,6 +166,11 @@ class Manifest(_Part):
     def is_import(self) -> bool:
         """Whether it holds models from elsewhere instead of comparisons."""
         return self.design == Phase.IMPORT
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it is a search over architectures: exploratory, without comparisons and verdicts."""
+        return self.search is not None
 
     @property
     def names(self) -> list[str]:
@@ -226,6 +233,8 @@ class Manifest(_Part):
     @property
     def incomparable(self) -> str | None:
         """Why nothing can be compared by it; None where all that a comparison needs is there."""
+        if self.is_search:
+            return "is a search, which compares nothing"
         if math.isnan(self.smallest_margin):
             return "has no key 'margin'"
         if self.baseline not in self.names:

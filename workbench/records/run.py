@@ -42,11 +42,12 @@ PARTS = "parts"  # in the study's directory: the code of parts that are not the 
 
 
 class Phase(StrEnum):
-    """What a run is for. Of a study's own phases only the last bears on its verdict."""
+    """What a run is for. Of a study's phases only ``confirm`` bears on its verdict; a search has no verdict."""
 
     PILOT = "pilot"  # the baseline alone: how noisy is a result?
     TUNE = "tune"  # which hyperparameters suit a variant
     CONFIRM = "confirm"  # each variant at its own, on fresh seeds
+    SEARCH = "search"  # a point of a search over architectures: what looks best?
     IMPORT = "import"  # a model from elsewhere
 
 
@@ -119,6 +120,8 @@ class RunRecord(BaseModel):
     seed: Count
     hyperparameters: dict[str, FiniteNumber]
     config: Annotated[RunConfig, AsItIs]
+    # Of a search: its point, by dimension the label of a level, a size or a hyperparameter.
+    point: dict[str, str | int | float] | None = None
     state: Annotated[State, Field(strict=False)] = State.QUEUED
     error: str | None = None  # why it has no result: a message, or a traceback
     summary: dict[str, Figure] = {}  # the last metrics by name; validation/loss is in nats per token

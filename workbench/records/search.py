@@ -1,0 +1,122 @@
+"""What is recorded of a search over architectures: its space, and every point that was proposed.
+
+``search.json`` holds the points, round by round, and is written before the trials of a round run: a search that
+is killed goes on with the same points. A point that cannot be, or that a constraint excludes, is never trained
+and stands here alone; what a trained one found is in its runs' records.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from workbench.errors import RecordError
+from workbench.files import read_json, write_json
+from workbench.records.fields import Count, FiniteNumber, damage
+
+SEARCH = "search.json"
+SEARCH_REMEDY = "restore the file, or run the search again, which makes it anew from the run records"
+SEARCH_STUDY = "search"  # what its Optuna study is called in the journal
+
+Value = str | int | float
+# By dimension: the label of a level, a size, or a hyperparameter's value.
+Point = dict[str, Value]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+
+class RecordedDimension(_Part):
+    """What one dimension of the space may be: one of some choices, or a number within a range."""
+
+    kind: str  # level (of a factor), size or hyperparameter
+    choices: list[Value] = []  # labels of levels, or numbers; none: a range
+    levels: list[Any] = []  # as the study file writes them, where ``choices`` are their labels
+    low: FiniteNumber | None = None
+    high: FiniteNumber | None = None
+    log: bool = False
+    whole: bool = False  # whether a range holds whole numbers alone
+    step: FiniteNumber | None = None
+
+    @property
+    def is_range(self) -> bool:
+        """Whether it is a range of numbers."""
+        return not self.choices
+
+
+class RecordedSearch(_Part):
+    """The search as its manifest promises it."""
+
+    space: dict[str, RecordedDimension]
+    objectives: list[str]  # all are minimised
+    constraints: list[str] = []  # as the study file writes them
+    sampler: str
+    pruner: str = "none"
+    trials: Count  # points that are trained
+    identity: str | None = (
+        None  # hash of all that decides which points are proposed, and how they are trained
+    )
+
+
+class SearchPoint(_Part):
+    """One point: a trial of the search's Optuna study, whose number it has."""
+
+    number: Count
+    point: dict[str, Value]
+    # Numbers that follow from the configuration, by name: parameters, flops_per_token, decode_bytes.
+    figures: dict[str, FiniteNumber] = {}
+    # By constraint how far it is beyond, as a share of the bound; above 0 it is violated.
+    constraints: dict[str, FiniteNumber] = {}
+    infeasible: str | None = None  # why it is not trained; None: it is
+
+    @property
+    def variant(self) -> str:
+        """What its runs are called: ``#12``."""
+        return variant_name(self.number)
+
+
+class SearchPoints(_Part):
+    """What ``search.json`` holds."""
+
+    rounds: list[list[SearchPoint]] = []
+
+    @property
+    def points(self) -> list[SearchPoint]:
+        """All points in the order in which they were proposed."""
+        return [point for one in self.rounds for point in one]
+
+    def write(self, study: Path) -> None:
+        """Replace the file in the study's directory, atomically."""
+        write_json(study / SEARCH, self.model_dump())
+
+
+def variant_name(number: int) -> str:
+    """The variant that the runs of a point have."""
+    return f"#{number}"
+
+
+def point_number(variant: str) -> int | None:
+    """The number of the point whose runs are called so; None for another name."""
+    sign, digits = variant[:1], variant[1:]
+    return int(digits) if sign == "#" and digits.isascii() and digits.isdigit() else None
+
+
+def read_points(study: Path) -> SearchPoints:
+    """The points of the search in a study's directory; none where no round was proposed yet.
+
+    Raises ``RecordError`` with the key for a damaged file.
+    """
+    path = study / SEARCH
+    if not path.exists():
+        return SearchPoints()
+    try:
+        found = SearchPoints.model_validate(read_json(path))
+    except RecordError as error:
+        raise RecordError(f"{error}; {SEARCH_REMEDY}") from error
+    except ValidationError as error:
+        raise RecordError(f"{path}: {damage(error)}; {SEARCH_REMEDY}") from None
+    numbers = [point.number for point in found.points]
+    if numbers != list(range(len(numbers))):
+        raise RecordError(f"{path}: rounds: should number their points 0, 1, 2, …; {SEARCH_REMEDY}")
+    return found
