@@ -1,6 +1,5 @@
 """Importances of a search against tables whose effects are known."""
 
-from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -8,26 +7,29 @@ import optuna
 import pandas as pd
 import pytest
 
-from workbench.analysis.importances import SEEDS, TRIALS, fanova, main_effects
+from tests.analysis import search_studies
+from workbench.analysis.importances import SEEDS, TRIALS, fanova, main_effects, outcomes_of
+from workbench.analysis.search import searched
+from workbench.records.search import RecordedDimension
 
 EFFECTS = {"positions": 0.10, "feedforward": 0.05, "norm": 0.01}
-SPACE = {name: ["ours", "theirs"] for name in EFFECTS}
+LEVELS = ("ours", "theirs")
 
 
-@dataclass(frozen=True)
-class Span:
-    """A range, as a search's space has it."""
+def choices(*levels):
+    """A dimension of levels."""
+    return RecordedDimension(kind="level", choices=list(levels), levels=list(levels))
 
-    low: float
-    high: float
-    log: bool = False
+
+SPACE = {name: choices(*LEVELS) for name in EFFECTS}
+RATE = RecordedDimension(kind="hyperparameter", low=1e-3, high=1e-2, log=True)
 
 
 def balanced(seeds=5, noise=0.005):
     """Two levels each of three dimensions of known effect, with so many seeds, whose luck is shared."""
     generator = np.random.default_rng(0)
     luck = generator.normal(0, 0.05, seeds)
-    points = pd.DataFrame([dict(zip(SPACE, one, strict=True)) for one in product(*SPACE.values())])
+    points = pd.DataFrame([dict(zip(SPACE, one, strict=True)) for one in product(LEVELS, repeat=3)])
     truth = sum(EFFECTS[name] * (points[name] == "theirs") for name in EFFECTS)
     outcomes = 2 + truth.to_numpy()[:, None] + luck + generator.normal(0, noise, (len(points), seeds))
     return points, pd.DataFrame(outcomes, columns=range(1, seeds + 1))
@@ -49,10 +51,10 @@ def scattered(count=60, seed=0):
     learned = points["positions"] == "learned"
     loss = 2 + 0.1 * learned + 0.05 * along**2 + 0.03 * (learned & (points["norm"] == "rmsnorm"))
     space = {
-        "positions": ["rope", "learned", "alibi"],
-        "norm": ["rmsnorm", "layernorm"],
-        "nothing": [1, 2, 3, 4],
-        "learning_rate": Span(1e-3, 1e-2, log=True),
+        "positions": choices("rope", "learned", "alibi"),
+        "norm": choices("rmsnorm", "layernorm"),
+        "nothing": choices(1, 2, 3, 4),
+        "learning_rate": RATE,
     }
     return points, space, pd.DataFrame({1: loss + generator.normal(0, 0.02, count)})
 
@@ -75,6 +77,7 @@ def test_main_effects_of_a_balanced_table_have_their_order_and_size():
         assert theirs.interval.low <= EFFECTS[one.dimension] / 2 <= theirs.interval.high
         assert ours.trials == 4
     assert found.rest < 0.02
+    assert found.centre == pytest.approx(float(outcomes.to_numpy().mean()))
     assert {one.source for one in found.shares} <= {SEEDS, TRIALS}
 
 
@@ -86,9 +89,7 @@ def test_fanova_of_the_same_table_has_the_order_too_and_ped_anova_has_not():
     assert shares["positions"].share > 3 * shares["feedforward"].share
     assert shares["norm"].interval.low == 0
     study = optuna.create_study()
-    distributions = {
-        name: optuna.distributions.CategoricalDistribution(levels) for name, levels in SPACE.items()
-    }
+    distributions = {name: optuna.distributions.CategoricalDistribution(LEVELS) for name in SPACE}
     for place, row in points.iterrows():
         for value in outcomes.loc[place]:
             study.add_trial(
@@ -128,7 +129,9 @@ def test_levels_are_adjusted_for_what_came_with_them():
     norm = np.where(generator.random(80) < np.where(good, 0.85, 0.15), "a", "b")
     points = pd.DataFrame({"positions": np.where(good, "good", "bad"), "norm": norm})
     loss = pd.DataFrame({1: 2 - 0.1 * good + generator.normal(0, 0.01, 80)})
-    found = by_name(main_effects(points, {"positions": ["good", "bad"], "norm": ["a", "b"]}, loss))
+    found = by_name(
+        main_effects(points, {"positions": choices("good", "bad"), "norm": choices("a", "b")}, loss)
+    )
     raw = loss[1][norm == "a"].mean() - loss[1][norm == "b"].mean()
     a, b = found["norm"].effects
     assert raw < -0.05
@@ -149,11 +152,11 @@ def test_trials_without_a_result_are_left_out_and_a_dimension_of_one_value_has_n
     points, outcomes = balanced()
     points["heads"] = 4
     outcomes.loc[0] = np.nan
-    found = main_effects(points, {**SPACE, "heads": [4, 8]}, outcomes)
+    found = main_effects(points, {**SPACE, "heads": choices(4, 8)}, outcomes)
     assert found.trials == 7
     assert by_name(found)["heads"].share == 0
     assert by_name(found)["heads"].interval is None
-    assert by_name(fanova(points, {**SPACE, "heads": [4, 8]}, outcomes))["heads"].share == 0
+    assert by_name(fanova(points, {**SPACE, "heads": choices(4, 8)}, outcomes))["heads"].share == 0
 
 
 @pytest.mark.parametrize("kind", [main_effects, fanova])
@@ -170,13 +173,10 @@ def test_an_objective_that_never_changes_says_so():
     assert found.reason == "the objective is the same for all trials"
 
 
-def test_levels_may_be_any_value_of_a_study_file():
-    points, outcomes = balanced()
-    points["window"] = pd.Series([None, 8, None, 8, 8, None, 8, None], dtype=object)
-    points["positions"] = points["positions"].map(
-        {"ours": "rope", "theirs": {"name": "rope", "base": 5e5}}.get
-    )
-    space = {"positions": ["rope", {"name": "rope", "base": 5e5}], "window": [None, 8]}
-    found = by_name(main_effects(points, space, outcomes))
-    assert [one.level for one in found["positions"].effects] == space["positions"]
-    assert [one.level for one in found["window"].effects] == [None, 8]
+def test_outcomes_of_a_search_are_those_of_its_complete_points(tmp_path):
+    search = searched(search_studies.write_search(tmp_path / "search"))
+    found = outcomes_of(search, "validation/loss")
+    assert list(found.columns) == search_studies.SEEDS
+    assert found.loc[1].tolist() == [2.40, 2.44]
+    assert found.notna().all(axis=1).tolist() == [True, True, False, True, False, True, False]
+    assert outcomes_of(search, "flops_per_token").loc[3].tolist() == [900.0, 900.0]

@@ -17,14 +17,16 @@ distribution (Steiger 2004): it begins at 0 where noise would explain the share.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.optimize import brentq
 
+from workbench.analysis.search import COMPLETE, Search
 from workbench.analysis.statistics import CONFIDENCE, Interval
+from workbench.records.search import RecordedDimension
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -40,23 +42,6 @@ _ALONG = np.diag([1 / 3, 4 / 45])
 _TREES, _FEW_TREES = 64, 16
 _DEEP, _SHALLOW, _MANY_TRIALS = 64, 8, 128  # depth 8 gives the same to 0.03, in a quarter of the time
 _LARGEST_RATIO = 1e6  # of a share to its noise; beyond, the interval is the share
-
-
-@runtime_checkable
-class Ranged(Protocol):
-    """A dimension of numbers: its ends, and whether it is searched by its logarithm."""
-
-    @property
-    def low(self) -> float:
-        """The lower end."""
-
-    @property
-    def high(self) -> float:
-        """The upper end."""
-
-    @property
-    def log(self) -> bool:
-        """Whether equal ratios count alike."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +69,14 @@ class Importance:
 class Importances:
     """Shares of all dimensions, the largest first; ``rest`` is what is left to interactions and noise.
 
-    Without shares ``reason`` says why there are none.
+    ``centre`` is the objective's average over the space, by the model of main effects. Without shares ``reason``
+    says why there are none.
     """
 
     shares: tuple[Importance, ...]
     trials: int
     rest: float | None = None
+    centre: float | None = None
     reason: str | None = None
 
 
@@ -101,16 +88,32 @@ class _Term:
     columns: np.ndarray
     form: np.ndarray  # (k, k): coefficients b have the variance b' form b
     places: tuple[object, ...]
-    rows: np.ndarray  # (places, k): the effect at each place
+    average: np.ndarray  # (k,): the columns' means over the space, of which effects are differences
+    rows: np.ndarray  # (places, k): the columns at each place
     counts: tuple[int | None, ...]
 
 
-def main_effects(points: pd.DataFrame, space: Mapping[str, object], outcomes: pd.DataFrame) -> Importances:
+def outcomes_of(search: Search, objective: str) -> pd.DataFrame:
+    """The values of an objective, a row for each of the search's trials and a column for each seed.
+
+    Trials that are not complete have none.
+    """
+    rows = [
+        by_seed[objective] if state == COMPLETE else {}
+        for by_seed, state in zip(search.trials["per_seed"], search.trials["state"], strict=True)
+    ]
+    seeds = sorted({seed for row in rows for seed in row})
+    table = [[row.get(seed, np.nan) for seed in seeds] for row in rows]
+    return pd.DataFrame(table, index=search.trials.index, columns=seeds, dtype=float)
+
+
+def main_effects(
+    points: pd.DataFrame, space: Mapping[str, RecordedDimension], outcomes: pd.DataFrame
+) -> Importances:
     """Shares and adjusted effects by the model of main effects.
 
-    ``points`` has a row per trial and a column per dimension of ``space``, whose values are ``Ranged`` or
-    lists of choices; ``outcomes`` a row per trial of the same index and a column per seed, NaN where a seed
-    has no result. Trials without any are left out.
+    ``points`` has a row per trial and a column per dimension of ``space``; ``outcomes`` a row per trial and a
+    column per seed, NaN where a seed has no result. Trials without any are left out.
     """
     points, outcomes = _complete(points, outcomes)
     count = len(points)
@@ -142,7 +145,8 @@ def main_effects(points: pd.DataFrame, space: Mapping[str, object], outcomes: pd
     shares = [_importance(term, variances[term.name], whole[own[term.name]], total) for term in terms]
     ordered = sorted(shares, key=lambda one: -one.share)
     constant = [Importance(name, 0.0) for name in space if name not in own]
-    return Importances((*ordered, *constant), count, rest=noise / total)
+    centre = float(whole[0] + sum(term.average @ whole[own[term.name]] for term in terms))
+    return Importances((*ordered, *constant), count, rest=noise / total, centre=centre)
 
 
 @dataclass(frozen=True)
@@ -198,8 +202,9 @@ def _importance(term: _Term, variance: _Variance, chosen: np.ndarray, total: flo
     others = total - max(0.0, variance.value)
     low, high = (float(end / (end + others)) for end in (variance.low, variance.high))
     half = stats.t.ppf((1 + CONFIDENCE) / 2, variance.freedom)
-    changes = term.rows @ chosen
-    errors = np.sqrt(np.einsum("pk,kl,pl->p", term.rows, variance.covariance, term.rows))
+    rows = term.rows - term.average
+    changes = rows @ chosen
+    errors = np.sqrt(np.einsum("pk,kl,pl->p", rows, variance.covariance, rows))
     effects = tuple(
         Effect(
             level=place,
@@ -217,7 +222,9 @@ def _importance(term: _Term, variance: _Variance, chosen: np.ndarray, total: flo
     )
 
 
-def fanova(points: pd.DataFrame, space: Mapping[str, object], outcomes: pd.DataFrame) -> Importances:
+def fanova(
+    points: pd.DataFrame, space: Mapping[str, RecordedDimension], outcomes: pd.DataFrame
+) -> Importances:
     """Shares by fANOVA, the effect of each dimension alone; arguments as of ``main_effects``.
 
     Shares of Optuna's forest with a fixed seed. What is left to 1 is interactions. The interval refits a
@@ -252,7 +259,7 @@ def fanova(points: pd.DataFrame, space: Mapping[str, object], outcomes: pd.DataF
 class _Forest:
     """fANOVA of some of the trials, on an Optuna study in memory."""
 
-    def __init__(self, points: pd.DataFrame, space: Mapping[str, object]) -> None:
+    def __init__(self, points: pd.DataFrame, space: Mapping[str, RecordedDimension]) -> None:
         import optuna  # with scikit-learn, seconds to import
 
         self._optuna = optuna
@@ -260,7 +267,7 @@ class _Forest:
         self._parameters: list[dict[str, float | int]] = [{} for _ in range(len(points))]
         self._distributions: dict[str, BaseDistribution] = {}
         for name, kind in space.items():
-            if isinstance(kind, Ranged):
+            if kind.is_range:
                 # A forest splits by order alone; its averages are over the scale that it is given.
                 numbers = _scaled(points[name], kind)
                 self._distributions[name] = optuna.distributions.FloatDistribution(-1.0, 1.0)
@@ -304,35 +311,41 @@ def _complete(points: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[pd.DataFram
     return points.loc[known.to_numpy()], finite.loc[known.to_numpy()].astype(float)
 
 
-def _scaled(values: pd.Series, kind: Ranged) -> np.ndarray:
+def _ends(kind: RecordedDimension) -> tuple[float, float]:
+    assert kind.low is not None
+    assert kind.high is not None
+    return float(kind.low), float(kind.high)
+
+
+def _scaled(values: pd.Series, kind: RecordedDimension) -> np.ndarray:
     """A range as -1 to 1, by the logarithm where it is searched so."""
+    low, high = _ends(kind)
     numbers = values.to_numpy(float)
-    low, high = float(kind.low), float(kind.high)
     if kind.log:
         numbers, low, high = np.log(numbers), np.log(low), np.log(high)
     return 2 * (numbers - low) / (high - low) - 1
 
 
-def _term(name: str, values: pd.Series, kind: object) -> _Term | None:
+def _term(name: str, values: pd.Series, kind: RecordedDimension) -> _Term | None:
     """The columns of a dimension; None where all trials have one level."""
-    if isinstance(kind, Ranged):
+    if kind.is_range:
         return _range_term(name, values, kind)
     codes = values.map(repr)
     present = list(dict.fromkeys(codes))
-    if isinstance(kind, Sequence):  # in the order of the study file
-        order = [repr(level) for level in kind]
-        present.sort(key=lambda code: order.index(code) if code in order else len(order))
+    order = [repr(level) for level in kind.choices]
+    present.sort(key=lambda code: order.index(code) if code in order else len(order))
     if len(present) < 2:
         return None
     columns = np.stack([(codes == code).to_numpy(float) for code in present], axis=1)
     counts = tuple(int(count) for count in columns.sum(axis=0))
     levels = len(present)
-    centred = np.eye(levels) - 1 / levels  # effects are against the average of the levels
+    average = np.full(levels, 1 / levels)
+    form = (np.eye(levels) - 1 / levels) / levels
     places = tuple(values[(codes == code).to_numpy()].iloc[0] for code in present)
-    return _Term(name, columns, centred / levels, places, centred, counts)
+    return _Term(name, columns, form, places, average, np.eye(levels), counts)
 
 
-def _range_term(name: str, values: pd.Series, kind: Ranged) -> _Term | None:
+def _range_term(name: str, values: pd.Series, kind: RecordedDimension) -> _Term | None:
     along = _scaled(values, kind)
     distinct = len(np.unique(along))
     if distinct < 2:
@@ -341,13 +354,14 @@ def _range_term(name: str, values: pd.Series, kind: Ranged) -> _Term | None:
     columns = np.stack([along**power for power in range(1, powers + 1)], axis=1)
     grid = np.linspace(-1.0, 1.0, _CURVE)
     average = np.array([0.0, 1 / 3])[:powers]  # of u and u² over the range
-    rows = np.stack([grid**power for power in range(1, powers + 1)], axis=1) - average
-    low, high = float(kind.low), float(kind.high)
+    rows = np.stack([grid**power for power in range(1, powers + 1)], axis=1)
+    low, high = _ends(kind)
     if kind.log:
         places = np.exp(np.log(low) + (grid + 1) / 2 * (np.log(high) - np.log(low)))
     else:
         places = low + (grid + 1) / 2 * (high - low)
-    return _Term(name, columns, _ALONG[:powers, :powers], tuple(places.tolist()), rows, (None,) * _CURVE)
+    form = _ALONG[:powers, :powers]
+    return _Term(name, columns, form, tuple(places.tolist()), average, rows, (None,) * _CURVE)
 
 
 def _slices(terms: Sequence[_Term]) -> dict[str, slice]:
