@@ -7,9 +7,9 @@ from workbench.records.run import Phase, RunRecord, State, run_id, write_record
 from workbench.records.search import SearchPoint, SearchPoints
 
 SPACE = {
-    "norm": {"kind": "level", "choices": ["rmsnorm", "layernorm"], "levels": ["rmsnorm", "layernorm"]},
-    "heads": {"kind": "size", "choices": [2, 4, 3]},
-    "learning_rate": {"kind": "hyperparameter", "low": 0.001, "high": 0.01, "log": True},
+    "norm": ["rmsnorm", "layernorm"],
+    "heads": [2, 4, 3],
+    "learning_rate": {"low": 0.001, "high": 0.01, "log": True},
 }
 SEEDS = [1001, 1002]
 # number: (norm, heads, rate, FLOPs per token, losses by seed; text: what became of it)
@@ -28,6 +28,9 @@ def manifest(**changes):
     """A manifest of a search over norm, heads and learning rate, with two objectives."""
     search = {
         "space": SPACE,
+        "levels": {"norm": ["rmsnorm", {"name": "layernorm"}]},
+        "sizes": ["heads"],
+        "hyperparameters": ["learning_rate"],
         "objectives": ["validation/loss", "flops_per_token"],
         "constraints": ["parameters <= 1M"],
         "sampler": "tpe",

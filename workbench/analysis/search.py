@@ -1,8 +1,8 @@
 """What a search found: its points with their objectives, and which of them are on the Pareto front.
 
-A search is exploratory: it trains each point once or a few times, at seeds by which the sampler chose the next
-ones, and the best of many is lucky. So nothing here is a verdict; ``workbench promote`` writes the study that
-gives one.
+A search is exploratory: it trains each point once or a few times, at the seeds by which the sampler chose the
+next ones, and the best of many is lucky. So nothing here is a verdict; ``workbench promote`` writes the study
+that gives one.
 """
 
 import math
@@ -16,7 +16,8 @@ import pandas as pd
 from workbench.analysis.metric_units import unit_of
 from workbench.records.index import StudyRecords
 from workbench.records.run import Phase, State, error_line
-from workbench.records.search import RecordedDimension, RecordedSearch, SearchPoint
+from workbench.records.search import RecordedSearch, SearchPoint
+from workbench.records.space import Space
 
 # Objectives beside a metric: what they are called for readers, and their unit.
 FIGURES = {
@@ -44,16 +45,18 @@ class Objective:
 class Search:
     """A search in whatever state it is.
 
+    ``space`` has the choices of a factor by their labels, as ``trials`` has them.
+
     ``trials`` has a row for each point: ``number`` (its number in Optuna's study), ``variant`` (``#12``),
-    ``state`` (complete, running, queued, pruned, diverged, failed or infeasible), ``run_ids`` and ``seeds`` of
-    its runs, ``reason`` (why it is infeasible or has no result; empty otherwise), a column for each of
-    ``dimensions``, one for each objective (the mean over its seeds; NaN where it is not known), ``feasible``, and
-    ``per_seed``: by objective the value of each seed that has one. ``front`` are the numbers of the complete
-    points that no other complete one beats in all objectives, the best in the first objective before the others.
+    ``state`` (complete, running, queued, pruned, diverged, failed or infeasible), ``run_ids`` and ``seeds``
+    of its runs, ``reason`` (why it is infeasible or has no result; empty otherwise), a column for each of
+    ``dimensions``, one for each objective (the mean over its seeds; NaN where it is not known), ``feasible``,
+    and ``per_seed``: by objective the value of each seed that has one. ``front`` are the numbers of the
+    complete points that no other complete one beats, the best in the first objective before the others.
     """
 
     plan: RecordedSearch
-    space: dict[str, RecordedDimension]
+    space: Space
     objectives: list[Objective]
     trials: pd.DataFrame
     front: list[int]

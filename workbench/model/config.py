@@ -149,3 +149,7 @@ class ModelConfig(Architecture):
     def flops_per_token(self) -> int:
         """Training FLOPs per token, forward and backward."""
         return cost.flops_per_token(self)
+
+    def decode_bytes(self) -> int:
+        """Bytes of weights and cache that one more token reads at the full context, two to a value."""
+        return cost.decode_bytes(self)

@@ -63,6 +63,25 @@ def kv_cache_bytes_per_token(sizes: Sizes, bytes_per_value: int = 2) -> int:
     return 2 * sizes.layers * sizes.key_value_width * bytes_per_value
 
 
+def decode_bytes(config: Architecture, bytes_per_value: int = 2) -> int:
+    """Bytes that generating one more token reads at the full context, for a batch of one.
+
+    They are all weights, of tables that are looked up one row, and the cached keys and values of the tokens
+    before: ``b (N - tables + rows + 2 · sum of keys · key heads · head width)`` with ``b`` bytes per value. N
+    counts the head, tied or not; a layer has as many keys as the context or its window holds. Decoding one
+    sequence is bound by this traffic, not by its FLOPs (Pope et al. 2022, arXiv 2211.05102).
+    """
+    groups = parameters_by_group(config)
+    # The head is read as a whole, whether it is the token table or its own; of the table itself one row.
+    head = config.vocabulary * config.width
+    positions = groups["positions"]
+    if positions == config.context * config.width:  # a row for each position, of which one is read
+        positions = config.width
+    weights = groups["attention"] + groups["feedforward"] + groups["norm"] + head + config.width + positions
+    keys = sum(min(window or config.context, config.context) for window in config.layer_windows)
+    return bytes_per_value * (weights + 2 * keys * config.key_value_width)
+
+
 def training_memory(
     config: Architecture, *, batch_size: int, bytes_per_activation: int = 4, moments: int = 2
 ) -> dict[str, int]:

@@ -54,8 +54,8 @@ class StudyRecords:
     """A study as it is on disk: manifest, one row per run, and what could not be read.
 
     ``superseded`` counts runs made under an earlier manifest (another budget, another model): they stay
-    on disk and come back when the manifest does, but never mix with the present ones. ``points`` are those that
-    a search proposed, in order; no other study has any.
+    on disk and come back when the manifest does, but never mix with the present ones. ``points`` are those
+    that a search proposed, in order; no other study has any.
     """
 
     path: Path
@@ -93,8 +93,8 @@ class StudyRecords:
         """
         if self.manifest.is_search:
             raise UserError(
-                f"{self.title}: is a search, which compares nothing and gives no verdict; promote what looked "
-                f"best to a study that does: 'workbench promote {self.title}'"
+                f"{self.title}: is a search, which compares nothing and gives no verdict; promote what "
+                f"looked best to a study that does: 'workbench promote {self.title}'"
             )
         if self.manifest.incomparable is not None:
             raise RecordError(f"{self.path / MANIFEST}: {self.manifest.incomparable}; {MANIFEST_REMEDY}")

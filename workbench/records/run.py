@@ -30,6 +30,7 @@ from workbench.records.hyperparameters import (
     brought_up_to_date,
     identity,
 )
+from workbench.records.space import Point
 
 RECORD = "run.json"
 WEIGHTS = "model.safetensors"
@@ -42,7 +43,7 @@ PARTS = "parts"  # in the study's directory: the code of parts that are not the 
 
 
 class Phase(StrEnum):
-    """What a run is for. Of a study's phases only ``confirm`` bears on its verdict; a search has no verdict."""
+    """What a run is for. Only ``confirm`` bears on a study's verdict; a search has none."""
 
     PILOT = "pilot"  # the baseline alone: how noisy is a result?
     TUNE = "tune"  # which hyperparameters suit a variant
@@ -121,7 +122,7 @@ class RunRecord(BaseModel):
     hyperparameters: dict[str, FiniteNumber]
     config: Annotated[RunConfig, AsItIs]
     # Of a search: its point, by dimension the label of a level, a size or a hyperparameter.
-    point: dict[str, str | int | float] | None = None
+    point: Point | None = None
     state: Annotated[State, Field(strict=False)] = State.QUEUED
     error: str | None = None  # why it has no result: a message, or a traceback
     summary: dict[str, Figure] = {}  # the last metrics by name; validation/loss is in nats per token

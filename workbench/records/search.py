@@ -1,8 +1,8 @@
 """What is recorded of a search over architectures: its space, and every point that was proposed.
 
-``search.json`` holds the points, round by round, and is written before the trials of a round run: a search that
-is killed goes on with the same points. A point that cannot be, or that a constraint excludes, is never trained
-and stands here alone; what a trained one found is in its runs' records.
+``search.json`` holds the points, round by round, and is written before the trials of a round run: a search
+that is killed goes on with the same points. A point that cannot be, or that a constraint excludes, is never
+trained and stands here alone; what a trained one found is in its runs' records.
 """
 
 from pathlib import Path
@@ -13,57 +13,37 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from workbench.errors import RecordError
 from workbench.files import read_json, write_json
 from workbench.records.fields import Count, FiniteNumber, damage
+from workbench.records.space import Point, Space
 
 SEARCH = "search.json"
 SEARCH_REMEDY = "restore the file, or run the search again, which makes it anew from the run records"
 SEARCH_STUDY = "search"  # what its Optuna study is called in the journal
-
-Value = str | int | float
-# By dimension: the label of a level, a size, or a hyperparameter's value.
-Point = dict[str, Value]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
 
-class RecordedDimension(_Part):
-    """What one dimension of the space may be: one of some choices, or a number within a range."""
-
-    kind: str  # level (of a factor), size or hyperparameter
-    choices: list[Value] = []  # labels of levels, or numbers; none: a range
-    levels: list[Any] = []  # as the study file writes them, where ``choices`` are their labels
-    low: FiniteNumber | None = None
-    high: FiniteNumber | None = None
-    log: bool = False
-    whole: bool = False  # whether a range holds whole numbers alone
-    step: FiniteNumber | None = None
-
-    @property
-    def is_range(self) -> bool:
-        """Whether it is a range of numbers."""
-        return not self.choices
-
-
 class RecordedSearch(_Part):
     """The search as its manifest promises it."""
 
-    space: dict[str, RecordedDimension]
+    space: Space  # a factor's choices by their labels
+    levels: dict[str, list[Any]] = {}  # the same choices as the study file writes them, by factor
+    sizes: list[str] = []  # the dimensions that are sizes of the model
+    hyperparameters: list[str] = []  # those that are no part of a configuration
     objectives: list[str]  # all are minimised
     constraints: list[str] = []  # as the study file writes them
     sampler: str
     pruner: str = "none"
     trials: Count  # points that are trained
-    identity: str | None = (
-        None  # hash of all that decides which points are proposed, and how they are trained
-    )
+    identity: str | None = None  # hash of all that decides what is proposed, and how it is trained
 
 
 class SearchPoint(_Part):
     """One point: a trial of the search's Optuna study, whose number it has."""
 
     number: Count
-    point: dict[str, Value]
+    point: Point  # by dimension the label of a level, a size, or a hyperparameter's value
     # Numbers that follow from the configuration, by name: parameters, flops_per_token, decode_bytes.
     figures: dict[str, FiniteNumber] = {}
     # By constraint how far it is beyond, as a share of the bound; above 0 it is violated.

@@ -84,6 +84,28 @@ def build_variants(
     return variants
 
 
+def build_point(
+    study: StudyFile,
+    baseline: Variant,
+    name: str,
+    levels: dict[str, Level],
+    sizes: dict[str, int],
+    device: str,
+) -> Variant:
+    """The variant ``name`` that is a point of a search: levels of factors and sizes, all at once.
+
+    Its feed-forward width is matched to the baseline as any variant's. Raises ``UserError`` where they make
+    no model, or none that can be matched.
+    """
+    if study.start is not None:
+        levels = {factor: _own_level(baseline.model, factor, level) for factor, level in levels.items()}
+    recipe = baseline.recipe.at_point(levels, sizes)
+    if study.start is None or "window" in levels:
+        _refuse_idle_window(recipe.model, "search.space")
+    training = recipe.training.resolve(device).fitted(recipe.model.context)
+    return _variant(study, name, replace(recipe, training=training), baseline.recipe)
+
+
 def _baseline(asked: _Asked, start: ModelConfig | None) -> Recipe:
     study = asked.study
     given: dict[str, Level] = (
@@ -253,11 +275,16 @@ def _explicit(asked: _Asked, baseline: Recipe) -> Named:
     return found
 
 
+def _search(asked: _Asked, baseline: Recipe) -> Named:
+    return []  # its points are made one by one, as they are proposed
+
+
 _DESIGNS = {
     "one_at_a_time": _one_at_a_time,
     "full_factorial": _full_factorial,
     "leave_one_out": _leave_one_out,
     "explicit": _explicit,
+    "search": _search,
 }
 
 

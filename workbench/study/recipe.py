@@ -80,6 +80,29 @@ class Recipe:
             data = _with_texts(data, sent["data"])
         return replace(self, model=model, training=training, data=data)
 
+    def at_point(self, levels: Mapping[str, Any], sizes: Mapping[str, int]) -> "Recipe":
+        """This recipe with all levels and sizes of a point of a search, set together.
+
+        Set one after another, a point that can be might pass through one that cannot. A size that follows
+        from another (key heads, head width, feed-forward width) does, unless it is a size of the point.
+        Raises ``UserError`` for what makes no model.
+        """
+        changes: dict[str, Any] = dict(sizes)
+        training: dict[str, Any] = {}
+        for factor, level in levels.items():
+            part, name = self._find(factor)
+            (training if part == "training" else changes)[name] = level
+        model = self.model
+        kind = changes.get("feedforward", model.feedforward)
+        of_another_kind = kind not in (model.feedforward, model.feedforward.label)
+        if "width" in sizes or of_another_kind:
+            changes.setdefault("feedforward_width", None)
+        if "heads" in sizes:
+            changes.setdefault("key_value_heads", _shared_heads(model, sizes["heads"]))
+        changed = model.with_levels(**changes) if changes else model
+        trained = self.training.with_levels(**training) if training else self.training
+        return replace(self, model=changed, training=trained)
+
     def at_size_of(self, other: "Recipe") -> "Recipe":
         """This recipe with the layers, width, heads and context of ``other``."""
         changes = {key: other.level(key) for key in (SIZE, CONTEXT) if other.level(key) != self.level(key)}

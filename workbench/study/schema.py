@@ -4,6 +4,7 @@ Every error names the file, the key and the remedy. Defaults are the field's usu
 study leaves out is written into its manifest, so that a result never depends on a later default.
 """
 
+import math
 import os
 import re
 import sys
@@ -28,6 +29,7 @@ from workbench.files import read_yaml
 from workbench.records.margin import DEFAULT, Margins
 from workbench.records.run import Phase
 from workbench.study.overrides import apply_override
+from workbench.study.search_section import FIGURES, SECONDS, SIZES, SearchSection
 from workbench.training.config import TrainingConfig
 from workbench.user_input import read_as
 from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_whole
@@ -280,12 +282,13 @@ class StudyFile(_Section):
         "but with start. Left out: with start, that run's.",
         examples=[128],
     )
-    design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit"] = Field(
+    design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit", "search"] = Field(
         "one_at_a_time",
         description="Which variants there are. one_at_a_time: each level of each factor alone against the "
         "baseline; full_factorial: every combination of levels; leave_one_out: the baseline with one part "
         "at a time taken from the reference, and the whole reference; explicit: those listed under "
-        "variants.",
+        "variants; search: architectures and hyperparameters together as one Optuna study, which is "
+        "exploratory and gives no verdict.",
     )
     factors: dict[str, Annotated[list[Level], Field(max_length=MOST_VARIANTS)]] = Field(
         {},
@@ -311,11 +314,16 @@ class StudyFile(_Section):
             [{"name": "all of GPT-2", "preset": "gpt2"}, {"name": "post-norm", "norm_placement": "post"}]
         ],
     )
+    search: SearchSection | None = Field(
+        None,
+        description="What the design search varies, and what it looks for. That design needs it, with "
+        "seeds.tune as the seeds of each point, and no factors, margin, or other phases. Left out: none.",
+    )
     match: Literal["parameters", "flops", "none"] = Field(
         "parameters",
         description="What is held equal when a swap changes the size. The feed-forward width is solved "
         "until the parameters outside embedding tables and head agree, or the FLOPs per token. none: every "
-        "width stays. Left out: parameters; with start, none.",
+        "width stays. Left out: parameters; with start, and where search.space has sizes, none.",
     )
     data: Data = Field(Data(), description="What is trained on: a corpus, and how its text becomes tokens.")
     training: TrainingConfig = Field(
@@ -326,10 +334,13 @@ class StudyFile(_Section):
         Annotated[_Rates, Tag("list[rates]")] | Annotated[dict[str, _Rates], Tag("dict[rates]")],
         Discriminator(lambda value: "dict[rates]" if isinstance(value, dict) else "list[rates]"),
     ] = Field(
+        [],
+        validate_default=False,
         description="Peak learning rates. Every variant tries each of them with the seeds of seeds.tune and "
         "is confirmed at its own best one, which may lie between two; a single one is used as it is. Where "
         "levels need scales of their own: a list for each level of one factor, or for each variant, as many "
-        "rates in each.",
+        "rates in each. Needed, but with the design search, where it is a single one for all points, or "
+        "search.space has a learning_rate. Left out: with that design, none.",
         examples=[[0.002, 0.004, 0.008], {"adamw": [0.002, 0.004], "muon": [0.01, 0.02]}],
     )
     grid_growth: Whole = Field(
@@ -372,10 +383,13 @@ class StudyFile(_Section):
         Annotated[_Margin, Tag("float")] | Annotated[dict[str, _Margin], Tag("dict[margins]")],
         Discriminator(lambda value: "dict[margins]" if isinstance(value, dict) else "float"),
     ] = Field(
+        math.nan,
+        validate_default=False,
         description="How large a difference must be to matter to you, in units of the metric. It is "
         "declared before the results are known, and the verdict compares each difference's interval with "
         "it. Where factors have margins of their own: one by factor, and a default for all others; a "
-        "variant that changes several factors has the smallest of theirs.",
+        "variant that changes several factors has the smallest of theirs. Needed, but with the design "
+        "search, which gives no verdict. Left out: with that design, none.",
         examples=[0.01, {"default": 0.02, "norm": 0.04}],
     )
 
@@ -418,10 +432,11 @@ class StudyFile(_Section):
 
     @model_validator(mode="after")
     def _design_has_its_parts(self) -> "StudyFile":
-        needed = {"leave_one_out": "reference", "explicit": "variants"}.get(self.design, "factors")
+        own = {"leave_one_out": "reference", "explicit": "variants", "search": "search"}
+        needed = own.get(self.design, "factors")
         if not getattr(self, needed):
             raise ValueError(f"design {self.design} needs the key '{needed}'")
-        for key in {"reference", "variants", "factors"} - {needed}:
+        for key in sorted({"reference", "variants", "factors", "search"} - {needed}):
             if getattr(self, key):
                 raise ValueError(
                     f"design {self.design} has no use for the key '{key}'; remove it, or change the design"
@@ -430,6 +445,12 @@ class StudyFile(_Section):
         self._check_start()
         self._check_budget()
         self._check_metric()
+        if self.search is not None:
+            self._check_search(self.search)
+            return self
+        for key in ("learning_rates", "margin"):
+            if key not in self.model_fields_set:
+                raise ValueError(f"{key}: this key is needed and missing")
         if self.rates_tried > 1 and not self.seeds.lists()[Phase.TUNE]:
             raise ValueError("several learning_rates need seeds.tune of at least 1 to choose between them")
         return self
@@ -451,13 +472,61 @@ class StudyFile(_Section):
             raise ValueError("start: presets have sizes of their own; name the parts to swap as factors")
 
     def _check_metric(self) -> None:
-        first, *others = self.data.evaluation or ["validation"]
-        known = [*METRICS, *(f"{name}{_OTHER_METRIC}" for name in others)]
+        known = self._metrics()
+        first = next(iter(self.data.evaluation), "validation")
         if self.metric in known:
             return
         if self.metric.removesuffix(_OTHER_METRIC) == first:
             raise ValueError(f"metric: {first} is the first of data.evaluation; write {METRICS[1]}")
         raise ValueError(f"metric: unknown metric {self.metric!r}; {suggestion(self.metric, known)}")
+
+    def _metrics(self) -> list[str]:
+        """What a trial is measured by."""
+        others = list(self.data.evaluation)[1:]
+        return [*METRICS, *(f"{name}{_OTHER_METRIC}" for name in others)]
+
+    def _check_search(self, search: SearchSection) -> None:
+        """What else a study file says must be what a search has a use for."""
+        given = self.model_fields_set
+        for key in ("margin", "halving", "grid_growth"):
+            if key in given:
+                raise ValueError(
+                    f"{key}: a search gives no verdict and tunes no variant by itself; remove it"
+                )
+        for key in ("pilot", "confirm", "at_least", "at_most"):
+            if key in self.seeds.model_fields_set:
+                raise ValueError(f"seeds.{key}: a search has seeds.tune, for each of its points; remove it")
+        if not self.seeds.lists()[Phase.TUNE]:
+            raise ValueError("seeds.tune: a search trains each point at least once; give 1 or more")
+        if self.budget != "tokens":
+            raise ValueError("budget: every point of a search has as many tokens; remove the key")
+        if search.sizes and self.match != "none":
+            raise ValueError(
+                f"match: {', '.join(search.sizes)} would be undone where sizes are matched; write "
+                "'match: none'"
+            )
+        if search.sizes and self.start is not None:
+            raise ValueError(
+                f"search.space.{search.sizes[0]}: a study that starts from a run has that run's; remove it"
+            )
+        self._check_rate(search)
+        known = [*self._metrics(), *FIGURES, SECONDS]
+        for name in search.objectives:
+            if name not in known:
+                raise ValueError(f"search.objectives: unknown objective {name!r}; {suggestion(name, known)}")
+        if search.trials * len(self.seeds.lists()[Phase.TUNE]) > MOST_TRIALS:
+            raise ValueError(f"search.trials: with all seeds more than {MOST_TRIALS:,} runs; give fewer")
+
+    def _check_rate(self, search: SearchSection) -> None:
+        """Every trial has a learning rate: from the space, or one for all."""
+        searched = "learning_rate" in search.space
+        if searched and self.learning_rates:
+            raise ValueError("learning_rates: search.space has a learning_rate; remove one of them")
+        if not searched and (not isinstance(self.learning_rates, list) or self.rates_tried != 1):
+            raise ValueError(
+                "search.space.learning_rate: is missing; give {low: 1e-3, high: 1e-2, log: true}, or a "
+                "single rate for all points as 'learning_rates: [0.003]'"
+            )
 
     def _check_factors(self) -> None:
         for factor, levels in self.factors.items():
@@ -514,6 +583,8 @@ class StudyFile(_Section):
     @property
     def phases(self) -> list[Phase]:
         """The phases that this study runs, in order. With one learning rate there is nothing to tune."""
+        if self.search is not None:
+            return [Phase.SEARCH]
         seeds = self.seeds.lists()
         is_tuned = self.rates_tried > 1
         return [phase for phase in PHASES if seeds[phase] and (phase is not Phase.TUNE or is_tuned)]
@@ -574,6 +645,10 @@ def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -
     if values.get("start"):
         # A feed-forward network of another width would leave none of the trained matrices in place.
         values = {"match": "none"} | values
+    search = values.get("search")
+    space = search.get("space") if isinstance(search, dict) else None
+    if isinstance(space, dict) and set(SIZES) & space.keys():
+        values = {"match": "none"} | values  # a size that is searched is not to be made equal again
     return read_as(StudyFile, with_published_training(values) if complete else values, file=source)
 
 

@@ -1,0 +1,163 @@
+"""The key ``search`` of a study file: a space over architectures and hyperparameters, and its sampler."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from workbench.errors import suggestion
+from workbench.records.space import Range, Space
+from workbench.user_numbers import Whole, read_number
+
+# Dimensions of the space that are sizes of the model.
+SIZES = ("layers", "width", "heads", "key_value_heads", "head_width", "feedforward_width")
+# What follows from a configuration alone, and is known before anything is trained.
+FIGURES = ("parameters", "nonembedding_parameters", "flops_per_token", "decode_bytes")
+SECONDS = "seconds"
+MOST_DIMENSIONS = 30
+_CONSTRAINT = re.compile(r"\s*([a-z_]+)\s*(<=|>=)\s*([^\s<>=]+?)\s*([kMG]?)\s*")
+_POWERS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint:
+    """A bound on something that follows from a configuration: ``parameters <= 1M``."""
+
+    text: str
+    figure: str
+    at_most: bool
+    bound: float
+
+    def excess(self, value: float) -> float:
+        """How far ``value`` is beyond the bound, as a share of it; 0 or less where it keeps to it."""
+        beyond = value - self.bound if self.at_most else self.bound - value
+        return beyond / self.bound
+
+
+class SearchSection(BaseModel):
+    """What the design ``search`` needs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    space: Space = Field(
+        min_length=1,
+        max_length=MOST_DIMENSIONS,
+        description="What may vary, by name. A factor has a list of its levels, as under factors; a size "
+        "(layers, width, heads, key_value_heads, head_width, feedforward_width) and a hyperparameter have a "
+        "list of values or a range, {low, high, log, step}. A combination that makes no model is not "
+        "trained, and the report says why.",
+        examples=[
+            {
+                "norm": ["rmsnorm", "layernorm"],
+                "heads": [2, 4, 8],
+                "learning_rate": {"low": 0.001, "high": 0.01, "log": True},
+            }
+        ],
+    )
+    objectives: list[str] = Field(
+        ["validation/loss"],
+        min_length=1,
+        max_length=4,
+        description="What is to be low, one or several of validation/loss, validation/bits_per_byte, "
+        "flops_per_token (of training), decode_bytes (weights and cache that are read for one more token at "
+        "the full context), parameters, nonembedding_parameters, seconds (of training). One at least is "
+        "measured by training. Of several the report shows the Pareto front.",
+        examples=[["validation/loss", "flops_per_token"]],
+    )
+    constraints: list[str] = Field(
+        [],
+        max_length=10,
+        description="What a model must keep to, known before it is trained: parameters, "
+        "nonembedding_parameters, flops_per_token or decode_bytes, then <= or >=, and a number, which may "
+        "end in k, M or G. A point that does not is never trained. Left out: none.",
+        examples=[["parameters <= 1M", "flops_per_token <= 2e6"]],
+    )
+    sampler: Literal["tpe", "gp", "qmc", "random"] = Field(
+        "tpe",
+        description="Who proposes points. tpe: a tree-structured Parzen estimator (Watanabe 2023, arXiv "
+        "2304.11127), for any space; gp: a Gaussian process, for few trials; qmc: Sobol's sequence, as even "
+        "as a grid; random: independent draws. tpe and gp learn from the points before.",
+    )
+    trials: Whole = Field(
+        gt=0,
+        le=10_000,
+        description="How many points are trained, each with every seed of seeds.tune. Points that cannot "
+        "be, or that a constraint excludes, do not count.",
+        examples=[60],
+    )
+    pruner: Literal["none", "hyperband"] = Field(
+        "none",
+        description="Whether poor points stop early. none: every point has training.tokens. hyperband "
+        "(Li et al. 2018, arXiv 1603.06560): brackets of points begin with a ninth, a third or all of the "
+        "tokens, and the best third of them is trained again with three times as many; each length has a "
+        "schedule of its own.",
+    )
+
+    @field_validator("space")
+    @classmethod
+    def _sound_sizes(cls, value: Space) -> Space:
+        for name in SIZES:
+            dimension = value.get(name)
+            if isinstance(dimension, Range):
+                if not dimension.is_whole:
+                    raise ValueError(f"{name}: is a whole number; write low and high so, without log")
+                numbers: list[Any] = [dimension.low]
+            else:
+                numbers = dimension or []
+            if any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in numbers):
+                raise ValueError(f"{name}: is a whole number from 1 on; give for example [2, 4, 8]")
+        return value
+
+    @field_validator("objectives")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("an objective is there twice; name each once")
+        if all(name in FIGURES for name in value):
+            raise ValueError(
+                f"{', '.join(value)} is known without any training; add one that is measured, for example "
+                "validation/loss"
+            )
+        return value
+
+    @field_validator("constraints")
+    @classmethod
+    def _sound_constraints(cls, value: list[str]) -> list[str]:
+        for text in value:
+            read_constraint(text)
+        return value
+
+    @field_validator("sampler", mode="before")
+    @classmethod
+    def _no_distances(cls, value: Any) -> Any:
+        if value == "cmaes":
+            raise ValueError("cmaes goes by distances, and levels have none; take tpe, or gp for few trials")
+        if value == "grid":
+            raise ValueError("a grid is the design full_factorial; take that, or tpe, gp, qmc or random here")
+        return value
+
+    @property
+    def bounds(self) -> list[Constraint]:
+        """The constraints, read."""
+        return [read_constraint(text) for text in self.constraints]
+
+    @property
+    def sizes(self) -> list[str]:
+        """The dimensions that are sizes of the model."""
+        return [name for name in self.space if name in SIZES]
+
+
+def read_constraint(text: str) -> Constraint:
+    """``parameters <= 1M`` read; raises ``ValueError`` with the remedy for anything else."""
+    found = _CONSTRAINT.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no constraint; write for example 'parameters <= 1M'")
+    figure, sign, digits, power = found.groups()
+    if figure not in FIGURES:
+        hint = " (seconds are known only after training)" if figure == SECONDS else ""
+        raise ValueError(f"{text!r}: unknown {figure!r}{hint}; {suggestion(figure, list(FIGURES))}")
+    number = read_number(digits)
+    if isinstance(number, str) or not number > 0:
+        raise ValueError(f"{text!r}: {digits!r} is no number above 0; write for example 'parameters <= 1M'")
+    return Constraint(text=text, figure=figure, at_most=sign == "<=", bound=number * _POWERS[power])
