@@ -10,19 +10,14 @@ import pytest
 from tests.analysis import search_studies
 from workbench.analysis.importances import SEEDS, TRIALS, fanova, main_effects, outcomes_of
 from workbench.analysis.search import searched
-from workbench.records.search import RecordedDimension
+from workbench.records.space import Range
 
 EFFECTS = {"positions": 0.10, "feedforward": 0.05, "norm": 0.01}
 LEVELS = ("ours", "theirs")
 
 
-def choices(*levels):
-    """A dimension of levels."""
-    return RecordedDimension(kind="level", choices=list(levels), levels=list(levels))
-
-
-SPACE = {name: choices(*LEVELS) for name in EFFECTS}
-RATE = RecordedDimension(kind="hyperparameter", low=1e-3, high=1e-2, log=True)
+SPACE = {name: list(LEVELS) for name in EFFECTS}
+RATE = Range(low=1e-3, high=1e-2, log=True)
 
 
 def balanced(seeds=5, noise=0.005):
@@ -51,9 +46,9 @@ def scattered(count=60, seed=0):
     learned = points["positions"] == "learned"
     loss = 2 + 0.1 * learned + 0.05 * along**2 + 0.03 * (learned & (points["norm"] == "rmsnorm"))
     space = {
-        "positions": choices("rope", "learned", "alibi"),
-        "norm": choices("rmsnorm", "layernorm"),
-        "nothing": choices(1, 2, 3, 4),
+        "positions": ["rope", "learned", "alibi"],
+        "norm": ["rmsnorm", "layernorm"],
+        "nothing": [1, 2, 3, 4],
         "learning_rate": RATE,
     }
     return points, space, pd.DataFrame({1: loss + generator.normal(0, 0.02, count)})
@@ -129,9 +124,7 @@ def test_levels_are_adjusted_for_what_came_with_them():
     norm = np.where(generator.random(80) < np.where(good, 0.85, 0.15), "a", "b")
     points = pd.DataFrame({"positions": np.where(good, "good", "bad"), "norm": norm})
     loss = pd.DataFrame({1: 2 - 0.1 * good + generator.normal(0, 0.01, 80)})
-    found = by_name(
-        main_effects(points, {"positions": choices("good", "bad"), "norm": choices("a", "b")}, loss)
-    )
+    found = by_name(main_effects(points, {"positions": ["good", "bad"], "norm": ["a", "b"]}, loss))
     raw = loss[1][norm == "a"].mean() - loss[1][norm == "b"].mean()
     a, b = found["norm"].effects
     assert raw < -0.05
@@ -152,11 +145,11 @@ def test_trials_without_a_result_are_left_out_and_a_dimension_of_one_value_has_n
     points, outcomes = balanced()
     points["heads"] = 4
     outcomes.loc[0] = np.nan
-    found = main_effects(points, {**SPACE, "heads": choices(4, 8)}, outcomes)
+    found = main_effects(points, {**SPACE, "heads": [4, 8]}, outcomes)
     assert found.trials == 7
     assert by_name(found)["heads"].share == 0
     assert by_name(found)["heads"].interval is None
-    assert by_name(fanova(points, {**SPACE, "heads": choices(4, 8)}, outcomes))["heads"].share == 0
+    assert by_name(fanova(points, {**SPACE, "heads": [4, 8]}, outcomes))["heads"].share == 0
 
 
 @pytest.mark.parametrize("kind", [main_effects, fanova])

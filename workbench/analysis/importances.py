@@ -26,11 +26,12 @@ from scipy.optimize import brentq
 
 from workbench.analysis.search import COMPLETE, Search
 from workbench.analysis.statistics import CONFIDENCE, Interval
-from workbench.records.search import RecordedDimension
+from workbench.records.space import Choice, Range, Space
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
+MAIN_EFFECTS, FANOVA = "main effects", "fANOVA"
 SEEDS, TRIALS = "seeds", "trials"
 LEAST_SEEDS = 3  # two seeds have one difference, and no sd to speak of
 # Groups of trials, of which one is left out at a time; a forest takes seconds.
@@ -69,8 +70,8 @@ class Importance:
 class Importances:
     """Shares of all dimensions, the largest first; ``rest`` is what is left to interactions and noise.
 
-    ``centre`` is the objective's average over the space, by the model of main effects. Without shares ``reason``
-    says why there are none.
+    ``centre`` is the objective's average over the space, by the model of main effects. Without shares
+    ``reason`` says why there are none.
     """
 
     shares: tuple[Importance, ...]
@@ -107,9 +108,16 @@ def outcomes_of(search: Search, objective: str) -> pd.DataFrame:
     return pd.DataFrame(table, index=search.trials.index, columns=seeds, dtype=float)
 
 
-def main_effects(
-    points: pd.DataFrame, space: Mapping[str, RecordedDimension], outcomes: pd.DataFrame
-) -> Importances:
+def both_kinds(search: Search, objective: str) -> dict[str, Importances]:
+    """Importances for one objective of a search, by ``MAIN_EFFECTS`` and ``FANOVA``."""
+    points, outcomes = search.trials[search.dimensions], outcomes_of(search, objective)
+    return {
+        MAIN_EFFECTS: main_effects(points, search.space, outcomes),
+        FANOVA: fanova(points, search.space, outcomes),
+    }
+
+
+def main_effects(points: pd.DataFrame, space: Space, outcomes: pd.DataFrame) -> Importances:
     """Shares and adjusted effects by the model of main effects.
 
     ``points`` has a row per trial and a column per dimension of ``space``; ``outcomes`` a row per trial and a
@@ -222,9 +230,7 @@ def _importance(term: _Term, variance: _Variance, chosen: np.ndarray, total: flo
     )
 
 
-def fanova(
-    points: pd.DataFrame, space: Mapping[str, RecordedDimension], outcomes: pd.DataFrame
-) -> Importances:
+def fanova(points: pd.DataFrame, space: Space, outcomes: pd.DataFrame) -> Importances:
     """Shares by fANOVA, the effect of each dimension alone; arguments as of ``main_effects``.
 
     Shares of Optuna's forest with a fixed seed. What is left to 1 is interactions. The interval refits a
@@ -259,7 +265,7 @@ def fanova(
 class _Forest:
     """fANOVA of some of the trials, on an Optuna study in memory."""
 
-    def __init__(self, points: pd.DataFrame, space: Mapping[str, RecordedDimension]) -> None:
+    def __init__(self, points: pd.DataFrame, space: Space) -> None:
         import optuna  # with scikit-learn, seconds to import
 
         self._optuna = optuna
@@ -267,7 +273,7 @@ class _Forest:
         self._parameters: list[dict[str, float | int]] = [{} for _ in range(len(points))]
         self._distributions: dict[str, BaseDistribution] = {}
         for name, kind in space.items():
-            if kind.is_range:
+            if isinstance(kind, Range):
                 # A forest splits by order alone; its averages are over the scale that it is given.
                 numbers = _scaled(points[name], kind)
                 self._distributions[name] = optuna.distributions.FloatDistribution(-1.0, 1.0)
@@ -311,28 +317,22 @@ def _complete(points: pd.DataFrame, outcomes: pd.DataFrame) -> tuple[pd.DataFram
     return points.loc[known.to_numpy()], finite.loc[known.to_numpy()].astype(float)
 
 
-def _ends(kind: RecordedDimension) -> tuple[float, float]:
-    assert kind.low is not None
-    assert kind.high is not None
-    return float(kind.low), float(kind.high)
-
-
-def _scaled(values: pd.Series, kind: RecordedDimension) -> np.ndarray:
+def _scaled(values: pd.Series, kind: Range) -> np.ndarray:
     """A range as -1 to 1, by the logarithm where it is searched so."""
-    low, high = _ends(kind)
+    low, high = float(kind.low), float(kind.high)
     numbers = values.to_numpy(float)
     if kind.log:
         numbers, low, high = np.log(numbers), np.log(low), np.log(high)
     return 2 * (numbers - low) / (high - low) - 1
 
 
-def _term(name: str, values: pd.Series, kind: RecordedDimension) -> _Term | None:
+def _term(name: str, values: pd.Series, kind: Range | list[Choice]) -> _Term | None:
     """The columns of a dimension; None where all trials have one level."""
-    if kind.is_range:
+    if isinstance(kind, Range):
         return _range_term(name, values, kind)
     codes = values.map(repr)
     present = list(dict.fromkeys(codes))
-    order = [repr(level) for level in kind.choices]
+    order = [repr(level) for level in kind]
     present.sort(key=lambda code: order.index(code) if code in order else len(order))
     if len(present) < 2:
         return None
@@ -345,7 +345,7 @@ def _term(name: str, values: pd.Series, kind: RecordedDimension) -> _Term | None
     return _Term(name, columns, form, places, average, np.eye(levels), counts)
 
 
-def _range_term(name: str, values: pd.Series, kind: RecordedDimension) -> _Term | None:
+def _range_term(name: str, values: pd.Series, kind: Range) -> _Term | None:
     along = _scaled(values, kind)
     distinct = len(np.unique(along))
     if distinct < 2:
@@ -355,7 +355,7 @@ def _range_term(name: str, values: pd.Series, kind: RecordedDimension) -> _Term 
     grid = np.linspace(-1.0, 1.0, _CURVE)
     average = np.array([0.0, 1 / 3])[:powers]  # of u and u² over the range
     rows = np.stack([grid**power for power in range(1, powers + 1)], axis=1)
-    low, high = _ends(kind)
+    low, high = float(kind.low), float(kind.high)
     if kind.log:
         places = np.exp(np.log(low) + (grid + 1) / 2 * (np.log(high) - np.log(low)))
     else:

@@ -6,14 +6,14 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE
-from workbench.analysis.importances import Importances
+from workbench.analysis.importances import FANOVA, MAIN_EFFECTS, Importances
 from workbench.analysis.search import COMPLETE, Objective, Search
 from workbench.analysis.search_frames import front_between
 from workbench.analysis.study_figures import WIDTH, legend_label, paper_style, set_ticks
 from workbench.analysis.ticks import linear
 from workbench.numbers import plural
 
-KIND_COLOURS = {"main effects": BLUE, "fANOVA": ORANGE}
+KIND_COLOURS = {MAIN_EFFECTS: BLUE, FANOVA: ORANGE}
 _OTHERS = "#9AA3AD"
 
 

@@ -1,12 +1,10 @@
-"""What pages and figures draw of a search: a front of two objectives, the best so far, the baseline's points."""
+"""What pages and figures draw of a search: a front of two objectives, the best so far, the baseline."""
 
 import numpy as np
 import pandas as pd
 
 from workbench.analysis.search import COMPLETE, Search, pareto_front
 from workbench.records.manifest import Manifest
-
-LEVEL, HYPERPARAMETER = "level", "hyperparameter"  # kinds of dimensions, beside sizes
 
 
 def front_between(search: Search, x: str, y: str) -> pd.DataFrame:
@@ -17,22 +15,26 @@ def front_between(search: Search, x: str, y: str) -> pd.DataFrame:
 
 
 def best_so_far(search: Search, objective: str) -> pd.DataFrame:
-    """A row for each complete point in their order: ``number``, ``value``, and the lowest until then, ``best``."""
+    """A row for each complete point in order: ``number``, ``value``, and ``best``, the lowest until then."""
     done = search.trials[search.trials["state"] == COMPLETE].sort_values("number")
     values = done[objective].to_numpy(float)
     best = np.minimum.accumulate(values) if len(values) else values
     return pd.DataFrame({"number": done["number"].to_numpy(), "value": values, "best": best})
 
 
+def architecture(search: Search) -> list[str]:
+    """The dimensions that are levels or sizes: what makes two points different models."""
+    return [name for name in search.dimensions if name not in search.plan.hyperparameters]
+
+
 def baseline_points(search: Search, manifest: Manifest) -> list[int]:
     """Numbers of the points whose architecture is the baseline's; they may differ in hyperparameters."""
     baseline = manifest.baseline_variant
-    own = {}
-    for name, dimension in search.space.items():
-        if dimension.kind == HYPERPARAMETER:
-            continue
-        own[name] = baseline.levels.get(name) if dimension.kind == LEVEL else baseline.model.get(name)
+    own = {name: baseline.model.get(name) for name in search.plan.sizes}
+    own |= {name: baseline.levels.get(name) for name in architecture(search) if name not in own}
     if not own:
         return []
-    same = np.logical_and.reduce([(search.trials[name] == value).to_numpy() for name, value in own.items()])
+    same = np.logical_and.reduce(
+        [(search.trials[name].map(str) == str(value)).to_numpy() for name, value in own.items()]
+    )
     return [int(number) for number in search.trials.loc[same, "number"]]

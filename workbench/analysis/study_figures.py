@@ -146,7 +146,7 @@ def _drawn(report: Report) -> list[float]:
 
 
 def set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
-    """Have ``axis`` end where ``ticks`` do, with their labels; ``signed``: with a plus before what is above 0."""
+    """Have ``axis`` end where ``ticks`` do, with their labels; ``signed``: a plus before what is above 0."""
     labels = [
         f"+{label}" if signed and value > 0 else label
         for value, label in zip(ticks.values, ticks.labels, strict=True)

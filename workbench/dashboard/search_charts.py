@@ -1,4 +1,4 @@
-"""Charts of a search: its Pareto front, importances, slices and progress (Altair); parallel coordinates (ECharts).
+"""Charts of a search: Pareto front, importances, slices, progress (Altair); parallel coordinates (ECharts).
 
 All draw points that are complete; the front's chart says of others what is known of them.
 """
@@ -21,7 +21,7 @@ from workbench.analysis.ticks import FEW, Ticks, decades, linear
 from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.records.run import State
-from workbench.records.search import RecordedDimension
+from workbench.records.space import Choice, Range
 
 SLICE = 330  # pixels of a slice's width
 _SLICE_HEIGHT = 190
@@ -188,11 +188,11 @@ def slice_of(
     )
     across = _across(kind, dimension, done[dimension])
     points = _named(_with_tooltips(search, done), {"x": dimension, "y": objective.name})
-    points["x"] = points["x"] if kind.is_range else points["x"].map(str)
+    points["x"] = points["x"] if isinstance(kind, Range) else points["x"].map(str)
     # Points of one level lie beside each other, in an order that has nothing to do with what they gave.
     points["beside"] = (points["number"] * 0.618034) % 1 * 2 - 1
     base = alt.Chart(points).encode(x=across, y=y, tooltip=_tooltip(search))
-    if not kind.is_range:
+    if not isinstance(kind, Range):
         base = base.encode(xOffset=alt.XOffset("beside:Q", scale=alt.Scale(domain=[-1.6, 1.6])))
     dots = base.mark_circle(size=36, color=seen_on(BLUE, ink.paper), opacity=_opacity(len(points)))
     layers: list[alt.Chart] = [dots]
@@ -202,25 +202,25 @@ def slice_of(
     return whole.properties(height=_SLICE_HEIGHT, autosize=FIT_WIDTH, config=words(ink.faint))
 
 
-def _across(kind: RecordedDimension, dimension: str, values: pd.Series) -> alt.X:
+def _across(kind: Range | list[Choice], dimension: str, values: pd.Series) -> alt.X:
     title = wrap(dimension, 2 * _NAME)
-    if kind.is_range:
-        ends = [float(kind.low or 0.0), float(kind.high or 0.0), *values.astype(float)]
-        ticks = decades(ends, count=FEW) if kind.log else linear(ends, count=FEW, whole=kind.whole)
+    if isinstance(kind, Range):
+        ends = [float(kind.low), float(kind.high), *values.astype(float)]
+        ticks = decades(ends, count=FEW) if kind.log else linear(ends, count=FEW, whole=kind.is_whole)
         scale = between(ticks, type="log") if kind.log else between(ticks, zero=False)
         return alt.X("x:Q", scale=scale, title=title, axis=alt.Axis(**ticked(ticks), labelOverlap="parity"))
-    levels = [str(choice) for choice in kind.choices]
+    levels = [str(choice) for choice in kind]
     upright = max(map(len, levels), default=0) * len(levels) > SLICE // 7
     axis = alt.Axis(labelAngle=-35 if upright else 0, labelLimit=_LABEL * 7, labelOverlap=False, grid=False)
     return alt.X("x:N", scale=alt.Scale(domain=levels), title=title, axis=axis)
 
 
 def _adjusted(
-    effects: Importance, centre: float, kind: RecordedDimension, across: alt.X, up: alt.Scale, ink: Ink
+    effects: Importance, centre: float, kind: Range | list[Choice], across: alt.X, up: alt.Scale, ink: Ink
 ) -> list[alt.Chart]:
     rows = [
         {
-            "x": one.level if kind.is_range else str(one.level),
+            "x": one.level if isinstance(kind, Range) else str(one.level),
             "y": centre + one.change,
             "low": centre + one.interval.low if one.interval else centre + one.change,
             "high": centre + one.interval.high if one.interval else centre + one.change,
@@ -230,7 +230,7 @@ def _adjusted(
     base = alt.Chart(pd.DataFrame(rows)).encode(x=across)
     middle, low = alt.Y("y:Q", scale=up), alt.Y("low:Q", scale=up)
     colour = seen_on(ORANGE, ink.paper)
-    if kind.is_range:
+    if isinstance(kind, Range):
         return [
             base.mark_area(color=colour, opacity=0.2, clip=True).encode(y=low, y2="high:Q"),
             base.mark_line(color=colour, strokeWidth=2.5, clip=True).encode(y=middle),
@@ -285,7 +285,7 @@ def parallel(
     axes = [_parallel_axis(place, name, search, objective, drawn) for place, name in enumerate(names)]
     rows = [
         [
-            value if place == len(names) - 1 or search.space[names[place]].is_range else str(value)
+            value if place == len(names) - 1 or isinstance(search.space[names[place]], Range) else str(value)
             for place, value in enumerate(row)
         ]
         for row in drawn[names].to_numpy(dtype=object).tolist()
@@ -345,8 +345,8 @@ def _parallel_axis(
         }
     kind = search.space[name]
     axis: dict[str, Any] = {"dim": place, "name": name, "nameTruncate": {"maxWidth": 100}}
-    if not kind.is_range:
-        levels = [str(choice) for choice in kind.choices]
+    if not isinstance(kind, Range):
+        levels = [str(choice) for choice in kind]
         shown = {"width": _CUT * 7, "overflow": "truncate", "interval": 0}
         return axis | {"type": "category", "data": levels, "axisLabel": shown}
     ends = {"min": kind.low, "max": kind.high}

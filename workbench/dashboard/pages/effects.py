@@ -17,6 +17,7 @@ from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.links_inside import with_behaviours
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.pages.overview import forest_panel, no_effects
+from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
 
@@ -27,6 +28,9 @@ def page() -> None:
     st.header("Effects", anchor=False)
     if is_imported(now):
         nothing_compared()
+        return
+    if is_search(now):
+        see_search()
         return
     if any(row.pairs >= 2 for row in now.report.comparisons):
         forest_panel(now, name=f"{now.file_name}-effects")
