@@ -10,8 +10,8 @@ trial is among the best tenth, and orders effects of known size wrongly.
 
 Intervals come from leaving out a seed at a time, where every point has the same three seeds or more, or some
 of the trials (the jackknife). Seeds do not show what the model misses, nor trials what is the luck of a seed
-for one level: where both are there, the wider one counts. The interval of a share inverts the noncentral F
-distribution (Steiger 2004): it begins at 0 where noise would explain the share.
+for one level: where both are there, the wider one counts. The interval of a share is Student's t around the
+root of the variance, and begins at 0 where noise may explain all of it (by F).
 """
 
 import logging
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.optimize import brentq
 
 from workbench.analysis.search import COMPLETE, Search
 from workbench.analysis.statistics import CONFIDENCE, Interval
@@ -42,7 +41,6 @@ _CURVE = 9  # places along a range at which its effect is given
 _ALONG = np.diag([1 / 3, 4 / 45])
 _TREES, _FEW_TREES = 64, 16
 _DEEP, _SHALLOW, _MANY_TRIALS = 64, 8, 128  # depth 8 gives the same to 0.03, in a quarter of the time
-_LARGEST_RATIO = 1e6  # of a share to its noise; beyond, the interval is the share
 
 
 @dataclass(frozen=True)
@@ -173,43 +171,42 @@ def _variance(
     term: _Term, chosen: np.ndarray, covariances: Mapping[str, tuple[np.ndarray, int]]
 ) -> _Variance:
     plain = float(chosen @ term.form @ chosen)
+    rank = int(np.linalg.matrix_rank(term.form))
     found = []
     for source, (covariance, freedom) in covariances.items():
         by_noise = float(np.trace(term.form @ covariance))
-        rank = int(np.linalg.matrix_rank(term.form))
-        low, high = _noncentral_ends(plain, by_noise, rank, freedom)
+        low, high = _ends(plain, by_noise, _along(term, chosen, covariance), rank, freedom)
         found.append(_Variance(max(0.0, plain - by_noise), low, high, covariance, freedom, source))
     return max(found, key=lambda one: one.high - one.low)
 
 
-def _noncentral_ends(plain: float, by_noise: float, rank: int, freedom: int) -> tuple[float, float]:
-    """The variances under which ``plain`` would be exceeded, or not reached, with a chance of 2.5 %."""
-    if by_noise <= 0:
-        return plain, plain
-    ratio = plain / by_noise  # about F with ``rank`` and ``freedom`` degrees where there is no effect
-    if ratio > _LARGEST_RATIO:
-        return plain, plain
-    tail = (1 - CONFIDENCE) / 2
-    ends = []
-    for level in (1 - tail, tail):
+def _along(term: _Term, chosen: np.ndarray, covariance: np.ndarray) -> float:
+    """The variance of the effect's size, the root of its variance over the space, that the noise has."""
+    size = float(np.sqrt(max(0.0, chosen @ term.form @ chosen)))
+    if size == 0:
+        return float(np.trace(term.form @ covariance))
+    gradient = term.form @ chosen / size
+    return float(gradient @ covariance @ gradient)
 
-        def excess(noncentrality: float, level: float = level) -> float:
-            return float(stats.ncf.cdf(ratio, rank, freedom, noncentrality)) - level
 
-        if excess(1e-9) <= 0:
-            ends.append(0.0)
-            continue
-        upper = max(1.0, rank * ratio)
-        while excess(upper) > 0 and upper < 1e9:
-            upper *= 2
-        ends.append(by_noise * brentq(excess, 1e-9, upper) / rank)
-    return ends[0], ends[1]
+def _ends(plain: float, by_noise: float, along: float, rank: int, freedom: int) -> tuple[float, float]:
+    """The ends of a dimension's variance: t around its root, and 0 where noise alone may have given it."""
+    size, half = np.sqrt(max(0.0, plain)), np.sqrt(along) * _t(freedom)
+    high = float((size + half) ** 2)
+    if plain <= by_noise * float(stats.f.ppf((1 + CONFIDENCE) / 2, rank, freedom)) or size <= half:
+        return 0.0, high
+    across = max(0.0, by_noise - along)  # noise in other directions has only made it larger
+    return max(0.0, float((size - half) ** 2) - across), high
+
+
+def _t(freedom: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def _importance(term: _Term, variance: _Variance, chosen: np.ndarray, total: float) -> Importance:
     others = total - max(0.0, variance.value)
     low, high = (float(end / (end + others)) for end in (variance.low, variance.high))
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, variance.freedom)
+    half = _t(variance.freedom)
     rows = term.rows - term.average
     changes = rows @ chosen
     errors = np.sqrt(np.einsum("pk,kl,pl->p", rows, variance.covariance, rows))
@@ -412,5 +409,5 @@ def _jackknifed(fits: np.ndarray) -> np.ndarray:
 
 def _t_ends(whole: float, fits: np.ndarray) -> Interval:
     error = float(np.sqrt(_jackknifed(fits[:, None])[0, 0]))
-    half = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(fits) - 1))
+    half = error * _t(len(fits) - 1)
     return Interval(max(0.0, float(whole) - half), min(1.0, float(whole) + half), CONFIDENCE)

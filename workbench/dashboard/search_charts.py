@@ -22,14 +22,15 @@ from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.records.run import State
 from workbench.records.space import Choice, Range
+from workbench.visible import visible
 
-SLICE = 330  # pixels of a slice's width
+SLICE = 312  # pixels of a slice's width
 _SLICE_HEIGHT = 190
 _ROW = 44  # pixels of a dimension among the importances
 _NAME = 22  # letters of a line of a dimension's name
 _LABEL = 14  # letters of a level below a slice
 _FAINT_FROM = 120  # points, from which each is drawn paler
-_WIDE = 6  # axes of parallel coordinates that stand side by side; more lie one below another
+_WIDE = 5  # axes of parallel coordinates that stand side by side; more lie one below another
 _AXIS_HEIGHT = 62  # pixels between two of those
 _CUT = 12  # letters of a level beside its axis
 # Dark is best: viridis, by which the eye and a grey print order alike.
@@ -273,7 +274,7 @@ def progress(search: Search, objective: Objective, ink: Ink) -> alt.LayerChart:
 
 
 def parallel(
-    search: Search, done: pd.DataFrame, objective: Objective, *, dark: bool
+    search: Search, done: pd.DataFrame, objective: Objective, ink: Ink, *, dark: bool
 ) -> tuple[dict[str, Any], int]:
     """The option of parallel coordinates of the points ``done``, and its height in pixels.
 
@@ -282,10 +283,12 @@ def parallel(
     """
     names = [*search.dimensions, objective.name]
     drawn = done.sort_values(objective.name, ascending=False)
-    axes = [_parallel_axis(place, name, search, objective, drawn) for place, name in enumerate(names)]
+    axes = [_parallel_axis(place, name, search, objective, drawn, ink) for place, name in enumerate(names)]
     rows = [
         [
-            value if place == len(names) - 1 or isinstance(search.space[names[place]], Range) else str(value)
+            value
+            if place == len(names) - 1 or isinstance(search.space[names[place]], Range)
+            else visible(str(value))
             for place, value in enumerate(row)
         ]
         for row in drawn[names].to_numpy(dtype=object).tolist()
@@ -331,26 +334,27 @@ def parallel(
 
 
 def _parallel_axis(
-    place: int, name: str, search: Search, objective: Objective, drawn: pd.DataFrame
+    place: int, name: str, search: Search, objective: Objective, drawn: pd.DataFrame, ink: Ink
 ) -> dict[str, Any]:
+    # Lines run through the labels: an edge in the paper's colour keeps them apart.
+    written = {"color": ink.text, "textBorderColor": ink.paper, "textBorderWidth": 3}
+    axis: dict[str, Any] = {
+        "dim": place,
+        "name": visible(name),
+        "nameTextStyle": {"color": ink.text},
+        "nameTruncate": {"maxWidth": 100},
+        "axisLabel": written,
+    }
     if place == len(search.space):
         ticks = linear(drawn[objective.name], count=FEW)
-        return {
-            "dim": place,
-            "name": objective.title,
-            "type": "value",
-            "min": ticks.low,
-            "max": ticks.high,
-            "nameTruncate": {"maxWidth": 100},
-        }
+        return axis | {"name": objective.title, "type": "value", "min": ticks.low, "max": ticks.high}
     kind = search.space[name]
-    axis: dict[str, Any] = {"dim": place, "name": name, "nameTruncate": {"maxWidth": 100}}
-    if not isinstance(kind, Range):
-        levels = [str(choice) for choice in kind]
-        shown = {"width": _CUT * 7, "overflow": "truncate", "interval": 0}
-        return axis | {"type": "category", "data": levels, "axisLabel": shown}
-    ends = {"min": kind.low, "max": kind.high}
-    return axis | ends | {"type": "log" if kind.log else "value"}
+    if isinstance(kind, Range):
+        ends = {"min": kind.low, "max": kind.high}
+        return axis | ends | {"type": "log" if kind.log else "value"}
+    levels = [visible(str(choice)) for choice in kind]
+    shown = written | {"width": _CUT * 7, "overflow": "truncate", "interval": 0}
+    return axis | {"type": "category", "data": levels, "axisLabel": shown}
 
 
 def _with_tooltips(search: Search, trials: pd.DataFrame) -> pd.DataFrame:

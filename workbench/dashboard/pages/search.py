@@ -266,7 +266,7 @@ def _level_texts(table: pd.DataFrame) -> pd.DataFrame:
 
 def _parallel(now: View, search: Search, done: pd.DataFrame, objective: Objective) -> None:
     st.subheader("Parallel coordinates", anchor=False)
-    option, height = search_charts.parallel(search, done, objective, dark=now.dark)
+    option, height = search_charts.parallel(search, done, objective, now.ink, dark=now.dark)
     st.echarts_chart(
         option, height=height, key="parallel", alt=f"Parallel coordinates by {visible(objective.title)}"
     )
