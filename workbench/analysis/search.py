@@ -113,8 +113,7 @@ def pareto_front(values: np.ndarray) -> np.ndarray:
     """
     nowhere_worse = (values[:, None, :] <= values[None, :, :]).all(axis=2)  # [i, j]: i against j
     somewhere_better = (values[:, None, :] < values[None, :, :]).any(axis=2)
-    beaten: np.ndarray = (nowhere_worse & somewhere_better).any(axis=0)
-    return ~beaten
+    return ~np.asarray((nowhere_worse & somewhere_better).any(axis=0))
 
 
 def _front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> list[int]:

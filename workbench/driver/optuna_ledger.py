@@ -92,7 +92,7 @@ class Ledger:
         state, value = self._outcome(record)
         trial = self._live.pop(record.run_id, None)
         if trial is not None:
-            for key, text in _reasons(record).items():
+            for key, text in reasons(record).items():
                 trial.set_user_attr(key, text)
             # A pruned trial's value is the one that was reported last: Optuna takes no other.
             study.tell(trial, None if state is TrialState.PRUNED else value, state)
@@ -127,7 +127,7 @@ class Ledger:
     def _enter(
         self, study: optuna.Study, record: RunRecord, state: TrialState, value: float | None = None
     ) -> None:
-        ended = {} if state is TrialState.RUNNING else _reasons(record)
+        ended = {} if state is TrialState.RUNNING else reasons(record)
         reached: dict[int, float] = {}
         if state is TrialState.PRUNED and value is not None:
             reached = {record.progress.get("step", 0): value}
@@ -192,7 +192,7 @@ def _open_journal(path: Path) -> JournalStorage:
         raise _Damaged(f"Optuna cannot read it: {type(error).__name__} {error}") from error
 
 
-def _reasons(record: RunRecord) -> dict[str, Any]:
+def reasons(record: RunRecord) -> dict[str, Any]:
     """What a trial says of its run beside its value: why there is none."""
     if record.state is State.COMPLETE:
         return {}

@@ -101,7 +101,9 @@ def chosen_size(asked: str, plan: Plan, note: Callable[[str], None] = lambda tex
     ``note`` hears why a variant is trained one by one. Raises ``UserError`` for anything else.
     """
     if asked == "auto":
-        return one_by_one if plan.device == "cpu" else measured_size(plan, note)
+        # The runs of a search's point are too few to be worth a measurement.
+        alone = plan.device == "cpu" or plan.search is not None
+        return one_by_one if alone else measured_size(plan, note)
     if not re.fullmatch(r"[0-9]{1,6}", asked) or int(asked) < 1:
         raise UserError(f"--population: {asked!r} is neither auto nor a number above 0; give for example 16")
     return lambda record: int(asked)

@@ -33,10 +33,13 @@ from workbench.driver.executors.executor import Executor
 from workbench.driver.heartbeat import Heartbeat
 from workbench.driver.optuna_ledger import Ledger
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
+from workbench.driver.search_ledger import SearchLedger
+from workbench.driver.search_rounds import SearchRounds
 from workbench.errors import RecordError, StudyStopped
 from workbench.numbers import rate
 from workbench.records.hyperparameters import Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
+from workbench.records.manifest import read_manifest
 from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
 from workbench.study.candidates import Grids, at_edge, grown, grown_before, joined
 from workbench.study.plan import Plan
@@ -67,7 +70,10 @@ class Runner:
         self.heartbeat = heartbeat
         self.retry_failed = retry_failed
         self.population = population
-        self.ledger = Ledger(directory, plan.study.metric)
+        if plan.search is None:
+            self.ledger = Ledger(directory, plan.study.metric)
+        else:
+            self.ledger = SearchLedger(directory, read_manifest(directory))
         self._waiting: deque[Group] = deque()
         self._running: dict[str, RunRecord] = {}
         self._groups: dict[str, Group] = {}
@@ -80,6 +86,9 @@ class Runner:
         self.display.begin(self.plan.trial_counts(), self.plan.steps)
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
+        if isinstance(self.ledger, SearchLedger):
+            self._search(self.ledger)
+            return
         if Phase.PILOT in self.plan.study.phases:
             self._execute(Phase.PILOT, self.plan.pilot())
         chosen = self._tune() if Phase.TUNE in self.plan.study.phases else self._only_candidate()
@@ -93,6 +102,19 @@ class Runner:
         self._stopping = True
         for event in self.executor.stop():
             self._handle(event)
+
+    def _search(self, ledger: SearchLedger) -> None:
+        """Round by round: first all that was proposed before, then what the sampler makes of the results."""
+        rounds = SearchRounds(self.plan, self.directory)
+        if rounds.note:
+            self.display.note(f"note: {rounds.note}")
+        ledger.enter(rounds.points)
+        if rounds.points:
+            self._execute(Phase.SEARCH, rounds.begun())
+        while trials := rounds.propose():
+            ledger.enter(rounds.points)
+            self.display.note(rounds.summary())
+            self._execute(Phase.SEARCH, trials)
 
     def _only_candidate(self) -> dict[str, Hyperparameters]:
         return {name: grid[0] for name, grid in self.plan.grids().items()}

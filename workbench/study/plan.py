@@ -39,6 +39,7 @@ from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
 from workbench.study.schema import StudyFile
+from workbench.study.search import Candidate, ResolvedSearch
 from workbench.study.start_from_run import Start
 from workbench.study.texts import OneText, Texts
 from workbench.training.config import TrainingConfig
@@ -52,7 +53,7 @@ class Plan:
     """A study file, its texts and its device, resolved into variants and trials.
 
     ``evaluation`` are the texts that all variants are judged on, by name; empty where the windows of the
-    validation split serve.
+    validation split serve. A ``search`` has the baseline as its only variant, and a variant for each point.
     """
 
     study: StudyFile
@@ -61,6 +62,7 @@ class Plan:
     variants: list[Variant]
     evaluation: dict[str, EvaluationText]
     start: Start | None = None
+    search: ResolvedSearch | None = None
 
     @classmethod
     def build(
@@ -94,8 +96,15 @@ class Plan:
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
         _refuse_idle_margins(study, variants)
+        search = None if study.search is None else ResolvedSearch.of(study, variants[0], device)
         return cls(
-            study=study, texts=texts, device=device, variants=variants, evaluation=evaluation, start=start
+            study=study,
+            texts=texts,
+            device=device,
+            variants=variants,
+            evaluation=evaluation,
+            start=start,
+            search=search,
         )
 
     @property
@@ -251,9 +260,23 @@ class Plan:
             if place < (most if variant is self.baseline else pairs.get(variant.name, 0))
         ]
 
+    def search_trials(self, candidate: Candidate) -> list[RunRecord]:
+        """A point of a search at each of its seeds; none for a point that is not to be trained."""
+        if candidate.variant is None or candidate.recorded.infeasible is not None:
+            return []
+        variant, point = candidate.variant, candidate.recorded.point
+        return [
+            self.record(variant, Phase.SEARCH, candidate.hyperparameters, seed).model_copy(
+                update={"point": point}
+            )
+            for seed in self.study.seeds.lists()[Phase.TUNE]
+        ]
+
     def trial_counts(self) -> dict[Phase, int]:
         """How many trials each phase runs, if no grid grows; until decided, those of the first look."""
         seeds, variants = self.study.seeds.lists(), len(self.variants)
+        if self.search is not None:
+            return {Phase.SEARCH: self.search.section.trials * len(seeds[Phase.TUNE])}
         pairs = self.study.seeds.at_least if self.study.seeds.until_decided else len(seeds[Phase.CONFIRM])
         counts = {
             Phase.PILOT: len(seeds[Phase.PILOT]),
@@ -268,19 +291,22 @@ class Plan:
         factors = self._factor_labels()
         training = self.training.model_dump(mode="json")
         budget = training | {"tokens": self.tokens, "steps": self.steps, "device": self.device}
+        # Of what varies by design: a search has no margin, and no grid that could grow.
+        by_design: dict[str, Any] = {"margin": study.margin, "grid_growth": study.grid_growth}
+        if self.search:
+            by_design = {"search": self.search.recorded(self.config(self.baseline))}
         promise = Manifest(
+            **by_design,
             name=study.name,
             question=study.question,
             design=study.design,
             match=study.match,
             metric=study.metric,
-            margin=study.margin,
             factors=factors,
             baseline=BASELINE,
             variants=[self._describe(variant, factors) for variant in self.variants],
             learning_rates=study.learning_rates,
-            grid_growth=study.grid_growth,
-            seeds=PlannedSeeds.model_validate(study.seeds.lists()),
+            seeds=self._planned_seeds(),
             phases=study.phases,
             context=study.context,
             training=cast(Budget, budget),  # a TrainingConfig as a mapping is one
@@ -300,6 +326,12 @@ class Plan:
             start = StartingRun.model_validate(self.start.spec | {"reference": study.start})
             promise = promise.model_copy(update={"start": start})
         return signed(promise, command=command)
+
+    def _planned_seeds(self) -> PlannedSeeds:
+        seeds = self.study.seeds.lists()
+        if self.search:
+            return PlannedSeeds(tune=seeds[Phase.TUNE])
+        return PlannedSeeds.model_validate(seeds)
 
     def _evaluation_sets(self) -> list[EvaluationSet]:
         return [
@@ -405,6 +437,8 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
                 f"{damaged}; it is made anew from the study file, without the amendments that it may have "
                 f"listed, and the damaged file is kept as {aside.name}"
             )
+    if before is not None:
+        _refuse_another_search(before, manifest, directory)
     amendments = [] if before is None else before.amendments
     changed = [] if before is None else _changed(before, manifest)
     if before is not None and changed:
@@ -421,6 +455,24 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
         manifest = manifest.model_copy(update={"amendments": amendments})
     manifest.write(directory)
     return notes
+
+
+def _refuse_another_search(before: Manifest, manifest: Manifest, directory: Path) -> None:
+    """A search goes on with its own points: those of another would be told to its sampler as if of its own.
+
+    More trials are the same search. Raises ``UserError`` where anything was trained by another one.
+    """
+    ours, theirs = manifest.search, before.search
+    same = (ours is None) == (theirs is None)
+    if ours is not None and theirs is not None:
+        same = ours.identity == theirs.identity
+    if same or not len(load_study(directory).runs):
+        return
+    changed = [key for key in _changed(before, manifest) if key != "hash"]
+    raise UserError(
+        f"{manifest.name}: {directory} holds the runs of another search or study, which differs in "
+        f"{', '.join(changed)}; give this one a name of its own ('name: …'), or delete the folder"
+    )
 
 
 def _complete_runs(directory: Path) -> int:

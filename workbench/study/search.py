@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -35,6 +35,12 @@ class Candidate:
     recorded: SearchPoint
     variant: Variant | None
     hyperparameters: Hyperparameters
+
+    def excluded(self, why: str) -> "Candidate":
+        """The same, not to be trained for the reason ``why``."""
+        constraints = {**self.recorded.constraints, _IMPOSSIBLE: 1.0}
+        recorded = self.recorded.model_copy(update={"infeasible": why, "constraints": constraints})
+        return replace(self, recorded=recorded)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,9 +193,8 @@ def _labelled(
     key = f"{study.name}: search.space.{name}"
     if name in _REMEDIES:
         raise UserError(f"{key}: is no dimension of a search; {_REMEDIES[name]}")
-    values: Sequence[Level] = dimension
-    if isinstance(dimension, Range):
-        values = [dimension.low, dimension.high]
+    values: Sequence[Level]
+    values = [dimension.low, dimension.high] if isinstance(dimension, Range) else dimension
     known: dict[str, Level] = {}
     variants = []
     for value in values:

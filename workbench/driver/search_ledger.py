@@ -1,0 +1,148 @@
+"""Optuna's ledger of a search: one Optuna study, ``search``, with a trial for each point.
+
+A trial has the number of its point, the mean over its seeds as the value of each objective, and the
+constraints; a point that was excluded before training is a pruned trial that violates one. So
+``optuna-dashboard results/<study>/optuna.journal`` shows the search as if Optuna had driven it.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState, create_trial
+
+from workbench.driver.optuna_ledger import Ledger, reasons
+from workbench.driver.samplers import distributions, parameters
+from workbench.records.manifest import Manifest
+from workbench.records.run import RunRecord, State
+from workbench.records.search import SEARCH_STUDY, SearchPoint, read_points
+
+_POINT = "point"  # the user attribute that says which point a trial is
+
+
+class SearchLedger(Ledger):
+    """The ledger of a search; every method may be called again after a crash."""
+
+    def __init__(self, directory: Path, manifest: Manifest) -> None:
+        super().__init__(directory, manifest.metric)
+        assert manifest.search is not None, "the manifest of a search says so"
+        self._search = manifest.search
+        self._seeds = list(manifest.seeds.tune)
+        self._points: dict[str, SearchPoint] = {}
+        self._ended: dict[str, dict[int, RunRecord]] = {}
+        self._trials: dict[str, TrialState] = {}
+        self._study_of_search = self._opened()
+
+    @classmethod
+    def rebuilt(cls, directory: Path, manifest: Manifest, runs: Sequence[RunRecord]) -> "SearchLedger":
+        """A new journal of the finished ``runs`` of the search in ``directory``, and of its points."""
+        ledger = cls(directory, manifest)
+        ledger.enter(read_points(directory).points)
+        for record in runs:
+            ledger.finish(record)
+        return ledger
+
+    def enter(self, points: Sequence[SearchPoint]) -> None:
+        """Give each point that has none a trial: running, or pruned where it was excluded."""
+        for point in points:
+            self._points[point.variant] = point
+            if point.variant not in self._trials:
+                if point.infeasible is None:
+                    self._add(point, TrialState.RUNNING, None, {})
+                else:
+                    self._add(point, TrialState.PRUNED, None, {"excluded": point.infeasible})
+
+    def start(self, record: RunRecord) -> None:
+        """A run of a point begins: its trial has been there since it was proposed."""
+
+    def report(self, run_id: str, step: int, value: float) -> None:
+        """Evaluations of single runs stay in their metrics: a trial here is all seeds of a point."""
+
+    def finish(self, record: RunRecord) -> None:
+        """Note how a run ended; with the last of a point's seeds its trial has an outcome."""
+        point = self._points.get(record.variant)
+        if point is None:
+            return
+        ended = self._ended.setdefault(record.variant, {})
+        ended[record.seed] = record
+        if set(ended) < set(self._seeds) or self._trials[record.variant] is TrialState.COMPLETE:
+            return
+        values = self._values(point, list(ended.values()))
+        state = TrialState.FAIL if values is None else TrialState.COMPLETE
+        said = {} if values is not None else _why(list(ended.values()))
+        if self._trials[record.variant] is TrialState.RUNNING:
+            self._tell(point, state, values, {"run_ids": [one.run_id for one in ended.values()]} | said)
+        elif state is TrialState.COMPLETE:  # failed before, and tried again: a second trial, as in any study
+            self._add(point, state, values, {"run_ids": [one.run_id for one in ended.values()]})
+
+    def _values(self, point: SearchPoint, runs: list[RunRecord]) -> list[float] | None:
+        """The mean of each objective over the seeds; None unless every seed has a result."""
+        if any(run.state is not State.COMPLETE for run in runs):
+            return None
+        found = []
+        for name in self._search.objectives:
+            known = point.figures.get(name)
+            own = [{**run.cost, **run.summary}.get(name) if known is None else known for run in runs]
+            numbers = [float(value) for value in own if value is not None and math.isfinite(value)]
+            if len(numbers) < len(runs):
+                return None
+            found.append(math.fsum(numbers) / len(numbers))
+        return found
+
+    def _opened(self) -> optuna.Study:
+        names = {study.study_name for study in self._storage.get_all_studies()}
+        if SEARCH_STUDY in names:
+            study = optuna.load_study(study_name=SEARCH_STUDY, storage=self._storage, sampler=_never_asked())
+        else:
+            study = optuna.create_study(
+                study_name=SEARCH_STUDY,
+                storage=self._storage,
+                sampler=_never_asked(),
+                pruner=optuna.pruners.NopPruner(),
+                directions=["minimize"] * len(self._search.objectives),
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(self._search.objectives)
+        for trial in study.get_trials(deepcopy=False):
+            if _POINT in trial.user_attrs:
+                self._trials[trial.user_attrs[_POINT]] = trial.state
+        return study
+
+    def _add(
+        self, point: SearchPoint, state: TrialState, values: list[float] | None, said: dict[str, Any]
+    ) -> None:
+        lost = not point.point  # excluded, and its file was damaged: only its number is known
+        self._study_of_search.add_trial(
+            create_trial(
+                state=state,
+                values=values,
+                params={} if lost else parameters(self._search.space, point.point),
+                distributions={} if lost else distributions(self._search.space),
+                user_attrs={_POINT: point.variant, "seeds": self._seeds, "phase": "search"} | said,
+                constraints=point.constraints or None,
+            )
+        )
+        self._trials[point.variant] = state
+
+    def _tell(
+        self, point: SearchPoint, state: TrialState, values: list[float] | None, said: dict[str, Any]
+    ) -> None:
+        trials = self._study_of_search.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        frozen = next(trial for trial in trials if trial.user_attrs.get(_POINT) == point.variant)
+        trial = optuna.trial.Trial(self._study_of_search, frozen._trial_id)
+        for key, value in said.items():
+            trial.set_user_attr(key, value)
+        self._study_of_search.tell(trial, values, state)
+        self._trials[point.variant] = state
+
+
+def _why(runs: list[RunRecord]) -> dict[str, Any]:
+    return next((said for run in runs if (said := reasons(run))), {"state": "without a result"})
+
+
+def _never_asked() -> optuna.samplers.BaseSampler:
+    return optuna.samplers.RandomSampler(seed=0)
