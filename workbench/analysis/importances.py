@@ -106,13 +106,10 @@ def outcomes_of(search: Search, objective: str) -> pd.DataFrame:
     return pd.DataFrame(table, index=search.trials.index, columns=seeds, dtype=float)
 
 
-def both_kinds(search: Search, objective: str) -> dict[str, Importances]:
-    """Importances for one objective of a search, by ``MAIN_EFFECTS`` and ``FANOVA``."""
-    points, outcomes = search.trials[search.dimensions], outcomes_of(search, objective)
-    return {
-        MAIN_EFFECTS: main_effects(points, search.space, outcomes),
-        FANOVA: fanova(points, search.space, outcomes),
-    }
+def importances_of(search: Search, objective: str, kind: str) -> Importances:
+    """Importances for one objective of a search; ``kind`` is ``MAIN_EFFECTS``, or ``FANOVA``: seconds."""
+    measure = {MAIN_EFFECTS: main_effects, FANOVA: fanova}[kind]
+    return measure(search.trials[search.dimensions], search.space, outcomes_of(search, objective))
 
 
 def main_effects(points: pd.DataFrame, space: Space, outcomes: pd.DataFrame) -> Importances:
@@ -242,13 +239,14 @@ def fanova(points: pd.DataFrame, space: Space, outcomes: pd.DataFrame) -> Import
     forest = _Forest(points, {name: space[name] for name in varied})
     everyone = np.arange(len(points))
     values = _means(outcomes)
-    whole = forest.shares(values, everyone, _TREES)
+    trees, few = (_TREES, _FEW_TREES) if len(points) <= _MANY_TRIALS else (_TREES // 2, _FEW_TREES // 2)
+    whole = forest.shares(values, everyone, trees)
     refits: dict[str, np.ndarray] = {}
     if _has_seeds(outcomes):
         without = [_means(outcomes.drop(columns=seed)) for seed in outcomes]
-        refits[SEEDS] = np.stack([forest.shares(some, everyone, _FEW_TREES) for some in without])
+        refits[SEEDS] = np.stack([forest.shares(some, everyone, few) for some in without])
     groups = _groups(len(points), _FEW_GROUPS)
-    refits[TRIALS] = np.stack([forest.shares(values[kept], kept, _FEW_TREES) for kept in groups])
+    refits[TRIALS] = np.stack([forest.shares(values[kept], kept, few) for kept in groups])
     shares = []
     for place, name in enumerate(varied):
         intervals = {source: _t_ends(whole[place], fits[:, place]) for source, fits in refits.items()}

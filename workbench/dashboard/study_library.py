@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from workbench.analysis.effects import Report, study_report
-from workbench.analysis.importances import Importances, both_kinds
+from workbench.analysis.importances import Importances, importances_of
 from workbench.analysis.search import Search, searched
 from workbench.errors import RecordError
 from workbench.files import version
@@ -115,12 +115,12 @@ class Library:
         key = ("search", records.path)
         return self._keep(key, study_version(records.path), lambda: searched(records))
 
-    def importances(self, records: StudyRecords, objective: str) -> dict[str, Importances]:
-        """How much each dimension of a search matters for ``objective``, by kind; seconds the first time."""
+    def importances(self, records: StudyRecords, objective: str, kind: str) -> Importances:
+        """How much each dimension of a search matters for ``objective``; fANOVA takes seconds, once."""
         search = self.search(records)
         assert search is not None, "the study is a search"
-        key = ("importances", records.path, objective)
-        return self._keep(key, study_version(records.path), lambda: both_kinds(search, objective))
+        key = ("importances", records.path, objective, kind)
+        return self._keep(key, study_version(records.path), lambda: importances_of(search, objective, kind))
 
     def metrics(self, run: Path) -> pd.DataFrame:
         """A run's metrics; raises ``RecordError`` when they cannot be read."""

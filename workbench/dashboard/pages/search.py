@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from workbench.analysis.importances import MAIN_EFFECTS, Importances
+from workbench.analysis.importances import FANOVA, MAIN_EFFECTS, Importances
 from workbench.analysis.search import COMPLETE, Objective, Search
 from workbench.analysis.search_figures import front_plot, importance_plot
 from workbench.analysis.search_frames import baseline_points, front_between
@@ -166,15 +166,18 @@ def _what_mattered() -> None:
         which = st.segmented_control(
             "Draw", [_ALL, _BETTER], default=_ALL, required=True, key="drawn", bind="query-params"
         )
-    with st.spinner("Fitting forests …"):
-        kinds = now.library.importances(now.records, objective.name)
-    _importances(now, kinds, objective)
+    first = st.container()  # filled at the end: a forest takes seconds, and all else is there at once
+    main = now.library.importances(now.records, objective.name, MAIN_EFFECTS)
     done = search.trials[search.trials["state"] == COMPLETE].dropna(subset=[objective.name])
     if which == _BETTER:
         done = search_charts.better_half(done, objective)
-    _slices(now, search, done, objective, kinds[MAIN_EFFECTS])
+    _slices(now, search, done, objective, main)
     _parallel(now, search, done, objective)
     _progress(now, search, objective)
+    with first:
+        with st.spinner("Fitting forests …"):
+            forest = now.library.importances(now.records, objective.name, FANOVA)
+        _importances(now, {MAIN_EFFECTS: main, FANOVA: forest}, objective)
 
 
 def _importances(now: View, kinds: dict[str, Importances], objective: Objective) -> None:
