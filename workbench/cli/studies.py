@@ -121,9 +121,10 @@ def report(
     out: Out = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """The verdict table of a study, finished or not."""
+    """The verdict table of a study, finished or not; of a search its best points, and no verdict."""
     from workbench.analysis.effects import study_report
     from workbench.analysis.report import render, to_json
+    from workbench.analysis.search_report import render_search, search_report, search_to_json
     from workbench.records.index import load_study
     from workbench.study.paths import find_results
 
@@ -133,11 +134,15 @@ def report(
             f"{study}: holds models from elsewhere, and nothing is compared; evaluate one with 'workbench "
             f"evaluate {study}/NAME', or start a study from it with the key 'start'"
         )
-    result = study_report(records)
+    if records.manifest.is_search:
+        found = search_report(records)
+        facts, rendered = search_to_json(found), render_search(found, format.value)
+    else:
+        result = study_report(records)
+        facts, rendered = to_json(result), render(result, format.value)
     if as_json:
-        give(json.dumps(to_json(result), indent=2))
+        give(json.dumps(facts, indent=2))
         return
-    rendered = render(result, format.value)
     if isinstance(rendered, str):
         give(rendered)
     else:

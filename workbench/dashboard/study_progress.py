@@ -20,6 +20,8 @@ def planned(records: StudyRecords) -> dict[str, int]:
         Phase.TUNE: len(manifest.seeds.tune) * rates * variants,
         Phase.CONFIRM: len(manifest.seeds.confirm) * variants,
     }
+    if manifest.search is not None:
+        declared = {Phase.SEARCH: manifest.search.trials * len(manifest.seeds.tune)}
     phases = manifest.phases or [phase for phase, count in declared.items() if count]
     return {str(phase): max(declared.get(phase, 0), int((runs["phase"] == phase).sum())) for phase in phases}
 

@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.console import RenderableType
+
 from workbench.analysis.answer_sentences import baseline_alarm
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.report import render
+from workbench.analysis.search import searched
+from workbench.analysis.search_report import render_search, search_report
 from workbench.analysis.statistics import Verdict
 from workbench.driver.display import Display
 from workbench.driver.executors.registry import find_executor
@@ -75,9 +79,13 @@ def run_study(
         finished = _until_done(runner)
     if finished:
         records = load_study(directory)
-        report = study_report(records)
-        _print_report(report, directory, console)
-        _require_a_result(report, records)
+        if plan.search is not None:
+            _print_report(render_search(search_report(records), "terminal"), directory, console)
+            _require_a_point(records)
+        else:
+            report = study_report(records)
+            _print_report(render(report, "terminal"), directory, console)
+            _require_a_result(report, records)
     else:
         console.print("stopped; the same command goes on where this one stopped", soft_wrap=True)
     return finished
@@ -108,6 +116,19 @@ def _require_a_result(report: Report, records: StudyRecords) -> None:
     raise StudyStopped(f"{name}: no {what} ({counts}){reason}. {remedy}")
 
 
+def _require_a_point(records: StudyRecords) -> None:
+    """Raise ``StudyStopped`` where no point of a search has a result."""
+    found = searched(records)
+    assert found is not None, "the manifest of a search says so"
+    if not len(found.complete):
+        reasons = [reason for reason in found.trials["reason"] if reason]
+        example = f"; for example: {reasons[0]}" if reasons else ""
+        raise StudyStopped(
+            f"{records.path.name}: no point has a result{example}. Mend the cause; then run the same command "
+            "with --retry-failed"
+        )
+
+
 def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> None:
     """Put what all trials read into the study's directory: start weights, tokenizer, parts and manifest."""
     sweep(directory)
@@ -116,6 +137,8 @@ def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> No
     for variant in plan.variants:
         keep_tokenizer(plan.corpus_of(variant).tokenizer, directory)
     recipes = [variant.recipe for variant in plan.variants]
+    if plan.search is not None:
+        recipes += [variant.recipe for variant in plan.search.alone]
     keep_parts([recipe.model for recipe in recipes], directory, [recipe.training for recipe in recipes])
     for note in freeze(plan.manifest(command), directory):
         console.print(f"note: {note}", soft_wrap=True)
@@ -156,8 +179,8 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _print_report(report: Report, directory: Path, console: Terminal) -> None:
-    console.print(render(report, "terminal"))
+def _print_report(rendered: RenderableType, directory: Path, console: Terminal) -> None:
+    console.print(rendered)
     console.print(f"\nresults: {_relative(directory)}", soft_wrap=True)
     console.print(f"look:    workbench dashboard --out {_relative(directory.parent)}", soft_wrap=True)
 

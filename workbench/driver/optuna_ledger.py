@@ -60,9 +60,7 @@ class Ledger:
     def from_records(cls, directory: Path, metric: str) -> "Ledger":
         """A new journal of the study's finished runs, in the order in which they ended."""
         ledger = cls(directory, metric)
-        runs = [RunDirectory(path.parent) for path in sorted((directory / "runs").glob(f"*/{RECORD}"))]
-        finished = [record for record in map(RunDirectory.read, runs) if record.state in FINISHED]
-        for record in sorted(finished, key=lambda record: record.finished or ""):
+        for record in finished_records(directory):
             ledger.finish(record)
         return ledger
 
@@ -150,6 +148,13 @@ class Ledger:
             self._finished[run_id] = trial.state
         elif trial.state is TrialState.RUNNING:
             self._live[run_id] = Trial(study, trial._trial_id)
+
+
+def finished_records(directory: Path) -> list[RunRecord]:
+    """The records of a study's finished runs, in the order in which they ended."""
+    runs = [RunDirectory(path.parent) for path in sorted((directory / "runs").glob(f"*/{RECORD}"))]
+    finished = [record for record in map(RunDirectory.read, runs) if record.state in FINISHED]
+    return sorted(finished, key=lambda record: record.finished or "")
 
 
 class _Damaged(ValueError):

@@ -14,9 +14,9 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState, create_trial
 
-from workbench.driver.optuna_ledger import Ledger, reasons
+from workbench.driver.optuna_ledger import Ledger, finished_records, reasons
 from workbench.driver.samplers import distributions, parameters
-from workbench.records.manifest import Manifest
+from workbench.records.manifest import Manifest, read_manifest
 from workbench.records.run import RunRecord, State
 from workbench.records.search import SEARCH_STUDY, SearchPoint, read_points
 
@@ -37,11 +37,11 @@ class SearchLedger(Ledger):
         self._study_of_search = self._opened()
 
     @classmethod
-    def rebuilt(cls, directory: Path, manifest: Manifest, runs: Sequence[RunRecord]) -> "SearchLedger":
-        """A new journal of the finished ``runs`` of the search in ``directory``, and of its points."""
-        ledger = cls(directory, manifest)
+    def rebuilt(cls, directory: Path) -> "SearchLedger":
+        """A new journal of the search in ``directory``: its points, and the outcomes of its finished runs."""
+        ledger = cls(directory, read_manifest(directory))
         ledger.enter(read_points(directory).points)
-        for record in runs:
+        for record in finished_records(directory):
             ledger.finish(record)
         return ledger
 

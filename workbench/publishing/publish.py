@@ -17,9 +17,11 @@ from safetensors import SafetensorError, safe_open
 
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
+from workbench.analysis.search_report import render_search, search_report
 from workbench.analysis.study_figures import save, study_figures
 from workbench.data.tokenizers import kept_name
 from workbench.driver.optuna_ledger import JOURNAL, Ledger, journal_damage
+from workbench.driver.search_ledger import SearchLedger
 from workbench.errors import RecordError, UserError
 from workbench.files import put_folder_in_place, read_json, write_atomically, write_json, write_yaml
 from workbench.inspection.measured import read_measured
@@ -34,6 +36,7 @@ from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, write_probes
 from workbench.records.published_tables import RUNS
 from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, Phase, RunDirectory, State, config_hash
+from workbench.records.search import SEARCH
 from workbench.records.weights_at_hand import require_whole_weights, with_weights
 from workbench.training.run_text import keep_tokenizer, open_tokenizer
 
@@ -114,13 +117,14 @@ def _refuse_unfinished(records: StudyRecords) -> None:
         raise UserError(f"{name}: is published already; publish the study that it is a copy of")
     if records.manifest.is_import:
         raise UserError(f"{name}: holds models from elsewhere, and nothing is compared; publish a study")
-    state = study_report(records).state
+    search = records.manifest.is_search
+    state = search_report(records).state if search else study_report(records).state
     if state != "complete" or records.is_live:
         raise UserError(
             f"{name}: is {'running' if records.is_live else state}, and only finished studies are published; "
-            f"run it to its verdict first"
+            f"run it to its {'end' if search else 'verdict'} first"
         )
-    if not completed_pairs(records.manifest, records.runs):
+    if not search and not completed_pairs(records.manifest, records.runs):
         raise UserError(f"{name}: no pair of its trials completed, and there is nothing to publish; mend it")
 
 
@@ -208,6 +212,8 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     for variant in manifest["variants"]:
         variant["config_hash"] = hashes.get(variant.get("config_hash"), variant.get("config_hash"))
     write_yaml(copy / MANIFEST, manifest)
+    if (records.path / SEARCH).exists():
+        write_json(copy / SEARCH, scrubber.value(read_json(records.path / SEARCH)))
     _copy_parts(records, copy, scrubber)
     _copy_journal(records, copy, scrubber)
 
@@ -215,7 +221,10 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
 def _copy_journal(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     journal = records.path / JOURNAL
     if journal_damage(journal):
-        Ledger.from_records(copy, records.manifest.metric)
+        if records.manifest.is_search:
+            SearchLedger.rebuilt(copy)
+        else:
+            Ledger.from_records(copy, records.manifest.metric)
         journal = copy / JOURNAL
     if journal.exists():
         entries = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]
@@ -250,6 +259,11 @@ def _new_hashes(runs: pd.DataFrame, scrubber: Scrubber) -> dict[str, str]:
 
 def _write_report(records: StudyRecords) -> None:
     """``report.md`` with its figures, and ``report.csv``, from the copy: they say what it says."""
+    if records.manifest.is_search:
+        found = search_report(records)
+        write_atomically(records.path / f"{REPORT}.md", str(render_search(found, "md")))
+        write_atomically(records.path / f"{REPORT}.csv", str(render_search(found, "csv")))
+        return
     report = study_report(records)
     figures = study_figures(records)
     if Phase.TUNE not in (records.manifest.phases or []):

@@ -21,6 +21,7 @@ from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
 from workbench.study.rate_spacing import spacing_warnings
 from workbench.study.recipe import Recipe
+from workbench.study.search_check import check_search, render_search_check
 from workbench.study.warnings import study_warnings, what_is_paired
 from workbench.terminal import console
 from workbench.training.hardware import default_slots, out_of_memory
@@ -38,6 +39,9 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
     manifest = plan.manifest(command="")
     counts = plan.trial_counts()
     seconds = seconds_per_token(plan)
+    if plan.search is not None:
+        each = seconds[plan.baseline.name] * plan.tokens
+        return check_search(plan, manifest, seconds=each, slots=slots)
     comparisons = comparisons_of(manifest, out)
     seeds = len(manifest.seeds.confirm)
     trial_seconds = {
@@ -158,6 +162,8 @@ def _study_seconds(plan: Plan, counts: dict[Phase, int], seconds: dict[str, floa
 
 def render_check(facts: dict[str, Any]) -> Group:
     """The facts for a terminal."""
+    if "points" in facts:
+        return render_search_check(facts)
     table = Table(title=f"{facts['name']}: {facts['question']}", title_justify="left")
     own = ("tokens", "text", "budget") if "budget" in facts["variants"][0] else ()
     for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", *own, "time/trial"):

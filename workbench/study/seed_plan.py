@@ -167,6 +167,12 @@ def _decides(comparisons: list[Comparison], seeds: int, wanted: Wanted) -> list[
 def _planned(file: Path, overrides: list[str], workers: int | None, out: Path) -> Costs:
     """Those of a study file: a few passes of each variant are timed, as ``workbench check`` does."""
     plan = make_plan(file, overrides, console(stderr=True), out)
+    if plan.search is not None:
+        name = plan.study.name
+        raise UserError(
+            f"{name}: a search gives no verdict, and no number of seeds decides it; run it, promote what "
+            f"looks best ('workbench promote {name} --top 3'), and plan that study"
+        )
     each = seconds_per_token(plan)
     return Costs(
         manifest=plan.manifest(command=""),

@@ -48,7 +48,16 @@ def _describe(records: StudyRecords) -> dict[str, Any]:
         "errors": [_error(row) for row in failed.to_dict("records")],
         "untrained": [_untrained(row, records) for row in lost.to_dict("records")],
         "problems": [problem.message for problem in records.problems],
-    }
+    } | _points(records)
+
+
+def _points(records: StudyRecords) -> dict[str, Any]:
+    """Of a search how many points are to be trained, were proposed, and were excluded before training."""
+    if records.manifest.search is None:
+        return {}
+    excluded = sum(point.infeasible is not None for point in records.points)
+    planned = records.manifest.search.trials
+    return {"points": {"planned": planned, "proposed": len(records.points), "excluded": excluded}}
 
 
 def _state(records: StudyRecords) -> str:

@@ -39,7 +39,7 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
     unspelled = max(map(plan.unspelled_by, plan.variants))
     text = [unspelled_note(unspelled)] if unspelled else []
     return [
-        *_seeds(manifest),
+        *(() if manifest.is_search else _seeds(manifest)),
         *_budget(plan),
         *_mismatch(plan),
         *_repetition(plan),
