@@ -84,7 +84,10 @@ def _point(number, point):
     return SearchPoint(
         number=number,
         point=point,
-        figures={"parameters": float(size), "flops_per_token": 6.0 * size + 9_000 * LEVELS["norm"].index(point["norm"])},
+        figures={
+            "parameters": float(size),
+            "flops_per_token": 6.0 * size + 9_000 * (point["norm"] != "rmsnorm"),
+        },
         constraints={f"parameters <= {LIMIT}": size / LIMIT - 1},
         infeasible=f"parameters <= {LIMIT}: has {size:,}" if size > LIMIT else None,
     )

@@ -41,7 +41,7 @@ _TUNING_SEEDS = 3
 # Keys of a search's file that the study after it has of its own, or has no use for.
 _OWN = ("name", "question", "design", "search", "learning_rates", "seeds", "margin", "match", "metric")
 # Sizes that the factor ``size`` sets, and those that no key of a variant sets.
-_SIZES, _UNSAID = ("layers", "width", "heads"), ("head_width", "feedforward_width")
+_SIZES, _UNSAID = ("layers", "width", "heads", "feedforward_width"), "head_width"
 # What the machine decides, and no part of what was found.
 _OF_MACHINE = ("device", "precision", "compile", "threads", "probes")
 
@@ -114,7 +114,9 @@ def promote(
 
 def _source(study: str, records: StudyRecords) -> Path:
     """The search's study file: it says what the manifest has only resolved."""
-    found = find_named_file(study) or find_named_file(records.name)
+    beside = f"{records.name}.yaml"  # in the present folder
+    names = (study, records.name, beside)
+    found = next((file for name in names if (file := find_named_file(name)) is not None), None)
     if found is None:
         raise UserError(
             f"{study}: the study file of this search is not here, and what it says beside the space goes "
@@ -176,7 +178,7 @@ def _study(
     """The study as its file has it, in the order in which a reader asks."""
     asked = manifest.question or f"What looks best in {manifest.name}?"
     count = plural(len(chosen), "trial")
-    rates = _rates([_rate(one.row, manifest) for one in chosen])
+    rates = octave_rates([_rate(one.row, manifest) for one in chosen])
     return {
         "question": f"Does what looked best in a search, {count}, beat the baseline? (asked there: {asked})",
         **{key: value for key, value in values.items() if key not in _OWN},
@@ -188,7 +190,7 @@ def _study(
             "pilot": 0,
             "tune": _TUNING_SEEDS,
             "confirm": UNTIL_DECIDED,
-            "offset": _offset(manifest.seeds.tune),
+            "offset": fresh_offset(manifest.seeds.tune),
         },
         "metric": manifest.metric,
         "margin": margin,
@@ -198,13 +200,17 @@ def _study(
 def _levels(one: _Chosen, manifest: Manifest, search: Search) -> dict[str, Any]:
     """Where a point differs from the baseline, as a variant of the design explicit says it."""
     plan, baseline = search.plan, manifest.baseline_variant
-    sizes = {name: one.row[name] for name in plan.sizes if one.row[name] != baseline.model.get(name)}
-    for name in _UNSAID:
-        if name in sizes:
-            raise UserError(
-                f"{one.name}: {name}: is {sizes[name]}, and no variant of a study has a {name} of its own; "
-                f"leave {name} out of the search's space, or set it as size.{name} for all"
-            )
+    # Another kind of feed-forward network would have a width of its own, were none named.
+    sizes = {
+        name: one.row[name]
+        for name in plan.sizes
+        if one.row[name] != baseline.model.get(name) or name == "feedforward_width"
+    }
+    if _UNSAID in sizes:
+        raise UserError(
+            f"{one.name}: {_UNSAID}: is {sizes[_UNSAID]}, and no variant of a study has a {_UNSAID} of its "
+            f"own; search without {_UNSAID}, or promote others with --by"
+        )
     levels: dict[str, Any] = {}
     if together := {name: int(sizes.pop(name)) for name in _SIZES if name in sizes}:
         levels[SIZE] = together
@@ -228,7 +234,7 @@ def _rate(row: dict[str, Any], manifest: Manifest) -> float:
     return float(rates[0])
 
 
-def _rates(found: Sequence[float]) -> list[float]:
+def octave_rates(found: Sequence[float]) -> list[float]:
     """Three to five rates an octave apart, around those that the search found: the same for all variants.
 
     Where these are more than four octaves apart five rates are spread evenly over them.
@@ -242,7 +248,7 @@ def _rates(found: Sequence[float]) -> list[float]:
     return sorted({float(f"{min(max(one, RATES[0]), RATES[1]):.2g}") for one in rates})
 
 
-def _offset(used: Sequence[int]) -> int:
+def fresh_offset(used: Sequence[int]) -> int:
     """The first offset of which no seed was the search's."""
     taken = set(used)
     offset = _OFFSET
