@@ -164,7 +164,7 @@ def test_another_study_is_no_search(searched, promoted):
 
 @pytest.fixture(scope="module")
 def strange(tmp_path_factory):
-    """A search of two architectures, one the baseline's, whose question would act in YAML; with several points each."""
+    """A search of two architectures, several points each, whose question would act in YAML."""
     folder = tmp_path_factory.mktemp("strange")
     space = {"norm": ["rmsnorm", "layernorm"], "learning_rate": SPACE["learning_rate"]}
     section = {"space": space, "objectives": ["validation/loss"], "sampler": "qmc", "trials": 4}
