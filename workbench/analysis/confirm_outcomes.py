@@ -16,6 +16,7 @@ import pandas as pd
 
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.numbers import plural, rate
+from workbench.records.hyperparameters import described, key_of
 from workbench.records.run import Phase, State, error_line
 from workbench.records.training_outcome import (
     BEFORE_LEARNING,
@@ -156,10 +157,23 @@ def paired_differences(variant: Outcomes, baseline: Outcomes) -> tuple[dict[int,
 def _at_tuned_rate(runs: list[dict], tuned: TunedRate | None) -> tuple[list[dict], list[str]]:
     if tuned is None:
         return runs, []
+    if tuned.is_point:
+        return _at_tuned_point(runs, tuned)
     kept = [run for run in runs if math.isclose(run["learning_rate"], tuned.learning_rate, rel_tol=1e-9)]
     left = len(runs) - len(kept)
     chosen = rate(tuned.learning_rate)
     note = f"{plural(left, 'confirm run')} at another learning rate than the chosen {chosen} left out"
+    return kept, [note] if left else []
+
+
+def _at_tuned_point(runs: list[dict], tuned: TunedRate) -> tuple[list[dict], list[str]]:
+    chosen = key_of(tuned.hyperparameters)
+    kept = [run for run in runs if key_of(run["hyperparameters"]) == chosen]
+    left = len(runs) - len(kept)
+    note = (
+        f"{plural(left, 'confirm run')} at other hyperparameters than the chosen "
+        f"{described(tuned.hyperparameters)} left out"
+    )
     return kept, [note] if left else []
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from workbench.analysis.confirm_outcomes import Outcomes, confirm_outcomes, paired_differences, shared_seeds
 from workbench.analysis.deciding.decisions import Decision, decide_study
 from workbench.analysis.deciding.looks import Rule
-from workbench.analysis.tuned_rates import TunedRate, choose_learning_rates
+from workbench.analysis.tuned_rates import TunedRate
+from workbench.analysis.tuning_choice import tuned_variants
 from workbench.analysis.verdicts import fate
 from workbench.numbers import plural, with_interval
 from workbench.records.index import StudyRecords
@@ -31,7 +32,7 @@ def confirm_phase(study: StudyRecords) -> tuple[dict[str, TunedRate | None], dic
     manifest, runs = study.manifest, study.runs
     metric, seeds, names = manifest.metric, manifest.seeds.confirm, manifest.names
     own = {one.name: one.budget.tokens if one.budget else None for one in manifest.variants}
-    tuned = choose_learning_rates(runs, names, metric, own)
+    tuned = tuned_variants(study)
     outcomes = {
         name: confirm_outcomes(runs, name, metric=metric, seeds=seeds, tuned=tuned[name], budget=own[name])
         for name in names

@@ -12,7 +12,7 @@ from statistics import mean, stdev
 
 from workbench.analysis.power import bound_on_paired_sd, detectable_effect, seeds_needed, seeds_text
 from workbench.analysis.sd_range import SdRange, safe_sd, sd_range
-from workbench.analysis.tuned_rates import outcome_value
+from workbench.analysis.tuned_points import outcome_value
 from workbench.numbers import plural
 from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, Phase

@@ -26,9 +26,10 @@ from workbench.analysis.rate_curve import (
     is_near,
     pooled_noise,
 )
+from workbench.analysis.tuned_points import PointChoice, outcome_value
 from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
 from workbench.records.run import FINISHED, Phase, State
-from workbench.records.training_outcome import UNIFORM, did_not_train, untrained
+from workbench.records.training_outcome import UNIFORM, untrained
 
 # Where a chosen rate lies.
 INTERIOR = "interior"
@@ -37,6 +38,7 @@ NOISE_UNKNOWN = "noise not known"
 AT_EDGE = "at the edge"
 ONE_SIDE_LOST = "one side lost"
 ALL_LOST = "all lost"
+AMONG_POINTS = "among points"  # of several hyperparameters, which no line through learning rates shows
 
 _UNEQUAL = 0.05
 _COLUMNS = [
@@ -61,10 +63,12 @@ class TunedRate:
     result counts as inf. ``place`` says where the chosen rate lies: ``interior`` where the rates on both
     sides are worse beyond noise; ``flat`` where they are not; ``noise not known`` for a single tuning seed
     before anything is confirmed; ``at the edge``; ``one side lost``, with the rates ``bounded_by`` that gave
-    no result; ``all lost``. ``flat_throughout`` says that no rate is worse than the best beyond noise.
-    ``by_rule`` is what the tuning runs alone say. ``curve`` is None for fewer than three rates. ``flops`` is
-    what was spent; ``tokens`` what was granted (a diverged run had its whole budget to use, though it stopped
-    early). ``budget``: training tokens of one trial, where variants have budgets of their own.
+    no result; ``all lost``; ``among points`` where several hyperparameters are tuned: what was tried are then
+    ``points``, and there are no ``losses`` by rate. ``flat_throughout`` says that no rate is worse than the
+    best beyond noise. ``by_rule`` is what the tuning runs alone say. ``curve`` is None for fewer than three
+    rates. ``flops`` is what was spent, and so is ``spent`` in tokens (None where it was not reckoned);
+    ``tokens`` is what was granted (a diverged run had its whole budget to use, though it stopped early).
+    ``budget``: training tokens of one trial, where variants have budgets of their own.
     """
 
     variant: str
@@ -81,6 +85,8 @@ class TunedRate:
     flops: float
     tokens: float
     budget: int | None = None
+    spent: float | None = None
+    points: PointChoice | None = None
 
     @property
     def means(self) -> dict[float, float]:
@@ -98,6 +104,18 @@ class TunedRate:
         return self.curve.loss(self.learning_rate)
 
     @property
+    def candidate_means(self) -> list[float]:
+        """The mean over tuning seeds of everything that was tried."""
+        if self.points is not None and self.is_point:
+            return [point.mean for point in self.points.tried]
+        return list(self.means.values())
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it was chosen among points of several hyperparameters, and not along learning rates."""
+        return self.points is not None and not self.losses
+
+    @property
     def trained(self) -> bool:
         """Whether any rate gave a result at every tuning seed."""
         return self.place != ALL_LOST
@@ -109,7 +127,7 @@ class TunedRate:
 
     @property
     def kept(self) -> bool:
-        """Whether the rate is that of confirm runs, and not the one that the tuning runs alone would give."""
+        """Whether the rate is that of confirm runs, and not the one that the tuning runs would give."""
         return not same_rate(self.learning_rate, self.by_rule)
 
 
@@ -234,7 +252,7 @@ def _choose(
         curve=curve,
         trials=len(tried.finished),
         flops=float(tried.finished["flops"].fillna(0).sum()),
-        tokens=_granted_tokens(tried.finished, runs, budget),
+        tokens=granted_tokens(tried.finished, runs, budget),
         budget=budget,
     )
 
@@ -411,15 +429,8 @@ def _finished(runs: pd.DataFrame, variant: str) -> pd.DataFrame:
     return runs[(runs["variant"] == variant) & (runs["phase"] == Phase.TUNE) & runs["state"].isin(states)]
 
 
-def outcome_value(run: dict, metric: str) -> float:
-    """A finished run's metric; inf where it has none."""
-    value = run.get(metric)
-    if run["state"] != State.COMPLETE or value is None or not math.isfinite(value) or did_not_train(run):
-        return math.inf
-    return float(value)
-
-
-def _granted_tokens(finished: pd.DataFrame, runs: pd.DataFrame, budget: int | None) -> float:
+def granted_tokens(finished: pd.DataFrame, runs: pd.DataFrame, budget: int | None) -> float:
+    """The tokens that ``finished`` tuning runs had to use: ``budget`` each, or what complete ones took."""
     if budget is None:  # all variants have the same
         tuned = runs[runs["phase"] == Phase.TUNE]
         budget = tuned.loc[tuned["state"] == State.COMPLETE, "tokens"].max()

@@ -14,10 +14,10 @@ ENDED = ["complete", "diverged", "failed", "pruned"]
 def planned(records: StudyRecords) -> dict[str, int]:
     """Trials per phase: as declared, or as many as there are where a grid has grown."""
     manifest, runs = records.manifest, records.runs
-    variants, rates = len(manifest.variants), manifest.rates_tried or 1
+    variants = len(manifest.variants)
     declared = {
         Phase.PILOT: len(manifest.seeds.pilot),
-        Phase.TUNE: len(manifest.seeds.tune) * rates * variants,
+        Phase.TUNE: manifest.tuning_trials * variants,
         Phase.CONFIRM: len(manifest.seeds.confirm) * variants,
     }
     if manifest.search is not None:

@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from workbench.driver.samplers import distributions
 from workbench.files import set_aside
-from workbench.records.hyperparameters import Hyperparameters
+from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
 from workbench.records.run import FINISHED, RECORD, RunDirectory, RunRecord, State, error_line
+from workbench.records.space import Range, Space, contains
 from workbench.study.candidates import LOG_RANGES
 from workbench.user_numbers import LARGEST_SEED
 
@@ -35,10 +42,10 @@ class Ledger:
     The trials of a variant are read when it is first asked for and remembered by run. Each line that is
     written costs a lock and a flush to disk; finding finished runs again writes none. A damaged journal is
     set aside and begun anew, and ``note`` says so: it holds nothing that the run records do not, and every
-    run that is found finished is entered again.
+    run that is found finished is entered again. ``space`` is what is tuned over, where the study has one.
     """
 
-    def __init__(self, directory: Path, metric: str) -> None:
+    def __init__(self, directory: Path, metric: str, space: Space | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.note: str | None = None
         path = directory / JOURNAL
@@ -52,14 +59,15 @@ class Ledger:
             )
             self._storage = _open_journal(path)
         self._metric = metric
+        self._space = space or {}
         self._studies: dict[str, optuna.Study] = {}
         self._live: dict[str, Trial] = {}
         self._finished: dict[str, TrialState] = {}
 
     @classmethod
-    def from_records(cls, directory: Path, metric: str) -> "Ledger":
+    def from_records(cls, directory: Path, metric: str, space: Space | None = None) -> "Ledger":
         """A new journal of the study's finished runs, in the order in which they ended."""
-        ledger = cls(directory, metric)
+        ledger = cls(directory, metric, space)
         for record in finished_records(directory):
             ledger.finish(record)
         return ledger
@@ -133,12 +141,21 @@ class Ledger:
             state=state,
             value=value,
             params={**record.hyperparameters, "seed": record.seed},
-            distributions={**_ranges(record.hyperparameters), "seed": _SEEDS},
+            distributions={**self._distributions(record.hyperparameters), "seed": _SEEDS},
             user_attrs={"phase": record.phase, "run_id": record.run_id} | ended,
             intermediate_values=reached,
         )
         study.add_trial(trial)
         self._remember(study, study.get_trials(deepcopy=False)[-1])
+
+    def _distributions(self, point: Hyperparameters) -> dict[str, BaseDistribution]:
+        """Where Optuna takes each to lie: in the study's space, if it has one that the point lies in."""
+        if not contains(self._space, point):
+            return _ranges(point)
+        # A rate that a curve chose lies between those of a list: their distribution is that of all rates.
+        ranges: Space = {name: one for name, one in self._space.items() if isinstance(one, Range)}
+        listed: Space = {name: self._space[name] for name in point if name not in (*ranges, LEARNING_RATE)}
+        return _ranges(point) | distributions(ranges | listed)
 
     def _remember(self, study: optuna.Study, trial: FrozenTrial) -> None:
         run_id = trial.user_attrs.get("run_id")
@@ -208,4 +225,9 @@ def reasons(record: RunRecord) -> dict[str, Any]:
 def _ranges(hyperparameters: Hyperparameters) -> dict[str, BaseDistribution]:
     """Where Optuna takes each to lie: by its logarithm where tuning goes by that."""
     logarithmic = {name: FloatDistribution(*bounds, log=True) for name, bounds in LOG_RANGES.items()}
-    return {name: logarithmic.get(name, _ANY_NUMBER) for name in hyperparameters}
+    return {
+        name: CategoricalDistribution([value])
+        if isinstance(value, str)
+        else logarithmic.get(name, _ANY_NUMBER)
+        for name, value in hyperparameters.items()
+    }

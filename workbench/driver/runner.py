@@ -35,6 +35,7 @@ from workbench.driver.optuna_ledger import Ledger
 from workbench.driver.populations import Group, PopulationSize, grouped, one_by_one, shared_out
 from workbench.driver.search_ledger import SearchLedger
 from workbench.driver.search_rounds import SearchRounds
+from workbench.driver.tuning import SpaceTuning
 from workbench.errors import RecordError, StudyStopped
 from workbench.numbers import rate
 from workbench.records.hyperparameters import Hyperparameters, described
@@ -70,8 +71,9 @@ class Runner:
         self.heartbeat = heartbeat
         self.retry_failed = retry_failed
         self.population = population
+        space = plan.study.tuning.space if plan.study.tuning is not None else None
         if plan.search is None:
-            self.ledger = Ledger(directory, plan.study.metric)
+            self.ledger = Ledger(directory, plan.study.metric, space)
         else:
             self.ledger = SearchLedger(directory, read_manifest(directory))
         self._waiting: deque[Group] = deque()
@@ -121,6 +123,10 @@ class Runner:
 
     def _tune(self) -> dict[str, Hyperparameters]:
         """Tune every variant on as many candidates; while a best rate is at an edge, grow for all."""
+        if self.plan.study.tuning is not None:
+            return SpaceTuning(
+                plan=self.plan, directory=self.directory, display=self.display, execute=self._execute
+            ).run()
         grids = self.plan.grids()
         rounds_left = self.plan.study.grid_growth
         known = self._rates_known()
@@ -244,8 +250,11 @@ class Runner:
         def halves(record: RunRecord) -> bool:
             if record.variant in self._alone:
                 return False
-            is_candidate = record.phase is Phase.TUNE and record.hyperparameters in grids[record.variant]
-            return self.plan.study.halving and is_candidate
+            if record.phase is not Phase.TUNE or not self.plan.study.halves:
+                return False
+            if self.plan.study.tuning is not None:
+                return record.seed not in self.plan.study.fresh_seeds
+            return record.hyperparameters in grids[record.variant]
 
         slots = len(self.executor.free_slots())
 
@@ -274,7 +283,7 @@ class Runner:
             return None
         seeds = self.plan.study.seeds.lists()[Phase.TUNE]
         return Halving(
-            candidates=self.plan.study.rates_tried,
+            candidates=self.plan.study.competing,
             metric=self.plan.study.metric,
             least=FEWEST_RATES if len(seeds) >= FEWEST_SEEDS else 1,  # for the curve that chooses
         )

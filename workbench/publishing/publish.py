@@ -221,10 +221,12 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
 def _copy_journal(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     journal = records.path / JOURNAL
     if journal_damage(journal):
+        tuning = records.manifest.tuning
         if records.manifest.is_search:
             SearchLedger.rebuilt(copy)
         else:
-            Ledger.from_records(copy, records.manifest.metric)
+            space = tuning.space if tuning is not None else None
+            Ledger.from_records(copy, records.manifest.metric, space)
         journal = copy / JOURNAL
     if journal.exists():
         entries = [scrubber.value(json.loads(line)) for line in journal.read_text("utf-8").splitlines()]

@@ -1,10 +1,11 @@
-"""What is tuned of a trial: its learning rate, and any other number of its training, by name."""
+"""What is tuned of a trial: its learning rate, and any other number or name of its training, by name."""
 
+import json
 from typing import Any
 
 from workbench.numbers import rate
 
-Hyperparameters = dict[str, float]
+Hyperparameters = dict[str, Any]  # numbers, and text where a name is chosen
 
 LEARNING_RATE = "learning_rate"  # the one that every trial has
 _SHORT = {LEARNING_RATE: "rate"}
@@ -30,4 +31,14 @@ def brought_up_to_date(values: dict[str, Any]) -> dict[str, Any]:
 
 def described(hyperparameters: Hyperparameters) -> str:
     """All of them for people: ``rate 0.003``, or ``rate 0.003, weight_decay 0.1``."""
-    return ", ".join(f"{_SHORT.get(name, name)} {rate(value)}" for name, value in hyperparameters.items())
+    return ", ".join(f"{_SHORT.get(name, name)} {shown(value)}" for name, value in hyperparameters.items())
+
+
+def shown(value: float | str) -> str:
+    """One value for people: ``0.003``, ``cosine``."""
+    return value if isinstance(value, str) else rate(value)
+
+
+def key_of(hyperparameters: Hyperparameters) -> str:
+    """What tells two points apart, whatever the order of their names."""
+    return json.dumps(hyperparameters, sort_keys=True)

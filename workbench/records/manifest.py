@@ -18,6 +18,7 @@ from workbench.records.fields import AsItIs, Count, FiniteNumber, damage
 from workbench.records.margin import DeclaredMargins, margin_for, smallest_margin
 from workbench.records.run import Phase
 from workbench.records.search import RecordedSearch
+from workbench.records.space import Space, free
 
 MANIFEST = "study.yaml"
 MANIFEST_REMEDY = "restore the file, or run the study again to rebuild it"
@@ -88,6 +89,22 @@ class PlannedSeeds(_Part):
     confirm: list[Count] = []
 
 
+class PlannedTuning(_Part):
+    """What is tuned for each variant, where that is more than a list of learning rates."""
+
+    space: Space
+    sampler: str
+    trials: Count  # points of each variant
+    pruner: str = "none"
+    again: Count = 0  # of these the best are run again, at the seeds ``fresh``
+    fresh: list[Count] = []
+
+    @property
+    def dimensions(self) -> list[str]:
+        """The hyperparameters that may differ between points."""
+        return free(self.space)
+
+
 class StartingRun(_Part):
     """The run that a study starts from."""
 
@@ -143,6 +160,7 @@ class Manifest(_Part):
     learning_rates: list[FiniteNumber] | dict[str, list[FiniteNumber]] = []
     grid_growth: Count | None = None
     halving: bool = False
+    tuning: PlannedTuning | None = None  # in place of the three above
     seeds: PlannedSeeds = PlannedSeeds()
     # At how many pairs one looks, where confirm runs until all is decided; none: at all seeds together.
     looks: list[Count] = []
@@ -179,9 +197,17 @@ class Manifest(_Part):
 
     @property
     def rates_tried(self) -> int:
-        """How many learning rates each variant tries, before a grid grows."""
+        """How many learning rates, or points, each variant tries, before a grid grows."""
+        if self.tuning is not None:
+            return self.tuning.trials
         grids = self.learning_rates
         return max(map(len, grids.values()), default=0) if isinstance(grids, dict) else len(grids)
+
+    @property
+    def tuning_trials(self) -> int:
+        """How many tuning trials each variant has, before a grid grows."""
+        again = self.tuning.again * len(self.tuning.fresh) if self.tuning is not None else 0
+        return len(self.seeds.tune) * self.rates_tried + again
 
     @property
     def baseline_variant(self) -> ManifestVariant:

@@ -119,7 +119,7 @@ class RunRecord(BaseModel):
     variant: str
     phase: Annotated[Phase, Field(strict=False)]
     seed: Count
-    hyperparameters: dict[str, FiniteNumber]
+    hyperparameters: dict[str, FiniteNumber | str]
     config: Annotated[RunConfig, AsItIs]
     # Of a search: its point, by dimension the label of a level, a size or a hyperparameter.
     point: Point | None = None
@@ -139,7 +139,7 @@ class RunRecord(BaseModel):
     @field_validator("hyperparameters")
     @classmethod
     def _names(cls, value: Hyperparameters) -> Hyperparameters:
-        if LEARNING_RATE not in value:
+        if isinstance(value.get(LEARNING_RATE, ""), str):
             raise ValueError(f"should have {LEARNING_RATE}")
         # Each is a column beside the record's own.
         if taken := value.keys() & cls.model_fields.keys():

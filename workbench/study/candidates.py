@@ -8,8 +8,10 @@ from collections.abc import Container, Mapping, Sequence
 
 from workbench.errors import UserError
 from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
+from workbench.records.space import middle
 from workbench.study.design import Variant
-from workbench.study.schema import RATES, StudyFile
+from workbench.study.schema import StudyFile
+from workbench.study.tuning import RATES
 
 Grids = dict[str, list[Hyperparameters]]  # by variant
 Chosen = dict[str, Hyperparameters]
@@ -26,8 +28,11 @@ def candidates(learning_rates: Sequence[float]) -> list[Hyperparameters]:
 def own_grids(study: StudyFile, variants: list[Variant]) -> Grids:
     """Each variant's candidates; raises ``UserError`` where ``learning_rates`` leave one without.
 
-    They are one list for all, or one for each level of a factor, or for each variant by its name.
+    They are one list for all, or one for each level of a factor, or for each variant by its name. What
+    ``tuning`` tries follows from its sampler; the middle of its space stands for it here.
     """
+    if study.tuning is not None:
+        return {variant.name: [middle(study.tuning.space)] for variant in variants}
     rates = study.learning_rates
     if not isinstance(rates, dict):
         return {variant.name: candidates(rates) for variant in variants}

@@ -1,6 +1,6 @@
 """The plan: every trial that a study means to run, and the manifest that is frozen before the first."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
@@ -24,6 +24,7 @@ from workbench.records.manifest import (
     Manifest,
     ManifestVariant,
     PlannedSeeds,
+    PlannedTuning,
     StartingRun,
     TextData,
     VariantBudget,
@@ -43,6 +44,8 @@ from workbench.study.schema import StudyFile
 from workbench.study.search import Candidate, ResolvedSearch
 from workbench.study.start_from_run import Start
 from workbench.study.texts import OneText, Texts
+from workbench.study.tunable import check_tuning
+from workbench.study.tuning import Tuning
 from workbench.training.config import TrainingConfig
 
 # What a manifest says beside the question: it may change without the results changing.
@@ -96,6 +99,8 @@ class Plan:
                     batches.require_known(start.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
+        if study.tuning is not None:
+            check_tuning(study.tuning, variants)
         _refuse_idle_margins(study, variants)
         search = None if study.search is None else ResolvedSearch.of(study, variants[0], device)
         return cls(
@@ -244,6 +249,17 @@ class Plan:
             for variant in self.variants
         ]
 
+    def tune_points(self, points: Grids, seeds: Sequence[int]) -> list[RunRecord]:
+        """Each variant's own ``points``, of which some may have more than others, at ``seeds``."""
+        most = max(map(len, points.values()), default=0)
+        return [
+            self.record(variant, Phase.TUNE, points[variant.name][place], seed)
+            for seed in seeds
+            for place in range(most)
+            for variant in self.variants
+            if place < len(points.get(variant.name, []))
+        ]
+
     def confirm(
         self, chosen: dict[str, Hyperparameters], pairs: dict[str, int] | None = None
     ) -> list[RunRecord]:
@@ -281,7 +297,7 @@ class Plan:
         pairs = self.study.seeds.at_least if self.study.seeds.until_decided else len(seeds[Phase.CONFIRM])
         counts = {
             Phase.PILOT: len(seeds[Phase.PILOT]),
-            Phase.TUNE: len(seeds[Phase.TUNE]) * self.study.rates_tried * variants,
+            Phase.TUNE: self.study.tuning_trials * variants,
             Phase.CONFIRM: pairs * variants,
         }
         return {phase: counts[phase] for phase in self.study.phases}
@@ -293,7 +309,10 @@ class Plan:
         training = self.training.model_dump(mode="json")
         budget = training | {"tokens": self.tokens, "steps": self.steps, "device": self.device}
         # Of what varies by design: a search has no margin, and no grid that could grow.
-        by_design: dict[str, Any] = {"margin": study.margin, "grid_growth": study.grid_growth}
+        by_design: dict[str, Any] = {
+            "margin": study.margin,
+            "grid_growth": study.grid_growth if study.tuning is None else 0,
+        }
         if self.search:
             by_design = {"search": self.search.recorded(self.config(self.baseline))}
         promise = Manifest(
@@ -314,6 +333,8 @@ class Plan:
             data=cast(TextData, self.corpus.describe()),  # which is a mapping of any keys to mypy
         )
         # Where a study has nothing to say of these, its manifest has no key.
+        if study.tuning is not None:
+            promise = promise.model_copy(update={"tuning": self._planned_tuning(study.tuning)})
         if study.halving:
             promise = promise.model_copy(update={"halving": True})
         if study.seeds.until_decided:
@@ -333,6 +354,13 @@ class Plan:
         if self.search:
             return PlannedSeeds(tune=seeds[Phase.TUNE])
         return PlannedSeeds.model_validate(seeds)
+
+    def _planned_tuning(self, tuning: Tuning) -> PlannedTuning:
+        planned = PlannedTuning(
+            space=tuning.space, sampler=tuning.sampler, trials=tuning.points, pruner=tuning.pruner
+        )
+        fresh = self.study.fresh_seeds
+        return planned.model_copy(update={"again": tuning.again, "fresh": fresh}) if fresh else planned
 
     def _evaluation_sets(self) -> list[EvaluationSet]:
         return [

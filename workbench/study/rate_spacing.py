@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.analysis.rate_curve import coarseness
-from workbench.analysis.tuned_rates import choose_learning_rates
+from workbench.analysis.tuning_choice import tuned_variants
 from workbench.errors import RecordError
 from workbench.numbers import decimals_for, fixed
 from workbench.records.index import list_studies, load_study, study_title
@@ -20,7 +20,7 @@ def spacing_warnings(plan: Plan, results: Path) -> list[str]:
     How steeply the loss rises with the distance from the optimum is that of the baseline of the study among
     ``results`` that is nearest in parameters and tokens, and has the same metric; none without any.
     """
-    if plan.study.rates_tried < 2:
+    if plan.study.tuning is not None or plan.study.rates_tried < 2:
         return []
     nearest = next(_curvatures(plan, results), None)
     if nearest is None:
@@ -48,7 +48,7 @@ def _curvatures(plan: Plan, results: Path) -> Iterator[tuple[str, float]]:
         except RecordError:  # its manifest was damaged since it was read
             continue
         name = study.manifest.baseline
-        tuned = choose_learning_rates(study.runs, [name], study.manifest.metric)[name]
+        tuned = tuned_variants(study, [name])[name]
         if tuned is not None and tuned.curve is not None and tuned.curve.curvature > 0:
             yield title, tuned.curve.curvature
 

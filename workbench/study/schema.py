@@ -8,7 +8,7 @@ import math
 import os
 import re
 import sys
-from itertools import combinations
+from itertools import combinations, count, islice
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,10 +26,12 @@ from pydantic import (
 
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
+from workbench.numbers import plural
 from workbench.records.margin import DEFAULT, Margins
 from workbench.records.run import Phase
 from workbench.study.overrides import apply_override
 from workbench.study.search_section import FIGURES, SECONDS, SIZES, SearchSection
+from workbench.study.tuning import AGAIN, FEWEST_TO_RACE, HALVING, RATES, WILCOXON, Tuning
 from workbench.training.config import TrainingConfig
 from workbench.user_input import read_as
 from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_whole
@@ -40,7 +42,6 @@ PHASES = tuple(FIRST_SEED)
 Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
 LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
-RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
 MOST_VARIANTS, MOST_TRIALS = 512, 100_000
 UNTIL_DECIDED = "until_decided"
 AT_LEAST, AT_MOST, MOST_PAIRS = 4, 64, 1_024
@@ -340,8 +341,8 @@ class StudyFile(_Section):
         description="Peak learning rates. Every variant tries each of them with the seeds of seeds.tune and "
         "is confirmed at its own best one, which may lie between two; a single one is used as it is. Where "
         "levels need scales of their own: a list for each level of one factor, or for each variant, as many "
-        "rates in each. Needed, but with the design search, where it is a single one for all points, or "
-        "search.space has a learning_rate. Left out: with that design, none.",
+        "rates in each. Needed, but with tuning and search. Left out: with tuning, its space says them; with "
+        "the design search it is a single one for all points, or search.space has a learning_rate.",
         examples=[[0.002, 0.004, 0.008], {"adamw": [0.002, 0.004], "muon": [0.01, 0.02]}],
     )
     grid_growth: Whole = Field(
@@ -359,6 +360,23 @@ class StudyFile(_Section):
         "have passed, and again after three quarters; with two or more seeds.tune three rates go on. It "
         "saves compute with many rates; one that is good only at the end can be lost, and the report says "
         "how much that could have cost.",
+    )
+    tuning: Tuning | None = Field(
+        None,
+        description="What is tuned for each variant where that is more than a list of learning rates: a "
+        "space, a sampler and a number of trials, the same for all variants. It replaces learning_rates, "
+        "grid_growth and halving. With several dimensions the three best points of a variant run again on "
+        "three fresh seeds; the best of them is confirmed. Left out: learning_rates alone are tuned.",
+        examples=[
+            {
+                "space": {
+                    "learning_rate": {"low": 0.001, "high": 0.01, "log": True},
+                    "weight_decay": [0, 0.1, 0.3],
+                },
+                "sampler": "tpe",
+                "trials": 12,
+            }
+        ],
     )
     seeds: Seeds = Field(
         Seeds(),
@@ -449,12 +467,36 @@ class StudyFile(_Section):
         if self.search is not None:
             self._check_search(self.search)
             return self
-        for key in ("learning_rates", "margin"):
-            if key not in self.model_fields_set:
-                raise ValueError(f"{key}: this key is needed and missing")
-        if self.rates_tried > 1 and not self.seeds.lists()[Phase.TUNE]:
-            raise ValueError("several learning_rates need seeds.tune of at least 1 to choose between them")
+        if "margin" not in self.model_fields_set:
+            raise ValueError("margin: this key is needed and missing")
+        self._check_tuning()
         return self
+
+    def _check_tuning(self) -> None:
+        seeds = len(self.seeds.lists()[Phase.TUNE])
+        if self.tuning is None:
+            if not self.learning_rates:
+                raise ValueError("learning_rates: are missing; give for example [0.002, 0.004, 0.008]")
+            if self.rates_tried > 1 and not seeds:
+                raise ValueError(
+                    "several learning_rates need seeds.tune of at least 1 to choose between them"
+                )
+            return
+        instead = {
+            "learning_rates": "write them into tuning.space, as learning_rate",
+            "grid_growth": "the space says how far tuning goes",
+            "halving": "write tuning.pruner: halving",
+        }
+        for key, remedy in instead.items():
+            if key in self.model_fields_set:
+                raise ValueError(f"{key}: has no use beside tuning: {remedy}; remove it, or tuning")
+        if not seeds:
+            raise ValueError("seeds.tune: tuning needs at least 1; give a count")
+        if self.tuning.pruner == WILCOXON and seeds < FEWEST_TO_RACE:
+            raise ValueError(
+                f"tuning.pruner: wilcoxon goes by several tuning seeds, and stops nothing with "
+                f"{plural(seeds, 'seed')}; give seeds.tune of {FEWEST_TO_RACE} or more, or no pruner"
+            )
 
     def _check_start(self) -> None:
         if self.start is None:
@@ -489,7 +531,7 @@ class StudyFile(_Section):
     def _check_search(self, search: SearchSection) -> None:
         """What else a study file says must be what a search has a use for."""
         given = self.model_fields_set
-        for key in ("margin", "halving", "grid_growth"):
+        for key in ("margin", "halving", "grid_growth", "tuning"):
             if key in given:
                 raise ValueError(
                     f"{key}: a search gives no verdict and tunes no variant by itself; remove it"
@@ -551,7 +593,7 @@ class StudyFile(_Section):
                 "another design"
             )
         counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
-        each = counts[Phase.TUNE] * self.rates_tried + counts[Phase.CONFIRM]
+        each = self.tuning_trials + counts[Phase.CONFIRM]
         trials = counts[Phase.PILOT] + variants * each
         if trials > MOST_TRIALS:
             raise ValueError(
@@ -570,10 +612,37 @@ class StudyFile(_Section):
 
     @property
     def rates_tried(self) -> int:
-        """How many learning rates each variant tries, before a grid grows."""
+        """How many learning rates, or points, each variant tries, before a grid grows."""
+        if self.tuning is not None:
+            return self.tuning.points
         if isinstance(self.learning_rates, dict):
             return len(next(iter(self.learning_rates.values())))
         return len(self.learning_rates)
+
+    @property
+    def fresh_seeds(self) -> list[int]:
+        """The seeds at which the best points are run again: the first free ones behind those of tuning."""
+        if self.tuning is None or not self.tuning.again:
+            return []
+        taken = {seed for seeds in self.seeds.lists().values() for seed in seeds}
+        behind = count(max(self.seeds.lists()[Phase.TUNE]) + 1)
+        return list(islice((seed for seed in behind if seed not in taken), AGAIN))
+
+    @property
+    def tuning_trials(self) -> int:
+        """How many tuning trials each variant has, before a grid grows."""
+        again = self.tuning.again if self.tuning is not None else 0
+        return len(self.seeds.lists()[Phase.TUNE]) * self.rates_tried + again * len(self.fresh_seeds)
+
+    @property
+    def halves(self) -> bool:
+        """Whether tuning stops the worse candidates of a variant early, by their losses so far."""
+        return self.halving or (self.tuning is not None and self.tuning.pruner == HALVING)
+
+    @property
+    def competing(self) -> int:
+        """How many candidates of a variant compete with each other, where the worse are stopped early."""
+        return self.rates_tried if self.tuning is None else self.tuning.round_size
 
     @property
     def window(self) -> int:

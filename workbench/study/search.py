@@ -13,11 +13,15 @@ from workbench.records.search import RecordedSearch, SearchPoint, variant_name
 from workbench.records.space import Point, Range, Space
 from workbench.study.design import Variant, build_point
 from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, TREATMENT
-from workbench.study.schema import RATES, Level, StudyFile
+from workbench.study.schema import Level, StudyFile
 from workbench.study.search_section import SIZES, SearchSection
+from workbench.study.tuning import RATES
+from workbench.training.config import TrainingConfig
+from workbench.training.tuned_values import SCHEDULE, TUNABLE, with_tuned
+from workbench.user_input import read_as
 
 # Numbers of a training that are no part of a configuration when they are searched.
-_HYPERPARAMETERS = (LEARNING_RATE, "weight_decay", "clip", "warmup", "final_rate", "epsilon")
+_HYPERPARAMETERS = tuple(name for name in TUNABLE if name != SCHEDULE)
 _IMPOSSIBLE = "possible"  # the constraint of a point that makes no model
 _REMEDIES = {
     SIZE: f"name the sizes themselves: {', '.join(SIZES)}",
@@ -175,13 +179,14 @@ def _check_numbers(study: StudyFile, name: str, dimension: Range | list[Any], ba
     values = [dimension.low, dimension.high] if isinstance(dimension, Range) else dimension
     if name in SIZES:
         return
+    options = baseline.recipe.training.model_dump(mode="json")
     for value in values:
         try:
             if name == LEARNING_RATE:
                 if not RATES[0] <= value <= RATES[1]:
                     raise UserError(f"{value:g} is not from {RATES[0]:g} to {RATES[1]:g}; give another rate")
             else:
-                baseline.recipe.training.with_levels(**{name: value})
+                read_as(TrainingConfig, with_tuned(options, {name: value}))
         except UserError as error:
             raise UserError(f"{study.name}: search.space.{name}: {error}") from None
 

@@ -78,7 +78,7 @@ class Costs:
         """Trials of each variant before its rate is chosen, if no grid grows."""
         manifest = self.manifest
         tunes = manifest.rates_tried > 1 if manifest.phases is None else Phase.TUNE in manifest.phases
-        return len(manifest.seeds.tune) * manifest.rates_tried if tunes else 0
+        return manifest.tuning_trials if tunes else 0
 
     @property
     def pilot(self) -> int:

@@ -36,6 +36,7 @@ from workbench.training.judged_texts import judged_texts
 from workbench.training.log import Accounting
 from workbench.training.schedules import rate_factor
 from workbench.training.trained_decoder import model_of
+from workbench.training.tuned_values import with_tuned
 from workbench.training.validation import VALIDATION, Passages
 
 
@@ -81,7 +82,7 @@ class Run:
         self._texts = judged_texts(self.record.config["data"])
         self.model = model_of(directory, self.record)
         self.device: str = self.record.config["training"]["device"]
-        self.learning_rate = self.record.hyperparameters[LEARNING_RATE]
+        self.learning_rate = float(self.record.hyperparameters[LEARNING_RATE])
         self.training = _training_of(directory, self.record)
         self.steps = self.training.steps(self.model.context)
         self.interval = self.steps // self.training.evaluations
@@ -239,9 +240,10 @@ def _training_of(directory: RunDirectory, record: RunRecord) -> TrainingConfig:
     an optimizer or schedule of the user's own whose code is not to be had.
     """
     options = {name: value for name, value in record.config["training"].items() if name != "device"}
-    tuned = {name: value for name, value in record.hyperparameters.items() if name != LEARNING_RATE}
     try:
-        return TrainingConfig.model_validate(options | tuned, context={"parts": directory.parts})
+        return TrainingConfig.model_validate(
+            with_tuned(options, record.hyperparameters), context={"parts": directory.parts}
+        )
     except ValidationError as error:
         raise RecordError(f"{record.run_id}: cannot be trained: {damage(error)}; {REMEDY}") from None
 

@@ -109,7 +109,7 @@ class Contest:
     def _note(self, way: str, runs: list[RunDirectory]) -> None:
         for run in runs:
             record = run.read()
-            point = (record.hyperparameters[LEARNING_RATE], record.seed)
+            point = (float(record.hyperparameters[LEARNING_RATE]), record.seed)
             self.losses.setdefault(way, {})[point] = record.measured("validation/loss")
 
     def _user_sweep(self) -> UserSweep:

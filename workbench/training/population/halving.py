@@ -57,12 +57,14 @@ class Halving:
         passed = sum(rung <= step for rung in rungs)
         return max(self.least, math.ceil(self.candidates / 2**passed))
 
-    def losers(self, points: Sequence[tuple[float, ...]], losses: Sequence[float], keep: int) -> list[int]:
+    def losers(
+        self, points: Sequence[tuple[float | str, ...]], losses: Sequence[float], keep: int
+    ) -> list[int]:
         """Which runs stop, given each one's hyperparameters and loss; runs of one point stop together.
 
         A loss that is no number counts as infinite. Of equal points the smaller goes on.
         """
-        own: dict[tuple[float, ...], list[float]] = {}
+        own: dict[tuple[float | str, ...], list[float]] = {}
         for point, loss in zip(points, losses, strict=True):
             own.setdefault(point, []).append(loss if math.isfinite(loss) else math.inf)
         ranked = sorted(own, key=lambda point: (sum(own[point]) / len(own[point]), point))
