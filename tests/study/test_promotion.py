@@ -167,6 +167,7 @@ def strange(tmp_path_factory):
     """A search of two architectures, several points each, whose question would act in YAML."""
     folder = tmp_path_factory.mktemp("strange")
     space = {"norm": ["rmsnorm", "layernorm"], "learning_rate": SPACE["learning_rate"]}
+    space["weight_decay"] = {"low": 0.01, "high": 0.2}
     section = {"space": space, "objectives": ["validation/loss"], "sampler": "qmc", "trials": 4}
     write_tiny_search(folder, search=section, question=STRANGE)
     ran = workbench(folder, "run", "tiny.yaml", "--workers", "1")
@@ -182,7 +183,10 @@ def test_points_that_differ_in_hyperparameters_alone_are_one_variant(strange):
     assert said.returncode == 0, said.stderr
     study = read_yaml(strange / "next/confirm.yaml")
     (variant,) = study["variants"]
-    assert variant["norm"] == "layernorm"
+    assert variant == {"name": variant["name"], "norm": "layernorm"}
+    assert "learning_rates" not in study
+    assert list(study["tuning"]["space"]) == ["learning_rate", "weight_decay"]
+    assert len(study["tuning"]["space"]["weight_decay"]) == 1
     assert "has the baseline's architecture" in said.stdout
     assert "1 architecture among the complete trials beside the baseline's" in said.stdout
 

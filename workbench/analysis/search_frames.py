@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.best_of_k import best_so_far as lowest_so_far
 from workbench.analysis.search import COMPLETE, Search, pareto_front
 from workbench.records.manifest import Manifest
 
@@ -18,8 +19,7 @@ def best_so_far(search: Search, objective: str) -> pd.DataFrame:
     """A row for each complete point in order: ``number``, ``value``, and ``best``, the lowest until then."""
     done = search.trials[search.trials["state"] == COMPLETE].sort_values("number")
     values = done[objective].to_numpy(float)
-    best = np.minimum.accumulate(values) if len(values) else values
-    return pd.DataFrame({"number": done["number"].to_numpy(), "value": values, "best": best})
+    return pd.DataFrame({"number": done["number"].to_numpy(), "value": values, "best": lowest_so_far(values)})
 
 
 def architecture(search: Search) -> list[str]:

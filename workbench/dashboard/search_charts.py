@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from workbench.analysis.best_of_k import best_of_k
 from workbench.analysis.colours import BLUE, ORANGE
 from workbench.analysis.contrast import seen_on
 from workbench.analysis.importances import Importance, Importances
@@ -243,7 +244,11 @@ def _adjusted(
 
 
 def progress(search: Search, objective: Objective, ink: Ink) -> alt.LayerChart:
-    """Each complete point in the order of the search, and the lowest value until then as steps."""
+    """Each complete point in the order of the search, and the lowest value until then as steps.
+
+    The dashed line is the expected lowest of as many of these points, drawn at random (Dodge et al. 2019): a
+    search that learned from its points is ahead of it early.
+    """
     table = best_so_far(search, objective.name)
     ticks = linear(table["value"], count=6)
     order = linear(table["number"], whole=True)
@@ -264,10 +269,14 @@ def progress(search: Search, objective: Objective, ink: Ink) -> alt.LayerChart:
     axis = alt.Axis(**ticked(ticks), labelOverlap=False)
     dots = base.mark_circle(size=40, color=ink.faint, opacity=_opacity(len(table)))
     line = base.mark_line(interpolate="step-after", strokeWidth=2.2, color=seen_on(BLUE, ink.paper))
+    means = [one.mean for one in best_of_k(table["value"].tolist())]
+    drawn = table[["number"]].iloc[: len(means)].assign(mean=means)  # where the search had as many
+    expected = alt.Chart(drawn).mark_line(strokeWidth=2, strokeDash=[5, 4], color=seen_on(ORANGE, ink.paper))
     whole = alt.LayerChart(
         layer=[
             dots.encode(y=alt.Y("value:Q", scale=up, title=title, axis=axis)),
             line.encode(y=alt.Y("best:Q", scale=up, title=title)),
+            expected.encode(x=x, y=alt.Y("mean:Q", scale=up, title=title)),
         ]
     )
     return whole.properties(height=260, autosize=FIT_WIDTH, config=words(ink.faint))

@@ -179,13 +179,18 @@ def _study(
     asked = manifest.question or f"What looks best in {manifest.name}?"
     count = plural(len(chosen), "trial")
     rates = octave_rates([_rate(one.row, manifest) for one in chosen])
+    tuned: dict[str, Any] = {"learning_rates": rates}
+    if others := _others(search):
+        # For the baseline as for all: a variant with its trial's values would be ahead by them.
+        space = {name: _spread({one.row[name] for one in chosen}) for name in others}
+        tuned = {"tuning": {"space": {LEARNING_RATE: rates, **space}, "sampler": "grid"}}
     return {
         "question": f"Does what looked best in a search, {count}, beat the baseline? (asked there: {asked})",
         **{key: value for key, value in values.items() if key not in _OWN},
         "design": "explicit",
         "variants": [{"name": one.name} | _levels(one, manifest, search) for one in chosen],
         "match": manifest.match or "none",
-        "learning_rates": rates,
+        **tuned,
         "seeds": {
             "pilot": 0,
             "tune": _TUNING_SEEDS,
@@ -216,13 +221,26 @@ def _levels(one: _Chosen, manifest: Manifest, search: Search) -> dict[str, Any]:
         levels[SIZE] = together
     levels |= {name: int(value) for name, value in sizes.items()}
     for name in search.dimensions:
-        if name in plan.sizes or name == LEARNING_RATE or str(one.row[name]) == baseline.levels.get(name):
+        if name in (*plan.sizes, *plan.hyperparameters) or str(one.row[name]) == baseline.levels.get(name):
             continue
         value = one.row[name]
         known = plan.levels.get(name)
         labels = search.space[name]
         levels[name] = known[labels.index(value)] if known is not None and isinstance(labels, list) else value
     return levels
+
+
+def _others(search: Search) -> list[str]:
+    """The hyperparameters that were searched beside the learning rate."""
+    return [name for name in search.plan.hyperparameters if name != LEARNING_RATE]
+
+
+def _spread(found: set[Any]) -> list[Any]:
+    """The values of a hyperparameter to tune among: at most three, from the lowest to the highest."""
+    values = sorted(found)
+    if len(values) <= LEAST_RATES:
+        return values
+    return [values[0], values[len(values) // 2], values[-1]]
 
 
 def _rate(row: dict[str, Any], manifest: Manifest) -> float:
@@ -313,10 +331,7 @@ def _preface(records: StudyRecords, search: Search, chosen: Sequence[_Chosen], b
         found = ", ".join(
             f"{objective.name} {number(float(one.row[objective.name]))}" for objective in search.objectives
         )
-        lines.append(f"  {one.name}: {found}, learning rate {rate(_rate(one.row, manifest))}")
-    others = [name for name in search.plan.hyperparameters if name != LEARNING_RATE]
-    if others:
-        lines.append(
-            f"{', '.join(others)}: each variant has its trial's; the learning rate alone is tuned again."
-        )
+        own = [f"{name} {rate(one.row[name])}" for name in _others(search)]
+        tuned = ", ".join([f"learning rate {rate(_rate(one.row, manifest))}", *own])
+        lines.append(f"  {one.name}: {found}, {tuned}")
     return "".join(f"# {one_line(line)}\n" for line in lines)

@@ -280,7 +280,10 @@ def _progress(now: View, search: Search, objective: Objective) -> None:
     st.subheader("Best so far", anchor=False)
     chart = search_charts.progress(search, objective, now.ink)
     st.altair_chart(chart, alt=f"Best {visible(objective.title)} so far", key="search_progress")
-    st.caption("Dots: complete trials in the order of the search. Line: the lowest until then.")
+    st.caption(
+        "Dots: complete trials in the order of the search. Line: the lowest until then. Dashed: the lowest "
+        "to expect of as many of these trials, drawn at random (best of k; Dodge et al. 2019)."
+    )
 
 
 if __name__ == "__main__":
