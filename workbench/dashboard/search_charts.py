@@ -307,6 +307,8 @@ def parallel(
     values = drawn[objective.name].to_numpy(float)
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     room = {"left": 118, "right": 40, "top": 24, "bottom": 64} if beneath else {}
+    for axis in axes:
+        axis["nameLocation"] = "start" if beneath else "end"  # to the left, or above
     option = {
         "animation": False,
         "parallel": {"layout": "vertical" if beneath else "horizontal", "parallelAxisDefault": {}}
