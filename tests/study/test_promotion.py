@@ -127,6 +127,12 @@ def test_the_written_study_passes_check_and_runs(searched, promoted):
         assert variant.levels["feedforward_width"] == str(trial["feedforward_width"])
 
 
+def test_results_of_that_name_are_not_gone_on_with(searched):
+    said = workbench(searched, "promote", "tiny", "--margin", "0.05", "--output", "next/tiny.yaml")
+    assert said.returncode == 2
+    assert "has results of a study of that name; give another --output" in said.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [

@@ -220,7 +220,7 @@ def _importance(term: _Term, variance: _Variance, chosen: np.ndarray, total: flo
         for place, change, error, count in zip(term.places, changes, errors, term.counts, strict=True)
     )
     return Importance(
-        term.name, variance.value / total, Interval(low, high, CONFIDENCE), variance.source, effects
+        term.name, float(variance.value / total), Interval(low, high, CONFIDENCE), variance.source, effects
     )
 
 

@@ -19,7 +19,7 @@ from workbench.files import read_yaml, to_yaml, write_atomically
 from workbench.numbers import number, plural, rate
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.index import StudyRecords, load_study
-from workbench.records.manifest import Manifest
+from workbench.records.manifest import MANIFEST, Manifest
 from workbench.study.overrides import apply_override
 from workbench.study.paths import find_results
 from workbench.study.plan import Plan
@@ -101,6 +101,11 @@ def promote(
     path = output or source.with_name(f"{source.stem}-confirmed.yaml")
     if path.exists():
         raise UserError(f"{path}: is there already, and stays as it is; give another --output")
+    if (out / path.stem / MANIFEST).exists():
+        raise UserError(
+            f"{path}: {out / path.stem} has results of a study of that name; give another --output, for "
+            f"example {path.with_name(f'{path.stem}-2{path.suffix}')}"
+        )
     chosen, notes = _choose(records, search, top, by)
     values = read_yaml(source)
     for override in overrides:

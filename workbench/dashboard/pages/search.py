@@ -10,7 +10,7 @@ from workbench.analysis.search_frames import baseline_points, front_between
 from workbench.analysis.statistics import CONFIDENCE, Interval
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, search_charts
-from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.literal_text import grid, heading, literal
 from workbench.dashboard.searches import exploratory, is_search, search_of
 from workbench.dashboard.state import View, view
 from workbench.numbers import MISSING, percent, plural, with_interval
@@ -150,7 +150,7 @@ def _trials(search: Search) -> pd.DataFrame:
 
 def _heading(objective: Objective) -> str:
     unit = f", {objective.unit}" if objective.unit else ""
-    return visible(f"{objective.title}{unit}").replace("![", "!\u2060[")
+    return heading(f"{objective.title}{unit}")
 
 
 def _format(objective: Objective) -> str:
