@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from workbench.cli.shared import RESULTS, AsJson, Commands, Out, RunName, count, progress_bar, show
+from workbench.errors import UserError
+from workbench.numbers import plural
 from workbench.terminal import give, say
 from workbench.user_numbers import LARGEST_SEED
 
@@ -18,6 +20,12 @@ Bos = Annotated[
         "tokenizer does for an imported run, else not.",
     ),
 ]
+
+
+class Target(StrEnum):
+    """Whose tools an export is for, beside those that read models."""
+
+    OPTUNA = "optuna"
 
 
 class Layout(StrEnum):
@@ -59,20 +67,50 @@ def import_model(
 
 
 def export_model(
-    run: RunName,
-    path: Annotated[Path, typer.Argument(help="A new folder to write into.")],
+    run: Annotated[str, typer.Argument(help="A run's id or study/variant/seed; with --to optuna, a study.")],
+    path: Annotated[Path | None, typer.Argument(help="A new folder to write a model into.")] = None,
     layout: Annotated[Layout, typer.Option("--layout", help="Whose layout.")] = Layout.HUGGINGFACE,
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="fp32, bf16 or fp16. Default: as it came, or fp32.")
     ] = None,
+    to: Annotated[
+        Target | None, typer.Option("--to", help="optuna: the trials of a study, in place of a model.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", metavar="URL", help="With --to optuna: sqlite:///trials.db, or a journal's path."
+        ),
+    ] = None,
     out: Out = RESULTS,
 ) -> None:
-    """Write a run's model for transformers (from_pretrained) or in Meta's layout."""
+    """Write a run's model for transformers or in Meta's layout; or a study's trials for Optuna's tools."""
+    if to is not None:
+        _export_trials(run, path, storage, out)
+        return
+    if storage is not None:
+        raise UserError("--storage: is where trials go; write --to optuna as well, or leave it out")
+    if path is None:
+        raise UserError("path: give a new folder to write the model into, or --to optuna --storage URL")
     from workbench.records.find import find_run
     from workbench.trained.export import export_run
 
     export_run(find_run(out, run), path, layout=layout.value, dtype=dtype)
     say(f"written: {path}")
+
+
+def _export_trials(study: str, path: Path | None, storage: str | None, out: Path) -> None:
+    if path is not None:
+        raise UserError(f"{path}: trials go into a storage; give it as --storage, without a folder")
+    if storage is None:
+        raise UserError("--storage: where to? Give for example --storage sqlite:///trials.db")
+    from workbench.driver.optuna_export import export_trials
+    from workbench.study.paths import find_results
+
+    copied = export_trials(find_results(study, out), storage)
+    for name, trials in copied.items():
+        say(f"{name}: {plural(trials, 'trial')}")
+    say(f"written: {storage}")
 
 
 def evaluate(

@@ -86,12 +86,8 @@ class SearchSection(BaseModel):
         "be, or that a constraint excludes, do not count.",
         examples=[60],
     )
-    pruner: Literal["none", "hyperband"] = Field(
-        "none",
-        description="Whether poor points stop early. none: every point has training.tokens. hyperband "
-        "(Li et al. 2018, arXiv 1603.06560): brackets of points begin with a ninth, a third or all of the "
-        "tokens, and the best third of them is trained again with three times as many; each length has a "
-        "schedule of its own.",
+    pruner: Literal["none"] = Field(
+        "none", description="Whether poor points stop early. none, so far: every point has training.tokens."
     )
 
     @field_validator("space")
