@@ -3,13 +3,15 @@
 All draw points that are complete; the front's chart says of others what is known of them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from textwrap import wrap
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
+from altair.utils.schemapi import debug_mode
 
 from workbench.analysis.best_of_k import best_of_k
 from workbench.analysis.colours import BLUE, ORANGE
@@ -19,7 +21,7 @@ from workbench.analysis.search import COMPLETE, INFEASIBLE, Objective, Search
 from workbench.analysis.search_figures import KIND_COLOURS, axis_words
 from workbench.analysis.search_frames import best_so_far, front_between
 from workbench.analysis.ticks import FEW, Ticks, decades, linear
-from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, Layers, between, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.records.run import State
 from workbench.records.space import Choice, Range
@@ -39,7 +41,19 @@ _SHADES = ("#440154", "#3B528B", "#21918C", "#5EC962", "#FDE725")
 _SHADES_ON_DARK = ("#FDE725", "#5EC962", "#21918C", "#3B6FA8", "#5B4B8A")
 
 
-def pareto(search: Search, x: Objective, y: Objective, baseline: Collection[int], ink: Ink) -> alt.LayerChart:
+@contextmanager
+def _unchecked() -> Iterator[None]:
+    """Charts without checks by Vega-Lite's schema: for a dozen slices they would take a second."""
+    with debug_mode(False):
+        yield
+
+
+def _whole(layers: list[alt.Chart], height: int, ink: Ink) -> Layers:
+    return Layers(layer=layers, height=height, autosize=FIT_WIDTH, config=words(ink.faint))
+
+
+@_unchecked()
+def pareto(search: Search, x: Objective, y: Objective, baseline: Collection[int], ink: Ink) -> Layers:
     """Two objectives, lower is better in both: the front as steps, the baseline's points as diamonds.
 
     A point without the second objective stands at the upper edge: pale if it was infeasible, and a cross if
@@ -79,8 +93,7 @@ def pareto(search: Search, x: Objective, y: Objective, baseline: Collection[int]
         marked = alt.Chart(own).encode(x=across, y=up, tooltip=tooltip)
         layers.append(marked.mark_point(shape="diamond", size=150, strokeWidth=2, color=ink.text))
     layers += _without_value(search, x, y, across, vertical, ink)
-    whole = alt.LayerChart(layer=layers)
-    return whole.properties(height=340, autosize=FIT_WIDTH, config=words(ink.faint))
+    return _whole(layers, 340, ink)
 
 
 def _without_value(
@@ -123,7 +136,8 @@ def importance_frame(kinds: Mapping[str, Importances]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dimension", "kind", "share", "low", "high", "interval from"])
 
 
-def importances(kinds: Mapping[str, Importances], objective: Objective, ink: Ink) -> alt.LayerChart:
+@_unchecked()
+def importances(kinds: Mapping[str, Importances], objective: Objective, ink: Ink) -> Layers:
     """Each dimension's share of the variance, with its interval, by each kind side by side."""
     table = importance_frame(kinds)
     order = list(dict.fromkeys(table["dimension"]))
@@ -161,10 +175,10 @@ def importances(kinds: Mapping[str, Importances], objective: Objective, ink: Ink
     rules = base.mark_rule(strokeWidth=3, strokeCap="round").encode(x=x, x2="high:Q")
     rules = rules.encode(x=alt.X("low:Q", scale=between(ticks)))
     dots = base.mark_circle(size=90, opacity=1).encode(x=x)
-    whole = alt.LayerChart(layer=[dots, rules])
-    return whole.properties(height=_ROW * len(order), autosize=FIT_WIDTH, config=words(ink.faint))
+    return _whole([dots, rules], _ROW * len(order), ink)
 
 
+@_unchecked()
 def slice_of(
     search: Search,
     done: pd.DataFrame,
@@ -173,7 +187,7 @@ def slice_of(
     effects: Importance | None,
     centre: float | None,
     ink: Ink,
-) -> alt.LayerChart:
+) -> Layers:
     """The objective of the points ``done`` against one dimension, and its effect adjusted for all others.
 
     The effect is an interval at each level, or a curve with its band along a range; ``centre`` is the average
@@ -190,18 +204,18 @@ def slice_of(
     )
     across = _across(kind, dimension, done[dimension])
     points = _named(_with_tooltips(search, done), {"x": dimension, "y": objective.name})
+    points = points.drop(columns="what")  # once for each slice it would be most of the page
     points["x"] = points["x"] if isinstance(kind, Range) else points["x"].map(str)
     # Points of one level lie beside each other, in an order that has nothing to do with what they gave.
     points["beside"] = (points["number"] * 0.618034) % 1 * 2 - 1
-    base = alt.Chart(points).encode(x=across, y=y, tooltip=_tooltip(search))
+    base = alt.Chart(points).encode(x=across, y=y, tooltip=_tooltip(search)[:-1])
     if not isinstance(kind, Range):
         base = base.encode(xOffset=alt.XOffset("beside:Q", scale=alt.Scale(domain=[-1.6, 1.6])))
     dots = base.mark_circle(size=36, color=seen_on(BLUE, ink.paper), opacity=_opacity(len(points)))
     layers: list[alt.Chart] = [dots]
     if effects is not None and effects.effects and centre is not None:
         layers += _adjusted(effects, centre, kind, across, up, ink)
-    whole = alt.LayerChart(layer=layers)
-    return whole.properties(height=_SLICE_HEIGHT, autosize=FIT_WIDTH, config=words(ink.faint))
+    return _whole(layers, _SLICE_HEIGHT, ink)
 
 
 def _across(kind: Range | list[Choice], dimension: str, values: pd.Series) -> alt.X:
@@ -243,7 +257,8 @@ def _adjusted(
     ]
 
 
-def progress(search: Search, objective: Objective, ink: Ink) -> alt.LayerChart:
+@_unchecked()
+def progress(search: Search, objective: Objective, ink: Ink) -> Layers:
     """Each complete point in the order of the search, and the lowest value until then as steps.
 
     The dashed line is the expected lowest of as many of these points, drawn at random (Dodge et al. 2019): a
@@ -272,14 +287,12 @@ def progress(search: Search, objective: Objective, ink: Ink) -> alt.LayerChart:
     means = [one.mean for one in best_of_k(table["value"].tolist())]
     drawn = table[["number"]].iloc[: len(means)].assign(mean=means)  # where the search had as many
     expected = alt.Chart(drawn).mark_line(strokeWidth=2, strokeDash=[5, 4], color=seen_on(ORANGE, ink.paper))
-    whole = alt.LayerChart(
-        layer=[
-            dots.encode(y=alt.Y("value:Q", scale=up, title=title, axis=axis)),
-            line.encode(y=alt.Y("best:Q", scale=up, title=title)),
-            expected.encode(x=x, y=alt.Y("mean:Q", scale=up, title=title)),
-        ]
-    )
-    return whole.properties(height=260, autosize=FIT_WIDTH, config=words(ink.faint))
+    layers = [
+        dots.encode(y=alt.Y("value:Q", scale=up, title=title, axis=axis)),
+        line.encode(y=alt.Y("best:Q", scale=up, title=title)),
+        expected.encode(x=x, y=alt.Y("mean:Q", scale=up, title=title)),
+    ]
+    return _whole(layers, 260, ink)
 
 
 def parallel(
