@@ -346,7 +346,7 @@ def parallel(
             {
                 "type": "parallel",
                 "smooth": False,
-                "lineStyle": {"width": 1.4, "opacity": 0.75 if len(rows) < _FAINT_FROM else 0.4},
+                "lineStyle": {"width": 1.4, "opacity": max(0.15, min(0.75, 60 / max(1, len(rows))))},
                 "emphasis": {"lineStyle": {"width": 3, "opacity": 1}},
                 "inactiveOpacity": 0.04,
                 "activeOpacity": 0.9,
