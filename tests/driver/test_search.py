@@ -1,4 +1,4 @@
-"""A tiny search through the command line: its rounds, its journal, a kill in its middle, and what it refuses."""
+"""A tiny search through the command line: its rounds, its journal, a kill in it, and what it refuses."""
 
 import copy
 import json
@@ -35,15 +35,10 @@ TRAINING = studies.TINY["training"] | {"tokens": 640, "evaluations": 2, "probes"
 def make_search(folder, **changes):
     """A study file of a search over 16 wide models, of which no heads share the width by three."""
     studies.make_study(folder)
-    own = {
-        key: value
-        for key, value in studies.TINY.items()
-        if key not in ("factors", "learning_rates", "margin")
-    }
-    own.pop("grid_growth")
-    values = (
-        own | {"design": "search", "search": SECTION, "seeds": {"tune": 1}, "training": TRAINING} | changes
-    )
+    of_others = ("factors", "learning_rates", "margin", "grid_growth")
+    own = {key: value for key, value in studies.TINY.items() if key not in of_others}
+    own |= {"design": "search", "search": SECTION, "seeds": {"tune": 1}, "training": TRAINING}
+    values = own | changes
     path = folder / "tiny.yaml"
     path.write_text(json.dumps(values))
     return path
@@ -87,7 +82,8 @@ def test_a_run_is_its_point(done):
     points = {point.variant: point for point in read_points(folder / "results/tiny").points}
     for run in studies.records(folder):
         point = points[run["variant"]]
-        assert run["phase"] == "search" and run["seed"] == 1001
+        assert run["phase"] == "search"
+        assert run["seed"] == 1001
         assert run["point"] == point.point
         assert run["hyperparameters"] == {"learning_rate": point.point["learning_rate"]}
         model = run["config"]["model"]
@@ -106,7 +102,8 @@ def test_the_journal_is_one_study_with_every_point(done):
     assert study.metric_names == ["validation/loss", "flops_per_token"]
     assert len(study.trials) == len(trials)
     for trial, row in zip(study.trials, trials.to_dict("records"), strict=True):
-        assert trial.number == row["number"] and trial.user_attrs["point"] == row["variant"]
+        assert trial.number == row["number"]
+        assert trial.user_attrs["point"] == row["variant"]
         assert trial.params["norm"] == row["norm"]
         if row["state"] == "complete":
             assert trial.state is TrialState.COMPLETE
@@ -114,7 +111,8 @@ def test_the_journal_is_one_study_with_every_point(done):
             assert trial.user_attrs["run_ids"] == row["run_ids"]
             assert all(value <= 0 for value in trial.constraints.values())
         else:
-            assert trial.state is TrialState.PRUNED and max(trial.constraints.values()) > 0
+            assert trial.state is TrialState.PRUNED
+            assert max(trial.constraints.values()) > 0
     assert sorted(trial.number for trial in study.best_trials) == sorted(found(folder).front)
 
 
@@ -182,15 +180,18 @@ def test_more_trials_go_on_and_another_search_is_refused(done, tmp_path):
 def test_reports_for_people_and_programs(done):
     folder, _ = done
     facts = studies.report(folder)
-    assert facts["exploratory"] is True and facts["state"] == "complete"
-    assert facts["counts"]["complete"] == 6 and facts["planned"] == 6
+    assert facts["exploratory"] is True
+    assert facts["state"] == "complete"
+    assert facts["counts"]["complete"] == 6
+    assert facts["planned"] == 6
     assert facts["front"] == found(folder).front
-    table = in_process.workbench(folder, "report", "tiny", "--format", "csv").stdout.splitlines()
+    table = in_process.workbench(folder, "report", "tiny", "--format", "csv").stdout.strip().splitlines()
     assert len(table) == 1 + len(facts["points"])
     markdown = in_process.workbench(folder, "report", "tiny", "--format", "md").stdout
     assert "promote what looks best: workbench promote tiny --top 3" in markdown
     status = json.loads(in_process.workbench(folder, "status", "--json").stdout)["studies"][0]
-    assert status["points"]["planned"] == 6 and status["runs"]["complete"] == 6
+    assert status["points"]["planned"] == 6
+    assert status["runs"]["complete"] == 6
 
 
 def test_a_plan_of_seeds_is_refused(done):
@@ -202,7 +203,8 @@ def test_a_plan_of_seeds_is_refused(done):
 def test_check_says_what_the_space_holds(done):
     answer = in_process.workbench(done[0], "check", "tiny.yaml", "--json")
     facts = json.loads(answer.stdout)
-    assert facts["combinations"] is None and facts["points"] == 6
+    assert facts["combinations"] is None
+    assert facts["points"] == 6
     assert 0 < facts["feasible_share"] < 1
     assert any("not divisible by heads 3" in one["reason"] for one in facts["excluded"])
     assert any("tpe draws the first 10 points at random" in text for text in facts["warnings"])
@@ -255,3 +257,14 @@ def test_a_space_without_a_point_that_can_be_stops_with_the_remedy(tmp_path):
     answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
     assert answer.returncode == 1
     assert "loosen search.constraints" in answer.stderr
+
+
+def test_a_space_that_ends_is_tried_whole_and_its_search_is_complete(tmp_path):
+    space = {"norm": ["rmsnorm", "layernorm"], "heads": [2, 3], "learning_rate": [0.01]}
+    make_search(tmp_path, search={"space": space, "trials": 9, "sampler": "qmc"})
+    answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
+    assert answer.returncode == 0, answer.stderr
+    assert "the space has no more points: 7 fewer are trained than asked" in answer.stdout
+    trials = found(tmp_path).trials
+    assert sorted(trials["state"]) == ["complete", "complete", "infeasible", "infeasible"]
+    assert studies.report(tmp_path)["state"] == "complete"

@@ -192,7 +192,9 @@ def _state(study: StudyRecords, ended: int) -> str:
     assert study.manifest.search is not None, "a search has one"
     if study.is_live:
         return "running"
-    if ended >= study.manifest.search.trials:
+    # Of a space that ends the driver may be done before all trials that were asked for.
+    done = study.is_published or (study.driver is not None and study.driver.state == "done")
+    if ended >= study.manifest.search.trials or (ended and done):
         return "complete"
     return "stopped" if len(study.runs) else "not started"
 

@@ -117,6 +117,8 @@ class Runner:
             ledger.enter(rounds.points)
             self.display.note(rounds.summary())
             self._execute(Phase.SEARCH, trials)
+        if rounds.left > 0:
+            self.display.note(f"the space has no more points: {rounds.left} fewer are trained than asked")
 
     def _only_candidate(self) -> dict[str, Hyperparameters]:
         return {name: grid[0] for name, grid in self.plan.grids().items()}

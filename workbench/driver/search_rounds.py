@@ -61,6 +61,11 @@ class SearchRounds:
         """How many rounds there are."""
         return len(self._rounds)
 
+    @property
+    def left(self) -> int:
+        """How many points more are to be trained; less than none where the study file asks for fewer now."""
+        return self._search.section.trials - sum(point.infeasible is None for point in self.points)
+
     def begun(self) -> list[RunRecord]:
         """The trials of all rounds that were proposed, as they are planned, in order."""
         return self._trials(self.points)
@@ -68,12 +73,12 @@ class SearchRounds:
     def propose(self) -> list[RunRecord]:
         """The trials of a new round, which is on the disk when this returns.
 
-        None where all trials were proposed, or the space has no more points. Raises ``StudyStopped`` where no
+        No trials where all were proposed, or the space has no more points. Raises ``StudyStopped`` where no
         point of very many can be trained.
         """
-        left = self._search.section.trials - sum(point.infeasible is None for point in self.points)
         sampler = self._search.section.sampler
-        wanted = left if sampler in SHARED else min(ROUND, left)
+        # What does not learn has nothing to wait for, and is evenest in one round.
+        wanted = self.left if sampler in SHARED else min(ROUND, self.left)
         if wanted <= 0:
             return []
         history = self._history()

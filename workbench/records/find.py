@@ -108,11 +108,12 @@ def _title(directory: RunDirectory) -> str:
 
 
 def _is(directory: RunDirectory, variant: str, seed: int | None = None) -> bool:
-    """Whether it is a complete run of the variant; with a seed, the one that confirms at it."""
+    """Whether it is a complete run of the variant; with a seed, the one that confirms, or searches, at it."""
     record = readable(directory)
     if record is None:
         return False
-    wanted = seed is None or (record.seed == seed and record.phase is Phase.CONFIRM)
+    its_own = record.phase in (Phase.CONFIRM, Phase.SEARCH)
+    wanted = seed is None or (record.seed == seed and its_own)
     return record.variant == variant and record.state is State.COMPLETE and wanted
 
 

@@ -408,7 +408,7 @@ class StudyFile(_Section):
         "declared before the results are known, and the verdict compares each difference's interval with "
         "it. Where factors have margins of their own: one by factor, and a default for all others; a "
         "variant that changes several factors has the smallest of theirs. Needed, but with the design "
-        "search, which gives no verdict. Left out: with that design, none.",
+        "search, which gives no verdict. Left out: with the design search, none.",
         examples=[0.01, {"default": 0.02, "norm": 0.04}],
     )
 
