@@ -137,7 +137,7 @@ def test_no_page_of_a_search_reads_the_text_of_a_record(opened, hostile_search, 
     app = opened(hostile_search, page, objective=poison(HOST), front_x=poison(HOST))
     assert not app.exception
     assert acting(app) == {}
-    if page != "curves":
+    if page in ("search", "overview"):  # the others show no more of it than numbers
         assert literal(poison(HOST)) in texts_of(app)
 
 

@@ -1,7 +1,10 @@
 """Search: what a search tried, what looked best, and what mattered; exploratory by name and colour."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
+from pandas.io.formats.style import Styler
 
 from workbench.analysis.importances import FANOVA, MAIN_EFFECTS, Importances
 from workbench.analysis.search import COMPLETE, Objective, Search
@@ -103,13 +106,12 @@ def _table(now: View, search: Search) -> None:
         one.name: st.column_config.NumberColumn(_heading(one), format=_format(one))
         for one in search.objectives
     }
-    formats |= {
-        name: st.column_config.NumberColumn(format="%.4g")
-        for name, kind in search.space.items()
-        if isinstance(kind, Range) and not kind.is_whole
-    }
+    ranges = [
+        heading(name) for name, kind in search.space.items() if isinstance(kind, Range) and not kind.is_whole
+    ]
     grid(
         shown,
+        style=partial(_written, ranges=ranges),
         hide_index=True,
         column_config={"trial": st.column_config.NumberColumn(pinned=True), **formats},
         placeholder=MISSING,
@@ -132,6 +134,13 @@ def _table(now: View, search: Search) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+
+
+def _written(table: pd.DataFrame, ranges: list[str]) -> pd.DataFrame | Styler:
+    """The table with values of ``ranges`` as short as they are; they stay numbers, which a click sorts."""
+    if not ranges or table.size > pd.get_option("styler.render.max_elements"):
+        return table
+    return table.style.format("{:.4g}", subset=ranges, na_rep=MISSING)
 
 
 def _trials(search: Search) -> pd.DataFrame:
