@@ -42,6 +42,7 @@ _TUNING_SEEDS = 3
 _OWN = ("name", "question", "design", "search", "learning_rates", "seeds", "margin", "match", "metric")
 # Sizes that the factor ``size`` sets, and those that no key of a variant sets.
 _SIZES, _UNSAID = ("layers", "width", "heads", "feedforward_width"), "head_width"
+_FOLLOWING = ("feedforward_width", "key_value_heads")
 # What the machine decides, and no part of what was found.
 _OF_MACHINE = ("device", "precision", "compile", "threads", "probes")
 
@@ -168,7 +169,7 @@ def _choose(
     if len(chosen) < top:
         where = "on the Pareto front" if by is None and len(known) > 1 else "among the complete trials"
         more = "; --by OBJECTIVE goes beyond the front" if by is None and len(known) > 1 else ""
-        notes.append(f"{plural(len(chosen), 'architecture')} {where} beside the baseline's{more}")
+        notes.append(f"only {plural(len(chosen), 'architecture')} {where} beside the baseline's{more}")
     return chosen, notes
 
 
@@ -210,17 +211,18 @@ def _study(
 def _levels(one: _Chosen, manifest: Manifest, search: Search) -> dict[str, Any]:
     """Where a point differs from the baseline, as a variant of the design explicit says it."""
     plan, baseline = search.plan, manifest.baseline_variant
-    # Another kind of feed-forward network would have a width of its own, were none named.
+    width, heads = (one.row.get(name, baseline.model.get(name)) for name in ("width", "heads"))
+    if _UNSAID in plan.sizes and one.row[_UNSAID] * heads != width:
+        raise UserError(
+            f"{one.name}: {_UNSAID}: is {one.row[_UNSAID]}, and heads of a study's variants share the width; "
+            f"search without {_UNSAID}, or promote others with --by"
+        )
+    # What would follow from another part, were it not named, is named though it is the baseline's.
     sizes = {
         name: one.row[name]
         for name in plan.sizes
-        if one.row[name] != baseline.model.get(name) or name == "feedforward_width"
+        if name != _UNSAID and (one.row[name] != baseline.model.get(name) or name in _FOLLOWING)
     }
-    if _UNSAID in sizes:
-        raise UserError(
-            f"{one.name}: {_UNSAID}: is {sizes[_UNSAID]}, and no variant of a study has a {_UNSAID} of its "
-            f"own; search without {_UNSAID}, or promote others with --by"
-        )
     levels: dict[str, Any] = {}
     if together := {name: int(sizes.pop(name)) for name in _SIZES if name in sizes}:
         levels[SIZE] = together
@@ -323,7 +325,7 @@ def _preface(records: StudyRecords, search: Search, chosen: Sequence[_Chosen], b
     manifest = records.manifest
     last = records.runs["finished"].dropna().max() if len(records.runs) else None
     when = f", last run {str(last)[:10]}" if isinstance(last, str) else ""
-    order = f"the best in {by}" if by else "the best"
+    order = f"that are the best in {by}" if by else "that are the best"
     if by is None and len(search.objectives) > 1:
         order = "on its Pareto front"
     lines = [
