@@ -257,6 +257,11 @@ def test_a_space_without_a_point_that_can_be_stops_with_the_remedy(tmp_path):
     answer = in_process.workbench(tmp_path, "run", "tiny.yaml")
     assert answer.returncode == 1
     assert "loosen search.constraints" in answer.stderr
+    loosened = '["parameters <= 1M"]'
+    answer = in_process.workbench(tmp_path, "run", "tiny.yaml", "--set", f"search.constraints={loosened}")
+    assert answer.returncode == 0, answer.stderr
+    assert (found(tmp_path).trials["state"] == "complete").sum() == 6
+    assert len(trials_of(tmp_path).trials) == len(found(tmp_path).trials)
 
 
 def test_a_space_that_ends_is_tried_whole_and_its_search_is_complete(tmp_path):

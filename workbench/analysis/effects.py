@@ -21,6 +21,7 @@ from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
 from workbench.analysis.report_footer import footer, provenance_warnings
 from workbench.analysis.row_building import build_row
 from workbench.analysis.statistics import holm
+from workbench.analysis.tuning_report import TuningReport, racing_warnings, tuning_report
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
 from workbench.records.index import StudyRecords
@@ -35,7 +36,8 @@ class Report:
     ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
     factorial designs, ``equal_flops`` where variants differ in FLOPs by more than 1 % and the study does not
     hold them equal, ``recovery`` for studies that start from a run; none of them where the baseline failed or
-    did not train. ``other_sets`` is empty for a study with one evaluation text.
+    did not train. ``other_sets`` is empty for a study with one evaluation text. ``tuning`` is there for
+    studies that tune over a space.
     """
 
     study: str
@@ -52,6 +54,7 @@ class Report:
     equal_flops: EqualFlops | None
     other_sets: tuple[SetRow, ...]
     recovery: tuple[RecoveryRow, ...] | None
+    tuning: TuningReport | None
     notes: tuple[str, ...]
     footer: dict[str, Any]
 
@@ -103,6 +106,7 @@ def study_report(study: StudyRecords) -> Report:
         *pilot_warnings(pilot, margin, unit),
         *tuning_warnings(tuned, margin, unit),
         *halving_warnings(study, tuned),
+        *racing_warnings(manifest, tuned, unit),
         *[f"{row.variant}: {note}" for row in rows for note in row.notes],
         *(effects.warnings if effects else missing_effects(manifest, outcomes)),
         *(equal_flops.notes if equal_flops else ()),
@@ -124,6 +128,7 @@ def study_report(study: StudyRecords) -> Report:
         equal_flops=equal_flops,
         other_sets=other_sets(manifest, outcomes),
         recovery=recovery(study) if comparable else None,
+        tuning=tuning_report(manifest, tuned),
         notes=tuple(notes),
         footer=footer(study),
     )

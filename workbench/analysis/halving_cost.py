@@ -11,7 +11,8 @@ import pandas as pd
 from workbench.analysis.metric_units import unit_of
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.errors import RecordError
-from workbench.numbers import decimals_for, fixed, rate
+from workbench.numbers import decimals_for, fixed
+from workbench.records.hyperparameters import described
 from workbench.records.index import StudyRecords
 from workbench.records.metrics import read_evaluations
 from workbench.records.run import Phase, State
@@ -25,25 +26,27 @@ def halving_warnings(study: StudyRecords, tuned: Mapping[str, TunedRate | None])
     """
     metric, runs = study.manifest.metric, study.runs
     tune = runs[runs["phase"] == Phase.TUNE]
+    tune = tune.assign(point=[described(point) for point in tune["hyperparameters"]])
     stopped = tune[tune["state"] == State.PRUNED]
     if stopped.empty:
         return []
     gains = _gains(tune[tune["state"] == State.COMPLETE], metric, sorted(set(stopped["step"])))
     could = []
-    for (variant, tried, step), own in stopped.groupby(["variant", "learning_rate", "step"]):
+    for (variant, tried, step), own in stopped.groupby(["variant", "point", "step"]):
         chosen = tuned.get(str(variant))
         losses = pd.to_numeric(own[metric], errors="coerce")
         if chosen is None or not chosen.trained or step not in gains or not np.isfinite(losses).all():
             continue
-        ended = min(value for value in chosen.means.values() if np.isfinite(value))
-        could.append((ended - (float(losses.mean()) - gains[step]), str(variant), float(tried)))
+        ended = min(value for value in chosen.candidate_means if np.isfinite(value))
+        could.append((ended - (float(losses.mean()) - gains[step]), str(variant), str(tried)))
     at = " and ".join(f"{step:,}" for step in sorted(set(stopped["step"].astype(int))))
     steps = int(stopped["steps"].max())
-    text = f"halving stopped {_points(stopped)} of {_points(tune)} learning rates at step {at} of {steps:,}"
+    what = "learning rates" if study.manifest.tuning is None else "points"
+    text = f"halving stopped {_points(stopped)} of {_points(tune)} {what} at step {at} of {steps:,}"
     return [f"{text}: {_worst(could, metric, study.manifest.smallest_margin)}"]
 
 
-def _worst(could: list[tuple[float, str, float]], metric: str, margin: float) -> str:
+def _worst(could: list[tuple[float, str, str]], metric: str, margin: float) -> str:
     if not could:
         return "what that could have cost is not known"
     cost, variant, value = max(could)
@@ -51,18 +54,18 @@ def _worst(could: list[tuple[float, str, float]], metric: str, margin: float) ->
         return "none of them could have ended below the chosen one, by the most that any gained from there on"
     return (
         f"by the most that any gained from there on, {variant} could have ended up to "
-        f"{fixed(cost, decimals_for(margin))} {unit_of(metric)} lower at the rate {rate(value)}"
+        f"{fixed(cost, decimals_for(margin))} {unit_of(metric)} lower at the {value}"
     )
 
 
 def _points(runs: pd.DataFrame) -> int:
-    """How many pairs of a variant and a rate."""
-    return len(runs.groupby(["variant", "learning_rate"]))
+    """How many pairs of a variant and a point."""
+    return len(runs.groupby(["variant", "point"]))
 
 
 def _gains(complete: pd.DataFrame, metric: str, steps: list[Any]) -> dict[Any, float]:
     """By how much, at most, a rate's mean loss fell from each of ``steps`` to the end."""
-    fallen: dict[Any, dict[tuple[str, float], list[float]]] = {step: {} for step in steps}
+    fallen: dict[Any, dict[tuple[str, str], list[float]]] = {step: {} for step in steps}
     for run in complete.to_dict("records"):
         try:
             curve = read_evaluations(Path(run["path"]), metric)
@@ -73,6 +76,6 @@ def _gains(complete: pd.DataFrame, metric: str, steps: list[Any]) -> dict[Any, f
         at = dict(zip(curve["step"], curve[metric], strict=True))
         for step in steps:
             if step in at and np.isfinite(at[step] - run[metric]):
-                key = (run["variant"], run["learning_rate"])
+                key = (run["variant"], run["point"])
                 fallen[step].setdefault(key, []).append(float(at[step] - run[metric]))
     return {step: max(map(mean, found.values())) for step, found in fallen.items() if found}

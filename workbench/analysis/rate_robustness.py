@@ -138,8 +138,9 @@ def tuning_warnings(tuned: Mapping[str, TunedRate | None], margin: float, unit: 
 
 
 def _one_seed(tuned: Mapping[str, TunedRate]) -> list[str]:
-    several = any(len(losses) > 1 for one in tuned.values() for losses in one.losses.values())
-    if not tuned or several:
+    along = [one for one in tuned.values() if not one.is_point]  # points are chosen by fresh seeds
+    several = any(len(losses) > 1 for one in along for losses in one.losses.values())
+    if not along or several:
         return []
     return [
         "learning rates were chosen by one tuning seed: that others would have been chosen by another is in "

@@ -61,6 +61,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "other_evaluation_sets": [_set_columns(row) for row in report.other_sets],
         "equal_flops": equal and {"flops": equal.flops, "rows": [_flops_columns(row) for row in equal.rows]},
         "recovery": plain([asdict(row) for row in report.recovery]) if report.recovery is not None else None,
+        "tuning": plain(asdict(report.tuning)) if report.tuning else None,
         "notes": list(report.notes),
         "footer": plain(report.footer),
     }
@@ -104,7 +105,7 @@ def _rich_table(table: TextTable) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for index, heading in enumerate(table.headings):
         left = index == 0 or heading in table.left
-        wraps = heading in ("change", "variant", "effect", "seeds", "set")
+        wraps = heading in ("change", "variant", "effect", "seeds", "set", "sensitivity")
         drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
         drawn.add_row(*(styled(cell, _STYLES.get(cell.partition(":")[0], "")) for cell in row))

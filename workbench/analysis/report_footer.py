@@ -9,7 +9,7 @@ from workbench.analysis.decisions import rule_of
 from workbench.analysis.metric_units import BITS_PER_BYTE, set_metrics, unit_of
 from workbench.numbers import byte_size, count, percent, plural, scaled
 from workbench.records.index import StudyRecords
-from workbench.records.manifest import EvaluationSet, Manifest, TextData
+from workbench.records.manifest import EvaluationSet, Manifest, PlannedTuning, TextData
 from workbench.records.margin import margin_text
 
 TEST = "paired t over seeds; equivalence by two one-sided t tests"
@@ -46,6 +46,7 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "precision": _distinct(runs, "precision"),
         "populations": _populations(runs),
         "halving": manifest.halving,
+        "tuning_plan": _tuning_plan(manifest.tuning),
         **_compute(runs),
         "command": manifest.command,
     }
@@ -85,6 +86,21 @@ def _describe_texts(manifest: Manifest) -> str | None:
 def _some(names: list[str]) -> str:
     shown = ", ".join(names[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+
+
+def _tuning_plan(plan: PlannedTuning | None) -> str | None:
+    """How points were found and chosen, in a line; None where learning rates alone are tuned."""
+    if plan is None:
+        return None
+    text = f"{plan.trials} points of {', '.join(plan.dimensions)} for every variant by {plan.sampler}"
+    if plan.pruner == "halving":
+        text += "; of a round the worse half was stopped early, and again the worse half of those left"
+    if plan.pruner == "wilcoxon":
+        text += "; points that a signed-rank test called worse than the best got no further seeds"
+    if not plan.again:
+        return text
+    # Why fresh: the best of many owes its place to luck too, on the seeds that it was found by.
+    return f"{text}; the {plan.again} best ran again on {len(plan.fresh)} fresh seeds, which alone decide"
 
 
 def _evaluation_set(metric: str, one: EvaluationSet) -> dict[str, Any]:
@@ -215,7 +231,7 @@ def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("hardware", "; ".join(facts["hardware"])),
         ("precision", ", ".join(facts["precision"])),
         ("populations", _shared(facts["populations"])),
-        ("tuning", HALVED if facts["halving"] else ""),
+        ("tuning", HALVED if facts["halving"] else facts["tuning_plan"] or ""),
         ("compute", _hours(facts)),
         ("versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())),
         ("commit", _commit(facts)),

@@ -13,6 +13,7 @@ from workbench.analysis.recovery import RecoveryRow
 from workbench.analysis.report_footer import held_equal
 from workbench.analysis.statistics import PairedComparison
 from workbench.analysis.tuned_rates import FLAT, INTERIOR, NOISE_UNKNOWN
+from workbench.analysis.tuning_report import TunedVariant, TuningReport
 from workbench.analysis.variant_row import VariantRow
 from workbench.numbers import (
     MISSING,
@@ -27,6 +28,7 @@ from workbench.numbers import (
     scaled,
     with_interval,
 )
+from workbench.records.hyperparameters import shown
 from workbench.records.training_outcome import DID_NOT_TRAIN
 
 
@@ -55,7 +57,10 @@ def report_tables(report: Report) -> list[TextTable]:
         tables.append(recovery_table(report))
     if report.factorial:
         tables.append(factorial_table(report))
-    return [*tables, variants_table(report)]
+    tables.append(variants_table(report))
+    if report.tuning is not None and report.tuning.variants:
+        tables += [tuning_table(report, report.tuning), spend_table(report, report.tuning)]
+    return tables
 
 
 def effects_table(report: Report) -> TextTable:
@@ -209,6 +214,69 @@ def _interior(row: VariantRow) -> str:
     if row.rate_place == INTERIOR:
         return "yes"
     return row.rate_place if row.rate_place in (FLAT, NOISE_UNKNOWN) else f"no, {row.rate_place}"
+
+
+def tuning_table(report: Report, tuning: TuningReport) -> TextTable:
+    """What each hyperparameter was tuned to, and how much worse its other values are at best."""
+    decimals = decimals_for(report.margin)
+    rows = []
+    for one in tuning.variants:
+        for name in tuning.dimensions:
+            groups = (
+                f"{group.text}: {'no result' if group.excess is None else fixed(group.excess, decimals)}"
+                for group in one.sensitivity[name]
+            )
+            end = one.edges.get(name, "")
+            place = f"{end.partition(' is the ')[2]}" if end else MISSING
+            rows.append((one.variant, name, shown(one.chosen[name]), place, ", ".join(groups)))
+    title = (
+        f"Tuned values (edge: at an end of what was tried; sensitivity: how much worse in {report.unit}, on "
+        "the tuning seeds, the best point is at those values)"
+    )
+    headings = ("variant", "hyper-\nparameter", "tuned", "edge", "sensitivity")
+    return TextTable(title, headings, tuple(rows), left=headings)
+
+
+def spend_table(report: Report, tuning: TuningReport) -> TextTable:
+    """What tuning took of each variant, and how good it looks by how many points were tried."""
+    decimals = decimals_for(report.margin)
+    most = max(len(one.best_of) for one in tuning.variants)
+    shares = sorted({k for k in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512) if k < most} | ({most} - {0}))
+    headings = (
+        "variant",
+        "points",
+        "trials",
+        "tokens\nallotted",
+        "tokens\nspent",
+        "FLOPs",
+        "loss",
+        *(f"best\nof {k}" for k in shares),
+    )
+    rows = tuple(
+        (
+            one.variant,
+            count(one.points),
+            count(one.trials),
+            count(one.granted),
+            count(one.spent),
+            scaled(one.flops, "FLOP"),
+            fixed(one.loss, decimals),
+            *(_best_of(one, k, decimals) for k in shares),
+        )
+        for one in tuning.variants
+    )
+    by = "its points" if tuning.shared else f"its points, which {tuning.sampler} did not draw at random"
+    title = (
+        f"What tuning took, and {report.metric} at the tuned point (best of k: expected lowest mean of k "
+        f"random draws of {by} ± sd, Dodge et al. 2019)"
+    )
+    return TextTable(title, headings, rows)
+
+
+def _best_of(one: TunedVariant, k: int, decimals: int) -> str:
+    if k > len(one.best_of):
+        return MISSING
+    return mean_and_sd(one.best_of[k - 1].mean, one.best_of[k - 1].sd, decimals)
 
 
 def trend_table(report: Report) -> TextTable:

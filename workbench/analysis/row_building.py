@@ -23,6 +23,7 @@ from workbench.analysis.statistics import (
 from workbench.analysis.text_uncertainty import text_notes, text_uncertainty
 from workbench.analysis.trimmed_means import compare_trimmed, trimmed_notes
 from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, TunedRate, unequal_tuning
+from workbench.analysis.tuning_report import edge_notes
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import decide, fate
 from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
@@ -66,8 +67,8 @@ def build_row(
         mismatch=variant.mismatch,
         # Its learning rate: the tuned one, or where nothing was tuned the one that all of its runs have.
         learning_rate=rate.learning_rate if rate else _only_rate(mine),
-        interior=rate.interior if rate else None,
-        rate_place=rate.place if rate else None,
+        interior=rate.interior if rate and not rate.is_point else None,
+        rate_place=rate.place if rate and not rate.is_point else None,
         **_curve_columns(rate),
         tuning_trials=rate.trials if rate else 0,
         tuning_tokens=rate.tokens if rate else 0.0,
@@ -135,7 +136,10 @@ def _tuning_notes(study: StudyRecords, tuned: TunedRate | None) -> list[str]:
             f"learning rate {chosen} stays, as it was confirmed at; the tuning runs now point to "
             f"{rate(tuned.by_rule)}, and do not contradict it beyond noise"
         )
-    if tuned.place == ALL_LOST:
+    notes += edge_notes(tuned, study.manifest.tuning)
+    if tuned.place == ALL_LOST and tuned.is_point:
+        notes.append("no point that was tried gave a result at every tuning seed")
+    elif tuned.place == ALL_LOST:
         notes.append(f"no learning rate that was tried gave a result ({_rates(tuned.losses)})")
     elif tuned.place == ONE_SIDE_LOST:
         notes.append(

@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
 from workbench.analysis.confirm_outcomes import Outcomes
@@ -33,11 +33,13 @@ from workbench.analysis.statistics import mean_interval
 from workbench.analysis.ticks import Ticks, every, exact, linear
 from workbench.analysis.training_axes import axes_of, axis_title, bytes_per_token, default_axis
 from workbench.analysis.tuned_rates import TunedRate
+from workbench.analysis.tuning_report import TuningReport, tuning_report
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdicts import fate
 from workbench.analysis.without_result import brief
 from workbench.errors import RecordError, UserError
 from workbench.files import write_atomically
+from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, State
 from workbench.visible import visible
@@ -182,16 +184,63 @@ def learning_rate_plot(study: StudyRecords) -> Figure:
     colours = variant_colours(study.manifest)
     figure, axes = _axes()
     for name, rate in tuned.items():
-        if rate is not None:
+        if rate is not None and rate.is_point:
+            _draw_points(axes, rate, colours[name])
+        elif rate is not None:
             _draw_tuning(axes, rate, colours[name])
     axes.set_xscale("log")
-    rates = sorted({x for rate in tuned.values() if rate for x in rate.losses})
+    rates = sorted({x for rate in tuned.values() if rate for x in rate.rates_tried})
     step = every(len(rates), _RATES)
     axes.set_xticks(rates[::step], exact(rates)[::step])
     axes.minorticks_off()
     axes.set_xlabel("learning rate")
     axes.set_ylabel(_metric_label(study))
     return _finished(figure, axes, empty="no tuning run has finished")
+
+
+def _draw_points(axes: Axes, tuned: TunedRate, colour: str) -> None:
+    """Points of several hyperparameters by their learning rates: no line, which would join what differs."""
+    assert tuned.points is not None
+    dots = [(point.hyperparameters[LEARNING_RATE], point.mean) for point in tuned.points.tried]
+    sound = [(x, y) for x, y in dots if math.isfinite(y)]
+    label = legend_label(fill(tuned.variant, _NAME))
+    axes.plot([x for x, _ in sound], [y for _, y in sound], "o", color=colour, markersize=3.5, label=label)
+    chosen = tuned.points.chosen
+    if math.isfinite(chosen.mean):
+        axes.plot(tuned.learning_rate, chosen.mean, "o", color=colour, markersize=7, fillstyle="none")
+    lost = [x for x, y in dots if not math.isfinite(y)]
+    axes.plot(lost, [1.0] * len(lost), "x", color=colour, transform=axes.get_xaxis_transform(), clip_on=False)
+
+
+@paper_style
+def best_of_plot(study: StudyRecords) -> Figure:
+    """The expected best of k random draws of a variant's points against k, with ± one sd as a band.
+
+    Where the points were not drawn at random, the best so far by trial is a dotted line beside it.
+    """
+    found = tuning_report(study.manifest, confirm_phase(study)[0])
+    colours = variant_colours(study.manifest)
+    figure, axes = _axes()
+    for one in found.variants if found is not None else ():
+        colour = colours[one.variant]
+        k = [best.k for best in one.best_of]
+        means = [best.mean for best in one.best_of]
+        low = [best.mean - best.sd for best in one.best_of]
+        high = [best.mean + best.sd for best in one.best_of]
+        axes.plot(k, means, "-", color=colour, label=legend_label(fill(one.variant, _NAME)))
+        axes.fill_between(k, low, high, color=colour, alpha=0.15, linewidth=0)
+        if found is not None and not found.shared:
+            so_far = [math.nan if value is None else value for value in one.so_far]
+            axes.step(range(1, len(so_far) + 1), so_far, ":", where="post", color=colour)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("points tried (dotted: in the order tried)" if _learns(found) else "points tried")
+    axes.set_ylabel(_metric_label(study))
+    return _finished(figure, axes, empty="no tuning run has finished")
+
+
+def _learns(found: TuningReport | None) -> bool:
+    """Whether points were proposed by what those before them gave."""
+    return found is not None and not found.shared
 
 
 def _draw_tuning(axes: Axes, rate: TunedRate, colour: str) -> None:
@@ -316,12 +365,15 @@ def _metric_label(study: StudyRecords) -> str:
 
 
 def study_figures(study: StudyRecords) -> dict[str, Figure]:
-    """All figures of a study by name: ``forest``, ``learning_rates``, ``curves``."""
-    return {
+    """All figures by name: ``forest``, ``learning_rates``, ``curves``; with a space, ``best_of_k``."""
+    figures = {
         "forest": forest_plot(study_report(study), variant_colours(study.manifest)),
         "learning_rates": learning_rate_plot(study),
         "curves": curves_plot(study),
     }
+    if study.manifest.tuning is not None:
+        figures["best_of_k"] = best_of_plot(study)
+    return figures
 
 
 def save(figure: Figure, path: Path) -> Path:

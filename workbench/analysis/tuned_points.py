@@ -102,6 +102,25 @@ def leading(points: Sequence[TriedPoint], seeds: Collection[int], count: int) ->
     return sorted(competing, key=lambda point: (point.mean, point.key))[:count]
 
 
+def means_on_all_seeds(points: Sequence[TriedPoint]) -> dict[str, float]:
+    """The mean of each point by its key; of one that got fewer seeds, what it is likely at all of them.
+
+    A point that racing stopped is put as far behind the best complete one as it is at the seeds that it had:
+    seeds differ from each other by more than points do.
+    """
+    most = max((len(point.losses) for point in points), default=0)
+    whole = [point for point in points if len(point.losses) == most and math.isfinite(point.mean)]
+    best = min(whole, key=lambda point: (point.mean, point.key), default=None)
+    found = {}
+    for point in points:
+        found[point.key] = point.mean
+        if best is not None and len(point.losses) < most and math.isfinite(point.mean):
+            shared = [seed for seed in point.losses if seed in best.losses]
+            behind = [point.losses[seed] - best.losses[seed] for seed in shared]
+            found[point.key] = best.mean + mean(behind) if behind else point.mean
+    return found
+
+
 def choose_point(points: Sequence[TriedPoint], plan: PlannedTuning, seeds: Sequence[int]) -> PointChoice:
     """The point that a variant is confirmed at, by the rule above; before the fresh seeds, the lowest mean.
 

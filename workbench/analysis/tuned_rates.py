@@ -104,6 +104,13 @@ class TunedRate:
         return self.curve.loss(self.learning_rate)
 
     @property
+    def rates_tried(self) -> list[float]:
+        """The learning rates of everything that was tried, ascending."""
+        if self.points is not None and self.is_point:
+            return sorted({float(point.hyperparameters[LEARNING_RATE]) for point in self.points.tried})
+        return sorted(self.losses)
+
+    @property
     def candidate_means(self) -> list[float]:
         """The mean over tuning seeds of everything that was tried."""
         if self.points is not None and self.is_point:

@@ -14,6 +14,7 @@ from workbench.analysis.metric_units import BITS_PER_BYTE, named_set
 from workbench.dashboard.aggregate import Band, Trace, aggregate, difference, part, single, smooth, trace
 from workbench.dashboard.curve_charts import Curve
 from workbench.numbers import rate
+from workbench.records.hyperparameters import LEARNING_RATE, described, key_of
 from workbench.records.metrics import RATE, rates_of_steps
 from workbench.records.run import Phase, State
 
@@ -201,8 +202,9 @@ def _as_pair(row: dict[str, Any], partner: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pair(row: Mapping[str, Any]) -> Hashable:
-    # Tuning runs of one seed differ in their rate; elsewhere each variant has its chosen rate.
-    return (row["phase"], row["seed"], row["learning_rate"] if row["phase"] == Phase.TUNE else None)
+    # Tuning runs of one seed differ in their point; elsewhere each variant has its chosen one.
+    point = key_of(row["hyperparameters"]) if row["phase"] == Phase.TUNE else None
+    return (row["phase"], row["seed"], point)
 
 
 def _partners(study: Study, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -218,14 +220,14 @@ def _grouped(
     begun = [member for member in members if member.begun]
     variants = [name for name in study.labels if any(member.row["variant"] == name for member in begun)]
     groups = {
-        name: _by_rate([member for member in begun if member.row["variant"] == name]) for name in variants
+        name: _by_point([member for member in begun if member.row["variant"] == name]) for name in variants
     }
     with_band = sum(map(len, groups.values())) <= BANDS
     curves: list[Curve] = []
     notes = []
-    for variant, by_rate in groups.items():
-        for (learning_rate, group), dash in zip(by_rate.items(), cycle(_DASHES), strict=False):
-            name = study.labels[variant] + (f" at {rate(learning_rate)}" if len(by_rate) > 1 else "")
+    for variant, by_point in groups.items():
+        for (point, group), dash in zip(by_point.items(), cycle(_DASHES), strict=False):
+            name = study.labels[variant] + (f" at {point}" if len(by_point) > 1 else "")
             colour = study.colours[variant]
             drawn, note = _group(name, group, choice, limits, colour=colour, dash=dash, with_band=with_band)
             curves += drawn
@@ -233,9 +235,14 @@ def _grouped(
     return curves, notes
 
 
-def _by_rate(members: list[_Member]) -> dict[float, list[_Member]]:
-    rates = sorted({member.row["learning_rate"] for member in members})
-    return {value: [one for one in members if one.row["learning_rate"] == value] for value in rates}
+def _by_point(members: list[_Member]) -> dict[str, list[_Member]]:
+    """Those of each point by what it is called, ascending by learning rate: ``0.003``, or all by name."""
+    found: dict[str, list[_Member]] = {}
+    for member in sorted(members, key=lambda one: one.row["learning_rate"]):
+        point = member.row["hyperparameters"]
+        name = described(point) if len(point) > 1 else rate(point[LEARNING_RATE])
+        found.setdefault(name, []).append(member)
+    return found
 
 
 def _group(

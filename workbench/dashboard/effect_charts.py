@@ -86,7 +86,7 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerCha
     order = [row.label for row in _named_rows(report)]
     places = decimals_for(report.margin)
     y = alt.Y("label:N", scale=alt.Scale(domain=order), title=None, axis=None)
-    colour = _colour(table, colours)
+    colour = variant_colour(table, colours)
     ends = [*table["low"], *table["high"], *table["mean"], *seeds["difference"]]
     margins = [report.margin, *(row.margin for row in report.comparisons)]
     ticks = linear([*ends, 0.0, *margins, *(-margin for margin in margins)])
@@ -189,7 +189,8 @@ def _forest_tooltip(places: int) -> list[alt.Tooltip]:
     ]
 
 
-def _colour(table: pd.DataFrame, colours: Mapping[str, str], *, legend: bool = False) -> alt.Color:
+def variant_colour(table: pd.DataFrame, colours: Mapping[str, str], *, legend: bool = False) -> alt.Color:
+    """Each variant in its colour, by its label; with ``legend``, named above the chart."""
     names = dict(zip(table["label"], table["variant"], strict=True))
     shown = [colours[name] for name in names.values()]
     drawn = None
@@ -229,7 +230,7 @@ def paired_dots(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Lay
     base = alt.Chart(table).encode(x=x, y=y)
     lines = base.mark_line(color=ink.faint, strokeWidth=1, opacity=0.6).encode(detail="seed:N")
     dots = base.mark_circle(size=85, opacity=0.95).encode(
-        color=_colour(table, colours),
+        color=variant_colour(table, colours),
         tooltip=[
             alt.Tooltip("label:N", title="variant"),
             alt.Tooltip("seed:N", title="seed"),
@@ -328,7 +329,7 @@ def tuning(
         title=title,
         axis=alt.Axis(**ticked(ticks), labelOverlap=False),
     )
-    colour = _colour(table, colours, legend=True)
+    colour = variant_colour(table, colours, legend=True)
     placed = table.assign(cross=table["loss"].fillna(ticks.high))
     base = alt.Chart(placed).encode(x=x, y=y("loss:Q"), color=colour, tooltip=_tuning_tooltip())
     measured = base.transform_filter("datum.seeds > 0")

@@ -108,10 +108,12 @@ def _plain(value: Any) -> str | None:
 
 
 def group_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per variant, phase and learning rate: means with their spread over complete seeds."""
-    keys = ["variant", "phase", "learning_rate"]
+    """One row per variant, phase and hyperparameters: means with their spread over complete seeds."""
+    tuned = [name for point in runs["hyperparameters"] for name in point]
+    keys = list(dict.fromkeys(["variant", "phase", "learning_rate", *tuned]))
     rows = [
-        dict(zip(keys, key, strict=True)) | _group_row(group) for key, group in runs.groupby(keys, sort=False)
+        dict(zip(keys, key, strict=True)) | _group_row(group)
+        for key, group in runs.groupby(keys, sort=False, dropna=False)
     ]
     table = pd.DataFrame(rows)
     return table.dropna(axis=1, how="all") if len(table) else table

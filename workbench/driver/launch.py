@@ -20,6 +20,7 @@ from workbench.driver.executors.registry import find_executor
 from workbench.driver.heartbeat import Heartbeat, sole_driver
 from workbench.driver.populations import chosen_size
 from workbench.driver.runner import Runner
+from workbench.driver.search_rounds import forget_unbegun
 from workbench.errors import StudyStopped
 from workbench.files import sweep
 from workbench.records.index import StudyRecords, completed_pairs, load_study
@@ -140,7 +141,9 @@ def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> No
     if plan.search is not None:
         recipes += [variant.recipe for variant in plan.search.alone]
     keep_parts([recipe.model for recipe in recipes], directory, [recipe.training for recipe in recipes])
-    for note in freeze(plan.manifest(command), directory):
+    manifest = plan.manifest(command)
+    forget_unbegun(directory, manifest)
+    for note in freeze(manifest, directory):
         console.print(f"note: {note}", soft_wrap=True)
 
 

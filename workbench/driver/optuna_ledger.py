@@ -153,9 +153,10 @@ class Ledger:
         if not contains(self._space, point):
             return _ranges(point)
         # A rate that a curve chose lies between those of a list: their distribution is that of all rates.
-        ranges: Space = {name: one for name, one in self._space.items() if isinstance(one, Range)}
-        listed: Space = {name: self._space[name] for name in point if name not in (*ranges, LEARNING_RATE)}
-        return _ranges(point) | distributions(ranges | listed)
+        own: Space = {
+            name: one for name, one in self._space.items() if name != LEARNING_RATE or isinstance(one, Range)
+        }
+        return _ranges(point) | distributions(own)
 
     def _remember(self, study: optuna.Study, trial: FrozenTrial) -> None:
         run_id = trial.user_attrs.get("run_id")

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from workbench.analysis.search import COMPLETE, searched
+from workbench.driver.optuna_ledger import JOURNAL
 from workbench.driver.samplers import Told, propose, seed_of
 from workbench.errors import RecordError, StudyStopped
 from workbench.files import set_aside
 from workbench.numbers import plural
 from workbench.records.index import load_study
+from workbench.records.manifest import MANIFEST, Manifest, read_manifest
 from workbench.records.run import RunRecord
 from workbench.records.search import (
     SEARCH,
@@ -189,3 +191,20 @@ class SearchRounds:
 
     def _told(self, point: SearchPoint, values: list[float] | None) -> Told:
         return Told(point=point.point, values=values, constraints=point.constraints)
+
+
+def forget_unbegun(directory: Path, manifest: Manifest) -> None:
+    """Remove the points of another search in ``directory`` of which nothing was trained.
+
+    A search whose constraints left no point is mended by other ones: what was excluded by the first is no
+    point of the second. One that has runs is refused when its manifest is frozen.
+    """
+    try:
+        before = read_manifest(directory).search if (directory / MANIFEST).exists() else None
+    except RecordError:
+        return  # freezing says so
+    ours = manifest.search
+    if before is None or ours is None or before.identity == ours.identity or len(load_study(directory).runs):
+        return
+    for name in (SEARCH, JOURNAL):
+        (directory / name).unlink(missing_ok=True)

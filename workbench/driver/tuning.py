@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.analysis.racing import is_out
-from workbench.analysis.tuned_points import TriedPoint, leading, tried_points
+from workbench.analysis.tuned_points import TriedPoint, leading, means_on_all_seeds, tried_points
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.tuning_choice import tuned_variants
 from workbench.driver.display import Display
@@ -107,8 +107,8 @@ class SpaceTuning:
         """The points of a round: the same for all variants, or by what the variant's own gave so far."""
         tuning = self._tuning
         whose, place = (_SHARED, 0) if tuning.is_shared else (name, number)
-        tried = {point.key: point for point in self._tried(name)}
-        told = [_told(point, tried.get(key_of(point))) for point in before]
+        means = means_on_all_seeds(self._tried(name))
+        told = [_told(point, means.get(key_of(point), math.inf)) for point in before]
         return propose(
             tuning.space,
             tuning.sampler,
@@ -187,8 +187,6 @@ class SpaceTuning:
         self.display.note(f"tuned: {points}")
 
 
-def _told(point: Hyperparameters, tried: TriedPoint | None) -> Told:
-    """What a sampler hears of a point: the mean over the tuning seeds that it had."""
-    if tried is None or not math.isfinite(tried.mean):
-        return Told(point=point, values=None)
-    return Told(point=point, values=[tried.mean])
+def _told(point: Hyperparameters, mean: float) -> Told:
+    """What a sampler hears of a point: its mean over tuning seeds."""
+    return Told(point=point, values=[mean] if math.isfinite(mean) else None)

@@ -63,6 +63,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "steps_per_trial": plan.steps,
         "budget": plan.study.budget,
         "looks": manifest.looks,
+        "tuning": _tuning(plan),
         "evaluation": [item.model_dump() for item in manifest.evaluation],
         "epochs": plan.passes_of(plan.baseline),
         "trials": {str(phase): count for phase, count in counts.items()} | {"total": sum(counts.values())},
@@ -218,9 +219,22 @@ def _footer(facts: dict[str, Any]) -> list[str]:
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
 
 
+def _tuning(plan: Plan) -> str | None:
+    """How the tuning trials of a study with a space come about; None for one without."""
+    tuning = plan.study.tuning
+    if tuning is None:
+        return None
+    seeds = len(plan.study.seeds.lists()[Phase.TUNE])
+    points = f"{tuning.points} points of every variant by {tuning.sampler}"
+    text = f"{points}, each on {plural(seeds, 'tuning seed')}"
+    if tuning.again:
+        text += f", and the best {tuning.again} on {plural(len(plan.study.fresh_seeds), 'fresh one')}"
+    return text
+
+
 def _more(facts: dict[str, Any]) -> str:
     """What may add trials to those that are counted."""
-    grows = "more if a learning-rate grid grows"
+    grows = facts["tuning"] or "more if a learning-rate grid grows"
     if not facts["looks"]:
         return grows
     first, last = facts["looks"][0], facts["looks"][-1]

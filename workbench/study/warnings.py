@@ -88,7 +88,8 @@ def _seeds(manifest: Manifest) -> Iterator[str]:
         seeds = plural(confirm, "seed")
         yield f"seeds.confirm: {seeds} can rank variants, not support a verdict; use 3 or more"
     tune = len(manifest.seeds.tune)
-    if manifest.rates_tried > 1 and tune < FEW_SEEDS:
+    is_rerun = manifest.tuning is not None and manifest.tuning.again  # fresh seeds choose
+    if manifest.rates_tried > 1 and tune < FEW_SEEDS and not is_rerun:
         seeds = plural(tune, "seed")
         yield (
             f"seeds.tune: {seeds} may choose a learning rate by luck, which no interval shows; use 3 or more"

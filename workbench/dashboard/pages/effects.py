@@ -9,8 +9,11 @@ from workbench.analysis.report_tables import (
     flops_table,
     other_sets_table,
     recovery_table,
+    spend_table,
+    tuning_table,
 )
-from workbench.analysis.study_figures import learning_rate_plot
+from workbench.analysis.study_figures import best_of_plot, learning_rate_plot
+from workbench.analysis.tuned_rates import TunedRate
 from workbench.dashboard import downloads
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.imported_models import is_imported, nothing_compared
@@ -20,6 +23,8 @@ from workbench.dashboard.pages.overview import forest_panel, no_effects
 from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
+from workbench.dashboard.tuning_charts import best_of, best_of_frame, points, points_frame
+from workbench.records.space import Range
 
 
 def page() -> None:
@@ -40,6 +45,7 @@ def page() -> None:
     _other_sets(now)
     _recovery(now)
     _tuning(now)
+    _space(now)
     _factorial(now)
     _equal_flops(now)
     _table(now)
@@ -59,8 +65,11 @@ def _tuning(now: View) -> None:
     tuned = [one for one in confirm_phase(now.records)[0].values() if one is not None]
     if not tuned:
         return
-    st.subheader("Learning rates", anchor=False)
     report, labels = now.report, now.labels
+    if any(one.is_point for one in tuned):
+        _tuned_points(now, tuned)
+        return
+    st.subheader("Learning rates", anchor=False)
     chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
     st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
     st.caption(
@@ -69,6 +78,61 @@ def _tuning(now: View) -> None:
     )
     with st.container(horizontal=True):
         downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{now.file_name}-learning-rates")
+
+
+def _tuned_points(now: View, tuned: list[TunedRate]) -> None:
+    """Points of several hyperparameters: one chart for each of these, and which was chosen."""
+    plan = now.records.manifest.tuning
+    assert plan is not None  # it has the points
+    st.subheader("Tuned hyperparameters", anchor=False)
+    for name in plan.dimensions:
+        table = points_frame(tuned, name, now.labels)
+        if table.empty:
+            continue
+        dimension = plan.space[name]
+        chart = points(
+            table,
+            name,
+            now.colours,
+            now.report.metric,
+            now.report.unit,
+            now.ink,
+            log=isinstance(dimension, Range) and dimension.log,
+        )
+        st.altair_chart(chart, alt=f"Loss against {name} for each point", key=f"tuning-{name}")
+    st.caption(
+        "Mean over tuning seeds, one dot per point. Ring: the point that was confirmed; where the best "
+        "points ran again, by its mean over fresh seeds, which no point was found by: the lowest of many owes "
+        "its place to luck too."
+    )
+
+
+def _space(now: View) -> None:
+    """What was chosen, what it took, and the best of k; for studies that tune over a space."""
+    found = now.report.tuning
+    if found is None or not any(one.best_of for one in found.variants):
+        return
+    st.subheader("Best of k points", anchor=False)
+    chart = best_of(
+        best_of_frame(found, now.labels),
+        now.colours,
+        now.report.metric,
+        now.report.unit,
+        now.ink,
+        in_order=not found.shared,
+    )
+    st.altair_chart(chart, alt="Expected best loss against the number of points tried", key="best_of_k")
+    st.caption(
+        "Expected lowest mean loss of k random draws of a variant's points, and one standard deviation of it "
+        "(Dodge et al. 2019). Dashed: the best so far, where points were proposed by those before them."
+    )
+    with st.container(horizontal=True):
+        downloads.figure_buttons(lambda: best_of_plot(now.records), f"{now.file_name}-best-of-k")
+    for key, table in (
+        ("tuned_values", tuning_table(now.report, found)),
+        ("tuning_spend", spend_table(now.report, found)),
+    ):
+        _titled(text_frame(table), table.title, key)
 
 
 def _factorial(now: View) -> None:
