@@ -44,10 +44,11 @@ def page() -> None:
         empty_pages.no_runs("No trial was proposed yet")
         empty_pages.problems(problems)
         return
-    if len(search.objectives) > 1:
+    has_results = bool((search.trials["state"] == COMPLETE).any())
+    if has_results and len(search.objectives) > 1:
         st.fragment(_front)()
     _table(now, search)
-    if (search.trials["state"] == COMPLETE).any():
+    if has_results:
         st.fragment(_what_mattered)()
     empty_pages.problems(problems)
 
@@ -57,9 +58,9 @@ def _front() -> None:
     search = search_of(now)
     st.subheader("Pareto front", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        y = _objective(search, "Objective", "front_y", 0)
+        y = _objective(search, "Objective", "front_y")
         others = [one for one in search.objectives if one.name != y.name]
-        x = _objective(search, "Against", "front_x", 0, others)
+        x = _objective(search, "Against", "front_x", others)
     manifest = now.records.manifest
     own = baseline_points(search, manifest)
     front = front_between(search, x.name, y.name)
@@ -78,9 +79,7 @@ def _front() -> None:
             downloads.figure_buttons(lambda: front_plot(search, x, y, own), f"{now.file_name}-front")
 
 
-def _objective(
-    search: Search, label: str, key: str, default: int, options: list[Objective] | None = None
-) -> Objective:
+def _objective(search: Search, label: str, key: str, options: list[Objective] | None = None) -> Objective:
     """The objective that is chosen, and stands in the link."""
     known = {one.name: one for one in options or search.objectives}
     titles = {name: visible(one.title) for name, one in known.items()}
@@ -90,7 +89,6 @@ def _objective(
     chosen = st.selectbox(
         label,
         list(known),
-        index=default,
         format_func=titles.__getitem__,
         key=key,
         bind="query-params",
@@ -171,7 +169,7 @@ def _what_mattered() -> None:
     search = search_of(now)
     st.subheader("What mattered", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        objective = _objective(search, "Objective", "objective", 0)
+        objective = _objective(search, "Objective", "objective")
         which = st.segmented_control(
             "Draw", [_ALL, _BETTER], default=_ALL, required=True, key="drawn", bind="query-params"
         )
