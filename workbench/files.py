@@ -161,8 +161,12 @@ def read_json(path: Path, *, remedy: str = "", any_text: bool = False) -> dict[s
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:
     """Write ``value`` as YAML in its own key order, atomically."""
-    content = yaml.dump(value, Dumper=_QUICK_DUMPER, sort_keys=False, allow_unicode=True, width=110)
-    write_atomically(path, content)
+    write_atomically(path, to_yaml(value))
+
+
+def to_yaml(value: dict[str, Any]) -> str:
+    """``value`` as YAML in its own key order; text that would be read as something else is in quotes."""
+    return yaml.dump(value, Dumper=_QUICK_DUMPER, sort_keys=False, allow_unicode=True, width=110)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

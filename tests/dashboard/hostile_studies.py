@@ -7,12 +7,13 @@ from pathlib import Path
 import yaml
 
 from tests.dashboard.dashboard_studies import SEEDS, write_study
+from tests.dashboard.search_studies import write_search
 from workbench.files import write_json, write_yaml
 
 # What a program reads in these files; everything else that is text is for people.
 _STRUCTURE = {"run_id", "state", "phase", "phases", "metric", "config_hash", "hash", "design", "match"}
 _STRUCTURE |= {"created", "started", "finished", "updated", "device", "weights", "sha256"}
-_NAMES = {"levels", "change", "factors", "versions"}  # whose keys are for people too
+_NAMES = {"levels", "change", "factors", "versions", "space", "point"}  # whose keys are for people too
 
 
 def poison(host):
@@ -35,6 +36,15 @@ def write_hostile(folder, host, name="hostile", *, model=None, live=False):
         _poison_file(file, poison(host), keep={"model", "data", "training"} if model else set())
     if model is None:
         _lose_runs(path, poison(host))
+    return results
+
+
+def write_hostile_search(folder, host, name="hostile"):
+    """A results folder with a search whose levels, names of dimensions and reasons are such text."""
+    results = Path(folder) / "results"
+    path = write_search(results / name, trials=24)
+    for file in [*sorted(path.rglob("*.json")), path / "study.yaml"]:
+        _poison_file(file, poison(host), keep={"variant", "objectives", "hash", "config"})
     return results
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.dashboard.dashboard_studies import beat
-from tests.dashboard.hostile_studies import poison, write_hostile
+from tests.dashboard.hostile_studies import poison, write_hostile, write_hostile_search
 from tests.dashboard.inspection_pages import to_page, to_view
 from workbench.dashboard.literal_text import code_span, heading, literal
 from workbench.inspection.views import views
@@ -116,7 +116,7 @@ def hostile(tmp_path_factory):
     return write_hostile(tmp_path_factory.mktemp("hostile"), HOST)
 
 
-@pytest.mark.parametrize("page", ["overview", "runs", "curves", "effects"])
+@pytest.mark.parametrize("page", ["overview", "runs", "curves", "effects", "search"])
 def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
     runs = load_study(hostile / "hostile").runs
     chosen = [*runs.loc[runs["state"].isin(["failed", "diverged"]), "run_id"], *runs["run_id"][-2:]]
@@ -124,6 +124,21 @@ def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
     assert not app.exception
     assert acting(app) == {}
     assert literal(poison(HOST)) in texts_of(app)
+
+
+@pytest.fixture(scope="module")
+def hostile_search(tmp_path_factory):
+    """A results folder with a search whose every text is hostile."""
+    return write_hostile_search(tmp_path_factory.mktemp("hostile_search"), HOST)
+
+
+@pytest.mark.parametrize("page", ["search", "overview", "runs", "curves"])
+def test_no_page_of_a_search_reads_the_text_of_a_record(opened, hostile_search, page):
+    app = opened(hostile_search, page, objective=poison(HOST), front_x=poison(HOST))
+    assert not app.exception
+    assert acting(app) == {}
+    if page in ("search", "overview"):  # the others show no more of it than numbers
+        assert literal(poison(HOST)) in texts_of(app)
 
 
 def test_no_page_reads_a_link(opened, hostile):

@@ -115,7 +115,7 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
         _draw_difference(axes, row, place, (colours or {}).get(row.variant, BASELINE_COLOUR))
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    _set_ticks(axes.xaxis, linear(_drawn(report), count=6), signed=True)
+    set_ticks(axes.xaxis, linear(_drawn(report), count=6), signed=True)
     axes.set_xlabel(f"{report.metric} minus baseline ({report.unit}; left is better)")
     if report.baseline.fate:
         axes.set_title(f"the baseline {report.baseline.fate}: nothing is compared", loc="left")
@@ -147,7 +147,8 @@ def _drawn(report: Report) -> list[float]:
     return found
 
 
-def _set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
+def set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
+    """Have ``axis`` end where ``ticks`` do, with their labels; ``signed``: a plus before what is above 0."""
     labels = [
         f"+{label}" if signed and value > 0 else label
         for value, label in zip(ticks.values, ticks.labels, strict=True)
@@ -351,7 +352,7 @@ def _axes() -> tuple[Figure, Axes]:
 
 def _finished(figure: Figure, axes: Axes, empty: str) -> Figure:
     if axes.get_legend_handles_labels()[0]:
-        _set_ticks(axes.yaxis, linear(axes.dataLim.intervaly, count=5))
+        set_ticks(axes.yaxis, linear(axes.dataLim.intervaly, count=5))
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     else:
         axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center")

@@ -16,6 +16,7 @@ from workbench.cli.explain import EXPLAIN_COMMANDS
 from workbench.cli.inspect import INSPECT_COMMANDS
 from workbench.cli.models import MODEL_COMMANDS
 from workbench.cli.plan import PLAN_COMMANDS
+from workbench.cli.promote import PROMOTE_COMMANDS
 from workbench.cli.publish import PUBLISH_COMMANDS
 from workbench.cli.shared import Commands
 from workbench.cli.studies import STUDY_COMMANDS
@@ -31,6 +32,7 @@ app = typer.Typer(
 _COMMANDS: Commands = {
     **STUDY_COMMANDS,
     **PLAN_COMMANDS,
+    **PROMOTE_COMMANDS,
     **EXPLAIN_COMMANDS,
     **DASHBOARD_COMMANDS,
     **INSPECT_COMMANDS,

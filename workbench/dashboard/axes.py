@@ -12,6 +12,17 @@ from workbench.analysis.ticks import Ticks
 FIT_WIDTH = alt.AutoSizeParams(type="fit-x", contains="padding")
 
 
+class Layers(alt.LayerChart):
+    """Without what takes most of the time: checking against Vega-Lite's schema, and copying every layer."""
+
+    def __init__(self, **given: Any) -> None:
+        alt.TopLevelLayerSpec.__init__(self, **given)
+
+    def to_dict(self, validate: bool = False, **options: Any) -> dict[str, Any]:
+        """The specification, unchecked unless that is asked for."""
+        return super().to_dict(validate=validate, **options)
+
+
 def words(colour: str) -> alt.Config:
     """The colour of labels and titles: Streamlit's own is too pale to be read well."""
     return alt.Config(

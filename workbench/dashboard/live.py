@@ -54,7 +54,12 @@ def _watch() -> None:
 
 def _rest(records: StudyRecords) -> str:
     driver = records.driver
-    word = "interrupted" if driver and driver.state == "running" else state.view().report.state
+    if driver and driver.state == "running":
+        word = "interrupted"
+    elif records.manifest.is_search:
+        word = "complete" if driver and driver.state == "done" else "search"
+    else:
+        word = state.view().report.state
     ended = last_activity(records.runs)
     if ended is None:
         return word.capitalize()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from textwrap import wrap
-from typing import Any, Literal
+from typing import Literal
 
 import altair as alt
 import pandas as pd
@@ -12,7 +12,7 @@ from altair.utils.schemapi import UndefinedType, debug_mode
 
 from workbench.analysis.contrast import BLACK, WHITE, ink_on, seen_on
 from workbench.analysis.ticks import Ticks, every
-from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, Layers, between, broken, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.facets import (
     LABEL_HEIGHT,
@@ -50,23 +50,13 @@ _ENDS: dict[float, tuple[Literal["left", "center", "right"], int]] = {
 }  # where a level's label stands, how it is aligned there, and pixels to the right of that
 
 
-class _Layers(alt.LayerChart):
-    """Without what takes most of the time: checking against Vega-Lite's schema, and copying every layer."""
-
-    def __init__(self, **given: Any) -> None:
-        alt.TopLevelLayerSpec.__init__(self, **given)
-
-    def to_dict(self, validate: bool = False, **options: Any) -> dict[str, Any]:
-        return super().to_dict(validate=validate, **options)
-
-
 def chart(panel: Drawn, ink: Ink) -> alt.LayerChart:
     """The chart of a panel with axes; tokens and maps are drawn as text and as images."""
     with debug_mode(False):  # the same check of every part of a chart
         return _chart(panel, ink)
 
 
-def _chart(given: Drawn, ink: Ink) -> _Layers:
+def _chart(given: Drawn, ink: Ink) -> Layers:
     panel = drawable(given)
     draw = _DRAW[type(panel)]
     cells = cells_of(given)
@@ -75,7 +65,7 @@ def _chart(given: Drawn, ink: Ink) -> _Layers:
         for cell in cells
     ]
     apart = alt.Resolve(scale=alt.ScaleResolveMap(x="independent", y="independent"))
-    return _Layers(
+    return Layers(
         layer=layers,
         height=cells[0].whole_height,
         resolve=apart if len(cells) > 1 else alt.Undefined,

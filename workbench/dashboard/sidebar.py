@@ -52,9 +52,12 @@ def _open(path: Path) -> UserError | None:
     library = state.library()
     try:
         records = library.study(path)
-        records.require_comparable()
-        baseline = _pick_baseline(records)
-        report = library.report(records, baseline)
+        report = None
+        baseline = records.manifest.baseline
+        if not records.manifest.is_search:
+            records.require_comparable()
+            baseline = _pick_baseline(records)
+            report = library.report(records, baseline)
     except UserError as error:
         return error
     state.restore_selection(set(records.runs["run_id"]))

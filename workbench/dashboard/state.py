@@ -29,10 +29,16 @@ class View:
     """The open study as every page sees it in one run of the app."""
 
     records: StudyRecords
-    report: Report
+    compared: Report | None  # none: a search, which compares nothing
     baseline: str
     dark: bool
     library: Library
+
+    @property
+    def report(self) -> Report:
+        """The study's report against ``baseline``; pages ask ``is_search`` before."""
+        assert self.compared is not None, "a search has no report"
+        return self.compared
 
     @property
     def exploratory(self) -> bool:

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from workbench.analysis.effects import Report, study_report
+from workbench.analysis.importances import Importances, importances_of
 from workbench.analysis.notes import reading
+from workbench.analysis.search import Search, searched
 from workbench.errors import RecordError
 from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
@@ -21,16 +23,18 @@ from workbench.records.index import MANIFEST, StudyRecords, load_study
 from workbench.records.manifest import ManifestVariant
 from workbench.records.metrics import metrics_version
 from workbench.records.run import RECORD, RunDirectory
+from workbench.records.search import SEARCH
 
 Value = TypeVar("Value")
 _FRAMES = 1_500  # runs whose metrics stay in memory: about 100 kB each
 
 
 def study_version(path: Path) -> tuple[Hashable, ...]:
-    """Version of a study's manifest and of every run's record. The driver's heartbeat is left out."""
+    """Version of a study's manifest, points and every run's record. The driver's heartbeat is left out."""
     runs = path / "runs"
     names = sorted(entry.name for entry in os.scandir(runs)) if runs.is_dir() else []
-    return (version(path / MANIFEST), *((name, version(runs / name / RECORD)) for name in names))
+    points = version(path / SEARCH)  # of a search
+    return (version(path / MANIFEST), points, *((name, version(runs / name / RECORD)) for name in names))
 
 
 def pulse(records: StudyRecords) -> tuple[Hashable, ...]:
@@ -106,6 +110,18 @@ class Library:
         key = ("report", records.path, baseline)
         current = (study_version(records.path), records.is_live)
         return self._keep(key, current, lambda: _report(records, baseline))
+
+    def search(self, records: StudyRecords) -> Search | None:
+        """What a search found; None for other studies."""
+        key = ("search", records.path)
+        return self._keep(key, study_version(records.path), lambda: searched(records))
+
+    def importances(self, records: StudyRecords, objective: str, kind: str) -> Importances:
+        """How much each dimension of a search matters for ``objective``; fANOVA takes seconds, once."""
+        search = self.search(records)
+        assert search is not None, "the study is a search"
+        key = ("importances", records.path, objective, kind)
+        return self._keep(key, study_version(records.path), lambda: importances_of(search, objective, kind))
 
     def metrics(self, run: Path) -> pd.DataFrame:
         """A run's metrics; raises ``RecordError`` when they cannot be read."""

@@ -12,10 +12,12 @@ from workbench.model.presets import preset
 from workbench.study.budget import equally_trained
 from workbench.study.comparable import require_comparable
 from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, TREATMENT, Recipe
-from workbench.study.schema import Level, StudyFile
+from workbench.study.schema import Level, Size, StudyFile
 from workbench.study.texts import Texts
+from workbench.user_input import read_as
 
 BASELINE = "baseline"
+FEEDFORWARD_WIDTH = "feedforward_width"
 # Factors whose level in the baseline a study has a key of its own for.
 _OWN_KEYS = {
     SIZE: "size",
@@ -161,7 +163,9 @@ def _change(asked: _Asked, recipe: Recipe, levels: dict[str, Level], key: str) -
                 raise UserError(
                     f"{study.name}: {key}: {factor}: a study that starts from a run has that run's; remove it"
                 )
-    if SIZE in levels and study.size.feedforward_width is not None:
+    sizes = levels.get(SIZE)
+    is_wider = not isinstance(sizes, dict) or sizes.get("width", recipe.model.width) != recipe.model.width
+    if SIZE in levels and is_wider and study.size.feedforward_width is not None:
         raise UserError(
             f"{study.name}: size.feedforward_width: it follows the width where sizes are compared; remove it"
         )
@@ -271,8 +275,33 @@ def _explicit(asked: _Asked, baseline: Recipe) -> Named:
         start = baseline
         if "preset" in levels:
             start = _parts_of(study, str(levels.pop("preset")), baseline)
-        found.append((name, _change(asked, start, levels, key)))
+        width = _own_width(study, levels, key)
+        recipe = _change(asked, start, levels, key)
+        if width is not None:
+            recipe = replace(recipe, model=recipe.model.with_levels(feedforward_width=width))
+        found.append((name, recipe))
     return found
+
+
+def _own_width(study: StudyFile, levels: dict[str, Level], key: str) -> int | None:
+    """The feed-forward width that a variant's ``size`` names, taken out of ``levels``; None without one."""
+    size = levels.get(SIZE)
+    if not isinstance(size, dict) or FEEDFORWARD_WIDTH not in size:
+        return None
+    try:
+        width = read_as(Size, {FEEDFORWARD_WIDTH: size[FEEDFORWARD_WIDTH]}, under=SIZE).feedforward_width
+    except UserError as error:
+        raise UserError(f"{study.name}: {key}: {error}") from None
+    if study.match != "none":
+        raise UserError(
+            f"{study.name}: {key}.size.feedforward_width: would be undone where sizes are matched; write "
+            "'match: none'"
+        )
+    rest = {name: value for name, value in size.items() if name != FEEDFORWARD_WIDTH}
+    levels.pop(SIZE)
+    if rest:
+        levels[SIZE] = rest
+    return width
 
 
 def _search(asked: _Asked, baseline: Recipe) -> Named:
@@ -326,6 +355,12 @@ def _difference(baseline: Recipe, recipe: Recipe) -> dict[str, tuple[str, str]]:
 
 def _variant(study: StudyFile, name: str, recipe: Recipe, baseline: Recipe) -> Variant:
     change = _difference(baseline, recipe)
+    labels = recipe.labels()
+    if _names_a_width(study):
+        widths = [str(one.model.feedforward_width) for one in (baseline, recipe)]
+        labels = labels | {FEEDFORWARD_WIDTH: widths[1]}
+        if widths[0] != widths[1]:
+            change = change | {FEEDFORWARD_WIDTH: (widths[0], widths[1])}
     mismatch: float | None = None
     if recipe is baseline:
         mismatch = None if study.match == "none" else 0.0
@@ -335,7 +370,13 @@ def _variant(study: StudyFile, name: str, recipe: Recipe, baseline: Recipe) -> V
         if SIZE not in change or recipe.model != target:
             model, mismatch = match_size(recipe.model, target, study.match)
             recipe = replace(recipe, model=model)
-    return Variant(name=name, levels=recipe.labels(), change=change, recipe=recipe, mismatch=mismatch)
+    return Variant(name=name, levels=labels, change=change, recipe=recipe, mismatch=mismatch)
+
+
+def _names_a_width(study: StudyFile) -> bool:
+    """Whether some variant has a feed-forward width of its own; else it only follows from what is changed."""
+    sizes = [entry.get(SIZE) for entry in study.variants]
+    return any(isinstance(size, dict) and FEEDFORWARD_WIDTH in size for size in sizes)
 
 
 def _refuse_twins(study: StudyFile, variants: list[Variant]) -> None:

@@ -1,6 +1,6 @@
 """The plan: every trial that a study means to run, and the manifest that is frozen before the first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
@@ -381,9 +381,12 @@ class Plan:
         return levels
 
     def _describe(self, variant: Variant, factors: dict[str, list[str]]) -> ManifestVariant:
+        named: Iterable[str] = factors
+        if self.search:  # whose points are levels of these, though no variant is planned
+            named = [factor for factor in self.search.space if factor in variant.levels]
         described = ManifestVariant(
             name=variant.name,
-            levels={factor: variant.levels[factor] for factor in factors},
+            levels={factor: variant.levels[factor] for factor in named},
             change={factor: list(pair) for factor, pair in variant.change.items()},
             parameters=variant.model.num_parameters(),
             nonembedding_parameters=variant.model.nonembedding_parameters(),

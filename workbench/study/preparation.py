@@ -29,7 +29,11 @@ def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) ->
 
     A run that it starts from is looked for in ``out``, and so are tokenizers that the study learned before.
     """
-    study = load_study_file(path, overrides)
+    return plan_of(load_study_file(path, overrides), console, out)
+
+
+def plan_of(study: StudyFile, console: Terminal, out: Path) -> Plan:
+    """As ``make_plan``, for a study that was read already."""
     if study.seeds.pilot:
         console.print(f"note: {PILOT_NOTE}", soft_wrap=True)
     start = open_start(study, out)

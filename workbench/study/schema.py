@@ -310,7 +310,8 @@ class StudyFile(_Section):
         [],
         max_length=MOST_VARIANTS,
         description="The variants of the design explicit. Each has a name, and the levels in which it "
-        "differs from the baseline or a preset whose parts it has. Left out: none.",
+        "differs from the baseline or a preset whose parts it has. Its size may name a feedforward_width "
+        "too, where match is none. Left out: none.",
         examples=[
             [{"name": "all of GPT-2", "preset": "gpt2"}, {"name": "post-norm", "norm_placement": "post"}]
         ],

@@ -25,6 +25,7 @@ from workbench.dashboard.curve_lines import (
 )
 from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.literal_text import literal
+from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
 from workbench.numbers import plural
 from workbench.records.manifest import Manifest
@@ -41,6 +42,9 @@ def page() -> None:
     st.header("Curves", anchor=False)
     if is_imported(view()):
         nothing_compared()
+        return
+    if is_search(view()):
+        see_search()
         return
     if view().records.runs.empty:
         empty_pages.no_runs()

@@ -20,6 +20,7 @@ from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.links_inside import with_behaviours
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.pages.overview import forest_panel, method_notes, no_effects
+from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
 from workbench.dashboard.tuning_charts import best_of, best_of_frame, points, points_frame
@@ -32,6 +33,9 @@ def page() -> None:
     st.header("Effects", anchor=False)
     if is_imported(now):
         nothing_compared()
+        return
+    if is_search(now):
+        see_search()
         return
     if any(row.pairs >= 2 for row in now.report.comparisons):
         forest_panel(now, name=f"{now.file_name}-effects")

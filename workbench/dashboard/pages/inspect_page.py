@@ -20,6 +20,7 @@ from workbench.dashboard import (
 from workbench.dashboard.literal_text import literal
 from workbench.dashboard.measure_button import READING, offer_measuring
 from workbench.dashboard.panel_charts import chart
+from workbench.dashboard.searches import is_search, see_search
 from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
@@ -37,6 +38,9 @@ NOTHING = "—"
 def inspection_page(page: Page, title: str) -> None:
     """Draw one of the three pages."""
     st.header(title, anchor=False)
+    if is_search(state.view()):
+        see_search()
+        return
     scope = _pick_scope()
     if scope is None:
         return

@@ -8,11 +8,12 @@ from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import pilot_line, verdict_cell
 from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
-from workbench.dashboard import downloads, empty_pages, imported_models
+from workbench.dashboard import downloads, empty_pages, imported_models, searches
 from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import inside_link
 from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.searches import is_search
 from workbench.dashboard.state import View, view
 from workbench.dashboard.study_progress import progress_table, seconds_left
 from workbench.dashboard.tables import verdict_table
@@ -35,6 +36,9 @@ def page() -> None:
     now = view()
     if is_imported(now):
         imported_models.overview(now)
+        return
+    if is_search(now):
+        searches.overview(now)
         return
     st.header(literal(now.report.question or now.records.name), anchor=False)
     if now.exploratory:
