@@ -21,7 +21,6 @@ def test_rounds_are_read_back_in_their_order(tmp_path):
 
     again = Proposals(tmp_path, lambda: pytest.fail("the file is there"))
     assert again.rounds_of("llama") == [POINTS[:1], POINTS[1:]]
-    assert again.points_of("llama") == POINTS
     assert again.rounds_of("relu") == [POINTS[1:]]
     assert again.rounds_of("gelu") == []
     assert again.note is None
@@ -46,5 +45,5 @@ def test_a_damaged_file_is_set_aside_and_made_anew(tmp_path, content, says):
     assert proposals.note is not None
     assert "kept as proposals.json.damaged" in proposals.note
     assert (tmp_path / "proposals.json.damaged").read_text() == content
-    proposals.complete("llama", 0, POINTS[1:])
-    assert json.loads((tmp_path / PROPOSALS).read_text()) == {"rounds": {"llama": [POINTS]}}
+    proposals.add({"llama": POINTS[1:]})
+    assert json.loads((tmp_path / PROPOSALS).read_text()) == {"rounds": {"llama": [POINTS[:1], POINTS[1:]]}}

@@ -26,7 +26,10 @@ def test_a_space_a_sampler_and_trials():
 
 
 def test_the_three_best_run_again_on_three_free_seeds():
-    read = study({"space": SPACE, "sampler": "tpe", "trials": 12}, seeds={"tune": [3, 5], "confirm": [6, 8]})
+    read = study(
+        {"space": SPACE, "sampler": "tpe", "trials": 12},
+        seeds={"pilot": 0, "tune": [3, 5], "confirm": [6, 8]},
+    )
     assert read.fresh_seeds == [7, 9, 10]
     assert read.tuning_trials == 2 * 12 + 3 * 3
 

@@ -11,6 +11,7 @@ from workbench.errors import RecordError, UserError
 from workbench.records.driver_state import DRIVER, DriverState, read_driver_state
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, read_manifest
+from workbench.records.proposals import PROPOSALS, read_proposals
 from workbench.records.run import RECORD, REMEDY, Phase, RunDirectory, RunRecord, State, config_hash
 from workbench.records.search import SEARCH, SearchPoint, point_number, read_points
 from workbench.records.training_outcome import UNIFORM, uniform_loss, untrained
@@ -110,6 +111,10 @@ def load_study(path: Path) -> StudyRecords:
     manifest = read_manifest(path)
     rows, problems = _read_runs(path / "runs")
     driver = _driver_state(path, problems)
+    try:
+        read_proposals(path)
+    except RecordError as error:
+        problems.append(Problem(path / PROPOSALS, str(error)))
     current, superseded = _current(rows, manifest)
     points = _points(path, current, problems) if manifest.is_search else ()
     return StudyRecords(path, manifest, _frame(current), problems, driver, superseded, points)

@@ -72,19 +72,10 @@ class Proposals:
         """The rounds that were proposed for a variant, or for "search"; each a list of points."""
         return [[dict(point) for point in points] for points in self._rounds.get(whose, [])]
 
-    def points_of(self, whose: str) -> list[Point]:
-        """All points that were proposed, in their order."""
-        return [point for points in self.rounds_of(whose) for point in points]
-
     def add(self, proposed: dict[str, list[Point]]) -> None:
         """Write a round of one or several into the file; it is on the disk when this returns."""
         for whose, points in proposed.items():
             self._rounds.setdefault(whose, []).append([dict(point) for point in points])
-        self._write()
-
-    def complete(self, whose: str, number: int, more: list[Point]) -> None:
-        """Add ``more`` points to the round ``number``, of which the run records told only a part."""
-        self._rounds[whose][number] += [dict(point) for point in more]
         self._write()
 
     def _write(self) -> None:

@@ -622,10 +622,11 @@ class StudyFile(_Section):
     @property
     def fresh_seeds(self) -> list[int]:
         """The seeds at which the best points are run again: the first free ones behind those of tuning."""
-        if self.tuning is None or not self.tuning.again:
+        tuned_at = self.seeds.lists()[Phase.TUNE]
+        if self.tuning is None or not self.tuning.again or not tuned_at:
             return []
         taken = {seed for seeds in self.seeds.lists().values() for seed in seeds}
-        behind = count(max(self.seeds.lists()[Phase.TUNE]) + 1)
+        behind = count(max(tuned_at) + 1)
         return list(islice((seed for seed in behind if seed not in taken), AGAIN))
 
     @property

@@ -103,8 +103,8 @@ def _tuned_points(now: View, tuned: list[TunedRate]) -> None:
         st.altair_chart(chart, alt=f"Loss against {name} for each point", key=f"tuning-{name}")
     st.caption(
         "Mean over tuning seeds, one dot per point. Ring: the point that was confirmed; where the best "
-        "points ran again, by its mean over fresh seeds, which no point was found by: the lowest of many "
-        "owes its place to luck too."
+        "points ran again, by its mean over fresh seeds, which found none of them: the lowest of many owes "
+        "its place to luck too."
     )
 
 
