@@ -5,7 +5,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
 from pydantic import TypeAdapter
@@ -56,8 +56,9 @@ def fields() -> dict[str, FieldInfo]:
     for path, model in waiting:
         for name, field in model.model_fields.items():
             found[f"{path}{name}"] = field
-            if hasattr(field.annotation, "model_fields"):
-                waiting.append((f"{path}{name}.", field.annotation))
+            for inner in (field.annotation, *get_args(field.annotation)):
+                if hasattr(inner, "model_fields"):
+                    waiting.append((f"{path}{name}.", inner))
     return found
 
 

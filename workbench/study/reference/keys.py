@@ -181,7 +181,9 @@ def _entry(key: str, field: FieldInfo, beside: str) -> Entry:
     default = ""
     if not field.is_required():
         value = field.get_default(call_default_factory=True)
-        default = "" if isinstance(value, BaseModel) else as_written(value)
+        # What is not validated could not be written: no rates, no margin.
+        unwritten = isinstance(value, BaseModel) or field.validate_default is False
+        default = "" if unwritten and value is not None else as_written(value)
         if value is None:  # nobody writes null for what the key means when it is left out
             annotation = without_null(annotation)
     if _model_in(annotation) is not None and not left_out and not field.is_required():
