@@ -20,6 +20,7 @@ def run(variant, seed, *, phase="confirm", rate=0.01, state="complete", step=10)
         "seed": seed,
         "phase": phase,
         "learning_rate": rate,
+        "hyperparameters": {"learning_rate": rate},
         "state": state,
         "step": step,
     }
