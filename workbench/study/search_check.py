@@ -114,7 +114,7 @@ def render_search_check(facts: dict[str, Any]) -> Group:
     for name, values in facts["space"].items():
         table.add_row(one_line(name), one_line(values))
     combinations = facts["combinations"]
-    of = "no end of them, it has a range" if combinations is None else f"{combinations:,}"
+    of = "unlimited (it has a range)" if combinations is None else f"{combinations:,}"
     seeds = plural(len(facts["seeds"]), "seed")
     lines = [
         f"space:    {plural(len(facts['space']), 'dimension')}; combinations: {of}",
