@@ -23,6 +23,9 @@ from workbench.dashboard.tables import (
     verdict_table,
     with_live_steps,
 )
+from workbench.records.index import load_study
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,13 @@ def test_progress_counts_every_phase(records):
     assert table.loc["tune", ["planned", "complete", "diverged"]].tolist() == [32, 31, 1]
     assert (table["progress"] == 1).all()
     assert planned(records) == {"pilot": 3, "tune": 32, "confirm": 20}
+
+
+def test_of_a_study_until_decided_no_more_is_planned_than_is_due():
+    records = load_study(PUBLISHED / "quickstart")
+    assert records.manifest.looks
+    runs = records.runs.groupby("phase").size()
+    assert planned(records) == runs.to_dict()
     assert last_activity(records.runs).year == 2026
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from workbench.analysis.decisions import confirm_phase
 from workbench.records.index import StudyRecords
 from workbench.records.run import Phase
 
@@ -12,7 +13,10 @@ ENDED = ["complete", "diverged", "failed", "pruned"]
 
 
 def planned(records: StudyRecords) -> dict[str, int]:
-    """Trials per phase: as declared, or as many as there are where a grid has grown."""
+    """Trials per phase: as declared, or as many as there are where a grid has grown.
+
+    Of a study that runs until all is decided, those that are due by now: how many there will be is not known.
+    """
     manifest, runs = records.manifest, records.runs
     variants = len(manifest.variants)
     declared = {
@@ -20,6 +24,9 @@ def planned(records: StudyRecords) -> dict[str, int]:
         Phase.TUNE: manifest.tuning_trials * variants,
         Phase.CONFIRM: len(manifest.seeds.confirm) * variants,
     }
+    if manifest.looks:
+        _, outcomes = confirm_phase(records)
+        declared[Phase.CONFIRM] = sum(len(mine.planned) for mine in outcomes.values())
     if manifest.search is not None:
         declared = {Phase.SEARCH: manifest.search.trials * len(manifest.seeds.tune)}
     phases = manifest.phases or [phase for phase, count in declared.items() if count]
