@@ -41,12 +41,15 @@ class Told:
 
     ``values`` is None where its trials gave no result (they diverged, failed or did not train). A sampler is
     then told the worst that was seen: left out, it would propose the same region again. ``constraints`` holds
-    numbers that are at most 0 where the point may be had.
+    numbers that are at most 0 where the point may be had. ``stopped`` is of a point that was pruned: the step
+    at which it was, and the first objective there. tpe ranks it as Optuna's pruned trials: behind all that
+    were not pruned, those with more steps before others, then by that value. gp leaves it out.
     """
 
     point: Point
     values: list[float] | None
     constraints: dict[str, float] = field(default_factory=dict)
+    stopped: tuple[int, float] | None = None
 
 
 def seed_of(study: str, whose: str, number: int) -> int:
@@ -160,10 +163,16 @@ def _asked(
     values = dict(enumerate(_told_values(known, directions)))
     for place, told in enumerate(known):
         state = TrialState.FAIL if values[place] is None else TrialState.COMPLETE
+        reached: dict[int, float] = {}
+        if told.stopped is not None:
+            state = TrialState.PRUNED
+            # Of several objectives Optuna has none in between, and takes pruned trials as they come.
+            reached = {} if len(directions) > 1 else dict([told.stopped])
         study.add_trial(
             create_trial(
                 state=state,
-                values=values[place],
+                values=None if state is TrialState.PRUNED else values[place],
+                intermediate_values=reached,
                 params=parameters(space, told.point),
                 distributions=kinds,
                 constraints=told.constraints or None,
