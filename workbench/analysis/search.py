@@ -55,8 +55,8 @@ class Search:
     each of ``dimensions``, one for each objective (the mean over its seeds; NaN where it is not known),
     ``feasible``, and ``per_seed``: by objective the value of each seed that has one. ``front`` are the
     numbers of the complete points that no other complete one beats, the best in the first objective before
-    the others. A point that hyperband stopped at a lower rung is pruned, and has no value of what is measured: a
-    loss after fewer tokens is another number. ``standings`` has what it gave there.
+    the others. A point that hyperband stopped at a lower rung is pruned, and has no value of what is
+    measured: a loss after fewer tokens is another number. ``standings`` has what it gave there.
     """
 
     plan: RecordedSearch

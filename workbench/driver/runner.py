@@ -90,7 +90,8 @@ class Runner:
 
     def run(self) -> None:
         """Run every phase of the study; returns when all trials have an outcome."""
-        self.display.begin(self.plan.trial_counts(), self.plan.steps)
+        in_rungs = self.plan.search is not None and bool(self.plan.search.rungs)
+        self.display.begin(self.plan.trial_counts(), self.plan.steps, some_shorter=in_rungs)
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
         if isinstance(self.ledger, SearchLedger):

@@ -43,7 +43,9 @@ class Told:
     then told the worst that was seen: left out, it would propose the same region again. ``constraints`` holds
     numbers that are at most 0 where the point may be had. ``stopped`` is of a point that was pruned: the step
     at which it was, and the first objective there. tpe ranks it as Optuna's pruned trials: behind all that
-    were not pruned, those with more steps before others, then by that value. gp leaves it out.
+    were not pruned, those with more steps before others, then by that value. gp leaves it out. The worst of
+    what was not pruned would still be better than that, so that beside pruned points one without a result is
+    told as pruned before its first step, behind all others.
     """
 
     point: Point
@@ -161,13 +163,15 @@ def _asked(
     )
     kinds = distributions(space)
     values = dict(enumerate(_told_values(known, directions)))
+    prunes = any(told.stopped is not None for told in known)
     for place, told in enumerate(known):
         state = TrialState.FAIL if values[place] is None else TrialState.COMPLETE
         reached: dict[int, float] = {}
-        if told.stopped is not None:
+        if told.stopped is not None or (prunes and told.values is None):
             state = TrialState.PRUNED
-            # Of several objectives Optuna has none in between, and takes pruned trials as they come.
-            reached = {} if len(directions) > 1 else dict([told.stopped])
+        # Of several objectives Optuna has none in between, and takes pruned trials as they come.
+        if told.stopped is not None and len(directions) == 1:
+            reached = dict([told.stopped])
         study.add_trial(
             create_trial(
                 state=state,

@@ -276,11 +276,11 @@ def _first(rungs: list[int], bracket_number: int | None) -> int | None:
     return None if bracket_number is None else rungs[bracket_number % len(rungs)]
 
 
-def _worse(told: Told) -> tuple[bool, int, float]:
-    """By this those that stopped come last, the ones with more tokens first, then by the first objective."""
-    if told.stopped is None:
-        return False, 0, 0.0
-    return True, -told.stopped[0], told.stopped[1]
+def _worse(told: Told) -> tuple[int, int, float]:
+    """By this what has a value comes first, then what stopped: more tokens first, then the first objective."""
+    if told.stopped is not None:
+        return 1, -told.stopped[0], told.stopped[1]
+    return (2 if told.values is None else 0), 0, 0.0
 
 
 def forget_unbegun(directory: Path, manifest: Manifest) -> None:
