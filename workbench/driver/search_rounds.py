@@ -277,7 +277,7 @@ def _first(rungs: list[int], bracket_number: int | None) -> int | None:
 
 
 def _worse(told: Told) -> tuple[int, int, float]:
-    """By this what has a value comes first, then what stopped: more tokens first, then the first objective."""
+    """What has a value first, then what stopped, by more tokens and the first objective; then the rest."""
     if told.stopped is not None:
         return 1, -told.stopped[0], told.stopped[1]
     return (2 if told.values is None else 0), 0, 0.0
