@@ -1,10 +1,9 @@
 import math
 
-import numpy as np
 import pytest
 
 from tests.analysis import search_studies, synthetic_studies
-from workbench.analysis.search import pareto_front, searched
+from workbench.analysis.search import searched
 from workbench.errors import UserError
 from workbench.records.index import load_study
 from workbench.records.search import SEARCH
@@ -55,11 +54,6 @@ def test_of_one_objective_the_best_are_the_lowest(tmp_path):
     search = searched(search_studies.write_search(tmp_path / "search", search=one))
     assert list(search.best(3)["number"]) == [3, 5, 1]
     assert search.objectives[0].unit == "nats/token"
-
-
-def test_equal_points_are_on_the_front_together():
-    values = np.array([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0], [2.0, 2.0]])
-    assert pareto_front(values).tolist() == [True, True, True, False]
 
 
 def test_a_damaged_file_of_points_is_a_problem_and_what_was_trained_stays(tmp_path):

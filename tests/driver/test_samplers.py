@@ -89,6 +89,27 @@ def test_a_point_without_a_result_is_told_as_the_worst():
     assert sum(point["learning_rate"] > 0.003 for point in found) <= 2
 
 
+@pytest.mark.parametrize("directions", [["minimize"], ["minimize", "minimize"]])
+def test_points_that_stopped_are_learned_from_by_their_last_rung_and_never_beat_others(directions):
+    """Rates near 0.009 did best of those that stopped, and none has the whole budget yet."""
+    points = propose(SPACE, QMC, seed=3, history=[], count=24)
+    stopped = [(300, abs(point["learning_rate"] - 0.009)) for point in points]
+    history = [
+        Told(point=point, values=None, stopped=one) for point, one in zip(points, stopped, strict=True)
+    ]
+    history.sort(key=lambda one: one.stopped[1])  # of several objectives the order says it
+    # What has no result at all, at other rates, is behind those that stopped.
+    lost = [{"learning_rate": 0.001 + 0.0001 * place, "weight_decay": 0.3} for place in range(4)]
+    history += [Told(point=point, values=None) for point in lost]
+    found = propose(SPACE, TPE, seed=7, history=history, count=8, directions=directions)
+    assert sum(point["learning_rate"] > 0.006 for point in found) >= 6
+    # A few that had the whole budget, at low rates, come before all that stopped.
+    low = [{"learning_rate": 0.001 + 0.0001 * place, "weight_decay": 0} for place in range(4)]
+    history += [Told(point=point, values=[9.0] * len(directions)) for point in low]
+    found = propose(SPACE, TPE, seed=7, history=history, count=8, directions=directions)
+    assert sum(point["learning_rate"] < 0.003 for point in found) >= 6
+
+
 def test_nothing_but_lost_points_is_no_history():
     lost = [Told(point={"learning_rate": 0.002, "weight_decay": 0}, values=None)]
     assert len(propose(SPACE, TPE, seed=1, history=lost, count=2)) == 2

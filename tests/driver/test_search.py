@@ -58,8 +58,8 @@ def found(folder):
     return searched(load_study(folder / "results/tiny"))
 
 
-def trials_of(folder, name="search"):
-    storage = JournalStorage(JournalFileBackend(str(folder / "results/tiny/optuna.journal")))
+def trials_of(folder, name="search", at="results/tiny"):
+    storage = JournalStorage(JournalFileBackend(str(folder / at / "optuna.journal")))
     assert [one.study_name for one in storage.get_all_studies()] == [name]
     return optuna.load_study(study_name=name, storage=storage)
 

@@ -72,6 +72,18 @@ def test_without_sizes_points_are_matched_as_usual():
         ({"search__constraints": ["parameters < 3"]}, "is no constraint"),
         ({"search__space__heads": [2.5]}, "heads: is a whole number from 1 on"),
         ({"search__space__heads": {"low": 1, "high": 4, "log": True}}, "without log"),
+        ({"search__least_tokens": 100}, "least_tokens: is for hyperband"),
+        ({"search__pruner": "halving"}, "search.pruner"),
+        ({"search__pruner": "hyperband", "search__sampler": "gp"}, "gp learns from points with all tokens"),
+        (
+            {"search__pruner": "hyperband", "search__least_tokens": 2000},
+            r"least_tokens: 2,000 are more than a third of training.tokens \(2,560\)",
+        ),
+        (
+            {"search__pruner": "hyperband", "search__least_tokens": 64},
+            "evaluations: 4 would multiply the budget",
+        ),
+        ({"search__pruner": "hyperband", "training__warmup": 0.05}, "8 steps, of which training.warmup"),
         ({"design": "one_at_a_time"}, "needs the key 'factors'"),
         ({"search": None}, "design search needs the key 'search'"),
     ],

@@ -14,11 +14,13 @@ from rich.table import Table
 from workbench.analysis.report_footer import provenance_warnings
 from workbench.analysis.report_tables import TextTable
 from workbench.analysis.search import COMPLETE, INFEASIBLE, Objective, Search, searched
+from workbench.analysis.search_rungs import RungAgreement
 from workbench.analysis.text_escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.variant_row import plain
 from workbench.errors import UserError
 from workbench.numbers import MISSING, byte_size, duration, fixed, plural, rate, scaled
 from workbench.records.index import StudyRecords
+from workbench.records.run import State
 from workbench.terminal import styled
 from workbench.visible import one_line
 
@@ -39,6 +41,7 @@ class SearchReport:
     tokens: int
     flops: float
     notes: tuple[str, ...]
+    runs: int
     footer: dict[str, Any]
 
     @property
@@ -68,6 +71,7 @@ def search_report(study: StudyRecords) -> SearchReport:
         tokens=int(spent["tokens"]),
         flops=spent["flops"],
         notes=(*_notes(search), *provenance_warnings(study)),
+        runs=len(runs),
         footer={
             "sampler": search.plan.sampler,
             "objectives": [one.name for one in search.objectives],
@@ -89,15 +93,18 @@ def headline(report: SearchReport) -> str:
     done = report.counts.get(COMPLETE, 0)
     others = [
         f"{count} {state}"
-        for state in ("pruned", "diverged", "failed", "running", "queued")
+        for state in ("diverged", "failed", "running", "queued")
         if (count := report.counts.get(state, 0))
     ]
+    if stopped := report.counts.get(State.PRUNED, 0):
+        others.insert(0, f"{stopped} stopped at lower rungs")
     if excluded := report.counts.get(INFEASIBLE, 0):
         others.append(f"{excluded} excluded before training")
+    whole = " with the whole budget" if report.search.plan.rungs else ""
     became = f" ({', '.join(others)})" if others else ""
     return (
-        f"{EXPLORATORY}; {done} of {plural(report.planned, 'point')} trained{became}; promote what looks "
-        f"best: workbench promote {report.study} --top 3"
+        f"{EXPLORATORY}; {done} of {plural(report.planned, 'point')} trained{whole}{became}; promote "
+        f"what looks best: workbench promote {report.study} --top 3"
     )
 
 
@@ -119,6 +126,30 @@ def best_table(report: SearchReport) -> TextTable:
         for row in search.best(SHOWN).to_dict("records")
     )
     return TextTable(title=title, headings=("point", *search.dimensions, *names), rows=rows)
+
+
+def rungs_table(report: SearchReport) -> TextTable | None:
+    """What hyperband did at each rung, and how alike rungs order points; None without it."""
+    search = report.search
+    rungs, found = search.plan.rungs, list(search.standings.values())
+    if not rungs:
+        return None
+    alike = {(one.fewer, one.more): one for one in search.agreements}
+    rows = []
+    for tokens, following in zip(rungs, [*rungs[1:], None], strict=True):
+        here = [one for one in found if tokens in one.values]
+        stopped = sum(one.stopped and one.tokens == tokens for one in here)
+        cells = [f"{tokens:,}", str(len(here)), str(stopped)]
+        for more in (following, rungs[-1] if tokens == rungs[0] and len(rungs) > 2 else None):
+            cells.append(MISSING if more is None else _agreement_text(alike[tokens, more]))
+        rows.append(tuple(cells))
+    headings = ("tokens", "points", "stopped", "rank correlation with the next", "with the whole budget")
+    return TextTable(title="rungs of hyperband", headings=headings, rows=tuple(rows))
+
+
+def _agreement_text(one: RungAgreement) -> str:
+    rho = MISSING if one.rho is None else f"{one.rho:.2f}"
+    return f"{rho} (n = {one.points})"
 
 
 def excluded_table(report: SearchReport) -> TextTable | None:
@@ -156,7 +187,7 @@ def value_text(objective: Objective, value: float) -> str:
 def spend_line(report: SearchReport) -> str:
     """What all runs together took."""
     return (
-        f"spent: {plural(len([i for ids in report.search.trials['run_ids'] for i in ids]), 'run')}, "
+        f"spent: {plural(report.runs, 'run')}, "
         f"{report.tokens:,} tokens, {scaled(report.flops, 'FLOP')}, {duration(report.seconds)} of training"
     )
 
@@ -181,6 +212,7 @@ def search_to_json(report: SearchReport) -> dict[str, Any]:
         "counts": report.counts,
         "front": search.front,
         "best": [int(number) for number in search.best(SHOWN)["number"]],
+        "rungs": [asdict(one) for one in search.agreements],
         "points": [plain(row) for row in search.trials.to_dict("records")],
         "spent": {"seconds": report.seconds, "tokens": report.tokens, "flops": report.flops},
         "notes": list(report.notes),
@@ -206,6 +238,17 @@ def _notes(search: Search) -> list[str]:
         notes.append(
             "each point has one seed: the best of many is partly luck, and its value is too low by as much"
         )
+    stopped = int((search.trials["state"] == State.PRUNED).sum())
+    if search.plan.rungs:
+        notes.append(
+            f"{plural(stopped, 'point')} stopped at lower rungs, and nothing is known of them with the whole "
+            "budget: one of them could have become the best. Only points with the whole budget are in the "
+            "front, the best points and the importances"
+        )
+        notes.append(
+            "rank correlations between rungs (Spearman) are over the points that went on, which the lower "
+            "rung chose: they say little where n is small, and nothing of those that stopped"
+        )
     return notes
 
 
@@ -221,7 +264,7 @@ def _some(names: list[str]) -> str:
 
 
 def _tables(report: SearchReport) -> list[TextTable]:
-    return [best_table(report), *filter(None, [excluded_table(report)])]
+    return [best_table(report), *filter(None, [rungs_table(report), excluded_table(report)])]
 
 
 def _footer_lines(report: SearchReport) -> list[tuple[str, str]]:
@@ -230,10 +273,18 @@ def _footer_lines(report: SearchReport) -> list[tuple[str, str]]:
         ("objectives", ", ".join(one.title for one in report.search.objectives)),
         ("constraints", ", ".join(footer["constraints"]) or "none"),
         ("sampler", f"{footer['sampler']}, {plural(len(footer['seeds']), 'seed')} a point"),
+        *_rung_lines(report.search.plan.rungs),
         ("match", str(footer["match"])),
         ("data", f"{footer['data'] or MISSING}; {footer['tokens_per_run'] or 0:,} tokens a run"),
         ("manifest", str(footer["manifest"])),
     ]
+
+
+def _rung_lines(rungs: list[int]) -> list[tuple[str, str]]:
+    if not rungs:
+        return []
+    tokens = ", ".join(f"{one:,}" for one in rungs)
+    return [("pruner", f"hyperband (Li et al. 2018): rungs of {tokens} tokens, up to whole steps")]
 
 
 def _terminal(report: SearchReport) -> Group:

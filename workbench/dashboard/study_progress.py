@@ -5,6 +5,7 @@ from datetime import datetime
 import pandas as pd
 
 from workbench.analysis.decisions import confirm_phase
+from workbench.analysis.hyperband import brackets
 from workbench.records.index import StudyRecords
 from workbench.records.run import Phase
 
@@ -28,7 +29,10 @@ def planned(records: StudyRecords) -> dict[str, int]:
         _, outcomes = confirm_phase(records)
         declared[Phase.CONFIRM] = sum(len(mine.planned) for mine in outcomes.values())
     if manifest.search is not None:
-        declared = {Phase.SEARCH: manifest.search.trials * len(manifest.seeds.tune)}
+        trainings = manifest.search.trials
+        if manifest.search.rungs:
+            trainings = sum(sum(one.sizes) for one in brackets(manifest.search.rungs, trainings))
+        declared = {Phase.SEARCH: trainings * len(manifest.seeds.tune)}
     phases = manifest.phases or [phase for phase, count in declared.items() if count]
     return {str(phase): max(declared.get(phase, 0), int((runs["phase"] == phase).sum())) for phase in phases}
 

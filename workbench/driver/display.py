@@ -40,8 +40,8 @@ class Display:
         self._bars = bars(console) if console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
 
-    def begin(self, counts: dict[Phase, int], steps: int) -> None:
-        """The study's trials by phase and the steps of a trial of the baseline."""
+    def begin(self, counts: dict[Phase, int], steps: int, *, some_shorter: bool = False) -> None:
+        """The study's trials by phase and the steps of a trial of the baseline, where some have fewer."""
         self._counts = counts
         self._steps = steps
         self._trials = sum(counts.values())
@@ -51,7 +51,8 @@ class Display:
         plan = ", ".join(f"{phase} {count}" for phase, count in counts.items())
         trials = plural(self._trials, "trial")
         workers = plural(self._workers, "worker")
-        self.note(f"{trials} of {plural(steps, 'step')} ({plan}) on {workers}")
+        most = "at most " if some_shorter else ""
+        self.note(f"{trials} of {most}{plural(steps, 'step')} ({plan}) on {workers}")
 
     def expect(self, trials: int, phase: Phase = Phase.TUNE) -> None:
         """More trials than planned: a grid grew, or a comparison takes more pairs."""

@@ -43,6 +43,7 @@ from workbench.records.hyperparameters import Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
 from workbench.records.manifest import read_manifest
 from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
+from workbench.records.search import SearchPoint
 from workbench.study.candidates import Grids, at_edge, grown, grown_before, joined
 from workbench.study.plan import Plan
 from workbench.training.population.halving import Halving
@@ -89,7 +90,8 @@ class Runner:
 
     def run(self) -> None:
         """Run every phase of the study; returns when all trials have an outcome."""
-        self.display.begin(self.plan.trial_counts(), self.plan.steps)
+        in_rungs = self.plan.search is not None and bool(self.plan.search.rungs)
+        self.display.begin(self.plan.trial_counts(), self.plan.steps, some_shorter=in_rungs)
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
         if isinstance(self.ledger, SearchLedger):
@@ -113,14 +115,21 @@ class Runner:
         if rounds.note:
             self.display.note(f"note: {rounds.note}")
         ledger.enter(rounds.points)
-        if rounds.points:
-            self._execute(Phase.SEARCH, rounds.begun())
-        while trials := rounds.propose():
+        self._try_points(rounds, ledger, rounds.points)
+        while points := rounds.propose():
             ledger.enter(rounds.points)
             self.display.note(rounds.summary())
-            self._execute(Phase.SEARCH, trials)
+            self._try_points(rounds, ledger, points)
         if rounds.left > 0:
             self.display.note(f"the space has no more points: {rounds.left} fewer are trained than asked")
+
+    def _try_points(self, rounds: SearchRounds, ledger: SearchLedger, points: list[SearchPoint]) -> None:
+        """Bring points of a search to their outcomes, with hyperband rung by rung."""
+        for rung, trials in rounds.trials(points):
+            if rung:
+                self.display.note(rung)
+            self._execute(Phase.SEARCH, trials)
+            ledger.settle(rounds.standings())
 
     def _only_candidate(self) -> dict[str, Hyperparameters]:
         return {name: grid[0] for name, grid in self.plan.grids().items()}

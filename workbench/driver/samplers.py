@@ -41,12 +41,17 @@ class Told:
 
     ``values`` is None where its trials gave no result (they diverged, failed or did not train). A sampler is
     then told the worst that was seen: left out, it would propose the same region again. ``constraints`` holds
-    numbers that are at most 0 where the point may be had.
+    numbers that are at most 0 where the point may be had. ``stopped`` is of a point that was pruned: the step
+    at which it was, and the first objective there. tpe ranks it as Optuna's pruned trials: behind all that
+    were not pruned, those with more steps before others, then by that value. gp leaves it out. The worst of
+    what was not pruned would still be better than that, so that beside pruned points one without a result is
+    told as pruned before its first step, behind all others.
     """
 
     point: Point
     values: list[float] | None
     constraints: dict[str, float] = field(default_factory=dict)
+    stopped: tuple[int, float] | None = None
 
 
 def seed_of(study: str, whose: str, number: int) -> int:
@@ -158,12 +163,20 @@ def _asked(
     )
     kinds = distributions(space)
     values = dict(enumerate(_told_values(known, directions)))
+    prunes = any(told.stopped is not None for told in known)
     for place, told in enumerate(known):
         state = TrialState.FAIL if values[place] is None else TrialState.COMPLETE
+        reached: dict[int, float] = {}
+        if told.stopped is not None or (prunes and told.values is None):
+            state = TrialState.PRUNED
+        # Of several objectives Optuna has none in between, and takes pruned trials as they come.
+        if told.stopped is not None and len(directions) == 1:
+            reached = dict([told.stopped])
         study.add_trial(
             create_trial(
                 state=state,
-                values=values[place],
+                values=None if state is TrialState.PRUNED else values[place],
+                intermediate_values=reached,
                 params=parameters(space, told.point),
                 distributions=kinds,
                 constraints=told.constraints or None,

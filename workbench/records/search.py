@@ -36,6 +36,8 @@ class RecordedSearch(_Part):
     sampler: str
     pruner: str = "none"
     trials: Count  # points that are trained
+    # With the pruner hyperband the tokens of its rungs, fewest first; the last is the whole budget.
+    rungs: list[Count] = []
     identity: str | None = None  # hash of all that decides what is proposed, and how it is trained
 
 
@@ -49,6 +51,7 @@ class SearchPoint(_Part):
     # By constraint how far it is beyond, as a share of the bound; above 0 it is violated.
     constraints: dict[str, FiniteNumber] = {}
     infeasible: str | None = None  # why it is not trained; None: it is
+    bracket: Count | None = None  # of hyperband, numbered from 0 on; None without it
 
     @property
     def variant(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.analysis.deciding.looks import looks_between
+from workbench.analysis.hyperband import brackets
 from workbench.data.batches import TextBatches, TokenizedCorpus, check_windows
 from workbench.data.evaluation_text import EvaluationText
 from workbench.errors import RecordError, UserError, suggestion
@@ -41,7 +42,7 @@ from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
 from workbench.study.schema import StudyFile
-from workbench.study.search import Candidate, ResolvedSearch
+from workbench.study.search import Candidate, ResolvedSearch, at_rung
 from workbench.study.start_from_run import Start
 from workbench.study.texts import OneText, Texts
 from workbench.study.tunable import check_tuning
@@ -275,11 +276,16 @@ class Plan:
             if place < (most if variant is self.baseline else pairs.get(variant.name, 0))
         ]
 
-    def search_trials(self, candidate: Candidate) -> list[RunRecord]:
-        """A point of a search at each of its seeds; none for a point that is not to be trained."""
+    def search_trials(self, candidate: Candidate, tokens: int | None = None) -> list[RunRecord]:
+        """A point of a search at each of its seeds; none for a point that is not to be trained.
+
+        ``tokens`` are those of a rung of hyperband, with a schedule of their own; None is the whole budget.
+        """
         if candidate.variant is None or candidate.recorded.infeasible is not None:
             return []
         variant, point = candidate.variant, candidate.recorded.point
+        if tokens is not None:
+            variant = at_rung(variant, tokens)
         return [
             self.record(variant, Phase.SEARCH, candidate.hyperparameters, seed).model_copy(
                 update={"point": point}
@@ -291,7 +297,10 @@ class Plan:
         """How many trials each phase runs, if no grid grows; until decided, those of the first look."""
         seeds, variants = self.study.seeds.lists(), len(self.variants)
         if self.search is not None:
-            return {Phase.SEARCH: self.search.section.trials * len(seeds[Phase.TUNE])}
+            points = self.search.section.trials
+            if self.search.rungs:
+                points = sum(sum(one.sizes) for one in brackets(self.search.rungs, points))
+            return {Phase.SEARCH: points * len(seeds[Phase.TUNE])}
         pairs = self.study.seeds.at_least if self.study.seeds.until_decided else len(seeds[Phase.CONFIRM])
         counts = {
             Phase.TUNE: self.study.tuning_trials * variants,

@@ -30,7 +30,7 @@ from workbench.numbers import plural
 from workbench.records.margin import DEFAULT, Margins
 from workbench.records.run import Phase
 from workbench.study.overrides import apply_override
-from workbench.study.search_section import FIGURES, SECONDS, SIZES, SearchSection
+from workbench.study.search_section import FIGURES, HYPERBAND, SECONDS, SIZES, SearchSection
 from workbench.study.tuning import AGAIN, FEWEST_TO_RACE, HALVING, RATES, WILCOXON, Tuning
 from workbench.training.config import TrainingConfig
 from workbench.user_input import read_as
@@ -557,8 +557,32 @@ class StudyFile(_Section):
         for name in search.objectives:
             if name not in known:
                 raise ValueError(f"search.objectives: unknown objective {name!r}; {suggestion(name, known)}")
+        self._check_rungs(search)
         if search.trials * len(self.seeds.lists()[Phase.TUNE]) > MOST_TRIALS:
             raise ValueError(f"search.trials: with all seeds more than {MOST_TRIALS:,} runs; give fewer")
+
+    def _check_rungs(self, search: SearchSection) -> None:
+        """Hyperband's smallest rung must still be a training: with all evaluations, and a warm-up."""
+        if search.pruner != HYPERBAND:
+            return
+        rungs = search.rungs(self.training.tokens)
+        if len(rungs) < 2:
+            raise ValueError(
+                f"search.least_tokens: {search.least_tokens:,} are more than a third of training.tokens "
+                f"({self.training.tokens:,}), which leaves hyperband no rung below it; give fewer"
+            )
+        if not self.context:
+            return
+        remedy = "raise training.tokens or search.least_tokens"
+        rung = self.training.model_copy(update={"tokens": rungs[0]})
+        if problem := rung.budget_problem(self.context):
+            raise ValueError(f"search.pruner: of hyperband's smallest rung: {problem}, or {remedy}")
+        steps = rung.fitted(self.context).steps(self.context)
+        if self.training.warmup and not round(self.training.warmup * steps):
+            raise ValueError(
+                f"search.pruner: hyperband's smallest rung, {rungs[0]:,} tokens, is {plural(steps, 'step')}, "
+                f"of which training.warmup ({self.training.warmup:g}) is none; {remedy}"
+            )
 
     def _check_rate(self, search: SearchSection) -> None:
         """Every trial has a learning rate: from the space, or one for all."""

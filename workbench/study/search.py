@@ -40,6 +40,12 @@ class Candidate:
     variant: Variant | None
     hyperparameters: Hyperparameters
 
+    def in_bracket(self, number: int | None) -> "Candidate":
+        """The same in a bracket of hyperband; itself without one."""
+        if number is None:
+            return self
+        return replace(self, recorded=self.recorded.model_copy(update={"bracket": number}))
+
     def excluded(self, why: str) -> "Candidate":
         """The same, not to be trained for the reason ``why``."""
         constraints = {**self.recorded.constraints, _IMPOSSIBLE: 1.0}
@@ -133,6 +139,11 @@ class ResolvedSearch:
         )
         return Candidate(recorded=recorded, variant=variant, hyperparameters=hyperparameters)
 
+    @property
+    def rungs(self) -> list[int]:
+        """The tokens of hyperband's rungs, fewest first; the last is the whole budget. None without it."""
+        return self.section.rungs(self.baseline.recipe.training.tokens)
+
     def _levels_of(self, point: Point) -> dict[str, Level]:
         return {
             name: self.levels[name][point[name]] if name in self.levels else point[name]
@@ -153,15 +164,27 @@ class ResolvedSearch:
             pruner=section.pruner,
             trials=section.trials,
         )
+        if self.rungs:  # where there are none the manifest has no key
+            found = found.model_copy(update={"rungs": self.rungs})
         return found.model_copy(update={"identity": self._identity(found, config)})
 
     def _identity(self, recorded: RecordedSearch, config: RunConfig) -> str:
         """Hash of what decides the points and their training; more trials are the same search going on."""
-        promised = recorded.model_dump(mode="json", exclude={"trials", "identity"})
+        left_out = {"trials", "identity"} if recorded.rungs else {"trials", "identity", "rungs"}
+        promised = recorded.model_dump(mode="json", exclude=left_out)
         seeds = self.study.seeds.lists()[Phase.TUNE]
         rates = self.study.learning_rates
         whole = [self.study.name, promised, config_hash(config), seeds, rates, self.study.match]
         return sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def at_rung(variant: Variant, tokens: int) -> Variant:
+    """``variant`` trained on a rung's tokens; of the whole budget it is the variant itself."""
+    recipe = variant.recipe
+    if recipe.training.tokens == tokens:
+        return variant
+    training = recipe.training.model_copy(update={"tokens": tokens}).fitted(recipe.model.context)
+    return replace(variant, recipe=replace(recipe, training=training))
 
 
 def _is_hyperparameter(name: str, dimension: Range | list[Any]) -> bool:

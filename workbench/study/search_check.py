@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
+from workbench.analysis.hyperband import brackets, sweep
 from workbench.numbers import duration, percent, plural, rate, scaled
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.manifest import Manifest
@@ -14,7 +15,7 @@ from workbench.records.run import Phase
 from workbench.records.space import Range, point_at, size
 from workbench.seeds import stable_hash
 from workbench.study.plan import Plan
-from workbench.study.search import Candidate, ResolvedSearch
+from workbench.study.search import Candidate, ResolvedSearch, at_rung
 from workbench.study.warnings import study_warnings
 from workbench.terminal import styled
 from workbench.visible import one_line
@@ -36,6 +37,9 @@ def check_search(plan: Plan, manifest: Manifest, *, seconds: float, slots: int) 
     each = seconds * (sum(flops) / len(flops) / own if flops else 1.0)
     reasons = Counter(one.recorded.infeasible for one in drawn if one.recorded.infeasible is not None)
     trials = plan.trial_counts()[Phase.SEARCH]
+    hyperband = _hyperband(plan, search)
+    # A rung's time goes with its tokens.
+    whole_trainings = trials if hyperband is None else hyperband["tokens"] / plan.tokens
     return {
         "name": manifest.name,
         "question": manifest.question,
@@ -48,6 +52,7 @@ def check_search(plan: Plan, manifest: Manifest, *, seconds: float, slots: int) 
         "points": search.section.trials,
         "seeds": manifest.seeds.tune,
         "trials": {"search": trials, "total": trials},
+        "hyperband": hyperband,
         "feasible_share": len(flops) / len(drawn),
         "excluded": [{"reason": reason, "of": count} for reason, count in reasons.most_common(3)],
         "drawn": len(drawn),
@@ -57,8 +62,32 @@ def check_search(plan: Plan, manifest: Manifest, *, seconds: float, slots: int) 
         "device": plan.device,
         "workers": slots,
         "seconds_per_trial": {"baseline": seconds, "mean": each},
-        "estimated_seconds": each * trials / slots,
+        "estimated_seconds": each * whole_trainings / slots,
         "warnings": [*_warnings(search, drawn, len(flops)), *study_warnings(plan, manifest)],
+    }
+
+
+def _hyperband(plan: Plan, search: ResolvedSearch) -> dict[str, Any] | None:
+    """Brackets, rungs and tokens of a search that is pruned, against all points with the whole budget."""
+    if not search.rungs:
+        return None
+    points, seeds = search.section.trials, len(plan.study.seeds.lists()[Phase.TUNE])
+    # As they are trained: in whole steps between evaluations.
+    trained = {tokens: plan.tokens_of(at_rung(plan.baseline, tokens)) for tokens in search.rungs}
+    planned = brackets(search.rungs, points)
+    spent = sum(
+        size * trained[tokens] * seeds
+        for one in planned
+        for size, tokens in zip(one.sizes, one.rungs, strict=True)
+    )
+    return {
+        "rungs": list(trained.values()),
+        "brackets": [
+            {"points": one.sizes, "tokens": [trained[tokens] for tokens in one.rungs]} for one in planned
+        ],
+        "whole_budget": sum(one.sizes[-1] for one in planned),
+        "tokens": spent,
+        "tokens_without": points * plan.tokens * seeds,
     }
 
 
@@ -98,6 +127,12 @@ def _warnings(search: ResolvedSearch, drawn: list[Candidate], feasible: int) -> 
             f"search.trials: {section.trials} points for {len(search.space)} dimensions say little of each; "
             f"give {_PER_DIMENSION * len(search.space)} or more"
         )
+    if search.rungs and section.trials < sweep(search.rungs):
+        found.append(
+            f"search.trials: {section.trials} points do not fill hyperband's {len(search.rungs)} brackets, "
+            f"and leave out those that begin with more tokens; give {sweep(search.rungs)} or more, or a "
+            "larger least_tokens"
+        )
     if LEARNING_RATE not in search.space:
         found.append(
             "search.space: without learning_rate all points have one, which suits some levels better than "
@@ -133,5 +168,26 @@ def render_search_check(facts: dict[str, Any]) -> Group:
     if facts["flops_per_token"]:
         low, high = facts["flops_per_token"]
         lines.insert(3, f"FLOPs:    {scaled(low, 'FLOP')} to {scaled(high, 'FLOP')} per token")
+    if facts["hyperband"]:
+        lines[-5:-5] = _hyperband_lines(facts["hyperband"])
     lines += [f"warning:  {text}" for text in facts["warnings"]]
     return Group(table, *(styled(one_line(line)) for line in lines))
+
+
+def _hyperband_lines(facts: dict[str, Any]) -> list[str]:
+    """Each bracket once, however often it comes, and what all of them take."""
+    shapes = Counter(
+        ", ".join(
+            f"{points} × {tokens:,}" for points, tokens in zip(one["points"], one["tokens"], strict=True)
+        )
+        for one in facts["brackets"]
+    )
+    share = percent(facts["tokens"] / facts["tokens_without"])
+    return [
+        *(
+            f"bracket:  {shape} tokens{f' ({count} times)' if count > 1 else ''}"
+            for shape, count in shapes.items()
+        ),
+        f"in all:   {facts['tokens']:,} tokens, {share} of {facts['tokens_without']:,} without hyperband; "
+        f"{plural(facts['whole_budget'], 'point')} with the whole budget",
+    ]

@@ -1,22 +1,26 @@
 """The key ``search`` of a study file: a space over architectures and hyperparameters, and its sampler."""
 
+import math
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from workbench.analysis.hyperband import ETA, rungs_of
 from workbench.errors import suggestion
 from workbench.records.space import Range, Space
-from workbench.user_numbers import Whole, read_number
+from workbench.user_numbers import LARGEST_TOKENS, Whole, read_number
 
 # Dimensions of the space that are sizes of the model.
 SIZES = ("layers", "width", "heads", "key_value_heads", "head_width", "feedforward_width")
 # What follows from a configuration alone, and is known before anything is trained.
 FIGURES = ("parameters", "nonembedding_parameters", "flops_per_token", "decode_bytes")
 SECONDS = "seconds"
+HYPERBAND = "hyperband"
 MOST_DIMENSIONS = 30
 _CONSTRAINT = re.compile(r"\s*([a-z_]+)\s*(<=|>=)\s*([^\s<>=]+?)\s*([kMG]?)\s*")
+_USUAL_RUNGS = 2  # below the whole budget
 _POWERS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
@@ -86,8 +90,23 @@ class SearchSection(BaseModel):
         "be, or that a constraint excludes, do not count.",
         examples=[60],
     )
-    pruner: Literal["none"] = Field(
-        "none", description="Whether poor points stop early. none, so far: every point has training.tokens."
+    pruner: Literal["none", "hyperband"] = Field(
+        "none",
+        description="Whether poor points stop early. none: every point has training.tokens. hyperband (Li et "
+        "al. 2018, arXiv 1603.06560): points begin with few tokens, and of each rung the best third, by the "
+        "objective (of several by non-dominated rank, then the first), is trained again with three times as "
+        "many, up to training.tokens; some brackets begin with more tokens, in case short trainings mislead. "
+        "A rung is a training of its own with a whole schedule, because a curve that is read before its "
+        "learning rate has fallen says little. Only points with all tokens are compared, and of those that "
+        "stopped nobody knows what they would have become.",
+    )
+    least_tokens: Whole | None = Field(
+        None,
+        gt=0,
+        le=LARGEST_TOKENS,
+        description="Training tokens of hyperband's smallest rung, at most a third of training.tokens. Left "
+        "out: with hyperband a ninth of training.tokens, which makes three rungs.",
+        examples=[100_000],
     )
 
     @field_validator("space")
@@ -132,6 +151,24 @@ class SearchSection(BaseModel):
         if value == "grid":
             raise ValueError("a grid is the design full_factorial; take that, or tpe, gp, qmc or random here")
         return value
+
+    @model_validator(mode="after")
+    def _prunes_soundly(self) -> Self:
+        if self.pruner != HYPERBAND:
+            if self.least_tokens is not None:
+                raise ValueError("least_tokens: is for hyperband; write pruner: hyperband, or remove it")
+        elif self.sampler == "gp":
+            raise ValueError(
+                "sampler: gp learns from points with all tokens alone, of which hyperband leaves few; take "
+                "tpe, qmc or random, or no pruner"
+            )
+        return self
+
+    def rungs(self, tokens: int) -> list[int]:
+        """The tokens of hyperband's rungs, fewest first, up to the whole budget ``tokens``; else none."""
+        if self.pruner != HYPERBAND:
+            return []
+        return rungs_of(tokens, self.least_tokens or math.ceil(tokens / ETA**_USUAL_RUNGS))
 
     @property
     def bounds(self) -> list[Constraint]:
