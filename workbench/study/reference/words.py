@@ -10,6 +10,7 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
+from workbench.records.space import Dimension
 from workbench.study.schema import Level
 
 _WORDS = {
@@ -121,6 +122,8 @@ def _choices(annotation: Any, metadata: list[Any]) -> Iterator[str]:
 
 def _several(annotation: Any, metadata: list[Any]) -> str:
     """The plural of a type, for lists and mappings of them."""
+    if annotation == Dimension:
+        return "ranges, or lists of values"
     annotation, metadata = _unwrapped(annotation, metadata)
     if annotation == Level:
         return "levels"
