@@ -34,6 +34,7 @@ _COLUMNS = [
     "config",
     "provenance",
     "passages",
+    "answers",
     "config_hash",
     UNIFORM,
 ]
@@ -199,6 +200,7 @@ def _row(record: RunRecord, path: Path) -> dict[str, Any]:
         "config": record.config,
         "provenance": record.provenance,
         "passages": record.passages,
+        "answers": record.answers,
         "config_hash": config_hash(record.config),
         UNIFORM: uniform_loss(record.config),
     }

@@ -55,10 +55,15 @@ _EVALUATION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN_METRICS = ("train", "validation")  # what metrics of every run begin with
 METRICS = ("validation/loss", "validation/bits_per_byte")
 _OTHER_METRIC = "/bits_per_byte"  # of an evaluation text behind the first, after its name
+_ERROR = "/error"  # of a generated task, after its name
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _is_generated(spec: Any) -> bool:
+    return isinstance(spec, dict) and "generated" in spec
 
 
 class Size(_Section):
@@ -97,6 +102,19 @@ class Size(_Section):
 class Data(_Section):
     """What is trained on: a corpus and a tokenizer."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _ids_of_a_task(cls, value: Any) -> Any:
+        """A generated task has ids for tokens; what is wrong with it is said where corpora are read."""
+        if not isinstance(value, dict) or "tokenizer" in value or not _is_generated(value.get("corpus")):
+            return value
+        from workbench.data.tasks.registry import largest_vocabulary  # it needs torch
+
+        evaluation = value.get("evaluation")
+        named = list(evaluation.values()) if isinstance(evaluation, dict) else []
+        ids = largest_vocabulary([value["corpus"], *named])
+        return value if ids is None else value | {"tokenizer": {"ids": ids}}
+
     corpus: str | dict[str, Any] = Field(
         "python-stdlib",
         description="The text that is trained and validated on: one of the corpora below. Documents are "
@@ -106,7 +124,8 @@ class Data(_Section):
     tokenizer: str | dict[str, Any] = Field(
         "bytes",
         description="How text becomes tokens: bytes, byte pairs learned from the training text, or a "
-        "model's own tokenizer. Left out: bytes; with start, that run's.",
+        "model's own tokenizer. Left out: bytes; for a generated task the ids that it and the tasks under "
+        "data.evaluation have; with start, that run's.",
         examples=["bytes", {"bpe": 4096}, {"file": "path/tokenizer.json"}],
     )
     evaluation: dict[str, str | dict[str, Any]] = Field(
@@ -115,8 +134,14 @@ class Data(_Section):
         "whatever a variant's tokenizer, context and corpus are. Of each source what is held out for "
         "validation is read, and no variant trains on an exact copy; validation_fraction: 1 reads all of it. "
         "The first text gives validation/loss and validation/bits_per_byte, each other NAME/bits_per_byte. "
-        "Needed where corpora are compared. Left out: the validation text of data.corpus.",
-        examples=[{"in_domain": "python-stdlib", "prose": {"path": "path/prose"}}],
+        "A generated task gives NAME/accuracy, NAME/error (1 - accuracy), NAME/exact_match and NAME/loss, "
+        "and as the first validation/loss; the vocabulary must have its ids. "
+        "Needed where corpora are compared. Left out: the validation text of data.corpus, which for a task "
+        "has the task's name.",
+        examples=[
+            {"in_domain": "python-stdlib", "prose": {"path": "path/prose"}},
+            {"recall": {"generated": "recall"}, "longer": {"generated": "recall", "length": 128}},
+        ],
     )
 
     @field_validator("evaluation")
@@ -364,8 +389,9 @@ class StudyFile(_Section):
         METRICS[0],
         description="What variants are compared by: validation/loss, in nats per token; "
         "validation/bits_per_byte of the same text, which can be compared across tokenizers; or "
-        "NAME/bits_per_byte of another text under data.evaluation.",
-        examples=[METRICS[1], "prose/bits_per_byte"],
+        "NAME/bits_per_byte of another text under data.evaluation; or NAME/error of a generated task, the "
+        "share of its answers that are wrong. Lower is better in all of them.",
+        examples=[METRICS[1], "prose/bits_per_byte", "recall/error"],
     )
     margin: Annotated[
         # Tags as pydantic names the branches of a union, so that an error's key leaves them out.
@@ -451,11 +477,26 @@ class StudyFile(_Section):
             raise ValueError("start: presets have sizes of their own; name the parts to swap as factors")
 
     def _check_metric(self) -> None:
-        first, *others = self.data.evaluation or ["validation"]
-        known = [*METRICS, *(f"{name}{_OTHER_METRIC}" for name in others)]
+        sets: dict[str, Any] = self.data.evaluation
+        if not sets and _is_generated(self.data.corpus):
+            sets = {str(self.data.corpus["generated"]): self.data.corpus}  # type: ignore[index]
+        first = next(iter(sets), "validation")
+        tasks = [name for name, source in sets.items() if _is_generated(source)]
+        texts = [name for name in sets if name not in (first, *tasks)]
+        known = [
+            *(METRICS[:1] if first in tasks else METRICS),
+            *(f"{name}{_OTHER_METRIC}" for name in texts),
+            *(f"{name}{_ERROR}" for name in tasks),
+        ]
         if self.metric in known:
             return
-        if self.metric.removesuffix(_OTHER_METRIC) == first:
+        name, _, kind = self.metric.rpartition("/")
+        if name in tasks and kind in ("accuracy", "exact_match", "loss"):
+            raise ValueError(
+                f"metric: a verdict reads lower as better; write {name}{_ERROR}, which is 1 - accuracy "
+                "(accuracy, exact_match and loss are recorded beside it)"
+            )
+        if self.metric.removesuffix(_OTHER_METRIC) == first and first not in tasks:
             raise ValueError(f"metric: {first} is the first of data.evaluation; write {METRICS[1]}")
         raise ValueError(f"metric: unknown metric {self.metric!r}; {suggestion(self.metric, known)}")
 
