@@ -58,9 +58,10 @@ def evaluate_run(
     What is published is left as it is. Left at None, everything is as when the run was trained, so that the
     result is the one in its record; where its text is another one now, ``text_changed`` and ``notes`` say so.
     A run whose study names evaluation sets is evaluated on each, and ``evaluation`` lists them; ``tokens``
-    are then the bytes of each, at most, as in its study. A generated task as the ``corpus`` is read as ids. An
-    imported run's first evaluation on its default corpus becomes its summary. ``bos`` says whether each window
-    is read after the token that begins a text, which is no target; None is as the model's own tokenizer does.
+    are then the bytes of each, at most, as in its study. A generated task as the ``corpus`` is read as ids.
+    An imported run's first evaluation on its default corpus becomes its summary. ``bos`` says whether each
+    window is read after the token that begins a text, which is no target; None is as the model's own
+    tokenizer does.
     """
     record = directory.read()
     decoder = load_decoder(directory)
