@@ -109,7 +109,7 @@ def evaluate_run(
     )
     try:
         if not is_published(directory.path.parent.parent):
-            _keep(directory, entry)
+            keep_evaluation(directory, entry)
         if first:
             record.summary = {key: value for key, value in result.items() if key.startswith("validation/")}
             directory.write(record)
@@ -205,7 +205,8 @@ def _above_guess(record: RunRecord, loss: float) -> list[str]:
     return [f"{above_guess(loss, guess)} over its {record.config['model']['vocabulary']:,} tokens: {meaning}"]
 
 
-def _keep(directory: RunDirectory, entry: dict[str, Any]) -> None:
+def keep_evaluation(directory: RunDirectory, entry: dict[str, Any]) -> None:
+    """Add an entry to the run's ``evaluations.json``; raises ``OSError`` where that cannot be written."""
     path = directory.path / EVALUATIONS
     known = []
     if path.exists():

@@ -50,7 +50,8 @@ def test_a_task_is_the_same_twice_and_its_splits_share_nothing(name):
     documents = small(name).documents()
     assert documents == small(name).documents()
     assert not set(documents.train) & set(documents.validation)
-    assert len(documents.train) > 10 and len(documents.validation) > 3
+    assert len(documents.train) > 10
+    assert len(documents.validation) > 3
     assert load_documents(small(name)) == documents
 
 
@@ -60,7 +61,8 @@ def test_ids_length_and_answers_are_within_what_the_task_says(name):
     sequences = from_text(config.documents().train)
     found = config.answers(sequences)
     assert sequences.shape[1] == config.tokens == found.along.shape[1]
-    assert sequences.min() >= 0 and sequences.max() < config.ids
+    assert sequences.min() >= 0
+    assert sequences.max() < config.ids
     assert found.scored.any(axis=1).all(), "a sequence without an answer has no loss"
     assert not found.scored[:, 0].any(), "nothing stands before the first token"
     assert 0 < config.chance < 1
@@ -92,7 +94,8 @@ def test_recall_asks_for_every_key_once_with_its_value():
     config = small("recall")
     for row in config.trained_on()[:50]:
         pairs = dict(zip(row[0:6:2].tolist(), row[1:6:2].tolist(), strict=True))
-        assert len(pairs) == 3 and len(set(pairs.values())) == 3
+        assert len(pairs) == 3
+        assert len(set(pairs.values())) == 3
         rest = row[6:].tolist()
         asked = {rest[place]: rest[place + 1] for place in range(0, 10, 2) if rest[place]}
         assert asked == pairs
