@@ -159,7 +159,9 @@ def _generated(task: GeneratedTask, most_tokens: int) -> EvaluationText:
     """Whole held-out sequences of a task, one at least."""
     count = min(task.held_out_count, max(1, most_tokens // task.tokens))
     passages = tuple(Passage(text, ends_document=True) for text in as_text(task.held_out(count)))
-    return EvaluationText(corpus=task.spec(), passages=passages, source=task.title)
+    return EvaluationText(
+        corpus=task.spec(), passages=passages, source=f"{task.title}, chance {task.chance:.3g}"
+    )
 
 
 def _passages(document: str) -> Iterator[Passage]:

@@ -18,6 +18,7 @@ _MODULES = (
     "attention.prompt_attention",
     "attention.head_scores",
     "attention.formation",
+    "position.answers",
     "position.extrapolation",
     "position.loss",
     "position.distance_profiles",
