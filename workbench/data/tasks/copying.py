@@ -29,6 +29,7 @@ class Copying(GeneratedTask):
     Answers are told apart by their place in the string, sequences by the string's length.
     """
 
+    formula: ClassVar[str] = "[begin] s1 … sn [copy] → s1 … sn"
     paper: ClassVar[str] = "arXiv 2402.01032"
     axis: ClassVar[str] = "place in the string"
     length_axis: ClassVar[str] = "tokens of the string"

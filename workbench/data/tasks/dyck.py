@@ -24,6 +24,7 @@ class Dyck(GeneratedTask):
     right. Its loss is not 0: nothing says whether a bracket opens or closes.
     """
 
+    formula: ClassVar[str] = "( [ → ] { → } → )"
     paper: ClassVar[str] = "arXiv 2010.07515, 2105.11115"
     axis: ClassVar[str] = "depth of the bracket that closes"
     example: ClassVar[str] = "{generated: dyck, length: 64, kinds: 8, depth: 5}"
@@ -36,7 +37,9 @@ class Dyck(GeneratedTask):
     length: Whole = Field(
         64, ge=2, le=LARGEST_LENGTH, multiple_of=2, description="Tokens of a sequence: an even number."
     )
-    kinds: Whole = Field(8, ge=2, le=LARGEST_VOCABULARY // 2, description="Kinds of brackets: k.")
+    kinds: Whole = Field(
+        8, ge=2, le=LARGEST_VOCABULARY // 2, description="How many kinds of brackets there are: k."
+    )
     depth: Whole = Field(5, ge=1, le=LARGEST_LENGTH, description="How many brackets may be open at once: D.")
 
     @property

@@ -29,11 +29,12 @@ class Induction(GeneratedTask):
     period, the same for all answers of a sequence.
     """
 
+    formula: ClassVar[str] = "t1 … tp t1 → t2 … tp t1 …"
     paper: ClassVar[str] = "arXiv 2209.11895"
     axis: ClassVar[str] = "period in tokens"
     example: ClassVar[str] = "{generated: induction, length: 64, shortest: 4, longest: 32, vocabulary: 128}"
     generated: Literal["induction"] = Field(description="Repeated random tokens.")
-    length: Whole = Field(64, ge=4, le=LARGEST_LENGTH, description="Tokens of a sequence.")
+    length: Whole = Field(64, ge=4, le=LARGEST_LENGTH, description="How many tokens a sequence has.")
     shortest: Whole = Field(4, ge=2, le=LARGEST_LENGTH, description="Tokens of the shortest block.")
     longest: Whole = Field(
         32,

@@ -24,6 +24,7 @@ class ModularAddition(GeneratedTask):
     in the paper.
     """
 
+    formula: ClassVar[str] = "a + b = → (a + b) mod p"
     paper: ClassVar[str] = "arXiv 2201.02177"
     axis: ClassVar[str] = "1: below the modulus, 2: the sum wraps around"
     example: ClassVar[str] = "{generated: modular_addition, modulus: 97, validation_fraction: 0.5}"

@@ -29,11 +29,12 @@ class Needle(GeneratedTask):
     Distance is counted between the two marks, the same for all digits of a number.
     """
 
+    formula: ClassVar[str] = "filler [mark] d1 … dn filler [mark] → d1 … dn"
     paper: ClassVar[str] = "arXiv 2305.16300"
     axis: ClassVar[str] = "distance between the two marks"
     example: ClassVar[str] = "{generated: needle, length: 128, digits: 5, vocabulary: 64}"
     generated: Literal["needle"] = Field(description="A number hidden in filler.")
-    length: Whole = Field(128, ge=4, le=LARGEST_LENGTH, description="Tokens of a sequence.")
+    length: Whole = Field(128, ge=4, le=LARGEST_LENGTH, description="How many tokens a sequence has.")
     digits: Whole = Field(5, ge=1, le=64, description="Digits of the number, each an answer.")
     vocabulary: Whole = Field(
         64,

@@ -31,6 +31,7 @@ class Recall(GeneratedTask):
     Distance is counted between a key's two places. Chance is one of the values shown.
     """
 
+    formula: ClassVar[str] = "k1 v1 k2 v2 … k2 → v2 … k1 → v1"
     paper: ClassVar[str] = "arXiv 2312.04927"
     axis: ClassVar[str] = "distance between a key's two places"
     example: ClassVar[str] = "{generated: recall, length: 64, pairs: 8, vocabulary: 128}"

@@ -54,6 +54,7 @@ class GeneratedTask(CorpusConfig):
     key: ClassVar[str] = "generated"
     unit: ClassVar[str] = "sequences"
     paper: ClassVar[str] = ""
+    formula: ClassVar[str] = ""  # a sequence, and what follows it
     axis: ClassVar[str] = "distance in tokens"  # of ``Answers.along``
     length_axis: ClassVar[str] = "tokens of the sequence"  # of ``Answers.length``
     example: ClassVar[str]  # what a study file would give

@@ -162,6 +162,7 @@ def _tasks() -> Iterator[Section]:
             kind=Kind.LEVEL,
             type=kind.example,
             about=prose(kind.__doc__),
+            formula=kind.formula,
             paper=kind.paper,
         )
         for kind in TASKS
