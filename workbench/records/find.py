@@ -55,6 +55,11 @@ def find_seeds(results: Path, name: str) -> list[RunDirectory]:
     confirming = [one for one in found if one.read().phase is Phase.CONFIRM]
     if len(confirming) < 2:
         return [find_run(results, name)]
+    if len({one.read().seed for one in confirming}) < len(confirming):
+        raise UserError(
+            f"run: {name!r} was confirmed more than once at a seed, as where its rate was tuned anew; "
+            f"give the id of one of {', '.join(one.run_id for one in confirming[:_SHOWN])}"
+        )
     return sorted(confirming, key=lambda one: one.read().seed)
 
 

@@ -102,19 +102,6 @@ class Size(_Section):
 class Data(_Section):
     """What is trained on: a corpus and a tokenizer."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _ids_of_a_task(cls, value: Any) -> Any:
-        """A generated task has ids for tokens; what is wrong with it is said where corpora are read."""
-        if not isinstance(value, dict) or "tokenizer" in value or not _is_generated(value.get("corpus")):
-            return value
-        from workbench.data.tasks.registry import largest_vocabulary  # it needs torch
-
-        evaluation = value.get("evaluation")
-        named = list(evaluation.values()) if isinstance(evaluation, dict) else []
-        ids = largest_vocabulary([value["corpus"], *named])
-        return value if ids is None else value | {"tokenizer": {"ids": ids}}
-
     corpus: str | dict[str, Any] = Field(
         "python-stdlib",
         description="The text that is trained and validated on: one of the corpora below. Documents are "
@@ -143,6 +130,19 @@ class Data(_Section):
             {"recall": {"generated": "recall"}, "longer": {"generated": "recall", "length": 128}},
         ],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ids_of_a_task(cls, value: Any) -> Any:
+        """A generated task has ids for tokens; what is wrong with it is said where corpora are read."""
+        if not isinstance(value, dict) or "tokenizer" in value or not _is_generated(value.get("corpus")):
+            return value
+        from workbench.data.tasks.registry import largest_vocabulary  # it needs torch
+
+        evaluation = value.get("evaluation")
+        named = list(evaluation.values()) if isinstance(evaluation, dict) else []
+        ids = largest_vocabulary([value["corpus"], *named])
+        return value if ids is None else value | {"tokenizer": {"ids": ids}}
 
     @field_validator("evaluation")
     @classmethod
