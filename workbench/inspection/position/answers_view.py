@@ -76,7 +76,7 @@ class AnswersView(View):
                 "An answer is right if it has the highest logit of the whole vocabulary, the sequence before "
                 "it being given. Exact: the share of sequences of which every answer is right. Of many "
                 "distances neighbours are joined, at their mean. Sequences are the same for all runs: "
-                "intervals (95 %, Student's t) cover seeds.",
+                "intervals (95 %, Student's t) cover seeds, and are drawn as far as a share can be.",
                 f"Chance, {number(task.chance)}: who knows the task's rules and guesses. Defined in "
                 f"{task.paper}.",
             ),
@@ -122,7 +122,7 @@ def _by(scope: Scope, rows: pd.DataFrame, title: str, x: str, task: GeneratedTas
     shown = rows.assign(y=rows["right"] / rows["answers"])
     return Lines(
         title=title,
-        data=spread(run_first(scope, shown), "y", ["series", "x"]),
+        data=_within(spread(run_first(scope, shown), "y", ["series", "x"])),
         x=x,
         y=_SHARE,
         colours=scope.colours,
@@ -139,11 +139,17 @@ def _all_sets(scope: Scope, whole: pd.DataFrame) -> Panel:
     shown = run_first(scope, pd.concat(parts, ignore_index=True))
     return Dots(
         title="Every task",
-        data=spread(shown, "value", ["category", "series"]),
+        data=_within(spread(shown, "value", ["category", "series"])),
         x=_SHARE,
         colours=scope.colours,
         seeds=shown[["category", "value", "series", "seed"]],
     )
+
+
+def _within(shares: pd.DataFrame) -> pd.DataFrame:
+    """Intervals of shares, drawn from 0 to 1: with two seeds they reach far beyond."""
+    ends = [name for name in ("low", "high") if name in shares]
+    return shares.assign(**{name: shares[name].clip(0, 1) for name in ends})
 
 
 def _sentences(scope: Scope, own: pd.DataFrame, name: str, task: GeneratedTask) -> Iterator[str]:
