@@ -477,28 +477,36 @@ class StudyFile(_Section):
             raise ValueError("start: presets have sizes of their own; name the parts to swap as factors")
 
     def _check_metric(self) -> None:
-        sets: dict[str, Any] = self.data.evaluation
-        if not sets and _is_generated(self.data.corpus):
-            sets = {str(self.data.corpus["generated"]): self.data.corpus}  # type: ignore[index]
-        first = next(iter(sets), "validation")
-        tasks = [name for name, source in sets.items() if _is_generated(source)]
-        texts = [name for name in sets if name not in (first, *tasks)]
-        known = [
-            *(METRICS[:1] if first in tasks else METRICS),
-            *(f"{name}{_OTHER_METRIC}" for name in texts),
-            *(f"{name}{_ERROR}" for name in tasks),
-        ]
+        known = self._metrics()
         if self.metric in known:
             return
+        sets = self._judged_by()
+        first = next(iter(sets), "validation")
         name, _, kind = self.metric.rpartition("/")
-        if name in tasks and kind in ("accuracy", "exact_match", "loss"):
+        if _is_generated(sets.get(name)) and kind in ("accuracy", "exact_match", "loss"):
             raise ValueError(
                 f"metric: a verdict reads lower as better; write {name}{_ERROR}, which is 1 - accuracy "
                 "(accuracy, exact_match and loss are recorded beside it)"
             )
-        if self.metric.removesuffix(_OTHER_METRIC) == first and first not in tasks:
+        if self.metric.removesuffix(_OTHER_METRIC) == first and not _is_generated(sets.get(first)):
             raise ValueError(f"metric: {first} is the first of data.evaluation; write {METRICS[1]}")
         raise ValueError(f"metric: unknown metric {self.metric!r}; {suggestion(self.metric, known)}")
+
+    def _metrics(self) -> list[str]:
+        """What a trial is measured by."""
+        sets = self._judged_by()
+        first = next(iter(sets), "validation")
+        own = METRICS[:1] if _is_generated(sets.get(first)) else METRICS  # an answer has no bytes
+        tasks = [name for name, source in sets.items() if _is_generated(source)]
+        texts = [name for name in sets if name not in (first, *tasks)]
+        return [*own, *(f"{name}{_OTHER_METRIC}" for name in texts), *(f"{name}{_ERROR}" for name in tasks)]
+
+    def _judged_by(self) -> dict[str, Any]:
+        """The evaluation sets by name: those that are named, or the task that is trained on."""
+        if self.data.evaluation or not isinstance(self.data.corpus, dict):
+            return self.data.evaluation
+        name = self.data.corpus.get("generated")
+        return {} if name is None else {str(name): self.data.corpus}
 
     def _check_factors(self) -> None:
         for factor, levels in self.factors.items():
