@@ -161,16 +161,16 @@ class AnswerSums(ValidationSums):
         right = _whole(self._right).reshape(-1, groups)
         by_length = _whole(self._by_length).reshape(-1, lengths)
         exact = _whole(self._exact).reshape(-1, lengths)
-        along = {"x": _rounded(self._batch.along), "answers": _whole(self._counts).tolist()}
+        along = {"x": _rounded(self._batch.along), "answers": _counts(_whole(self._counts))}
         length = {
             "x": _rounded(self._batch.lengths),
-            "answers": _whole(self._answers).tolist(),
-            "sequences": _whole(self._sequences).tolist(),
+            "answers": _counts(_whole(self._answers)),
+            "sequences": _counts(_whole(self._sequences)),
         }
         return [
             {
-                "along": along | {"right": right[index].tolist()},
-                "length": length | {"right": by_length[index].tolist(), "exact": exact[index].tolist()},
+                "along": along | {"right": _counts(right[index])},
+                "length": length | {"right": _counts(by_length[index]), "exact": _counts(exact[index])},
             }
             for index in range(len(right))
         ]
@@ -192,6 +192,11 @@ def _whole(parts: Sequence[Tensor]) -> Tensor:
 
 def _rounded(values: Tensor) -> list[float]:
     return [round(value, 2) for value in values.tolist()]
+
+
+def _counts(values: Tensor) -> list[float]:
+    """Whole numbers, which a record has without decimals."""
+    return [round(value) for value in values.tolist()]
 
 
 class SetSums:

@@ -20,8 +20,7 @@ _LARGEST = 1_009  # a million equations
 class ModularAddition(GeneratedTask):
     """Equations a + b = c modulo a number: c is the answer.
 
-    No pair of summands stands on both sides, in either order of its own; a pair and its mirror image may, as
-    in the paper.
+    No pair (a, b) stands on both sides; its mirror image (b, a) may, as in the paper.
     """
 
     formula: ClassVar[str] = "a + b = → (a + b) mod p"
