@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from tests.texts import Vocabulary
 from workbench.data.corpora import SOURCES, corpus_config
+from workbench.data.tasks.registry import task_of
 from workbench.data.tokenizers import parse_tokenizer
 from workbench.data.treatments.registry import treatment_config
 from workbench.errors import UserError
@@ -103,12 +104,12 @@ def test_a_corpus_shows_how_it_is_written(kind):
     [section] = [section for section in SECTIONS if section.beside == kind.key]
     assert section.examples
     for example, _ in section.examples:
-        assert isinstance(corpus_config(parse_yaml(example)), kind)
+        assert corpus_config(parse_yaml(example)).key == kind.key
 
 
 def test_tokenizers_have_the_keys_that_are_read():
     listed = [entry for entry in ENTRIES if entry.key.startswith("data.tokenizer.")]
-    assert sorted(entry.name for entry in listed) == sorted(["bpe", "file", *KEYS])
+    assert sorted(entry.name for entry in listed) == sorted(["bpe", "file", "ids", *KEYS])
     least, most = map(int, re.findall(r"[\d_]{3,}", BY_KEY["data.tokenizer.bpe"].type))
     assert parse_tokenizer({"bpe": least}) == {"bpe": least}
     assert parse_tokenizer({"bpe": most}) == {"bpe": most}
@@ -148,6 +149,11 @@ def test_examples_of_options_are_accepted(entry):
     if place == "data.corpus.treatment":
         for example in entry.examples:
             assert treatment_config(parse_yaml(example)).name == level
+        return
+    if place == "data.corpus.generated":
+        for example in entry.examples:
+            assert set(parse_yaml(example)) == {"generated", option}
+            assert task_of(parse_yaml(example)).generated == level
         return
     registry = REGISTRIES[place]
     for example in entry.examples:

@@ -25,7 +25,6 @@ __all__ = [
     "Batch",
     "EvaluationBatch",
     "EvaluationBatches",
-    "JudgingBatches",
     "ReplicatedBatches",
     "TextBatches",
     "TokenizedCorpus",
@@ -220,9 +219,6 @@ class TextBatches:
         inputs, targets = Windows(self._ids, length)(starts)
         # The sizes are those of the targets: the first is of the second id.
         return inputs, targets, int(self._sizes[starts[0] : starts[-1] + length].sum())
-
-
-JudgingBatches = EvaluationBatches | TextBatches  # what a trial is judged on
 
 
 def _encode(text: EvaluationText, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, int]:

@@ -11,11 +11,13 @@ from workbench.data.sources.source import KEY, LISTED, CorpusConfig
 from workbench.data.sources.standard_library import StandardLibrary
 from workbench.data.sources.tasks import Task
 from workbench.data.split import Documents, distinct, fingerprint, split, utf8_bytes
+from workbench.data.tasks.registry import Generated, is_generated, read_task
+from workbench.data.tasks.task import GeneratedTask
 from workbench.errors import UserError, suggestion
 from workbench.user_input import read_as
 
 # Every kind of corpus. A new one is a file in ``sources``, imported above, and its class in this list.
-SOURCES: tuple[type[CorpusConfig], ...] = (StandardLibrary, LocalFiles, HuggingFace, Task)
+SOURCES: tuple[type[CorpusConfig], ...] = (StandardLibrary, LocalFiles, HuggingFace, Task, Generated)
 
 _BY_KEY = {kind.key: kind for kind in SOURCES}
 _NAMES = [StandardLibrary().name]  # what a specification may be by itself, without a mapping
@@ -59,6 +61,8 @@ def _read_spec(spec: str | dict[str, Any], key: str) -> CorpusConfig:
             f"{key}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES, LISTED)}; "
             f"or give {', '.join(others)} or {last}"
         )
+    if is_generated(spec):
+        return read_task(spec, key)
     return read_as(_BY_KEY[keys[0]], spec, under=key)
 
 
@@ -81,6 +85,8 @@ def treated(spec: str | dict[str, Any], treatment: Any) -> str | dict[str, Any]:
 
 def load_documents(config: CorpusConfig) -> Documents:
     """Read, drop copies, and split; raises ``UserError`` for a corpus without enough text."""
+    if isinstance(config, GeneratedTask):
+        return config.documents()
     source = config.open()
     documents, dropped = distinct(source.documents, config.max_bytes)
     if sum(map(len, documents)) < 2:

@@ -23,7 +23,10 @@ from workbench.data.cache import locked, refuse_want, unwritable
 from workbench.data.corpora import corpus_config, load_documents
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.split import Documents, utf8_bytes
+from workbench.data.tasks.registry import task_of
+from workbench.data.tasks.task import GeneratedTask
 from workbench.data.tokenizers import (
+    IDS,
     TOKENIZER,
     BytePairTokenizer,
     Spec,
@@ -33,6 +36,7 @@ from workbench.data.tokenizers import (
     parse_tokenizer,
     train_tokenizer,
 )
+from workbench.data.tokenizers import KEY as TOKENIZER_KEY
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, replacing_folder, write_json
 from workbench.progress import Progress
@@ -66,6 +70,11 @@ class TokenizedCorpus:
     tokenizer: Tokenizer
     meta: dict[str, Any]
     validation_bytes: np.ndarray | None = None
+
+    @cached_property
+    def task(self) -> GeneratedTask | None:
+        """The task that generated it; None where it is text."""
+        return task_of(self.meta["corpus"])
 
     @property
     def vocabulary(self) -> int:
@@ -131,9 +140,13 @@ def prepare(
         given = tokenizer
     else:
         spec = parse_tokenizer(tokenizer)
+        if isinstance(config, GeneratedTask):
+            _require_ids(config, spec)
         if learned(spec):
             return _prepare_learned(config, spec, Path(cache), progress)
         given = given_tokenizer(spec)
+    if isinstance(config, GeneratedTask):
+        _require_ids(config, given.spec)
     entry = Path(cache) / _cache_key(config, given.spec)
     if found := _open(entry, given):
         return found
@@ -141,6 +154,19 @@ def prepare(
         # Another process may have built it while this one waited.
         return _open(entry, given) or _build(
             config, _read_documents(config, progress), given, entry, progress
+        )
+
+
+def _require_ids(task: GeneratedTask, spec: Spec) -> None:
+    """Raise ``UserError`` where a tokenizer would make other tokens of a task's ids, or has too few."""
+    if not isinstance(spec, dict) or IDS not in spec:
+        raise UserError(
+            f"{TOKENIZER_KEY}: {task.title}: tokens are the ids themselves; leave the tokenizer out"
+        )
+    if spec[IDS] < task.ids:
+        raise UserError(
+            f"{TOKENIZER_KEY}.{IDS}: {task.title}: has {task.ids} ids, and the tokenizer {spec[IDS]}; give "
+            f"{{{IDS}: {task.ids}}}, or the task a smaller vocabulary"
         )
 
 

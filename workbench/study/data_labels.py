@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.corpora import SOURCES
-from workbench.data.tokenizers import TOKENIZER
+from workbench.data.tokenizers import IDS, TOKENIZER
 from workbench.data.treatments.as_is import AsIs
 from workbench.data.treatments.registry import treatment_config
 from workbench.user_numbers import read_whole
@@ -36,5 +36,7 @@ def tokenizer_label(spec: str | dict[str, Any]) -> str:
         return spec
     if "bpe" in spec:
         return f"bpe-{read_whole(spec['bpe'])}"
+    if IDS in spec:
+        return f"{read_whole(spec[IDS])} ids"
     path = Path(str(spec.get("file", spec)))
     return f"{path.parent.name}/{path.name}" if path.name == TOKENIZER and path.parent.name else path.name

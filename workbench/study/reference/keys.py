@@ -10,6 +10,8 @@ from pydantic.fields import FieldInfo
 from workbench.data.corpora import SOURCES
 from workbench.data.sources.source import KEY as CORPUS
 from workbench.data.sources.source import CorpusConfig
+from workbench.data.tasks.registry import TASKS, task_name
+from workbench.data.tasks.task import GeneratedTask
 from workbench.data.tokenizers import KEY as TOKENIZER
 from workbench.data.treatments.registry import TREATMENTS
 from workbench.study.reference.entries import (
@@ -41,6 +43,15 @@ _TOKENIZERS = (
         beside="file",
         about="The tokenizer.json of a model, as Hugging Face's libraries write it.",
         examples=("path/tokenizer.json",),
+    ),
+    Entry(
+        key=f"{TOKENIZER}.ids",
+        beside="ids",
+        type="a whole number from 2 to 65_535",
+        about="How many ids there are where a generated task is trained on, whose tokens are the ids "
+        "themselves; one more ends a sequence.",
+        left_out="as many as the tasks have that are trained on and judged by",
+        examples=("64",),
     ),
     Entry(
         key=f"{TOKENIZER}.end_of_document",
@@ -138,7 +149,46 @@ def _corpora() -> Iterator[Section]:
             entries=_entries(CORPUS, own, beside=kind.key),
             examples=tuple((example.example, example.description) for example in kind.examples),
         )
+    yield from _tasks()
     yield from _treatments()
+
+
+def _tasks() -> Iterator[Section]:
+    """The generated tasks, and the options of each."""
+    place = joined(CORPUS, GeneratedTask.key)
+    levels = tuple(
+        Entry(
+            key=joined(place, task_name(kind)),
+            kind=Kind.LEVEL,
+            type=kind.example,
+            about=prose(kind.__doc__),
+            formula=kind.formula,
+            paper=kind.paper,
+        )
+        for kind in TASKS
+    )
+    about = "The tasks that sequences can be generated for, as a corpus or under data.evaluation."
+    yield Section(key=place, kind=Kind.LEVEL, about=about, entries=levels)
+    for kind in TASKS:
+        key = joined(place, task_name(kind))
+        # The options that every task has, with the same default, stand above.
+        shared = GeneratedTask.model_fields
+        own = {
+            name: field
+            for name, field in kind.model_fields.items()
+            if name != GeneratedTask.key
+            and (name not in shared or (field.default != shared[name].default and not field.exclude))
+        }
+        options = tuple(
+            replace(
+                option,
+                kind=Kind.OPTION,
+                examples=(f"{{{GeneratedTask.key}: {task_name(kind)}, {option.name}: {option.default}}}",),
+            )
+            for option in _entries(key, own)
+        )
+        about = f"Options of {task_name(kind)}."
+        yield Section(key=key, kind=Kind.OPTION, about=about, entries=options)
 
 
 def _treatments() -> Iterator[Section]:
