@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from workbench.data.cache import locked, refuse_want, unwritable
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config, identity
+from workbench.data.documents import load_documents
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.split import Documents, utf8_bytes
 from workbench.data.tokenizers import (
@@ -180,11 +181,11 @@ def _open_learned(note: Path, config: CorpusConfig, spec: dict[str, Any]) -> Tok
 
 def _read_documents(config: CorpusConfig, progress: Progress) -> Documents:
     progress("reading the corpus", 0.0)
-    return load_documents(config)
+    return load_documents(config, progress)
 
 
 def _cache_key(config: CorpusConfig, tokenizer: Spec) -> str:
-    parts = [_FORMAT, type(config).__name__, config.spec(), config.identity(), tokenizer]
+    parts = [_FORMAT, type(config).__name__, config.spec(), identity(config), tokenizer]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
