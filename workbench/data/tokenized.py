@@ -38,10 +38,11 @@ from workbench.errors import RecordError, UserError
 from workbench.files import read_json, replacing_folder, write_json
 from workbench.progress import Progress
 
-_FORMAT = 2  # raise it when the same options begin to give other files
+_FORMAT = 3  # raise it when the same options begin to give other files
 _META, _CHECKSUMS = "meta.json", "checksums.json"
 _SPLITS = ("train", "validation")
 _BYTES = "validation_bytes.bin"  # where ids alone do not say how many bytes they stand for
+_DOCUMENTS = "train_documents.bin"  # (D, 2): each training document's first token, and what it is known by
 _TRAIN_BYTES = "train_bytes"  # in meta.json of such an entry
 _COUNTS = tuple(f"{split}_{what}" for split in _SPLITS for what in ("tokens", "documents"))
 # What every entry's meta.json says; one that lacks any of it is built anew.
@@ -67,6 +68,7 @@ class TokenizedCorpus:
     tokenizer: Tokenizer
     meta: dict[str, Any]
     validation_bytes: np.ndarray | None = None
+    train_documents: np.ndarray | None = None  # (D, 2) of 64 bits: first token, and what it is known by
 
     @property
     def vocabulary(self) -> int:
@@ -207,12 +209,15 @@ def _open(entry: Path, tokenizer: Tokenizer) -> TokenizedCorpus | None:
             np.memmap(entry / f"{name}.bin", dtype=tokenizer.dtype, mode="r") for name in _SPLITS
         )
         counts = np.memmap(entry / _BYTES, dtype=np.uint32, mode="r") if _BYTES in checksums else None
+        documents = np.memmap(entry / _DOCUMENTS, dtype=np.uint64, mode="r").reshape(-1, 2)
     except OSError as error:
         refuse_want(entry, error)
         return None
     except (ValueError, TypeError):
         return None
-    return TokenizedCorpus(train, validation, tokenizer, meta, validation_bytes=counts)
+    return TokenizedCorpus(
+        train, validation, tokenizer, meta, validation_bytes=counts, train_documents=documents
+    )
 
 
 def _checksums(folder: Path) -> dict[str, int]:
@@ -245,10 +250,13 @@ def _write_files(
     unspelled = 0
     for name in _SPLITS:
         report = _patient(progress, f"encoding the {name} split")
-        counts[name], lost = _write_tokens(
+        begins, counts[name], lost = _write_tokens(
             getattr(documents, name), tokenizer, folder / f"{name}.bin", report
         )
         unspelled += lost
+        if name == "train":
+            keys = np.array(documents.train_keys, dtype=np.uint64)
+            np.stack([begins, keys], axis=1).tofile(folder / _DOCUMENTS)
     tokenizer.save(folder)
     meta: dict[str, Any] = {
         "corpus": config.spec(),
@@ -260,6 +268,8 @@ def _write_files(
         **{f"{name}_documents": len(getattr(documents, name)) for name in _SPLITS},
         "dropped_duplicates": documents.dropped_duplicates,
     }
+    if documents.stages:
+        meta["stages"] = list(documents.stages)
     if unspelled:
         whole = sum(map(utf8_bytes, [*documents.train, *documents.validation]))
         meta["unspelled_share"] = unspelled / whole
@@ -271,10 +281,14 @@ def _write_files(
 
 def _write_tokens(
     documents: list[str], tokenizer: Tokenizer, path: Path, progress: Callable[[float], None]
-) -> tuple[int, int]:
-    """Write the tokens of ``documents`` to ``path``; returns their number and the bytes that none spells."""
+) -> tuple[np.ndarray, int, int]:
+    """Write the tokens of ``documents`` to ``path``.
+
+    Returns where each document begins, ``(D,)``, the number of tokens, and the bytes that none spells.
+    """
     by_text = tokenizer.byte_lengths() is None
     count = unspelled = 0
+    begins = np.empty(len(documents), dtype=np.uint64)
     with ExitStack() as files:
         ids = files.enter_context(open(path, "wb"))
         sizes = None
@@ -285,10 +299,11 @@ def _write_tokens(
             if sizes is not None:
                 assert item.bytes is not None, "encode_counted gives them where ids do not say it"
                 sizes.write(item.bytes.data)
+            begins[done - 1] = count
             count += len(item.ids)
             unspelled += item.unspelled
             progress(done / len(documents))
-    return count, unspelled
+    return begins, count, unspelled
 
 
 def _patient(progress: Progress, text: str) -> Callable[[float], None]:

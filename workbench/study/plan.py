@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from workbench.analysis.deciding.looks import looks_between
 from workbench.data.batches import TextBatches, TokenizedCorpus, check_windows
+from workbench.data.document_order import BY_DOCUMENT
 from workbench.data.evaluation_text import EvaluationText
 from workbench.errors import RecordError, UserError, suggestion
 from workbench.files import set_aside
@@ -178,6 +179,8 @@ class Plan:
             "tokenizer": corpus.tokenizer.spec,
             "fingerprint": corpus.fingerprint,
         }
+        if TREATMENT in self.changed_factors:
+            data["order"] = BY_DOCUMENT  # which all treatments of a text share, see data.document_order
         if self.evaluation:
             data["evaluation"] = [
                 {

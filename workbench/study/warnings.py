@@ -58,7 +58,11 @@ def what_is_paired(plan: Plan) -> str | None:
     changed = plan.changed_factors
     otherwise = [factor for factor in (CORPUS, TREATMENT, TOKENIZER, CONTEXT) if factor in changed]
     apart = []
-    if otherwise:
+    order = "the order of the training text"
+    if otherwise == [TREATMENT]:
+        apart.append("batches (treatment)")
+        order = "the order of training documents that both have"
+    elif otherwise:
         apart.append(f"batches, nor the order of the training text ({', '.join(otherwise)})")
     elif "batch_size" in changed:
         apart.append("batches (batch_size cuts them otherwise)")
@@ -70,7 +74,7 @@ def what_is_paired(plan: Plan) -> str | None:
         return None
     judged = "the text that all are judged on" if plan.evaluation else "validation tokens"
     shared = f"initial values by name, {judged}"
-    shared += "" if otherwise else " and the order of the training text"
+    shared += f" and {order}" if otherwise in ([], [TREATMENT]) else ""
     return f"{shared}; not {', nor '.join(apart)}"
 
 

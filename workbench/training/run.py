@@ -19,6 +19,7 @@ from workbench.data.batches import (
     TokenizedCorpus,
     TrainingBatches,
 )
+from workbench.data.document_order import BY_DOCUMENT
 from workbench.errors import RecordError, UserError
 from workbench.files import replacing
 from workbench.model.decoder import Decoder
@@ -103,8 +104,17 @@ class Run:
 
     def training_batches(self, device: str = "cpu") -> TrainingBatches:
         """What it trains on, by step, cut on ``device``."""
+        documents = None
+        if self.record.config["data"].get("order") == BY_DOCUMENT:
+            documents = self.corpus.train_documents
+            assert documents is not None, "a corpus from the cache knows its documents"
         return TrainingBatches(
-            self.corpus.train, self.model.context, self.training.batch_size, self.record.seed, device
+            self.corpus.train,
+            self.model.context,
+            self.training.batch_size,
+            self.record.seed,
+            device,
+            documents,
         )
 
     def evaluation_sets(self) -> dict[str, JudgingBatches]:

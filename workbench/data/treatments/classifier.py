@@ -14,14 +14,15 @@ from workbench.seeds import stable_hash
 from workbench.user_numbers import Number
 
 _FEATURES = 2**18
-_BATCH = 256  # documents between two reports
+_LEARNED = 10_000  # documents, of the positives and of the others, in each half
+_BATCH = 256  # documents that are scored at once
 
 
 class Classifier(Treatment):
     """Keeps the documents that a classifier finds most like a source's, as DCLM does.
 
     The classifier is a logistic regression on hashed words and pairs of words. It learns from one half of
-    both texts and judges the other, so that it judges no document that it has seen.
+    both texts, at most 10,000 documents of each, and judges the other: none that it has seen.
     """
 
     name = "classifier"
@@ -47,12 +48,12 @@ class Classifier(Treatment):
                 f"positives: {len(positives):,} documents of it and {len(documents):,} to judge are too few "
                 "to learn from a half of each; give more"
             )
-        good = _features(positives, resources, 0)
-        judged = _features(documents, resources, 1)
         kept: set[int] = set()
         for half in (0, 1):
-            model = _learned(good[theirs[1 - half]], judged[ours[1 - half]])
-            scores = model.decision_function(judged[ours[half]])
+            report = _Half(resources, half)
+            good = _features(_sample(positives, theirs[1 - half]))
+            model = _learned(good, _features(_sample(documents, ours[1 - half])))
+            scores = np.concatenate(list(_scores(model, [documents[place] for place in ours[half]], report)))
             best = np.argsort(-scores, kind="stable")[: ceil(self.share * len(scores))]
             kept.update(ours[half][place] for place in best)
         for place, text in enumerate(documents):
@@ -67,6 +68,25 @@ def _halves(texts: Sequence[str]) -> tuple[list[int], list[int]]:
     return halves
 
 
+class _Half:
+    """Reports how far a half is, as a part of both."""
+
+    def __init__(self, resources: Resources, half: int) -> None:
+        self._report = resources.report
+        self._half = half
+
+    def __call__(self, part: float) -> None:
+        self._report((self._half + part) / 2)
+
+
+def _sample(texts: Sequence[str], places: list[int]) -> list[str]:
+    """The texts at ``places``, or as many as are learned from, drawn by their content."""
+    chosen = [texts[place] for place in places]
+    if len(chosen) > _LEARNED:
+        chosen = sorted(chosen, key=lambda text: stable_hash("learned", text))[:_LEARNED]
+    return chosen
+
+
 def _learned(good: Any, others: Any) -> Any:
     """A logistic regression on features of both, for which both weigh the same."""
     from scipy.sparse import vstack
@@ -76,20 +96,18 @@ def _learned(good: Any, others: Any) -> Any:
     return LogisticRegression(class_weight="balanced", max_iter=200).fit(vstack([good, others]), labels)
 
 
-def _features(texts: Sequence[str], resources: Resources, stage: int) -> Any:
+def _scores(model: Any, texts: Sequence[str], report: _Half) -> Iterator[np.ndarray]:
+    # The features of all texts of a large pool would take several times its size.
+    for start in range(0, len(texts), _BATCH):
+        yield model.decision_function(_features(texts[start : start + _BATCH]))
+        report(min(1.0, (start + _BATCH) / len(texts)))
+
+
+def _features(texts: Sequence[str]) -> Any:
     """Hashed words and pairs of words of each text, ``(N, 2**18)`` and sparse, each row of length 1."""
-    from scipy.sparse import vstack
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashed = HashingVectorizer(
-        n_features=_FEATURES,
-        ngram_range=(1, 2),
-        token_pattern=WORD.pattern,
-        alternate_sign=False,
-        dtype=np.float32,  # what takes the memory
+        n_features=_FEATURES, ngram_range=(1, 2), token_pattern=WORD.pattern, alternate_sign=False
     )
-    rows = []
-    for start in range(0, len(texts), _BATCH):
-        rows.append(hashed.transform(texts[start : start + _BATCH]))
-        resources.report((stage + min(1.0, (start + _BATCH) / len(texts))) / 2)
-    return vstack(rows, format="csr")
+    return hashed.transform(texts)
