@@ -1,4 +1,4 @@
-"""``workbench data``: counts by rule, with examples, on the terminal and for programs; one line for mistakes."""
+"""``workbench data``: counts by rule, with examples, on the terminal and for programs; mistakes in a line."""
 
 import json
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from workbench.data.corpora import corpus_config
+from workbench.data.sources.standard_library import StandardLibrary
 from workbench.numbers import percent, plural
 from workbench.records.manifest import Manifest
 from workbench.study.budget import bytes_per_token
@@ -43,6 +45,7 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
         *_budget(plan),
         *_mismatch(plan),
         *_repetition(plan),
+        *_generated(plan),
         *_training(plan),
         *text,
         *sizes,
@@ -140,6 +143,16 @@ def _repetition(plan: Plan) -> Iterator[str]:
         return
     named = "" if most == min(passes.values()) else f"{max(passes, key=lambda name: passes[name])}: "
     yield f"{named}training.tokens: {most:.1f} passes over the training text; beyond 4 repetition matters"
+
+
+def _generated(plan: Plan) -> Iterator[str]:
+    """The default corpus has tables that a program wrote, on both sides of its split."""
+    configs = [corpus_config(variant.recipe.data.corpus) for variant in plan.variants]
+    if any(isinstance(config, StandardLibrary) and config.generated == "keep" for config in configs):
+        yield (
+            "data.corpus: an eighth of python-stdlib are generated tables that resemble each other, on both "
+            "sides of the split; {name: python-stdlib, generated: drop} leaves them out"
+        )
 
 
 def _training(plan: Plan) -> Iterator[str]:

@@ -39,7 +39,7 @@ NOTHING_ELSE = Resources()
 class Treatment(BaseModel):
     """A frozen config that changes training documents. Validation text is never treated.
 
-    A treatment is a subclass in a file of its own, listed in ``workbench.data.treatments.registry``; its
+    A treatment is a subclass in a file of its own, listed in ``workbench.data.treatments.steps``; its
     fields are its options. Its docstring says what it does, ``formula`` how, ``paper`` where that is from.
     """
 
