@@ -199,7 +199,7 @@ def test_a_cache_that_cannot_be_made_is_named(folder, tmp_path):
 
 
 def test_progress_is_heard_and_nothing_is_printed(folder, cache, capfd, monkeypatch):
-    monkeypatch.setattr(tokenized, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("workbench.progress.REPORT_SECONDS", 0.0)
     heard = []
     prepare(
         {"path": str(folder)}, {"bpe": 300}, cache, progress=lambda text, part: heard.append((text, part))

@@ -17,7 +17,7 @@ from workbench.data.split import Documents, distinct, document_keys, fingerprint
 from workbench.data.treatments.tally import Tally
 from workbench.data.treatments.treatment import Outcome, Resources
 from workbench.errors import UserError
-from workbench.progress import Progress
+from workbench.progress import Progress, patient
 
 NEAR_COPIES, DECONTAMINATE = "near_copies", "decontaminate"
 
@@ -127,7 +127,7 @@ class _Training:
         return tally
 
     def _report(self, text: str) -> Callable[[float], None]:
-        return lambda part: self._progress(text, part)
+        return patient(self._progress, text)
 
 
 def _dropped(tally: Tally) -> str:

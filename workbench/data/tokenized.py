@@ -7,7 +7,6 @@ for other texts too, and for its own when that has changed. What was learned fro
 """
 
 import json
-import time
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -36,7 +35,7 @@ from workbench.data.tokenizers import (
 )
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, replacing_folder, write_json
-from workbench.progress import Progress
+from workbench.progress import Progress, patient
 
 _FORMAT = 3  # raise it when the same options begin to give other files
 _META, _CHECKSUMS = "meta.json", "checksums.json"
@@ -55,7 +54,6 @@ _META_KEYS = {
     "dropped_duplicates",
     *_COUNTS,
 }
-_REPORT_SECONDS = 2.0
 _CHECKED = 2**22  # tokens looked at at once
 
 
@@ -160,7 +158,7 @@ def _prepare_learned(
         documents = _read_documents(config, progress)
         learning = f"learning the tokenizer (bpe {spec['bpe']})"
         progress(learning, 0.0)
-        tokenizer = train_tokenizer(spec, documents.train, _patient(progress, learning))
+        tokenizer = train_tokenizer(spec, documents.train, patient(progress, learning))
         entry = cache / _cache_key(config, tokenizer.spec)
         with locked(entry):
             built = _open(entry, tokenizer) or _build(config, documents, tokenizer, entry, progress)
@@ -249,7 +247,7 @@ def _write_files(
     counts: dict[str, int] = {}
     unspelled = 0
     for name in _SPLITS:
-        report = _patient(progress, f"encoding the {name} split")
+        report = patient(progress, f"encoding the {name} split")
         begins, counts[name], lost = _write_tokens(
             getattr(documents, name), tokenizer, folder / f"{name}.bin", report
         )
@@ -304,16 +302,3 @@ def _write_tokens(
             unspelled += item.unspelled
             progress(done / len(documents))
     return begins, count, unspelled
-
-
-def _patient(progress: Progress, text: str) -> Callable[[float], None]:
-    """Report at most every few seconds: a short stage stays silent."""
-    last = time.monotonic()
-
-    def report(part: float) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _REPORT_SECONDS:
-            last = time.monotonic()
-            progress(text, part)
-
-    return report
