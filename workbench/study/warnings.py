@@ -45,7 +45,6 @@ def study_warnings(plan: Plan, manifest: Manifest) -> list[str]:
         *_budget(plan),
         *_mismatch(plan),
         *_repetition(plan),
-        *_generated(plan),
         *_training(plan),
         *text,
         *sizes,
@@ -79,6 +78,17 @@ def what_is_paired(plan: Plan) -> str | None:
     shared = f"initial values by name, {judged}"
     shared += f" and {order}" if otherwise in ([], [TREATMENT]) else ""
     return f"{shared}; not {', nor '.join(apart)}"
+
+
+def notes_on_texts(plan: Plan) -> list[str]:
+    """What is known of a corpus that comes with the workbench, and is no mistake of the study's."""
+    configs = [corpus_config(variant.recipe.data.corpus) for variant in plan.variants]
+    if any(isinstance(config, StandardLibrary) and config.generated == "keep" for config in configs):
+        return [
+            "data.corpus: an eighth of python-stdlib are generated tables that resemble each other, on both "
+            "sides of the split; {name: python-stdlib, generated: drop} leaves them out"
+        ]
+    return []
 
 
 def unspelled_note(share: float) -> str:
@@ -143,16 +153,6 @@ def _repetition(plan: Plan) -> Iterator[str]:
         return
     named = "" if most == min(passes.values()) else f"{max(passes, key=lambda name: passes[name])}: "
     yield f"{named}training.tokens: {most:.1f} passes over the training text; beyond 4 repetition matters"
-
-
-def _generated(plan: Plan) -> Iterator[str]:
-    """The default corpus has tables that a program wrote, on both sides of its split."""
-    configs = [corpus_config(variant.recipe.data.corpus) for variant in plan.variants]
-    if any(isinstance(config, StandardLibrary) and config.generated == "keep" for config in configs):
-        yield (
-            "data.corpus: an eighth of python-stdlib are generated tables that resemble each other, on both "
-            "sides of the split; {name: python-stdlib, generated: drop} leaves them out"
-        )
 
 
 def _training(plan: Plan) -> Iterator[str]:
