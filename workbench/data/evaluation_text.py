@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import torch
 
 from workbench.data.cache import locked, unwritable
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config, identity
+from workbench.data.documents import held_out
 from workbench.data.sources.source import KEY as CORPUS_KEY
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.split import beginning, utf8_bytes
@@ -104,7 +105,7 @@ def evaluation_text(
 
 
 def _cache_key(config: CorpusConfig, max_bytes: int) -> str:
-    parts = [_FORMAT, type(config).__name__, config.spec(), config.identity(), max_bytes]
+    parts = [_FORMAT, type(config).__name__, config.spec(), identity(config), max_bytes]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -135,8 +136,8 @@ def _checksum(values: dict[str, Any]) -> str:
 def _draw(config: CorpusConfig, max_bytes: int, key: str) -> EvaluationText:
     if isinstance(config, GeneratedTask):
         return _generated(config, max_bytes)
-    documents = load_documents(config)
-    passages = [passage for document in documents.validation for passage in _passages(document)]
+    documents = held_out(config)
+    passages = [passage for document in documents.documents for passage in _passages(document)]
     text = EvaluationText(
         corpus=config.spec(), passages=_chosen(passages, max_bytes), source=documents.description
     )

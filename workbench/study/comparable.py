@@ -3,6 +3,7 @@
 from typing import Any
 
 from workbench.data.corpora import corpus_config, untreated
+from workbench.data.sources.mixture import Mixture
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.tasks.registry import called
 from workbench.data.tasks.task import GeneratedTask
@@ -11,7 +12,10 @@ from workbench.model.parts.component import plain
 from workbench.study.recipe import CONTEXT, CORPUS, TOKENIZER, Recipe
 from workbench.study.schema import METRICS, StudyFile
 
-_OF_THE_SPLIT = ("max_bytes", "validation_fraction", "treatment")
+_OF_THE_SPLIT = (
+    *("max_bytes", "validation_fraction", "treatment"),
+    *("copies", "near_copies", "decontaminate"),
+)
 Spec = str | dict[str, Any]
 IN_DOMAIN = "in_domain"  # what the text is called that all are judged on where the study names none
 
@@ -62,6 +66,10 @@ def _require_held_out(key: str, judged: Spec, variant: str, trained: Spec) -> No
     """
     held_out = corpus_config(judged, key, trained_on=False)
     corpus = corpus_config(trained)
+    if isinstance(corpus, Mixture):
+        for option, part in corpus.parts().items():
+            if option.startswith("mixture"):
+                _require_held_out(key, judged, f"{variant} ({option})", part)
     if _source(held_out) != _source(corpus):
         return
     if isinstance(held_out, GeneratedTask) and held_out.streams_apart:

@@ -17,11 +17,21 @@ def corpus_label(spec: str | dict[str, Any]) -> str:
     kind = next((source.key for source in SOURCES if source.key in spec), None)
     if kind is None:
         return str(spec)
+    if kind == "mixture":
+        return _mixture_label(spec)
     name = str(spec[kind])
     if kind == "path":
         name = Path(name).name or name
     options = ",".join(f"{key}={value}" for key, value in spec.items() if key not in (kind, "treatment"))
     return f"{name}({options})" if options else name
+
+
+def _mixture_label(spec: dict[str, Any]) -> str:
+    """``mixture(code=0.7,prose=0.3)``, ``mixture(weights=llama,passes=2)``: its weights, and its options."""
+    weights = spec.get("weights")
+    named = weights if isinstance(weights, dict) else {"weights": weights}
+    own = {key: value for key, value in spec.items() if key not in ("mixture", "weights", "treatment")}
+    return f"mixture({','.join(f'{key}={value}' for key, value in (named | own).items())})"
 
 
 def treatment_label(spec: str | dict[str, Any]) -> str:

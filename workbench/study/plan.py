@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from workbench.analysis.deciding.looks import looks_between
 from workbench.data.batches import TokenizedCorpus
+from workbench.data.document_order import BY_DOCUMENT
 from workbench.data.evaluation_text import EvaluationText
 from workbench.data.task_batches import check_batches, judging_batches
 from workbench.data.tasks.registry import is_generated
@@ -200,6 +201,8 @@ class Plan:
             "tokenizer": corpus.tokenizer.spec,
             "fingerprint": corpus.fingerprint,
         }
+        if TREATMENT in self.changed_factors:
+            data["order"] = BY_DOCUMENT  # which all treatments of a text share, see data.document_order
         if self.evaluation:
             data["evaluation"] = [
                 {

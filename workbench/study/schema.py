@@ -66,7 +66,8 @@ class _Section(BaseModel):
 
 
 def _is_generated(spec: Any) -> bool:
-    return isinstance(spec, dict) and "generated" in spec
+    # As data.tasks.registry has it, which would import torch.
+    return isinstance(spec, dict) and "generated" in spec and "name" not in spec
 
 
 class Size(_Section):

@@ -18,6 +18,7 @@ from workbench.data.batches import (
     TokenizedCorpus,
     TrainingBatches,
 )
+from workbench.data.document_order import BY_DOCUMENT
 from workbench.data.task_batches import (
     JudgingBatches,
     ReplicatedTaskBatches,
@@ -113,8 +114,17 @@ class Run:
         """What it trains on, by step, cut on ``device``."""
         if self.corpus.task is not None:
             return self.task_batches(self.corpus.task, device)
+        documents = None
+        if self.record.config["data"].get("order") == BY_DOCUMENT:
+            documents = self.corpus.train_documents
+            assert documents is not None, "a corpus from the cache knows its documents"
         return TrainingBatches(
-            self.corpus.train, self.model.context, self.training.batch_size, self.record.seed, device
+            self.corpus.train,
+            self.model.context,
+            self.training.batch_size,
+            self.record.seed,
+            device,
+            documents,
         )
 
     def task_batches(self, task: GeneratedTask, device: str) -> TaskTrainingBatches:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config
+from workbench.data.documents import load_documents
 from workbench.data.tasks.registry import TASKS, read_task, task_name
 from workbench.data.tasks.task import as_text, from_text
 from workbench.errors import UserError
@@ -17,6 +18,8 @@ SMALL = {
     "dyck": {"length": 12, "kinds": 3, "depth": 3},
     "modular_addition": {"modulus": 7},
 }
+RECALL = {"generated": "recall"}
+BOILERPLATE = {"name": "boilerplate", "source": RECALL}
 NAMES = [task_name(kind) for kind in TASKS]
 
 
@@ -53,6 +56,7 @@ def test_a_task_is_the_same_twice_and_its_splits_share_nothing(name):
     assert len(documents.train) > 10
     assert len(documents.validation) > 3
     assert load_documents(small(name)) == documents
+    assert len(set(documents.train_keys)) == len(documents.train)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -230,6 +234,13 @@ def test_sequences_are_text_and_come_back():
         ({"generated": "needle", "length": 10}, "length: 10 tokens", "give 12 or more"),
         ({"generated": "recall", "max_bytes": 100}, "data.corpus.max_bytes", "'sequences' in its place"),
         ({"generated": "recall", "treatment": "line_dedup"}, "data.corpus.treatment", "'sequences'"),
+        ({"generated": "recall", "copies": "keep"}, "data.corpus.copies", "for corpora of text; remove it"),
+        ({"generated": "recall", "near_copies": "drop"}, "data.corpus.near_copies", "of text; remove it"),
+        ({"generated": "recall", "decontaminate": ["python-stdlib"]}, "corpus.decontaminate", "remove it"),
+        ({"name": "python-stdlib", "decontaminate": [RECALL]}, "decontaminate.0", "name a corpus of text"),
+        ({"name": "python-stdlib", "treatment": BOILERPLATE}, "treatment.source", "name a corpus of text"),
+        ({"mixture": {"a": RECALL}, "weights": {"a": 1}}, "corpus.mixture.a", "name a corpus of text"),
+        ({"name": "python-stdlib", "generated": "recall"}, "data.corpus.generated", "'drop'"),
         ({"generated": "modular_addition", "seed": 3}, "data.corpus.seed", "remove it"),
         ({"generated": "recall", "legnth": 32}, "data.corpus.legnth", "did you mean 'length'"),
         ({"generated": "recall", "validation_fraction": 1}, "validation_fraction", "give less than 1"),

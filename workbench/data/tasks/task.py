@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from workbench.data.sources.source import KEY, CorpusConfig, Source
-from workbench.data.split import Documents, fingerprint
+from workbench.data.split import Documents, document_keys, fingerprint
 from workbench.errors import UserError
 from workbench.seeds import generator
 from workbench.user_numbers import LARGEST_SEED, Whole
@@ -88,6 +88,13 @@ class GeneratedTask(CorpusConfig):
         if value is not None:
             raise ValueError("is for corpora of text; a generated task has 'sequences' in its place")
 
+    @field_validator("copies", "near_copies", "decontaminate")
+    @classmethod
+    def _of_documents_only(cls, value: Any, info: ValidationInfo) -> Any:
+        if value != CorpusConfig.model_fields[str(info.field_name)].default:
+            raise ValueError("is for corpora of text; remove it")
+        return value
+
     @model_validator(mode="after")
     def _can_be(self) -> Self:
         problem = self.problem()
@@ -154,6 +161,7 @@ class GeneratedTask(CorpusConfig):
             fingerprint=fingerprint(train, held_out),
             description=f"{self.title}, {len(train) + len(held_out):,} {self.unit}",
             dropped_duplicates=len(drawn) - len(train),
+            train_keys=document_keys(train),
         )
 
     def trained_on(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The keys of a study file: from its schema, and from the kinds of corpora and tokenizers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -144,9 +144,9 @@ def _corpora() -> Iterator[Section]:
         own = {name: field for name, field in kind.model_fields.items() if name not in shared}
         yield Section(
             key=CORPUS,
-            beside=kind.key,
+            beside=kind.known_by(),
             about=prose(kind.__doc__),
-            entries=_entries(CORPUS, own, beside=kind.key),
+            entries=_entries(CORPUS, own, beside=kind.known_by()),
             examples=tuple((example.example, example.description) for example in kind.examples),
         )
     yield from _tasks()
@@ -209,16 +209,21 @@ def _treatments() -> Iterator[Section]:
     for kind in TREATMENTS:
         if kind.model_fields:
             key = joined(_TREATMENT, kind.name)
+            entries = _entries(key, kind.model_fields)
+            needed = [option for option in entries if not (option.default or option.left_out)]
             options = tuple(
-                replace(
-                    option,
-                    kind=Kind.OPTION,
-                    examples=(f"{{name: {kind.name}, {option.name}: {option.default}}}",),
-                )
-                for option in _entries(key, kind.model_fields)
+                replace(option, kind=Kind.OPTION, examples=_spelt_out(kind.name, option, needed))
+                for option in entries
             )
             about = f"Options of {kind.name}."
             yield Section(key=key, kind=Kind.OPTION, about=about, entries=options)
+
+
+def _spelt_out(level: str, option: Entry, needed: Sequence[Entry]) -> tuple[str, ...]:
+    """How a treatment is written with each of the option's examples, and with what it needs beside it."""
+    others = "".join(f"{other.name}: {other.examples[0]}, " for other in needed if other.name != option.name)
+    values = option.examples or (option.default,)
+    return tuple(f"{{name: {level}, {others}{option.name}: {value}}}" for value in values)
 
 
 def _entries(path: str, fields: Mapping[str, FieldInfo], beside: str = "") -> tuple[Entry, ...]:
@@ -232,7 +237,8 @@ def _entry(key: str, field: FieldInfo, beside: str) -> Entry:
     if not field.is_required():
         value = field.get_default(call_default_factory=True)
         # What is not validated could not be written: no rates, no margin.
-        unwritten = isinstance(value, BaseModel) or field.validate_default is False
+        parts = value if isinstance(value, tuple) else (value,)
+        unwritten = any(isinstance(part, BaseModel) for part in parts) or field.validate_default is False
         default = "" if unwritten and value is not None else as_written(value)
         if value is None:  # nobody writes null for what the key means when it is left out
             annotation = without_null(annotation)
