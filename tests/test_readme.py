@@ -67,6 +67,7 @@ class Line:
 
 FRESH = [  # what a clone can do before anything was run
     Line("workbench list components", prints="rmsnorm"),
+    Line("workbench data python-stdlib --treatment code", prints="generated"),
     Line("workbench explain training.warmup", prints="learning rate rises"),
     Line("workbench list views", prints="prompt_attention"),
     Line(

@@ -13,6 +13,7 @@ from workbench.visible import one_line
 
 Progress = Callable[[str, float], None]  # hears what is being done, and the part of it that is done, 0 to 1
 
+REPORT_SECONDS = 2.0  # from one part of a stage that is heard of to the next
 _SOONEST = 5.0  # seconds from one plain line to the next at the beginning
 _LATEST = 30.0  # and later on
 _PART = 0.1  # of the time so far, in between
@@ -36,6 +37,19 @@ def progress_on(terminal: Terminal, title: str = "", *, announce: bool = False) 
             shown.update(task, description=_titled(title, text), completed=part, info=info)
 
         yield report
+
+
+def patient(progress: Progress, text: str) -> Callable[[float], None]:
+    """Report the parts of a stage at most every few seconds: a short one stays silent."""
+    last = time.monotonic()
+
+    def report(part: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= REPORT_SECONDS:
+            last = time.monotonic()
+            progress(text, part)
+
+    return report
 
 
 def bars(terminal: Terminal) -> Bars:

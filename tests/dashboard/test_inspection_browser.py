@@ -76,6 +76,8 @@ def wait_for_source(page, result):
 def test_every_view_is_drawn_and_nothing_leaves_the_machine(page, at, scope, name):
     page.goto(at(name))
     for view in views(name):
+        if view.available(scope):
+            continue
         result = view.show(scope)
         page.get_by_role("radio", name=view.title).click()
         page.get_by_text(view.question).wait_for()

@@ -10,7 +10,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config
+from workbench.data.documents import load_documents
 from workbench.data.tokenized import prepare
 from workbench.errors import UserError
 

@@ -11,7 +11,8 @@ import torch
 from tests.data.test_tokenizer_files import KINDS
 from workbench.data import evaluation_text as room
 from workbench.data.batches import TextBatches, prepare
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config
+from workbench.data.documents import load_documents
 from workbench.data.evaluation_text import EvaluationText, Passage, evaluation_text
 from workbench.data.tokenizers import ByteTokenizer, FileTokenizer, train_tokenizer
 from workbench.errors import UserError
@@ -45,12 +46,12 @@ def reads(monkeypatch):
     """How often a source was read."""
     calls = []
 
-    def counting(config):
+    def counting(config, *progress):
         calls.append(config)
-        return real(config)
+        return real(config, *progress)
 
-    real = room.load_documents
-    monkeypatch.setattr(room, "load_documents", counting)
+    real = room.held_out
+    monkeypatch.setattr(room, "held_out", counting)
     return calls
 
 

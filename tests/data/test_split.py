@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config
+from workbench.data.documents import load_documents
 from workbench.data.split import distinct, fingerprint, normalise, split
 
 TEXTS = [f"document number {i}" for i in range(400)]

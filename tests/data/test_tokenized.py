@@ -15,7 +15,8 @@ import pytest
 from tests.data.test_tokenizer_files import words
 from workbench.data import tokenized
 from workbench.data.batches import prepare
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config
+from workbench.data.documents import load_documents
 from workbench.data.tokenizers import train_tokenizer
 from workbench.errors import UserError
 
@@ -25,9 +26,9 @@ def builds(monkeypatch):
     """How often documents were read, which only building does."""
     calls = []
 
-    def counting(config):
+    def counting(config, *progress):
         calls.append(config)
-        return real(config)
+        return real(config, *progress)
 
     real = tokenized.load_documents
     monkeypatch.setattr(tokenized, "load_documents", counting)
@@ -157,9 +158,9 @@ def test_processes_that_ask_at_once_build_once(folder, cache):
             try:
                 real = tokenized.load_documents
 
-                def announcing(config, real=real):
+                def announcing(config, *progress, real=real):
                     os.write(write, b"b")
-                    return real(config)
+                    return real(config, *progress)
 
                 tokenized.load_documents = announcing
                 code = 0 if len(prepare({"path": str(folder)}, "bytes", cache).train) > 0 else 1
@@ -198,7 +199,7 @@ def test_a_cache_that_cannot_be_made_is_named(folder, tmp_path):
 
 
 def test_progress_is_heard_and_nothing_is_printed(folder, cache, capfd, monkeypatch):
-    monkeypatch.setattr(tokenized, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("workbench.progress.REPORT_SECONDS", 0.0)
     heard = []
     prepare(
         {"path": str(folder)}, {"bpe": 300}, cache, progress=lambda text, part: heard.append((text, part))

@@ -18,7 +18,7 @@ from workbench.study.check import seconds_per_token
 from workbench.study.plan import Plan
 from workbench.study.rate_spacing import spacing_warnings
 from workbench.study.schema import parse_study
-from workbench.study.warnings import study_warnings
+from workbench.study.warnings import notes_on_texts, study_warnings
 
 STUDY = {
     "name": "tiny",
@@ -59,6 +59,15 @@ def variants(*entries, **more):
 
 def test_a_sound_study_has_no_warning(warnings):
     assert warnings() == []
+
+
+@pytest.mark.parametrize(("generated", "noted"), [("keep", True), ("drop", False)])
+def test_what_is_known_of_the_default_corpus_is_noted(corpus, generated, noted):
+    data = {"corpus": {"name": "python-stdlib", "generated": generated}}
+    plan = Plan.build(parse_study(STUDY | {"data": data}, "study.yaml"), corpus, "cpu")
+    notes = notes_on_texts(plan)
+    assert [note.startswith("data.corpus: an eighth of python-stdlib") for note in notes] == [True] * noted
+    assert study_warnings(plan, plan.manifest(command="")) == []
 
 
 def test_too_few_seeds(warnings):

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from tests.texts import Vocabulary
 from workbench.data.corpora import SOURCES, corpus_config
+from workbench.data.tasks.registry import task_of
 from workbench.data.tokenizers import parse_tokenizer
 from workbench.data.treatments.registry import treatment_config
 from workbench.errors import UserError
@@ -89,7 +90,7 @@ def test_what_is_said_of_leaving_it_out_agrees_with_the_default(entry):
 @pytest.mark.parametrize("entry", OF_THE_SCHEMA, ids=lambda entry: f"{entry.key}-{entry.beside}")
 def test_types_are_words_and_examples_are_accepted(entry):
     assert not re.search(r"\b(int|str|float|bool|dict|tuple|None|Any|Literal|Optional)\b|a value", entry.type)
-    kinds = [kind for kind in SOURCES if kind.key == entry.beside]
+    kinds = [kind for kind in SOURCES if kind.known_by() == entry.beside]
     field = kinds[0].model_fields[entry.name] if kinds else FIELDS[entry.key]
     adapter = TypeAdapter(Annotated[field.annotation, *field.metadata, None])  # one at least has to be there
     for example in entry.examples:
@@ -98,17 +99,17 @@ def test_types_are_words_and_examples_are_accepted(entry):
         adapter.validate_python(parse_yaml(entry.default))
 
 
-@pytest.mark.parametrize("kind", SOURCES, ids=lambda kind: kind.key)
+@pytest.mark.parametrize("kind", SOURCES, ids=lambda kind: kind.known_by())
 def test_a_corpus_shows_how_it_is_written(kind):
-    [section] = [section for section in SECTIONS if section.beside == kind.key]
+    [section] = [section for section in SECTIONS if section.beside == kind.known_by()]
     assert section.examples
     for example, _ in section.examples:
-        assert isinstance(corpus_config(parse_yaml(example)), kind)
+        assert corpus_config(parse_yaml(example)).key == kind.key
 
 
 def test_tokenizers_have_the_keys_that_are_read():
     listed = [entry for entry in ENTRIES if entry.key.startswith("data.tokenizer.")]
-    assert sorted(entry.name for entry in listed) == sorted(["bpe", "file", *KEYS])
+    assert sorted(entry.name for entry in listed) == sorted(["bpe", "file", "ids", *KEYS])
     least, most = map(int, re.findall(r"[\d_]{3,}", BY_KEY["data.tokenizer.bpe"].type))
     assert parse_tokenizer({"bpe": least}) == {"bpe": least}
     assert parse_tokenizer({"bpe": most}) == {"bpe": most}
@@ -137,7 +138,7 @@ def test_factors_levels_and_options_say_what_they_are(entry):
     if entry.kind is Kind.OPTION:
         assert len(entry.about.split()) >= 5
         assert entry.about.endswith(".")
-        assert entry.default
+        assert entry.default or entry.left_out or entry.key.endswith("classifier.positives")
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,11 @@ def test_examples_of_options_are_accepted(entry):
     if place == "data.corpus.treatment":
         for example in entry.examples:
             assert treatment_config(parse_yaml(example)).name == level
+        return
+    if place == "data.corpus.generated":
+        for example in entry.examples:
+            assert set(parse_yaml(example)) == {"generated", option}
+            assert task_of(parse_yaml(example)).generated == level
         return
     registry = REGISTRIES[place]
     for example in entry.examples:

@@ -10,24 +10,31 @@ UNITS = {
     BITS_PER_BYTE: "bits/byte",
 }
 _OF_A_SET = "bits_per_byte"
+_OF_A_TASK = "error"
+_ERRORS = "errors/answer"
 
 
 def unit_of(metric: str) -> str:
     """The unit of ``metric``; raises ``UserError`` for one that is not known to be better when lower."""
     if named_set(metric) is not None:
-        return "bits/byte"
+        return _ERRORS if is_error(metric) else "bits/byte"
     if metric not in UNITS:
         raise UserError(
             f"metric: {metric!r} is not supported: a verdict reads lower as better. "
-            f"Use one of: {', '.join(UNITS)}, or NAME/{_OF_A_SET} of an evaluation set"
+            f"Use one of: {', '.join(UNITS)}, or NAME/{_OF_A_SET} or NAME/{_OF_A_TASK} of an evaluation set"
         )
     return UNITS[metric]
 
 
 def named_set(metric: str) -> str | None:
-    """``prose`` of ``prose/bits_per_byte``; None for a metric that studies without named sets have too."""
+    """``prose`` of ``prose/bits_per_byte``, ``recall`` of ``recall/error``; None for every study's."""
     name, _, rest = metric.rpartition("/")
-    return name if name and rest == _OF_A_SET and metric not in UNITS else None
+    return name if name and rest in (_OF_A_SET, _OF_A_TASK) and metric not in UNITS else None
+
+
+def is_error(metric: str) -> bool:
+    """Whether it is the share of a generated task's answers that are wrong."""
+    return metric.rpartition("/")[2] == _OF_A_TASK
 
 
 def is_loss(metric: str) -> bool:
@@ -41,9 +48,17 @@ def is_per_token(metric: str) -> bool:
 
 
 def set_metrics(manifest: Manifest) -> dict[str, EvaluationSet]:
-    """The evaluation sets by the metric in bits per byte that runs record: the first is ``validation``."""
-    names = [BITS_PER_BYTE, *(f"{one.name}/{_OF_A_SET}" for one in manifest.evaluation[1:])]
-    return dict(zip(names, manifest.evaluation, strict=False))
+    """The evaluation sets by the metric that runs record: the error of a task, else bits per byte.
+
+    Of a first set of text that is ``validation``'s.
+    """
+    return {_metric_of(one, first=not number): one for number, one in enumerate(manifest.evaluation)}
+
+
+def _metric_of(one: EvaluationSet, *, first: bool) -> str:
+    if one.is_task:
+        return f"{one.name}/{_OF_A_TASK}"
+    return BITS_PER_BYTE if first else f"{one.name}/{_OF_A_SET}"
 
 
 def study_unit(manifest: Manifest) -> str:

@@ -1,7 +1,8 @@
 """What the same runs score on the evaluation sets that the study's metric is not of.
 
 Described and not judged: a study declares one metric and one margin, and its verdicts rest on those. Values
-are in bits per byte, of the confirm runs whose result the verdicts read, paired by seed.
+are in bits per byte, or of a generated task the share of wrong answers, of the confirm runs whose result the
+verdicts read, paired by seed.
 """
 
 import math
@@ -9,17 +10,15 @@ from dataclasses import dataclass, replace
 from statistics import mean, stdev
 
 from workbench.analysis.confirm_outcomes import NOT_READ, Outcomes, paired_differences
-from workbench.analysis.metric_units import set_metrics
+from workbench.analysis.metric_units import set_metrics, unit_of
 from workbench.analysis.statistics import Interval, mean_interval
 from workbench.analysis.verdicts import fate
 from workbench.records.manifest import Manifest
 
-UNIT = "bits/byte"
-
 
 @dataclass(frozen=True, kw_only=True)
 class SetRow:
-    """One variant on one evaluation set, in bits per byte: values by seed, and the mean paired difference.
+    """One variant on one evaluation set, in ``unit``: values by seed, and the mean paired difference.
 
     ``difference`` is None for the baseline, and where there is no pair; its 95 % ``interval`` needs two.
     """
@@ -27,6 +26,7 @@ class SetRow:
     variant: str
     set: str
     metric: str
+    unit: str
     values: dict[int, float]
     mean: float | None
     sd: float | None
@@ -39,8 +39,9 @@ def other_sets(manifest: Manifest, outcomes: dict[str, Outcomes]) -> tuple[SetRo
     """A row for each set but the metric's own and each variant; none for a study without other sets."""
     rows = []
     for metric, evaluated in set_metrics(manifest).items():
-        # nats per token and bits per byte of the first set are one measurement
-        if metric == manifest.metric or (evaluated is manifest.evaluation[0] and _is_first(manifest.metric)):
+        # nats per token and bits per byte of the first set are one measurement; a task's errors are another
+        is_first = evaluated is manifest.evaluation[0] and not evaluated.is_task
+        if metric == manifest.metric or (is_first and _is_first(manifest.metric)):
             continue
         read = {name: _read(mine, metric) for name, mine in outcomes.items()}
         baseline = read[manifest.baseline]
@@ -74,6 +75,7 @@ def _row(mine: Outcomes, baseline: Outcomes, name: str, metric: str) -> SetRow:
         variant=mine.variant,
         set=name,
         metric=metric,
+        unit=unit_of(metric),
         values=mine.values,
         mean=mean(values) if values else None,
         sd=stdev(values) if len(values) > 1 else None,

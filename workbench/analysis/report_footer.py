@@ -6,7 +6,7 @@ from typing import Any, cast
 import pandas as pd
 
 from workbench.analysis.decisions import rule_of
-from workbench.analysis.metric_units import BITS_PER_BYTE, set_metrics, unit_of
+from workbench.analysis.metric_units import BITS_PER_BYTE, is_error, set_metrics, unit_of
 from workbench.analysis.notes import Note, method, reading
 from workbench.numbers import byte_size, count, percent, plural, scaled
 from workbench.records.index import StudyRecords
@@ -254,6 +254,8 @@ def _scored(one: dict[str, Any]) -> str:
     metrics = "validation/" if one["metric"] == BITS_PER_BYTE else one["metric"]
     text = f"{one['name']} ({metrics}): {one['description']}"
     said = f"{one['bytes']:,} bytes" in one["description"]  # as evaluation texts describe themselves
+    if is_error(one["metric"]):  # a task's: what is scored are answers
+        return text
     return text if said else f"{text}, {byte_size(one['bytes'])} scored"
 
 

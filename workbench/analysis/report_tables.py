@@ -8,7 +8,6 @@ from workbench.analysis.deciding.decisions import level_text
 from workbench.analysis.effects import Report
 from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
-from workbench.analysis.other_sets import UNIT as SETS_UNIT
 from workbench.analysis.other_sets import SetRow
 from workbench.analysis.recovery import RecoveryRow
 from workbench.analysis.report_footer import held_equal
@@ -378,8 +377,9 @@ def other_sets_table(report: Report) -> TextTable:
     labels = {row.variant: row.label for row in report.rows}
     headings = ("change", "set", "seeds", "mean ± sd", "difference [95 % CI]", "pairs")
     rows = tuple(_set_cells(row, labels[row.variant], decimals) for row in report.other_sets)
+    units = " and ".join(dict.fromkeys(row.unit for row in report.other_sets))
     title = (
-        f"Other evaluation sets, in {SETS_UNIT}; lower is better (descriptive: the verdict rests on "
+        f"Other evaluation sets, in {units}; lower is better (descriptive: the verdict rests on "
         f"{report.metric})"
     )
     return TextTable(title, headings, rows, left=("set",))

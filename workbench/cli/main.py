@@ -11,6 +11,7 @@ import typer
 
 from workbench.cli.bench import BENCH_COMMANDS
 from workbench.cli.dashboard import DASHBOARD_COMMANDS
+from workbench.cli.data import DATA_COMMANDS
 from workbench.cli.errors import ended
 from workbench.cli.explain import EXPLAIN_COMMANDS
 from workbench.cli.inspect import INSPECT_COMMANDS
@@ -34,6 +35,7 @@ _COMMANDS: Commands = {
     **PLAN_COMMANDS,
     **PROMOTE_COMMANDS,
     **EXPLAIN_COMMANDS,
+    **DATA_COMMANDS,
     **DASHBOARD_COMMANDS,
     **INSPECT_COMMANDS,
     **MODEL_COMMANDS,

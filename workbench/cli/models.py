@@ -1,5 +1,6 @@
 """Commands for single models: import, export, evaluate, generate."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -132,6 +133,18 @@ def evaluate(
         ),
     ] = None,
     batch_size: Annotated[int | None, typer.Option("--batch-size", parser=count(1), metavar="N")] = None,
+    tasks: Annotated[
+        Path | None,
+        typer.Option(
+            "--tasks",
+            help="Multiple choice in place of text: JSON lines with context, choices and answer, the number "
+            "of the right choice from 0.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="With --tasks: another run, or STUDY/VARIANT, to be paired with."),
+    ] = None,
     bos: Bos = None,
     out: Out = RESULTS,
     as_json: AsJson = False,
@@ -140,7 +153,16 @@ def evaluate(
 
     With --bos each window is read after the token that begins a text. That token is no target: the loss is
     over the same tokens with and without it.
+
+    With --tasks the accuracy on multiple choice by log-likelihood, as it is, per byte and per token; of
+    STUDY/VARIANT for every seed that confirms it, paired by seed with --against.
     """
+    if tasks is not None:
+        not_with = {"--corpus": corpus, "--context": context, "--tokens": tokens, "--batch-size": batch_size}
+        _choices(run, tasks, against, not_with, bos, out, as_json)
+        return
+    if against is not None:
+        raise UserError("--against: goes with --tasks; name a file of multiple choice, or leave it out")
     from workbench.records.find import find_run
     from workbench.study.overrides import corpus_spec
     from workbench.trained.evaluate import evaluate_run, render_evaluation
@@ -159,6 +181,34 @@ def evaluate(
     for note in found["notes"]:
         _note(note)
     show(found, as_json, render_evaluation)
+
+
+def _choices(
+    run: str,
+    tasks: Path,
+    against: str | None,
+    not_with: Mapping[str, object],
+    bos: bool | None,
+    out: Path,
+    as_json: bool,
+) -> None:
+    from workbench.records.find import find_seeds
+    from workbench.trained.choices import answer_questions, read_questions, render_choices, report_choices
+
+    for option, value in not_with.items():
+        if value is not None:
+            raise UserError(
+                f"{option}: is of texts, and --tasks names multiple choice; leave one of them out"
+            )
+    questions = read_questions(tasks)
+    names = [run] if against is None else [run, against]
+    found = [find_seeds(out, name) for name in names]
+    with progress_bar() as progress:
+        scores = [
+            [answer_questions(one, tasks, questions, bos=bos, progress=progress) for one in runs]
+            for runs in found
+        ]
+    show(report_choices(tasks, questions, *scores), as_json, render_choices)
 
 
 def generate(

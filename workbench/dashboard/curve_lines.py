@@ -84,6 +84,20 @@ class Study:
     bytes_per_token: Mapping[str, float] = field(default_factory=dict)
 
 
+# Of a generated task, in runs that are judged on it: title, with the set's name in it, and unit.
+_OF_A_TASK = {
+    "error": ("Wrong answers of {}", "errors/answer"),
+    "accuracy": ("Right answers of {}", "right/answer"),
+    "exact_match": ("Sequences of {} that are right as a whole", "right/sequence"),
+}
+
+
+def is_of_a_task(metric: str) -> bool:
+    """Whether a metric is a share of the answers, or of the sequences, of a generated task."""
+    name, _, kind = metric.rpartition("/")
+    return bool(name) and kind in _OF_A_TASK
+
+
 def latest_phase(runs: pd.DataFrame) -> str:
     """The latest phase in which anything has started; before that, the latest that is planned."""
     begun = runs[runs["state"] != "queued"]
@@ -97,8 +111,10 @@ def phases_of(runs: pd.DataFrame) -> list[str]:
 
 def metric_words(metric: str) -> tuple[str, str, int]:
     """Title, unit and decimals of a metric."""
-    name = named_set(metric)
-    return METRICS[metric] if name is None else (f"Bits per byte on {name}", "bits/byte", 4)
+    name, _, kind = metric.rpartition("/")
+    if is_of_a_task(metric):
+        return _OF_A_TASK[kind][0].format(name), _OF_A_TASK[kind][1], 3
+    return METRICS[metric] if named_set(metric) is None else (f"Bits per byte on {name}", "bits/byte", 4)
 
 
 def available_metrics(
@@ -107,7 +123,7 @@ def available_metrics(
     """Known metrics that at least one of ``runs`` has logged; first of all ``first``, the study's own."""
     logged = {name: None for path in runs["path"] for name in read(path).columns}
     known = [name for name in METRICS if name in logged]
-    sets = [name for name in logged if named_set(name) is not None]
+    sets = [name for name in logged if named_set(name) is not None or is_of_a_task(name)]
     place = known.index(BITS_PER_BYTE) + 1 if BITS_PER_BYTE in known else 0
     return sorted([*known[:place], *sets, *known[place:]], key=lambda name: name != first)
 

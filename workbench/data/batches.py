@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.data.document_order import DocumentOrder
 from workbench.data.evaluation_text import EvaluationText
 from workbench.data.split import utf8_bytes
 from workbench.data.tokenized import TokenizedCorpus, prepare
@@ -25,7 +26,6 @@ __all__ = [
     "Batch",
     "EvaluationBatch",
     "EvaluationBatches",
-    "JudgingBatches",
     "ReplicatedBatches",
     "TextBatches",
     "TokenizedCorpus",
@@ -42,11 +42,18 @@ class TrainingBatches:
     """Batches of ``tokens`` ``(N,)`` by step: in each epoch, every window once, in an order of its own.
 
     Each epoch also shifts where its windows begin, so that a token is not always at the same position. On a
-    GPU the batches are cut there.
+    GPU the batches are cut there. With ``documents`` (``TokenizedCorpus.train_documents``) the order is
+    ``DocumentOrder``'s, which treatments of one text share.
     """
 
     def __init__(
-        self, tokens: np.ndarray, context: int, batch_size: int, seed: int, device: str = "cpu"
+        self,
+        tokens: np.ndarray,
+        context: int,
+        batch_size: int,
+        seed: int,
+        device: str = "cpu",
+        documents: np.ndarray | None = None,
     ) -> None:
         _require_positive(context=context, batch_size=batch_size)
         _require_window(tokens, context, "train")
@@ -54,6 +61,7 @@ class TrainingBatches:
         self._context = context
         self._batch_size = batch_size
         self._seed = seed
+        self._order = None if documents is None else DocumentOrder(documents, context)
         # One window fewer than fits, where there are several, leaves room to shift them.
         self.windows = max(1, len(tokens) // context - 1)
         self._shifts = min(context, len(tokens) - self.windows * context)
@@ -91,6 +99,9 @@ class TrainingBatches:
         """Where the windows of ``epoch`` begin, in their order: ``(W,)``."""
         random = generator(self._seed, "data", epoch)
         shift = int(torch.randint(self._shifts, (), generator=random))
+        if self._order is not None:
+            starts = shift + np.arange(self.windows) * self._context
+            return starts[self._order.of(starts, self._seed, epoch)]
         order = torch.randperm(self.windows, generator=random).numpy()
         return shift + order * self._context
 
@@ -220,9 +231,6 @@ class TextBatches:
         inputs, targets = Windows(self._ids, length)(starts)
         # The sizes are those of the targets: the first is of the second id.
         return inputs, targets, int(self._sizes[starts[0] : starts[-1] + length].sum())
-
-
-JudgingBatches = EvaluationBatches | TextBatches  # what a trial is judged on
 
 
 def _encode(text: EvaluationText, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, int]:

@@ -1,4 +1,4 @@
-"""Corpora by specification: which kinds there are (``SOURCES``), and from a specification to its documents.
+"""Corpora by specification: which kinds there are (``SOURCES``), and from a specification to its config.
 
 The strings and mappings that a study file may give as ``data.corpus`` are listed by ``list_corpora``.
 """
@@ -7,18 +7,35 @@ from typing import Any
 
 from workbench.data.sources.huggingface import HuggingFace
 from workbench.data.sources.local_files import LocalFiles
+from workbench.data.sources.mixture import Mixture
+from workbench.data.sources.python_packages import PythonDocstrings, PythonPackages
 from workbench.data.sources.source import KEY, LISTED, CorpusConfig
 from workbench.data.sources.standard_library import StandardLibrary
 from workbench.data.sources.tasks import Task
-from workbench.data.split import Documents, distinct, fingerprint, split, utf8_bytes
+from workbench.data.tasks.registry import Generated, is_generated, read_task
+from workbench.data.tasks.task import GeneratedTask
 from workbench.errors import UserError, suggestion
 from workbench.user_input import read_as
 
 # Every kind of corpus. A new one is a file in ``sources``, imported above, and its class in this list.
-SOURCES: tuple[type[CorpusConfig], ...] = (StandardLibrary, LocalFiles, HuggingFace, Task)
+SOURCES: tuple[type[CorpusConfig], ...] = (
+    StandardLibrary,
+    PythonDocstrings,
+    PythonPackages,
+    LocalFiles,
+    HuggingFace,
+    Task,
+    Generated,
+    Mixture,
+)
 
 _BY_KEY = {kind.key: kind for kind in SOURCES}
-_NAMES = [StandardLibrary().name]  # what a specification may be by itself, without a mapping
+# What a specification may be by itself, without a mapping.
+_BY_NAME: dict[str, type[CorpusConfig]] = {
+    "python-stdlib": StandardLibrary,
+    "python-docstrings": PythonDocstrings,
+    "python-packages": PythonPackages,
+}
 
 
 def list_corpora() -> list[dict[str, str]]:
@@ -42,6 +59,7 @@ def corpus_config(
         )
     if not trained_on and config.treatment:
         raise UserError(f"{key}.treatment: text that is judged on is never treated; remove it")
+    part_configs(config, key)  # refuses what cannot be
     return config
 
 
@@ -50,16 +68,20 @@ def _read_spec(spec: str | dict[str, Any], key: str) -> CorpusConfig:
         spec = {"name": spec}
     if not isinstance(spec, dict):
         raise UserError(f"{key}: expected a name or a mapping, got {spec!r}; e.g. {{path: folder}}")
-    keys = [known for known in _BY_KEY if known in spec]
+    keys = [known for known in _BY_KEY if known in spec and (known != Generated.key or is_generated(spec))]
     if len(keys) != 1:
         raise UserError(f"{key}: {_which_corpus(spec, keys)}")
-    if "name" in spec and spec["name"] not in _NAMES:
+    named = isinstance(spec.get("name"), str) and spec["name"] in _BY_NAME
+    if "name" in spec and not named:
         *others, last = [f"{{{known}: ...}}" for known in _BY_KEY if known != "name"]
         raise UserError(
-            f"{key}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _NAMES, LISTED)}; "
+            f"{key}: unknown corpus {spec['name']!r}; {suggestion(spec['name'], _BY_NAME, LISTED)}; "
             f"or give {', '.join(others)} or {last}"
         )
-    return read_as(_BY_KEY[keys[0]], spec, under=key)
+    if is_generated(spec):
+        return read_task(spec, key)
+    kind = _BY_NAME[spec["name"]] if named else _BY_KEY[keys[0]]
+    return read_as(kind, spec, under=key)
 
 
 def untreated(spec: str | dict[str, Any]) -> str | dict[str, Any]:
@@ -79,47 +101,24 @@ def treated(spec: str | dict[str, Any], treatment: Any) -> str | dict[str, Any]:
     return {**own, "treatment": config.treatment.spec()}
 
 
-def load_documents(config: CorpusConfig) -> Documents:
-    """Read, drop copies, and split; raises ``UserError`` for a corpus without enough text."""
-    source = config.open()
-    documents, dropped = distinct(source.documents, config.max_bytes)
-    if sum(map(len, documents)) < 2:
-        raise UserError(f"{KEY}: {source.title} holds no text; choose another corpus, or a larger max_bytes")
-    train, validation = split(documents, config.validation_fraction)
-    description = _describe(config, source.title, documents)
-    if config.treatment:
-        train = [text for text in config.treatment.apply(train) if text.strip()]
-        if not train:
+def identity(config: CorpusConfig) -> Any:
+    """What, beside the options, tells cheaply whether the content is still the same, of its parts too."""
+    parts = [identity(part) for part in part_configs(config).values()]
+    return [config.identity(), parts] if parts else config.identity()
+
+
+def part_configs(config: CorpusConfig, key: str = KEY) -> dict[str, CorpusConfig]:
+    """The configs of the other corpora that it is made with, by the option that names each."""
+    found = {}
+    for option, spec in config.parts().items():
+        judged = option.startswith("decontaminate")
+        found[option] = corpus_config(spec, f"{key}.{option}", trained_on=not judged)
+        if isinstance(found[option], GeneratedTask):
             raise UserError(
-                f"{KEY}.treatment: {config.treatment.label} leaves no text to train on; choose another"
+                f"{key}.{option}: a generated task is ids, not text, and no part of another corpus; name a "
+                "corpus of text"
             )
-        description += (
-            f", {config.treatment.label} leaves {_megabytes(sum(map(utf8_bytes, train)))} to train on"
-        )
-    return Documents(
-        train=train,
-        validation=validation,
-        fingerprint=fingerprint(train, validation),
-        description=description,
-        dropped_duplicates=dropped,
-    )
-
-
-def _describe(config: CorpusConfig, title: str, documents: list[str]) -> str:
-    # It stands in the manifest, which is hashed, so that its numbers stay as they were written once.
-    size = _megabytes(sum(map(utf8_bytes, documents)))
-    if len(documents) == 1 and config.validation_fraction == 1:
-        return f"{title}, one document, {size}"
-    if len(documents) == 1:
-        return (
-            f"{title}, one document, {size}, split by position "
-            f"(the last {config.validation_fraction:.0%} validates)"
-        )
-    return f"{title}, {len(documents):,} {config.unit}, {size}"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+    return found
 
 
 def _which_corpus(spec: dict[str, Any], keys: list[str]) -> str:

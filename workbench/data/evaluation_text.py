@@ -17,10 +17,13 @@ from typing import Any, NamedTuple
 import torch
 
 from workbench.data.cache import locked, unwritable
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config, identity
+from workbench.data.documents import held_out
 from workbench.data.sources.source import KEY as CORPUS_KEY
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.split import beginning, utf8_bytes
+from workbench.data.tasks.registry import is_generated
+from workbench.data.tasks.task import GeneratedTask, as_text
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, write_json
 from workbench.progress import Progress
@@ -61,6 +64,8 @@ class EvaluationText:
     def description(self) -> str:
         """Size and source in a line."""
         number = len(self.passages)
+        if is_generated(self.corpus):
+            return f"{number:,} sequences of {self.source}"
         passages = f"{number:,} passages" if number > 1 else "one passage"
         return f"{self.bytes:,} bytes in {passages} of {self.source}"
 
@@ -73,6 +78,8 @@ def evaluation_text(
     key: str = KEY,
 ) -> EvaluationText:
     """At most ``max_bytes`` UTF-8 bytes of the source's validation split, from ``cache`` or put into it.
+
+    Of a generated task whole sequences of at most ``max_bytes`` tokens.
 
     ``key`` is where the source stands in a study file: errors begin with it. ``progress`` hears that the
     source is read. Raises ``UserError`` for a source that cannot be, or has too little text to judge by, and
@@ -98,7 +105,7 @@ def evaluation_text(
 
 
 def _cache_key(config: CorpusConfig, max_bytes: int) -> str:
-    parts = [_FORMAT, type(config).__name__, config.spec(), config.identity(), max_bytes]
+    parts = [_FORMAT, type(config).__name__, config.spec(), identity(config), max_bytes]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -127,8 +134,10 @@ def _checksum(values: dict[str, Any]) -> str:
 
 
 def _draw(config: CorpusConfig, max_bytes: int, key: str) -> EvaluationText:
-    documents = load_documents(config)
-    passages = [passage for document in documents.validation for passage in _passages(document)]
+    if isinstance(config, GeneratedTask):
+        return _generated(config, max_bytes)
+    documents = held_out(config)
+    passages = [passage for document in documents.documents for passage in _passages(document)]
     text = EvaluationText(
         corpus=config.spec(), passages=_chosen(passages, max_bytes), source=documents.description
     )
@@ -144,6 +153,15 @@ def _draw(config: CorpusConfig, max_bytes: int, key: str) -> EvaluationText:
         f"{key}: the validation split of {documents.description} has {available:,} bytes, too few to judge "
         "by; give a larger source, or a larger validation_fraction (1 scores all of a source that nothing is "
         "trained on)"
+    )
+
+
+def _generated(task: GeneratedTask, most_tokens: int) -> EvaluationText:
+    """Whole held-out sequences of a task, one at least."""
+    count = min(task.held_out_count, max(1, most_tokens // task.tokens))
+    passages = tuple(Passage(text, ends_document=True) for text in as_text(task.held_out(count)))
+    return EvaluationText(
+        corpus=task.spec(), passages=passages, source=f"{task.title}, chance {task.chance:.3g}"
     )
 
 

@@ -5,9 +5,11 @@ a copy of a document cannot stand on both sides, and a document keeps its side w
 Only exact copies are found (after line ends are made equal and outer white space is cut).
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from workbench.seeds import stable_hash
 
@@ -21,6 +23,9 @@ class Documents:
     fingerprint: str
     description: str
     dropped_duplicates: int
+    train_keys: list[int]  # of 63 bits: what each training document is known by, whatever was done to it
+    stages: tuple[dict[str, Any], ...] = ()  # what was left out, or changed, on the training side, in turn
+    examples: tuple[dict[str, Any], ...] = ()  # of each stage
 
 
 def normalise(text: str) -> str:
@@ -33,10 +38,13 @@ def normalise(text: str) -> str:
     return text
 
 
-def distinct(texts: Iterable[str], max_bytes: int | None = None) -> tuple[list[str], int]:
+def distinct(
+    texts: Iterable[str], max_bytes: int | None = None, *, keep_copies: bool = False
+) -> tuple[list[str], int]:
     """The first of each document, normalised, without empty ones; and how many copies were dropped.
 
-    Stops at ``max_bytes`` UTF-8 bytes; the document that crosses the limit is cut at a line end.
+    With ``keep_copies`` they stay. Stops at ``max_bytes`` UTF-8 bytes; the document that crosses the limit is
+    cut at a line end.
     """
     seen: set[str] = set()
     documents: list[str] = []
@@ -44,7 +52,7 @@ def distinct(texts: Iterable[str], max_bytes: int | None = None) -> tuple[list[s
     room = max_bytes
     for text in _not_empty(texts):
         digest = _digest(text)
-        if digest in seen:
+        if digest in seen and not keep_copies:
             dropped += 1
             continue
         seen.add(digest)
@@ -82,6 +90,17 @@ def split(documents: list[str], validation_fraction: float) -> tuple[list[str], 
     border = min(border, max(places.values()))
     train = [text for text in documents if places[text] >= border]
     return train, [text for text in documents if places[text] < border]
+
+
+def document_keys(texts: Sequence[str]) -> list[int]:
+    """What each document is known by, 63 bits: its content and how many copies came before."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for text in texts:
+        digest = _digest(text)
+        keys.append(stable_hash("document", digest, seen[digest]))
+        seen[digest] += 1
+    return keys
 
 
 def fingerprint(train: Iterable[str], validation: Iterable[str]) -> str:

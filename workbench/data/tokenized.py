@@ -7,7 +7,6 @@ for other texts too, and for its own when that has changed. What was learned fro
 """
 
 import json
-import time
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,10 +19,14 @@ from typing import Any
 import numpy as np
 
 from workbench.data.cache import locked, refuse_want, unwritable
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config, identity
+from workbench.data.documents import load_documents
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.split import Documents, utf8_bytes
+from workbench.data.tasks.registry import task_of
+from workbench.data.tasks.task import GeneratedTask
 from workbench.data.tokenizers import (
+    IDS,
     TOKENIZER,
     BytePairTokenizer,
     Spec,
@@ -33,14 +36,16 @@ from workbench.data.tokenizers import (
     parse_tokenizer,
     train_tokenizer,
 )
+from workbench.data.tokenizers import KEY as TOKENIZER_KEY
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, replacing_folder, write_json
-from workbench.progress import Progress
+from workbench.progress import Progress, patient
 
-_FORMAT = 2  # raise it when the same options begin to give other files
+_FORMAT = 3  # raise it when the same options begin to give other files
 _META, _CHECKSUMS = "meta.json", "checksums.json"
 _SPLITS = ("train", "validation")
 _BYTES = "validation_bytes.bin"  # where ids alone do not say how many bytes they stand for
+_DOCUMENTS = "train_documents.bin"  # (D, 2): each training document's first token, and what it is known by
 _TRAIN_BYTES = "train_bytes"  # in meta.json of such an entry
 _COUNTS = tuple(f"{split}_{what}" for split in _SPLITS for what in ("tokens", "documents"))
 # What every entry's meta.json says; one that lacks any of it is built anew.
@@ -53,7 +58,6 @@ _META_KEYS = {
     "dropped_duplicates",
     *_COUNTS,
 }
-_REPORT_SECONDS = 2.0
 _CHECKED = 2**22  # tokens looked at at once
 
 
@@ -66,6 +70,12 @@ class TokenizedCorpus:
     tokenizer: Tokenizer
     meta: dict[str, Any]
     validation_bytes: np.ndarray | None = None
+    train_documents: np.ndarray | None = None  # (D, 2) of 64 bits: first token, and what it is known by
+
+    @cached_property
+    def task(self) -> GeneratedTask | None:
+        """The task that generated it; None where it is text."""
+        return task_of(self.meta["corpus"])
 
     @property
     def vocabulary(self) -> int:
@@ -131,9 +141,13 @@ def prepare(
         given = tokenizer
     else:
         spec = parse_tokenizer(tokenizer)
+        if isinstance(config, GeneratedTask):
+            _require_ids(config, spec)
         if learned(spec):
             return _prepare_learned(config, spec, Path(cache), progress)
         given = given_tokenizer(spec)
+    if isinstance(config, GeneratedTask):
+        _require_ids(config, given.spec)
     entry = Path(cache) / _cache_key(config, given.spec)
     if found := _open(entry, given):
         return found
@@ -141,6 +155,19 @@ def prepare(
         # Another process may have built it while this one waited.
         return _open(entry, given) or _build(
             config, _read_documents(config, progress), given, entry, progress
+        )
+
+
+def _require_ids(task: GeneratedTask, spec: Spec) -> None:
+    """Raise ``UserError`` where a tokenizer would make other tokens of a task's ids, or has too few."""
+    if not isinstance(spec, dict) or IDS not in spec:
+        raise UserError(
+            f"{TOKENIZER_KEY}: {task.title}: tokens are the ids themselves; leave the tokenizer out"
+        )
+    if spec[IDS] < task.ids:
+        raise UserError(
+            f"{TOKENIZER_KEY}.{IDS}: {task.title}: has {task.ids} ids, and the tokenizer {spec[IDS]}; give "
+            f"{{{IDS}: {task.ids}}}, or the task a smaller vocabulary"
         )
 
 
@@ -157,7 +184,7 @@ def _prepare_learned(
         documents = _read_documents(config, progress)
         learning = f"learning the tokenizer (bpe {spec['bpe']})"
         progress(learning, 0.0)
-        tokenizer = train_tokenizer(spec, documents.train, _patient(progress, learning))
+        tokenizer = train_tokenizer(spec, documents.train, patient(progress, learning))
         entry = cache / _cache_key(config, tokenizer.spec)
         with locked(entry):
             built = _open(entry, tokenizer) or _build(config, documents, tokenizer, entry, progress)
@@ -180,11 +207,11 @@ def _open_learned(note: Path, config: CorpusConfig, spec: dict[str, Any]) -> Tok
 
 def _read_documents(config: CorpusConfig, progress: Progress) -> Documents:
     progress("reading the corpus", 0.0)
-    return load_documents(config)
+    return load_documents(config, progress)
 
 
 def _cache_key(config: CorpusConfig, tokenizer: Spec) -> str:
-    parts = [_FORMAT, type(config).__name__, config.spec(), config.identity(), tokenizer]
+    parts = [_FORMAT, type(config).__name__, config.spec(), identity(config), tokenizer]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -206,12 +233,15 @@ def _open(entry: Path, tokenizer: Tokenizer) -> TokenizedCorpus | None:
             np.memmap(entry / f"{name}.bin", dtype=tokenizer.dtype, mode="r") for name in _SPLITS
         )
         counts = np.memmap(entry / _BYTES, dtype=np.uint32, mode="r") if _BYTES in checksums else None
+        documents = np.memmap(entry / _DOCUMENTS, dtype=np.uint64, mode="r").reshape(-1, 2)
     except OSError as error:
         refuse_want(entry, error)
         return None
     except (ValueError, TypeError):
         return None
-    return TokenizedCorpus(train, validation, tokenizer, meta, validation_bytes=counts)
+    return TokenizedCorpus(
+        train, validation, tokenizer, meta, validation_bytes=counts, train_documents=documents
+    )
 
 
 def _checksums(folder: Path) -> dict[str, int]:
@@ -243,11 +273,14 @@ def _write_files(
     counts: dict[str, int] = {}
     unspelled = 0
     for name in _SPLITS:
-        report = _patient(progress, f"encoding the {name} split")
-        counts[name], lost = _write_tokens(
+        report = patient(progress, f"encoding the {name} split")
+        begins, counts[name], lost = _write_tokens(
             getattr(documents, name), tokenizer, folder / f"{name}.bin", report
         )
         unspelled += lost
+        if name == "train":
+            keys = np.array(documents.train_keys, dtype=np.uint64)
+            np.stack([begins, keys], axis=1).tofile(folder / _DOCUMENTS)
     tokenizer.save(folder)
     meta: dict[str, Any] = {
         "corpus": config.spec(),
@@ -259,6 +292,8 @@ def _write_files(
         **{f"{name}_documents": len(getattr(documents, name)) for name in _SPLITS},
         "dropped_duplicates": documents.dropped_duplicates,
     }
+    if documents.stages:
+        meta["stages"] = list(documents.stages)
     if unspelled:
         whole = sum(map(utf8_bytes, [*documents.train, *documents.validation]))
         meta["unspelled_share"] = unspelled / whole
@@ -270,10 +305,14 @@ def _write_files(
 
 def _write_tokens(
     documents: list[str], tokenizer: Tokenizer, path: Path, progress: Callable[[float], None]
-) -> tuple[int, int]:
-    """Write the tokens of ``documents`` to ``path``; returns their number and the bytes that none spells."""
+) -> tuple[np.ndarray, int, int]:
+    """Write the tokens of ``documents`` to ``path``.
+
+    Returns where each document begins, ``(D,)``, the number of tokens, and the bytes that none spells.
+    """
     by_text = tokenizer.byte_lengths() is None
     count = unspelled = 0
+    begins = np.empty(len(documents), dtype=np.uint64)
     with ExitStack() as files:
         ids = files.enter_context(open(path, "wb"))
         sizes = None
@@ -284,20 +323,8 @@ def _write_tokens(
             if sizes is not None:
                 assert item.bytes is not None, "encode_counted gives them where ids do not say it"
                 sizes.write(item.bytes.data)
+            begins[done - 1] = count
             count += len(item.ids)
             unspelled += item.unspelled
             progress(done / len(documents))
-    return count, unspelled
-
-
-def _patient(progress: Progress, text: str) -> Callable[[float], None]:
-    """Report at most every few seconds: a short stage stays silent."""
-    last = time.monotonic()
-
-    def report(part: float) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _REPORT_SECONDS:
-            last = time.monotonic()
-            progress(text, part)
-
-    return report
+    return begins, count, unspelled

@@ -36,6 +36,9 @@ _END = ENDS_OF_TEXT[0]  # what learned ones call it
 _BATCH = 256  # documents encoded at once
 _ODD_BYTE = "<0xFF>"  # what no text has: bytes beside it are no characters any more
 _SHOWN = 5  # tokens that an error names
+_SHOWN_LETTERS = 40
+_MOST_DIGITS = 10
+IDS = "ids"
 TOKENIZER = "tokenizer.json"
 
 Spec = str | dict[str, Any]
@@ -219,6 +222,48 @@ class BytePairTokenizer(Tokenizer):
         return _encode_quickly(self._model, documents, np.uint16)
 
 
+class IdTokenizer(Tokenizer):
+    """The tokens of generated tasks: a text is ids, ``17 3 40``, and one more id ends a document."""
+
+    spec: dict[str, Any]
+
+    def __init__(self, ids: int) -> None:
+        self.vocabulary = ids + 1
+        self.spec = {IDS: ids}
+
+    def encode(self, text: str) -> np.ndarray:
+        """The ids of ``text``; raises ``UserError`` for a word that is none of them."""
+        words = text.split()
+        unknown = next((word for word in words if not self._knows(word)), None)
+        if unknown is not None:
+            raise UserError(
+                f"{KEY}: {unknown[:_SHOWN_LETTERS]!r} is no token: this tokenizer is of a generated task, "
+                f"and its tokens are the numbers from 0 to {self.vocabulary - 2}; give these"
+            )
+        return np.array(words, dtype=self.dtype)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The ids as numbers, a blank between two of them."""
+        return " ".join(str(int(i)) for i in ids if i != self.end_of_document)
+
+    def settled(self, ids: Iterable[int]) -> str:
+        """All of it: no further token changes a number."""
+        return self.decode(ids)
+
+    def piece(self, token: int) -> str:
+        """The number."""
+        return str(token) if token < self.vocabulary - 1 else ""
+
+    def byte_lengths(self) -> np.ndarray:
+        """Each number, and the blank or the line end behind it."""
+        return np.array([*(len(str(token)) + 1 for token in range(self.vocabulary - 1)), 0])
+
+    def _knows(self, word: str) -> bool:
+        return (
+            word.isascii() and word.isdigit() and len(word) < _MOST_DIGITS and int(word) < self.vocabulary - 1
+        )
+
+
 class FileTokenizer(Tokenizer):
     """A ``tokenizer.json`` of Hugging Face's libraries, as it came with a model.
 
@@ -358,7 +403,7 @@ def file_spec(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_tokenizer(spec: Any) -> Spec:
-    """``spec`` if it is sound: ``"bytes"``, ``{"bpe": vocabulary}`` or ``{"file": path}``.
+    """``spec`` if it is sound: ``"bytes"``, ``{"bpe": number}``, ``{"file": path}`` or ``{"ids": number}``.
 
     A file's specification comes back with the hash of its content. Keep the vocabulary at 16,384 or less for
     small models: the output layer dominates them otherwise. Raises ``UserError`` for anything else.
@@ -367,20 +412,26 @@ def parse_tokenizer(spec: Any) -> Spec:
         return spec
     if isinstance(spec, dict) and "file" in spec:
         return file_spec(spec)
+    if isinstance(spec, dict) and list(spec) == [IDS]:
+        return {IDS: _vocabulary(spec[IDS], IDS, 2, _LARGEST)}
     if not isinstance(spec, dict) or list(spec) != ["bpe"]:
         raise UserError(
             f"{KEY}: unknown tokenizer {spec!r}; give bytes, {{bpe: 4096}}, or {{file: tokenizer.json}}"
         )
+    return {"bpe": _vocabulary(spec["bpe"], "bpe", _SMALLEST, _LARGEST, "; 4096 suits small models")}
+
+
+def _vocabulary(given: Any, key: str, smallest: int, largest: int, hint: str = "") -> int:
     try:
-        size = read_whole(spec["bpe"])
+        size = read_whole(given)
     except ValueError as error:
-        raise UserError(f"{KEY}.bpe: {error}") from None
-    if not isinstance(size, int) or not _SMALLEST <= size <= _LARGEST:
+        raise UserError(f"{KEY}.{key}: {error}") from None
+    if not isinstance(size, int) or isinstance(size, bool) or not smallest <= size <= largest:
         raise UserError(
-            f"{KEY}.bpe: the vocabulary {size!r} is not a whole number from {_SMALLEST} to {_LARGEST} "
-            "(ids have 16 bits); 4096 suits small models"
+            f"{KEY}.{key}: the vocabulary {size!r} is not a whole number from {smallest} to {largest} "
+            f"(ids have 16 bits){hint}"
         )
-    return {"bpe": size}
+    return size
 
 
 def train_tokenizer(
@@ -410,4 +461,11 @@ def given_tokenizer(spec: Spec) -> Tokenizer:
     """The tokenizer of a parsed ``spec`` that nothing has to be learned for."""
     if isinstance(spec, str):
         return ByteTokenizer()
+    if IDS in spec:
+        return IdTokenizer(spec[IDS])
     return FileTokenizer(Path(spec["file"]), spec)
+
+
+def of_ids(spec: Spec) -> TypeGuard[dict[str, Any]]:
+    """Whether ``spec`` is of the tokenizer of a generated task."""
+    return isinstance(spec, dict) and IDS in spec

@@ -45,7 +45,7 @@ class Subject:
     def splits(self) -> object:
         """How it splits text: equal for two runs that give every text the same tokens."""
         spec = self.tokenizer.spec
-        return spec["sha256"] if isinstance(spec, dict) else spec
+        return spec.get("sha256") or str(spec) if isinstance(spec, dict) else spec
 
     @cached_property
     def kernel_error(self) -> float:

@@ -24,6 +24,7 @@ _MODULES = (
     "position.rope_bands",
     "position.positional_share",
     "position.shift_recall",
+    "position.answers",
     "activations.residual",
     "activations.feedforward",
     "activations.prediction",

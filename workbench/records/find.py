@@ -46,6 +46,23 @@ def find_run(results: Path, name: str) -> RunDirectory:
     raise UserError(_unknown(name, directories, Path(results)))
 
 
+def find_seeds(results: Path, name: str) -> list[RunDirectory]:
+    """The complete runs that confirm a variant, ``study/variant``, by seed; else the one run of ``name``.
+
+    Raises ``UserError`` as ``find_run`` does.
+    """
+    found = _one_of_each(_by_variant(_all_runs(Path(results)), name)) if "/" in name else []
+    confirming = [one for one in found if one.read().phase is Phase.CONFIRM]
+    if len(confirming) < 2:
+        return [find_run(results, name)]
+    if len({one.read().seed for one in confirming}) < len(confirming):
+        raise UserError(
+            f"run: {name!r} was confirmed more than once at a seed, as where its rate was tuned anew; "
+            f"give the id of one of {', '.join(one.run_id for one in confirming[:_SHOWN])}"
+        )
+    return sorted(confirming, key=lambda one: one.read().seed)
+
+
 def readable(directory: RunDirectory) -> RunRecord | None:
     """The run's record; None for a damaged one, which its study lists as a problem: it is nobody's choice."""
     try:

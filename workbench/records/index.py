@@ -37,6 +37,7 @@ _COLUMNS = [
     "point",
     "provenance",
     "passages",
+    "answers",
     "config_hash",
     UNIFORM,
 ]
@@ -237,6 +238,7 @@ def _row(record: RunRecord, path: Path) -> dict[str, Any]:
         "point": record.point,
         "provenance": record.provenance,
         "passages": record.passages,
+        "answers": record.answers,
         "config_hash": config_hash(record.config),
         UNIFORM: uniform_loss(record.config),
     }

@@ -62,6 +62,11 @@ class EvaluationSet(_Part):
     bytes: Count  # UTF-8 bytes that are scored
     fingerprint: str  # SHA-256 of the text
 
+    @property
+    def is_task(self) -> bool:
+        """Whether a task generated it: it has answers, and its score is the share of wrong ones."""
+        return isinstance(self.corpus, dict) and "generated" in self.corpus
+
 
 class ManifestVariant(_Part):
     """One variant of the study, with what it costs."""

@@ -128,6 +128,9 @@ class RunRecord(BaseModel):
     summary: dict[str, Figure] = {}  # the last metrics by name; validation/loss is in nats per token
     # Of a complete run's last validation: nats and number of targets by passage of the text.
     passages: dict[str, list[FiniteNumber]] | None = None
+    # Of the same, by the name of each evaluation set that a task generated: how many answers there were and
+    # were right, by distance (along) and by length; columns of equal length.
+    answers: dict[str, dict[str, dict[str, list[FiniteNumber]]]] | None = None
     cost: dict[str, Figure] = {}  # tokens, FLOPs, seconds, bytes, parameters
     progress: dict[str, Count] = {}  # "step" of "steps"
     provenance: Annotated[Provenance, AsItIs] = {}
@@ -169,7 +172,8 @@ class RunRecord(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``run.json``."""
-        return dict(self)
+        values = dict(self)
+        return {key: value for key, value in values.items() if key != "answers" or value is not None}
 
 
 # A default would say of a damaged record that its run never began, or found nothing.

@@ -22,7 +22,7 @@ from workbench.study.preparation import make_plan
 from workbench.study.rate_spacing import spacing_warnings
 from workbench.study.recipe import Recipe
 from workbench.study.search_check import check_search, render_search_check
-from workbench.study.warnings import study_warnings, what_is_paired
+from workbench.study.warnings import notes_on_texts, study_warnings, what_is_paired
 from workbench.terminal import console
 from workbench.training.hardware import default_slots, out_of_memory
 from workbench.visible import one_line
@@ -73,6 +73,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "estimated_seconds": _study_seconds(counts, trial_seconds) / slots,
         "paired": what_is_paired(plan),
         "decides": [one.chances(seeds) for one in comparisons],
+        "notes": notes_on_texts(plan),
         "warnings": [
             *study_warnings(plan, manifest),
             *spacing_warnings(plan, out),
@@ -214,6 +215,7 @@ def _footer(facts: dict[str, Any]) -> list[str]:
         lines.append(f"paired:   {facts['paired']}")
     lines += [_start(variant) for variant in facts["variants"] if "start" in variant]
     lines += [_own(variant) for variant in facts["variants"] if "own_parts" in variant]
+    lines += [f"note:     {text}" for text in facts["notes"]]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
 
 

@@ -3,13 +3,19 @@
 from typing import Any
 
 from workbench.data.corpora import corpus_config, untreated
+from workbench.data.sources.mixture import Mixture
 from workbench.data.sources.source import CorpusConfig
+from workbench.data.tasks.registry import called
+from workbench.data.tasks.task import GeneratedTask
 from workbench.errors import UserError
 from workbench.model.parts.component import plain
 from workbench.study.recipe import CONTEXT, CORPUS, TOKENIZER, Recipe
 from workbench.study.schema import METRICS, StudyFile
 
-_OF_THE_SPLIT = ("max_bytes", "validation_fraction", "treatment")
+_OF_THE_SPLIT = (
+    *("max_bytes", "validation_fraction", "treatment"),
+    *("copies", "near_copies", "decontaminate"),
+)
 Spec = str | dict[str, Any]
 IN_DOMAIN = "in_domain"  # what the text is called that all are judged on where the study names none
 
@@ -46,6 +52,8 @@ def evaluation_sources(study: StudyFile, recipes: dict[str, Recipe]) -> dict[str
     """
     if study.data.evaluation:
         return study.data.evaluation
+    if name := called(study.data.corpus):
+        return {name: study.data.corpus}
     if _differing(recipes, TOKENIZER) or _differing(recipes, CONTEXT):
         return {IN_DOMAIN: untreated(study.data.corpus)}
     return {}
@@ -58,7 +66,13 @@ def _require_held_out(key: str, judged: Spec, variant: str, trained: Spec) -> No
     """
     held_out = corpus_config(judged, key, trained_on=False)
     corpus = corpus_config(trained)
+    if isinstance(corpus, Mixture):
+        for option, part in corpus.parts().items():
+            if option.startswith("mixture"):
+                _require_held_out(key, judged, f"{variant} ({option})", part)
     if _source(held_out) != _source(corpus):
+        return
+    if isinstance(held_out, GeneratedTask) and held_out.streams_apart:
         return
     for option, sound in (
         ("max_bytes", held_out.max_bytes == corpus.max_bytes),

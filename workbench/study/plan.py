@@ -9,8 +9,11 @@ from typing import Any, cast
 
 from workbench.analysis.deciding.looks import looks_between
 from workbench.analysis.hyperband import brackets
-from workbench.data.batches import TextBatches, TokenizedCorpus, check_windows
+from workbench.data.batches import TokenizedCorpus
+from workbench.data.document_order import BY_DOCUMENT
 from workbench.data.evaluation_text import EvaluationText
+from workbench.data.task_batches import check_batches, judging_batches
+from workbench.data.tasks.registry import is_generated
 from workbench.errors import RecordError, UserError, suggestion
 from workbench.files import set_aside
 from workbench.numbers import plural
@@ -90,14 +93,14 @@ class Plan:
         for variant in variants:
             corpus, context = texts.of(variant.recipe.data), variant.model.context
             # Of evaluation texts it is bytes, and any text of some length will do.
-            check_windows(corpus, context, None if evaluation else study.training.evaluation_tokens)
+            check_batches(corpus, context, None if evaluation else study.training.evaluation_tokens)
             # Only a model that was there before its text may lack a token of it.
-            if start is not None:
-                if corpus is not own:
-                    corpus.require_known(start.model.vocabulary)
-                for text in evaluation.values():
-                    batches = TextBatches(text, corpus.tokenizer, context, batch_size=1)
-                    batches.require_known(start.model.vocabulary)
+            if start is not None and corpus is not own:
+                corpus.require_known(start.model.vocabulary)
+            for text in evaluation.values():
+                if start is not None or is_generated(text.corpus):
+                    batches = judging_batches(text, corpus.tokenizer, context, batch_size=1)
+                    batches.require_known(variant.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
         if study.tuning is not None:
@@ -163,7 +166,7 @@ class Plan:
     def unspelled_by(self, variant: Variant) -> float:
         """The largest share of a text's bytes that the tokenizer of ``variant`` has no token for."""
         corpus, context = self.corpus_of(variant), variant.model.context
-        judged = [TextBatches(text, corpus.tokenizer, context, 1) for text in self.evaluation.values()]
+        judged = [judging_batches(text, corpus.tokenizer, context, 1) for text in self.evaluation.values()]
         return max(corpus.unspelled, *(batches.unspelled for batches in judged), 0.0)
 
     def budget_of(self, variant: Variant) -> VariantBudget:
@@ -199,6 +202,8 @@ class Plan:
             "tokenizer": corpus.tokenizer.spec,
             "fingerprint": corpus.fingerprint,
         }
+        if TREATMENT in self.changed_factors:
+            data["order"] = BY_DOCUMENT  # which all treatments of a text share, see data.document_order
         if self.evaluation:
             data["evaluation"] = [
                 {

@@ -58,10 +58,16 @@ _EVALUATION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN_METRICS = ("train", "validation")  # what metrics of every run begin with
 METRICS = ("validation/loss", "validation/bits_per_byte")
 _OTHER_METRIC = "/bits_per_byte"  # of an evaluation text behind the first, after its name
+_ERROR = "/error"  # of a generated task, after its name
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _is_generated(spec: Any) -> bool:
+    # As data.tasks.registry has it, which would import torch.
+    return isinstance(spec, dict) and "generated" in spec and "name" not in spec
 
 
 class Size(_Section):
@@ -109,7 +115,8 @@ class Data(_Section):
     tokenizer: str | dict[str, Any] = Field(
         "bytes",
         description="How text becomes tokens: bytes, byte pairs learned from the training text, or a "
-        "model's own tokenizer. Left out: bytes; with start, that run's.",
+        "model's own tokenizer. Left out: bytes; for a generated task the ids that it and the tasks under "
+        "data.evaluation have; with start, that run's.",
         examples=["bytes", {"bpe": 4096}, {"file": "path/tokenizer.json"}],
     )
     evaluation: dict[str, str | dict[str, Any]] = Field(
@@ -118,9 +125,28 @@ class Data(_Section):
         "whatever a variant's tokenizer, context and corpus are. Of each source what is held out for "
         "validation is read, and no variant trains on an exact copy; validation_fraction: 1 reads all of it. "
         "The first text gives validation/loss and validation/bits_per_byte, each other NAME/bits_per_byte. "
-        "Needed where corpora are compared. Left out: the validation text of data.corpus.",
-        examples=[{"in_domain": "python-stdlib", "prose": {"path": "path/prose"}}],
+        "A generated task gives NAME/accuracy, NAME/error (1 - accuracy), NAME/exact_match and NAME/loss, "
+        "and as the first validation/loss; the vocabulary must have its ids. "
+        "Needed where corpora are compared. Left out: the validation text of data.corpus, which for a task "
+        "has the task's name.",
+        examples=[
+            {"in_domain": "python-stdlib", "prose": {"path": "path/prose"}},
+            {"recall": {"generated": "recall"}, "longer": {"generated": "recall", "length": 128}},
+        ],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ids_of_a_task(cls, value: Any) -> Any:
+        """A generated task has ids for tokens; what is wrong with it is said where corpora are read."""
+        if not isinstance(value, dict) or "tokenizer" in value or not _is_generated(value.get("corpus")):
+            return value
+        from workbench.data.tasks.registry import largest_vocabulary  # it needs torch
+
+        evaluation = value.get("evaluation")
+        named = list(evaluation.values()) if isinstance(evaluation, dict) else []
+        ids = largest_vocabulary([value["corpus"], *named])
+        return value if ids is None else value | {"tokenizer": {"ids": ids}}
 
     @field_validator("evaluation")
     @classmethod
@@ -394,8 +420,9 @@ class StudyFile(_Section):
         METRICS[0],
         description="What variants are compared by: validation/loss, in nats per token; "
         "validation/bits_per_byte of the same text, which can be compared across tokenizers; or "
-        "NAME/bits_per_byte of another text under data.evaluation.",
-        examples=[METRICS[1], "prose/bits_per_byte"],
+        "NAME/bits_per_byte of another text under data.evaluation; or NAME/error of a generated task, the "
+        "share of its answers that are wrong. Lower is better in all of them.",
+        examples=[METRICS[1], "prose/bits_per_byte", "recall/error"],
     )
     margin: Annotated[
         # Tags as pydantic names the branches of a union, so that an error's key leaves them out.
@@ -516,17 +543,35 @@ class StudyFile(_Section):
 
     def _check_metric(self) -> None:
         known = self._metrics()
-        first = next(iter(self.data.evaluation), "validation")
         if self.metric in known:
             return
-        if self.metric.removesuffix(_OTHER_METRIC) == first:
+        sets = self._judged_by()
+        first = next(iter(sets), "validation")
+        name, _, kind = self.metric.rpartition("/")
+        if _is_generated(sets.get(name)) and kind in ("accuracy", "exact_match", "loss"):
+            raise ValueError(
+                f"metric: a verdict reads lower as better; write {name}{_ERROR}, which is 1 - accuracy "
+                "(accuracy, exact_match and loss are recorded beside it)"
+            )
+        if self.metric.removesuffix(_OTHER_METRIC) == first and not _is_generated(sets.get(first)):
             raise ValueError(f"metric: {first} is the first of data.evaluation; write {METRICS[1]}")
         raise ValueError(f"metric: unknown metric {self.metric!r}; {suggestion(self.metric, known)}")
 
     def _metrics(self) -> list[str]:
         """What a trial is measured by."""
-        others = list(self.data.evaluation)[1:]
-        return [*METRICS, *(f"{name}{_OTHER_METRIC}" for name in others)]
+        sets = self._judged_by()
+        first = next(iter(sets), "validation")
+        own = METRICS[:1] if _is_generated(sets.get(first)) else METRICS  # an answer has no bytes
+        tasks = [name for name, source in sets.items() if _is_generated(source)]
+        texts = [name for name in sets if name not in (first, *tasks)]
+        return [*own, *(f"{name}{_OTHER_METRIC}" for name in texts), *(f"{name}{_ERROR}" for name in tasks)]
+
+    def _judged_by(self) -> dict[str, Any]:
+        """The evaluation sets by name: those that are named, or the task that is trained on."""
+        if self.data.evaluation or not isinstance(self.data.corpus, dict):
+            return self.data.evaluation
+        name = self.data.corpus.get("generated")
+        return {} if name is None else {str(name): self.data.corpus}
 
     def _check_search(self, search: SearchSection) -> None:
         """What else a study file says must be what a search has a use for."""

@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from workbench.data.tokenizers import Tokenizer, learned, parse_tokenizer
+from workbench.data.tokenizers import IDS, Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
 from workbench.files import file_sha256, replacing
 from workbench.model.config import ModelConfig
@@ -67,6 +67,8 @@ class Start:
         if requested == own:
             return True
         asked = parse_tokenizer(requested)
+        if IDS in own:  # a task with fewer ids than the run's
+            return isinstance(asked, dict) and asked.get(IDS, own[IDS] + 1) <= own[IDS]
         if learned(own):
             return asked == {"bpe": own["bpe"]}
         return isinstance(asked, dict) and asked.get("sha256") == own["sha256"]

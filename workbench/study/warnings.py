@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from workbench.data.corpora import corpus_config
+from workbench.data.sources.standard_library import StandardLibrary
 from workbench.numbers import percent, plural
 from workbench.records.manifest import Manifest
 from workbench.study.budget import bytes_per_token
@@ -58,7 +60,11 @@ def what_is_paired(plan: Plan) -> str | None:
     changed = plan.changed_factors
     otherwise = [factor for factor in (CORPUS, TREATMENT, TOKENIZER, CONTEXT) if factor in changed]
     apart = []
-    if otherwise:
+    order = "the order of the training text"
+    if otherwise == [TREATMENT]:
+        apart.append("batches (treatment)")
+        order = "the order of training documents that both have"
+    elif otherwise:
         apart.append(f"batches, nor the order of the training text ({', '.join(otherwise)})")
     elif "batch_size" in changed:
         apart.append("batches (batch_size cuts them otherwise)")
@@ -70,8 +76,19 @@ def what_is_paired(plan: Plan) -> str | None:
         return None
     judged = "the text that all are judged on" if plan.evaluation else "validation tokens"
     shared = f"initial values by name, {judged}"
-    shared += "" if otherwise else " and the order of the training text"
+    shared += f" and {order}" if otherwise in ([], [TREATMENT]) else ""
     return f"{shared}; not {', nor '.join(apart)}"
+
+
+def notes_on_texts(plan: Plan) -> list[str]:
+    """What is known of a corpus that comes with the workbench, and is no mistake of the study's."""
+    configs = [corpus_config(variant.recipe.data.corpus) for variant in plan.variants]
+    if any(isinstance(config, StandardLibrary) and config.generated == "keep" for config in configs):
+        return [
+            "data.corpus: an eighth of python-stdlib are generated tables that resemble each other, on both "
+            "sides of the split; {name: python-stdlib, generated: drop} leaves them out"
+        ]
+    return []
 
 
 def unspelled_note(share: float) -> str:

@@ -2,13 +2,17 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from workbench.analysis.without_result import above_guess
-from workbench.data.batches import EvaluationBatches, JudgingBatches, TextBatches
+from workbench.data.batches import EvaluationBatches
+from workbench.data.cache import cache_directory
+from workbench.data.evaluation_text import EvaluationText, evaluation_text
+from workbench.data.task_batches import JudgingBatches, judging_batches
+from workbench.data.tasks.registry import called
 from workbench.data.tokenizers import Tokenizer
 from workbench.files import set_aside, write_json
 from workbench.numbers import fixed
@@ -54,9 +58,10 @@ def evaluate_run(
     What is published is left as it is. Left at None, everything is as when the run was trained, so that the
     result is the one in its record; where its text is another one now, ``text_changed`` and ``notes`` say so.
     A run whose study names evaluation sets is evaluated on each, and ``evaluation`` lists them; ``tokens``
-    are then the bytes of each, at most, as in its study. An imported run's first evaluation on its default
-    corpus becomes its summary. ``bos`` says whether each window is read after the token that begins a text,
-    which is no target; None is as the model's own tokenizer does.
+    are then the bytes of each, at most, as in its study. A generated task as the ``corpus`` is read as ids.
+    An imported run's first evaluation on its default corpus becomes its summary. ``bos`` says whether each
+    window is read after the token that begins a text, which is no target; None is as the model's own
+    tokenizer does.
     """
     record = directory.read()
     decoder = load_decoder(directory)
@@ -73,8 +78,12 @@ def evaluate_run(
         "max_tokens": tokens or training["evaluation_tokens"],
     }
     named = corpus is None and "evaluation" in record.config["data"]
+    task = called(corpus)
     if named:
         sets = _named_sets(record, tokenizer, settings, tokens, progress)
+    elif task is not None and corpus is not None:
+        text = evaluation_text(corpus, settings["max_tokens"], cache_directory(), progress, "--corpus")
+        sets = {task: _judged("--corpus", text, tokenizer, settings)}
     else:
         sets = {VALIDATION: _split_of(directory, record, corpus, settings, progress)}
     by_name = {name: one.batches for name, one in sets.items()}
@@ -93,14 +102,14 @@ def evaluate_run(
         "text_changed": any(one.changed for one in sets.values()),
         "notes": notes,
     }
-    if named:
+    if named or task is not None:
         entry["evaluation"] = [_facts(name, one) for name, one in sets.items()]
     first = (
         record.phase is Phase.IMPORT and (corpus, context, bos) == (None, None, None) and not record.summary
     )
     try:
         if not is_published(directory.path.parent.parent):
-            _keep(directory, entry)
+            keep_evaluation(directory, entry)
         if first:
             record.summary = {key: value for key, value in result.items() if key.startswith("validation/")}
             directory.write(record)
@@ -140,16 +149,23 @@ def _named_sets(
     for own in record.config["data"]["evaluation"]:
         as_trained = open_evaluation_text(record, own, progress=progress)
         text = open_evaluation_text(record, own, max_bytes, progress)
-        batches = TextBatches(text, tokenizer, settings["context"], settings["batch_size"])
-        sets[own["name"]] = _Judged(
-            key=f"data.evaluation.{own['name']}",
-            batches=batches,
-            description=text.description,
-            fingerprint=text.fingerprint,
-            changed=as_trained.fingerprint != own["fingerprint"],
-            unspelled=batches.unspelled,
-        )
+        key = f"data.evaluation.{own['name']}"
+        judged = _judged(key, text, tokenizer, settings)
+        sets[own["name"]] = replace(judged, changed=as_trained.fingerprint != own["fingerprint"])
     return sets
+
+
+def _judged(key: str, text: EvaluationText, tokenizer: Tokenizer, settings: dict[str, Any]) -> _Judged:
+    """A text as it is; whether it was another one when the run was trained is not known here."""
+    batches = judging_batches(text, tokenizer, settings["context"], settings["batch_size"])
+    return _Judged(
+        key=key,
+        batches=batches,
+        description=text.description,
+        fingerprint=text.fingerprint,
+        changed=False,
+        unspelled=batches.unspelled,
+    )
 
 
 def _facts(name: str, one: _Judged) -> dict[str, Any]:
@@ -189,7 +205,8 @@ def _above_guess(record: RunRecord, loss: float) -> list[str]:
     return [f"{above_guess(loss, guess)} over its {record.config['model']['vocabulary']:,} tokens: {meaning}"]
 
 
-def _keep(directory: RunDirectory, entry: dict[str, Any]) -> None:
+def keep_evaluation(directory: RunDirectory, entry: dict[str, Any]) -> None:
+    """Add an entry to the run's ``evaluations.json``; raises ``OSError`` where that cannot be written."""
     path = directory.path / EVALUATIONS
     known = []
     if path.exists():
@@ -205,15 +222,25 @@ def render_evaluation(entry: dict[str, Any]) -> str:
     after = ""
     if entry["beginning_of_text"] is not None:
         after = f", each window read after the beginning of text (token {entry['beginning_of_text']})"
+    sets = entry.get("evaluation", [])
     lines = [
         f"validation/loss          {fixed(entry['validation/loss'], 4)} nats per token",
-        f"validation/bits_per_byte {fixed(entry['validation/bits_per_byte'], 4)}",
+        *_shown(entry, ["validation/bits_per_byte"]),
+        *_shown(entry, _of_a_task(sets[0]) if sets else []),
         f"on {entry['tokens']:,} tokens of {entry['corpus']}, context {entry['context']}{after}",
     ]
-    for other in entry.get("evaluation", [])[1:]:
-        metric = f"{other['name']}/bits_per_byte"
+    for other in sets[1:]:
         lines += [
-            f"{metric:<24} {fixed(entry[metric], 4)}",
+            *_shown(entry, [f"{other['name']}/bits_per_byte", *_of_a_task(other)]),
             f"on {other['tokens']:,} tokens of {other['description']}",
         ]
     return "\n".join(lines)
+
+
+def _of_a_task(one: dict[str, Any]) -> list[str]:
+    return [f"{one['name']}/accuracy", f"{one['name']}/exact_match"]
+
+
+def _shown(entry: dict[str, Any], metrics: list[str]) -> list[str]:
+    """A line for each of the metrics that an evaluation has."""
+    return [f"{metric:<24} {fixed(entry[metric], 4)}" for metric in metrics if metric in entry]

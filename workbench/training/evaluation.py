@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import torch
 from torch.nn import functional as F
 
-from workbench.data.batches import JudgingBatches
+from workbench.data.task_batches import AnswerBatch, JudgingBatches
 from workbench.errors import UserError
 from workbench.model.decoder import Decoder
 from workbench.progress import Progress
-from workbench.training.validation import SetSums
+from workbench.training.validation import SetSums, score_answers
 
 
 @torch.no_grad()
@@ -33,13 +33,19 @@ def evaluate(
     whole = sum(len(batches) for batches in sets.values())
     done = 0
     for number, batches in enumerate(sets.values()):
-        for inputs, targets, target_bytes in batches:
+        for batch in batches:
+            inputs, targets = batch[:2]
             if beginning is not None:
                 inputs = F.pad(inputs, (1, 0), value=beginning)  # (B, 1 + T)
             logits = decoder(inputs.to(decoder.device))[:, -targets.shape[1] :]  # (B, T, V)
+            done += 1
+            if isinstance(batch, AnswerBatch):
+                sums.add_answers(number, score_answers(logits.cpu(), targets), batch)
+                progress("evaluating", done / whole)
+                continue
+            target_bytes = batch[2]
             loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.to(decoder.device).flatten())
             sums.add(number, loss.cpu(), targets, target_bytes)  # waits for the device
-            done += 1
             progress("evaluating", done / whole)
     return sums.metrics() | {"tokens": next(iter(sets.values())).tokens}
 

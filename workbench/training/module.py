@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from workbench.data.batches import Batch, EvaluationBatch
+from workbench.data.task_batches import AnswerBatch
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.model.loss import next_token_loss
@@ -21,15 +22,15 @@ from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import build_optimizer
 from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
-from workbench.training.validation import VALIDATION, Passages, SetSums
+from workbench.training.validation import VALIDATION, AnswerTables, Passages, SetSums, score_answers
 
 
 class DecoderModule(lightning.LightningModule):
     """Trains one decoder on next-token prediction.
 
     Batches are ``(inputs, targets)``, both ``(B, T)`` int64; validation batches carry in addition the
-    number of UTF-8 bytes that their targets stand for. Losses are in nats per token. ``evaluation_sets`` are
-    the names of the validation loaders, in their order.
+    number of UTF-8 bytes that their targets stand for, or are the ``AnswerBatch`` of a generated task. Losses
+    are in nats per token. ``evaluation_sets`` are the names of the validation loaders, in their order.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class DecoderModule(lightning.LightningModule):
         self.gradient_norm: Tensor | float = math.nan
         self.validation: dict[str, float] = {}
         self.passages: Passages | None = None
+        self.answers: dict[str, AnswerTables] = {}
         self._evaluation_sets = evaluation_sets
         self._sums = SetSums(evaluation_sets)
 
@@ -110,8 +112,14 @@ class DecoderModule(lightning.LightningModule):
         self._sums = SetSums(self._evaluation_sets)
 
     # Lightning knows the third argument by its name.
-    def validation_step(self, batch: EvaluationBatch, batch_index: int, dataloader_idx: int = 0) -> None:
+    def validation_step(
+        self, batch: EvaluationBatch | AnswerBatch, batch_index: int, dataloader_idx: int = 0
+    ) -> None:
         """Add one batch to the sums of its set, without waiting for the device."""
+        if isinstance(batch, AnswerBatch):
+            logits = self.decoder(batch.inputs)  # (B, T, V)
+            self._sums.add_answers(dataloader_idx, score_answers(logits, batch.targets), batch)
+            return
         tokens, targets, target_bytes = batch
         loss = self._loss
         if tokens.shape[1] != self.decoder.config.context:
@@ -122,13 +130,16 @@ class DecoderModule(lightning.LightningModule):
         """Loss in nats per token and in bits per byte, which compares across tokenizers, on all sets."""
         self.validation = self._sums.metrics()
         self.passages = self._sums.passages()
+        (self.answers,) = self._sums.answers_of_each(1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the last validation, so that a run killed after its last step needs no new one."""
         checkpoint["validation"] = self.validation
         checkpoint["passages"] = self.passages
+        checkpoint["answers"] = self.answers
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the last validation."""
         self.validation = checkpoint["validation"]
         self.passages = checkpoint.get("passages")  # early checkpoints have none
+        self.answers = checkpoint.get("answers", {})

@@ -3,7 +3,7 @@
 import math
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +14,18 @@ from safetensors.torch import save_file
 
 from workbench.data.batches import (
     EvaluationBatches,
-    JudgingBatches,
-    TextBatches,
+    ReplicatedBatches,
     TokenizedCorpus,
     TrainingBatches,
 )
+from workbench.data.document_order import BY_DOCUMENT
+from workbench.data.task_batches import (
+    JudgingBatches,
+    ReplicatedTaskBatches,
+    TaskTrainingBatches,
+    judging_batches,
+)
+from workbench.data.tasks.task import GeneratedTask
 from workbench.errors import RecordError, UserError
 from workbench.files import replacing
 from workbench.model.decoder import Decoder
@@ -37,7 +44,7 @@ from workbench.training.log import Accounting
 from workbench.training.schedules import rate_factor
 from workbench.training.trained_decoder import model_of
 from workbench.training.tuned_values import with_tuned
-from workbench.training.validation import VALIDATION, Passages
+from workbench.training.validation import VALIDATION, AnswerTables, Passages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +73,7 @@ class Outcome:
 
     validation: dict[str, float] = field(default_factory=dict)
     passages: Passages | None = None
+    answers: dict[str, AnswerTables] = field(default_factory=dict)
     train_loss: float = math.nan
     seconds: float = 0.0
     peak_memory: int = 0
@@ -104,8 +112,26 @@ class Run:
 
     def training_batches(self, device: str = "cpu") -> TrainingBatches:
         """What it trains on, by step, cut on ``device``."""
+        if self.corpus.task is not None:
+            return self.task_batches(self.corpus.task, device)
+        documents = None
+        if self.record.config["data"].get("order") == BY_DOCUMENT:
+            documents = self.corpus.train_documents
+            assert documents is not None, "a corpus from the cache knows its documents"
         return TrainingBatches(
-            self.corpus.train, self.model.context, self.training.batch_size, self.record.seed, device
+            self.corpus.train,
+            self.model.context,
+            self.training.batch_size,
+            self.record.seed,
+            device,
+            documents,
+        )
+
+    def task_batches(self, task: GeneratedTask, device: str) -> TaskTrainingBatches:
+        """The same where ``task`` generated what it trains on."""
+        size = self.training.batch_size
+        return TaskTrainingBatches(
+            task, self.corpus.train, self.model.context, size, self.record.seed, device
         )
 
     def evaluation_sets(self) -> dict[str, JudgingBatches]:
@@ -121,7 +147,7 @@ class Run:
             return {VALIDATION: split}
         sets: dict[str, JudgingBatches] = {}
         for name, text in self._texts.items():
-            batches = TextBatches(text, self.corpus.tokenizer, context, size)
+            batches = judging_batches(text, self.corpus.tokenizer, context, size)
             batches.require_known(self.model.vocabulary)
             sets[name] = batches
         return sets
@@ -205,6 +231,7 @@ class Run:
             self._account(outcome)
             if state is State.COMPLETE:
                 self.record.passages = outcome.passages
+                self.record.answers = outcome.answers or None
         metrics.compact(self.directory.path, None if outcome is None else outcome.rows)
         self.directory.write(self.record)
         self.directory.forget_checkpoints()
@@ -246,6 +273,15 @@ def _training_of(directory: RunDirectory, record: RunRecord) -> TrainingConfig:
         )
     except ValidationError as error:
         raise RecordError(f"{record.run_id}: cannot be trained: {damage(error)}; {REMEDY}") from None
+
+
+def replicated_batches(runs: Sequence[Run], device: str) -> ReplicatedBatches | ReplicatedTaskBatches:
+    """What several runs of one model and one corpus train on, side by side, cut on ``device``."""
+    first = runs[0]
+    if first.corpus.task is not None:
+        return ReplicatedTaskBatches([run.task_batches(first.corpus.task, device) for run in runs])
+    trials = [run.training_batches() for run in runs]
+    return ReplicatedBatches(first.corpus.train, trials, first.model.context, device)
 
 
 def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], TokenizedCorpus]) -> Run:

@@ -15,12 +15,13 @@ from workbench.data.evaluation_text import KEY, EvaluationText, evaluation_text
 from workbench.data.tokenizers import (
     TOKENIZER,
     BytePairTokenizer,
-    ByteTokenizer,
     FileTokenizer,
     Spec,
     Tokenizer,
+    given_tokenizer,
     kept_name,
     learned,
+    of_ids,
 )
 from workbench.errors import UserError
 from workbench.files import write_atomically
@@ -43,8 +44,8 @@ def kept_tokenizer(study: Path, spec: Spec) -> Tokenizer:
 
     Raises ``UserError`` naming the file where it is missing or is not what it was.
     """
-    if isinstance(spec, str):
-        return ByteTokenizer()
+    if isinstance(spec, str) or of_ids(spec):
+        return given_tokenizer(spec)
     path = study / kept_name(spec["sha256"])
     _require_whole(path, spec["sha256"])
     if learned(spec):
@@ -64,8 +65,8 @@ def open_tokenizer(directory: RunDirectory) -> Tokenizer:
         raise UserError(
             f"run {record.run_id}: came without a tokenizer; import it again with --tokenizer {TOKENIZER}"
         )
-    if not isinstance(spec, dict):
-        return ByteTokenizer()
+    if isinstance(spec, str) or of_ids(spec):
+        return given_tokenizer(spec)
     if learned(spec) and "sha256" not in spec:
         return _learn_again(directory, record)
     if learned(spec):

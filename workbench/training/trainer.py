@@ -8,19 +8,19 @@ import lightning
 from torch.utils.data import DataLoader, IterableDataset
 
 from workbench.data.batches import Batch, ReplicatedBatches, TrainingBatches
+from workbench.data.task_batches import ReplicatedTaskBatches
 from workbench.seeds import generator
 from workbench.training.checkpoint_file import LoadedCheckpoint
 from workbench.training.run import Run
 
 _PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+_Batches = TrainingBatches | ReplicatedBatches | ReplicatedTaskBatches
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
 class _RemainingBatches(IterableDataset):
-    def __init__(
-        self, batches: TrainingBatches | ReplicatedBatches, first_step: Callable[[], int], steps: int
-    ) -> None:
+    def __init__(self, batches: _Batches, first_step: Callable[[], int], steps: int) -> None:
         self._batches = batches
         self._first_step = first_step
         self._steps = steps
@@ -29,9 +29,7 @@ class _RemainingBatches(IterableDataset):
         return (self._batches.batch(step) for step in range(self._first_step(), self._steps))
 
 
-def training_loader(
-    batches: TrainingBatches | ReplicatedBatches, first_step: Callable[[], int], steps: int
-) -> DataLoader:
+def training_loader(batches: _Batches, first_step: Callable[[], int], steps: int) -> DataLoader:
     """The batches up to step ``steps``, from the one on that ``first_step`` gives when training begins.
 
     So a trial that is resumed sees what is left.

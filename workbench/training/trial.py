@@ -6,7 +6,8 @@ from typing import Any, cast
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from workbench.data.batches import EvaluationBatch, JudgingBatches, TokenizedCorpus
+from workbench.data.batches import EvaluationBatch, TokenizedCorpus
+from workbench.data.task_batches import JudgingBatches
 from workbench.errors import RecordError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
@@ -127,6 +128,7 @@ class Trial:
         return Outcome(
             validation=self._recorder.module.validation,
             passages=self._recorder.module.passages,
+            answers=self._recorder.module.answers,
             train_loss=self._recorder.run_log.last_loss,
             seconds=self._recorder.clock.seconds,
             peak_memory=self._recorder.run_log.peak_memory,

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from workbench.data.corpora import corpus_config, load_documents
+from workbench.data.corpora import corpus_config
+from workbench.data.documents import load_documents
 from workbench.errors import UserError
 
 ROWS = [{"text": f"document {i}: {'word ' * i}", "number": i} for i in range(30)]

@@ -1,16 +1,23 @@
 """Treatments of training text: what each keeps and changes, what is never treated, and errors."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
 
-from workbench.data.corpora import corpus_config, load_documents, treated, untreated
+from tests.data.treatments.pools import everything
+from workbench.data.corpora import corpus_config, treated, untreated
+from workbench.data.documents import load_documents
 from workbench.data.treatments.registry import TREATMENTS, treatment_config
+from workbench.data.treatments.treatment import Resources
 from workbench.errors import UserError
 
 LICENCE = "# Licensed to whoever reads this line\n"
 DOCUMENTS = [f"{LICENCE}value {number} is {number * number}\n\tand text {number}\n" for number in range(40)]
+POOL = everything()
 
 
 @pytest.fixture(scope="module")
@@ -21,32 +28,98 @@ def folder(tmp_path_factory):
     return {"path": str(place)}
 
 
-@pytest.mark.parametrize("kind", TREATMENTS, ids=lambda kind: kind.name)
-def test_each_depends_on_the_documents_alone_and_on_no_other_document(kind, folder):
-    treatment = kind()
-    once = list(treatment.apply(DOCUMENTS))
-    assert once == list(treatment.apply(DOCUMENTS))
-    assert len(once) == len(DOCUMENTS)
-    # With one document less, the others are what they were.
-    assert list(treatment.apply(DOCUMENTS[1:])) == once[1:]
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    """The corpus of a pool in which every treatment finds something."""
+    place = tmp_path_factory.mktemp("everything")
+    for number, text in enumerate(POOL):
+        (place / f"{number:02}.txt").write_text(text)
+    return {"path": str(place), "copies": "keep"}
+
+
+def texts_of(treatment, documents):
+    return [outcome.text for outcome in treatment.apply(documents)]
+
+
+def spec_of(kind, folder):
+    """The treatment with nothing but what it needs."""
+    needed = {"classifier": {"positives": folder, "share": 0.5}, "boilerplate": {"source": folder}}
+    return {"name": kind.name, **needed.get(kind.name, {})}
+
+
+@pytest.fixture(scope="module", params=TREATMENTS, ids=lambda kind: kind.name)
+def spec(request, folder):
+    return spec_of(request.param, folder)
+
+
+@pytest.fixture(scope="module")
+def plain(pool):
+    return load_documents(corpus_config(pool))
+
+
+def test_each_depends_on_the_documents_alone_and_gives_an_outcome_for_each(spec):
+    treatment = treatment_config(spec)
+    resources = Resources(dict.fromkeys(treatment.references(), POOL[::2]))
+    once = list(treatment.apply(POOL, resources))
+    assert once == list(treatment.apply(POOL, resources))
+    assert len(once) == len(POOL)
+    for before, outcome in zip(POOL, once, strict=True):
+        assert (outcome.text is before) == (outcome.rule == "")
     assert treatment_config(treatment.spec()) == treatment
     assert json.loads(json.dumps(treatment.spec())) == treatment.spec()
-    assert treatment.__doc__.endswith(".")
+    assert treatment.__doc__.strip().endswith(".")
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in TREATMENTS if kind.name != "as_is"], ids=lambda kind: kind.name
-)
-def test_validation_text_is_never_treated(kind, folder):
-    plain, own = (
-        load_documents(corpus_config(folder)),
-        load_documents(corpus_config(treated(folder, kind.name))),
-    )
+@pytest.mark.parametrize("name", ["as_is", "shuffled_words", "gopher", "c4", "fineweb", "code", "byte_noise"])
+def test_what_befalls_a_document_depends_on_no_other(name):
+    treatment = treatment_config(name)
+    whole = list(treatment.apply(DOCUMENTS))
+    assert list(treatment.apply(DOCUMENTS[1:])) == whole[1:]
+
+
+def test_validation_text_is_never_treated(spec, pool, plain):
+    own = load_documents(corpus_config(pool | {"treatment": spec}))
+    if spec["name"] == "as_is":
+        assert own == plain
+        return
     assert own.validation == plain.validation
     assert own.train != plain.train
     assert own.fingerprint != plain.fingerprint
-    assert kind.name in own.description
-    assert kind.name not in plain.description
+    assert spec["name"] in own.description
+    assert spec["name"] not in plain.description
+    [stage] = own.stages
+    assert stage["name"] == spec["name"]
+    assert stage["documents"] == len(plain.train)
+    assert stage["documents_left"] == len(own.train)
+    assert stage["documents"] - stage["documents_left"] == sum(
+        rule["dropped"] for rule in stage["rules"].values()
+    )
+    assert stage["bytes"] - stage["bytes_left"] == sum(rule["bytes"] for rule in stage["rules"].values())
+    # A document is known by what it was, whatever was done to it.
+    assert set(own.train_keys) <= set(plain.train_keys)
+    assert own.train_keys == sorted(own.train_keys, key=plain.train_keys.index)
+    assert len(own.train_keys) == len(own.train)
+
+
+def test_the_treated_text_is_the_same_in_every_process(folder, pool):
+    """Whatever Python's own hashes are there; in one process for all, since each begins with torch."""
+    specs = [pool | {"treatment": spec_of(kind, folder)} for kind in TREATMENTS]
+    program = (
+        "import json, sys\n"
+        "from workbench.data.corpora import corpus_config\n"
+        "from workbench.data.documents import load_documents\n"
+        "found = [load_documents(corpus_config(spec)) for spec in json.load(sys.stdin)]\n"
+        "print(json.dumps([documents.fingerprint for documents in found]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(specs),
+        env=os.environ | {"PYTHONHASHSEED": "12345"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == [load_documents(corpus_config(spec)).fingerprint for spec in specs]
 
 
 def test_line_dedup_leaves_out_what_is_repeated():
@@ -56,14 +129,14 @@ def test_line_dedup_leaves_out_what_is_repeated():
         "another line, once only\nx\n",
     ]
     treatment = treatment_config({"name": "line_dedup", "times": 2})
-    assert list(treatment.apply(texts)) == ["x\n", "x\n", "another line, once only\nx\n"]  # short lines stay
-    assert list(treatment_config({"name": "line_dedup", "times": 3}).apply(texts)) == texts
+    assert texts_of(treatment, texts) == ["x\n", "x\n", "another line, once only\nx\n"]  # short lines stay
+    assert texts_of(treatment_config({"name": "line_dedup", "times": 3}), texts) == texts
     shorter = treatment_config({"name": "line_dedup", "times": 3, "shortest": 1})
-    assert list(shorter.apply(texts)) == [text.removesuffix("x\n") for text in texts]
+    assert texts_of(shorter, texts) == [text.removesuffix("x\n") for text in texts]
 
 
 def test_shuffled_words_keep_the_words_and_the_white_space():
-    shuffled = list(treatment_config({"name": "shuffled_words", "share": 1}).apply(DOCUMENTS))
+    shuffled = texts_of(treatment_config({"name": "shuffled_words", "share": 1}), DOCUMENTS)
     for before, after in zip(DOCUMENTS, shuffled, strict=True):
         assert Counter(before.split()) == Counter(after.split())
         assert after.count("\n\t") == 1
@@ -75,7 +148,7 @@ def test_a_larger_dose_shuffles_the_same_documents_and_more():
     changed = []
     for share in (0.2, 0.6):
         treatment = treatment_config({"name": "shuffled_words", "share": share})
-        pairs = zip(DOCUMENTS, treatment.apply(DOCUMENTS), strict=True)
+        pairs = zip(DOCUMENTS, texts_of(treatment, DOCUMENTS), strict=True)
         changed.append({number for number, (before, after) in enumerate(pairs) if before != after})
     assert 0 < len(changed[0]) < len(changed[1]) < len(DOCUMENTS)
     assert changed[0] < changed[1]
@@ -98,7 +171,7 @@ def test_no_treatment_is_spelt_in_one_way(folder):
             "line_dedupe",
             r"data\.corpus\.treatment: unknown treatment 'line_dedupe'; did you mean 'line_dedup'",
         ),
-        ({"share": 0.3}, r"data\.corpus\.treatment: unknown treatment None; Known: as_is, line_dedup"),
+        ({"share": 0.3}, r"data\.corpus\.treatment: unknown treatment None; Known: as_is, exact_dedup"),
         ({"name": "shuffled_words", "dose": 1}, r"treatment: dose: unknown key; .*share"),
         ({"name": "shuffled_words", "share": 0}, r"treatment: share: input should be greater than 0"),
         ({"name": "line_dedup", "times": "a few"}, r"treatment: times: "),

@@ -3,15 +3,16 @@
 import errno
 import gzip
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pyarrow
 import pyarrow.parquet
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from workbench.data.sources.source import KEY, LISTED, CorpusConfig, Example, Source
 from workbench.errors import UserError, in_one_line, printable, suggestion
@@ -45,15 +46,18 @@ _TAR_MAGIC = slice(257, 262)
 _PACKING_FAULTS = (gzip.BadGzipFile, zlib.error, EOFError)
 _BEGINNING = 512  # bytes that tell what a file is
 _PIECE = 2**20  # bytes unpacked at once
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")  # \r among the white space of such a line
 _MOST_DIGITS = 4_000  # Python makes no whole number of more than 4,300
 
 
 class LocalFiles(CorpusConfig):
-    """One file or a folder: a text file is one document, a row of JSON lines or Parquet is one document."""
+    """One file or a folder: a text file is one document or several, a row of JSON lines or Parquet is one."""
 
     key: ClassVar[str] = "path"
+    later: ClassVar[frozenset[str]] = CorpusConfig.later | {"documents"}
     examples: ClassVar[tuple[Example, ...]] = (
         Example("text file", "one document, split by position", "{path: book.txt}"),
+        Example("text file of several", "what blank lines part", "{path: book.txt, documents: blank_lines}"),
         Example("text files", "each file is a document", "{path: folder, glob: '**/*.txt'}"),
         Example("JSON lines", "each line is a document; .gz as well", "{path: rows.jsonl, field: text}"),
         Example("Parquet", "each row is a document", "{path: rows.parquet, field: text}"),
@@ -72,6 +76,26 @@ class LocalFiles(CorpusConfig):
         "text",
         description="The key of a JSON line, or the column of a Parquet file, that holds a document's text.",
     )
+    documents: Literal["file", "blank_lines", "lines"] = Field(
+        "file",
+        description="What a document is in a text file: the file, what stands between blank lines, or each "
+        "line. It decides what the split and treatments see; rows of other files are documents always.",
+    )
+    separator: str | None = Field(
+        None,
+        min_length=1,
+        description="The text that stands between two documents of a text file. Left out: what documents "
+        "says.",
+        examples=["<|endoftext|>"],
+    )
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "LocalFiles":
+        if self.separator is not None and self.documents != "file":
+            raise ValueError(
+                f"separator: it says where documents end, and so does documents: {self.documents}; remove one"
+            )
+        return self
 
     def open(self) -> Source:
         """Open the files; raises ``UserError`` naming what is missing."""
@@ -99,7 +123,17 @@ class LocalFiles(CorpusConfig):
                 f"{KEY}.path: {path} is a table, not text; convert it to JSON lines or Parquet, or load it "
                 f"with {{huggingface: {path.suffix[1:].lower()}, data_files: ...}}"
             )
-        return [_text(path)]
+        return self._cut(_text(path))
+
+    def _cut(self, text: str) -> Iterable[str]:
+        """The documents of a text file; empty ones are dropped later, as they are everywhere."""
+        if self.separator is not None:
+            return text.split(self.separator)
+        if self.documents == "lines":
+            return text.splitlines()
+        if self.documents == "blank_lines":
+            return _BLANK_LINES.split(text)
+        return [text]
 
     def _root(self) -> Path:
         try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
@@ -37,14 +37,17 @@ class CorpusConfig(BaseModel):
     """The options of one corpus. Documents come in an order that depends on the options alone.
 
     A kind of corpus is a subclass in a file of its own, listed in ``workbench.data.corpora``. ``key`` is the
-    one of its options that no other kind has: a specification with it is one of these. ``unit`` is what a
-    report calls its documents.
+    one of its options that tells it from other kinds: a specification with it is one of these. Where it is
+    ``name``, several kinds have it, and what it says tells them apart, whatever options stand beside it.
+    ``unit`` is what a report calls its documents. ``later`` are options that came when there were records
+    without them: at their defaults they are in no record.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     key: ClassVar[str]
     examples: ClassVar[tuple[Example, ...]] = ()
     unit: ClassVar[str] = "documents"
+    later: ClassVar[frozenset[str]] = frozenset({"copies", "near_copies", "decontaminate"})
 
     max_bytes: Whole | None = Field(
         None,
@@ -62,6 +65,24 @@ class CorpusConfig(BaseModel):
         "scored.",
     )
 
+    copies: Literal["drop", "keep"] = Field(
+        "drop",
+        description="What becomes of documents that are equal but for outer white space. keep: they stay in "
+        "training, for a treatment such as exact_dedup to find; all of them are on one side of the split.",
+    )
+    near_copies: Literal["keep", "drop"] = Field(
+        "keep",
+        description="What becomes of training documents that share most of their runs of five words with a "
+        "validation document, as near_dedup finds them. drop: they are left out, before any treatment. "
+        "Left out: keep; of python-docstrings and python-packages drop.",
+    )
+    decontaminate: list[str | dict[str, Any]] = Field(
+        [],
+        description="Corpora that variants are judged on, each given as in data.evaluation: a training "
+        "document that has 50 bytes in a row of what one of them holds out is left out, before any "
+        "treatment.",
+        examples=[["python-stdlib"]],
+    )
     treatment: Any = Field(
         None,
         description="What is done to the documents that are trained on; validation text is never treated. As "
@@ -85,6 +106,11 @@ class CorpusConfig(BaseModel):
     def _written_treatment(self, treatment: Treatment | None) -> dict[str, Any] | None:
         return None if treatment is None else treatment.spec()
 
+    @classmethod
+    def known_by(cls) -> str:
+        """What tells it from other kinds: ``path``, or ``name: python-stdlib``."""
+        return f"name: {cls.model_fields['name'].default}" if cls.key == "name" else cls.key
+
     def open(self) -> Source:
         """Start reading; raises ``UserError`` naming the key when there is nothing to read."""
         raise NotImplementedError
@@ -95,4 +121,17 @@ class CorpusConfig(BaseModel):
 
     def spec(self) -> dict[str, Any]:
         """The options as a study file would give them, defaults written out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        written = self.model_dump(mode="json", exclude_none=True)
+        fields = type(self).model_fields
+        for name in self.later:
+            if name in written and getattr(self, name) == fields[name].default:
+                del written[name]
+        return written
+
+    def parts(self) -> dict[str, Any]:
+        """The other corpora that it is made with, by the option that names each."""
+        found = {f"decontaminate.{number}": spec for number, spec in enumerate(self.decontaminate)}
+        if self.treatment:
+            for option, spec in self.treatment.references().items():
+                found[f"treatment.{option}"] = spec
+        return found

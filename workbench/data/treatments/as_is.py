@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from workbench.data.treatments.treatment import Treatment
+from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
 
 
 class AsIs(Treatment):
@@ -12,6 +12,6 @@ class AsIs(Treatment):
     formula = "text := text"
     paper = "what every treatment is compared with"
 
-    def apply(self, documents: Sequence[str]) -> Iterator[str]:
+    def apply(self, documents: Sequence[str], resources: Resources = NOTHING_ELSE) -> Iterator[Outcome]:
         """The same documents."""
-        return iter(documents)
+        return map(Outcome, documents)

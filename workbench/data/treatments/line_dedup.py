@@ -1,11 +1,13 @@
 """Cleaning: lines that a pool has again and again are left out, as CCNet does with paragraphs."""
 
-from collections import Counter
+from array import array
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from pydantic import Field
 
-from workbench.data.treatments.treatment import Treatment
+from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
+from workbench.seeds import stable_hash
 from workbench.user_numbers import Whole
 
 
@@ -25,13 +27,25 @@ class LineDedup(Treatment):
         description="Characters of the shortest line that may be left out, without outer white space.",
     )
 
-    def apply(self, documents: Sequence[str]) -> Iterator[str]:
+    def apply(self, documents: Sequence[str], resources: Resources = NOTHING_ELSE) -> Iterator[Outcome]:
         """Each document without the lines that are repeated."""
-        counts = Counter(line for text in documents for line in map(str.strip, text.splitlines()))
+        repeated = self._repeated(documents)
         for text in documents:
-            kept = (line for line in text.splitlines(keepends=True) if not self._repeats(line, counts))
-            yield "".join(kept)
+            lines = text.splitlines(keepends=True)
+            kept = [line for line in lines if not (self._counts(line) and _hash(line) in repeated)]
+            yield Outcome("".join(kept), "repeated_line") if len(kept) < len(lines) else Outcome(text)
 
-    def _repeats(self, line: str, counts: Counter[str]) -> bool:
-        bare = line.strip()
-        return len(bare) >= self.shortest and counts[bare] >= self.times
+    def _repeated(self, documents: Sequence[str]) -> set[int]:
+        # Eight bytes for a line: as text, the lines of a large pool would take several times its size.
+        hashes = array(
+            "Q", (_hash(line) for text in documents for line in text.splitlines() if self._counts(line))
+        )
+        values, counts = np.unique(np.frombuffer(hashes, dtype=np.uint64), return_counts=True)
+        return set(values[counts >= self.times].tolist())
+
+    def _counts(self, line: str) -> bool:
+        return len(line.strip()) >= self.shortest
+
+
+def _hash(line: str) -> int:
+    return stable_hash("line", line.strip())

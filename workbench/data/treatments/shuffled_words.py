@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from workbench.data.treatments.treatment import Treatment
+from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
 from workbench.seeds import stable_hash
 from workbench.user_numbers import Number
 
@@ -22,11 +22,12 @@ class ShuffledWords(Treatment):
 
     share: Number = Field(0.3, gt=0, le=1, description="Share of the documents whose words are shuffled.")
 
-    def apply(self, documents: Sequence[str]) -> Iterator[str]:
+    def apply(self, documents: Sequence[str], resources: Resources = NOTHING_ELSE) -> Iterator[Outcome]:
         """The documents, some of them shuffled: which, and how, follows from a document's content."""
         for text in documents:
             draw = random.Random(stable_hash(self.name, text))
-            yield _shuffled(text, draw) if draw.random() < self.share else text
+            chosen = draw.random() < self.share
+            yield Outcome(_shuffled(text, draw), "shuffled") if chosen else Outcome(text)
 
 
 def _shuffled(text: str, draw: random.Random) -> str:

@@ -1,6 +1,6 @@
 """The keys of a study file: from its schema, and from the kinds of corpora and tokenizers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -10,6 +10,8 @@ from pydantic.fields import FieldInfo
 from workbench.data.corpora import SOURCES
 from workbench.data.sources.source import KEY as CORPUS
 from workbench.data.sources.source import CorpusConfig
+from workbench.data.tasks.registry import TASKS, task_name
+from workbench.data.tasks.task import GeneratedTask
 from workbench.data.tokenizers import KEY as TOKENIZER
 from workbench.data.treatments.registry import TREATMENTS
 from workbench.study.reference.entries import (
@@ -41,6 +43,15 @@ _TOKENIZERS = (
         beside="file",
         about="The tokenizer.json of a model, as Hugging Face's libraries write it.",
         examples=("path/tokenizer.json",),
+    ),
+    Entry(
+        key=f"{TOKENIZER}.ids",
+        beside="ids",
+        type="a whole number from 2 to 65_535",
+        about="How many ids there are where a generated task is trained on, whose tokens are the ids "
+        "themselves; one more ends a sequence.",
+        left_out="as many as the tasks have that are trained on and judged by",
+        examples=("64",),
     ),
     Entry(
         key=f"{TOKENIZER}.end_of_document",
@@ -133,12 +144,51 @@ def _corpora() -> Iterator[Section]:
         own = {name: field for name, field in kind.model_fields.items() if name not in shared}
         yield Section(
             key=CORPUS,
-            beside=kind.key,
+            beside=kind.known_by(),
             about=prose(kind.__doc__),
-            entries=_entries(CORPUS, own, beside=kind.key),
+            entries=_entries(CORPUS, own, beside=kind.known_by()),
             examples=tuple((example.example, example.description) for example in kind.examples),
         )
+    yield from _tasks()
     yield from _treatments()
+
+
+def _tasks() -> Iterator[Section]:
+    """The generated tasks, and the options of each."""
+    place = joined(CORPUS, GeneratedTask.key)
+    levels = tuple(
+        Entry(
+            key=joined(place, task_name(kind)),
+            kind=Kind.LEVEL,
+            type=kind.example,
+            about=prose(kind.__doc__),
+            formula=kind.formula,
+            paper=kind.paper,
+        )
+        for kind in TASKS
+    )
+    about = "The tasks that sequences can be generated for, as a corpus or under data.evaluation."
+    yield Section(key=place, kind=Kind.LEVEL, about=about, entries=levels)
+    for kind in TASKS:
+        key = joined(place, task_name(kind))
+        # The options that every task has, with the same default, stand above.
+        shared = GeneratedTask.model_fields
+        own = {
+            name: field
+            for name, field in kind.model_fields.items()
+            if name != GeneratedTask.key
+            and (name not in shared or (field.default != shared[name].default and not field.exclude))
+        }
+        options = tuple(
+            replace(
+                option,
+                kind=Kind.OPTION,
+                examples=(f"{{{GeneratedTask.key}: {task_name(kind)}, {option.name}: {option.default}}}",),
+            )
+            for option in _entries(key, own)
+        )
+        about = f"Options of {task_name(kind)}."
+        yield Section(key=key, kind=Kind.OPTION, about=about, entries=options)
 
 
 def _treatments() -> Iterator[Section]:
@@ -159,16 +209,21 @@ def _treatments() -> Iterator[Section]:
     for kind in TREATMENTS:
         if kind.model_fields:
             key = joined(_TREATMENT, kind.name)
+            entries = _entries(key, kind.model_fields)
+            needed = [option for option in entries if not (option.default or option.left_out)]
             options = tuple(
-                replace(
-                    option,
-                    kind=Kind.OPTION,
-                    examples=(f"{{name: {kind.name}, {option.name}: {option.default}}}",),
-                )
-                for option in _entries(key, kind.model_fields)
+                replace(option, kind=Kind.OPTION, examples=_spelt_out(kind.name, option, needed))
+                for option in entries
             )
             about = f"Options of {kind.name}."
             yield Section(key=key, kind=Kind.OPTION, about=about, entries=options)
+
+
+def _spelt_out(level: str, option: Entry, needed: Sequence[Entry]) -> tuple[str, ...]:
+    """How a treatment is written with each of the option's examples, and with what it needs beside it."""
+    others = "".join(f"{other.name}: {other.examples[0]}, " for other in needed if other.name != option.name)
+    values = option.examples or (option.default,)
+    return tuple(f"{{name: {level}, {others}{option.name}: {value}}}" for value in values)
 
 
 def _entries(path: str, fields: Mapping[str, FieldInfo], beside: str = "") -> tuple[Entry, ...]:
@@ -182,7 +237,8 @@ def _entry(key: str, field: FieldInfo, beside: str) -> Entry:
     if not field.is_required():
         value = field.get_default(call_default_factory=True)
         # What is not validated could not be written: no rates, no margin.
-        unwritten = isinstance(value, BaseModel) or field.validate_default is False
+        parts = value if isinstance(value, tuple) else (value,)
+        unwritten = any(isinstance(part, BaseModel) for part in parts) or field.validate_default is False
         default = "" if unwritten and value is not None else as_written(value)
         if value is None:  # nobody writes null for what the key means when it is left out
             annotation = without_null(annotation)

@@ -5,7 +5,7 @@ at once (arXiv 2102.02344 calls this horizontal fusion), and ``sum(losses).backw
 own gradient, since no loss depends on another's parameters.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from workbench.data.batches import Batch, EvaluationBatch
+from workbench.data.task_batches import AnswerBatch
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
 from workbench.seeds import generator, stable_hash
@@ -26,7 +27,7 @@ from workbench.training.flat_parameters import FlatLayout
 from workbench.training.optimizers import ReplicatedOptimizer, optimizer_config
 from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
-from workbench.training.validation import SetSums
+from workbench.training.validation import Scored, SetSums, score_answers
 
 # All but cuDNN's, whose vmapped form torch 2.11 compiles to a call that fails (an output that is no tensor).
 _KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -68,6 +69,7 @@ class Population(lightning.LightningModule):
         self._losses = vmap(self._loss)
         self._uncompiled = vmap(self._loss, in_dims=(0, None, None))
         self._losses_of_one_batch = self._uncompiled
+        self._scores = vmap(self._score, in_dims=(0, None, None))
 
     def _initial(self, seed: int) -> Tensor:
         self.template.initialize(seed)
@@ -77,6 +79,10 @@ class Population(lightning.LightningModule):
         """One replica's mean cross-entropy in nats per token."""
         logits = functional_call(self.template, parameters, (tokens,))  # (B, T, V)
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+    def _score(self, parameters: dict[str, Tensor], tokens: Tensor, targets: Tensor) -> Scored:
+        """How one replica predicts a task's answers."""
+        return score_answers(functional_call(self.template, parameters, (tokens,)), targets)
 
     def begin(self, change: Callable[[Decoder], None]) -> None:
         """Let ``change`` set each replica's parameters before training, as it would a decoder alone."""
@@ -177,13 +183,21 @@ class Population(lightning.LightningModule):
         return rates
 
     @torch.no_grad()
-    def validate(self, sets: Mapping[str, list[EvaluationBatch]]) -> list[dict[str, float]]:
+    def validate(self, sets: Mapping[str, Sequence[EvaluationBatch | AnswerBatch]]) -> list[dict[str, float]]:
         """Each replica's validation on the batches of each set, which are the same for all."""
         self.template.eval()
         tensors = self.layout.unflatten(self.flat_parameters)
         sums = SetSums(tuple(sets))
         for number, batches in enumerate(sets.values()):
-            for inputs, targets, target_bytes in batches:
+            for batch in batches:
+                if isinstance(batch, AnswerBatch):
+                    with sdpa_kernel(_KERNELS):
+                        scored = self._scores(
+                            tensors, batch.inputs.to(self.device), batch.targets.to(self.device)
+                        )
+                    sums.add_answers(number, scored, batch)
+                    continue
+                inputs, targets, target_bytes = batch
                 find = self._losses_of_one_batch
                 if inputs.shape[1] != self.template.config.context:
                     find = self._uncompiled  # a text's last window, too short to be worth a compilation
@@ -192,6 +206,7 @@ class Population(lightning.LightningModule):
                 sums.add(number, losses, targets, target_bytes)  # (R,)
         self.template.train()
         self.passages = sums.passages_of_each(len(self.replicas))
+        self.answers = sums.answers_of_each(len(self.replicas))
         return sums.metrics_of_each()
 
     def decoder(self, index: int) -> Decoder:

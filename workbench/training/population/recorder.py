@@ -1,6 +1,6 @@
 """What a population leaves behind while it trains: for each replica what a trial alone leaves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from workbench.data.batches import EvaluationBatch
+from workbench.data.task_batches import AnswerBatch
 from workbench.files import put_in_place
 from workbench.records.run import State
 from workbench.training.callbacks import Interrupted
@@ -19,7 +20,7 @@ from workbench.training.population.halving import Halving, rungs
 from workbench.training.population.population import Population
 from workbench.training.population.replica_file import save_replica
 from workbench.training.run import Outcome, Run, ScheduledMeasuring
-from workbench.training.validation import Passages
+from workbench.training.validation import AnswerTables, Passages
 
 
 @dataclass
@@ -31,11 +32,13 @@ class Member:
     report: Callable[[dict[str, Any]], None]
     validation: dict[str, float] = field(default_factory=dict)
     passages: Passages | None = None
+    answers: dict[str, AnswerTables] = field(default_factory=dict)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where its checkpoint stands."""
         self.validation = state["validation"]
         self.passages = state.get("passages")  # early checkpoints have none
+        self.answers = state.get("answers", {})
         self.log.last_loss = state["last_loss"]
         self.log.peak_memory = state["peak_memory"]
 
@@ -44,6 +47,7 @@ class Member:
         outcome = Outcome(
             validation=self.validation,
             passages=self.passages,
+            answers=self.answers,
             train_loss=self.log.last_loss,
             seconds=seconds,
             peak_memory=self.log.peak_memory,
@@ -63,7 +67,7 @@ class PopulationRecorder(lightning.Callback):
         members: list[Member],
         clock: Clock,
         *,
-        evaluation: dict[str, list[EvaluationBatch]],
+        evaluation: Mapping[str, Sequence[EvaluationBatch | AnswerBatch]],
         measuring: list[ScheduledMeasuring],
         should_stop: Callable[[], bool],
         halving: Halving | None,
@@ -143,6 +147,7 @@ class PopulationRecorder(lightning.Callback):
         for index, member in self._live():
             member.validation = found[index]
             member.passages = self._population.passages[index]
+            member.answers = self._population.answers[index]
             with self._ending_if_diverged(index):
                 member.log.validated(step, self._clock.seconds, member.validation)
             member.run.reached(step)
@@ -211,6 +216,7 @@ class PopulationRecorder(lightning.Callback):
                 "seconds": self._clock.seconds,
                 "validation": member.validation,
                 "passages": member.passages,
+                "answers": member.answers,
                 "last_loss": member.log.last_loss,
                 "peak_memory": member.log.peak_memory,
                 ROWS: member.log.rows,

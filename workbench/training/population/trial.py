@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from workbench.data.batches import ReplicatedBatches, TokenizedCorpus
+from workbench.data.batches import EvaluationBatch, TokenizedCorpus
+from workbench.data.task_batches import AnswerBatch
 from workbench.errors import RecordError, UserError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
@@ -23,7 +24,7 @@ from workbench.training.population.population import Population, Replica
 from workbench.training.population.recorder import Member, PopulationRecorder
 from workbench.training.population.replica_file import load_replica, replica_step
 from workbench.training.population.vmappable import require_vmappable
-from workbench.training.run import Run, Watcher, describe, open_run
+from workbench.training.run import Run, Watcher, describe, open_run, replicated_batches
 from workbench.training.starting_weights import load_starting_weights
 from workbench.training.trainer import build_trainer, training_loader
 
@@ -141,17 +142,15 @@ class PopulationTrial:
         ]
         population = Population(first.model, replicas, steps=first.steps, first_step=first_step)
         self._place(population, checkpoints)
-        batches = ReplicatedBatches(
-            first.corpus.train,
-            [run.training_batches() for run in self._runs],
-            first.model.context,
-            first.device,
-        )
+        batches = replicated_batches(self._runs, first.device)
+        evaluation: dict[str, list[EvaluationBatch | AnswerBatch]] = {
+            name: [*judged] for name, judged in first.evaluation_sets().items()
+        }
         recorder = PopulationRecorder(
             population,
             self._members,
             self._clock,
-            evaluation={name: list(batches) for name, batches in first.evaluation_sets().items()},
+            evaluation=evaluation,
             measuring=[self._watcher.measuring(run) for run in self._runs],
             should_stop=self._watcher.should_stop,
             halving=self._halving,

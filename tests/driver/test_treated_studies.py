@@ -1,0 +1,38 @@
+"""A study of treatments from end to end: each arm trains on its own text, in the order that arms share."""
+
+import json
+import random
+
+import yaml
+
+from tests.data.treatments.pools import prose
+from tests.in_process import workbench
+
+STUDY = {
+    "question": "do short documents matter?",
+    "context": 32,
+    "size": {"layers": 1, "width": 32, "heads": 2},
+    "training": {"tokens": 2_560, "batch_size": 4, "evaluations": 1, "evaluation_tokens": 256},
+    "factors": {"treatment": ["as_is", {"name": "gopher", "fewest_words": 30}]},
+    "data": {"corpus": {"path": "pool"}},
+    "learning_rates": [0.01],
+    "seeds": {"pilot": 0, "tune": 0, "confirm": 1},
+    "margin": 0.1,
+}
+
+
+def test_each_arm_is_trained_and_the_manifest_says_what_its_treatment_did(tmp_path):
+    (tmp_path / "pool").mkdir()
+    draw = random.Random(2)
+    for number in range(40):
+        (tmp_path / "pool" / f"{number}.txt").write_text(prose(draw, 20 if number % 2 else 60))
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    done = workbench(tmp_path, "run", "study.yaml")
+    assert done.returncode == 0, done.stderr
+    manifest = yaml.safe_load((tmp_path / "results/study/study.yaml").read_text())
+    [stage] = manifest["variants"][1]["data"]["stages"]
+    assert stage["rules"]["few_words"]["dropped"] == stage["documents"] - stage["documents_left"] > 5
+    runs = [json.loads(path.read_text()) for path in (tmp_path / "results/study/runs").glob("*/run.json")]
+    assert [run["state"] for run in runs] == ["complete", "complete"]
+    assert [run["config"]["data"]["order"] for run in runs] == ["documents", "documents"]
+    assert len({run["config"]["data"]["fingerprint"] for run in runs}) == 2
