@@ -216,7 +216,11 @@ def test_it_is_published_with_its_points(done, tmp_path):
     assert answer.returncode == 0, answer.stderr
     published = folder / "results/published/tiny"
     assert searched(load_study(published)).front == found(folder).front
-    assert "exploratory" in (published / "report.md").read_text()
+    report = (published / "report.md").read_text()
+    assert "exploratory" in report
+    figures = {path.name for path in published.glob("*.svg")}
+    assert figures
+    assert all(f"]({name})" in report for name in figures)
 
 
 def test_trials_are_exported_for_optunas_tools(done, tmp_path):

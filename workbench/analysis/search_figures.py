@@ -6,12 +6,13 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE
-from workbench.analysis.importances import FANOVA, MAIN_EFFECTS, Importances
-from workbench.analysis.search import COMPLETE, Objective, Search
-from workbench.analysis.search_frames import front_between
+from workbench.analysis.importances import FANOVA, MAIN_EFFECTS, Importances, importances_of
+from workbench.analysis.search import COMPLETE, Objective, Search, searched
+from workbench.analysis.search_frames import baseline_points, front_between
 from workbench.analysis.study_figures import WIDTH, legend_label, paper_style, set_ticks
 from workbench.analysis.ticks import linear
 from workbench.numbers import plural
+from workbench.records.index import StudyRecords
 
 KIND_COLOURS = {MAIN_EFFECTS: BLUE, FANOVA: ORANGE}
 _OTHERS = "#9AA3AD"
@@ -68,3 +69,26 @@ def importance_plot(kinds: Mapping[str, Importances], objective: Objective) -> F
     axes.set_title("exploratory: a search gives no verdict", loc="left")
     axes.legend(loc="lower right")
     return figure
+
+
+def search_figures(study: StudyRecords) -> dict[str, Figure]:
+    """The figures of a search, by name: fronts of the first objective and each other, importances of all.
+
+    What has nothing to show (one objective, an objective that no dimension can be fitted to) is left out.
+    """
+    search = searched(study)
+    if search is None:
+        return {}
+    first, *others = search.objectives
+    own = baseline_points(search, study.manifest)
+    figures = {f"front_{_plain(one)}": front_plot(search, one, first, own) for one in others}
+    for one in search.objectives:
+        kinds = {kind: importances_of(search, one.name, kind) for kind in KIND_COLOURS}
+        known = {kind: found for kind, found in kinds.items() if found.shares}
+        if known:
+            figures[f"importances_{_plain(one)}"] = importance_plot(known, one)
+    return figures
+
+
+def _plain(objective: Objective) -> str:
+    return objective.name.replace("/", "_")

@@ -7,6 +7,7 @@ from workbench.dashboard import empty_pages
 from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.state import PAGES, View
 from workbench.numbers import plural
+from workbench.records.run import State
 
 NO_VERDICT = "A search gives no verdict: the best of many trials is lucky as well as good."
 
@@ -47,7 +48,9 @@ def _counts(search: Search) -> str:
     states = search.trials["state"].value_counts()
     done, excluded = int(states.get(COMPLETE, 0)), int(states.get(INFEASIBLE, 0))
     parts = [f"{done:,} of {plural(search.plan.trials, 'trial')} complete"]
-    parts += [f"{count:,} {name}" for name, count in states.items() if name not in (COMPLETE, INFEASIBLE)]
+    words = {str(State.PRUNED): "stopped at lower rungs"}
+    others = [name for name in states.index if name not in (COMPLETE, INFEASIBLE)]
+    parts += [f"{states[name]:,} {words.get(name, name)}" for name in others]
     if excluded:
         parts.append(f"{excluded:,} infeasible, never trained")
     return f"{', '.join(parts)}; proposed by {search.plan.sampler}."

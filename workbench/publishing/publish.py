@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
+from workbench.analysis.search_figures import search_figures
 from workbench.analysis.search_report import render_search, search_report
 from workbench.analysis.study_figures import save, study_figures
 from workbench.data.tokenizers import kept_name
@@ -263,17 +265,23 @@ def _write_report(records: StudyRecords) -> None:
     """``report.md`` with its figures, and ``report.csv``, from the copy: they say what it says."""
     if records.manifest.is_search:
         found = search_report(records)
-        write_atomically(records.path / f"{REPORT}.md", str(render_search(found, "md")))
+        links = _saved(search_figures(records), records.path)
+        write_atomically(records.path / f"{REPORT}.md", f"{render_search(found, 'md')}{links}")
         write_atomically(records.path / f"{REPORT}.csv", str(render_search(found, "csv")))
         return
     report = study_report(records)
     figures = study_figures(records)
     if Phase.TUNE not in (records.manifest.phases or []):
         del figures["learning_rates"]
-    paths = [save(figure, records.path / f"{name}.svg") for name, figure in figures.items()]
-    links = "".join(f"\n![{path.stem.replace('_', ' ')}]({path.name})\n" for path in paths)
+    links = _saved(figures, records.path)
     write_atomically(records.path / f"{REPORT}.md", f"{render(report, 'md')}{links}")
     write_atomically(records.path / f"{REPORT}.csv", str(render(report, "csv")))
+
+
+def _saved(figures: dict[str, Figure], folder: Path) -> str:
+    """Save ``figures`` beside the report; returns its links to them."""
+    paths = [save(figure, folder / f"{name}.svg") for name, figure in figures.items()]
+    return "".join(f"\n![{path.stem.replace('_', ' ')}]({path.name})\n" for path in paths)
 
 
 def _refuse_large(copy: Path, others: float, limit: float) -> None:
