@@ -169,7 +169,7 @@ def test_each_kind_is_known_by_a_key_of_its_own_and_shows_an_example(kind):
     [
         ("python-stdlb", ["data.corpus", "did you mean 'python-stdlib'"]),
         ({"pth": "x"}, ["pth", "did you mean 'path'"]),
-        ({}, ["Known: name, path, huggingface, task, mixture"]),
+        ({}, ["Known: name, path, huggingface, task, generated, mixture"]),
         ({"path": "x", "task": "copy"}, ["path and task", "keep one"]),
         ({"path": "x", "feild": "text"}, ["data.corpus.feild: unknown key", "did you mean 'field'"]),
         ({"path": "x", "max_bytes": 0}, ["data.corpus.max_bytes", "greater than 0", "got 0"]),

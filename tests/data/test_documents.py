@@ -207,5 +207,10 @@ def test_a_file_has_one_way_to_say_where_documents_end(tmp_path):
 def test_options_that_came_later_are_in_no_record_at_their_defaults():
     """Manifests and caches of studies from before them say what they said."""
     assert corpus_config("python-stdlib").spec() == {"name": "python-stdlib", "validation_fraction": 0.1}
-    given = {"generated": "drop", "copies": "keep", "near_copies": "drop", "decontaminate": ["python-stdlib"]}
+    given = {
+        "generated_files": "drop",
+        "copies": "keep",
+        "near_copies": "drop",
+        "decontaminate": ["python-stdlib"],
+    }
     assert corpus_config({"name": "python-stdlib", **given}).spec().items() >= given.items()

@@ -63,7 +63,7 @@ def test_a_sound_study_has_no_warning(warnings):
 
 @pytest.mark.parametrize(("generated", "noted"), [("keep", True), ("drop", False)])
 def test_what_is_known_of_the_default_corpus_is_noted(corpus, generated, noted):
-    data = {"corpus": {"name": "python-stdlib", "generated": generated}}
+    data = {"corpus": {"name": "python-stdlib", "generated_files": generated}}
     plan = Plan.build(parse_study(STUDY | {"data": data}, "study.yaml"), corpus, "cpu")
     notes = notes_on_texts(plan)
     assert [note.startswith("data.corpus: an eighth of python-stdlib") for note in notes] == [True] * noted

@@ -103,6 +103,16 @@ def test_tasks_are_evaluations_of_a_text_too(plan, tmp_path):
             {},
             "longer than the context, 32; raise the context to 64",
         ),
+        (
+            {"evaluation": {"recall": RECALL, "code": "python-stdlib"}},
+            {},
+            "is no token: .* of a generated task",
+        ),
+        (
+            {},
+            {"factors": {"treatment": ["as_is", "line_dedup"]}},
+            "data.corpus.treatment: is for corpora of text",
+        ),
         ({"corpus": RECALL | {"pairs": 9}}, {}, "data.corpus: .*pairs: 9 pairs"),
         ({"corpus": {"generated": "recal"}}, {"metric": "validation/loss"}, "did you mean 'recall'"),
     ],

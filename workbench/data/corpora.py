@@ -68,7 +68,7 @@ def _read_spec(spec: str | dict[str, Any], key: str) -> CorpusConfig:
         spec = {"name": spec}
     if not isinstance(spec, dict):
         raise UserError(f"{key}: expected a name or a mapping, got {spec!r}; e.g. {{path: folder}}")
-    keys = [known for known in _BY_KEY if known in spec and (known != Generated.key or is_generated(spec))]
+    keys = [known for known in _BY_KEY if known in spec]
     if len(keys) != 1:
         raise UserError(f"{key}: {_which_corpus(spec, keys)}")
     named = isinstance(spec.get("name"), str) and spec["name"] in _BY_NAME

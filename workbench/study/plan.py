@@ -98,7 +98,8 @@ class Plan:
             if start is not None and corpus is not own:
                 corpus.require_known(start.model.vocabulary)
             for text in evaluation.values():
-                if start is not None or is_generated(text.corpus):
+                # Only a task's tokenizer, and a model that was there before, may lack what a text has.
+                if start is not None or corpus.task is not None or is_generated(text.corpus):
                     batches = judging_batches(text, corpus.tokenizer, context, batch_size=1)
                     batches.require_known(variant.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)

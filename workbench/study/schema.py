@@ -66,8 +66,7 @@ class _Section(BaseModel):
 
 
 def _is_generated(spec: Any) -> bool:
-    # As data.tasks.registry has it, which would import torch.
-    return isinstance(spec, dict) and "generated" in spec and "name" not in spec
+    return isinstance(spec, dict) and "generated" in spec
 
 
 class Size(_Section):

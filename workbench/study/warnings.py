@@ -83,10 +83,10 @@ def what_is_paired(plan: Plan) -> str | None:
 def notes_on_texts(plan: Plan) -> list[str]:
     """What is known of a corpus that comes with the workbench, and is no mistake of the study's."""
     configs = [corpus_config(variant.recipe.data.corpus) for variant in plan.variants]
-    if any(isinstance(config, StandardLibrary) and config.generated == "keep" for config in configs):
+    if any(isinstance(config, StandardLibrary) and config.generated_files == "keep" for config in configs):
         return [
             "data.corpus: an eighth of python-stdlib are generated tables that resemble each other, on both "
-            "sides of the split; {name: python-stdlib, generated: drop} leaves them out"
+            "sides of the split; {name: python-stdlib, generated_files: drop} leaves them out"
         ]
     return []
 

@@ -87,7 +87,7 @@ def test_the_packages_that_are_read_are_those_that_the_workbench_needs():
 
 def test_generated_files_of_the_standard_library_can_be_left_out():
     kept = {
-        choice: list(corpus_config({"name": "python-stdlib", "generated": choice}).open().documents)
+        choice: list(corpus_config({"name": "python-stdlib", "generated_files": choice}).open().documents)
         for choice in ("keep", "drop", "only")
     }
     assert sorted(kept["drop"] + kept["only"]) == sorted(kept["keep"])

@@ -240,7 +240,7 @@ def test_sequences_are_text_and_come_back():
         ({"name": "python-stdlib", "decontaminate": [RECALL]}, "decontaminate.0", "name a corpus of text"),
         ({"name": "python-stdlib", "treatment": BOILERPLATE}, "treatment.source", "name a corpus of text"),
         ({"mixture": {"a": RECALL}, "weights": {"a": 1}}, "corpus.mixture.a", "name a corpus of text"),
-        ({"name": "python-stdlib", "generated": "recall"}, "data.corpus.generated", "'drop'"),
+        ({"name": "python-stdlib", "generated": "drop"}, "name and generated", "keep one of them"),
         ({"generated": "modular_addition", "seed": 3}, "data.corpus.seed", "remove it"),
         ({"generated": "recall", "legnth": 32}, "data.corpus.legnth", "did you mean 'length'"),
         ({"generated": "recall", "validation_fraction": 1}, "validation_fraction", "give less than 1"),

@@ -37,10 +37,10 @@ class CorpusConfig(BaseModel):
     """The options of one corpus. Documents come in an order that depends on the options alone.
 
     A kind of corpus is a subclass in a file of its own, listed in ``workbench.data.corpora``. ``key`` is the
-    one of its options that tells it from other kinds: a specification with it is one of these. Where it is
-    ``name``, several kinds have it, and what it says tells them apart, whatever options stand beside it.
-    ``unit`` is what a report calls its documents. ``later`` are options that came when there were records
-    without them: at their defaults they are in no record.
+    one of its options that no other kind has: a specification with it is one of these. Where it is ``name``,
+    several kinds have it, and what it says tells them apart. ``unit`` is what a
+    report calls its documents. ``later`` are options that came when there were records without them: at their
+    defaults they are in no record.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

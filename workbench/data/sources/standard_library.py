@@ -5,8 +5,8 @@ files that are generated (``pydoc_data``), and files that describe one build of 
 so that two complete installations of the same version give the same corpus.
 
 Still there are some seventy tables of character codecs (``encodings/``) that a program wrote: an eighth of
-the text of Python 3.11, nearly the same from table to table, on both sides of the split. ``generated: drop``
-leaves them out; studies from before that option keep them.
+the text of Python 3.11, nearly the same from table to table, on both sides of the split. ``generated_files:
+drop`` leaves them out; studies from before that option keep them.
 """
 
 import os
@@ -39,13 +39,13 @@ class StandardLibrary(CorpusConfig):
         ),
     )
     unit: ClassVar[str] = "files"
-    later: ClassVar[frozenset[str]] = CorpusConfig.later | {"generated"}
+    later: ClassVar[frozenset[str]] = CorpusConfig.later | {"generated_files"}
     name: Literal["python-stdlib"] = Field(
         "python-stdlib",
         description="The source code of Python's standard library on this machine, about 11 MB: nothing to "
         "download. The name alone means the same as {name: python-stdlib}.",
     )
-    generated: Literal["keep", "drop", "only"] = Field(
+    generated_files: Literal["keep", "drop", "only"] = Field(
         "keep",
         description='What becomes of files that a program wrote, whose first five lines say "generated": '
         "some seventy tables of character codecs that resemble each other, an eighth of the text, on both "
@@ -69,14 +69,12 @@ class StandardLibrary(CorpusConfig):
 
     def _title(self) -> str:
         title = f"Python {platform.python_version()} standard library"
-        return (
-            title
-            + {"keep": "", "drop": " without generated files", "only": ", generated files"}[self.generated]
-        )
+        which = {"keep": "", "drop": " without generated files", "only": ", generated files"}
+        return title + which[self.generated_files]
 
     def _chosen(self, files: list[tuple[str, Path]]) -> Iterator[str]:
         for text in _read(files):
-            if self.generated == "keep" or says_generated(text) == (self.generated == "only"):
+            if self.generated_files == "keep" or says_generated(text) == (self.generated_files == "only"):
                 yield text
 
 

@@ -42,8 +42,7 @@ class Generated(GeneratedTask):
 
 def is_generated(spec: Any) -> bool:
     """Whether the specification of a corpus is of a generated task."""
-    # python-stdlib has an option of the same name.
-    return isinstance(spec, dict) and GeneratedTask.key in spec and "name" not in spec
+    return isinstance(spec, dict) and GeneratedTask.key in spec
 
 
 def read_task(spec: dict[str, Any], key: str) -> GeneratedTask:
