@@ -74,8 +74,8 @@ class TokenizedCorpus:
 
     @cached_property
     def task(self) -> GeneratedTask | None:
-        """The task that generated it; None where it is text."""
-        return task_of(self.meta["corpus"])
+        """The task that generated it; None where it is text, or tokens of no corpus."""
+        return task_of(self.meta.get("corpus"))
 
     @property
     def vocabulary(self) -> int:
