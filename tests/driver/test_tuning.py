@@ -143,7 +143,8 @@ def test_racing_stops_points_and_stays_equal(tmp_path):
         assert one.trials == 10
         assert one.spent == pytest.approx(0.9 * one.tokens)
     answer = in_process.workbench(tmp_path, "report", "tiny", "--json")
-    assert any("racing gave 2 of 4 points no further" in note for note in json.loads(answer.stdout)["notes"])
+    notes = [note["text"] for note in json.loads(answer.stdout)["notes"]]
+    assert any("racing gave 2 of 4 points no further" in text for text in notes)
 
 
 def test_what_variants_differ_in_is_not_tuned(tmp_path):
