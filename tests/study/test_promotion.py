@@ -65,7 +65,7 @@ def test_the_written_study_confirms_on_fresh_seeds(searched, promoted):
     study = read_yaml(promoted[0])
     assert study["design"] == "explicit"
     assert study["margin"] == 0.05
-    assert study["seeds"] == {"pilot": 0, "tune": 3, "confirm": "until_decided", "offset": 10_000}
+    assert study["seeds"] == {"tune": 3, "confirm": "until_decided", "offset": 10_000}
     assert 3 <= len(study["learning_rates"]) <= 5
     steps = [
         math.log2(b / a) for a, b in zip(study["learning_rates"], study["learning_rates"][1:], strict=False)
@@ -193,7 +193,7 @@ def test_points_that_differ_in_hyperparameters_alone_are_one_variant(strange):
     assert "learning_rates" not in study
     assert list(study["tuning"]["space"]) == ["learning_rate", "weight_decay"]
     assert len(study["tuning"]["space"]["weight_decay"]) == 1
-    assert "has the baseline's architecture" in said.stdout
+    assert "as the baseline but for hyperparameters" in said.stdout
     assert "1 architecture among the complete trials beside the baseline's" in said.stdout
 
 

@@ -105,7 +105,8 @@ def publish(
 def _complete_tables(records: StudyRecords, note: Callable[[str], None], progress: Progress) -> MeasuredRuns:
     done = records.runs[records.runs["state"] == "complete"]
     runs = [RunDirectory(path) for path in done["path"]]
-    lacking = lacking_runs(runs)
+    # No page looks into the points of a search.
+    lacking = [] if records.manifest.is_search else lacking_runs(runs)
     if lacking:
         able = sum(run.weights.exists() for run in lacking)
         first = f"{able} with weights are measured first" if able else "none of them has weights to measure"

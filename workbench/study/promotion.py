@@ -148,7 +148,7 @@ def _choose(
     trained = [name for name in architecture(search) if name in records.manifest.training]
     seen = {_key(baseline.model, [baseline.levels.get(name) for name in trained]): "the baseline"}
     chosen: list[_Chosen] = []
-    notes: list[str] = []
+    twins: dict[str, list[str]] = {}
     for row in ranked.to_dict("records"):
         if len(chosen) == top:
             break
@@ -157,10 +157,12 @@ def _choose(
         twin = seen.setdefault(_key(model, [row[factor] for factor in trained]), name)
         if twin == name:
             chosen.append(_Chosen(name=name, row=row))
-        elif twin == "the baseline":
-            notes.append(f"{name} has the baseline's architecture, which is in the study as the baseline")
         else:
-            notes.append(f"{name} differs from {twin} in hyperparameters alone, and is no variant of its own")
+            twins.setdefault(twin, []).append(name)
+    notes = [
+        f"{', '.join(names)}: as {twin} but for hyperparameters, and no variant of its own"
+        for twin, names in twins.items()
+    ]
     if not chosen:
         raise UserError(
             f"{records.title}: what looked best is the baseline itself; there is nothing to confirm"
@@ -198,7 +200,6 @@ def _study(
         "match": manifest.match or "none",
         **tuned,
         "seeds": {
-            "pilot": 0,
             "tune": _TUNING_SEEDS,
             "confirm": UNTIL_DECIDED,
             "offset": fresh_offset(manifest.seeds.tune),
@@ -278,9 +279,7 @@ def fresh_offset(used: Sequence[int]) -> int:
     taken = set(used)
     offset = _OFFSET
     while True:
-        seeds = Seeds.model_validate(
-            {"pilot": 0, "tune": _TUNING_SEEDS, "confirm": UNTIL_DECIDED, "offset": offset}
-        )
+        seeds = Seeds.model_validate({"tune": _TUNING_SEEDS, "confirm": UNTIL_DECIDED, "offset": offset})
         if not any(taken & set(own) for own in seeds.lists().values()):
             return offset
         offset += _OFFSET
