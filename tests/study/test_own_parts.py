@@ -18,7 +18,7 @@ from workbench.model import ModelConfig
 from workbench.model.parts.foreign_sources import find_source, kept_class
 from workbench.records.find import find_run
 from workbench.records.index import load_study
-from workbench.records.run import RunDirectory, config_hash
+from workbench.records.run import RunDirectory, config_hash, run_id
 from workbench.study.kept_parts import keep_parts
 from workbench.study.schema import parse_study
 from workbench.study.start_from_run import open_start
@@ -339,5 +339,8 @@ def test_what_published_runs_are_known_by_is_as_it_was(manifest):
         record = RunDirectory(path.parent).read()
         model = ModelConfig.from_dict(record.config["model"]).to_dict()
         assert model == record.config["model"]
-        known = config_hash(record.config | {"model": model})
-        assert known == planned[record.variant]["config_hash"]
+        config = record.config | {"model": model}
+        if record.point is None:
+            assert config_hash(config) == planned[record.variant]["config_hash"]
+        else:  # a search plans no variant but the baseline
+            assert run_id(config, record.phase, record.hyperparameters, record.seed) == record.run_id

@@ -193,7 +193,7 @@ def _study(
         space = {name: _spread({one.row[name] for one in chosen}) for name in others}
         tuned = {"tuning": {"space": {LEARNING_RATE: rates, **space}, "sampler": "grid"}}
     return {
-        "question": f"Does what looked best in a search, {count}, beat the baseline? (asked there: {asked})",
+        "question": f"{asked} And does what looked best in that search, {count}, beat the baseline?",
         **{key: value for key, value in values.items() if key not in _OWN},
         "design": "explicit",
         "variants": [{"name": one.name} | _levels(one, manifest, search) for one in chosen],
