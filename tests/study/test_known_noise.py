@@ -1,5 +1,6 @@
 """Where the noise of a comparison is known from: the nearest study that made it, or its baseline alone."""
 
+import os
 from statistics import stdev
 
 import pytest
@@ -48,6 +49,18 @@ def test_the_nearest_size_is_believed_and_of_equally_near_ones_ones_own(tmp_path
     study(tmp_path, "own", tokens=510_000)
     found = known_noise(ASKED, tmp_path)["norm=layernorm"]
     assert (found.sd, "in own (" in found.source) == (pytest.approx(sd()), True)
+
+
+@pytest.mark.parametrize(("asked", "believed"), [("b", "b"), ("new", "a")])
+@pytest.mark.parametrize("newest", ["a", "b"])
+def test_of_equally_near_published_ones_age_decides_nothing(tmp_path, asked, believed, newest):
+    """A checkout gives them ages by chance."""
+    for name in ("a", "b"):
+        study(tmp_path, name, published=True)
+        written = tmp_path / "published" / name / "study.yaml"
+        os.utime(written, (1, 2) if name == newest else (1, 1))
+    found = known_noise(ASKED.model_copy(update={"name": asked}), tmp_path)
+    assert f"published/{believed} " in found["norm=layernorm"].source
 
 
 def test_the_other_direction_is_the_same_comparison(tmp_path):

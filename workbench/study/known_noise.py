@@ -86,7 +86,11 @@ def known_noise(manifest: Manifest, results: Path) -> dict[str, Noise]:
 
 
 def _nearest_first(manifest: Manifest, results: Path) -> list[tuple[Path, Manifest]]:
-    """Studies with the same metric; those within a tenth of each other's size are as near."""
+    """Studies with the same metric; those within a tenth of each other's size are as near.
+
+    Of these one's own come before published ones, the newest first, and a published one that has the study's
+    name before others, which go by their names: their age is that of the checkout.
+    """
     found = []
     for path in list_studies(results):
         try:
@@ -98,9 +102,12 @@ def _nearest_first(manifest: Manifest, results: Path) -> list[tuple[Path, Manife
             found.append((path, other))
     own = trial_size(manifest)
 
-    def nearness(one: tuple[Path, Manifest]) -> tuple[float, bool]:
+    def nearness(one: tuple[Path, Manifest]) -> tuple[float, bool, bool, str]:
         path, other = one
-        return round(size_distance(own, trial_size(other)), 1), is_published(path)
+        distance = round(size_distance(own, trial_size(other)), 1)
+        if is_published(path):
+            return distance, True, other.name != manifest.name, path.name
+        return distance, False, False, ""
 
     return sorted(found, key=nearness)
 
