@@ -10,7 +10,7 @@ from workbench.analysis.metric_units import BITS_PER_BYTE, is_error, set_metrics
 from workbench.analysis.notes import Note, method, reading
 from workbench.numbers import byte_size, count, percent, plural, scaled
 from workbench.records.index import StudyRecords
-from workbench.records.manifest import EvaluationSet, Manifest, PlannedTuning, TextData
+from workbench.records.manifest import WILCOXON, EvaluationSet, Manifest, PlannedTuning, TextData
 from workbench.records.margin import margin_text
 
 TEST = "paired t over seeds; equivalence by two one-sided t tests"
@@ -98,7 +98,7 @@ def _tuning_plan(plan: PlannedTuning | None) -> str | None:
     text = f"{plan.trials} points of {', '.join(plan.dimensions)} for every variant by {plan.sampler}"
     if plan.pruner == "halving":
         text += "; of a round the worse half was stopped early, and again the worse half of those left"
-    if plan.pruner == "wilcoxon":
+    if plan.pruner == WILCOXON:
         text += "; points that a signed-rank test called worse than the best got no further seeds"
     if not plan.again:
         return text

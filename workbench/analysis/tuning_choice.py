@@ -19,11 +19,9 @@ from workbench.analysis.tuned_rates import (
 )
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.index import StudyRecords
-from workbench.records.manifest import Manifest
+from workbench.records.manifest import WILCOXON, Manifest
 from workbench.records.run import FINISHED, Phase
 from workbench.records.space import contains
-
-WILCOXON = "wilcoxon"
 
 
 def tuned_variants(study: StudyRecords, names: Sequence[str] | None = None) -> dict[str, TunedRate | None]:
@@ -51,6 +49,15 @@ def tuned_variants(study: StudyRecords, names: Sequence[str] | None = None) -> d
         name: _among(points[name], tuning, name, manifest, budgets[name]) if points[name] else None
         for name in names
     }
+
+
+def all_tuned(study: StudyRecords, names: Sequence[str]) -> dict[str, TunedRate]:
+    """As ``tuned_variants``, for variants of which all tuning trials have an outcome."""
+    found = {}
+    for name, one in tuned_variants(study, names).items():
+        assert one is not None, f"{name} has an outcome of its tuning"
+        found[name] = one
+    return found
 
 
 def _of_tuning(runs: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from workbench.analysis.tuned_points import PointChoice, TriedPoint, edges, mean
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.numbers import decimals_for, fixed, plural
 from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters, shown
-from workbench.records.manifest import Manifest, PlannedTuning
+from workbench.records.manifest import WILCOXON, Manifest, PlannedTuning
 
 QUARTERS = 4
 
@@ -149,7 +149,7 @@ def racing_warnings(manifest: Manifest, tuned: Mapping[str, TunedRate | None], u
     By how much a stopped point was behind is known at its own seeds alone.
     """
     plan = manifest.tuning
-    if plan is None or plan.pruner != "wilcoxon":
+    if plan is None or plan.pruner != WILCOXON:
         return []
     total, behind = 0, []
     for one in tuned.values():

@@ -4,7 +4,6 @@ from datetime import datetime
 
 import pandas as pd
 
-from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.hyperband import brackets
 from workbench.records.index import StudyRecords
 from workbench.records.run import Phase
@@ -16,7 +15,8 @@ ENDED = ["complete", "diverged", "failed", "pruned"]
 def planned(records: StudyRecords) -> dict[str, int]:
     """Trials per phase: as declared, or as many as there are where a grid has grown.
 
-    Of a study that runs until all is decided, those that are due by now: how many there will be is not known.
+    Of a study that runs until all is decided, those of the first look, and then what is due: a block is
+    written before its first trial runs, and how many there will be is not known.
     """
     manifest, runs = records.manifest, records.runs
     variants = len(manifest.variants)
@@ -26,8 +26,7 @@ def planned(records: StudyRecords) -> dict[str, int]:
         Phase.CONFIRM: len(manifest.seeds.confirm) * variants,
     }
     if manifest.looks:
-        _, outcomes = confirm_phase(records)
-        declared[Phase.CONFIRM] = sum(len(mine.planned) for mine in outcomes.values())
+        declared[Phase.CONFIRM] = manifest.looks[0] * variants
     if manifest.search is not None:
         trainings = manifest.search.trials
         if manifest.search.rungs:

@@ -16,7 +16,8 @@ from pathlib import Path
 from workbench.analysis.deciding.decisions import Decision
 from workbench.analysis.decisions import confirm_phase, decisions, look_in_words
 from workbench.analysis.rate_curve import FEWEST_RATES, FEWEST_SEEDS
-from workbench.analysis.tuned_rates import TunedRate, choose_learning_rates
+from workbench.analysis.tuned_rates import TunedRate
+from workbench.analysis.tuning_choice import all_tuned
 from workbench.driver.display import Display
 from workbench.driver.events import (
     Ended,
@@ -181,14 +182,7 @@ class Runner:
 
     def _tuned(self, names: Collection[str]) -> dict[str, TunedRate]:
         """What is best for each of these variants, by the rule that the report states."""
-        runs = load_study(self.directory).runs
-        budgets = {variant.name: self.plan.tokens_of(variant) for variant in self.plan.variants}
-        found = choose_learning_rates(runs, list(names), self.plan.study.metric, budgets)
-        tuned = {}
-        for name, one in found.items():
-            assert one is not None  # each of its tuning trials has an outcome
-            tuned[name] = one
-        return tuned
+        return all_tuned(load_study(self.directory), list(names))
 
     def _announce(self, tuned: dict[str, TunedRate], *, at_edge: bool) -> None:
         points = ", ".join(f"{name} {_shown(one.hyperparameters)}" for name, one in tuned.items())

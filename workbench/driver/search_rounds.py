@@ -19,8 +19,8 @@ from workbench.analysis.search_rungs import Standing
 from workbench.driver.optuna_ledger import JOURNAL
 from workbench.driver.samplers import Told, propose, seed_of
 from workbench.errors import RecordError, StudyStopped
-from workbench.files import set_aside
 from workbench.numbers import plural
+from workbench.records.damaged_files import set_aside_for_runs
 from workbench.records.index import load_study
 from workbench.records.manifest import MANIFEST, Manifest, read_manifest
 from workbench.records.run import RunRecord
@@ -168,12 +168,7 @@ class SearchRounds:
             try:
                 return read_points(self._directory).rounds
             except RecordError as error:
-                aside = set_aside(path)
-                damage = str(error).removesuffix(f"; {SEARCH_REMEDY}")
-                self.note = (
-                    f"{damage}; it is made anew from the run records, and the damaged file is kept as "
-                    f"{aside.name}"
-                )
+                self.note = set_aside_for_runs(path, error, SEARCH_REMEDY)
         return self._from_runs()
 
     def _from_runs(self) -> list[list[SearchPoint]]:

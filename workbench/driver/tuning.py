@@ -12,19 +12,20 @@ from pathlib import Path
 from workbench.analysis.racing import is_out
 from workbench.analysis.tuned_points import TriedPoint, leading, means_on_all_seeds, tried_points
 from workbench.analysis.tuned_rates import TunedRate
-from workbench.analysis.tuning_choice import tuned_variants
+from workbench.analysis.tuning_choice import all_tuned
 from workbench.driver.display import Display
 from workbench.driver.samplers import Told, propose, seed_of
 from workbench.numbers import plural
 from workbench.records.hyperparameters import Hyperparameters, described, key_of
 from workbench.records.index import load_study
+from workbench.records.manifest import WILCOXON
 from workbench.records.proposals import Proposals, Rounds
 from workbench.records.run import Phase, RunRecord
 from workbench.records.space import contains
 from workbench.study.candidates import Grids
 from workbench.study.plan import Plan
 from workbench.study.sampling import ROUND
-from workbench.study.tuning import WILCOXON, Tuning
+from workbench.study.tuning import Tuning
 
 _SHARED = "all variants"  # whose a seed is, where all get the same points
 _MOST_STARTUP = 10  # points before tpe and gp begin to learn; a third of them where they are few
@@ -52,7 +53,7 @@ class SpaceTuning:
             self.display.note(f"{self._tuning.sampler}: round {number}: {every} of every variant")
             self._try(points)
         self._run_again()
-        tuned = self._tuned()
+        tuned = all_tuned(load_study(self.directory), self.plan.names)
         self._announce(tuned)
         return {name: one.hyperparameters for name, one in tuned.items()}
 
@@ -63,10 +64,6 @@ class SpaceTuning:
         return tuning
 
     @property
-    def _names(self) -> list[str]:
-        return [variant.name for variant in self.plan.variants]
-
-    @property
     def _seeds(self) -> list[int]:
         return self.plan.study.seeds.lists()[Phase.TUNE]
 
@@ -74,13 +71,15 @@ class SpaceTuning:
         """The points of one round after the other, by variant; those before have their outcomes by then."""
         number = 0
         while True:
-            rounds = {name: self._sound_rounds(proposals, name) for name in self._names}
+            rounds = {name: self._sound_rounds(proposals, name) for name in self.plan.names}
+            without = {name: known for name, known in rounds.items() if len(known) == number}
+            tried = self._tried() if without else {}
             new = {}
-            for name, known in rounds.items():
+            for name, known in without.items():
                 before = [point for points in known for point in points]
                 wanted = min(self._tuning.points - len(before), self._tuning.round_size)
-                if len(known) == number and wanted > 0:
-                    new[name] = self._proposed(name, before, wanted, number)
+                if wanted > 0:
+                    new[name] = self._proposed(name, before, tried[name], wanted, number)
             if any(new.values()):
                 proposals.add(new)
                 continue
@@ -102,12 +101,12 @@ class SpaceTuning:
         return rounds
 
     def _proposed(
-        self, name: str, before: list[Hyperparameters], count: int, number: int
+        self, name: str, before: list[Hyperparameters], tried: list[TriedPoint], count: int, number: int
     ) -> list[Hyperparameters]:
         """The points of a round: the same for all variants, or by what the variant's own gave so far."""
         tuning = self._tuning
         whose, place = (_SHARED, 0) if tuning.is_shared else (name, number)
-        means = means_on_all_seeds(self._tried(name))
+        means = means_on_all_seeds(tried)
         told = [_told(point, means.get(key_of(point), math.inf)) for point in before]
         return propose(
             tuning.space,
@@ -118,9 +117,12 @@ class SpaceTuning:
             startup=min(_MOST_STARTUP, max(ROUND, tuning.points // 3)),
         )
 
-    def _tried(self, name: str) -> list[TriedPoint]:
+    def _tried(self) -> dict[str, list[TriedPoint]]:
+        """What each variant tried so far, from the run records."""
         study = load_study(self.directory)
-        return tried_points(study.runs, name, study.manifest.metric, self._seeds, self.plan.study.fresh_seeds)
+        fresh = self.plan.study.fresh_seeds
+        metric = study.manifest.metric
+        return {name: tried_points(study.runs, name, metric, self._seeds, fresh) for name in self.plan.names}
 
     def _begun(self) -> Rounds:
         """The rounds as the run records tell: the points that were begun, in the order of their trials."""
@@ -145,8 +147,9 @@ class SpaceTuning:
     def _still_racing(self, points: Grids, seeds: list[int]) -> Grids:
         """Those of a round that go on to another seed, after ``seeds``."""
         racing: Grids = {}
+        all_tried = self._tried()
         for name, own in points.items():
-            tried = {point.key: point for point in self._tried(name)}
+            tried = {point.key: point for point in all_tried[name]}
             losses = {
                 key: [point.losses[seed] for seed in seeds]
                 for key, point in tried.items()
@@ -168,19 +171,12 @@ class SpaceTuning:
         if not fresh:
             return
         best: Grids = {}
-        for name in self._names:
-            points = [point for point in self._tried(name) if contains(tuning.space, point.hyperparameters)]
+        for name, tried in self._tried().items():
+            points = [point for point in tried if contains(tuning.space, point.hyperparameters)]
             best[name] = [one.hyperparameters for one in leading(points, self._seeds, tuning.again)]
         best_points = f"the {tuning.again} best points of every variant"
         self.display.note(f"{best_points} are run again on {plural(len(fresh), 'fresh seed')}")
         self.execute(Phase.TUNE, self.plan.tune_points(best, fresh))
-
-    def _tuned(self) -> dict[str, TunedRate]:
-        tuned = {}
-        for name, one in tuned_variants(load_study(self.directory), self._names).items():
-            assert one is not None  # each of its tuning trials has an outcome
-            tuned[name] = one
-        return tuned
 
     def _announce(self, tuned: dict[str, TunedRate]) -> None:
         points = "; ".join(f"{name}: {described(one.hyperparameters)}" for name, one in tuned.items())

@@ -5,11 +5,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from workbench.errors import RecordError
 from workbench.files import read_json
-from workbench.records.fields import Day, FiniteNumber, damage
+from workbench.records.damaged_files import read_checked
+from workbench.records.fields import Day, FiniteNumber
 
 DRIVER = "driver.json"
 _LIVE_SECONDS = 30.0
@@ -41,10 +41,4 @@ class DriverState(BaseModel):
 
 def read_driver_state(study: Path) -> DriverState:
     """The ``driver.json`` of a study's directory; raises ``RecordError`` when it is missing or damaged."""
-    path = study / DRIVER
-    try:
-        return DriverState.model_validate(read_json(path))
-    except RecordError as error:
-        raise RecordError(f"{error}; {_REMEDY}") from error
-    except ValidationError as error:
-        raise RecordError(f"{path}: {damage(error)}; {_REMEDY}") from None
+    return read_checked(study / DRIVER, DriverState, read_json, _REMEDY)

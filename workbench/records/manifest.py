@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, with_config
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, with_config
 from typing_extensions import TypedDict
 
-from workbench.errors import RecordError
 from workbench.files import read_yaml, write_yaml
-from workbench.records.fields import AsItIs, Count, FiniteNumber, damage
+from workbench.records.damaged_files import read_checked
+from workbench.records.fields import AsItIs, Count, FiniteNumber
 from workbench.records.margin import DeclaredMargins, margin_for, smallest_margin
 from workbench.records.run import Phase
 from workbench.records.search import RecordedSearch
@@ -92,6 +92,9 @@ class PlannedSeeds(_Part):
     pilot: list[Count] = []  # those that ended, of a study that an earlier version ran; no study plans one
     tune: list[Count] = []
     confirm: list[Count] = []
+
+
+WILCOXON = "wilcoxon"  # the pruner that races points over tuning seeds
 
 
 class PlannedTuning(_Part):
@@ -291,10 +294,4 @@ class Manifest(_Part):
 
 def read_manifest(study: Path) -> Manifest:
     """The manifest in a study's directory; raises ``RecordError`` with the key when missing or damaged."""
-    path = study / MANIFEST
-    try:
-        return Manifest.model_validate(read_yaml(path))
-    except RecordError as error:
-        raise RecordError(f"{error}; {MANIFEST_REMEDY}") from error
-    except ValidationError as error:
-        raise RecordError(f"{path}: {damage(error)}; {MANIFEST_REMEDY}") from None
+    return read_checked(study / MANIFEST, Manifest, read_yaml, MANIFEST_REMEDY)

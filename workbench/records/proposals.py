@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from workbench.errors import RecordError
-from workbench.files import read_json, set_aside, write_json
-from workbench.records.fields import damage
+from workbench.files import read_json, write_json
+from workbench.records.damaged_files import read_checked, set_aside_for_runs
 from workbench.records.space import Point
 
 PROPOSALS = "proposals.json"
@@ -35,12 +35,7 @@ def read_proposals(study: Path) -> Rounds:
     path = Path(study) / PROPOSALS
     if not path.exists():
         return {}
-    try:
-        return _File.model_validate(read_json(path)).rounds
-    except RecordError as error:
-        raise RecordError(f"{error}; {REMEDY}") from error
-    except ValidationError as error:
-        raise RecordError(f"{path}: {damage(error)}; {REMEDY}") from None
+    return read_checked(path, _File, read_json, REMEDY).rounds
 
 
 class Proposals:
@@ -56,11 +51,7 @@ class Proposals:
         try:
             self._rounds = read_proposals(study)
         except RecordError as error:
-            aside = set_aside(self._path)
-            self.note = (
-                f"{str(error).removesuffix(f'; {REMEDY}')}; it is made anew from the run records, and the "
-                f"damaged file is kept as {aside.name}"
-            )
+            self.note = set_aside_for_runs(self._path, error, REMEDY)
             self._rounds = begun()
             self._write()
         else:

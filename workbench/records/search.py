@@ -8,11 +8,12 @@ trained and stands here alone; what a trained one found is in its runs' records.
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from workbench.errors import RecordError
 from workbench.files import read_json, write_json
-from workbench.records.fields import Count, FiniteNumber, damage
+from workbench.records.damaged_files import read_checked
+from workbench.records.fields import Count, FiniteNumber
 from workbench.records.space import Point, Space
 
 SEARCH = "search.json"
@@ -93,12 +94,7 @@ def read_points(study: Path) -> SearchPoints:
     path = study / SEARCH
     if not path.exists():
         return SearchPoints()
-    try:
-        found = SearchPoints.model_validate(read_json(path))
-    except RecordError as error:
-        raise RecordError(f"{error}; {SEARCH_REMEDY}") from error
-    except ValidationError as error:
-        raise RecordError(f"{path}: {damage(error)}; {SEARCH_REMEDY}") from None
+    found = read_checked(path, SearchPoints, read_json, SEARCH_REMEDY)
     numbers = [point.number for point in found.points]
     if numbers != list(range(len(numbers))):
         raise RecordError(f"{path}: rounds: should number their points 0, 1, 2, …; {SEARCH_REMEDY}")

@@ -27,11 +27,12 @@ from pydantic import (
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
 from workbench.numbers import plural
+from workbench.records.manifest import WILCOXON
 from workbench.records.margin import DEFAULT, Margins
 from workbench.records.run import Phase
 from workbench.study.overrides import apply_override
 from workbench.study.search_section import FIGURES, HYPERBAND, SECONDS, SIZES, SearchSection
-from workbench.study.tuning import AGAIN, FEWEST_TO_RACE, HALVING, RATES, WILCOXON, Tuning
+from workbench.study.tuning import AGAIN, FEWEST_TO_RACE, HALVING, RATES, Tuning
 from workbench.training.config import TrainingConfig
 from workbench.user_input import read_as
 from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_whole

@@ -10,7 +10,7 @@ from workbench.study.sampling import GRID, ROUND, SHARED, unfit
 from workbench.training.tuned_values import SCHEDULE, field_of, refusal
 from workbench.user_numbers import Whole
 
-HALVING, WILCOXON = "halving", "wilcoxon"
+HALVING = "halving"
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too
 AGAIN = 3  # of several dimensions, the points that are run again, and on as many fresh seeds
 FEWEST_TO_RACE = 5  # tuning seeds: after four, the signed-rank test can stop a candidate for the first time
