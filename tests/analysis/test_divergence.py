@@ -9,6 +9,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from tests.analysis.synthetic_studies import Study, manifest, one_at_a_time
 from workbench.analysis.answer_sentences import answers, headline
 from workbench.analysis.confirm_outcomes import Outcomes
+from workbench.analysis.deciding.nominal_levels import nominal_level
 from workbench.analysis.divergence import compare_divergences, mcnemar
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import to_json
@@ -140,15 +141,45 @@ def test_any_of_ten_identical_variants_is_hardly_ever_told_apart(share):
     assert alone / studies > 0.05 + 3 * (0.05 * 0.95 / studies) ** 0.5
 
 
+def test_looking_several_times_at_identical_variants_hardly_ever_tells_them_apart():
+    """Half of the runs of both are lost; a study that looks at 8, 16, 32 and 64 seeds may stop at any."""
+    generator = np.random.default_rng(15)
+    looks, studies, false, alone = (8, 16, 32, 64), 500, 0, 0
+    for _ in range(studies):
+        diverged = generator.random((2, 64)) < 0.5
+        words, each = [], []
+        for look in looks:
+            mine, theirs = (
+                outcomes(name, lost(look, set(np.flatnonzero(gone[:look]))))
+                for name, gone in zip("vb", diverged, strict=True)
+            )
+            found = compare_divergences({"b": theirs, "v": mine}, "b", looks)["v"]
+            words.append(found.verdict)
+            each.append(found.p < 0.05)
+        false += any(words)
+        alone += any(each)
+    assert alone / studies > 0.05
+    assert 0 < false / studies <= 0.05
+
+
+def test_looks_are_named_beside_the_p_that_is_left():
+    runs = {"b": outcomes("b", lost(16, ())), "v": outcomes("v", lost(16, range(9)))}
+    found = compare_divergences(runs, "b", (4, 8, 16))["v"]
+    assert found.p == pytest.approx(2 / 2**9)
+    assert found.adjusted_p == pytest.approx(found.p * 0.05 / (2 * nominal_level(0.025, (4, 8, 16))))
+    assert found.verdict is Verdict.WORSE
+    assert found.test == "exact McNemar p = 0.004, p = 0.010 over 3 looks"
+
+
 def test_several_comparisons_share_the_error_and_say_so():
     runs = {"b": outcomes("b", lost(8, ()))}
     runs |= {"v": outcomes("v", lost(8, range(7))), "w": outcomes("w", lost(8, range(6)))}
     runs |= {"waiting": outcomes("waiting", lost(8, ()), dict.fromkeys(range(1, 9), "not started"))}
     found = compare_divergences(runs, "b")
-    assert [found[name].holm_p for name in "vw"] == pytest.approx([3 * 2 / 2**7, 2 * 2 / 2**6])
+    assert [found[name].adjusted_p for name in "vw"] == pytest.approx([3 * 2 / 2**7, 2 * 2 / 2**6])
     assert (found["v"].verdict, found["w"].verdict) == (Verdict.WORSE, None)
     assert found["v"].test == "exact McNemar p = 0.016, Holm p = 0.047"
-    assert found["waiting"].holm_p == 1
+    assert found["waiting"].adjusted_p == 1
 
 
 def study_of_eight(path, variant, baseline):

@@ -4,10 +4,12 @@ Both were trained at the same seeds, and only those at which one trained and the
 apart: of so many, half would be the variant's if there were no difference (McNemar's exact test). The rule is
 the same in both directions. Trials that crashed say nothing of training and do not count. The p values of a
 study's variants are Holm's, over all comparisons that it declared: any of them falsely called more or less
-reliable than the baseline in at most 5 % of studies.
+reliable than the baseline in at most 5 % of studies. Where one looks at the seeds several times, each look
+has the smaller level that ``deciding`` gives to a test at so many looks; for counts it is a little smaller
+than need be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -15,6 +17,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from workbench.analysis.confirm_outcomes import Outcomes
+from workbench.analysis.deciding.nominal_levels import nominal_level
 from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict, holm
 from workbench.numbers import percent, plural, probability
 from workbench.records.training_outcome import DID_NOT_TRAIN
@@ -45,8 +48,8 @@ class DivergenceComparison:
 
     ``pairs`` counts the seeds at which both trained or did not; at ``variant_only`` of them the variant alone
     did not, at ``baseline_only`` the baseline alone. ``p`` is McNemar's, exact and two-sided; at least six
-    such seeds, all one way, are needed for p < 0.05. ``holm_p`` is over all comparisons of the study, and
-    ``p`` itself where this is the only one.
+    such seeds, all one way, are needed for p < 0.05. ``adjusted_p`` is over all comparisons of the study, as
+    Holm has it, and over its looks; ``p`` itself where there is one of each.
     """
 
     variant: LostShare
@@ -55,8 +58,9 @@ class DivergenceComparison:
     variant_only: int
     baseline_only: int
     p: float
-    holm_p: float
+    adjusted_p: float
     comparisons: int = 1
+    looks: int = 1
 
     @property
     def verdict(self) -> Verdict | None:
@@ -64,15 +68,25 @@ class DivergenceComparison:
 
         "Diverges" as the field says it: the loss became no number, or ended at a guess or above.
         """
-        if self.holm_p >= SIGNIFICANT:
+        if self.adjusted_p >= SIGNIFICANT:
             return None
         return Verdict.WORSE if self.variant_only > self.baseline_only else Verdict.BETTER
 
     @property
     def test(self) -> str:
-        """``exact McNemar p = 0.031``; of several comparisons with Holm's."""
+        """``exact McNemar p = 0.031``; of several comparisons or looks also what is left of it after them."""
         said = f"exact McNemar p {_equals(self.p)}"
-        return said if self.comparisons == 1 else f"{said}, Holm p {_equals(self.holm_p)}"
+        if self.looks > 1:
+            return f"{said}, p {_equals(self.adjusted_p)} over {self._scope}"
+        if self.comparisons > 1:
+            return f"{said}, Holm p {_equals(self.adjusted_p)}"
+        return said
+
+    @property
+    def _scope(self) -> str:
+        """What an adjusted p is over: ``3 comparisons and 5 looks``."""
+        looks = plural(self.looks, "look")
+        return looks if self.comparisons == 1 else f"{plural(self.comparisons, 'comparison')} and {looks}"
 
     @property
     def note(self) -> str | None:
@@ -86,17 +100,29 @@ class DivergenceComparison:
         )
 
 
-def compare_divergences(outcomes: Mapping[str, Outcomes], baseline: str) -> dict[str, DivergenceComparison]:
+def compare_divergences(
+    outcomes: Mapping[str, Outcomes], baseline: str, looks: Sequence[int] = ()
+) -> dict[str, DivergenceComparison]:
     """Compare who trained, each variant with the baseline, over the planned seeds that have an outcome.
 
     ``outcomes`` are of all variants that were declared: one of which nothing is known yet holds its place.
+    ``looks`` are the numbers of pairs at which a study looks that goes on until all is decided; empty where
+    the number of pairs was fixed.
     """
     found = {name: _compare(mine, outcomes[baseline]) for name, mine in outcomes.items() if name != baseline}
-    adjusted = holm([one.p for one in found.values()])
+    adjusted = holm([_over_looks(one.p, looks) for one in found.values()])
     return {
-        name: replace(one, holm_p=p, comparisons=len(found))
+        name: replace(one, adjusted_p=p, comparisons=len(found), looks=max(len(looks), 1))
         for (name, one), p in zip(found.items(), adjusted, strict=True)
     }
+
+
+def _over_looks(p: float, looks: Sequence[int]) -> float:
+    """``p`` as much larger as the 5 % are larger than the level of a single look."""
+    if len(looks) < 2:
+        return p
+    level = 2 * nominal_level(SIGNIFICANT / 2, looks)
+    return min(1.0, p * SIGNIFICANT / level)
 
 
 def _compare(variant: Outcomes, baseline: Outcomes) -> DivergenceComparison:
@@ -116,7 +142,7 @@ def _compare(variant: Outcomes, baseline: Outcomes) -> DivergenceComparison:
         variant_only=variant_only,
         baseline_only=baseline_only,
         p=p,
-        holm_p=p,
+        adjusted_p=p,
     )
 
 

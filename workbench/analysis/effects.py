@@ -98,7 +98,7 @@ def study_report(study: StudyRecords) -> Report:
     tuned, outcomes = confirm_phase(study)
     pilot = pilot_summary(study)
 
-    reliability = compare_divergences(outcomes, manifest.baseline)
+    reliability = compare_divergences(outcomes, manifest.baseline, manifest.looks)
 
     def judged(declared: Manifest) -> list[VariantRow]:
         under = replace(study, manifest=declared)

@@ -232,7 +232,7 @@ def _divergence_columns(found: DivergenceComparison | None) -> dict[str, Any]:
         "baseline_lost_runs_of": baseline.runs if baseline else None,
         **_ends("baseline_lost_share", baseline.interval if baseline else None),
         "mcnemar_p": found.p if found else None,
-        "mcnemar_holm_p": found.holm_p if found else None,
+        "mcnemar_adjusted_p": found.adjusted_p if found else None,
     }
 
 
