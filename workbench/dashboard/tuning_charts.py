@@ -52,7 +52,7 @@ def points(
     is_text = table["value"].map(lambda value: isinstance(value, str)).any()
     x = alt.X("value:N", title=name)
     if not is_text:
-        scale = alt.Scale(type="log" if log else "linear", zero=False, padding=24)
+        scale = alt.Scale(type="log" if log else "linear", nice=False, zero=False, padding=24)
         x = alt.X("value:Q", title=name, scale=scale, axis=alt.Axis(grid=False, format="~g", tickCount=6))
     y = alt.Y(
         "loss:Q",
