@@ -401,7 +401,7 @@ def test_publishing_measures_first_what_runs_with_weights_lack(own):
     assert len(done.measuring.measured) == 3
     assert [run.run_id for run in done.measuring.weightless] == [runs["learned", 2002].run_id]
     assert done.measuring.unmeasured == []
-    assert heard == ["4 of 4 runs lack tables that views read; 3 with weights are measured first"]
+    assert heard == ["4 of 4 confirm runs lack tables that views read; 3 with weights are measured first"]
     # Both the study and its copy have them.
     for study in (own / "tiny", done.path):
         tables = {key: set(read_probes(run.path)["table"]) for key, run in _runs(study).items()}
@@ -409,7 +409,7 @@ def test_publishing_measures_first_what_runs_with_weights_lack(own):
         assert list(tables.values()) == [set(known_tables())] * 3
     heard.clear()
     assert publish(own / "tiny", own, weights=1, limit=20, note=heard.append).measuring.measured == []
-    assert heard == ["1 of 4 runs lack tables that views read; none of them has weights to measure"]
+    assert heard == ["1 of 4 confirm runs lack tables that views read; none of them has weights to measure"]
 
 
 def test_what_had_to_be_kept_in_the_cache_is_published(own, monkeypatch):

@@ -396,7 +396,7 @@ def test_the_command_says_what_was_published(study):
     assert re.search(r"with weights, [\d.]+ kB \([\d.]+ kB of 80 MB for all\)", answer.output)
     assert "git add results/published/mine" in answer.output
     # The made-up runs have weights that no decoder takes: they are published as they are, and named.
-    assert "note: 6 of 6 runs lack tables that views read; 6 with weights are measured first" in answer.stderr
+    assert "note: 6 of 6 confirm runs lack tables that views read; 6 with weights are" in answer.stderr
     (told,) = [line for line in answer.stdout.splitlines() if line.startswith("not measured: ")]
     assert "baseline seed 11 (heads, profiles," in told
     assert "and 2 more: " in told

@@ -72,7 +72,8 @@ def publish(
 ) -> Published:
     """Copy the study's directory into ``results/published``, in place of an earlier copy.
 
-    What its runs lack is measured first, and kept with them: who reads the copy has the weights of few runs.
+    What its confirm runs lack is measured first, and kept with them: who reads the copy has the weights of
+    few runs.
     ``note`` hears how much that is. A run that cannot be measured is published as it is, and named.
     ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies.
     Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
@@ -104,13 +105,14 @@ def publish(
 
 def _complete_tables(records: StudyRecords, note: Callable[[str], None], progress: Progress) -> MeasuredRuns:
     done = records.runs[records.runs["state"] == "complete"]
-    runs = [RunDirectory(path) for path in done["path"]]
-    # No page looks into the points of a search.
-    lacking = [] if records.manifest.is_search else lacking_runs(runs)
+    # What pages show over seeds are confirm runs: none looks into the points of a search, and what tuning
+    # tried has the tables that its training left.
+    runs = [RunDirectory(path) for path in done.loc[done["phase"] == Phase.CONFIRM, "path"]]
+    lacking = lacking_runs(runs)
     if lacking:
         able = sum(run.weights.exists() for run in lacking)
         first = f"{able} with weights are measured first" if able else "none of them has weights to measure"
-        note(f"{len(lacking)} of {len(runs)} runs lack tables that views read; {first}")
+        note(f"{len(lacking)} of {len(runs)} confirm runs lack tables that views read; {first}")
     return complete_tables(lacking, progress)
 
 
