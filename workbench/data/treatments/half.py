@@ -1,4 +1,4 @@
-"""The negative control of data questions: two halves of a pool differ in their documents, and in nothing else."""
+"""The negative control of data questions: two halves of a pool, which differ in their documents alone."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -10,7 +10,7 @@ from workbench.seeds import stable_hash
 
 
 class Half(Treatment):
-    """Keeps one of two halves that share no document. Which half a document is in follows from its content."""
+    """Keeps one of two halves that share no document; a document's half follows from its content."""
 
     name = "half"
     formula = "a: documents whose hash, without outer white space, is even; b: those with an odd one"
