@@ -284,6 +284,33 @@ def test_a_source_that_nobody_trains_on_may_be_judged_on_whole(plan, folders):
     assert plan(**keys).evaluation["in_domain"].bytes <= 512
 
 
+def test_two_halves_of_a_pool_are_compared_with_each_other(plan, folders):
+    halves = [{"name": "half", "side": side} for side in "ab"]
+    corpus = {"path": str(folders / "code")}
+    whole = plan({"corpus": corpus | {"treatment": halves[0]}}, factors={"treatment": halves})
+    assert whole.variants[1].change == {"treatment": ("half(side=a)", "half(side=b)")}
+    left, right = (whole.corpus_of(variant) for variant in whole.variants)
+    keys = [set(half.train_documents[:, 1].tolist()) for half in (left, right)]
+    assert not keys[0] & keys[1]
+    assert keys[0] | keys[1] == set(plan().corpus.train_documents[:, 1].tolist())
+    assert left.validation.tolist() == right.validation.tolist()
+
+
+@pytest.mark.parametrize("budget", ["tokens", "flops"])
+def test_treated_text_on_a_small_model_against_raw_text_on_a_larger(plan, budget):
+    """One variant may differ in size, in treatment, and in the tokens that an equal budget gives it."""
+    small = {"name": "small", "size": {"layers": 1}, "treatment": "line_dedup"}
+    larger = {"layers": 2, "width": 32, "heads": 2}
+    whole = plan(design="explicit", variants=[small], size=larger, budget=budget)
+    raw, treated = whole.variants
+    assert treated.change == {"size": ("2x32x2", "1x32x2"), "treatment": ("as_is", "line_dedup")}
+    assert treated.mismatch is None  # a size is matched to nothing
+    ratio = raw.model.flops_per_token() / treated.model.flops_per_token()
+    expected = {"tokens": 1, "flops": ratio}[budget]
+    assert whole.tokens_of(treated) / whole.tokens_of(raw) == pytest.approx(expected, rel=0.02)
+    assert whole.budget_of(treated).mismatch == pytest.approx(0, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("data", "metric", "message"),
     [

@@ -2,16 +2,18 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections import Counter
 
 import pytest
 
-from tests.data.treatments.pools import everything
+from tests.data.treatments.pools import everything, prose
 from workbench.data.corpora import corpus_config, treated, untreated
 from workbench.data.documents import load_documents
 from workbench.data.treatments.registry import TREATMENTS, treatment_config
+from workbench.data.treatments.tally import Tally
 from workbench.data.treatments.treatment import Resources
 from workbench.errors import UserError
 
@@ -43,7 +45,11 @@ def texts_of(treatment, documents):
 
 def spec_of(kind, folder):
     """The treatment with nothing but what it needs."""
-    needed = {"classifier": {"positives": folder, "share": 0.5}, "boilerplate": {"source": folder}}
+    needed = {
+        "half": {"side": "a"},
+        "classifier": {"positives": folder, "share": 0.5},
+        "boilerplate": {"source": folder},
+    }
     return {"name": kind.name, **needed.get(kind.name, {})}
 
 
@@ -70,11 +76,28 @@ def test_each_depends_on_the_documents_alone_and_gives_an_outcome_for_each(spec)
     assert treatment.__doc__.strip().endswith(".")
 
 
-@pytest.mark.parametrize("name", ["as_is", "shuffled_words", "gopher", "c4", "fineweb", "code", "byte_noise"])
-def test_what_befalls_a_document_depends_on_no_other(name):
-    treatment = treatment_config(name)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *("as_is", "shuffled_words", "gopher", "c4", "fineweb", "code", "byte_noise"),
+        {"name": "half", "side": "b"},
+    ],
+    ids=str,
+)
+def test_what_befalls_a_document_depends_on_no_other(spec):
+    treatment = treatment_config(spec)
     whole = list(treatment.apply(DOCUMENTS))
     assert list(treatment.apply(DOCUMENTS[1:])) == whole[1:]
+
+
+def test_a_treatment_that_reads_a_corpus_by_default_names_one_that_there_is():
+    found = {}
+    for kind in TREATMENTS:
+        if any(field.is_required() for field in kind.model_fields.values()):
+            continue
+        found |= {f"{kind.name}.{option}": spec for option, spec in kind().references().items()}
+    assert found.keys() == {"boilerplate.source"}
+    assert corpus_config(found["boilerplate.source"]).spec()["generated_files"] == "only"
 
 
 def test_validation_text_is_never_treated(spec, pool, plain):
@@ -120,6 +143,33 @@ def test_the_treated_text_is_the_same_in_every_process(folder, pool):
         check=True,
     )
     assert json.loads(done.stdout) == [load_documents(corpus_config(spec)).fingerprint for spec in specs]
+
+
+def test_two_halves_share_no_document_and_leave_none_out():
+    draw = random.Random(29)
+    documents = [prose(draw, draw.randint(20, 200)) for _ in range(2_000)]
+    sizes = []
+    halves = []
+    for side in ("a", "b"):
+        treatment = treatment_config({"name": "half", "side": side})
+        tally = Tally("half")
+        halves.append(tally.keep(documents, treatment.apply(documents)))
+        counts = tally.to_dict()
+        assert counts["rules"].keys() == {"other_half"}
+        assert counts["rules"]["other_half"]["dropped"] == len(documents) - len(halves[-1])
+        sizes.append(counts["bytes_left"])
+    assert sorted(halves[0] + halves[1]) == list(range(len(documents)))
+    assert sum(sizes) == sum(map(len, documents))
+    assert sizes[0] / sizes[1] == pytest.approx(1, abs=0.1)
+
+
+def test_copies_are_in_one_half_and_the_side_is_named():
+    copies = [spaced for text in DOCUMENTS for spaced in (text, f"\n{text}  ")]
+    left = texts_of(treatment_config({"name": "half", "side": "a"}), copies)
+    assert [bool(text) for text in left[::2]] == [bool(text) for text in left[1::2]]
+    assert treatment_config({"name": "half", "side": "a"}).label == "half(side=a)"
+    with pytest.raises(UserError, match="side: this key is needed and missing"):
+        treatment_config("half")
 
 
 def test_line_dedup_leaves_out_what_is_repeated():

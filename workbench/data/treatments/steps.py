@@ -10,6 +10,7 @@ from workbench.data.treatments.exact_dedup import ExactDedup
 from workbench.data.treatments.fineweb import FineWeb
 from workbench.data.treatments.gopher import Gopher
 from workbench.data.treatments.gopher_repetition import GopherRepetition
+from workbench.data.treatments.half import Half
 from workbench.data.treatments.line_dedup import LineDedup
 from workbench.data.treatments.near_dedup import NearDedup
 from workbench.data.treatments.repeated import Repeated
@@ -19,6 +20,7 @@ from workbench.data.treatments.treatment import Treatment
 # A new treatment is a file beside this one, imported above, and its class in this list.
 STEPS: tuple[type[Treatment], ...] = (
     AsIs,
+    Half,
     ExactDedup,
     NearDedup,
     LineDedup,
