@@ -58,6 +58,7 @@ class Recipe:
     context: int = 32
     bytes_per_token: float = 1.0
     tokens: int = 245_760
+    train_tokens: int = 1_000_000
     flops_per_token: int = 100_000
     bits: dict[str, float] = field(default_factory=lambda: {"in_domain": 2.5, "prose": 3.5})
     training: dict = field(default_factory=dict)
@@ -124,10 +125,10 @@ class RecipeStudy:
     def _manifest(self) -> dict:
         first = next(iter(self.recipes))
         levels = {factor: pair[0] for one in self.recipes.values() for factor, pair in one.change.items()}
-        study_text = text_data(self.recipes[first].corpus, self.recipes[first].tokenizer)
+        study_text = _text(self.recipes[first])
         variants = []
         for name, recipe in self.recipes.items():
-            own = text_data(recipe.corpus, recipe.tokenizer)
+            own = _text(recipe)
             variants.append(
                 {
                     "name": name,
@@ -181,9 +182,8 @@ class RecipeStudy:
         }
 
     def _budget(self, recipe, base) -> dict:
-        amounts = _amounts(recipe)
-        mismatch = amounts[self.unit] / _amounts(base)[self.unit] - 1
-        return amounts | {"mismatch": mismatch}
+        ours, theirs = (_amounts(one) | {"pool": one.tokens / one.train_tokens} for one in (recipe, base))
+        return _amounts(recipe) | {"mismatch": ours[self.unit] / theirs[self.unit] - 1}
 
     def run(self, name, seed, phase="confirm", *, rate=0.006, shift=0.0, tokens=None, state=State.COMPLETE):
         """One run; ``shift`` is added to its bits per byte, ``tokens`` replaces what it trained on."""
@@ -225,6 +225,10 @@ class RecipeStudy:
     def load(self):
         """The study's records."""
         return load_study(self.path)
+
+
+def _text(recipe) -> dict:
+    return text_data(recipe.corpus, recipe.tokenizer, recipe.train_tokens)
 
 
 def _amounts(recipe) -> dict:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.analysis.recipe_studies import TOKENIZERS, Recipe, RecipeStudy, bpe
+from tests.analysis.synthetic_studies import full_study
 from workbench.analysis.answer_sentences import answers, headline, level_name
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render, to_json
@@ -19,6 +20,7 @@ from workbench.analysis.statistics import Verdict
 from workbench.analysis.study_figures import curves_plot
 from workbench.dashboard.study_library import rebased
 from workbench.errors import UserError
+from workbench.records.index import load_study
 from workbench.records.run import State
 
 SMALL, LARGE = "tokenizer=bpe-512", "tokenizer=bpe-2048"
@@ -237,14 +239,74 @@ def test_another_baseline_has_mismatches_of_its_own(records):
 
 
 def test_today_s_studies_have_no_new_column_and_no_new_line(tmp_path):
-    from tests.analysis.synthetic_studies import full_study
-
     report = study_report(full_study(tmp_path).load())
     assert "bytes_read" not in to_json(report)["rows"][0]
     assert "bytes_read" not in render(report, "csv")
     assert len(report_tables(report)) == 3  # verdicts, the differences along the runs, sizes
     assert not {"evaluation"} & set(footer_of(report))
     assert footer_of(report)["budget"].startswith("500,000 training tokens per run, 123,456 parameters")
+
+
+GOPHER = "treatment=gopher"
+POOL = {
+    "baseline": Recipe(train_tokens=100_000),
+    GOPHER: Recipe(
+        {"treatment": ["as_is", "gopher"]}, tokens=172_800, train_tokens=70_000, bits={"in_domain": 2.4}
+    ),
+}
+
+
+def pool_report(path, **changes):
+    """Of a study at equal passes: 2.4576 and 2.4686, of texts of which a tenth stands there twice."""
+    unique = {"baseline": 90_000, GOPHER: 70_000}
+    study = RecipeStudy(path, POOL, unit="pool", sets=("in_domain",), unique_tokens=unique, **changes)
+    return study_report(study.complete().load())
+
+
+def test_a_row_says_how_many_unique_tokens_it_read_how_often(tmp_path):
+    report = pool_report(tmp_path)
+    whole, less = report.rows
+    assert (whole.unique_tokens, whole.epochs) == (90_000, pytest.approx(245_760 / 90_000))
+    assert (less.unique_tokens, less.epochs) == (70_000, pytest.approx(172_800 / 70_000))
+    assert less.budget_mismatch == pytest.approx(172_800 / 70_000 / 2.4576 - 1)
+    assert less.verdict is Verdict.BETTER
+    table = budgets_table(report)
+    assert table.headings[2:5] == ("training\ntokens", "unique\ntokens", "epochs")
+    assert [row[2:5] for row in table.rows] == [("245,760", "90,000", "2.73"), ("172,800", "70,000", "2.47")]
+    assert "held equal: passes over the training text;" in table.title
+    assert max(map(len, text_of(report, "terminal").splitlines())) <= 120
+    rows = json.loads(json.dumps(to_json(report), allow_nan=False))["rows"]
+    assert [row["unique_tokens"] for row in rows] == [90_000, 70_000]
+    assert next(csv.DictReader(io.StringIO(render(report, "csv"))))["unique_tokens"] == "90000"
+    assert footer_of(report)["budget"].startswith(
+        "equal passes over the training text per run (largest mismatch 0.4 %): 172,800 to 245,760 training"
+    )
+    assert "2.47 to 2.73 epochs of 70,000 to 90,000 unique tokens" in footer_of(report)["budget"]
+    said = "At this budget (18,224 parameters, 2.46 passes over the training text per run, 245,760 tokens for"
+    assert headline(report).startswith(said)
+
+
+def test_equal_passes_against_another_baseline(tmp_path):
+    pool_report(tmp_path)
+    report = study_report(rebased(load_study(tmp_path), GOPHER))
+    assert row_of(report, GOPHER).budget_mismatch == 0
+    assert row_of(report, "baseline").budget_mismatch == pytest.approx(2.4576 / (172_800 / 70_000) - 1)
+
+
+def test_a_text_that_all_read_as_often_is_said_once(tmp_path):
+    names = ("baseline", "positions=learned", "norm=layernorm", "feedforward=relu")
+    report = study_report(full_study(tmp_path, unique_tokens=dict.fromkeys(names, 100_000)).load())
+    assert report.baseline.epochs == 5
+    assert len(report_tables(report)) == 3
+    assert footer_of(report)["budget"].startswith(
+        "500,000 training tokens per run, 5.00 epochs of 100,000 unique tokens, 123,456 parameters"
+    )
+
+
+def test_a_manifest_without_unique_tokens_says_nothing_of_them(report):
+    assert report.footer["epochs"] is None
+    assert not {"epochs", "unique_tokens"} & set(to_json(report)["rows"][0])
+    assert "epochs" not in text_of(report, "terminal")
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,14 @@ def test_the_row_of_a_verdict_has_bytes_read_and_all_parameters(records):
         assert (row["all parameters"], row["budget mismatch"]) == ("26,384", "+0.63 %")
 
 
+def test_the_row_of_a_verdict_has_unique_tokens_and_epochs_where_they_are_known(tmp_path, records):
+    assert "epochs" not in verdict_table(study_report(records))
+    unique = dict.fromkeys(TOKENIZERS, 107_520)
+    report = study_report(RecipeStudy(tmp_path, unique_tokens=unique).complete().load())
+    row = full_table(report).set_index("change").loc["tokenizer: bytes → bpe-512"]
+    assert (row["training tokens"], row["unique tokens"], row["epochs"]) == ("215,040", "107,520", "2.00")
+
+
 def test_runs_have_a_column_for_each_set(records):
     table = run_table(records.runs)
     assert table["prose/bits_per_byte"].notna().all()

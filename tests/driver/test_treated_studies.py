@@ -18,6 +18,7 @@ STUDY = {
     "learning_rates": [0.01],
     "seeds": {"pilot": 0, "tune": 0, "confirm": 1},
     "margin": 0.1,
+    "budget": "pool",
 }
 
 
@@ -36,3 +37,14 @@ def test_each_arm_is_trained_and_the_manifest_says_what_its_treatment_did(tmp_pa
     assert [run["state"] for run in runs] == ["complete", "complete"]
     assert [run["config"]["data"]["order"] for run in runs] == ["documents", "documents"]
     assert len({run["config"]["data"]["fingerprint"] for run in runs}) == 2
+    # Each has trained on what its treatment left, as often as the other; the report counts both.
+    report = json.loads(workbench(tmp_path, "report", "study", "--json").stdout)
+    rows = {row["variant"]: row for row in report["rows"]}
+    cost = {run["variant"]: run["cost"]["tokens"] for run in runs}
+    for variant in manifest["variants"]:
+        row, text = rows[variant["name"]], variant.get("data", manifest["data"])
+        assert row["tokens"] == cost[variant["name"]]
+        assert row["unique_tokens"] == text["train_tokens"]
+        assert row["epochs"] == row["tokens"] / row["unique_tokens"]
+        assert abs(row["budget_mismatch"]) < 0.05
+    assert 0.7 < cost["treatment=gopher(fewest_words=30)"] / cost["baseline"] < 0.85

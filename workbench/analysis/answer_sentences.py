@@ -215,6 +215,9 @@ def _budget(report: Report) -> str:
         parts.append(f"{scaled(report.baseline.training_flops, 'FLOP')} of training per run")
     elif facts["budget_unit"] == "bytes" and report.baseline.bytes_read:
         parts.append(f"{byte_size(report.baseline.bytes_read)} of training text per run")
+    elif facts["passes"]:
+        parts.append(f"{facts['passes']:.2f} passes over the training text per run")
+        parts.append(f"{facts['tokens_per_run']:,} tokens for the baseline")
     elif facts["tokens_per_run"]:
         parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
     return f"At this budget ({', '.join(parts)})" if parts else "At this budget"

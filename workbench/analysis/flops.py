@@ -1,4 +1,4 @@
-"""The runs of a study, trained on equal tokens or equal bytes of text, read at equal arithmetic.
+"""The runs of a study, trained on equal tokens, bytes of text or passes over it, read at equal arithmetic.
 
 Each confirm run's validation curve is read at one number of training FLOPs, interpolated linearly in
 log FLOPs between evaluations. A variant with dearer tokens is read before its learning-rate schedule

@@ -206,8 +206,9 @@ def _csv(report: Report) -> str:
     A name that a spreadsheet would take for a formula has ``'`` before it.
     """
     rows = [{key: escape_formula(_joined(value)) for key, value in flat(row).items()} for row in report.rows]
-    # A damaged manifest may give some variants a budget of their own and others none.
-    columns = max(rows, key=len)
+    # A damaged manifest may give some variants columns that others have not.
+    longest_first = sorted(rows, key=len, reverse=True)
+    columns = dict.fromkeys(name for row in longest_first for name in row)
     target = io.StringIO()
     writer = csv.DictWriter(target, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()

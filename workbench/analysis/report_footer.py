@@ -1,6 +1,6 @@
 """Where a report's numbers come from: everything that a reader needs to trust or repeat them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import pandas as pd
@@ -8,9 +8,9 @@ import pandas as pd
 from workbench.analysis.decisions import rule_of
 from workbench.analysis.metric_units import BITS_PER_BYTE, is_error, set_metrics, unit_of
 from workbench.analysis.notes import Note, method, reading
-from workbench.numbers import byte_size, count, percent, plural, scaled
+from workbench.numbers import byte_size, count, fixed, percent, plural, scaled
 from workbench.records.index import StudyRecords
-from workbench.records.manifest import WILCOXON, EvaluationSet, Manifest, PlannedTuning, TextData
+from workbench.records.manifest import POOL, WILCOXON, EvaluationSet, Manifest, PlannedTuning, TextData
 from workbench.records.margin import margin_text
 
 TEST = "paired t over seeds; equivalence by two one-sided t tests"
@@ -35,6 +35,9 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "evaluation": [_evaluation_set(metric, one) for metric, one in set_metrics(manifest).items()],
         "budget_unit": manifest.budget,
         "budgets": _budgets(manifest),
+        "passes": manifest.passes_of(manifest.baseline_variant) if manifest.budget == POOL else None,
+        "unique_tokens": _ends(manifest.unique_tokens.values()),
+        "epochs": _ends(map(manifest.epochs_of, manifest.variants)),
         "tokens_per_run": manifest.tokens_of(manifest.baseline_variant),
         "parameters": manifest.baseline_variant.parameters,
         "context": manifest.context,
@@ -129,9 +132,21 @@ def _budgets(manifest: Manifest) -> dict[str, Any] | None:
     }
 
 
+def _ends(values: Iterable[float | None]) -> list[float] | None:
+    """The least and the most of those that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return [min(known), max(known)] if known else None
+
+
 def held_equal(unit: str) -> str:
     """What a study holds equal, in words."""
-    return {"tokens": "training tokens", "bytes": "bytes of text", "flops": "FLOPs"}.get(unit, unit)
+    words = {
+        "tokens": "training tokens",
+        "bytes": "bytes of text",
+        "flops": "FLOPs",
+        POOL: "passes over the training text",
+    }
+    return words.get(unit, unit)
 
 
 def _name(spec: Any) -> str:
@@ -268,6 +283,9 @@ def _budget(facts: dict[str, Any]) -> str:
         parts.append(f"{_span(budgets['flops'], lambda flops: scaled(flops, 'FLOP'))} per run")
     elif facts["tokens_per_run"]:
         parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
+    if facts["epochs"]:
+        often = _span(facts["epochs"], lambda epochs: fixed(epochs, 2))
+        parts.append(f"{often} epochs of {_span(facts['unique_tokens'], count)} unique tokens")
     if facts["parameters"]:
         parts.append(f"{facts['parameters']:,} parameters (baseline)")
     if len(facts["contexts"]) > 1:

@@ -343,28 +343,40 @@ def _beliefs(row: VariantRow) -> str:
 
 
 def budgets_table(report: Report) -> TextTable:
-    """What a run of each variant trains on, where variants differ in that."""
+    """What a run of each variant trains on, where variants differ in that.
+
+    How often each reads its text is among it where that is known.
+    """
+    is_counted = any(row.epochs is not None for row in report.rows)
     headings = (
         "change",
         "all\nparameters",
         "training\ntokens",
+        *(("unique\ntokens", "epochs") if is_counted else ()),
         "bytes\nread",
         "training\nFLOPs",
         "budget\nmismatch",
     )
-    rows = tuple(_budget_cells(row) for row in report.rows)
+    rows = tuple(_budget_cells(row, is_counted) for row in report.rows)
+    counted = ""
+    if is_counted:
+        counted = (
+            "; unique tokens: of its training text, copies of a document counted once; epochs: how often "
+            "each of them is read, on the average"
+        )
     title = (
         f"What a run trains on (held equal: {held_equal(report.footer['budget_unit'])}; mismatch: of those, "
-        "against the baseline; bytes read: the text that the tokens stand for)"
+        f"against the baseline; bytes read: the text that the tokens stand for{counted})"
     )
-    return TextTable(title, headings, rows)
+    return TextTable(title, headings, rows, spare=("all\nparameters", "training\nFLOPs"))
 
 
-def _budget_cells(row: VariantRow) -> tuple[str, ...]:
+def _budget_cells(row: VariantRow, is_counted: bool) -> tuple[str, ...]:
     return (
         row.label,
         count(row.parameters),
         count(row.tokens),
+        *((count(row.unique_tokens), fixed(row.epochs, 2)) if is_counted else ()),
         MISSING if row.bytes_read is None else byte_size(row.bytes_read),
         scaled(row.training_flops, "FLOP"),
         percent(row.budget_mismatch, 2, sign=True),

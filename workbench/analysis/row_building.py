@@ -64,6 +64,8 @@ def build_row(
         bytes_read=budget.bytes if budget else None,
         training_flops=budget.flops if budget else None,
         budget_mismatch=budget.mismatch if budget else None,
+        unique_tokens=manifest.unique_tokens.get(name),
+        epochs=manifest.epochs_of(variant),
         parameters=variant.parameters,
         nonembedding_parameters=variant.nonembedding_parameters,
         flops_per_token=variant.flops_per_token,

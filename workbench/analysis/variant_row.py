@@ -37,7 +37,8 @@ class VariantRow:
     ``tokens`` is what one of its trials trains on. Where variants differ in that, ``bytes_read`` is the
     UTF-8 bytes of text which those tokens stand for, ``training_flops`` the FLOPs of the whole training, and
     ``budget_mismatch`` the relative difference to the baseline in what the study holds equal; else they are
-    None.
+    None. ``unique_tokens`` is how many tokens its training text has, copies of a document counted once, and
+    ``epochs`` how often a trial reads each of them, on the average; None where the manifest does not say.
 
     ``fate`` is *did not train* or *failed*, also of the baseline, and then there is no comparison; ``error``
     is the first line of a failed run's error; ``no_verdict`` says why a variant that trained cannot be
@@ -59,6 +60,8 @@ class VariantRow:
     bytes_read: float | None
     training_flops: float | None
     budget_mismatch: float | None
+    unique_tokens: int | None
+    epochs: float | None
     learning_rate: float | None
     interior: bool | None
     rate_place: str | None
@@ -165,16 +168,18 @@ class VariantRow:
 
 
 _OF_A_BUDGET = ("bytes_read", "training_flops", "budget_mismatch")
+_OF_A_TEXT = ("unique_tokens", "epochs")
 
 
 def flat(row: VariantRow) -> dict[str, Any]:
     """Every column of a row under a name of its own, numbers raw; infinities and NaN become None.
 
-    Columns of a variant's own budget are there where it has one.
+    Columns of a variant's own budget, and of how often its text is read, are there where that is known.
     """
     values = {item.name: getattr(row, item.name) for item in fields(row) if item.name not in _OF_SEVERAL}
-    if all(values[name] is None for name in _OF_A_BUDGET):
-        values = {name: value for name, value in values.items() if name not in _OF_A_BUDGET}
+    for group in (_OF_A_BUDGET, _OF_A_TEXT):
+        if all(values[name] is None for name in group):
+            values = {name: value for name, value in values.items() if name not in group}
     values["change"] = row.change_text
     values |= {name: str(values[name]) if values[name] else None for name in ("verdict", "fate")}
     values["notes"] = [str(note) for note in row.notes]

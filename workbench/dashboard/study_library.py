@@ -58,15 +58,17 @@ def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     manifest = records.manifest.model_copy(update={"baseline": baseline})
     first = manifest.baseline_variant
     rest = [variant for variant in manifest.variants if variant.name != baseline]
-    unit = manifest.budget
-    variants = [_against(first, variant, unit) for variant in (first, *rest)]
+    spent = {variant.name: manifest.spent_by(variant) for variant in (first, *rest)}
+    variants = [_against(first, variant, spent) for variant in (first, *rest)]
     return replace(records, manifest=manifest.model_copy(update={"variants": variants}))
 
 
-def _against(baseline: ManifestVariant, variant: ManifestVariant, unit: str) -> ManifestVariant:
+def _against(
+    baseline: ManifestVariant, variant: ManifestVariant, spent: dict[str, float | None]
+) -> ManifestVariant:
     """``variant`` with its change from ``baseline``; how far their sizes differ is not known.
 
-    How far their budgets do is, in ``unit``, which the study holds equal.
+    How far their budgets do follows from what each has ``spent`` of what the study holds equal.
     """
     change = {
         factor: [baseline.levels.get(factor, ""), level]
@@ -74,9 +76,9 @@ def _against(baseline: ManifestVariant, variant: ManifestVariant, unit: str) -> 
         if baseline.levels.get(factor) != level
     }
     budget = variant.budget
-    if budget is not None and baseline.budget is not None:
-        mismatch = getattr(budget, unit) / getattr(baseline.budget, unit) - 1
-        budget = budget.model_copy(update={"mismatch": mismatch})
+    ours, theirs = spent[variant.name], spent[baseline.name]
+    if budget is not None and ours is not None and theirs:
+        budget = budget.model_copy(update={"mismatch": ours / theirs - 1})
     return variant.model_copy(update={"change": change, "mismatch": None, "budget": budget})
 
 

@@ -100,6 +100,21 @@ class TokenizedCorpus:
         parts = range(0, len(self.train), _CHECKED)
         return sum(int(self.byte_lengths[self.train[start : start + _CHECKED]].sum()) for start in parts)
 
+    @cached_property
+    def unique_train_tokens(self) -> int:
+        """How many tokens the training split has, of documents that are equal those of one alone.
+
+        It is fewer than all where copies were kept, or made by a treatment or by a mixture of several passes.
+        """
+        if self.train_documents is None:
+            return len(self.train)
+        begins = self.train_documents[:, 0].astype(np.int64)
+        ends = np.append(begins[1:], len(self.train))
+        lengths: dict[bytes, int] = {}
+        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+            lengths[sha256(self.train[begin:end].tobytes()).digest()] = end - begin
+        return sum(lengths.values())
+
     @property
     def unspelled(self) -> float:
         """The share of the text's bytes that the tokenizer has no token for but an unknown one, or none."""

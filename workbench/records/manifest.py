@@ -95,6 +95,7 @@ class PlannedSeeds(_Part):
 
 
 WILCOXON = "wilcoxon"  # the pruner that races points over tuning seeds
+POOL = "pool"  # the budget of as many passes over its text for each variant
 
 
 class PlannedTuning(_Part):
@@ -174,7 +175,7 @@ class Manifest(_Part):
     looks: list[Count] = []
     phases: list[_PhaseName] | None = None  # those that the study has, in order; None in early manifests
     context: Count | None = None  # tokens in a window, of the baseline
-    budget: str = "tokens"  # what a trial of every variant has as much of: tokens, bytes or flops
+    budget: str = "tokens"  # what a trial of every variant has as much of: tokens, bytes, flops or pool
     # The first is the metrics' validation/. None: the validation split of what is trained on.
     evaluation: list[EvaluationSet] = []
     training: Annotated[Budget, AsItIs] = {}
@@ -182,6 +183,9 @@ class Manifest(_Part):
     start: StartingRun | None = None
     search: RecordedSearch | None = None  # of a search, which has points in place of variants
     hash: str | None = None  # of all above: what the study promises
+    # Of the text that each variant trains on, copies of a document counted once; where texts or tokenizers
+    # are compared, or a text is read more than once.
+    unique_tokens: dict[str, Count] = {}
     versions: dict[str, str] = {}  # of Python and the libraries
     git_commit: str | None = None
     git_dirty: bool | None = None
@@ -237,6 +241,31 @@ class Manifest(_Part):
             return variant.budget.tokens
         tokens: int | None = {**self.training, **variant.training}.get("tokens")
         return tokens
+
+    def spent_by(self, variant: ManifestVariant) -> float | None:
+        """What a trial of ``variant`` takes of what is equal for all: tokens, bytes, FLOPs, or passes.
+
+        None where variants have no budgets of their own, or that is not recorded.
+        """
+        if variant.budget is None:
+            return None
+        if self.budget == POOL:
+            return self.passes_of(variant)
+        spent: float = getattr(variant.budget, self.budget)
+        return spent
+
+    def passes_of(self, variant: ManifestVariant) -> float | None:
+        """How often a trial of ``variant`` goes through its training text; None where it is not recorded."""
+        tokens, size = self.tokens_of(variant), self.text_of(variant).get("train_tokens")
+        return tokens / size if tokens and size else None
+
+    def epochs_of(self, variant: ManifestVariant) -> float | None:
+        """How often a trial of ``variant`` reads each of its unique tokens, on the average.
+
+        It is more than ``passes_of`` where the text has copies; None where it is not recorded.
+        """
+        tokens, unique = self.tokens_of(variant), self.unique_tokens.get(variant.name)
+        return tokens / unique if tokens and unique else None
 
     @property
     def tokenizers_differ(self) -> bool:

@@ -1,10 +1,11 @@
-"""Equal budgets: every variant trains on as many tokens, on as much text, or for as many FLOPs."""
+"""Equal budgets: as many tokens, as much text, as many FLOPs, or as many passes over a text of its own."""
 
 import math
 from dataclasses import replace
 from typing import Any
 
 from workbench.errors import UserError
+from workbench.records.manifest import POOL
 from workbench.study.recipe import Recipe
 from workbench.study.schema import StudyFile
 from workbench.study.texts import Texts
@@ -18,7 +19,8 @@ def equally_trained(study: StudyFile, recipes: dict[str, Recipe], texts: Texts) 
 
     Raises ``UserError`` where there is none. A budget is in whole steps between two evaluations. Equal tokens
     are rounded up to what is whole for batches of all sizes, so that every evaluation falls at the same
-    number of tokens; of equal bytes or FLOPs each variant has the nearest number of steps.
+    number of tokens; of equal bytes, FLOPs or passes each variant has the nearest number of steps, and its
+    evaluations at the same parts of its run.
     """
     for name, recipe in recipes.items():
         problem = recipe.training.budget_problem(recipe.model.context)
@@ -47,9 +49,14 @@ def equally_trained(study: StudyFile, recipes: dict[str, Recipe], texts: Texts) 
 
 
 def cost_per_token(budget: str, recipe: Recipe, texts: Texts) -> float:
-    """What a training token of ``recipe`` takes of a budget: 1 token, the bytes of its text, or its FLOPs."""
+    """What a training token of ``recipe`` takes of a budget.
+
+    That is 1 token, the bytes of its text, its FLOPs, or its part of a pass over the training text.
+    """
     if budget == "bytes":
         return bytes_per_token(recipe, texts)
+    if budget == POOL:
+        return 1 / len(texts.of(recipe.data).train)
     return recipe.model.flops_per_token() if budget == "flops" else 1
 
 

@@ -12,7 +12,8 @@ from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
-from workbench.numbers import MISSING, byte_size, duration, percent, plural
+from workbench.numbers import MISSING, byte_size, duration, fixed, percent, plural
+from workbench.records.manifest import POOL
 from workbench.records.run import Phase
 from workbench.seeds import generator
 from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
@@ -55,6 +56,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "variants": [
             item.model_dump(exclude={"model"}, exclude_unset=True)
             | {"steps": plan.steps_of(variant), "tokens": plan.tokens_of(variant)}
+            | _reading(plan, variant)
             | _own_parts(variant.model)
             for item, variant in zip(manifest.variants, plan.variants, strict=True)
         ],
@@ -79,6 +81,16 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
             *spacing_warnings(plan, out),
             *power_warnings(comparisons, seeds),
         ],
+    }
+
+
+def _reading(plan: Plan, variant: Variant) -> dict[str, Any]:
+    """How much text a trial reads, and how often; nothing where all read the same at most once."""
+    if not plan.repetition_matters:
+        return {}
+    return {
+        "unique_tokens": plan.corpus_of(variant).unique_train_tokens,
+        "epochs": plan.epochs_of(variant),
     }
 
 
@@ -166,7 +178,8 @@ def render_check(facts: dict[str, Any]) -> Group:
         return render_search_check(facts)
     table = Table(title=f"{facts['name']}: {facts['question']}", title_justify="left")
     own = ("tokens", "text", "budget") if "budget" in facts["variants"][0] else ()
-    for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", *own, "time/trial"):
+    read = ("unique tokens", "epochs") if "epochs" in facts["variants"][0] else ()
+    for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", *own, *read, "time/trial"):
         table.add_column(heading, justify="left" if heading in ("variant", "change") else "right")
     for variant in facts["variants"]:
         change = ", ".join(f"{key}: {old} → {new}" for key, (old, new) in variant["change"].items())
@@ -178,6 +191,7 @@ def render_check(facts: dict[str, Any]) -> Group:
             f"{variant['flops_per_token']:,}",
             percent(mismatch, 2, sign=True),
             *_own_budget(variant),
+            *((f"{variant['unique_tokens']:,}", fixed(variant["epochs"], 2)) if read else ()),
             duration(facts["seconds_per_trial"][variant["name"]]),
         )
     return Group(table, *_decides(facts), *_footer(facts))
@@ -247,7 +261,7 @@ def _budget(facts: dict[str, Any]) -> str:
     """What is equal for all."""
     if facts["budget"] == "tokens":
         return f"{facts['tokens_per_trial']:,} tokens per trial"
-    words = {"bytes": "bytes of text", "flops": "FLOPs"}
+    words = {"bytes": "bytes of text", "flops": "FLOPs", POOL: "passes over its own text"}
     return (
         f"as many {words[facts['budget']]} per trial as the baseline's {facts['tokens_per_trial']:,} tokens"
     )

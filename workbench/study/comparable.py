@@ -9,7 +9,8 @@ from workbench.data.tasks.registry import called
 from workbench.data.tasks.task import GeneratedTask
 from workbench.errors import UserError
 from workbench.model.parts.component import plain
-from workbench.study.recipe import CONTEXT, CORPUS, TOKENIZER, Recipe
+from workbench.records.manifest import POOL
+from workbench.study.recipe import CONTEXT, CORPUS, TOKENIZER, TREATMENT, Recipe
 from workbench.study.schema import METRICS, StudyFile
 
 _OF_THE_SPLIT = (
@@ -34,6 +35,12 @@ def require_comparable(study: StudyFile, recipes: dict[str, Recipe]) -> None:
             f"write 'metric: {METRICS[1]}'"
         )
     corpora = _differing(recipes, CORPUS)
+    if study.budget == POOL and not corpora and not _differing(recipes, TREATMENT):
+        remedy = "bytes" if tokenizers else "tokens"
+        raise UserError(
+            f"{study.name}: budget: pool gives variants as many passes over what each leaves of a pool, and "
+            f"here all leave the same, as none changes treatment or corpus; write 'budget: {remedy}'"
+        )
     if corpora and not study.data.evaluation:
         raise UserError(
             f"{study.name}: data.evaluation: corpora are compared ({corpora}), and nothing says on which "

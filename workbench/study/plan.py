@@ -44,6 +44,7 @@ from workbench.study.design import BASELINE, Variant, build_variants
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
+from workbench.study.repetition import ONCE
 from workbench.study.schema import StudyFile
 from workbench.study.search import Candidate, ResolvedSearch, at_rung
 from workbench.study.start_from_run import Start
@@ -52,8 +53,8 @@ from workbench.study.tunable import check_tuning
 from workbench.study.tuning import Tuning
 from workbench.training.config import TrainingConfig
 
-# What a manifest says beside the question: it may change without the results changing.
-_UNHASHED = ("hash", "amendments", "versions", "git_commit", "git_dirty", "command")
+# What a manifest says beside the question: it may change without the results changing, or follows from it.
+_UNHASHED = ("hash", "unique_tokens", "amendments", "versions", "git_commit", "git_dirty", "command")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +164,17 @@ class Plan:
     def passes_of(self, variant: Variant) -> float:
         """How often a trial of ``variant`` goes through its training text."""
         return self.tokens_of(variant) / len(self.corpus_of(variant).train)
+
+    def epochs_of(self, variant: Variant) -> float:
+        """How often it reads each of the text's unique tokens, on the average: with copies, more often."""
+        return self.tokens_of(variant) / self.corpus_of(variant).unique_train_tokens
+
+    @property
+    def repetition_matters(self) -> bool:
+        """Whether variants read texts of their own, or read theirs more than once."""
+        if self.changed_factors & {TOKENIZER, CORPUS, TREATMENT}:
+            return True
+        return max(map(self.epochs_of, self.variants)) > ONCE
 
     def unspelled_by(self, variant: Variant) -> float:
         """The largest share of a text's bytes that the tokenizer of ``variant`` has no token for."""
@@ -354,6 +366,9 @@ class Plan:
             promise = promise.model_copy(update={"looks": list(looks)})
         if study.budget != "tokens":
             promise = promise.model_copy(update={"budget": study.budget})
+        if self.repetition_matters:
+            unique = {one.name: self.corpus_of(one).unique_train_tokens for one in self.variants}
+            promise = promise.model_copy(update={"unique_tokens": unique})
         if self.evaluation:
             promise = promise.model_copy(update={"evaluation": self._evaluation_sets()})
         if self.start:

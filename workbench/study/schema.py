@@ -409,12 +409,15 @@ class StudyFile(_Section):
         description="Seeds of each phase: how many (0 to 1_000), or a list of the seeds themselves. No two "
         "phases share one.",
     )
-    budget: Literal["tokens", "bytes", "flops"] = Field(
+    budget: Literal["tokens", "bytes", "flops", "pool"] = Field(
         "tokens",
-        description="What every variant trains on as much of: tokens, bytes of text, or FLOPs. "
-        "training.tokens is the baseline's; with bytes and flops those of each other variant are solved, and "
-        "the mismatch that whole steps leave is shown. Where tokenizers are compared, tokens are no equal "
-        "budget.",
+        description="What every variant trains on as much of: tokens, bytes of text, FLOPs, or passes over "
+        "its text. training.tokens is the baseline's; with the others those of each other variant are "
+        "solved, and the mismatch that whole steps leave is shown. Where tokenizers are compared, tokens are "
+        "no equal budget. pool is for comparing treatments or corpora: all are made from one pool, and each "
+        "trains on what is left of it as often as the baseline does, so that a treatment that drops 30 % "
+        "trains on 30 % fewer tokens. Equal tokens from a pool of limited size, which repeat where less is "
+        "left, are budget: tokens with max_bytes beside the corpus.",
     )
     metric: str = Field(
         METRICS[0],

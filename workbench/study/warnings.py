@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from workbench.data.corpora import corpus_config
 from workbench.data.sources.standard_library import StandardLibrary
 from workbench.numbers import percent, plural
-from workbench.records.manifest import Manifest
+from workbench.records.manifest import POOL, Manifest
 from workbench.study.budget import bytes_per_token
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
 from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, TREATMENT
+from workbench.study.repetition import MANY_EPOCHS, worth
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import optimizer_config
 from workbench.training.schedules import schedule_config
 
 FEW_SEEDS = 3
-MANY_PASSES = 4  # beyond, repeated text is worth visibly less: Muennighoff et al. 2023, arXiv 2305.16264
 SIZE_TOLERANCE = 0.01
 BUDGET_TOLERANCE = 0.01
 ROUNDING = 1.1  # times the tokens that were asked for
@@ -137,20 +137,37 @@ def _mismatch(plan: Plan) -> Iterator[str]:
     for variant in plan.variants if plan.has_own_budgets else ():
         mismatch = plan.budget_of(variant).mismatch
         if abs(mismatch) > BUDGET_TOLERANCE:
+            unit = "passes" if plan.study.budget == POOL else plan.study.budget
             yield (
-                f"{variant.name}: {percent(mismatch, 1, sign=True)} {plan.study.budget} against the "
+                f"{variant.name}: {percent(mismatch, 1, sign=True)} {unit} against the "
                 "baseline's, for whole steps between evaluations; give more training.tokens or fewer "
                 "training.evaluations"
             )
 
 
 def _repetition(plan: Plan) -> Iterator[str]:
-    passes = {variant.name: plan.passes_of(variant) for variant in plan.variants}
-    most = max(passes.values())
-    if most <= MANY_PASSES:
+    """Text that is read too often, once: of the variant that reads its own most often, where they differ."""
+    epochs = {variant.name: plan.epochs_of(variant) for variant in plan.variants}
+    furthest = max(plan.variants, key=lambda variant: epochs[variant.name])
+    most = epochs[furthest.name]
+    if most <= MANY_EPOCHS:
         return
-    named = "" if most == min(passes.values()) else f"{max(passes, key=lambda name: passes[name])}: "
-    yield f"{named}training.tokens: {most:.1f} passes over the training text; beyond 4 repetition matters"
+    named = "" if most == min(epochs.values()) else f"{furthest.name}: "
+    corpus = plan.corpus_of(furthest)
+    unique = corpus.unique_train_tokens
+    text = (
+        f"{named}training.tokens: {most:.1f} epochs over {unique:,} unique tokens; beyond {MANY_EPOCHS} "
+        "repetition matters"
+    )
+    if corpus.task is not None:
+        yield f"{text}: give the task more sequences or fewer tokens"
+        return
+    fresh = worth(unique, most)
+    yield (
+        f"{text}: by the fit of Muennighoff et al. 2023 (arXiv 2305.16264) they are worth about {fresh:,.0f} "
+        f"fresh tokens, {percent(fresh / plan.tokens_of(furthest))} of what is trained on; give more text or "
+        "fewer tokens"
+    )
 
 
 def _training(plan: Plan) -> Iterator[str]:
