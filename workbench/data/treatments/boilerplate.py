@@ -20,7 +20,7 @@ class Boilerplate(Treatment):
 
     share: Number = Field(0.3, gt=0, lt=1, description="Share of the training text that is boilerplate.")
     source: str | dict[str, Any] = Field(
-        {"name": "python-stdlib", "generated": "only"},
+        {"name": "python-stdlib", "generated_files": "only"},
         description="The corpus whose training documents are the boilerplate, such as a folder of licences. "
         "Left out: the generated tables of the standard library's character codecs.",
         examples=[{"path": "licences/"}],
