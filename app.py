@@ -23,6 +23,7 @@ page = st.navigation(
         st.Page(
             PAGES / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."
         ),
+        st.Page(PAGES / "data.py", title="Data", help="The texts, and what was done to them."),
         st.Page(PAGES / "search.py", title="Search", help="What a search tried, and what mattered in it."),
         st.Page(PAGES / "attention.py", title="Attention", help="What heads read, and when they form."),
         st.Page(PAGES / "position.py", title="Position", help="Position codes, and how far they reach."),

@@ -143,7 +143,11 @@ def read_json(path: Path, *, remedy: str = "", any_text: bool = False) -> dict[s
 
     ``remedy``: what to do then, where that can be said. ``any_text``: halves of surrogate pairs may be in it.
     """
-    text = _text(path, "JSON", remedy=remedy)
+    return json_object(_text(path, "JSON", remedy=remedy), path, remedy=remedy, any_text=any_text)
+
+
+def json_object(text: str, path: Path, *, remedy: str = "", any_text: bool = False) -> dict[str, Any]:
+    """The JSON object that ``text``, the content of ``path``, holds; as ``read_json`` in all else."""
     then = f"; {remedy}" if remedy else ""
     try:
         value = json.loads(text)

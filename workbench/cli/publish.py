@@ -17,6 +17,13 @@ def publish(
     limit: Annotated[
         float, typer.Option("--limit", min=0, help="Megabytes that all published studies may take.")
     ] = 80,
+    examples: Annotated[
+        bool,
+        typer.Option(
+            "--examples/--no-examples",
+            help="Whether beginnings of documents go in: up to twenty that each rule kept, changed, dropped.",
+        ),
+    ] = True,
     out: Out = RESULTS,
 ) -> None:
     """Copy a finished study to results/published: records, report and figures, no paths of this machine.
@@ -32,6 +39,7 @@ def publish(
             out,
             weights=weights,
             limit=limit,
+            examples=examples,
             note=lambda text: say(f"note: {text}", stderr=True),
             progress=progress,
         )
@@ -39,6 +47,8 @@ def publish(
     if done.measuring.weightless:
         count = plural(len(done.measuring.weightless), "run")
         say(f"not measured: {count}: without weights no table can be added")
+    if done.examples:
+        say(f"texts:     {plural(done.examples, 'beginning')} of documents are in it (none: --no-examples)")
     say(
         f"published: {done.path}: {done.runs} runs, {done.weights} with weights, "
         f"{byte_size(done.megabytes * 1e6)} "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
@@ -24,6 +24,9 @@ from workbench.records.manifest import ManifestVariant
 from workbench.records.metrics import metrics_version
 from workbench.records.run import RECORD, RunDirectory
 from workbench.records.search import SEARCH
+
+if TYPE_CHECKING:  # corpora bring torch, which pages of tables need not load
+    from workbench.study.kept_reports import StudyText
 
 Value = TypeVar("Value")
 _FRAMES = 1_500  # runs whose metrics stay in memory: about 100 kB each
@@ -133,6 +136,32 @@ class Library:
         """What the probes of the study's confirm runs say of each."""
         current = tuple(measured_version(path) for path in records.runs["path"])
         return self._keep(("behaviours", records.path), current, lambda: read_behaviours(records.runs))
+
+    def texts(self, records: StudyRecords) -> "tuple[list[StudyText], str]":
+        """The texts of a study with their reports, as far as they are at hand; and what is wrong with these.
+
+        A report that the study does not have is taken from the cache. Nothing is read or made for its sake.
+        Raises ``RecordError`` where the manifest's counts are damaged.
+        """
+        from workbench.data.report import kept_report
+        from workbench.study.kept_reports import REPORTS, cache_entries, read_reports, study_texts
+
+        file = version(records.path / REPORTS)
+        problem = ""
+        try:
+            own = self._keep(("reports", records.path), file, lambda: read_reports(records.path))
+        except RecordError as error:
+            own, problem = [], str(error)
+        lacking = [text for text in study_texts(records.manifest, own) if text.report is None]
+        current = (file, version(records.path / MANIFEST))
+        # Which entries they are says a look at each of a corpus's files: not at every click.
+        entries = self._keep(("entries", records.path), current, lambda: cache_entries(lacking))
+        cached = tuple(version(entry) for entry in entries)
+        found = self._keep(
+            ("cached reports", records.path), (current, cached), lambda: [kept_report(one) for one in entries]
+        )
+        reports = [*own, *(report for report in found if report is not None)]
+        return study_texts(records.manifest, reports), problem
 
     def _keep(self, key: Hashable, current: Hashable, read: Callable[[], Value]) -> Value:
         with self._lock:

@@ -35,6 +35,7 @@ class _Pool(NamedTuple):
     validation: list[str]
     dropped: int
     description: str
+    sources: tuple[dict[str, Any], ...] = ()  # of a mixture
 
 
 def held_out(config: CorpusConfig) -> HeldOut:
@@ -66,6 +67,7 @@ def load_documents(config: CorpusConfig, progress: Progress = lambda text, part:
         train_keys=training.keys,
         stages=tuple(training.stages),
         examples=tuple(training.examples),
+        sources=pool.sources,
     )
 
 
@@ -173,14 +175,32 @@ def _mixed(config: Mixture, progress: Progress) -> _Pool:
     if not train or not validation:
         raise UserError(f"{KEY}.mixture: one of its corpora holds too little text; give larger ones")
     shares = ", ".join(f"{100 * share:.3g} % {name}" for name, share in config.shares.items())
-    size = _megabytes(sum(map(utf8_bytes, [*train, *validation])))
+    size = _megabytes(sum(utf8_bytes(text) for _, text in [*train, *validation]))
     inside = "; ".join(f"{name}: {pool.description}" for name, pool in pools.items())
     return _Pool(
-        train,
-        validation,
+        [text for _, text in train],
+        [text for _, text in validation],
         sum(pool.dropped_duplicates for pool in pools.values()),
         f"mixture of {shares}, {len(train) + len(validation):,} documents, {size} ({inside})",
+        tuple(
+            {
+                "name": name,
+                "share": config.shares[name],
+                "corpus": parts[f"mixture.{name}"].spec(),
+                "description": pool.description,
+                "available": _size(pool.train),
+                "train": _size([text for source, text in train if source == name]),
+                "validation": _size([text for source, text in validation if source == name]),
+                "stages": list(pool.stages),
+                "examples": list(pool.examples),
+            }
+            for name, pool in pools.items()
+        ),
     )
+
+
+def _size(texts: list[str]) -> dict[str, int]:
+    return {"documents": len(texts), "bytes": sum(map(utf8_bytes, texts))}
 
 
 def _describe(config: CorpusConfig, title: str, documents: list[str]) -> str:

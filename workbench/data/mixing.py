@@ -13,11 +13,11 @@ def mixed_documents(
     *,
     passes: float = 1,
     max_bytes: float | None = None,
-) -> list[str]:
+) -> list[tuple[str, str]]:
     """Documents of the pools, each with its share of the bytes, in proportion from beginning to end.
 
-    There are as many as no pool is used for more than ``passes`` times, and at most ``max_bytes``. The last
-    one of each pool is cut at a line's end.
+    Each behind the name of its pool. There are as many as no pool is used for more than ``passes`` times, and
+    at most ``max_bytes``. The last one of each pool is cut at a line's end.
     """
     sizes = {name: sum(map(utf8_bytes, pools[name])) for name in shares}
     whole = min(passes * sizes[name] / share for name, share in shares.items())
@@ -28,13 +28,13 @@ def mixed_documents(
         for name, share in shares.items()
         if round(share * whole)
     ]
-    return [text for _, text in heapq.merge(*taken, key=lambda item: item[0])]
+    return [(name, text) for _, name, text in heapq.merge(*taken, key=lambda item: item[0])]
 
 
-def _taken(documents: Sequence[str], size: int, name: str) -> list[tuple[float, str]]:
-    """Documents of ``size`` bytes, each with the part of them at which its middle lies."""
+def _taken(documents: Sequence[str], size: int, name: str) -> list[tuple[float, str, str]]:
+    """Documents of ``size`` bytes with their pool's name, each behind the part at which its middle lies."""
     order = sorted(documents, key=lambda text: (stable_hash("mixture", name, text), text))
-    taken: list[tuple[float, str]] = []
+    taken: list[tuple[float, str, str]] = []
     used = 0
     while used < size and order:
         for text in order:
@@ -43,7 +43,7 @@ def _taken(documents: Sequence[str], size: int, name: str) -> list[tuple[float, 
                 text = beginning(text, size - used)
                 own = size - used
             if text.strip():
-                taken.append(((used + own / 2) / size, text))
+                taken.append(((used + own / 2) / size, name, text))
             used += own
             if used >= size:
                 break

@@ -26,6 +26,7 @@ class Documents:
     train_keys: list[int]  # of 63 bits: what each training document is known by, whatever was done to it
     stages: tuple[dict[str, Any], ...] = ()  # what was left out, or changed, on the training side, in turn
     examples: tuple[dict[str, Any], ...] = ()  # of each stage
+    sources: tuple[dict[str, Any], ...] = ()  # of a mixture: what of each corpus is in it
 
 
 def normalise(text: str) -> str:

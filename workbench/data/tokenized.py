@@ -21,6 +21,7 @@ import numpy as np
 from workbench.data.cache import locked, refuse_want, unwritable
 from workbench.data.corpora import corpus_config, identity
 from workbench.data.documents import load_documents
+from workbench.data.report import keep_report
 from workbench.data.sources.source import CorpusConfig
 from workbench.data.split import Documents, utf8_bytes
 from workbench.data.tasks.registry import task_of
@@ -279,6 +280,7 @@ def _build(
     built = _open(entry, tokenizer)
     if built is None:
         raise UserError(f"{entry}: what was written cannot be read back; check the disk of the cache")
+    keep_report(config, documents, entry.parent)  # for which the text would have to be read once more
     return built
 
 

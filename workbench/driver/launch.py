@@ -23,10 +23,12 @@ from workbench.driver.runner import Runner
 from workbench.driver.search_rounds import forget_unbegun
 from workbench.errors import StudyStopped
 from workbench.files import sweep
+from workbench.progress import progress_on
 from workbench.records.index import StudyRecords, completed_pairs, load_study
 from workbench.records.run import State, error_line
 from workbench.records.training_outcome import BEFORE_LEARNING, DID_NOT_TRAIN, untrained
 from workbench.study.kept_parts import keep_parts
+from workbench.study.kept_reports import keep_reports
 from workbench.study.paths import refuse_published
 from workbench.study.plan import Plan, freeze
 from workbench.study.preparation import make_plan
@@ -131,7 +133,10 @@ def _require_a_point(records: StudyRecords) -> None:
 
 
 def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> None:
-    """Put what all trials read into the study's directory: start weights, tokenizer, parts and manifest."""
+    """Put what all trials read into the study's directory: start weights, tokenizer, parts and manifest.
+
+    And what its texts consist of, for readers.
+    """
     sweep(directory)
     if plan.start:
         plan.start.place(directory)
@@ -145,6 +150,11 @@ def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> No
     forget_unbegun(directory, manifest)
     for note in freeze(manifest, directory):
         console.print(f"note: {note}", soft_wrap=True)
+    corpora = [variant.recipe.data.corpus for variant in plan.variants]
+    with progress_on(console, "data") as progress:
+        keep_reports(
+            directory, corpora, progress, lambda text: console.print(f"note: {text}", soft_wrap=True)
+        )
 
 
 def _until_done(runner: Runner) -> bool:

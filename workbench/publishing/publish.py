@@ -32,6 +32,7 @@ from workbench.model.parts.foreign_sources import INDEX, index_of
 from workbench.numbers import byte_size
 from workbench.progress import Progress
 from workbench.publishing.compacting import join_tables, shorten_workers
+from workbench.publishing.documents import count_examples, fitted, without_examples
 from workbench.publishing.scrub import Scrubber, legible
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
@@ -40,6 +41,7 @@ from workbench.records.published_tables import RUNS
 from workbench.records.run import FINISHED, PARTS, RECORD, WEIGHTS, Phase, RunDirectory, State, config_hash
 from workbench.records.search import SEARCH
 from workbench.records.weights_at_hand import require_whole_weights, with_weights
+from workbench.study.kept_reports import REPORTS, read_reports, reports_in_cache, study_texts
 from workbench.training.run_text import keep_tokenizer, open_tokenizer
 
 REPORT = "report"
@@ -50,7 +52,8 @@ _MEGABYTE = 1e6
 class Published:
     """What was published: the copy, its runs, those with weights, and megabytes of it and of all copies.
 
-    ``measuring``: runs that were measured for it, and those of which tables are lacking still.
+    ``measuring``: runs that were measured for it, and those of which tables are lacking still. ``examples``:
+    beginnings of documents of its texts that are in it.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class Published:
     megabytes: float
     all_megabytes: float
     measuring: MeasuredRuns
+    examples: int
 
 
 def publish(
@@ -67,6 +71,7 @@ def publish(
     *,
     weights: int,
     limit: float,
+    examples: bool = True,
     note: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda text, part: None,
 ) -> Published:
@@ -75,7 +80,8 @@ def publish(
     What its confirm runs lack is measured first, and kept with them: who reads the copy has the weights of
     few runs.
     ``note`` hears how much that is. A run that cannot be measured is published as it is, and named.
-    ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies.
+    ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies;
+    ``examples``: whether beginnings of the documents that it trained on go in.
     Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
     """
     records = load_study(study)
@@ -88,6 +94,7 @@ def publish(
         _copy_runs(records, copy, scrubber, _seeds_with_weights(records, weights), progress)
         join_tables(copy)
         _copy_study(records, copy, scrubber)
+        _copy_reports(records, copy, scrubber, examples)
         _write_report(load_study(copy))
         others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
         _refuse_large(copy, others, limit)
@@ -100,6 +107,7 @@ def publish(
         megabytes=_megabytes(target),
         all_megabytes=_megabytes(target.parent),
         measuring=measuring,
+        examples=count_examples(report.to_dict() for report in read_reports(target)),
     )
 
 
@@ -221,6 +229,19 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
         write_json(copy / SEARCH, scrubber.value(read_json(records.path / SEARCH)))
     _copy_parts(records, copy, scrubber)
     _copy_journal(records, copy, scrubber)
+
+
+def _copy_reports(records: StudyRecords, copy: Path, scrubber: Scrubber, examples: bool) -> None:
+    """What its texts consist of; of a study of an earlier version what the cache still knows.
+
+    Raises ``RecordError`` where the study's own file is damaged.
+    """
+    own = read_reports(records.path)
+    lacking = [text for text in study_texts(records.manifest, own) if text.report is None]
+    texts = study_texts(records.manifest, [*own, *reports_in_cache(lacking)])
+    reports = [scrubber.value(text.report.to_dict()) for text in texts if text.report is not None]
+    if reports:
+        write_atomically(copy / REPORTS, fitted(reports) if examples else without_examples(reports))
 
 
 def _copy_journal(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:

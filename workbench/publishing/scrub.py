@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.study.kept_reports import REPORTS, decompressed
+
 # An absolute path of two parts or more, or one below a home; not the path of an address on the web.
 _PATH = re.compile(r"(?<![\w/:.)\]~])(?:~|/[^\s/'\"`<>|,;:()\[\]{}=]+)(?:/[^\s/'\"`<>|,;:()\[\]{}=]+)+/?")
 _HOME = re.compile(r"(?<![\w.])/(?:home|Users)/[^\s/'\"`,;:()]+|/root\b")
@@ -56,8 +58,10 @@ class Scrubber:
 
 
 def legible(path: Path) -> bytes:
-    """What a file says: its bytes, and of a Parquet file the texts that its bytes hold compressed."""
+    """What a file says: its bytes, and where these hold it compressed its texts."""
     content = path.read_bytes()
+    if path.name == REPORTS:
+        return decompressed(content)
     if path.suffix != ".parquet":
         return content
     with pq.ParquetFile(path) as file:

@@ -1,0 +1,160 @@
+"""Charts of a study's texts (Altair): what became of documents, and what each rule took."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import altair as alt
+import pandas as pd
+
+from workbench.analysis.colours import BLUE, ORANGE, VERMILLION
+from workbench.analysis.contrast import seen_on
+from workbench.analysis.ticks import Ticks, linear
+from workbench.dashboard.axes import FIT_WIDTH, Layers, between, ticked, words
+from workbench.dashboard.chart_ink import Ink
+from workbench.data.documents import DECONTAMINATE, NEAR_COPIES
+from workbench.data.report import RuleCounts, Stage
+from workbench.numbers import byte_size, percent, plural
+from workbench.study.kept_reports import StudyText
+from workbench.visible import one_line
+
+KEPT, CHANGED, DROPPED, LEFT_OUT = "as it was", "changed", "dropped", "left out before any treatment"
+TAKEN, ADDED = "taken", "added"
+MOST_RULES = 12  # in a chart; the table has all
+_COLOURS = {KEPT: BLUE, CHANGED: ORANGE, DROPPED: VERMILLION, TAKEN: VERMILLION, ADDED: BLUE}
+_BEFORE = (NEAR_COPIES, DECONTAMINATE)  # stages that depend on what is judged on alone
+_ROW = 48  # pixels of a bar with its name above
+_BAR = 16
+_LONGEST = 80  # letters of a name
+
+
+def is_before_treatment(stage: Stage) -> bool:
+    """Whether a stage leaves out what is judged on, the same for all treatments of a pool."""
+    return stage.name in _BEFORE
+
+
+def fates(text: StudyText) -> dict[str, int] | None:
+    """How many documents of the pool had each fate; None where the record says of none."""
+    if not text.stages:
+        return None
+    before = [stage for stage in text.stages if is_before_treatment(stage)]
+    treatments = [stage for stage in text.stages if not is_before_treatment(stage)]
+    changed = sum(stage.changed for stage in treatments)
+    return {
+        KEPT: text.stages[-1].documents_left - changed,
+        CHANGED: changed,
+        DROPPED: sum(stage.dropped for stage in treatments),
+        LEFT_OUT: sum(stage.dropped for stage in before),
+    }
+
+
+def fate_frame(texts: Mapping[str, StudyText]) -> pd.DataFrame:
+    """One row per text, by its name, and fate that some document had."""
+    rows = []
+    for name, text in texts.items():
+        counts = fates(text)
+        if counts is None:
+            continue
+        whole = text.stages[0].documents
+        for kind, documents in counts.items():
+            if documents:
+                share = documents / whole
+                amount = f"{plural(documents, 'document')}, {percent(share, 1)}"
+                rows.append({"name": name, "kind": kind, "share": share, "amount": amount, "left": ""})
+        rows[-1]["left"] = f"{text.stages[-1].documents_left:,} of {whole:,} left"
+    return pd.DataFrame(rows, columns=["name", "kind", "share", "amount", "left"])
+
+
+def rule_frame(stages: Iterable[tuple[str, Stage]], unit: str) -> pd.DataFrame:
+    """One row per rule and what it did, in documents or bytes, of what came into its stage.
+
+    ``stages`` come with what they are called. Rules of which there is nothing to draw are left out.
+    """
+    rows = []
+    for title, stage in stages:
+        for rule, counts in stage.rules.items():
+            for kind, number in _amounts(counts, unit):
+                whole = stage.documents if unit == "documents" else stage.bytes
+                if not number or not whole:
+                    continue
+                size = plural(number, "document") if unit == "documents" else byte_size(abs(number))
+                share = number / whole
+                rows.append(
+                    {
+                        "name": f"{title} · {rule}",
+                        "kind": kind,
+                        "share": share,
+                        "amount": f"{size} {kind}, {percent(abs(share), 1)}",
+                    }
+                )
+    table = pd.DataFrame(rows, columns=["name", "kind", "share", "amount"])
+    if table.empty:
+        return table
+    said = table.groupby("name", sort=False)["amount"].agg("; ".join)
+    last = ~table["name"].duplicated(keep="last")
+    table["left"] = table["name"].map(said).where(last, "")
+    largest = table["share"].abs().groupby(table["name"]).sum().nlargest(MOST_RULES)
+    return table[table["name"].isin(largest.index)]
+
+
+def _amounts(counts: RuleCounts, unit: str) -> list[tuple[str, int]]:
+    if unit == "documents":
+        return [(CHANGED, counts.changed), (DROPPED, counts.dropped)]
+    return [(TAKEN if counts.bytes > 0 else ADDED, counts.bytes)]
+
+
+def bars(table: pd.DataFrame, title: str, ink: Ink, *, whole: bool) -> Layers:
+    """A bar for each name, in parts by kind, its name above it at the left and at the right what is left.
+
+    With ``whole`` the axis ends at 100 %, else where the longest bar does.
+    """
+    shown = table.assign(percent=100 * table["share"], name=[_short(name) for name in table["name"]])
+    order = list(dict.fromkeys(shown["name"]))
+    kinds = [kind for kind in (*_COLOURS, LEFT_OUT) if (shown["kind"] == kind).any()]
+    ticks = _ticks(shown, whole)
+    x = alt.X(
+        "percent:Q",
+        scale=between(ticks),
+        stack="zero",
+        title=title,
+        axis=alt.Axis(**ticked(ticks), labelOverlap="parity"),
+    )
+    y = alt.Y("name:N", scale=alt.Scale(domain=order), title=None, axis=None)
+    base = alt.Chart(shown).encode(y=y)
+    parts = base.mark_bar(height=_BAR, yOffset=8).encode(
+        x=x,
+        color=alt.Color(
+            "kind:N",
+            scale=alt.Scale(domain=kinds, range=_shades(kinds, ink)),
+            legend=alt.Legend(title=None, orient="top", symbolType="square", columns=2, labelLimit=300),
+        ),
+        order=alt.Order("place:Q"),
+        tooltip=[
+            alt.Tooltip("name:N"),
+            alt.Tooltip("kind:N", title="what became of it"),
+            alt.Tooltip("amount:N", title="of these"),
+        ],
+    )
+    parts = parts.properties(data=shown.assign(place=shown["kind"].map({k: i for i, k in enumerate(kinds)})))
+    named = base.transform_filter("datum.left !== ''")
+    written = {"baseline": "middle", "dy": -12, "color": ink.text, "fontSize": 13}
+    names = named.mark_text(align="left", **written).encode(x=alt.value(0), text="name:N")
+    said = named.mark_text(align="right", **written).encode(x=alt.value("width"), text="left:N")
+    return Layers(
+        layer=[parts, names, said], height=_ROW * len(order), autosize=FIT_WIDTH, config=words(ink.faint)
+    )
+
+
+def _ticks(table: pd.DataFrame, whole: bool) -> Ticks:
+    if whole:
+        return Ticks((0.0, 25.0, 50.0, 75.0, 100.0), ("0", "25 %", "50 %", "75 %", "100 %"), 0.0, 100.0)
+    ends = table.groupby("name")["percent"].sum()
+    found = linear([0.0, *ends], count=6)
+    return Ticks(found.values, tuple(f"{label} %" for label in found.labels), found.low, found.high)
+
+
+def _shades(kinds: Sequence[str], ink: Ink) -> list[str]:
+    return [seen_on(_COLOURS[kind], ink.paper) if kind in _COLOURS else ink.faint for kind in kinds]
+
+
+def _short(name: str) -> str:
+    shown = one_line(name)
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
