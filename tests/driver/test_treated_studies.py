@@ -28,6 +28,9 @@ def test_each_arm_is_trained_and_the_manifest_says_what_its_treatment_did(tmp_pa
     for number in range(40):
         (tmp_path / "pool" / f"{number}.txt").write_text(prose(draw, 20 if number % 2 else 60))
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    checked = json.loads(workbench(tmp_path, "check", "study.yaml", "--json").stdout)
+    shown = workbench(tmp_path, "check", "study.yaml").stdout
+    assert all(text in shown for text in ("unique", "epochs", "as many passes over its own text per trial"))
     done = workbench(tmp_path, "run", "study.yaml")
     assert done.returncode == 0, done.stderr
     manifest = yaml.safe_load((tmp_path / "results/study/study.yaml").read_text())
@@ -46,5 +49,7 @@ def test_each_arm_is_trained_and_the_manifest_says_what_its_treatment_did(tmp_pa
         assert row["tokens"] == cost[variant["name"]]
         assert row["unique_tokens"] == text["train_tokens"]
         assert row["epochs"] == row["tokens"] / row["unique_tokens"]
+        planned = next(one for one in checked["variants"] if one["name"] == variant["name"])
+        assert (planned["unique_tokens"], planned["epochs"]) == (row["unique_tokens"], row["epochs"])
         assert abs(row["budget_mismatch"]) < 0.05
     assert 0.7 < cost["treatment=gopher(fewest_words=30)"] / cost["baseline"] < 0.85

@@ -67,7 +67,8 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "looks": manifest.looks,
         "tuning": _tuning(plan),
         "evaluation": [item.model_dump() for item in manifest.evaluation],
-        "epochs": plan.passes_of(plan.baseline),
+        "passes": plan.passes_of(plan.baseline),
+        "epochs": plan.epochs_of(plan.baseline),
         "trials": {str(phase): count for phase, count in counts.items()} | {"total": sum(counts.values())},
         "device": plan.device,
         "workers": slots,
@@ -219,7 +220,7 @@ def _footer(facts: dict[str, Any]) -> list[str]:
     trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
     lines = [
         f"data:     {one_line(facts['data']['description'])}",
-        f"budget:   {_budget(facts)} ({_steps(facts)} steps, {facts['epochs']:.2f} passes over the text)",
+        f"budget:   {_budget(facts)} ({_steps(facts)} steps, {facts['passes']:.2f} passes over the text)",
         *(f"judged:   {item['name']}: {one_line(item['description'])}" for item in facts["evaluation"]),
         f"trials:   {facts['trials']['total']} ({trials}); {_more(facts)}",
         f"time:     about {duration(facts['estimated_seconds'])} on {_workers(facts)}",

@@ -24,8 +24,8 @@ _PRESETS = {"llama": LLAMA}
 class Mixture(CorpusConfig):
     """Several corpora, each with its share of the bytes; each is split into training and validation alone.
 
-    Shares are of bytes, not of tokens: what a token is may be learned from the mixture itself, which is then
-    there first, and variants whose tokenizers differ read one text.
+    Shares are of bytes, not of tokens: a tokenizer may be learned from the mixture, which has to be there
+    first then, and tokenizers that are compared read one text.
 
     There is as much of it as the shares allow without using a corpus more than ``passes`` times, or as
     ``max_bytes`` says. Documents of a corpus are taken in an order drawn from their content, and those of all
@@ -49,8 +49,8 @@ class Mixture(CorpusConfig):
     weights: dict[str, Number] | Literal["llama"] = Field(
         description="The share of each corpus, by its name: numbers of any sum. They are shares of UTF-8 "
         "bytes, whatever the tokenizer: byte pairs are learned from the mixture, so that there are no tokens "
-        "to count before it, and compared tokenizers read one text. For shares of a tokenizer's tokens "
-        "multiply each by the bytes that a token of that corpus stands for. llama: those of LLaMA's "
+        "to count before it, and compared tokenizers read one text. To have shares of a tokenizer's tokens, "
+        "multiply each by how many bytes one of them stands for in that corpus. llama: those of LLaMA's "
         f"table 1, which are of tokens, for corpora that are called {', '.join(LLAMA)}, or some of them.",
         examples=[{"code": 0.7, "prose": 0.3}],
     )
