@@ -7,6 +7,8 @@ import yaml
 
 from tests.data.treatments.pools import prose
 from tests.in_process import workbench
+from workbench.records.manifest import read_manifest
+from workbench.study.kept_reports import read_reports, study_texts
 
 STUDY = {
     "question": "do short documents matter?",
@@ -36,3 +38,11 @@ def test_each_arm_is_trained_and_the_manifest_says_what_its_treatment_did(tmp_pa
     assert [run["state"] for run in runs] == ["complete", "complete"]
     assert [run["config"]["data"]["order"] for run in runs] == ["documents", "documents"]
     assert len({run["config"]["data"]["fingerprint"] for run in runs}) == 2
+    study = tmp_path / "results/study"
+    (tmp_path / "pool").rename(tmp_path / "gone")
+    plain, treated = study_texts(read_manifest(study), read_reports(study))  # which need no text and no cache
+    assert (plain.variants, treated.variants) == (("baseline",), (manifest["variants"][1]["name"],))
+    assert plain.report.stages == []
+    assert [one.rule for one in treated.report.examples[0].dropped] == ["few_words"] * stage["rules"][
+        "few_words"
+    ]["dropped"]
