@@ -41,8 +41,8 @@ def test_each_text_has_its_size_before_and_after_and_its_variants(opened, result
     assert table.index.tolist() == ["as_is", "near_dedup", "curated(steps=exact_dedup+line_dedup(times=3))"]
     assert table.loc["as_is", "variants"] == "baseline, feedforward=relu"
     row = table.loc["near_dedup"]
-    assert (row["documents before"], row["documents"], row["bytes"]) == ("1,000", "693", "1.58 MB")
-    assert (row["of bytes"], row["passes"], row["held out"]) == ("79.2 %", "2.50", "110 documents, 200 kB")
+    assert (row["documents"], row["bytes"]) == ("1,000 → 693", "2.00 MB → 1.58 MB")
+    assert (row["left"], row["passes"], row["held out"]) == ("79.2 %", "2.50", "110 documents, 200 kB")
     assert "windows of what their corpus holds out" in texts(app)
     fates = app.get("vega_lite_chart")[0].proto
     assert fates.alt == "What became of the documents of each text"
@@ -137,7 +137,7 @@ def test_a_damaged_file_costs_the_examples_and_is_named(opened, tmp_path):
         app = opened(tmp_path, "data")
         assert not app.exception
         assert "run the study again to have it written anew" in app.warning[0].value
-        assert frame(app, "text")["documents"].tolist() == ["990", "693", "940"]
+        assert frame(app, "text")["documents"].tolist() == ["1,000 → 990", "1,000 → 693", "1,000 → 940"]
         assert "workbench data '{path: pool}'" in documents(app)
 
 
@@ -147,7 +147,7 @@ def test_damaged_counts_of_the_manifest_are_one_error(opened, tmp_path):
     write_text_study(tmp_path, data=data)
     app = opened(tmp_path, "data")
     assert not app.exception
-    assert "stages.0.documents: should be a valid integer" in app.error[0].value.replace("\\", "")
+    assert "data of baseline: stages.0.documents: should be a valid integer" in app.error[0].value.replace("\\", "")
 
 
 def test_without_a_report_the_command_that_gives_it_is_shown(opened, tmp_path):
