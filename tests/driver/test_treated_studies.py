@@ -7,6 +7,8 @@ import yaml
 
 from tests.data.treatments.pools import prose
 from tests.in_process import workbench
+from workbench.records.manifest import read_manifest
+from workbench.study.kept_reports import read_reports, study_texts
 
 STUDY = {
     "question": "do short documents matter?",
@@ -53,3 +55,11 @@ def test_each_arm_is_trained_and_the_manifest_says_what_its_treatment_did(tmp_pa
         assert (planned["unique_tokens"], planned["epochs"]) == (row["unique_tokens"], row["epochs"])
         assert abs(row["budget_mismatch"]) < 0.05
     assert 0.7 < cost["treatment=gopher(fewest_words=30)"] / cost["baseline"] < 0.85
+    study = tmp_path / "results/study"
+    (tmp_path / "pool").rename(tmp_path / "gone")
+    plain, treated = study_texts(read_manifest(study), read_reports(study))  # which need no text and no cache
+    assert (plain.variants, treated.variants) == (("baseline",), (manifest["variants"][1]["name"],))
+    assert plain.report.stages == []
+    assert [one.rule for one in treated.report.examples[0].dropped] == ["few_words"] * stage["rules"][
+        "few_words"
+    ]["dropped"]

@@ -1,6 +1,7 @@
 """Charts of a study's texts (Altair): what became of documents, and what each rule took."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import altair as alt
 import pandas as pd
@@ -21,9 +22,11 @@ TAKEN, ADDED = "taken", "added"
 MOST_RULES = 12  # in a chart; the table has all
 _COLOURS = {KEPT: BLUE, CHANGED: ORANGE, DROPPED: VERMILLION, TAKEN: VERMILLION, ADDED: BLUE}
 _BEFORE = (NEAR_COPIES, DECONTAMINATE)  # stages that depend on what is judged on alone
-_ROW = 48  # pixels of a bar with its name above
+_ROW = 48  # pixels of a bar with a line of text above
 _BAR = 16
-_LONGEST = 80  # letters of a name
+_TEXT = 18  # pixels of a line of text
+_LINE = 56  # letters that fit into one on a narrow page
+_LONGEST = 62  # letters of a name
 
 
 def is_before_treatment(stage: Stage) -> bool:
@@ -33,13 +36,13 @@ def is_before_treatment(stage: Stage) -> bool:
 
 def fates(text: StudyText) -> dict[str, int] | None:
     """How many documents of the pool had each fate; None where the record says of none."""
-    if not text.stages:
+    if not text.facts.stages:
         return None
-    before = [stage for stage in text.stages if is_before_treatment(stage)]
-    treatments = [stage for stage in text.stages if not is_before_treatment(stage)]
+    before = [stage for stage in text.facts.stages if is_before_treatment(stage)]
+    treatments = [stage for stage in text.facts.stages if not is_before_treatment(stage)]
     changed = sum(stage.changed for stage in treatments)
     return {
-        KEPT: text.stages[-1].documents_left - changed,
+        KEPT: text.facts.stages[-1].documents_left - changed,
         CHANGED: changed,
         DROPPED: sum(stage.dropped for stage in treatments),
         LEFT_OUT: sum(stage.dropped for stage in before),
@@ -53,13 +56,13 @@ def fate_frame(texts: Mapping[str, StudyText]) -> pd.DataFrame:
         counts = fates(text)
         if counts is None:
             continue
-        whole = text.stages[0].documents
+        whole = text.facts.stages[0].documents or 1
         for kind, documents in counts.items():
             if documents:
                 share = documents / whole
                 amount = f"{plural(documents, 'document')}, {percent(share, 1)}"
                 rows.append({"name": name, "kind": kind, "share": share, "amount": amount, "left": ""})
-        rows[-1]["left"] = f"{text.stages[-1].documents_left:,} of {whole:,} left"
+        rows[-1]["left"] = f"{text.facts.stages[-1].documents_left:,} of {whole:,} left"
     return pd.DataFrame(rows, columns=["name", "kind", "share", "amount", "left"])
 
 
@@ -102,7 +105,7 @@ def _amounts(counts: RuleCounts, unit: str) -> list[tuple[str, int]]:
 
 
 def bars(table: pd.DataFrame, title: str, ink: Ink, *, whole: bool) -> Layers:
-    """A bar for each name, in parts by kind, its name above it at the left and at the right what is left.
+    """A bar for each name, in parts by kind; above it its name, and what is left, in one line where both fit.
 
     With ``whole`` the axis ends at 100 %, else where the longest bar does.
     """
@@ -119,7 +122,9 @@ def bars(table: pd.DataFrame, title: str, ink: Ink, *, whole: bool) -> Layers:
     )
     y = alt.Y("name:N", scale=alt.Scale(domain=order), title=None, axis=None)
     base = alt.Chart(shown).encode(y=y)
-    parts = base.mark_bar(height=_BAR, yOffset=8).encode(
+    lines = 1 if (shown["name"].str.len() + shown["left"].str.len()).max() <= _LINE else 2
+    row = _ROW + _TEXT * (lines - 1)
+    parts = base.mark_bar(height=_BAR, yOffset=row / 2 - _BAR).encode(
         x=x,
         color=alt.Color(
             "kind:N",
@@ -135,11 +140,15 @@ def bars(table: pd.DataFrame, title: str, ink: Ink, *, whole: bool) -> Layers:
     )
     parts = parts.properties(data=shown.assign(place=shown["kind"].map({k: i for i, k in enumerate(kinds)})))
     named = base.transform_filter("datum.left !== ''")
-    written = {"baseline": "middle", "dy": -12, "color": ink.text, "fontSize": 13}
-    names = named.mark_text(align="left", **written).encode(x=alt.value(0), text="name:N")
-    said = named.mark_text(align="right", **written).encode(x=alt.value("width"), text="left:N")
+    written = partial(named.mark_text, baseline="middle", color=ink.text, fontSize=13)
+    names = written(align="left", dy=12 - row / 2).encode(x=alt.value(0), text="name:N")
+    beside = alt.value("width") if lines == 1 else alt.value(0)
+    said = written(align="right" if lines == 1 else "left", dy=12 - row / 2 + _TEXT * (lines - 1))
     return Layers(
-        layer=[parts, names, said], height=_ROW * len(order), autosize=FIT_WIDTH, config=words(ink.faint)
+        layer=[parts, names, said.encode(x=beside, text="left:N")],
+        height=row * len(order),
+        autosize=FIT_WIDTH,
+        config=words(ink.faint),
     )
 
 

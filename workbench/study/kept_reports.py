@@ -20,8 +20,8 @@ from workbench.errors import RecordError, UserError
 from workbench.files import json_object, write_atomically
 from workbench.pointers import refuse_pointer
 from workbench.progress import Progress
-from workbench.records.fields import damage
-from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest
+from workbench.records.fields import Count, damage
+from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, ManifestVariant
 
 REPORTS = "data.json.xz"
 REMEDY = "run the study again to have it written anew, or delete it"
@@ -34,9 +34,18 @@ class _File(BaseModel):
     texts: list[CorpusReport]
 
 
-class _Stages(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
+class TextFacts(BaseModel):
+    """What a manifest says of a text that variants train on; early ones say less."""
 
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    corpus: str | dict[str, Any] | None = None
+    description: str | None = None
+    fingerprint: str | None = None  # SHA-256 of the text
+    train_tokens: Count | None = None
+    train_documents: Count | None = None
+    validation_documents: Count | None = None
+    dropped_duplicates: Count | None = None
     stages: list[Stage] = []
 
 
@@ -44,24 +53,9 @@ class _Stages(BaseModel):
 class StudyText:
     """A text that variants of a study train on, as the manifest has it, and its report where there is one."""
 
-    data: dict[str, Any]  # as TextData
+    facts: TextFacts
     variants: tuple[str, ...]
-    stages: list[Stage]
     report: CorpusReport | None = None
-
-    @property
-    def corpus(self) -> Any:
-        """Its specification; None in early manifests."""
-        return self.data.get("corpus")
-
-    @property
-    def key(self) -> str:
-        """What tells it from other texts of the study: how it was made, and what came of it."""
-        return _key(self.corpus, self.data.get("fingerprint"))
-
-    def is_of(self, report: CorpusReport) -> bool:
-        """Whether ``report`` is of this very text."""
-        return self.key == _key(report.corpus, report.fingerprint)
 
 
 def study_texts(manifest: Manifest, reports: Iterable[CorpusReport] = ()) -> list[StudyText]:
@@ -71,17 +65,15 @@ def study_texts(manifest: Manifest, reports: Iterable[CorpusReport] = ()) -> lis
     """
     by_key = {_key(report.corpus, report.fingerprint): report for report in reports}
     variants: dict[str, list[str]] = {}
-    texts: dict[str, dict[str, Any]] = {}
+    texts: dict[str, TextFacts] = {}
     for variant in sorted(manifest.variants, key=lambda one: one.name != manifest.baseline):
-        data = manifest.text_of(variant)
-        key = _key(data.get("corpus"), data.get("fingerprint"))
-        texts.setdefault(key, data)
+        facts = _facts(manifest, variant)
+        key = _key(facts.corpus, facts.fingerprint)
+        texts.setdefault(key, facts)
         variants.setdefault(key, []).append(variant.name)
     return [
-        StudyText(
-            data=data, variants=tuple(variants[key]), stages=_stages(manifest, data), report=by_key.get(key)
-        )
-        for key, data in texts.items()
+        StudyText(facts=facts, variants=tuple(variants[key]), report=by_key.get(key))
+        for key, facts in texts.items()
     ]
 
 
@@ -119,7 +111,7 @@ def cache_entries(texts: Iterable[StudyText]) -> list[Path]:
     entries = []
     for text in texts:
         try:
-            entries.append(report_entry(corpus_config(text.corpus), cache_directory()))
+            entries.append(report_entry(corpus_config(text.facts.corpus or {}), cache_directory()))
         except (UserError, OSError):
             continue  # its files or its package are on another machine
     return entries
@@ -166,11 +158,12 @@ def decompressed(content: bytes) -> bytes:
     return text
 
 
-def _stages(manifest: Manifest, data: dict[str, Any]) -> list[Stage]:
+def _facts(manifest: Manifest, variant: ManifestVariant) -> TextFacts:
     try:
-        return _Stages.model_validate(data).stages
+        return TextFacts.model_validate(manifest.text_of(variant))
     except ValidationError as error:
-        raise RecordError(f"{manifest.name}: {MANIFEST}: data.{damage(error)}; {MANIFEST_REMEDY}") from None
+        what = f"{MANIFEST}: data of {variant.name}: {damage(error)}"
+        raise RecordError(f"{manifest.name}: {what}; {MANIFEST_REMEDY}") from None
 
 
 def _key(corpus: Any, fingerprint: str | None) -> str:

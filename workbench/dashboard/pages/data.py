@@ -49,7 +49,7 @@ def page() -> None:
         return
     if problem:
         st.warning(literal(problem), icon=":material/warning:")
-    if not any(text.corpus for text in texts):
+    if not any(text.facts.corpus for text in texts):
         st.info("This study is of an early version, whose record does not name its text.")
         return
     named = _named(now.records.manifest, texts)
@@ -68,8 +68,8 @@ def page() -> None:
 
 def _named(manifest: Manifest, texts: Sequence[StudyText]) -> dict[str, StudyText]:
     """Each text by what tells it from the others: its treatment, its corpus, or both."""
-    corpora = [_label(corpus_label, text.corpus) for text in texts]
-    treatments = [_label(treatment_label, text.corpus) for text in texts]
+    corpora = [_label(corpus_label, text.facts.corpus) for text in texts]
+    treatments = [_label(treatment_label, text.facts.corpus) for text in texts]
     named: dict[str, StudyText] = {}
     for text, corpus, treatment in zip(texts, corpora, treatments, strict=True):
         name = f"{corpus}, {treatment}"
@@ -101,22 +101,23 @@ def _overview(manifest: Manifest, named: dict[str, StudyText]) -> pd.DataFrame:
     """One row per text: what there was, what is left, and how often variants go through it."""
     rows = []
     for name, text in named.items():
-        data, report = text.data, text.report
-        first = text.stages[0] if text.stages else None
-        last = text.stages[-1] if text.stages else None
-        size = last.bytes_left if last else report.train.bytes if report else None
+        first = text.facts.stages[0] if text.facts.stages else None
+        last = text.facts.stages[-1] if text.facts.stages else None
+        documents = count(last.documents_left if last else text.facts.train_documents)
+        bytes_left = _bytes_left(text)
+        share = ""
+        if first and last and first.bytes:
+            documents = f"{count(first.documents)} → {documents}"
+            bytes_left = f"{byte_size(first.bytes)} → {bytes_left}"
+            share = percent(last.bytes_left / first.bytes, 1)
         rows.append(
             {
                 "text": name,
                 "variants": _variants(text.variants, manifest),
-                "documents before": count(first.documents) if first else "",
-                "documents": count(last.documents_left if last else data.get("train_documents")),
-                "bytes before": byte_size(first.bytes) if first else "",
-                "bytes": byte_size(size) if size is not None else MISSING,
-                "of bytes": percent(last.bytes_left / first.bytes, 1)
-                if first and last and first.bytes
-                else "",
-                "tokens": count(data.get("train_tokens")),
+                "documents": documents,
+                "bytes": bytes_left,
+                "left": share,
+                "tokens": count(text.facts.train_tokens),
                 "passes": _passes(manifest, text),
                 "held out": _held_out(text),
             }
@@ -125,8 +126,15 @@ def _overview(manifest: Manifest, named: dict[str, StudyText]) -> pd.DataFrame:
     return table.loc[:, [name for name in table if (table[name] != "").any()]]
 
 
+def _bytes_left(text: StudyText) -> str:
+    """The size of what is trained on, which early manifests, and those of untreated texts, do not have."""
+    if text.facts.stages:
+        return byte_size(text.facts.stages[-1].bytes_left)
+    return byte_size(text.report.train.bytes) if text.report else MISSING
+
+
 def _held_out(text: StudyText) -> str:
-    documents = text.data.get("validation_documents")
+    documents = text.facts.validation_documents
     if documents is None:
         return MISSING
     size = f", {byte_size(text.report.validation.bytes)}" if text.report else ""
@@ -137,7 +145,7 @@ def _passes(manifest: Manifest, text: StudyText) -> str:
     """How often trials of its variants go through the text: tokens that are trained on, over its own."""
     own: Iterable[ManifestVariant] = (one for one in manifest.variants if one.name in text.variants)
     trained = [tokens for tokens in map(manifest.tokens_of, own) if tokens is not None]
-    unique = text.data.get("train_tokens")
+    unique = text.facts.train_tokens
     return span([tokens / unique for tokens in trained], 2) if trained and unique else MISSING
 
 
@@ -180,12 +188,12 @@ def _pick(label: str, options: list[str], key: str, what: str, *, width: int = 4
 
 
 def _description(text: StudyText) -> None:
-    st.markdown(f"**{literal(text.data.get('description') or corpus_label(text.corpus))}**")
+    st.markdown(f"**{literal(text.facts.description or _label(corpus_label, text.facts.corpus))}**")
     lines = []
-    if dropped := text.data.get("dropped_duplicates"):
+    if dropped := text.facts.dropped_duplicates:
         what = "sequences" if _generated(text) else "exact copies"
         lines.append(f"{dropped:,} {what} were left out before the split.")
-    for stage in text.stages:
+    for stage in text.facts.stages:
         if stage.judged_share is not None:
             share = percent(stage.judged_share, 2)
             lines.append(f"{share} of the bytes that are judged on stood in training documents, which went.")
@@ -197,7 +205,7 @@ def _description(text: StudyText) -> None:
             "command gives them, and this page shows them then.",
             icon=":material/folder_off:",
         )
-        st.code(visible(_command(text.corpus)), language="bash", wrap_lines=True)
+        st.code(visible(_command(text.facts.corpus)), language="bash", wrap_lines=True)
 
 
 def _command(spec: Any) -> str:
@@ -226,7 +234,7 @@ def _flow(value: Any) -> str:
 
 def _treatment(text: StudyText) -> None:
     """What is done to the text: in a sentence, as a formula, its paper, and its thresholds."""
-    spec = text.corpus.get("treatment") if isinstance(text.corpus, dict) else None
+    spec = text.facts.corpus.get("treatment") if isinstance(text.facts.corpus, dict) else None
     if spec is None:
         return
     try:
@@ -266,7 +274,7 @@ def _options(treatment: Treatment) -> pd.DataFrame:
 
 def _generated(text: StudyText) -> GeneratedTask | None:
     try:
-        return task_of(text.corpus)
+        return task_of(text.facts.corpus)
     except UserError:  # of a later version
         return None
 
@@ -290,7 +298,7 @@ def _mixture(text: StudyText) -> None:
     """The corpora of a mixture, with their weights and what of each is in it."""
     report = text.report
     if report is None or not report.sources:
-        shares = _shares(text.corpus)
+        shares = _shares(text.facts.corpus)
         if shares:
             table = pd.DataFrame(
                 {"corpus": list(shares), "weight": [percent(one, 1) for one in shares.values()]}
@@ -327,7 +335,7 @@ def _stages(text: StudyText) -> list[tuple[str, Stage]]:
     """What was done to the text, by what it is called: to a mixture's corpora first."""
     sources = text.report.sources if text.report else []
     inside = [(f"{source.name}: {stage.name}", stage) for source in sources for stage in source.stages]
-    return [*inside, *((stage.name, stage) for stage in text.stages)]
+    return [*inside, *((stage.name, stage) for stage in text.facts.stages)]
 
 
 def _rules(now: View, stages: list[tuple[str, Stage]]) -> None:
@@ -340,7 +348,7 @@ def _rules(now: View, stages: list[tuple[str, Stage]]) -> None:
     table = text_charts.rule_frame(stages, unit)
     if len(table):
         with st.container(border=True):
-            title = f"Share of the {unit} that came into the stage, %"
+            title = f"Share of the {unit} that came into the stage"
             st.altair_chart(
                 text_charts.bars(table, title, now.ink, whole=False),
                 alt=f"What each rule took of {unit}",
@@ -350,7 +358,14 @@ def _rules(now: View, stages: list[tuple[str, Stage]]) -> None:
             if left > 0:
                 st.caption(f"{plural(left, 'more rule')} in the table.")
     shown = _rule_table(stages)
-    grid(shown, hide_index=True, alt="What each rule dropped and changed", key="rule_table")
+    numbers = [name for name in shown if shown[name].dtype != object]
+    grid(
+        shown,
+        hide_index=True,
+        column_config={name: st.column_config.NumberColumn(format="localized") for name in numbers},
+        alt="What each rule dropped and changed",
+        key="rule_table",
+    )
     st.download_button(
         "CSV",
         data=lambda: to_csv(shown, index=False),
@@ -438,13 +453,15 @@ def _documents(examples: list[Example]) -> None:
         f"{plural(len(examples), 'document')}, a sample that depends on the text alone. Each from its "
         "beginning; one that was changed further on from shortly before that place."
     )
+    if any(example.became is not None for example in examples):
+        for column, title in zip(st.columns(2), ("Before", "After"), strict=True):
+            column.markdown(f"**{title}**")
     for example in examples:
         if example.became is None:
             st.code(visible(example.text), language=None, wrap_lines=True)
             continue
-        before, after = st.columns(2)
-        before.code(visible(example.text), language=None, wrap_lines=True)
-        after.code(visible(example.became), language=None, wrap_lines=True)
+        for column, shown in zip(st.columns(2), (example.text, example.became), strict=True):
+            column.code(visible(shown), language=None, wrap_lines=True)
 
 
 def _judged_on(manifest: Manifest, named: dict[str, StudyText]) -> None:
