@@ -25,7 +25,7 @@ STUDY = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Forty documents, every third of them twice."""
+    """Forty documents, fourteen of them twice."""
     folder = tmp_path_factory.mktemp("budget")
     (folder / "pool").mkdir()
     for number in range(40):
@@ -44,7 +44,7 @@ def plan(folder):
     def build(passes=3, evaluations=2, **changes):
         data = {"corpus": {"path": str(folder / "pool"), "copies": "keep"}}
         texts = PreparedTexts(data["corpus"], folder / "cache")
-        training = {"batch_size": 2, "evaluations": evaluations, "evaluation_tokens": 64, "tokens": 1024}
+        training = {"batch_size": 2, "evaluations": evaluations, "evaluation_tokens": 64, "tokens": 10_000}
         values = STUDY | {"data": data, "training": training} | changes
         size = len(texts.of(parse_study(values, "study.yaml").data).train)
         values["training"] = training | {"tokens": round(passes * size)}
@@ -57,7 +57,7 @@ def test_each_treatment_trains_on_all_that_it_leaves_as_often_as_the_baseline(pl
     whole = plan(passes=3)
     baseline, deduplicated, swapped = whole.variants
     documents, left = (len(whole.corpus_of(one).train_documents) for one in (baseline, deduplicated))
-    assert 0.65 < left / documents < 0.85
+    assert (documents, left) == (49, 36)  # of 54, and of 40, less those that validate
     assert whole.tokens_of(baseline) == 3 * DOCUMENT * documents
     assert whole.tokens_of(deduplicated) == 3 * DOCUMENT * left
     assert whole.tokens_of(swapped) == whole.tokens_of(baseline)
@@ -138,7 +138,7 @@ def test_what_epochs_are_worth(epochs, expected):
             {"factors": {"tokenizer": ["bytes", {"bpe": 300}]}, "metric": "validation/bits_per_byte"},
             r"pool: budget: pool gives .* write 'budget: bytes'",
         ),
-        ({"evaluations": 40}, r"budget: treatment=exact_dedup: an equal budget is .* raise training\.tokens"),
+        ({"evaluations": 64}, r"budget: treatment=exact_dedup: an equal budget is .* raise training\.tokens"),
     ],
 )
 def test_what_has_no_pool_to_share_is_refused(plan, changes, message):
