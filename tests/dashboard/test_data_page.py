@@ -147,8 +147,9 @@ def test_damaged_counts_of_the_manifest_are_one_error(opened, tmp_path):
     write_text_study(tmp_path, data=data)
     app = opened(tmp_path, "data")
     assert not app.exception
-    said = app.error[0].value.replace("\\", "")
-    assert "data of baseline: stages.0.documents: should be a valid integer" in said
+    assert "data of baseline: stages.0.documents: should be a valid integer" in app.error[0].value.replace(
+        "\\", ""
+    )
 
 
 def test_without_a_report_the_command_that_gives_it_is_shown(opened, tmp_path):
@@ -236,7 +237,9 @@ def test_a_mixture_has_its_corpora_and_a_task_its_first_sequence(opened, tmp_pat
     app = opened(tmp_path, "data", study="task")
     assert not app.exception
     assert "by chance" in texts(app)
-    assert all(part.isdigit() for part in documents(app)[0].split())
+    command, sequence = documents(app)
+    assert command == "workbench data '{generated: copying, sequences: 100}'"
+    assert all(part.isdigit() for part in sequence.split())
 
 
 def test_texts_that_are_judged_on_stand_in_a_table(opened, tmp_path):

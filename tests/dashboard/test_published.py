@@ -10,7 +10,7 @@ from tests.dashboard.inspection_studies import CHANGED, runs_of
 from workbench.inspection.views import views
 from workbench.publishing.publish import publish
 
-PAGES = ("overview", "runs", "curves", "effects", "attention", "position", "activations")
+PAGES = ("overview", "runs", "curves", "effects", "data", "attention", "position", "activations")
 SEED = 203  # the seed whose weights are published: not the one that pages would choose by themselves
 
 

@@ -66,7 +66,7 @@ def test_a_copy_has_the_documents_without_the_names_of_the_machine(study, place)
     with_reports(study, place)
     done = publish(study, place / "results", weights=0, limit=80.0)
     [found] = read_reports(done.path)
-    assert found.corpus == read_yaml(done.path / "study.yaml")["data"]["corpus"] == {"path": "~/texts"}
+    assert found.corpus == read_yaml(done.path / "study.yaml")["data"]["corpus"] == {"path": "texts"}
     assert found.train.beginnings == ["import sys\nsys.path.append('./secret')\n"]
     assert done.examples == 1 + 1 + 3 + 2
     assert str(place).encode() not in decompressed((done.path / REPORTS).read_bytes())

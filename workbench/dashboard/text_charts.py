@@ -19,7 +19,7 @@ from workbench.visible import one_line
 
 KEPT, CHANGED, DROPPED, LEFT_OUT = "as it was", "changed", "dropped", "left out before any treatment"
 TAKEN, ADDED = "taken", "added"
-MOST_RULES = 12  # in a chart; the table has all
+MOST_RULES = 8  # in a chart; the table has all
 _COLOURS = {KEPT: BLUE, CHANGED: ORANGE, DROPPED: VERMILLION, TAKEN: VERMILLION, ADDED: BLUE}
 _BEFORE = (NEAR_COPIES, DECONTAMINATE)  # stages that depend on what is judged on alone
 _ROW = 48  # pixels of a bar with a line of text above
@@ -67,9 +67,10 @@ def fate_frame(texts: Mapping[str, StudyText]) -> pd.DataFrame:
 
 
 def rule_frame(stages: Iterable[tuple[str, Stage]], unit: str) -> pd.DataFrame:
-    """One row per rule and what it did, in documents or bytes, of what came into its stage.
+    """One row per rule and what it did, in documents or bytes, of what came into its stage; the most first.
 
-    ``stages`` come with what they are called. Rules of which there is nothing to draw are left out.
+    ``stages`` come with what they are called. Rules of which there is nothing to draw are left out, and the
+    least of very many.
     """
     rows = []
     for title, stage in stages:
@@ -82,7 +83,7 @@ def rule_frame(stages: Iterable[tuple[str, Stage]], unit: str) -> pd.DataFrame:
                 share = number / whole
                 rows.append(
                     {
-                        "name": f"{title} · {rule}",
+                        "name": rule if rule.count(": ") else f"{title} · {rule}",  # or its step is named
                         "kind": kind,
                         "share": share,
                         "amount": f"{size} {kind}, {percent(abs(share), 1)}",
@@ -94,8 +95,9 @@ def rule_frame(stages: Iterable[tuple[str, Stage]], unit: str) -> pd.DataFrame:
     said = table.groupby("name", sort=False)["amount"].agg("; ".join)
     last = ~table["name"].duplicated(keep="last")
     table["left"] = table["name"].map(said).where(last, "")
-    largest = table["share"].abs().groupby(table["name"]).sum().nlargest(MOST_RULES)
-    return table[table["name"].isin(largest.index)]
+    largest = table["share"].abs().groupby(table["name"]).sum().nlargest(MOST_RULES).index
+    shown = table[table["name"].isin(largest)]
+    return shown.sort_values("name", key=lambda names: names.map(largest.get_loc), kind="stable")
 
 
 def _amounts(counts: RuleCounts, unit: str) -> list[tuple[str, int]]:

@@ -25,7 +25,7 @@ from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, Mani
 
 REPORTS = "data.json.xz"
 REMEDY = "run the study again to have it written anew, or delete it"
-_MOST_BYTES = 64 * 2**20  # of a file of some megabytes nobody wrote this one
+_MOST_BYTES = 64 * 2**20  # decompressed: a report has kilobytes, and a larger file is none
 
 
 class _File(BaseModel):

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 import yaml
+from pandas.api.types import is_numeric_dtype
 
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import empty_pages, links, text_charts
@@ -358,7 +359,7 @@ def _rules(now: View, stages: list[tuple[str, Stage]]) -> None:
             if left > 0:
                 st.caption(f"{plural(left, 'more rule')} in the table.")
     shown = _rule_table(stages)
-    numbers = [name for name in shown if shown[name].dtype != object]
+    numbers = [name for name in shown if is_numeric_dtype(shown[name])]
     grid(
         shown,
         hide_index=True,
