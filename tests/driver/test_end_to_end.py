@@ -276,7 +276,7 @@ def test_a_stopped_worker_is_replaced_and_sigterm_to_all_saves(undisturbed_slow,
     finally:
         signal.signal(signal.SIGTERM, before)
     assert sabotage.failure == "", answer.stdout
-    assert re.search(r"confirm: \d/4 trials; worker 0: no sign of life for \d+ s", sabotage.told)
+    assert re.search(r"confirm: \d/8 trials; worker 0: no sign of life for \d+ s", sabotage.told)
     assert "worker lost (no sign of life for 15 s); it is tried again" in answer.stdout
     assert answer.returncode == 130, answer.stdout
     assert "stopped, resumes next time" in answer.stdout  # it reported, though it was to end itself
