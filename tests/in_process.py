@@ -46,9 +46,10 @@ class _Worker:
 
     def flush(self) -> None: ...
 
-    def kill(self) -> None: ...
+    def poll(self) -> int:
+        return 0
 
-    def wait(self) -> None: ...
+    def wait(self, timeout: float) -> None: ...
 
 
 class InProcessExecutor(LocalExecutor):
@@ -69,15 +70,17 @@ def inside(folder: Path) -> Iterator[None]:
         yield
 
 
-def workbench(folder: Path, *arguments: str) -> CompletedProcess:
+def workbench(
+    folder: Path, *arguments: str, executor: str = f"{__name__}:InProcessExecutor"
+) -> CompletedProcess:
     """``workbench`` in ``folder`` to its end, as its entry point runs it; trials are trained here too.
 
-    An error that would have been a traceback is raised.
+    They are not where ``executor`` is another. An error that would have been a traceback is raised.
     """
     output, errors = io.StringIO(), io.StringIO()
     with inside(folder), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["workbench", *arguments])
-        patch.setitem(EXECUTORS, "local", "tests.in_process:InProcessExecutor")
+        patch.setitem(EXECUTORS, "local", executor)
         with redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended:
             main.main()
     return CompletedProcess(arguments, ended.value.code or 0, output.getvalue(), errors.getvalue())

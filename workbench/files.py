@@ -6,7 +6,7 @@ Whatever replaces a file or a folder goes through here: written beside it, on th
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
 from pathlib import Path
@@ -18,17 +18,20 @@ from workbench.errors import RecordError
 from workbench.pointers import refuse_pointer, refuse_pointer_file
 from workbench.yaml_text import MOST_BYTES, parse_yaml
 
+Check = Callable[[], None]  # raises what forbids that a file takes its place
+
 # Seven times as fast where PyYAML was built with libyaml; a manifest of 24 variants has 25 kB.
 _QUICK_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, check: Check | None = None) -> Iterator[Path]:
     """Where to write what shall replace ``path``: a reader sees the old content or the new, never half of it.
 
     The file that the block wrote is flushed to the disk, then renamed into place (atomic within a file
     system), and the rename is flushed too: after a power loss no file is older than another that speaks of
-    it. Where the block or the disk fails, ``path`` stays as it was and nothing is left beside it.
+    it. Where the block or the disk fails, ``path`` stays as it was and nothing is left beside it; nor where
+    ``check`` raises, which is called last before the rename.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps two writers of the same file from sharing a temporary one.
@@ -36,6 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
+        if check is not None:
+            check()
         put_in_place(temporary, path)
     except OSError as error:
         # A write that fails does not say which file it was for, and a rename names the temporary one.
@@ -124,18 +129,18 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace ``path`` by ``content``, text as UTF-8."""
-    with replacing(path) as temporary:
+def write_atomically(path: Path, content: str | bytes, check: Check | None = None) -> None:
+    """Replace ``path`` by ``content``, text as UTF-8, unless ``check`` raises."""
+    with replacing(path, check) as temporary:
         if isinstance(content, bytes):
             temporary.write_bytes(content)
         else:
             temporary.write_text(content, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically."""
-    write_atomically(path, json.dumps(value, indent=2) + "\n")
+def write_json(path: Path, value: Any, check: Check | None = None) -> None:
+    """Write ``value`` as indented JSON, atomically, unless ``check`` raises."""
+    write_atomically(path, json.dumps(value, indent=2) + "\n", check)
 
 
 def read_json(path: Path, *, remedy: str = "", any_text: bool = False) -> dict[str, Any]:

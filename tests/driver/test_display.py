@@ -180,3 +180,15 @@ def test_a_grown_grid_means_more_trials():
     display.begin({"tune": 4, "confirm": 2}, steps=10)
     display.expect(2)
     assert "0/8 trials" in display.message()
+
+
+def test_what_takes_longer_than_it_should_stands_where_one_looks(shown):
+    """In the line that status and the dashboard show, and in the plain lines."""
+    display, _ = shown
+    display.phase("confirm", 2, 2, [])
+    display.waits(["worker 1: no sign of life for 42 s"])
+    assert display.message() == "confirm: 0/3 trials; worker 1: no sign of life for 42 s"
+    display.waits([f"worker {number}: not ready for 70 s" for number in range(64)])
+    assert display.message().endswith("worker 2: not ready for 70 s; and 61 more")
+    display.waits([])
+    assert display.message() == "confirm: 0/3 trials"

@@ -8,15 +8,25 @@ import os
 import re
 import shutil
 import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from functools import partial
 
 import optuna
 import psutil
 import pytest
+from faulty_parts import PATIENCE
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from tests import in_process
 from tests.study import studies
+from workbench.driver import watch
+from workbench.driver.executors import local
+from workbench.driver.executors.registry import EXECUTORS
+from workbench.study.status import study_status
 
 pytestmark = pytest.mark.slow
 
@@ -190,6 +200,93 @@ def test_a_second_driver_is_refused_and_ctrl_c_stops_the_first(undisturbed_slow,
     again = in_process.workbench(tmp_path, *command)
     assert again.returncode == 0, again.stdout + again.stderr
     assert studies.outcomes(tmp_path) == studies.outcomes(undisturbed_slow)
+
+
+SIGNING_OFTEN = (
+    "from workbench.driver import watch\nwatch.SIGN_SECONDS = 0.5\n"
+    "from workbench.driver import worker\nworker.main()\n"
+)
+
+
+class Sabotage(threading.Thread):
+    """Stops the only worker while it trains; then asks its successor, and the driver, to end.
+
+    ``told`` is what status said meanwhile. Where something does not come about the driver is ended all the
+    same, and ``failure`` says what it was.
+    """
+
+    def __init__(self, folder):
+        super().__init__(daemon=True)
+        self.folder, self.told, self.failure = folder, "", ""
+        self.start()
+
+    def run(self):
+        worker = None
+        try:
+            self._until("a checkpoint", checkpointed(self.folder, "confirm"))
+            (worker,) = self._workers()
+            worker.suspend()
+            self._until("words", self._told)
+            self._until("a successor", self._resumed)
+            (successor,) = self._workers()
+            successor.terminate()
+        except Exception as error:  # whatever it is: nobody must wait for ever
+            self.failure = repr(error)
+            if worker is not None and worker.is_running():
+                worker.resume()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _until(self, what, condition):
+        deadline = time.monotonic() + 240
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain for {what}"
+            time.sleep(0.05)
+
+    def _told(self):
+        (found,) = study_status(None, self.folder / "results")["studies"]
+        self.told = found["message"]
+        return "no sign of life" in self.told
+
+    def _resumed(self):
+        return any(run["attempts"] == 2 for run in running(self.folder, "confirm"))
+
+    def _workers(self):
+        found = []
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):  # it has just ended
+                if SIGNING_OFTEN in child.cmdline():
+                    found.append(child)
+        return found
+
+
+def test_a_stopped_worker_is_replaced_and_sigterm_to_all_saves(undisturbed_slow, tmp_path, monkeypatch):
+    """The driver is this process, so that only workers have to start."""
+    studies.make_study(tmp_path, **SLOW)
+    monkeypatch.setattr(local, "_WORKER", [sys.executable, "-c", SIGNING_OFTEN])
+    monkeypatch.setattr(watch, "SILENT_SECONDS", 15.0)
+    monkeypatch.setattr(watch, "_TOLD_SILENT_SECONDS", 2.0)
+    for name, value in studies.environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    command = partial(in_process.workbench, tmp_path, "run", "tiny.yaml", "--workers", "1")
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # should it come when the driver has ended
+    try:
+        sabotage = Sabotage(tmp_path)
+        answer = command(executor=EXECUTORS["local"])
+        sabotage.join(timeout=300)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert sabotage.failure == "", answer.stdout
+    assert re.search(r"confirm: \d/8 trials; worker 0: no sign of life for \d+ s", sabotage.told)
+    assert "worker lost (no sign of life for 15 s); it is tried again" in answer.stdout
+    assert answer.returncode == 130, answer.stdout
+    assert "stopped, resumes next time" in answer.stdout  # it reported, though it was to end itself
+    assert len(running(tmp_path, "confirm")) == 1
+    monkeypatch.delenv(PATIENCE)
+    again = command()
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert studies.outcomes(tmp_path) == studies.outcomes(undisturbed_slow)
+    assert table(tmp_path) == table(undisturbed_slow)
+    assert max(run["attempts"] for run in studies.records(tmp_path)) == 3
 
 
 def faulty(*names):

@@ -59,6 +59,9 @@ class Slots:
         run.write(done)
         return Ended(run_id=done.run_id, state=State.COMPLETE)
 
+    def waits(self):
+        return []
+
 
 def loss(run):
     """Lowest at the variant's best rate, with a noise of its own at each rate and seed."""

@@ -7,6 +7,7 @@ from tests.study import studies
 from workbench.driver.events import Ended, Fault, Lost
 from workbench.driver.runner import Losses, Runner
 from workbench.errors import StudyStopped
+from workbench.records.attempts import ATTEMPT
 from workbench.records.run import RunDirectory, State
 
 STUDY = {"seeds": {"tune": 0, "confirm": 1}, "learning_rates": [0.01]}
@@ -31,10 +32,20 @@ class Worker:
             self._leave(RunDirectory(run), kind, step)
         if kind in ("lost", "unbegun"):
             self.events = [Lost(run_ids=names, status=-9, unbegun=kind == "unbegun")]
+        elif kind == "unstarted":
+            self.events = [Lost(run_ids=names, status=-9, started=False, log="worker-0.log")]
+        elif kind == "behind":
+            self.events = [self._told(RunDirectory(run)) for run in task.runs]
         elif kind == "fault":
             self.events = [Fault(run_ids=names, error="OSError: [Errno 28] No space left on device")]
         else:
             self.events = [Ended(run_id=name, state=State.RUNNING) for name in names]
+
+    def _told(self, run):
+        """That the run is complete, which this machine does not see yet."""
+        record = run.read()
+        record.state, record.summary = State.COMPLETE, {"validation/loss": 1.5}
+        return Ended(run_id=record.run_id, state=record.state, record=record.to_dict())
 
     def _leave(self, run, kind, step):
         record = run.read()
@@ -47,6 +58,9 @@ class Worker:
 
     def next_event(self, timeout):
         return self.events.pop(0) if self.events else None
+
+    def waits(self):
+        return []
 
     def stop(self):
         yield from ()
@@ -154,3 +168,67 @@ def test_losses_are_counted_for_each_trial_from_where_it_came_furthest():
     assert [losses.add("b", step) for step in (160, 80, 160, 161, 0)] == [1, 2, 3, 1, 2]
     losses.forget("b")
     assert losses.add("b", 0) == 1
+
+
+def test_an_outcome_that_a_worker_tells_counts_where_the_disk_is_behind(confirm):
+    """As a network's file system may be; what is decided next is read from the disk."""
+    runner = confirm(("behind", 640))
+    runner.go()
+    assert len(runner.worker.submitted) == 2
+    assert states(runner) == ["complete", "complete"]
+    told = RunDirectory(runner.directory / "runs" / runner.worker.submitted[0][0]).read()
+    assert told.summary == {"validation/loss": 1.5}
+
+
+def test_a_worker_that_cannot_start_is_started_again_and_then_the_study_stops_with_its_log(confirm):
+    runner = confirm(("unstarted", 0), ("unstarted", 0))
+    runner.go()
+    assert states(runner) == ["complete", "complete"]
+    runner = confirm(*[("unstarted", 0)] * 3)
+    for path in (runner.directory / "runs").glob("*/run.json"):
+        path.unlink()
+    expected = r"lost 3 times .*its worker could not start \(killed by signal 9.*worker-0\.log"
+    with pytest.raises(StudyStopped, match=expected):
+        runner.go()
+    assert [len(runs) for runs in runner.worker.submitted] == [1, 1, 1]
+
+
+def test_a_worker_that_cannot_start_says_nothing_of_its_population(confirm):
+    runner = confirm(("unstarted", 0), ("unstarted", 0))
+    runner.population = lambda record: 2
+    plan = runner.plan
+    records = [plan.record(plan.baseline, "confirm", {"learning_rate": 0.01}, seed) for seed in (1, 2)]
+    runner._execute("confirm", records)
+    assert [len(runs) for runs in runner.worker.submitted] == [2, 2, 2]
+
+
+def test_each_attempt_has_a_run_to_itself_and_whoever_was_given_up_has_it_no_more(confirm):
+    runner = confirm(("lost", 160))
+    claims = []
+    submit = runner.worker.submit
+
+    def noted(slot, task):
+        claims.append([(run, task.attempt, (run / ATTEMPT).read_text()) for run in task.runs])
+        submit(slot, task)
+
+    requeue = runner._requeue
+
+    def revoked(records):
+        [(run, *_)] = claims[-1]
+        assert not (run / ATTEMPT).exists()
+        requeue(records)
+
+    runner.worker.submit, runner._requeue = noted, revoked
+    runner.go()
+    ((run, *first),), ((again, *second),), _ = claims
+    assert run == again
+    assert first[0] == first[1] != second[0] == second[1]
+
+
+def test_what_is_waited_for_is_shown(confirm):
+    runner = confirm()
+    shown = []
+    runner.worker.waits = lambda: ["worker 0: no sign of life for 42 s"]
+    runner.display.waits = shown.append
+    runner.go()
+    assert shown[0] == ["worker 0: no sign of life for 42 s"]

@@ -103,6 +103,9 @@ class Workers:
     def next_event(self, timeout):
         return self.events.pop(0) if self.events else None
 
+    def waits(self):
+        return []
+
     def _event(self, script, run_ids):
         if script == "lost":
             return Lost(run_ids=run_ids, status=-9)

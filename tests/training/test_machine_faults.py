@@ -13,12 +13,14 @@ from workbench.driver.populations import settle
 from workbench.errors import RecordError, UserError
 from workbench.model.parts.norms import RMSNorm
 from workbench.model.presets import preset
+from workbench.records.attempts import GivenUp, claim
 from workbench.records.run import FINISHED, RunDirectory, RunRecord, State
 from workbench.training.config import TrainingConfig
 from workbench.training.machine_faults import is_machine_fault
 from workbench.training.population import recorder
 from workbench.training.population.halving import Halving
 from workbench.training.population.trial import run_population
+from workbench.training.pulse import Pulse
 from workbench.training.run import Watcher
 from workbench.training.trained_decoder import load_decoder
 from workbench.training.trial import run_trial
@@ -82,6 +84,7 @@ def raised_from(error, cause):
         (OSError(errno.ENOSPC, "No space left on device"), True),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
         (RecordError("metrics.jsonl: a line is not JSON"), True),
+        (GivenUp("the run is another's by now"), True),
         (SafetensorError("Error while serializing: I/O error"), True),
         (RuntimeError("PytorchStreamWriter failed writing file data/3"), True),
         (torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered"), True),
@@ -295,3 +298,58 @@ def test_a_replica_whose_checkpoint_is_damaged_begins_anew_and_all_that_compete_
             halved(tmp_path, corpus)
     found = halved(tmp_path, corpus)
     assert [one[:2] for one in found] == [one[:2] for one in undisturbed]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_trial_that_was_given_up_writes_nothing_more_and_its_successor_is_undisturbed(
+    tmp_path, corpus, whole, together
+):
+    """It stood still after its second validation, say on a machine without a network, and wakes up later."""
+    names = ["run", "other"] if together else ["run"]
+    made = [directory_of(tmp_path, name) for name in names]
+    left = {}
+
+    def train_as(attempt, report):
+        for one in made:
+            claim(one.path, attempt)
+        own = [RunDirectory(one.path, attempt) for one in made]
+        if together:
+            return run_population(own, lambda data: corpus, Watcher(report=report))
+        return [run_trial(own[0], lambda data: corpus, Watcher(report=report))]
+
+    def successor(event):
+        if event["event"] == "progress" and event["step"] == 9 and not left:
+            left["records"] = train_as("second", lambda event: None)
+            left["files"] = files(made)
+
+    with pytest.raises(GivenUp, match=r"this attempt \(first\) was given up"):
+        train_as("first", successor)
+    assert [record.state for record in left["records"]] == [State.COMPLETE] * len(made)
+    assert files(made) == left["files"]
+    if not together:
+        assert_equal(made[0], whole[1])
+
+
+def files(runs):
+    """What is in the directories of runs."""
+    return {path: path.read_bytes() for run in runs for path in sorted(run.path.iterdir())}
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_pulse_of_a_trial_counts_its_steps_and_batches_of_validation_from_the_first_step_on(
+    tmp_path, corpus, together
+):
+    made = [directory_of(tmp_path, name) for name in ("run", "other")[: 1 + together]]
+    pulse = Pulse()
+    beats = []
+    watcher = Watcher(pulse=pulse, report=lambda event: beats.append((event["event"], pulse.count)))
+    if together:
+        run_population(made, lambda data: corpus, watcher)
+    else:
+        run_trial(made[0], lambda data: corpus, watcher)
+    batches, rest = divmod(pulse.count - STEPS, 3)  # evaluations
+    assert (batches >= 2, rest) == (True, 0)
+    assert beats[0] == ("progress", 1)
+    pulse.begin()
+    pulse.beat()  # before the first step: nothing counts
+    assert pulse.count == 0

@@ -34,7 +34,11 @@ class NoWorkers:
         """Waited for only while a trial is missing, which would be for ever."""
         raise RuntimeError("a finished study waits for a trial")
 
-    def stop(self) -> Iterator[Event]:
+    def waits(self) -> list[str]:
+        """Nothing runs."""
+        return []
+
+    def stop(self) -> Iterator[Event | None]:
         """Nothing runs."""
         return iter(())
 

@@ -69,7 +69,7 @@ def run(
         ),
     ] = "auto",
 ) -> None:
-    """Run a study to its verdict. Ctrl-C stops it cleanly; the same command goes on where it stopped."""
+    """Run a study to its verdict. Ctrl-C or SIGTERM stops it cleanly; the same command goes on after it."""
     refuse_mistakes_at_once(study, overrides)
     from workbench.driver.launch import run_study
 

@@ -13,6 +13,8 @@ from workbench.records.training_outcome import below_guess, uniform_loss
 from workbench.terminal import Terminal
 from workbench.visible import one_line
 
+_SHOWN_WAITS = 3
+
 
 class Display:
     """Counts steps over the whole study; ``message`` and the bars are views of the same numbers.
@@ -35,6 +37,7 @@ class Display:
         self._under_way: dict[str, Phase] = {}
         self._seen: set[str] = set()
         self._warned: set[str] = set()
+        self._waits: list[str] = []
         self._started = time.monotonic()
         self._clock = LineClock()
         self._bars = bars(console) if console.is_terminal else None
@@ -165,7 +168,7 @@ class Display:
         """Redraw the study's bar; without a terminal, a line now and then."""
         if self._bars is not None:
             done = self._steps_before + self._steps_done
-            info = f"{self._done}/{self._trials} trials{self._eta()}"
+            info = f"{self._done}/{self._trials} trials{self._eta()}{self._waiting()}"
             self._bars.update(
                 self._tasks["study"], total=self._trials * self._steps, completed=done, info=info
             )
@@ -176,7 +179,17 @@ class Display:
         """Where the study stands, in a line; the time left is apart."""
         under_way = self._under_way.values()
         phases = [str(phase) for phase in Phase if phase in under_way] or [self._phase]
-        return f"{' and '.join(phases)}: {self._done}/{self._trials} trials"
+        return f"{' and '.join(phases)}: {self._done}/{self._trials} trials{self._waiting()}"
+
+    def waits(self, lines: list[str]) -> None:
+        """What takes longer than it should, a line each; none where all is well."""
+        self._waits = lines
+
+    def _waiting(self) -> str:
+        shown = self._waits[:_SHOWN_WAITS]
+        if len(self._waits) > _SHOWN_WAITS:
+            shown.append(f"and {len(self._waits) - _SHOWN_WAITS} more")
+        return "".join(f"; {line}" for line in shown)
 
     def seconds_left(self) -> float | None:
         """Time left at the speed seen so far; None before there is one."""

@@ -33,9 +33,13 @@ class Taken(_Line):
 
 
 class Alive(_Line):
-    """A sign of life: between two other reports hours may pass."""
+    """A sign of life: between two other reports hours may pass.
+
+    ``done`` is how much the present trial has done since its first step (``training.pulse``).
+    """
 
     event: Literal["alive"] = "alive"
+    done: int = 0
 
 
 class Progress(_Line):
@@ -60,13 +64,15 @@ class Evaluation(_Line):
 class Ended(_Line):
     """A trial is over, or was stopped to go on later; its record says more, and is what counts.
 
-    ``leaves`` says, here as in the other reports that have it, that the worker's process ends by itself after
-    this report.
+    ``record`` is what stands in its ``run.json``: where a network's file system is slow to show that, the
+    driver has it from here. ``leaves`` says, here as in the other reports that have it, that the worker's
+    process ends by itself after this report.
     """
 
     event: Literal["ended"] = "ended"
     run_id: str
     state: State
+    record: dict[str, Any] | None = None
     leaves: bool = False
 
 
@@ -99,16 +105,16 @@ class Unpopulatable(_Line):
 class Lost(_Line):
     """A worker's process ended with the exit status ``status`` (a signal's number, negative).
 
-    ``run_ids`` are the runs that it still had. It was not ``started`` where it ended before it was ready,
-    ``silent`` where the executor ended it for giving no sign of life, and the runs are ``unbegun`` where it
-    ended between two tasks and never took them up. ``log`` is where it printed what belongs to no run.
+    ``run_ids`` are the runs that it still had. It was not ``started`` where it ended before it was ready, and
+    the runs are ``unbegun`` where it ended between two tasks and never took them up. ``given_up`` is why the
+    executor ended it, where it did. ``log`` is where it printed what belongs to no run.
     """
 
     event: Literal["lost"] = "lost"
     run_ids: list[str]
     status: int
     started: bool = True
-    silent: bool = False
+    given_up: str = ""
     unbegun: bool = False
     log: str = ""
 
@@ -122,11 +128,15 @@ Event = Annotated[Report | Lost, Field(discriminator="event")]
 
 
 class Task(_Line):
-    """Runs, by their directories, to train together; ``halving`` stops the worse learning rates early."""
+    """Runs, by their directories, to train together; ``halving`` stops the worse learning rates early.
+
+    ``attempt`` is what the directories say whose they are (``records.attempts``); None: nobody else's ever.
+    """
 
     message: Literal["task"] = "task"
     runs: list[Path]
     halving: Halving | None = None
+    attempt: str | None = None
 
 
 class Stop(_Line):

@@ -1,9 +1,6 @@
 """From a study file to a running driver: data, plan, manifest, lock, executor, and the report at the end."""
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from workbench.driver.heartbeat import Heartbeat, sole_driver
 from workbench.driver.populations import chosen_size
 from workbench.driver.runner import Runner
 from workbench.driver.search_rounds import forget_unbegun
+from workbench.driver.signals import taken_for_ctrl_c
 from workbench.errors import StudyStopped
 from workbench.files import sweep
 from workbench.progress import progress_on
@@ -39,6 +37,7 @@ from workbench.training.hardware import default_slots
 from workbench.training.run_text import keep_tokenizer
 
 
+@taken_for_ctrl_c()
 def run_study(
     path: Path,
     *,
@@ -160,11 +159,10 @@ def _lay_out(plan: Plan, directory: Path, command: str, console: Terminal) -> No
 def _until_done(runner: Runner) -> bool:
     ending: dict[str, Any] = {"state": "stopped", "message": "stopped"}
     try:
-        with _interruptible():
-            runner.run()
-            ending = {"state": "done", "message": "done"}
+        runner.run()
+        ending = {"state": "done", "message": "done"}
     except KeyboardInterrupt:
-        runner.display.note("stopping: running trials save a checkpoint (again to stop at once)")
+        runner.display.note("stopping: running trials save a checkpoint (Ctrl-C again stops at once)")
         runner.stop()
     except (StudyStopped, OSError) as error:
         ending["message"] = f"stopped: {error}"
@@ -176,20 +174,6 @@ def _until_done(runner: Runner) -> bool:
         runner.display.close()
         runner.heartbeat.set(**ending)
     return ending["state"] == "done"
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Treat the terminate signal as Ctrl-C, so that a job scheduler's stop is a clean one too."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _print_report(rendered: RenderableType, directory: Path, console: Terminal) -> None:

@@ -9,9 +9,11 @@ without getting further.
 """
 
 import math
+import secrets
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from workbench.analysis.deciding.decisions import Decision
 from workbench.analysis.decisions import confirm_phase, decisions, look_in_words
@@ -40,6 +42,7 @@ from workbench.driver.search_rounds import SearchRounds
 from workbench.driver.tuning import SpaceTuning
 from workbench.errors import RecordError, StudyStopped
 from workbench.numbers import rate
+from workbench.records.attempts import claim, revoke
 from workbench.records.hyperparameters import Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
 from workbench.records.manifest import read_manifest
@@ -108,7 +111,9 @@ class Runner:
         """Ask the running trials to save and stop, and wait for them."""
         self._stopping = True
         for event in self.executor.stop():
-            self._handle(event)
+            if event is not None:
+                self._handle(event)
+            self.heartbeat.beat("stopping: trials save a checkpoint")
 
     def _search(self, ledger: SearchLedger) -> None:
         """Round by round: first all that was proposed before, then what the sampler makes of the results."""
@@ -244,6 +249,7 @@ class Runner:
                 self._handle(event)
                 if ahead is not None and not isinstance(event, Progress | Evaluation):
                     self._take_ahead(ahead)
+            self.display.waits(self.executor.waits())
             self.heartbeat.beat(self.display.message(), self.display.seconds_left())
             self.display.refresh()
 
@@ -296,6 +302,7 @@ class Runner:
 
     def _grouped(self, records: list[RunRecord]) -> list[Group]:
         """Trials that train together. Rates that the grid grew by have none to compete with: no halving."""
+        self._revoke(records)  # whoever a driver before this one gave them to may live on
         grids = self.plan.grids()
 
         def halves(record: RunRecord) -> bool:
@@ -324,8 +331,16 @@ class Runner:
                 self._running[record.run_id] = record
                 self._groups[record.run_id] = group
             runs = [self._directory_of(record).path for record in group.records]
-            self.executor.submit(slot, Task(runs=runs, halving=self._halving(group)))
+            attempt = secrets.token_hex(8)
+            for run in runs:
+                claim(run, attempt)
+            self.executor.submit(slot, Task(runs=runs, halving=self._halving(group), attempt=attempt))
             self.display.started(group.records)
+
+    def _revoke(self, records: list[RunRecord]) -> None:
+        """Whoever trains these trials by now may write nothing more of them."""
+        for record in records:
+            revoke(self._directory_of(record).path)
 
     def _halving(self, group: Group) -> Halving | None:
         if not group.halving:
@@ -349,6 +364,7 @@ class Runner:
         left = [record for record in left if not self._ended_after_all(record)]
         if not left:
             return
+        self._revoke(left)
         match event:
             case TooLarge():
                 self._split(left, "does not fit into memory")
@@ -362,8 +378,12 @@ class Runner:
                     f"{_named(left)}: begins in another worker; the one before ended idle ({why})"
                 )
                 self._requeue(left)
+            case Lost(started=False):
+                cause = f"its worker could not start ({event.given_up or _status(event.status)})"
+                self._try_again(left, cause, log=event.log)
             case Lost():
-                self._try_again(left, _cause(event), perhaps_too_many=True)
+                cause = f"worker lost ({event.given_up or _status(event.status)})"
+                self._try_again(left, cause, perhaps_too_many=True)
 
     def _heard(self, record: RunRecord, event: Progress | Evaluation | Ended) -> None:
         match event:
@@ -375,17 +395,39 @@ class Runner:
                 metric = self.plan.study.metric
                 self.ledger.report(record.run_id, event.step, event.validation[metric])
             case Ended():
-                self._stopped_or_over(record)
+                self._stopped_or_over(record, event.record)
 
-    def _stopped_or_over(self, record: RunRecord) -> None:
-        """A trial's worker is done with it; it may have been asked to stop, and have no outcome yet."""
+    def _stopped_or_over(self, record: RunRecord, told: dict[str, Any] | None) -> None:
+        """A trial's worker is done with it; it may have been asked to stop, and have no outcome yet.
+
+        ``told`` is what the worker says that its record is.
+        """
+        if told is not None:
+            self._catch_up(self._directory_of(record), told)
         if self._ended_after_all(record):
             return
         if self._stopping:
             del self._running[record.run_id]
             self.display.ended(self._known(self._directory_of(record)) or record)
         else:
+            self._revoke([record])
             self._try_again([record], "ended without an outcome")
+
+    def _catch_up(self, run: RunDirectory, told: dict[str, Any]) -> None:
+        """Write the outcome that a worker tells of where this machine does not see it.
+
+        It was written on another one perhaps, and a network's file system may be a minute behind; what is
+        decided next is read from the disk.
+        """
+        outcome = RunRecord.from_dict(told, run.path)
+        if outcome.state not in FINISHED:
+            return
+        try:
+            seen = run.read().state in FINISHED
+        except RecordError:
+            seen = False
+        if not seen:
+            run.write(outcome)
 
     def _ended_after_all(self, record: RunRecord) -> bool:
         """Whether the trial has its outcome: what is on the disk decides, not what its worker said last."""
@@ -397,10 +439,13 @@ class Runner:
         self.display.ended(known)
         return True
 
-    def _try_again(self, records: list[RunRecord], cause: str, *, perhaps_too_many: bool = False) -> None:
+    def _try_again(
+        self, records: list[RunRecord], cause: str, *, perhaps_too_many: bool = False, log: str = ""
+    ) -> None:
         """Requeue trials that were lost; raises ``StudyStopped`` for those that are lost again and again.
 
         ``perhaps_too_many``: their process may have been killed for the memory that they took together.
+        ``log`` says more of what befell them than their own does.
         """
         if self._stopping:
             return
@@ -413,8 +458,8 @@ class Runner:
         else:
             raise StudyStopped(
                 f"{self.plan.study.name}: {_named(records)} was lost {most} times without getting further "
-                f"({cause}). No outcome is recorded, and nothing is lost: mend the cause (what the trial "
-                f"printed is in {self._directory_of(records[0]).path / LOG}) and run the same command again"
+                f"({cause}). No outcome is recorded, and nothing is lost: mend the cause (what was printed "
+                f"is in {log or self._directory_of(records[0]).path / LOG}) and run the same command again"
             )
 
     def _step_of(self, record: RunRecord) -> int:
@@ -481,15 +526,6 @@ class Losses:
 def _named(records: list[RunRecord]) -> str:
     seeds = sorted({record.seed for record in records})
     return f"{records[0].variant} seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-
-
-def _cause(event: Lost) -> str:
-    """What befell the trials of a lost worker."""
-    if event.silent:
-        return "worker lost (no sign of life)"
-    if not event.started:
-        return f"worker could not start ({_status(event.status)}), see {event.log}"
-    return f"worker lost ({_status(event.status)})"
 
 
 def _status(status: int) -> str:

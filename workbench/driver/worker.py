@@ -1,8 +1,9 @@
 """One slot's process: takes trials from the driver, one or a population at a time, and reports on them.
 
 Lines of JSON go both ways (see ``workbench.driver.events``). In: tasks, and that it is to stop; end of input
-means that the driver is gone. Out: that runs were taken up, progress, evaluations, and how each run ended.
-What a trial prints goes to its log, and what is printed before the first one to the worker's own.
+means that the driver is gone. Out: signs of life, that runs were taken up, progress, evaluations, and how
+each run ended. What a trial prints goes to its log, and what is printed before the first one to the worker's
+own.
 """
 
 import gc
@@ -37,6 +38,8 @@ from workbench.driver.events import (
     to_line,
     trial_report,
 )
+from workbench.driver.signals import left_to_the_driver
+from workbench.driver.watch import SIGN_SECONDS
 from workbench.errors import UserError
 from workbench.files import write_atomically
 from workbench.inspection.scheduled_measuring import schedule_measuring
@@ -44,11 +47,10 @@ from workbench.records.run import LOG, RunDirectory, RunRecord, State
 from workbench.training.hardware import release_memory
 from workbench.training.population import trial as population_trial
 from workbench.training.population.vmappable import NotVmappable
+from workbench.training.pulse import Pulse
 from workbench.training.run import Watcher
 from workbench.training.run_text import kept_tokenizer
 from workbench.training.trial import run_trial
-
-_SIGN_OF_LIFE_SECONDS = 20.0
 
 
 class Driver(Protocol):
@@ -62,7 +64,10 @@ class Driver(Protocol):
 
 
 class Channel:
-    """The driver's lines, read in a thread so that a request to stop is heard while training."""
+    """The driver's lines, read in a thread so that a request to stop is heard while training.
+
+    Another thread gives signs of life, with what the ``pulse`` of the present task has counted.
+    """
 
     def __init__(self, source: IO[str], sink: IO[str]) -> None:
         self._sink = sink
@@ -70,6 +75,7 @@ class Channel:
         self._sending = threading.Lock()
         self._tasks: queue.Queue[Task | None] = queue.Queue()
         self._stop = threading.Event()
+        self.pulse = Pulse()
         threading.Thread(target=self._listen, daemon=True).start()
         threading.Thread(target=self._breathe, daemon=True).start()
 
@@ -102,11 +108,10 @@ class Channel:
         os._exit(1)
 
     def _breathe(self) -> None:
-        """Tell the driver now and then that this process is there: between two reports hours may pass."""
         while True:
-            time.sleep(_SIGN_OF_LIFE_SECONDS)
+            time.sleep(SIGN_SECONDS)
             try:
-                self.send(Alive())
+                self.send(Alive(done=self.pulse.count))
             except OSError:  # the driver is gone, and this process will be in a moment
                 return
 
@@ -120,6 +125,7 @@ class Channel:
 
 def main() -> None:
     """Serve the driver until it says stop or goes away."""
+    left_to_the_driver()
     channel = Channel(sys.stdin, os.fdopen(os.dup(1), "w", encoding="utf-8"))
     # From here on the pipe is the channel's alone: what libraries print goes to the worker's log with its
     # errors. What they printed when they were imported may lie in the pipe already, and lack an end.
@@ -129,12 +135,13 @@ def main() -> None:
     channel.send(Ready(pid=os.getpid()))
     gc.freeze()  # libraries stay: what collects garbage after each task need not look at them, for 0.3 s each
     while (task := channel.next_task()) is not None:
+        channel.pulse.begin()
         channel.send(Taken())
         first, *others = map(RunDirectory, task.runs)
         _redirect_output(first.path / LOG)
         for run in others:
             write_atomically(run.path / LOG, f"trained in a population: see ../{first.run_id}/{LOG}\n")
-        if not serve(task, channel):
+        if not serve(task, channel, channel.pulse):
             return  # a failed trial's traceback can pin memory: the next one gets a new process
 
 
@@ -148,10 +155,10 @@ def _redirect_output(log: Path) -> None:
     os.close(handle)
 
 
-def serve(task: Task, driver: Driver) -> bool:
+def serve(task: Task, driver: Driver, pulse: Pulse | None = None) -> bool:
     """Train, and say how each run ended; False where this process had better not go on.
 
-    The last report of a process that does not go on says that it ``leaves``.
+    The last report of a process that does not go on says that it ``leaves``. ``pulse`` counts what is done.
     """
     _silence_libraries()
     names = [run.name for run in task.runs]
@@ -163,7 +170,12 @@ def serve(task: Task, driver: Driver) -> bool:
             ended.add(said.run_id)
         driver.send(said)
 
-    watcher = Watcher(report=report, should_stop=driver.should_stop, measuring=schedule_measuring)
+    watcher = Watcher(
+        report=report,
+        should_stop=driver.should_stop,
+        measuring=schedule_measuring,
+        pulse=pulse or Pulse(),
+    )
     try:
         records = _train(task, watcher)
     except NotVmappable as error:
@@ -183,7 +195,7 @@ def serve(task: Task, driver: Driver) -> bool:
     unreported = [record for record in records if record.run_id not in ended]
     for number, record in enumerate(unreported, start=1):
         leaves = not goes_on and number == len(unreported)
-        driver.send(Ended(run_id=record.run_id, state=record.state, leaves=leaves))
+        driver.send(Ended(run_id=record.run_id, state=record.state, record=record.to_dict(), leaves=leaves))
     return goes_on
 
 
@@ -193,7 +205,7 @@ def trains_alone(task: Task) -> bool:
 
 
 def _train(task: Task, watcher: Watcher) -> list[RunRecord]:
-    runs = [RunDirectory(run) for run in task.runs]
+    runs = [RunDirectory(run, task.attempt) for run in task.runs]
     corpus = partial(_corpus, runs[0].path.parent.parent)
     if trains_alone(task):
         return [run_trial(runs[0], corpus, watcher)]

@@ -5,13 +5,12 @@ the same steps. Final weights come first, then heads at halves of the run, the l
 orders of magnitude. What does not fit into the share can be measured afterwards, on final weights.
 """
 
-from pathlib import Path
-
 from workbench.errors import UserError
 from workbench.inspection.probe import Probe, make_probe
 from workbench.inspection.tables import known_tables
 from workbench.model.decoder import Decoder
 from workbench.records.probes import append_probes
+from workbench.records.run import RunDirectory
 from workbench.training.run import Run, ScheduledMeasuring
 
 FOLLOWED = ("heads",)  # at every checkpoint: heads form while a run trains, the rest is about its end
@@ -47,14 +46,14 @@ def schedule_measuring(run: Run) -> ScheduledMeasuring:
     probe = make_probe(run.corpus, run.model.context, run.model.vocabulary)
     costs = {name: table.tokens(probe) for name, table in known_tables().items()}
     planned = plan(run.steps, share * run.training.tokens, costs)
-    path = run.directory.path
+    directory = run.directory
     return ScheduledMeasuring(
         steps=frozenset(planned),
-        measure=lambda decoder, step: _measure(path, probe, decoder, step, planned[step]),
+        measure=lambda decoder, step: _measure(directory, probe, decoder, step, planned[step]),
     )
 
 
-def _measure(path: Path, probe: Probe, decoder: Decoder, step: int, names: list[str]) -> None:
+def _measure(run: RunDirectory, probe: Probe, decoder: Decoder, step: int, names: list[str]) -> None:
     known = known_tables()
     for name in names:
         try:
@@ -62,4 +61,5 @@ def _measure(path: Path, probe: Probe, decoder: Decoder, step: int, names: list[
         except UserError as error:  # a part of the user's own need not have what a table looks at
             print(f"step {step}: {name} was not measured: {error}")
             continue
-        append_probes(path, rows.assign(table=name, step=step, probe_hash=probe.hash))
+        run.require_claim()
+        append_probes(run.path, rows.assign(table=name, step=step, probe_hash=probe.hash))

@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from workbench.errors import RecordError
-from workbench.files import replacing, write_atomically
+from workbench.files import Check, replacing, write_atomically
 from workbench.records.published_tables import RUNS, joint_version, read_joint
 
 Row = dict[str, float | int | None]  # the axes (step, tokens, flops, seconds) and any metrics
@@ -74,19 +74,20 @@ class MetricsWriter:
         self._file.close()
 
 
-def compact(directory: Path, rows: list[Row] | None = None) -> None:
+def compact(directory: Path, rows: list[Row] | None = None, check: Check | None = None) -> None:
     """Turn ``metrics.jsonl`` into ``metrics.parquet`` (zstd) by atomic rename; then drop the lines.
 
-    ``rows`` are taken instead of the file's where they are at hand: then nothing depends on the file.
+    ``rows`` are taken instead of the file's where they are at hand: then nothing depends on the file. What
+    ``check`` raises leaves all as it was.
     """
     frame = _frame(_live_rows(directory / LIVE) if rows is None else rows)
-    save_frame(directory, frame)
+    save_frame(directory, frame, check)
     (directory / LIVE).unlink(missing_ok=True)
 
 
-def save_frame(directory: Path, frame: pd.DataFrame) -> None:
+def save_frame(directory: Path, frame: pd.DataFrame, check: Check | None = None) -> None:
     """Write ``frame`` as the run's ``metrics.parquet``, atomically."""
-    with replacing(directory / COMPACT) as temporary:
+    with replacing(directory / COMPACT, check) as temporary:
         frame.to_parquet(temporary, compression="zstd", index=False)
 
 

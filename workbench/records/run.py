@@ -23,6 +23,7 @@ from typing_extensions import TypedDict
 from workbench.errors import RecordError
 from workbench.files import read_json, sweep, write_json
 from workbench.records import metrics
+from workbench.records.attempts import require_claim, revoke
 from workbench.records.fields import AsItIs, Count, Figure, FiniteNumber, Moment, damage
 from workbench.records.hyperparameters import (
     LEARNING_RATE,
@@ -198,10 +199,15 @@ def _digest(value: object) -> str:
 
 
 class RunDirectory:
-    """``<study>/runs/<run id>/``: the only place that a run writes to."""
+    """``<study>/runs/<run id>/``: the only place that a run writes to.
 
-    def __init__(self, path: Path) -> None:
+    ``attempt`` is that of the driver for which the run is trained: once another has the run, writing raises
+    ``GivenUp``. None: nobody else can have it.
+    """
+
+    def __init__(self, path: Path, attempt: str | None = None) -> None:
         self.path = Path(path)
+        self.attempt = attempt
 
     @property
     def run_id(self) -> str:
@@ -233,10 +239,16 @@ class RunDirectory:
         sweep(self.path)
 
     def forget_checkpoints(self) -> None:
-        """Delete what the run would be resumed from."""
+        """Delete what the run would be resumed from; nobody trains it any more."""
         self.sweep()
         for path in (self.checkpoint, self.replica, self.next_replica):
             path.unlink(missing_ok=True)
+        revoke(self.path)
+
+    def require_claim(self) -> None:
+        """Raise ``GivenUp`` where the driver has given this attempt up."""
+        if self.attempt is not None:
+            require_claim(self.path, self.attempt)
 
     @property
     def parts(self) -> Path:
@@ -267,7 +279,7 @@ class RunDirectory:
             raise RecordError(
                 f"{self.path}: cannot hold run {record.run_id!r}; a run is its directory's name"
             )
-        write_json(self.path / RECORD, record.to_dict())
+        write_json(self.path / RECORD, record.to_dict(), self.require_claim)
 
     def metrics(self) -> pd.DataFrame:
         """One row per logged step: step, tokens, flops, seconds and the metrics (NaN where not logged)."""

@@ -1,15 +1,16 @@
 """What a trial leaves behind while it trains: metrics, progress, and a checkpoint to resume from."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import lightning
 
 from workbench.files import replacing
+from workbench.records.run import RunDirectory
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.log import Clock, RunLog, rows_every
 from workbench.training.module import DecoderModule
+from workbench.training.pulse import Pulse
 from workbench.training.run import ScheduledMeasuring
 
 
@@ -76,6 +77,21 @@ class Recorder(lightning.Callback):
         self.clock.run()
 
 
+class Beating(lightning.Callback):
+    """Notes that training comes on, for whoever watches it from outside."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """A step has ended."""
+        self._pulse.step()
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        """A batch was validated on."""
+        self._pulse.beat()
+
+
 class Measuring(lightning.Callback):
     """Has the decoder measured before training and after some steps, the clock standing still.
 
@@ -108,8 +124,8 @@ class Checkpointer(lightning.Callback):
     validation is saved after it, never between the two, so that a resumed trial repeats and skips nothing.
     """
 
-    def __init__(self, path: Path, interval: int, should_stop: Callable[[], bool]) -> None:
-        self._path = path
+    def __init__(self, run: RunDirectory, interval: int, should_stop: Callable[[], bool]) -> None:
+        self._run = run
         self._interval = interval
         self._should_stop = should_stop
 
@@ -131,5 +147,5 @@ class Checkpointer(lightning.Callback):
         raise Interrupted(f"stopped on request at step {trainer.global_step}")
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        with replacing(self._path) as temporary:
+        with replacing(self._run.checkpoint, self._run.require_claim) as temporary:
             trainer.save_checkpoint(temporary, weights_only=False)  # optimizer and loops too

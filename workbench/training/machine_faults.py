@@ -4,13 +4,14 @@ from safetensors import SafetensorError
 from torch import AcceleratorError
 
 from workbench.errors import RecordError
+from workbench.records.attempts import GivenUp
 
 # torch reports trouble with files as a bare RuntimeError.
 _FILE_TROUBLE = ("PytorchStream", "No space left on device", "Input/output error", "Stale file handle")
 
 
 def is_machine_fault(error: BaseException) -> bool:
-    """Whether ``error``, or what it was raised from, lies with files, disks or devices.
+    """Whether ``error``, or what it was raised from, lies with files, disks or devices, or with the driver.
 
     It says nothing about the model: the trial is to be tried again, and never to be recorded as failed. Want
     of memory is none: a model may be too large (``out_of_memory``).
@@ -26,6 +27,8 @@ def is_machine_fault(error: BaseException) -> bool:
 def _is_of_the_machine(error: BaseException) -> bool:
     if isinstance(error, AcceleratorError):
         return "device-side assert" not in str(error)  # which an index out of range in a component triggers
+    if isinstance(error, GivenUp):
+        return True
     if isinstance(error, RuntimeError):
         return any(text in str(error) for text in _FILE_TROUBLE)
     return isinstance(error, OSError | SafetensorError | RecordError)

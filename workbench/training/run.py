@@ -41,6 +41,7 @@ from workbench.training.config import TrainingConfig
 from workbench.training.hardware import out_of_memory, peak_flops
 from workbench.training.judged_texts import judged_texts
 from workbench.training.log import Accounting
+from workbench.training.pulse import Pulse
 from workbench.training.schedules import rate_factor
 from workbench.training.trained_decoder import model_of
 from workbench.training.tuned_values import with_tuned
@@ -59,12 +60,14 @@ class ScheduledMeasuring:
 class Watcher:
     """How the driver takes part: ``report`` hears of progress, ``should_stop`` asks for a clean stop.
 
-    Each event names its run as ``run_id``. ``measuring`` gives what measures the decoder of a run.
+    Each event names its run as ``run_id``. ``measuring`` gives what measures the decoder of a run. ``pulse``
+    counts what was done.
     """
 
     report: Callable[[dict[str, Any]], None] = lambda event: None
     should_stop: Callable[[], bool] = lambda: False
     measuring: Callable[["Run"], ScheduledMeasuring] = lambda run: ScheduledMeasuring()
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 @dataclass(kw_only=True)
@@ -154,6 +157,7 @@ class Run:
 
     def begin(self, **provenance: Any) -> None:
         """Mark it as running, and note where."""
+        self.directory.require_claim()
         self.record.state = State.RUNNING
         self.record.attempts += 1
         self.record.started = self.record.started or now()
@@ -195,7 +199,7 @@ class Run:
         Raises ``UserError`` for a part whose state they would not hold: read back, it would be another model.
         """
         self._require_all_is_saved(decoder)
-        with replacing(self.directory.weights) as temporary:
+        with replacing(self.directory.weights, self.directory.require_claim) as temporary:
             save_file(plain_tensors(decoder), temporary)
         self.record.provenance[WEIGHTS_DIGEST] = weights_digest(self.directory)
 
@@ -232,7 +236,8 @@ class Run:
             if state is State.COMPLETE:
                 self.record.passages = outcome.passages
                 self.record.answers = outcome.answers or None
-        metrics.compact(self.directory.path, None if outcome is None else outcome.rows)
+        rows = None if outcome is None else outcome.rows
+        metrics.compact(self.directory.path, rows, self.directory.require_claim)
         self.directory.write(self.record)
         self.directory.forget_checkpoints()
 

@@ -12,7 +12,7 @@ from workbench.errors import RecordError
 from workbench.records import metrics
 from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.seeds import generator
-from workbench.training.callbacks import Checkpointer, Interrupted, Measuring, Recorder
+from workbench.training.callbacks import Beating, Checkpointer, Interrupted, Measuring, Recorder
 from workbench.training.checkpoint_file import LoadedCheckpoint, load_checkpoint
 from workbench.training.hardware import forget_peak_memory, out_of_memory
 from workbench.training.log import Diverged, RunLog
@@ -101,8 +101,9 @@ class Trial:
         self._recorder = recorder
         # Lightning calls them in this order: what is recorded comes before what may end or stop the trial.
         probing = Measuring(self._watcher.measuring(run), recorder)
-        checkpointer = Checkpointer(run.directory.checkpoint, run.interval, self._watcher.should_stop)
-        trainer = build_trainer(run, run.steps, [recorder, probing, checkpointer], checkpoint=checkpoint)
+        checkpointer = Checkpointer(run.directory, run.interval, self._watcher.should_stop)
+        callbacks = [Beating(self._watcher.pulse), recorder, probing, checkpointer]
+        trainer = build_trainer(run, run.steps, callbacks, checkpoint=checkpoint)
 
         train = training_loader(run.training_batches(run.device), lambda: trainer.global_step, run.steps)
         validation = [_validation_loader(batches, run.device) for batches in sets.values()]

@@ -1,11 +1,13 @@
 """A worker's end is noticed however it comes: silence, a child that outlives it, a start that fails."""
 
+import signal
 import sys
 import time
 
 import psutil
 import pytest
 
+from workbench.driver import watch
 from workbench.driver.events import Lost, Task
 from workbench.driver.executors import local
 from workbench.driver.executors.local import LocalExecutor
@@ -46,34 +48,117 @@ def test_a_worker_that_cannot_start_is_lost_with_its_trial_and_its_log(executor,
     assert found.log == str(tmp_path / "worker-0.log")
 
 
-def test_a_worker_is_lost_when_it_ends_though_a_child_of_it_lives_on(executor, monkeypatch):
-    """A component may start processes of its own, and these keep the worker's pipe open."""
-    monkeypatch.setattr(local, "_LAST_WORDS_SECONDS", 0.2)
-    child = (
-        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+def with_child(folder, kind):
+    """A worker that starts a process, writes down which, and then ``kind`` befalls it itself."""
+    return (
+        f"{READY}import os, signal, subprocess\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(folder / 'child')!r}, 'w').write(str(child.pid))\n"
+        f"os.kill(os.getpid(), signal.{kind})\n"
     )
-    started = executor(READY + child + "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
-    try:
-        found = lost(started)
-        assert (found.run_ids, found.status, found.started) == (["run"], -9, True)
-    finally:
-        for process in psutil.process_iter(["cmdline"]):
-            if "import time; time.sleep(60)" in (process.info["cmdline"] or []):
-                process.kill()
 
 
-def test_a_silent_worker_is_killed_and_lost(executor, monkeypatch):
-    monkeypatch.setattr(local, "_SILENCE_SECONDS", 0.5)
-    found = lost(executor(READY + "import time; time.sleep(60)"))
-    assert (found.run_ids, found.silent) == (["run"], True)
+def require_gone(folder):
+    """The process that the worker started has ended."""
+    left = [psutil.Process(pid) for pid in [int((folder / "child").read_text())] if psutil.pid_exists(pid)]
+    for process in left:
+        if process.status() != psutil.STATUS_ZOMBIE:  # else nobody has asked yet how it ended
+            process.wait(timeout=60)
+
+
+def test_a_worker_is_lost_when_it_ends_and_a_child_of_it_with_it(executor, tmp_path):
+    """A component may start processes of its own, and these keep the worker's pipe open."""
+    found = lost(executor(with_child(tmp_path, "SIGKILL")))
+    assert (found.run_ids, found.status, found.started, found.given_up) == (["run"], -9, True, "")
+    require_gone(tmp_path)
+
+
+def test_nor_does_it_matter_that_a_child_left_its_group(executor, monkeypatch):
+    monkeypatch.setattr(local, "_LAST_WORDS_SECONDS", 0.2)
+    child = "import subprocess\nsubprocess.Popen(['sleep', '20'], start_new_session=True)\n"
+    found = lost(executor(READY + child + "import os\nos._exit(5)"), seconds=15.0)
+    assert (found.run_ids, found.status) == (["run"], 5)
+
+
+def test_a_worker_that_is_stopped_is_killed_with_its_child_and_lost(executor, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "SILENT_SECONDS", 1.0)
+    found = lost(executor(with_child(tmp_path, "SIGSTOP")))
+    assert (found.run_ids, found.status, found.given_up) == (["run"], -9, "no sign of life for 1 s")
+    require_gone(tmp_path)
+
+
+def alive(times, done):
+    """Signs of life, a tenth of a second apart, each with as much done as the expression ``done`` gives."""
+    sign = f'print(\'{{"event": "alive", "done": %d}}\' % ({done}), flush=True)'
+    return f"import time\nfor number in range({times}):\n    {sign}\n    time.sleep(0.1)\n"
 
 
 def test_a_worker_that_gives_signs_of_life_is_left_alone(executor, monkeypatch):
-    monkeypatch.setattr(local, "_SILENCE_SECONDS", 1.0)
-    alive = 'print(\'{"event": "alive"}\', flush=True)'
-    script = READY + f"import time\nfor _ in range(15):\n    {alive}\n    time.sleep(0.1)\n"
-    found = lost(executor(script))
-    assert (found.status, found.silent) == (0, False)
+    monkeypatch.setattr(watch, "SILENT_SECONDS", 5.0)
+    monkeypatch.setattr(watch, "STILL_SECONDS", 5.0)
+    found = lost(executor(READY + alive(70, done="number")))
+    assert (found.status, found.given_up) == (0, "")
+
+
+def test_a_worker_whose_training_stands_still_is_killed_and_lost(executor, monkeypatch):
+    monkeypatch.setattr(watch, "STILL_SECONDS", 1.0)
+    found = lost(executor(READY + alive(1000, done="7")))
+    assert (found.run_ids, found.status, found.given_up) == (
+        ["run"],
+        -9,
+        "its training stood still for 1 s",
+    )
+
+
+def test_what_a_worker_is_waited_for_is_told(executor, monkeypatch):
+    monkeypatch.setattr(watch, "_TOLD_SILENT_SECONDS", 0.5)
+    started = executor(READY + "import time; time.sleep(600)")
+    assert seen(started, 1) == ["ready"]
+    assert started.waits() == []
+    assert started.next_event(timeout=1.0) is None
+    assert started.waits() == ["worker 0: no sign of life for 1 s"]
+
+
+def test_a_process_that_cannot_be_killed_is_left_behind_and_its_trial_goes_on(
+    executor, tmp_path, monkeypatch
+):
+    """It waits for a disk or a device, say; what it would still write is refused."""
+    kill = local._end
+    monkeypatch.setattr(watch, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(local, "_DYING_SECONDS", 0.5)
+    monkeypatch.setattr(local, "_end", lambda process: None)
+    started = executor(READY + "import time; time.sleep(600)")
+    first = started._slots[0].process
+    assert (lost(started).given_up, first.poll()) == ("no sign of life for 0 s", None)
+    monkeypatch.setattr(local, "_end", kill)
+    started.submit(0, Task(runs=[tmp_path / "run"]))
+    assert seen(started, 1) == ["ready"]
+    assert started._slots[0].process is not first
+    kill(first)
+    assert first.wait(timeout=60) == -signal.SIGKILL
+
+
+SAVES = (
+    "import sys, time\nsys.stdin.readline()\nassert 'stop' in sys.stdin.readline()\ntime.sleep(2.5)\n"
+    'print(\'{"event": "ended", "run_id": "run", "state": "running"}\', flush=True)\n'
+)
+
+
+def test_whoever_saves_is_waited_for_and_the_driver_can_say_so(executor):
+    started = executor(READY + SAVES)
+    heard = [None if event is None else event.event for event in started.stop()]
+    assert [event for event in heard if event] == ["ready", "ended", "lost"]
+    assert None in heard
+
+
+def test_a_stopped_worker_holds_up_nobody_who_stops(executor, monkeypatch):
+    """Idle too: it does not hear that it is to end."""
+    monkeypatch.setattr(watch, "SILENT_SECONDS", 1.0)
+    event = '{"event": "ended", "run_id": "run", "state": "complete"}'
+    started = executor(READY + f"print('{event}', flush=True)\nimport os, signal\nos.kill(0, signal.SIGSTOP)")
+    assert seen(started, 2) == ["ready", "ended"]
+    (found,) = [event for event in started.stop() if event is not None]
+    assert (found.run_ids, found.given_up) == ([], "no sign of life for 1 s")
 
 
 def test_a_worker_that_leaves_is_replaced_and_not_called_lost(executor, tmp_path):

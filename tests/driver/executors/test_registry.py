@@ -39,6 +39,9 @@ class Queue:
     def should_stop(self):
         return False
 
+    def waits(self):
+        return []
+
     def stop(self):
         yield from ()
 
@@ -69,5 +72,5 @@ def test_an_executor_that_there_is_not_is_refused_before_anything_is_made(tmp_pa
 
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_every_executor_has_what_the_driver_calls(name):
-    calls = ("free_slots", "submit", "next_event", "stop", "kill")
+    calls = ("free_slots", "submit", "next_event", "waits", "stop", "kill")
     assert all(callable(getattr(find_executor(name), call)) for call in calls)

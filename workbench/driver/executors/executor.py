@@ -17,8 +17,11 @@ class Executor(Protocol):
     * Each run that was submitted is reported so once, whatever becomes of whoever trains it; no hang, no
       crash and no lost machine goes without an event. What counts as an outcome is what stands in its
       directory: an event says only that it is time to look.
-    * An executor decides nothing: it tries no run again, and gives none to a second process while a first
-      one may still write to its directory. Both are the driver's, which counts losses.
+    * An executor decides nothing: it tries no run again, and gives none to a second process. Both are the
+      driver's, which counts losses. A process that it could not end may live on: what it would still write
+      is refused (``records.attempts``).
+    * Whoever trains is watched (``driver.watch``): one that gives no sign of life, or whose training stands
+      still, is ended and reported as lost.
 
     Slots may come and go between two calls; the driver asks for the free ones each time. It calls from one
     thread only.
@@ -33,8 +36,14 @@ class Executor(Protocol):
     def next_event(self, timeout: float) -> Event | None:
         """The next event of any slot; None when none came within ``timeout`` seconds."""
 
-    def stop(self) -> Iterator[Event]:
-        """Ask every trial to save and stop; yields what is still reported, and leaves no process behind."""
+    def waits(self) -> list[str]:
+        """What takes longer than it should, a line each, such as ``worker 1: no sign of life for 42 s``."""
+
+    def stop(self) -> Iterator[Event | None]:
+        """Ask every trial to save and stop; yields what is still reported, and leaves no process behind.
+
+        None comes about every second in which nothing is reported: saving may take minutes.
+        """
 
     def kill(self) -> None:
         """End every process now."""

@@ -2,6 +2,7 @@
 
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -27,13 +28,14 @@ from workbench.driver.events import (
     read_report,
     to_line,
 )
+from workbench.driver.watch import Watch
 from workbench.training.hardware import default_slots
 
 _WORKER = [sys.executable, "-m", "workbench.driver.worker"]
-_STOP_SECONDS = 60.0
-_SILENCE_SECONDS = 300.0  # many signs of life of a worker (driver/worker.py)
+_STOP_SECONDS = 600.0  # for the longest step or validation that a trial may be at, and its checkpoint
 _LAST_WORDS_SECONDS = 5.0
 _LEAVING_SECONDS = 10.0
+_DYING_SECONDS = 30.0  # a process that waits for a disk or a device may outlive even SIGKILL
 
 
 @dataclass
@@ -46,7 +48,9 @@ class _Slot:
     runs: set[str] = field(default_factory=set)
     ready: bool = False
     idle: bool = False  # it was handed the present runs after others, and has not taken them up yet
-    silence: float = 0.0  # seconds since its process was heard of
+    watch: Watch = field(default_factory=Watch)
+    given_up: str = ""  # why its process was ended
+    dying: float = 0.0  # seconds since then
 
 
 class LocalExecutor:
@@ -60,6 +64,7 @@ class LocalExecutor:
             _Slot(index, _environment(index, device, threads, import_paths), logs / f"worker-{index}.log")
             for index in range(slots)
         ]
+        self._stopping = False
 
     def free_slots(self) -> list[int]:
         """Slots without a trial."""
@@ -72,6 +77,7 @@ class LocalExecutor:
         if chosen.process is None:
             self._spawn(chosen)
         chosen.runs = {run.name for run in task.runs}
+        chosen.watch.handed()
         self._send(chosen, task)
 
     def next_event(self, timeout: float) -> Event | None:
@@ -84,35 +90,43 @@ class LocalExecutor:
             except queue.Empty:
                 return None
             finally:
-                self._count_silence(time.monotonic() - asked)
+                # No more than was asked for: the driver itself may have been stopped meanwhile.
+                self._look_after(min(time.monotonic() - asked, left))
             if process is not slot.process:
                 continue  # the last words of a process that was replaced
             event = self._note(slot, event)
-            slot.silence = 0.0
+            slot.watch.heard(event)
             if not isinstance(event, Alive | Taken):
                 return event
         return None
 
-    def _count_silence(self, seconds: float) -> None:
-        """Kill a process that was silent for too long: stopped, or waiting for a disk that does not answer.
-
-        Only the seconds that the driver itself listened count: a machine that slept kills nobody.
-        """
+    def _look_after(self, seconds: float) -> None:
+        """End the processes that are to be given up, having listened for so many seconds more."""
         for slot in self._slots:
-            if slot.process is not None and slot.runs:
-                slot.silence += seconds
-                if slot.silence > _SILENCE_SECONDS:
-                    slot.process.kill()
+            if slot.process is None or not (slot.runs or self._stopping):
+                continue
+            slot.watch.listened(seconds)
+            if slot.given_up:
+                slot.dying += seconds
+                if slot.dying > _DYING_SECONDS:
+                    self._events.put((slot.process, slot, Lost(run_ids=[], status=-signal.SIGKILL)))
+            elif reason := slot.watch.reason():
+                slot.given_up = reason
+                _end(slot.process)
 
-    def stop(self) -> Iterator[Event]:
-        """Ask every trial to save and stop; kill what has not stopped after a minute."""
+    def waits(self) -> list[str]:
+        """What takes longer than it should, a line each."""
+        watched = {slot.index: slot.watch.words() for slot in self._slots if slot.process and slot.runs}
+        return [f"worker {index}: {words}" for index, words in watched.items() if words]
+
+    def stop(self) -> Iterator[Event | None]:
+        """Ask every trial to save and stop; kill what has not stopped after ten minutes."""
+        self._stopping = True
         for slot in self._slots:
             self._send(slot, Stop())
-        while any(slot.process for slot in self._slots):
-            event = self.next_event(timeout=_STOP_SECONDS)
-            if event is None:
-                break
-            yield event
+        deadline = time.monotonic() + _STOP_SECONDS
+        while any(slot.process for slot in self._slots) and time.monotonic() < deadline:
+            yield self.next_event(timeout=1.0)
         self.kill()
 
     def kill(self) -> None:
@@ -120,8 +134,9 @@ class LocalExecutor:
         for slot in self._slots:
             for process in (slot.process, slot.leaving):
                 if process is not None:
-                    process.kill()
-                    process.wait()
+                    _end(process)
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(timeout=_DYING_SECONDS)
             slot.process = None
             slot.leaving = None
             slot.runs = set()
@@ -141,7 +156,9 @@ class LocalExecutor:
                 process_group=0,  # Ctrl-C is the driver's to hear; it asks its workers to stop
             )
         slot.ready = False
-        slot.silence = 0.0
+        slot.watch = Watch()
+        slot.given_up = ""
+        slot.dying = 0.0
         listener = threading.Thread(target=self._listen, args=(slot, slot.process), daemon=True)
         listener.start()
         threading.Thread(target=self._await_end, args=(slot, slot.process, listener), daemon=True).start()
@@ -153,8 +170,9 @@ class LocalExecutor:
         try:
             slot.leaving.wait(timeout=_LEAVING_SECONDS)
         except subprocess.TimeoutExpired:  # something of the trial's, a thread perhaps, holds it back
-            slot.leaving.kill()
-            slot.leaving.wait()
+            _end(slot.leaving)
+            with suppress(subprocess.TimeoutExpired):
+                slot.leaving.wait(timeout=_DYING_SECONDS)
         slot.leaving = None
 
     def _listen(self, slot: _Slot, process: subprocess.Popen[str]) -> None:
@@ -171,7 +189,9 @@ class LocalExecutor:
 
     def _await_end(self, slot: _Slot, process: subprocess.Popen[str], listener: threading.Thread) -> None:
         status = process.wait()
-        # What it said last comes first. Its pipe may stay open beyond its end: a child of it has it too.
+        # A child of it may live on: it has the pipe too, and perhaps memory that the next worker needs.
+        _end_group(process.pid)
+        # What it said last comes first; a child that left the group still holds the pipe open.
         listener.join(timeout=_LAST_WORDS_SECONDS)
         self._events.put((process, slot, Lost(run_ids=[], status=status)))
 
@@ -191,7 +211,7 @@ class LocalExecutor:
                     run_ids=sorted(slot.runs),
                     status=event.status,
                     started=slot.ready,
-                    silent=slot.silence > _SILENCE_SECONDS,
+                    given_up=slot.given_up,
                     unbegun=slot.idle,
                     log=str(slot.log),
                 )
@@ -212,6 +232,17 @@ class LocalExecutor:
             slot.process.stdin.flush()
         except BrokenPipeError:
             pass  # the process just died; its listener reports it as lost, with the run it was given
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill the process and what it started."""
+    if process.poll() is None:
+        _end_group(process.pid)
+
+
+def _end_group(leader: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # nobody is left, or only who has ended
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _environment(index: int, device: str, threads: int, import_paths: list[Path]) -> dict[str, str]:

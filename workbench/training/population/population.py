@@ -183,31 +183,43 @@ class Population(lightning.LightningModule):
         return rates
 
     @torch.no_grad()
-    def validate(self, sets: Mapping[str, Sequence[EvaluationBatch | AnswerBatch]]) -> list[dict[str, float]]:
-        """Each replica's validation on the batches of each set, which are the same for all."""
+    def validate(
+        self,
+        sets: Mapping[str, Sequence[EvaluationBatch | AnswerBatch]],
+        done: Callable[[], None] = lambda: None,
+    ) -> list[dict[str, float]]:
+        """Each replica's validation on the batches of each set, which are the same for all.
+
+        ``done`` is called after each batch.
+        """
         self.template.eval()
         tensors = self.layout.unflatten(self.flat_parameters)
         sums = SetSums(tuple(sets))
         for number, batches in enumerate(sets.values()):
             for batch in batches:
-                if isinstance(batch, AnswerBatch):
-                    with sdpa_kernel(_KERNELS):
-                        scored = self._scores(
-                            tensors, batch.inputs.to(self.device), batch.targets.to(self.device)
-                        )
-                    sums.add_answers(number, scored, batch)
-                    continue
-                inputs, targets, target_bytes = batch
-                find = self._losses_of_one_batch
-                if inputs.shape[1] != self.template.config.context:
-                    find = self._uncompiled  # a text's last window, too short to be worth a compilation
-                with sdpa_kernel(_KERNELS):
-                    losses = find(tensors, inputs.to(self.device), targets.to(self.device))
-                sums.add(number, losses, targets, target_bytes)  # (R,)
+                self._add(sums, number, batch, tensors)
+                done()
         self.template.train()
         self.passages = sums.passages_of_each(len(self.replicas))
         self.answers = sums.answers_of_each(len(self.replicas))
         return sums.metrics_of_each()
+
+    def _add(
+        self, sums: SetSums, number: int, batch: EvaluationBatch | AnswerBatch, tensors: dict[str, Tensor]
+    ) -> None:
+        """Add to the sums of a set, by its number, what a batch of it gives."""
+        if isinstance(batch, AnswerBatch):
+            with sdpa_kernel(_KERNELS):
+                scored = self._scores(tensors, batch.inputs.to(self.device), batch.targets.to(self.device))
+            sums.add_answers(number, scored, batch)
+            return
+        inputs, targets, target_bytes = batch
+        find = self._losses_of_one_batch
+        if inputs.shape[1] != self.template.config.context:
+            find = self._uncompiled  # a text's last window, too short to be worth a compilation
+        with sdpa_kernel(_KERNELS):
+            losses = find(tensors, inputs.to(self.device), targets.to(self.device))
+        sums.add(number, losses, targets, target_bytes)  # (R,)
 
     def decoder(self, index: int) -> Decoder:
         """A replica's decoder by itself: the template, filled with its parameters."""

@@ -19,6 +19,7 @@ from workbench.training.log import Clock, Diverged, RunLog, rows_every
 from workbench.training.population.halving import Halving, rungs
 from workbench.training.population.population import Population
 from workbench.training.population.replica_file import save_replica
+from workbench.training.pulse import Pulse
 from workbench.training.run import Outcome, Run, ScheduledMeasuring
 from workbench.training.validation import AnswerTables, Passages
 
@@ -55,7 +56,7 @@ class Member:
         )
         self.log.close()
         self.run.finish(state, error, outcome)
-        self.report({"event": "ended", "state": str(state)})
+        self.report({"event": "ended", "state": str(state), "record": self.run.record.to_dict()})
 
 
 class PopulationRecorder(lightning.Callback):
@@ -71,6 +72,7 @@ class PopulationRecorder(lightning.Callback):
         measuring: list[ScheduledMeasuring],
         should_stop: Callable[[], bool],
         halving: Halving | None,
+        pulse: Pulse,
     ) -> None:
         self._population = population
         self._members = members
@@ -79,6 +81,7 @@ class PopulationRecorder(lightning.Callback):
         self._measuring = measuring
         self._should_stop = should_stop
         self._halving = halving
+        self._pulse = pulse
         first = members[0].run
         self._steps = first.steps
         self._interval = first.interval
@@ -100,6 +103,7 @@ class PopulationRecorder(lightning.Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, *_: Any
     ) -> None:
         """After a step."""
+        self._pulse.step()
         step = self._population.step
         if step % self._every == 0 or step == self._steps:
             self._log(outputs["losses"])
@@ -142,7 +146,7 @@ class PopulationRecorder(lightning.Callback):
 
     def _validate(self, trainer: lightning.Trainer) -> None:
         with trainer.precision_plugin.forward_context():
-            found = self._population.validate(self._evaluation)
+            found = self._population.validate(self._evaluation, self._pulse.beat)
         step = self._population.step
         for index, member in self._live():
             member.validation = found[index]
@@ -167,6 +171,7 @@ class PopulationRecorder(lightning.Callback):
         for index, _ in self._live():
             if step in self._measuring[index].steps:
                 self._measuring[index].measure(self._population.decoder(index), step)
+                self._pulse.beat()
 
     def _halve(self) -> None:
         """Stop the runs of the learning rates that lose where this step is a rung."""
@@ -221,8 +226,11 @@ class PopulationRecorder(lightning.Callback):
                 "peak_memory": member.log.peak_memory,
                 ROWS: member.log.rows,
             }
-            save_replica(member.run.directory.next_replica, self._population.state(index), state)
+            directory = member.run.directory
+            tensors = self._population.state(index)
+            save_replica(directory.next_replica, tensors, state, directory.require_claim)
         for _, member in live:
+            member.run.directory.require_claim()
             put_in_place(member.run.directory.next_replica, member.run.directory.replica)
 
     def _live(self) -> list[tuple[int, Member]]:

@@ -10,12 +10,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from workbench.errors import RecordError
-from workbench.files import replacing
+from workbench.files import Check, replacing
 
 
-def save_replica(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write both, atomically; ``state`` holds "step" and what JSON can hold."""
-    with replacing(path) as temporary:
+def save_replica(
+    path: Path, tensors: dict[str, Tensor], state: dict[str, Any], check: Check | None = None
+) -> None:
+    """Write both, atomically, unless ``check`` raises; ``state`` holds "step" and what JSON can hold."""
+    with replacing(path, check) as temporary:
         metadata = {"state": json.dumps(state), "crc32": str(_checksum(tensors))}
         save_file(tensors, temporary, metadata=metadata)
 

@@ -154,6 +154,7 @@ class PopulationTrial:
             measuring=[self._watcher.measuring(run) for run in self._runs],
             should_stop=self._watcher.should_stop,
             halving=self._halving,
+            pulse=self._watcher.pulse,
         )
         trainer = build_trainer(first, first.steps - first_step, [recorder], validates=False)
         trainer.fit(population, training_loader(batches, lambda: first_step, first.steps))
