@@ -163,7 +163,7 @@ def test_bytes_of_the_targets_are_the_bytes_of_their_text(folder, cache, spec):
     corpus = prepare({"path": str(folder)}, spec, cache)
     evaluation = EvaluationBatches(corpus, 16, 4, 500)
     total = 0
-    for _, targets, count in evaluation:
+    for _, targets, count, _ in evaluation:
         text_ids = targets[targets != corpus.tokenizer.end_of_document]
         pieces = [corpus.tokenizer.byte_lengths()[i] for i in text_ids.tolist()]
         assert count == sum(pieces)
