@@ -24,7 +24,7 @@ from workbench.analysis.notes import Note, NoteKind, method, reading
 from workbench.analysis.report import render, to_json
 from workbench.analysis.report_tables import effects_table
 from workbench.analysis.statistics import Verdict, compare_pairs
-from workbench.analysis.text_uncertainty import of_passages, text_notes
+from workbench.analysis.text_uncertainty import of_parts, text_notes
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_a_small_text_is_to_be_read_where_the_word_rests_on_it(verdict, margin, 
     generator = np.random.default_rng(3)
     losses = 0.05 + generator.normal(0, 0.1, 64) + np.zeros((64, 1))
     losses += 0.05 - losses.mean()
-    found = of_passages(losses * 512, np.full(64, 512.0), compare_pairs([0.05, 0.0501] * 32))
+    found = of_parts(losses * 512, np.full(64, 512.0), compare_pairs([0.05, 0.0501] * 32))
     for note in text_notes(found, verdict, margin, "nats/token"):
         assert note.kind is (kind if margin != 0.01 else NoteKind.METHOD)
     assert text_notes(found, verdict, 0.01, "nats/token")

@@ -125,7 +125,7 @@ def test_a_corpus_smaller_than_a_window_names_the_context():
 def test_evaluation_is_the_same_each_time_and_at_most_max_tokens(corpus):
     evaluation = EvaluationBatches(corpus, 16, 4, 500)
     first, second = list(evaluation), list(EvaluationBatches(corpus, 16, 4, 500))
-    assert evaluation.tokens == 496 == sum(targets.numel() for _, targets, _ in first)
+    assert evaluation.tokens == 496 == sum(targets.numel() for _, targets, *_ in first)
     assert len(evaluation) == len(first) == 8
     assert [len(inputs) for inputs, *_ in first] == [4] * 7 + [3]
     for one, other in zip(first, second, strict=True):
@@ -152,7 +152,7 @@ def test_evaluation_is_spread_over_the_split(corpus):
 
 def test_without_a_limit_every_target_is_seen_once(corpus):
     evaluation = EvaluationBatches(corpus, 16, 4)
-    targets = torch.cat([targets.flatten() for _, targets, _ in evaluation]).numpy()
+    targets = torch.cat([targets.flatten() for _, targets, *_ in evaluation]).numpy()
     assert np.array_equal(targets, corpus.validation[1 : len(targets) + 1])
     assert len(corpus.validation) - len(targets) <= 16
     assert EvaluationBatches(corpus, 16, 4, 10**9).tokens == evaluation.tokens
@@ -163,7 +163,7 @@ def test_bytes_of_the_targets_are_the_bytes_of_their_text(folder, cache, spec):
     corpus = prepare({"path": str(folder)}, spec, cache)
     evaluation = EvaluationBatches(corpus, 16, 4, 500)
     total = 0
-    for _, targets, count in evaluation:
+    for _, targets, count, _ in evaluation:
         text_ids = targets[targets != corpus.tokenizer.end_of_document]
         pieces = [corpus.tokenizer.byte_lengths()[i] for i in text_ids.tolist()]
         assert count == sum(pieces)

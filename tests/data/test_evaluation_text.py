@@ -23,7 +23,8 @@ LETTERS = ["the cat ", "sat on ", "a mat\n", "é", "日本", "𝄞", "\n", "  \n
 
 def made(*texts, ends=True):
     passages = tuple(Passage(text, ends) for text in texts)
-    return EvaluationText(corpus={"path": "x"}, passages=passages, source="a source")
+    numbers = tuple(range(len(passages)))
+    return EvaluationText(corpus={"path": "x"}, passages=passages, documents=numbers, source="a source")
 
 
 def mixed_lines(seed, size):
@@ -85,21 +86,22 @@ def test_every_byte_of_the_text_is_scored_once_whatever_the_tokenizer(source, ca
                 batches = TextBatches(text, tokenizer, context, batch_size)
                 found = list(batches)
                 assert len(found) == len(batches)
-                assert sum(count for _, _, count in found) == batches.bytes == text.bytes
-                targets = torch.cat([targets.flatten() for _, targets, _ in found])
-                inputs = torch.cat([inputs.flatten() for inputs, _, _ in found])
+                assert sum(count for _, _, count, _ in found) == batches.bytes == text.bytes
+                targets = torch.cat([targets.flatten() for _, targets, *_ in found])
+                inputs = torch.cat([inputs.flatten() for inputs, *_ in found])
                 assert len(targets) == batches.tokens
                 assert torch.equal(inputs[1:], targets[:-1])  # each token is a target once, read before it
-                assert all(rows.shape == (len(rows), context) for rows, _, _ in found[:-1])
-                assert max(rows.shape[0] for rows, _, _ in found) <= batch_size
+                assert all(rows.shape == (len(rows), context) for rows, *_ in found[:-1])
+                assert max(rows.shape[0] for rows, *_ in found) <= batch_size
                 streams.add((int(inputs[0]), *targets.tolist()))
             assert len(streams) == 1
 
 
 def test_the_tokens_are_those_of_each_passage_and_the_ends_of_documents():
     tokenizer = ByteTokenizer()
-    text = EvaluationText(corpus={}, passages=(Passage("ab\n", False), Passage("ç", True)), source="s")
-    [(inputs, targets, count)] = TextBatches(text, tokenizer, context=8, batch_size=2)
+    passages = (Passage("ab\n", False), Passage("ç", True))
+    text = EvaluationText(corpus={}, passages=passages, documents=(0, 0), source="s")
+    [(inputs, targets, count, _)] = TextBatches(text, tokenizer, context=8, batch_size=2)
     assert inputs.tolist() == [[10, 97, 98, 10, 195, 167]]
     assert targets.tolist() == [[97, 98, 10, 195, 167, tokenizer.end_of_document]]
     assert count == 5
@@ -115,14 +117,14 @@ def test_bytes_are_counted_with_the_targets_of_their_own_batch():
         learned.end_of_document,
     ]
     lengths = learned.byte_lengths()
-    counts = [count for _, _, count in TextBatches(text, learned, context=1, batch_size=1)]
+    counts = [count for _, _, count, _ in TextBatches(text, learned, context=1, batch_size=1)]
     assert counts == [lengths[i] for i in ids]
 
 
 def test_a_passage_that_leaves_no_token_is_counted_with_the_next_one_or_the_last(tmp_path):
     tokenizer = opened("words", tmp_path)
     text = made("  \n", "the cat", " \n ", ends=False)
-    [(inputs, targets, count)] = TextBatches(text, tokenizer, context=8, batch_size=1)
+    [(inputs, targets, count, _)] = TextBatches(text, tokenizer, context=8, batch_size=1)
     assert [tokenizer.piece(token) for token in targets[0].tolist()] == ["the", "cat"]
     assert inputs[0, 0] == tokenizer.end_of_document  # it drops line ends
     assert count == text.bytes == 13

@@ -284,7 +284,7 @@ def test_evaluation_counts_the_bytes_of_the_text(opened, tmp_path, cache):
     assert validation.encode("utf-8").endswith(text.encode("utf-8")[-rest:])
     assert text.encode("utf-8")[-rest - 1 :][:1] == b"\n"
     parts = [int(corpus.validation_bytes[place + 1 : place + 17].sum()) for place in (0, 16, 32)]
-    assert [count for _, _, count in EvaluationBatches(corpus, 16, 1)][:3] == parts
+    assert [count for _, _, count, _ in EvaluationBatches(corpus, 16, 1)][:3] == parts
     assert corpus.unspelled == pytest.approx(_unspelled(text) / len(text.encode()), rel=1e-3)
     assert prepare({"path": str(path)}, "bytes", cache).unspelled == 0
 

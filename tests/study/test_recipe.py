@@ -276,7 +276,7 @@ def test_all_batch_sizes_are_judged_on_the_same_targets(corpus):
     targets = []
     for size in (4, 6):
         batches = EvaluationBatches(corpus, 32, size, 512)
-        targets.append([row.tolist() for _, block, _ in batches for row in block])
+        targets.append([row.tolist() for _, block, *_ in batches for row in block])
     assert targets[0] == targets[1]
     orders = [TrainingBatches(corpus.train, 32, size, seed=1) for size in (4, 8)]
     halves = [start for step in (0, 1) for start in orders[0].starts(step)]

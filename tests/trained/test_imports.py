@@ -113,7 +113,7 @@ def test_evaluation_is_the_loss_that_transformers_gives(tmp_path, text, save):
     found = evaluate_run(run, corpus=text, context=32, tokens=320)
     corpus = open_corpus(run, text)
     batches = EvaluationBatches(corpus, 32, 8, 320)
-    losses = [theirs(inputs).logits.log_softmax(-1).gather(-1, t[..., None]) for inputs, t, _ in batches]
+    losses = [theirs(inputs).logits.log_softmax(-1).gather(-1, t[..., None]) for inputs, t, *_ in batches]
     expected = -torch.cat(losses).mean()
     assert found["validation/loss"] == pytest.approx(expected.item(), abs=1e-5)
     kept = json.loads((run.path / EVALUATIONS).read_text())

@@ -104,17 +104,17 @@ def test_loss_after_a_beginning_of_text_is_that_of_transformers_over_the_same_ta
     run = bring(model, tmp_path / "results")
     found = evaluate_run(run, corpus=text, context=32, tokens=320)
     batches = list(EvaluationBatches(open_corpus(run, text), 32, 8, 320))
-    assert found["tokens"] == sum(targets.numel() for _, targets, _ in batches)
+    assert found["tokens"] == sum(targets.numel() for _, targets, *_ in batches)
     assert found["beginning_of_text"] == first
     losses = []
-    for inputs, targets, _ in batches:
+    for inputs, targets, *_ in batches:
         logits = theirs(F.pad(inputs, (1, 0), value=first)).logits[:, 1:]
         losses.append(F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none"))
     assert found["validation/loss"] == pytest.approx(torch.cat(losses).mean().item(), abs=1e-5)
     plain = evaluate_run(run, corpus=text, context=32, tokens=320, bos=False)
     losses = [
         F.cross_entropy(theirs(inputs).logits.flatten(0, 1), targets.flatten(), reduction="none")
-        for inputs, targets, _ in batches
+        for inputs, targets, *_ in batches
     ]
     assert plain["beginning_of_text"] is None
     assert plain["validation/loss"] == pytest.approx(torch.cat(losses).mean().item(), abs=1e-5)

@@ -69,7 +69,7 @@ def nats(decoder, text, tokenizer):
     """The sum over all targets, window by window and in one loop, in float64."""
     batches = TextBatches(text, tokenizer, decoder.config.context, 1)
     total = 0.0
-    for inputs, targets, _ in batches:
+    for inputs, targets, *_ in batches:
         scores = decoder(inputs)[0].double().log_softmax(-1)  # (T, V)
         total -= float(scores.gather(1, targets[0][:, None]).sum())
     return total, batches.tokens

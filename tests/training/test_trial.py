@@ -100,7 +100,7 @@ def test_saved_weights_give_the_recorded_loss(tmp_path, corpus):
     decoder = Decoder(Run(directory, corpus).model)
     decoder.load_state_dict(weights(directory))
     nats = tokens = 0
-    for inputs, targets, _ in EvaluationBatches(corpus, CONTEXT, 2, 128):
+    for inputs, targets, *_ in EvaluationBatches(corpus, CONTEXT, 2, 128):
         logits = decoder(inputs)  # (B, T, V)
         nats += (
             torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()).item()
@@ -146,7 +146,7 @@ def test_a_stopped_trial_resumes_bit_for_bit(tmp_path, corpus, stop_at):
     resumed, parts = train(tmp_path / "parts", corpus, config(dropout=0.1))
     assert resumed.attempts == 2
     assert resumed.summary == whole.summary
-    assert resumed.passages == whole.passages
+    assert resumed.text_losses == whole.text_losses
     assert parts.weights.read_bytes() == directory.weights.read_bytes()
     columns = ["step", "tokens", "train/loss", "validation/loss", "learning_rate", "gradient_norm"]
     assert parts.metrics()[columns].equals(directory.metrics()[columns])
@@ -327,4 +327,4 @@ def test_a_compiled_trial_is_the_same(tmp_path, corpus, monkeypatch, asked):
     found, _ = train(tmp_path / "compiled", corpus, settings)
     assert found.state is State.COMPLETE, found.error
     assert found.summary == pytest.approx(expected.summary, rel=1e-5)
-    assert modes == [None if asked is True else "reduce-overhead"]
+    assert modes == 2 * [None if asked is True else "reduce-overhead"]  # for training, and for validations

@@ -21,7 +21,12 @@ from workbench.analysis.statistics import (
     compare_pairs,
     detectable_effect,
 )
-from workbench.analysis.text_uncertainty import text_notes, text_uncertainty
+from workbench.analysis.text_uncertainty import (
+    UNLIKE_TEXTS,
+    has_unlike_texts,
+    text_notes,
+    text_uncertainty,
+)
 from workbench.analysis.trimmed_means import compare_trimmed, trimmed_notes
 from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, TunedRate, unequal_tuning
 from workbench.analysis.tuning_report import edge_notes
@@ -247,6 +252,8 @@ def _compared(
     trend = budget_trend(mine, baseline, differences, row.metric)
     text = text_uncertainty(mine, baseline, differences, comparison, row.metric)
     notes += text_notes(text, verdict, row.margin, row.unit)
+    if has_unlike_texts(mine, baseline, differences, row.metric):
+        notes.append(method(UNLIKE_TEXTS))
     if comparison:
         notes += trimmed_notes(trimmed, comparison, row.margin)
         notes += trend_notes(trend, verdict, row.margin, row.unit)

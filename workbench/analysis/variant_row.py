@@ -263,9 +263,12 @@ def _trend_columns(trend: BudgetTrend | None) -> dict[str, Any]:
 
 
 def _text_columns(text: TextUncertainty | None) -> dict[str, Any]:
-    """The standard error and interval over passages of the text, and the interval over both."""
+    """The standard error and interval over documents of the text, or passages of early records, and the
+    interval over seeds and text.
+    """
     return {
-        "text_passages": text.passages if text else None,
+        "text_documents": text.documents if text else None,
+        "text_passages": text.parts if text and text.documents is None else None,
         "text_error": text.error if text else None,
         **_ends("text", text.interval if text else None),
         **_ends("seeds_and_text", text.two_way if text else None),

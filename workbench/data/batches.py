@@ -7,7 +7,9 @@ would have had.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor
 from workbench.data.document_order import DocumentOrder
 from workbench.data.evaluation_text import EvaluationText
 from workbench.data.split import utf8_bytes
+from workbench.data.text_parts import TextParts, text_parts
 from workbench.data.tokenized import TokenizedCorpus, prepare
 from workbench.data.tokenizers import Tokenizer
 from workbench.data.windows import Windows
@@ -35,7 +38,17 @@ __all__ = [
 
 
 Batch = tuple[Tensor, Tensor]  # inputs and targets, both (B, T) or, of R trials, (R, B, T)
-EvaluationBatch = tuple[Tensor, Tensor, int]  # and the bytes of text that the targets stand for
+
+
+class EvaluationBatch(NamedTuple):
+    """Inputs and targets ``(B, T)``, the UTF-8 bytes of text that the targets stand for, and the part of the
+    text that each target is in, ``(B, T)``: a place in the columns of ``TextParts``.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    target_bytes: int
+    part: Tensor
 
 
 class TrainingBatches:
@@ -124,9 +137,9 @@ class EvaluationBatches:
     """The validation windows that every trial of a study is judged on, in batches.
 
     At most ``max_tokens`` targets, spread over the whole split, drawn with a generator that knows neither
-    the trial nor its seed. Iterating gives inputs and targets, both ``(B, T)`` int64, and the number of
-    UTF-8 bytes of the text that the targets stand for; the last batch may be smaller. Bits per byte are then
-    ``nats / (ln 2 * bytes)`` over all batches; an end of document costs nats and stands for no byte.
+    the trial nor its seed. Iterating gives ``EvaluationBatch``; the last may be smaller. Bits per byte are
+    then ``nats / (ln 2 * bytes)`` over all batches; an end of document costs nats and stands for no byte.
+    A document that windows cut, or that lies in several, is one document.
     """
 
     def __init__(
@@ -158,13 +171,18 @@ class EvaluationBatches:
     @property
     def bytes(self) -> int:
         """How many UTF-8 bytes the targets stand for."""
-        return sum(count for _, _, count in self)
+        return sum(self.parts.bytes)
+
+    @property
+    def parts(self) -> TextParts:
+        """The documents that the targets are of, as a validation is summed by them."""
+        return self._parted[0]
 
     def require_known(self, vocabulary: int) -> None:
         """Raise ``UserError`` if a token is beyond a model's ``vocabulary``."""
         tokenizer = self._corpus.tokenizer
-        for inputs, targets, _ in self if tokenizer.vocabulary > vocabulary else ():
-            for ids in (inputs, targets):
+        for batch in self if tokenizer.vocabulary > vocabulary else ():
+            for ids in (batch.inputs, batch.targets):
                 tokenizer.require_known(ids.numpy(), vocabulary, "data.corpus")
 
     def __len__(self) -> int:
@@ -172,9 +190,26 @@ class EvaluationBatches:
 
     def __iter__(self) -> Iterator[EvaluationBatch]:
         for first in range(0, len(self._starts), self._batch_size):
-            starts = self._starts[first : first + self._batch_size]
+            rows = slice(first, first + self._batch_size)
+            starts = self._starts[rows]
             inputs, targets = self._cut(starts)
-            yield inputs, targets, self._corpus.bytes_of(starts + 1, self._context)
+            target_bytes = int(self._corpus.byte_counts(starts + 1, self._context).sum())
+            yield EvaluationBatch(inputs, targets, target_bytes, _as_numbers(self._parted[1][rows]))
+
+    @cached_property
+    def _parted(self) -> tuple[TextParts, np.ndarray]:
+        """The parts, and the one that each target is in, ``(W, T)``."""
+        places = self._starts[:, None] + np.arange(1, self._context + 1)  # (W, T), of the targets
+        targets = np.asarray(self._corpus.validation)[places].astype(np.int64)
+        parts, part = text_parts(
+            sha256(targets.data).hexdigest(),
+            # An end belongs to the document that it ends.
+            documents=np.searchsorted(self._corpus.validation_ends, places.ravel()),
+            pieces=np.repeat(np.arange(len(places)), self._context),
+            targets=np.ones(places.size),
+            sizes=self._corpus.byte_counts(self._starts + 1, self._context).ravel(),
+        )
+        return parts, part.reshape(places.shape)
 
 
 class TextBatches:
@@ -183,8 +218,8 @@ class TextBatches:
     The targets stand for exactly the text's UTF-8 bytes, whatever tokenizer, context and batch size are. In
     front stands one token that is not scored, a line end, since that is what passages begin after. Each
     passage is encoded by itself, and ended where its document ends if the tokenizer has a token for that.
-    Iterating gives what ``EvaluationBatches`` give; a last window that is shorter than ``context`` is a batch
-    of its own.
+    Iterating gives ``EvaluationBatch``; a last window that is shorter than ``context`` is a batch of its own.
+    ``parts`` are the documents that the passages are from.
     """
 
     def __init__(self, text: EvaluationText, tokenizer: Tokenizer, context: int, batch_size: int) -> None:
@@ -193,8 +228,17 @@ class TextBatches:
         self._tokenizer = tokenizer
         self._context = context
         self._batch_size = batch_size
-        self._ids, self._sizes, unspelled = _encode(text, tokenizer)  # (N + 1,), (N,)
-        self.unspelled = unspelled / text.bytes  # share of its bytes, as in ``TokenizedCorpus``
+        encoded = _encode(text, tokenizer)
+        self._ids = encoded.ids
+        self._sizes = encoded.sizes
+        self.unspelled = encoded.unspelled / text.bytes  # share of its bytes, as in ``TokenizedCorpus``
+        self.parts, self._part = text_parts(
+            text.fingerprint,
+            documents=np.array(text.documents)[encoded.passages],
+            pieces=encoded.passages,
+            targets=np.ones(len(encoded.sizes)),
+            sizes=encoded.sizes,
+        )
 
     @property
     def context(self) -> int:
@@ -229,20 +273,33 @@ class TextBatches:
 
     def _batch(self, starts: np.ndarray, length: int) -> EvaluationBatch:
         inputs, targets = Windows(self._ids, length)(starts)
-        # The sizes are those of the targets: the first is of the second id.
-        return inputs, targets, int(self._sizes[starts[0] : starts[-1] + length].sum())
+        # Sizes and parts are those of the targets: the first is of the second id.
+        scored = slice(starts[0], starts[-1] + length)
+        part = _as_numbers(self._part[scored].reshape(targets.shape))
+        return EvaluationBatch(inputs, targets, int(self._sizes[scored].sum()), part)
 
 
-def _encode(text: EvaluationText, tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray, int]:
-    """The ids ``(N + 1,)``, the bytes ``(N,)`` of all but the first, and how many bytes are unspelled."""
+class _Encoded(NamedTuple):
+    """The ids ``(N + 1,)``, of all but the first the bytes ``(N,)`` and the number of the passage ``(N,)``,
+    and how many bytes are unspelled.
+    """
+
+    ids: np.ndarray
+    sizes: np.ndarray
+    passages: np.ndarray
+    unspelled: int
+
+
+def _encode(text: EvaluationText, tokenizer: Tokenizer) -> _Encoded:
     lengths = tokenizer.byte_lengths()
     end = tokenizer.end_of_document
     ids = [np.array([_line_end(tokenizer)], dtype=np.int64)]
     sizes: list[np.ndarray] = []
+    passages: list[np.ndarray] = []
     unspelled = 0
     waiting = 0  # bytes of passages that left no token, such as white space to tokenizers that drop it
     encoded = tokenizer.encode_texts([passage.text for passage in text.passages])
-    for passage, item in zip(text.passages, encoded, strict=True):
+    for number, (passage, item) in enumerate(zip(text.passages, encoded, strict=True)):
         own = item.ids.astype(np.int64)
         counts = lengths[own] if item.bytes is None and lengths is not None else item.bytes
         assert counts is not None, "encode_texts gives them where ids do not say it"
@@ -257,12 +314,13 @@ def _encode(text: EvaluationText, tokenizer: Tokenizer) -> tuple[np.ndarray, np.
             waiting = 0
             ids.append(own)
             sizes.append(counts)
+            passages.append(np.full(len(own), number))
     if not sizes:
         raise UserError(
             "data.tokenizer: it has no token for any of the evaluation text; choose another tokenizer or text"
         )
     sizes[-1][-1] += waiting
-    return np.concatenate(ids), np.concatenate(sizes), unspelled
+    return _Encoded(np.concatenate(ids), np.concatenate(sizes), np.concatenate(passages), unspelled)
 
 
 def _line_end(tokenizer: Tokenizer) -> int:
@@ -286,6 +344,10 @@ def _spread(available: int, context: int, max_tokens: int | None) -> np.ndarray:
     wanted = available if max_tokens is None else min(available, max_tokens // context)
     order = torch.randperm(available, generator=generator("evaluation"))
     return order[:wanted].sort().values.numpy() * context
+
+
+def _as_numbers(part: np.ndarray) -> Tensor:
+    return torch.from_numpy(part.astype(np.int64))
 
 
 def _require_positive(**numbers: int) -> None:

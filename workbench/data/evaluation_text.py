@@ -30,7 +30,7 @@ from workbench.progress import Progress
 from workbench.seeds import generator
 
 KEY = "data.evaluation"
-_FORMAT = 1  # raise it when the same source begins to give another text
+_FORMAT = 2  # raise it when the same source begins to give another text, or entries say more
 _PASSAGE_BYTES = 4096
 _FEWEST_BYTES = 64  # a line of text: a score on less says nothing
 
@@ -44,10 +44,14 @@ class Passage(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationText:
-    """Passages in the order of their source, whose specification is ``corpus``, defaults written out."""
+    """Passages in the order of their source, whose specification is ``corpus``, defaults written out.
+
+    ``documents`` numbers the document of each passage; it never falls.
+    """
 
     corpus: dict[str, Any]
     passages: tuple[Passage, ...]
+    documents: tuple[int, ...]
     source: str  # title and size, for reports
 
     @cached_property
@@ -116,13 +120,22 @@ def _open(entry: Path, config: CorpusConfig) -> EvaluationText | None:
         if values["sha256"] != _checksum(values):
             return None
         passages = tuple(Passage(text, ends) for text, ends in values["passages"])
-        return EvaluationText(corpus=config.spec(), passages=passages, source=values["source"])
+        return EvaluationText(
+            corpus=config.spec(),
+            passages=passages,
+            documents=tuple(values["documents"]),
+            source=values["source"],
+        )
     except (RecordError, KeyError, TypeError, ValueError):
         return None
 
 
 def _write(entry: Path, text: EvaluationText) -> None:
-    values: dict[str, Any] = {"source": text.source, "passages": text.passages}
+    values: dict[str, Any] = {
+        "source": text.source,
+        "passages": text.passages,
+        "documents": text.documents,
+    }
     try:
         write_json(entry, values | {"sha256": _checksum(values)})
     except OSError as error:
@@ -130,16 +143,26 @@ def _write(entry: Path, text: EvaluationText) -> None:
 
 
 def _checksum(values: dict[str, Any]) -> str:
-    return sha256(json.dumps([values["source"], values["passages"]]).encode()).hexdigest()
+    content = [values["source"], values["passages"], values["documents"]]
+    return sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _draw(config: CorpusConfig, max_bytes: int, key: str) -> EvaluationText:
     if isinstance(config, GeneratedTask):
         return _generated(config, max_bytes)
     documents = held_out(config)
-    passages = [passage for document in documents.documents for passage in _passages(document)]
+    passages: list[Passage] = []
+    numbers: list[int] = []  # of their documents
+    for number, document in enumerate(documents.documents):
+        own = list(_passages(document))
+        passages += own
+        numbers += [number] * len(own)
+    chosen = _chosen(passages, max_bytes)
     text = EvaluationText(
-        corpus=config.spec(), passages=_chosen(passages, max_bytes), source=documents.description
+        corpus=config.spec(),
+        passages=tuple(chosen.values()),
+        documents=tuple(numbers[place] for place in chosen),
+        source=documents.description,
     )
     if text.bytes >= _FEWEST_BYTES:
         return text
@@ -161,7 +184,10 @@ def _generated(task: GeneratedTask, most_tokens: int) -> EvaluationText:
     count = min(task.held_out_count, max(1, most_tokens // task.tokens))
     passages = tuple(Passage(text, ends_document=True) for text in as_text(task.held_out(count)))
     return EvaluationText(
-        corpus=task.spec(), passages=passages, source=f"{task.title}, chance {task.chance:.3g}"
+        corpus=task.spec(),
+        passages=passages,
+        documents=tuple(range(len(passages))),
+        source=f"{task.title}, chance {task.chance:.3g}",
     )
 
 
@@ -182,8 +208,8 @@ def _passages(document: str) -> Iterator[Passage]:
         start = end
 
 
-def _chosen(passages: list[Passage], max_bytes: int) -> tuple[Passage, ...]:
-    """Passages drawn until they have ``max_bytes``, in the order of the text; the last one drawn is cut."""
+def _chosen(passages: list[Passage], max_bytes: int) -> dict[int, Passage]:
+    """Passages drawn until they have ``max_bytes``, by their places, in order; the last one drawn is cut."""
     order = torch.randperm(len(passages), generator=generator("evaluation", "passages")).tolist()
     chosen: dict[int, Passage] = {}
     room = max_bytes
@@ -195,4 +221,4 @@ def _chosen(passages: list[Passage], max_bytes: int) -> tuple[Passage, ...]:
             break
         chosen[place] = passage
         room -= utf8_bytes(passage.text)
-    return tuple(chosen[place] for place in sorted(chosen))
+    return {place: chosen[place] for place in sorted(chosen)}

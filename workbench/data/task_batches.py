@@ -20,8 +20,10 @@ from workbench.data.batches import (
     check_windows,
 )
 from workbench.data.evaluation_text import EvaluationText
+from workbench.data.split import utf8_bytes
 from workbench.data.tasks.registry import task_of
 from workbench.data.tasks.task import GeneratedTask, from_text
+from workbench.data.text_parts import text_parts
 from workbench.data.tokenizers import Tokenizer
 from workbench.errors import UserError
 from workbench.seeds import generator
@@ -36,6 +38,7 @@ class AnswerBatch(NamedTuple):
 
     ``group (B, T)`` and ``length (B,)`` are places in ``along (G,)`` and ``lengths (H,)``, as the task's
     ``Answers`` mean them; of a target that is no answer the group is G. ``answers`` is how many are.
+    ``part (B,)`` is a sequence's place in the columns of ``TextParts``: each is a document of its own.
     """
 
     inputs: Tensor
@@ -45,6 +48,7 @@ class AnswerBatch(NamedTuple):
     length: Tensor
     along: Tensor
     lengths: Tensor
+    part: Tensor
 
 
 class TaskTrainingBatches(TrainingBatches):
@@ -149,6 +153,15 @@ class TaskBatches:
         lengths, length = _grouped(found.length)
         self._group, self._length = torch.from_numpy(group), torch.from_numpy(length)
         self._along, self._lengths = torch.from_numpy(along), torch.from_numpy(lengths)
+        numbers = np.arange(len(sequences))
+        self.parts, part = text_parts(
+            text.fingerprint,
+            documents=numbers,
+            pieces=numbers,
+            targets=found.scored[:, 1:].sum(axis=1),
+            sizes=np.array([utf8_bytes(passage.text) for passage in text.passages]),
+        )
+        self._part = torch.from_numpy(part)
 
     @property
     def context(self) -> int:
@@ -197,6 +210,7 @@ class TaskBatches:
                 length=self._length[rows],
                 along=self._along,
                 lengths=self._lengths,
+                part=self._part[rows],
             )
 
 

@@ -121,13 +121,26 @@ class TokenizedCorpus:
         """The share of the text's bytes that the tokenizer has no token for but an unknown one, or none."""
         return self.meta.get("unspelled_share", 0.0)
 
-    def bytes_of(self, starts: np.ndarray, length: int) -> int:
-        """How many UTF-8 bytes the ``length`` validation tokens from each of ``starts (B,)`` stand for."""
+    @cached_property
+    def validation_ends(self) -> np.ndarray:
+        """Where the ends of the validation documents stand, ``(D,)``; none for one that no token ends."""
+        end = self.tokenizer.end_of_document
+        if end is None:
+            return np.zeros(0, dtype=np.int64)
+        parts = range(0, len(self.validation), _CHECKED)
+        found = [start + np.flatnonzero(self.validation[start : start + _CHECKED] == end) for start in parts]
+        return np.concatenate(found)
+
+    def byte_counts(self, starts: np.ndarray, length: int) -> np.ndarray:
+        """How many UTF-8 bytes each of ``length`` validation tokens from ``starts (B,)`` on stands for.
+
+        ``(B, length)`` int64.
+        """
         places = starts[:, None] + np.arange(length)  # (B, T)
         if self.validation_bytes is not None:
-            return int(np.asarray(self.validation_bytes)[places].sum(dtype=np.int64))
+            return np.asarray(self.validation_bytes)[places].astype(np.int64)
         assert self.byte_lengths is not None, "where ids do not say it, validation_bytes are kept"
-        return int(self.byte_lengths[np.asarray(self.validation)[places]].sum())
+        return self.byte_lengths[np.asarray(self.validation)[places]]
 
     def require_known(self, vocabulary: int) -> None:
         """Raise ``UserError`` if a token of the text is beyond a model's ``vocabulary``."""

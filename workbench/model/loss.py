@@ -5,6 +5,8 @@ large vocabulary. ``torch.nn.functional.linear_cross_entropy`` (torch 2.13) take
 together, a chunk of the tokens at a time.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,6 +25,33 @@ def next_token_loss(decoder: Decoder, tokens: Tensor, targets: Tensor) -> Tensor
     x, weight = _autocast(decoder.features(tokens).flatten(0, 1), decoder.head_weight)  # (B * T, D), (V, D)
     options = torch.nn.LinearCrossEntropyOptions(allow_retain_graph=torch.compiler.is_compiling())
     return F.linear_cross_entropy(x, weight, targets.flatten(), options=options).float()
+
+
+class TokenLosses(NamedTuple):
+    """Cross-entropy in nats, in fp32: the mean ``()``, and that of each target ``(B, T)``.
+
+    Of a population both have the replicas ``(R, ...)`` first.
+    """
+
+    mean: Tensor
+    of_tokens: Tensor
+
+
+def token_losses(decoder: Decoder, tokens: Tensor, targets: Tensor) -> TokenLosses:
+    """The loss of each of ``targets (B, T)`` after ``tokens (B, T)``, for a validation.
+
+    Where nothing is trained (inference mode), the mean is to the bit what ``next_token_loss`` gives.
+    """
+    return losses_of_logits(decoder(tokens), targets)
+
+
+def losses_of_logits(logits: Tensor, targets: Tensor) -> TokenLosses:
+    """The loss of each of ``targets (B, T)`` by ``logits (B, T, V)``."""
+    # What F.cross_entropy does, in its two steps: the mean has its bits, and the first step is done once.
+    log_probabilities = F.log_softmax(logits.flatten(0, 1).float(), dim=-1)
+    mean = F.nll_loss(log_probabilities, targets.flatten())
+    of_tokens = F.nll_loss(log_probabilities, targets.flatten(), reduction="none")
+    return TokenLosses(mean, of_tokens.view_as(targets))
 
 
 def in_chunks(tokens: int, vocabulary: int) -> bool:

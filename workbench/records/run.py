@@ -32,6 +32,7 @@ from workbench.records.hyperparameters import (
     identity,
 )
 from workbench.records.space import Point
+from workbench.records.text_losses import KeptTextLosses
 
 RECORD = "run.json"
 WEIGHTS = "model.safetensors"
@@ -127,7 +128,9 @@ class RunRecord(BaseModel):
     state: Annotated[State, Field(strict=False)] = State.QUEUED
     error: str | None = None  # why it has no result: a message, or a traceback
     summary: dict[str, Figure] = {}  # the last metrics by name; validation/loss is in nats per token
-    # Of a complete run's last validation: nats and number of targets by passage of the text.
+    # Of a complete run's last validation: what the text's documents cost.
+    text_losses: KeptTextLosses | None = None
+    # The same in early records: nats and number of targets by passage, which is some batches of windows.
     passages: dict[str, list[FiniteNumber]] | None = None
     # Of the same, by the name of each evaluation set that a task generated: how many answers there were and
     # were right, by distance (along) and by length; columns of equal length.
@@ -173,10 +176,10 @@ class RunRecord(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``run.json``."""
-        values = dict(self)
-        return {key: value for key, value in values.items() if key != "answers" or value is not None}
+        return {key: value for key, value in self if key not in _ONLY_OF_SOME or value is not None}
 
 
+_ONLY_OF_SOME = ("text_losses", "passages", "answers")  # a record without one of them does not mention it
 # A default would say of a damaged record that its run never began, or found nothing.
 _ALWAYS_WRITTEN = ("state", "summary", "cost", "progress", "provenance", "created")
 

@@ -118,7 +118,8 @@ class TrainingConfig(BaseModel):
         le=LARGEST_TOKENS,
         description="Most tokens that a validation reads. They are whole windows spread over the validation "
         "text, the same for every trial. Of texts under data.evaluation, and where tokenizers or contexts "
-        "are compared, it is the most bytes of each; of a generated task the most tokens of whole sequences.",
+        "are compared, it is the most bytes of each; of a generated task the most tokens of whole sequences. "
+        "A report says where they are too few for the margin.",
     )
     probes: Number = Field(
         0.05,

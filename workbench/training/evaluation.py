@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from workbench.data.task_batches import AnswerBatch, JudgingBatches
 from workbench.errors import UserError
 from workbench.model.decoder import Decoder
+from workbench.model.loss import losses_of_logits
 from workbench.progress import Progress
 from workbench.training.validation import SetSums, score_answers
 
@@ -34,7 +35,7 @@ def evaluate(
     done = 0
     for number, batches in enumerate(sets.values()):
         for batch in batches:
-            inputs, targets = batch[:2]
+            inputs, targets = batch.inputs, batch.targets
             if beginning is not None:
                 inputs = F.pad(inputs, (1, 0), value=beginning)  # (B, 1 + T)
             logits = decoder(inputs.to(decoder.device))[:, -targets.shape[1] :]  # (B, T, V)
@@ -43,9 +44,8 @@ def evaluate(
                 sums.add_answers(number, score_answers(logits.cpu(), targets), batch)
                 progress("evaluating", done / whole)
                 continue
-            target_bytes = batch[2]
-            loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.to(decoder.device).flatten())
-            sums.add(number, loss.cpu(), targets, target_bytes)  # waits for the device
+            losses = losses_of_logits(logits, targets.to(decoder.device))
+            sums.add(number, losses._replace(mean=losses.mean.cpu()), batch)  # waits for the device
             progress("evaluating", done / whole)
     return sums.metrics() | {"tokens": next(iter(sets.values())).tokens}
 

@@ -13,24 +13,26 @@ from torch import Tensor
 
 from workbench.data.batches import Batch, EvaluationBatch
 from workbench.data.task_batches import AnswerBatch
+from workbench.data.text_parts import TextParts
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
-from workbench.model.loss import next_token_loss
+from workbench.model.loss import next_token_loss, token_losses
+from workbench.records.text_losses import TextLosses
 from workbench.seeds import generator, stable_hash
 from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import build_optimizer
 from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
-from workbench.training.validation import VALIDATION, AnswerTables, Passages, SetSums, score_answers
+from workbench.training.validation import VALIDATION, AnswerTables, SetSums, score_answers
 
 
 class DecoderModule(lightning.LightningModule):
     """Trains one decoder on next-token prediction.
 
-    Batches are ``(inputs, targets)``, both ``(B, T)`` int64; validation batches carry in addition the
-    number of UTF-8 bytes that their targets stand for, or are the ``AnswerBatch`` of a generated task. Losses
-    are in nats per token. ``evaluation_sets`` are the names of the validation loaders, in their order.
+    Batches are ``(inputs, targets)``, both ``(B, T)`` int64; validation batches are an ``EvaluationBatch``,
+    or the ``AnswerBatch`` of a generated task. Losses are in nats per token. ``evaluation_sets`` are the
+    names of the validation loaders, in their order, and ``parts`` those of the first one's text.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class DecoderModule(lightning.LightningModule):
         seed: int,
         steps: int,
         evaluation_sets: Sequence[str] = (VALIDATION,),
+        parts: TextParts | None = None,
     ) -> None:
         super().__init__()
         self.training_config = training
@@ -51,13 +54,15 @@ class DecoderModule(lightning.LightningModule):
         self.decoder = Decoder(model)
         self.decoder.initialize(seed)
         self._loss = next_token_loss
+        self._token_losses = token_losses
         self.rate = math.nan
         self.gradient_norm: Tensor | float = math.nan
         self.validation: dict[str, float] = {}
-        self.passages: Passages | None = None
+        self.text_losses: TextLosses | None = None
         self.answers: dict[str, AnswerTables] = {}
         self._evaluation_sets = evaluation_sets
-        self._sums = SetSums(evaluation_sets)
+        self._parts = parts
+        self._sums = SetSums(evaluation_sets, parts)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits ``(B, T, V)`` of the next token."""
@@ -71,6 +76,7 @@ class DecoderModule(lightning.LightningModule):
         """Give dropout a generator of its own, and compile decoder and loss together where asked."""
         self.decoder.dropout_generator = generator(self.seed, "dropout", device=self.device)
         self._loss = compiled(next_token_loss, self.training_config)
+        self._token_losses = compiled(token_losses, self.training_config)
         self._trained = list(self.parameters())  # looked up once: a walk over all modules, not one a step
 
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
@@ -109,7 +115,7 @@ class DecoderModule(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the fixed validation tokens."""
-        self._sums = SetSums(self._evaluation_sets)
+        self._sums = SetSums(self._evaluation_sets, self._parts)
 
     # Lightning knows the third argument by its name.
     def validation_step(
@@ -120,26 +126,25 @@ class DecoderModule(lightning.LightningModule):
             logits = self.decoder(batch.inputs)  # (B, T, V)
             self._sums.add_answers(dataloader_idx, score_answers(logits, batch.targets), batch)
             return
-        tokens, targets, target_bytes = batch
-        loss = self._loss
-        if tokens.shape[1] != self.decoder.config.context:
-            loss = next_token_loss  # a text's last window, too short to be worth a compilation of its own
-        self._sums.add(dataloader_idx, loss(self.decoder, tokens, targets), targets, target_bytes)
+        find = self._token_losses
+        if batch.inputs.shape[1] != self.decoder.config.context:
+            find = token_losses  # a text's last window, too short to be worth a compilation of its own
+        self._sums.add(dataloader_idx, find(self.decoder, batch.inputs, batch.targets), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Loss in nats per token and in bits per byte, which compares across tokenizers, on all sets."""
         self.validation = self._sums.metrics()
-        self.passages = self._sums.passages()
+        (self.text_losses,) = self._sums.text_losses(1)
         (self.answers,) = self._sums.answers_of_each(1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the last validation, so that a run killed after its last step needs no new one."""
         checkpoint["validation"] = self.validation
-        checkpoint["passages"] = self.passages
+        checkpoint["text_losses"] = self.text_losses
         checkpoint["answers"] = self.answers
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the last validation."""
         self.validation = checkpoint["validation"]
-        self.passages = checkpoint.get("passages")  # early checkpoints have none
+        self.text_losses = checkpoint.get("text_losses")  # early checkpoints have none
         self.answers = checkpoint.get("answers", {})

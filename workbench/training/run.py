@@ -35,6 +35,7 @@ from workbench.records.fields import damage
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.provenance import git_state, hardware, versions
 from workbench.records.run import REMEDY, Provenance, RunDirectory, RunRecord, State, now
+from workbench.records.text_losses import TextLosses
 from workbench.records.weights_at_hand import WEIGHTS_DIGEST, weights_digest
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.config import TrainingConfig
@@ -45,7 +46,7 @@ from workbench.training.pulse import Pulse
 from workbench.training.schedules import rate_factor
 from workbench.training.trained_decoder import model_of
 from workbench.training.tuned_values import with_tuned
-from workbench.training.validation import VALIDATION, AnswerTables, Passages
+from workbench.training.validation import VALIDATION, AnswerTables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class Outcome:
     """What a run has to show for itself: its last losses, and what training took."""
 
     validation: dict[str, float] = field(default_factory=dict)
-    passages: Passages | None = None
+    text_losses: TextLosses | None = None
     answers: dict[str, AnswerTables] = field(default_factory=dict)
     train_loss: float = math.nan
     seconds: float = 0.0
@@ -234,7 +235,7 @@ class Run:
         if outcome is not None:
             self._account(outcome)
             if state is State.COMPLETE:
-                self.record.passages = outcome.passages
+                self.record.text_losses = outcome.text_losses
                 self.record.answers = outcome.answers or None
         rows = None if outcome is None else outcome.rows
         metrics.compact(self.directory.path, rows, self.directory.require_claim)

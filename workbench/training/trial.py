@@ -96,6 +96,7 @@ class Trial:
             seed=run.record.seed,
             steps=run.steps,
             evaluation_sets=tuple(sets),
+            parts=next(iter(sets.values())).parts,
         )
         recorder = Recorder(module, RunLog(writer, run.accounting, run.steps, self._report), run.steps)
         self._recorder = recorder
@@ -128,7 +129,7 @@ class Trial:
             return None
         return Outcome(
             validation=self._recorder.module.validation,
-            passages=self._recorder.module.passages,
+            text_losses=self._recorder.module.text_losses,
             answers=self._recorder.module.answers,
             train_loss=self._recorder.run_log.last_loss,
             seconds=self._recorder.clock.seconds,

@@ -12,41 +12,51 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbench.data.batches import EvaluationBatch
 from workbench.data.task_batches import AnswerBatch
+from workbench.data.text_parts import TextParts
+from workbench.model.loss import TokenLosses
+from workbench.records.text_losses import TextLosses
 
 VALIDATION = "validation"  # what the only set of a study without named ones is called
 _BITS_PER_BYTE = "bits_per_byte"
-MOST_PASSAGES = 64  # kept of a run: about a kilobyte
-_DECIMALS = 6  # of a passage's nats: a billionth of a nat per token
-
-# The nats of passages of the validation text, and how many targets each has. A passage is a batch of whole
-# windows, or several, in the text's order: the same for every run that reads the text in such batches.
-Passages = dict[str, list[float]]
+_DECIMALS = 6  # of a document's nats: a billionth of a nat per token
 
 
 class ValidationSums:
     """Sums over validation batches: nats in fp64, targets, and the UTF-8 bytes that the targets stand for.
 
-    The losses are those of one decoder, ``()``, or of a population, ``(R,)``.
+    The losses are those of one decoder, ``()``, or of a population, ``(R,)``. Of a text whose ``parts`` are
+    given, the nats of each part are summed too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parts: TextParts | None = None) -> None:
         self._nats = torch.zeros((), dtype=torch.double)  # takes shape and device of the losses
         self.targets = 0
         self._bytes = 0
-        self._of_batches: list[Tensor] = []  # nats, each of the losses' shape
-        self._targets_of_batches: list[int] = []
+        self._parts = parts
+        self._of_parts: Tensor | None = None  # nats in fp64, (G,) or (R, G)
 
-    def add(self, loss: Tensor, targets: Tensor, target_bytes: int) -> None:
-        """Add a batch by the mean ``loss`` of its ``targets``, in nats; does not wait for the device."""
-        self._add(loss.double() * targets.numel(), targets.numel())
-        self._bytes += target_bytes
+    def add(self, losses: TokenLosses, batch: EvaluationBatch) -> None:
+        """Add a batch by the losses of its targets; does not wait for the device."""
+        targets = batch.targets.numel()
+        # The sum is made of means, which older numbers were made of: their last bits depend on it.
+        self._add(losses.mean.double() * targets, targets)
+        self._add_to_parts(losses.of_tokens.flatten(-2), batch.part.flatten())
+        self._bytes += batch.target_bytes
 
     def _add(self, nats: Tensor, targets: int) -> None:
         self._nats = self._nats + nats
-        self._of_batches.append(nats)
-        self._targets_of_batches.append(targets)
         self.targets += targets
+
+    def _add_to_parts(self, nats: Tensor, part: Tensor) -> None:
+        """Add ``nats (..., N)`` to the parts ``part (N,)`` that they are of."""
+        if self._parts is None:
+            return
+        if self._of_parts is None:
+            shape = (*nats.shape[:-1], len(self._parts.targets))
+            self._of_parts = torch.zeros(shape, dtype=torch.double, device=nats.device)
+        self._of_parts.index_add_(-1, part.to(nats.device), nats.double())
 
     def metrics(self) -> dict[str, float]:
         """Of one decoder: nats per token, and bits per byte of the text, which compares across tokenizers."""
@@ -56,25 +66,22 @@ class ValidationSums:
         """The same of each replica."""
         return [self._metrics(nats) for nats in self._nats.tolist()]
 
-    def passages(self) -> Passages:
-        """Of one decoder: its nats in parts of the text."""
-        (found,) = self.passages_of_each(1)
-        return found
+    def text_losses(self, replicas: int) -> list[TextLosses | None]:
+        """Of each of so many replicas (1: of the one decoder): its nats by part.
 
-    def passages_of_each(self, replicas: int) -> list[Passages]:
-        """The same of each of so many replicas. Batches are joined where they are more than are kept."""
-        if not self._of_batches:
-            return [{"nats": [], "targets": []} for _ in range(replicas)]
-        nats = torch.stack(self._of_batches).reshape(-1, replicas).cpu().numpy()  # (batches, R)
-        joined = math.ceil(len(nats) / MOST_PASSAGES)
-        starts = range(0, len(nats), joined)
-        targets = [float(sum(self._targets_of_batches[start : start + joined])) for start in starts]
+        None where no parts are known, or nothing was added.
+        """
+        if self._parts is None or self._of_parts is None:
+            return [None] * replicas
         return [
-            {
-                "nats": [round(float(own[start : start + joined].sum()), _DECIMALS) for start in starts],
-                "targets": targets,
-            }
-            for own in nats.T
+            TextLosses(
+                nats=[round(nats, _DECIMALS) for nats in own],
+                targets=self._parts.targets,
+                bytes=self._parts.bytes,
+                documents=self._parts.documents,
+                cut=self._parts.cut,
+            )
+            for own in self._of_parts.reshape(replicas, -1).tolist()
         ]
 
     def _metrics(self, nats: float) -> dict[str, float]:
@@ -85,20 +92,24 @@ class ValidationSums:
 
 
 class Scored(NamedTuple):
-    """How a batch of answers was predicted: nats of all ``()``, which are right ``(B, T)``, and which whole
-    sequences are ``(B,)``. Of a population each has the replicas ``(R, ...)`` first.
+    """How a batch of answers was predicted: nats of all ``()`` and of each sequence ``(B,)``, which answers
+    are right ``(B, T)``, and which whole sequences are ``(B,)``. Of a population each has the replicas
+    ``(R, ...)`` first.
     """
 
     nats: Tensor
+    of_sequences: Tensor
     right: Tensor
     exact: Tensor
 
 
 def score_answers(logits: Tensor, targets: Tensor) -> Scored:
     """Of one decoder, from ``logits (B, T, V)``; a target below 0 is no answer."""
-    nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
+    log_probabilities = F.log_softmax(logits.flatten(0, 1).float(), dim=-1)
+    nats = F.nll_loss(log_probabilities, targets.flatten(), reduction="sum")
+    of_tokens = F.nll_loss(log_probabilities, targets.flatten(), reduction="none").view_as(targets)
     right = logits.argmax(-1) == targets
-    return Scored(nats, right, (right | (targets < 0)).all(-1))
+    return Scored(nats, of_tokens.sum(-1), right, (right | (targets < 0)).all(-1))
 
 
 # How many answers there were and were right, by what tells them apart (``along``) and by the length of their
@@ -109,8 +120,8 @@ AnswerTables = dict[str, dict[str, list[float]]]
 class AnswerSums(ValidationSums):
     """Sums over the answers of a generated task: their nats, and how many are right."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parts: TextParts | None = None) -> None:
+        super().__init__(parts)
         self._right: list[Tensor] = []  # by group, (G,) or (R, G)
         self._by_length: list[Tensor] = []  # (H,) or (R, H): answers
         self._exact: list[Tensor] = []
@@ -122,6 +133,7 @@ class AnswerSums(ValidationSums):
     def add_answers(self, scored: Scored, batch: AnswerBatch) -> None:
         """Add a batch; does not wait for the device."""
         self._add(scored.nats.double(), batch.answers)
+        self._add_to_parts(scored.of_sequences, batch.part)
         self._batch = batch
         device = scored.right.device
         group = batch.group.to(device).flatten()  # (B T,)
@@ -204,21 +216,23 @@ class SetSums:
 
     The first set is the metrics' ``validation/``. Every other gives ``NAME/bits_per_byte`` alone. Of a
     generated task, the first too, there are ``NAME/accuracy``, ``/error``, ``/exact_match``, ``/loss``.
+    ``parts`` are those of the first set, the one whose losses are kept by document.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], parts: TextParts | None = None) -> None:
         self._names = tuple(names)
-        self._sums: list[ValidationSums] = [ValidationSums() for _ in names]
+        self._parts = parts
+        self._sums: list[ValidationSums] = [ValidationSums(parts), *(ValidationSums() for _ in names[1:])]
 
-    def add(self, number: int, loss: Tensor, targets: Tensor, target_bytes: int) -> None:
+    def add(self, number: int, losses: TokenLosses, batch: EvaluationBatch) -> None:
         """Add a batch of the set with this number, as ``ValidationSums.add`` does."""
-        self._sums[number].add(loss, targets, target_bytes)
+        self._sums[number].add(losses, batch)
 
     def add_answers(self, number: int, scored: Scored, batch: AnswerBatch) -> None:
         """Add a batch of the set with this number, which a task generated."""
         sums = self._sums[number]
         if not isinstance(sums, AnswerSums):
-            sums = AnswerSums()
+            sums = AnswerSums(None if number else self._parts)
             self._sums[number] = sums
         sums.add_answers(scored, batch)
 
@@ -231,13 +245,9 @@ class SetSums:
         """The same of each replica."""
         return self._joined([sums.metrics_of_each() for sums in self._sums])
 
-    def passages(self) -> Passages:
-        """Of one decoder: the first set in parts."""
-        return self._sums[0].passages()
-
-    def passages_of_each(self, replicas: int) -> list[Passages]:
-        """The same of each replica."""
-        return self._sums[0].passages_of_each(replicas)
+    def text_losses(self, replicas: int) -> list[TextLosses | None]:
+        """Of each of so many replicas (1: of the one decoder): the nats of the first set by document."""
+        return self._sums[0].text_losses(replicas)
 
     def answers_of_each(self, replicas: int) -> list[dict[str, AnswerTables]]:
         """Of each replica (1: of the one decoder): the tables of the sets that tasks generated, by name."""

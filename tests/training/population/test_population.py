@@ -255,8 +255,8 @@ def test_a_stopped_population_resumes(tmp_path, corpus, stop_at):
         file.write('{"step": 99, "tokens": 3168, "flops": 1.0, "seconds": 9.0, "train/loss": 9.0}\n')
     resumed, made = together(tmp_path / "parts", corpus, settings)
     compare(resumed, whole, tolerance=1e-6)
-    assert [record.passages["nats"] for record in resumed] == [
-        pytest.approx(record.passages["nats"], rel=1e-6) for record in whole
+    assert [record.text_losses["nats"] for record in resumed] == [
+        pytest.approx(record.text_losses["nats"], rel=1e-6) for record in whole
     ]
     assert all(record.attempts == 2 for record in resumed)
     assert all(record.cost["seconds"] >= round(checkpoint["seconds"], 3) for record in resumed)

@@ -18,8 +18,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from workbench.data.batches import Batch, EvaluationBatch
 from workbench.data.task_batches import AnswerBatch
+from workbench.data.text_parts import TextParts
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
+from workbench.model.loss import TokenLosses, losses_of_logits
 from workbench.seeds import generator, stable_hash
 from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
@@ -67,7 +69,7 @@ class Population(lightning.LightningModule):
         self._states: list[dict[str, Tensor]] = []
         self._places: Tensor | None = None  # of the present replicas in a batch, once some have left
         self._losses = vmap(self._loss)
-        self._uncompiled = vmap(self._loss, in_dims=(0, None, None))
+        self._uncompiled = vmap(self._losses_of_tokens, in_dims=(0, None, None))
         self._losses_of_one_batch = self._uncompiled
         self._scores = vmap(self._score, in_dims=(0, None, None))
 
@@ -79,6 +81,12 @@ class Population(lightning.LightningModule):
         """One replica's mean cross-entropy in nats per token."""
         logits = functional_call(self.template, parameters, (tokens,))  # (B, T, V)
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+    def _losses_of_tokens(
+        self, parameters: dict[str, Tensor], tokens: Tensor, targets: Tensor
+    ) -> TokenLosses:
+        """The same, and the loss of each target, for a validation."""
+        return losses_of_logits(functional_call(self.template, parameters, (tokens,)), targets)
 
     def _score(self, parameters: dict[str, Tensor], tokens: Tensor, targets: Tensor) -> Scored:
         """How one replica predicts a task's answers."""
@@ -186,21 +194,22 @@ class Population(lightning.LightningModule):
     def validate(
         self,
         sets: Mapping[str, Sequence[EvaluationBatch | AnswerBatch]],
+        parts: TextParts | None = None,
         done: Callable[[], None] = lambda: None,
     ) -> list[dict[str, float]]:
         """Each replica's validation on the batches of each set, which are the same for all.
 
-        ``done`` is called after each batch.
+        ``parts`` are those of the first set's text; ``done`` is called after each batch.
         """
         self.template.eval()
         tensors = self.layout.unflatten(self.flat_parameters)
-        sums = SetSums(tuple(sets))
+        sums = SetSums(tuple(sets), parts)
         for number, batches in enumerate(sets.values()):
             for batch in batches:
                 self._add(sums, number, batch, tensors)
                 done()
         self.template.train()
-        self.passages = sums.passages_of_each(len(self.replicas))
+        self.text_losses = sums.text_losses(len(self.replicas))
         self.answers = sums.answers_of_each(len(self.replicas))
         return sums.metrics_of_each()
 
@@ -213,13 +222,12 @@ class Population(lightning.LightningModule):
                 scored = self._scores(tensors, batch.inputs.to(self.device), batch.targets.to(self.device))
             sums.add_answers(number, scored, batch)
             return
-        inputs, targets, target_bytes = batch
         find = self._losses_of_one_batch
-        if inputs.shape[1] != self.template.config.context:
+        if batch.inputs.shape[1] != self.template.config.context:
             find = self._uncompiled  # a text's last window, too short to be worth a compilation
         with sdpa_kernel(_KERNELS):
-            losses = find(tensors, inputs.to(self.device), targets.to(self.device))
-        sums.add(number, losses, targets, target_bytes)  # (R,)
+            losses = find(tensors, batch.inputs.to(self.device), batch.targets.to(self.device))
+        sums.add(number, losses, batch)  # (R,), (R, B, T)
 
     def decoder(self, index: int) -> Decoder:
         """A replica's decoder by itself: the template, filled with its parameters."""

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from workbench.data.batches import EvaluationBatch
 from workbench.data.task_batches import AnswerBatch
+from workbench.data.text_parts import TextParts
 from workbench.files import put_in_place
 from workbench.records.run import State
+from workbench.records.text_losses import TextLosses
 from workbench.training.callbacks import Interrupted
 from workbench.training.checkpoint_file import ROWS
 from workbench.training.log import Clock, Diverged, RunLog, rows_every
@@ -21,7 +23,7 @@ from workbench.training.population.population import Population
 from workbench.training.population.replica_file import save_replica
 from workbench.training.pulse import Pulse
 from workbench.training.run import Outcome, Run, ScheduledMeasuring
-from workbench.training.validation import AnswerTables, Passages
+from workbench.training.validation import AnswerTables
 
 
 @dataclass
@@ -32,13 +34,13 @@ class Member:
     log: RunLog
     report: Callable[[dict[str, Any]], None]
     validation: dict[str, float] = field(default_factory=dict)
-    passages: Passages | None = None
+    text_losses: TextLosses | None = None
     answers: dict[str, AnswerTables] = field(default_factory=dict)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where its checkpoint stands."""
         self.validation = state["validation"]
-        self.passages = state.get("passages")  # early checkpoints have none
+        self.text_losses = state.get("text_losses")  # early checkpoints have none
         self.answers = state.get("answers", {})
         self.log.last_loss = state["last_loss"]
         self.log.peak_memory = state["peak_memory"]
@@ -47,7 +49,7 @@ class Member:
         """Write its outcome."""
         outcome = Outcome(
             validation=self.validation,
-            passages=self.passages,
+            text_losses=self.text_losses,
             answers=self.answers,
             train_loss=self.log.last_loss,
             seconds=seconds,
@@ -69,6 +71,7 @@ class PopulationRecorder(lightning.Callback):
         clock: Clock,
         *,
         evaluation: Mapping[str, Sequence[EvaluationBatch | AnswerBatch]],
+        parts: TextParts,
         measuring: list[ScheduledMeasuring],
         should_stop: Callable[[], bool],
         halving: Halving | None,
@@ -78,6 +81,7 @@ class PopulationRecorder(lightning.Callback):
         self._members = members
         self._clock = clock
         self._evaluation = evaluation
+        self._parts = parts
         self._measuring = measuring
         self._should_stop = should_stop
         self._halving = halving
@@ -146,11 +150,11 @@ class PopulationRecorder(lightning.Callback):
 
     def _validate(self, trainer: lightning.Trainer) -> None:
         with trainer.precision_plugin.forward_context():
-            found = self._population.validate(self._evaluation, self._pulse.beat)
+            found = self._population.validate(self._evaluation, self._parts, self._pulse.beat)
         step = self._population.step
         for index, member in self._live():
             member.validation = found[index]
-            member.passages = self._population.passages[index]
+            member.text_losses = self._population.text_losses[index]
             member.answers = self._population.answers[index]
             with self._ending_if_diverged(index):
                 member.log.validated(step, self._clock.seconds, member.validation)
@@ -220,7 +224,7 @@ class PopulationRecorder(lightning.Callback):
                 "step": self._population.step,
                 "seconds": self._clock.seconds,
                 "validation": member.validation,
-                "passages": member.passages,
+                "text_losses": member.text_losses,
                 "answers": member.answers,
                 "last_loss": member.log.last_loss,
                 "peak_memory": member.log.peak_memory,

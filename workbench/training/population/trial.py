@@ -143,14 +143,16 @@ class PopulationTrial:
         population = Population(first.model, replicas, steps=first.steps, first_step=first_step)
         self._place(population, checkpoints)
         batches = replicated_batches(self._runs, first.device)
+        sets = first.evaluation_sets()
         evaluation: dict[str, list[EvaluationBatch | AnswerBatch]] = {
-            name: [*judged] for name, judged in first.evaluation_sets().items()
+            name: [*judged] for name, judged in sets.items()
         }
         recorder = PopulationRecorder(
             population,
             self._members,
             self._clock,
             evaluation=evaluation,
+            parts=next(iter(sets.values())).parts,
             measuring=[self._watcher.measuring(run) for run in self._runs],
             should_stop=self._watcher.should_stop,
             halving=self._halving,
