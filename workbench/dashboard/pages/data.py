@@ -32,7 +32,7 @@ from workbench.visible import one_line, visible
 _DOCUMENTS, _BYTES = "documents", "bytes"
 _TRAINED_ON, _HELD_OUT = "what is trained on", "what is held out"
 _KEPT, _CHANGED, _DROPPED = "kept", "changed", "dropped"
-_ALL = "all rules"
+_TALL, _SHORT = 720, 3  # pixels of a list of examples, and how many need none
 _MANY = 4  # variants that are named; of more the first and how many
 
 
@@ -61,9 +61,9 @@ def page() -> None:
         alt="Texts that variants train on",
         key="texts",
     )
+    _judged_on(now.records.manifest)
     _fates(now, named)
     st.fragment(_one_text)()
-    _judged_on(now.records.manifest, named)
     empty_pages.problems([problem.message for problem in now.records.problems])
 
 
@@ -454,18 +454,20 @@ def _documents(examples: list[Example]) -> None:
         f"{plural(len(examples), 'document')}, a sample that depends on the text alone. Each from its "
         "beginning; one that was changed further on from shortly before that place."
     )
-    if any(example.became is not None for example in examples):
-        for column, title in zip(st.columns(2), ("Before", "After"), strict=True):
-            column.markdown(f"**{title}**")
-    for example in examples:
-        if example.became is None:
-            st.code(visible(example.text), language=None, wrap_lines=True)
-            continue
-        for column, shown in zip(st.columns(2), (example.text, example.became), strict=True):
-            column.code(visible(shown), language=None, wrap_lines=True)
+    # Twenty of them are several screens: they scroll by themselves.
+    with st.container(height=_TALL if len(examples) > _SHORT else "content", border=len(examples) > _SHORT):
+        if any(example.became is not None for example in examples):
+            for column, title in zip(st.columns(2), ("Before", "After"), strict=True):
+                column.markdown(f"**{title}**")
+        for example in examples:
+            if example.became is None:
+                st.code(visible(example.text), language=None, wrap_lines=True)
+                continue
+            for column, shown in zip(st.columns(2), (example.text, example.became), strict=True):
+                column.code(visible(shown), language=None, wrap_lines=True)
 
 
-def _judged_on(manifest: Manifest, named: dict[str, StudyText]) -> None:
+def _judged_on(manifest: Manifest) -> None:
     st.subheader("What variants are judged on", anchor=False)
     if not manifest.evaluation:
         st.markdown(
