@@ -292,7 +292,8 @@ def test_two_halves_of_a_pool_are_compared_with_each_other(plan, folders):
     left, right = (whole.corpus_of(variant) for variant in whole.variants)
     keys = [set(half.train_documents[:, 1].tolist()) for half in (left, right)]
     assert not keys[0] & keys[1]
-    assert keys[0] | keys[1] == set(plan().corpus.train_documents[:, 1].tolist())
+    raw = plan(factors={"treatment": ["as_is", halves[0]]}).corpus
+    assert keys[0] | keys[1] == set(raw.train_documents[:, 1].tolist())
     assert left.validation.tolist() == right.validation.tolist()
 
 
