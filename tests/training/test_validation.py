@@ -112,18 +112,24 @@ def tiny(vocabulary):
 @pytest.mark.parametrize("vocabulary", [97, 1000])
 @pytest.mark.parametrize("autocast", [False, True])
 def test_the_mean_beside_the_losses_of_tokens_has_the_bits_that_it_had(monkeypatch, vocabulary, autocast):
-    """As recorded losses were computed: eager, where training goes in chunks, and of replicas."""
+    """As recorded losses were computed: eager, where large logits are cut, and of replicas."""
     decoder = tiny(vocabulary)
     random = generator("bits")
     for size in (2**30, 0):
         monkeypatch.setattr("workbench.model.loss.WHOLE_BYTES", size)
         tokens, targets = torch.randint(vocabulary, (2, 5, CONTEXT), generator=random)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            before = F.cross_entropy(decoder(tokens).flatten(0, 1).float(), targets.flatten())
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            whole = losses_of_logits(decoder(tokens), targets)
+            assert torch.equal(
+                whole.mean, F.cross_entropy(decoder(tokens).flatten(0, 1).float(), targets.flatten())
+            )
             found = token_losses(decoder, tokens, targets)
-            assert torch.equal(found.mean, before)
             assert torch.equal(found.mean, next_token_loss(decoder, tokens, targets))
-            assert found.of_tokens.shape == targets.shape
+            torch.testing.assert_close(found.of_tokens, whole.of_tokens, rtol=0.01, atol=1e-4)
+            assert size == 0 or torch.equal(found.mean, whole.mean)
+        with torch.inference_mode():  # in which nothing is cut
+            found = token_losses(decoder, tokens, targets)
+            assert torch.equal(found.mean, next_token_loss(decoder, tokens, targets))
     logits = torch.randn(3, 5, CONTEXT, vocabulary, generator=random)
 
     def mean(logits):
@@ -157,7 +163,9 @@ def test_a_trial_and_evaluate_give_the_same_to_the_last_bit(tmp_path, corpus):
     kept = record.text_losses
     assert sum(kept["targets"]) == tokens
     assert sum(kept["nats"]) / tokens == pytest.approx(found["validation/loss"])
-    assert kept["documents"] == len(kept["targets"]) == own_split(corpus)["validation"].parts.documents
+    parts = own_split(corpus)["validation"].parts
+    assert kept == vars(parts) | {"nats": kept["nats"]}
+    assert len(kept["nats"]) == len(parts.targets)
     assert directory.read().text_losses == kept
     assert "passages" not in directory.read().to_dict()
 

@@ -20,11 +20,10 @@ WHOLE_BYTES = (
 
 def next_token_loss(decoder: Decoder, tokens: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy in nats per token, in fp32, of ``targets (B, T)`` after ``tokens (B, T)``."""
-    if not in_chunks(targets.numel(), decoder.config.vocabulary) or torch.is_inference_mode_enabled():
+    if _holds_logits(decoder, targets):
         return F.cross_entropy(decoder(tokens).flatten(0, 1).float(), targets.flatten())
-    x, weight = _autocast(decoder.features(tokens).flatten(0, 1), decoder.head_weight)  # (B * T, D), (V, D)
-    options = torch.nn.LinearCrossEntropyOptions(allow_retain_graph=torch.compiler.is_compiling())
-    return F.linear_cross_entropy(x, weight, targets.flatten(), options=options).float()
+    x, weight = _head_inputs(decoder, tokens)
+    return _by_chunks(x, weight, targets)
 
 
 class TokenLosses(NamedTuple):
@@ -40,9 +39,14 @@ class TokenLosses(NamedTuple):
 def token_losses(decoder: Decoder, tokens: Tensor, targets: Tensor) -> TokenLosses:
     """The loss of each of ``targets (B, T)`` after ``tokens (B, T)``, for a validation.
 
-    Where nothing is trained (inference mode), the mean is to the bit what ``next_token_loss`` gives.
+    The mean is to the bit what ``next_token_loss`` gives.
     """
-    return losses_of_logits(decoder(tokens), targets)
+    if _holds_logits(decoder, targets):
+        return losses_of_logits(decoder(tokens), targets)
+    x, weight = _head_inputs(decoder, tokens)
+    # The chunks are computed twice: their mean is not made of losses that could be kept.
+    of_tokens = _by_chunks(x, weight, targets, reduction="none")
+    return TokenLosses(_by_chunks(x, weight, targets), of_tokens.view_as(targets))
 
 
 def losses_of_logits(logits: Tensor, targets: Tensor) -> TokenLosses:
@@ -57,6 +61,21 @@ def losses_of_logits(logits: Tensor, targets: Tensor) -> TokenLosses:
 def in_chunks(tokens: int, vocabulary: int) -> bool:
     """Whether logits of so many tokens are too many to hold, and this torch can do without."""
     return 4 * tokens * vocabulary > WHOLE_BYTES and hasattr(F, "linear_cross_entropy")
+
+
+def _holds_logits(decoder: Decoder, targets: Tensor) -> bool:
+    return not in_chunks(targets.numel(), decoder.config.vocabulary) or torch.is_inference_mode_enabled()
+
+
+def _head_inputs(decoder: Decoder, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """What the head multiplies: features ``(B * T, D)`` and weight ``(V, D)``."""
+    return _autocast(decoder.features(tokens).flatten(0, 1), decoder.head_weight)
+
+
+def _by_chunks(x: Tensor, weight: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+    options = torch.nn.LinearCrossEntropyOptions(allow_retain_graph=torch.compiler.is_compiling())
+    losses = F.linear_cross_entropy(x, weight, targets.flatten(), reduction=reduction, options=options)
+    return losses.float()
 
 
 def _autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
