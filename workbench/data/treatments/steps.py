@@ -20,7 +20,6 @@ from workbench.data.treatments.treatment import Treatment
 # A new treatment is a file beside this one, imported above, and its class in this list.
 STEPS: tuple[type[Treatment], ...] = (
     AsIs,
-    Half,
     ExactDedup,
     NearDedup,
     LineDedup,
@@ -34,4 +33,5 @@ STEPS: tuple[type[Treatment], ...] = (
     Repeated,
     Boilerplate,
     ByteNoise,
+    Half,
 )
