@@ -71,17 +71,17 @@ FRESH = [  # what a clone can do before anything was run
     Line("workbench explain training.warmup", prints="learning rate rises"),
     Line("workbench list views", prints="prompt_attention"),
     Line(
-        "workbench inspect quickstart/norm=layernorm/2001 --against quickstart/baseline/2001",
+        "workbench inspect quickstart/norm=layernorm/12001 --against quickstart/baseline/12001",
         writes=(
-            "inspection/prompt_attention-quickstart-norm=layernorm-2001-*-against-quickstart-baseline-*.svg",
+            "inspection/prompt_attention-quickstart-norm=layernorm-12001-*-against-quickstart-baseline-*.svg",
             "inspection/head_scores-*.svg",
             "inspection/*.csv",
         ),
     ),
     Line(
-        "workbench inspect quickstart/baseline/2001 --view prompt_attention --text 'def main():' "
+        "workbench inspect quickstart/baseline/12001 --view prompt_attention --text 'def main():' "
         "--option layer=1 --format pdf",
-        writes=("inspection/prompt_attention-quickstart-baseline-2001-*-layer=1*.pdf",),
+        writes=("inspection/prompt_attention-quickstart-baseline-12001-*-layer=1*.pdf",),
     ),
     Line("workbench probe quickstart", prints="every table"),
     Line("workbench status", prints="published/quickstart"),
