@@ -316,10 +316,8 @@ def test_what_a_tokenizer_cannot_spell_is_told(tmp_path):
     ("name", "overrides"),
     [
         ("quickstart", []),
-        (
-            "positions",
-            ["seeds={pilot: 3, tune: 1, confirm: 8}", "training.tokens=400_000", "margin=0.01"],
-        ),
+        ("positions", ["training.tokens=400_000"]),
+        ("optimizers", ["seeds={pilot: 3, tune: 2, confirm: 8}"]),
     ],
 )
 def test_studies_of_bytes_are_known_by_what_they_were(name, overrides, tmp_path):
