@@ -339,7 +339,7 @@ def test_published_curves_keep_their_best_rate_where_rungs_at_a_quarter_lost_one
         dropped += [variant] if best not in left else []
         best, left = rates_that_halving_keeps(study, variant, now)
         assert left == [best], variant
-    assert dropped == ["positions=learned"]
+    assert dropped == ["positions=alibi"]
 
 
 def test_halving_ranks_by_mean_and_keeps_rates_together():
