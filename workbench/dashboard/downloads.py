@@ -42,6 +42,19 @@ def table_buttons(report: Report, name: str, *, page: str) -> None:
         )
 
 
+def csv_button(write: Callable[[], str], name: str, *, key: str) -> None:
+    """A table as the CSV file that ``write`` gives."""
+    st.download_button(
+        "CSV",
+        data=write,
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        key=key,
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
 def _figure(draw: Callable[[], Figure], format: str) -> bytes:
     return to_bytes(draw(), format)
 

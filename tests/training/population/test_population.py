@@ -313,7 +313,7 @@ def test_rungs_wait_for_the_steps_and_for_the_schedule(schedule, expected):
 
 
 def rates_that_halving_keeps(study, variant, at):
-    """Which of the published tuning rates of ``variant`` (one seed) would go on beyond the steps ``at``."""
+    """Which of the published tuning rates of ``variant`` (last seed) would go on beyond the steps ``at``."""
     tune = study.runs[(study.runs["phase"] == "tune") & (study.runs["variant"] == variant)]
     curves = {}
     for run in tune.to_dict("records"):

@@ -1,6 +1,6 @@
 """Data: which texts variants train on and are judged on, and what was done to them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from shlex import quote
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 from pandas.api.types import is_numeric_dtype
 
 from workbench.analysis.text_escapes import to_csv
-from workbench.dashboard import empty_pages, links, text_charts
+from workbench.dashboard import downloads, empty_pages, links, text_charts
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import View, view
@@ -24,7 +24,7 @@ from workbench.data.treatments.registry import treatment_config
 from workbench.data.treatments.treatment import Treatment
 from workbench.errors import RecordError, UserError
 from workbench.numbers import MISSING, byte_size, count, percent, plural, span
-from workbench.records.manifest import Manifest, ManifestVariant
+from workbench.records.manifest import Manifest
 from workbench.study.data_labels import corpus_label, treatment_label
 from workbench.study.kept_reports import StudyText
 from workbench.visible import one_line, visible
@@ -143,11 +143,10 @@ def _held_out(text: StudyText) -> str:
 
 
 def _passes(manifest: Manifest, text: StudyText) -> str:
-    """How often trials of its variants go through the text: tokens that are trained on, over its own."""
-    own: Iterable[ManifestVariant] = (one for one in manifest.variants if one.name in text.variants)
-    trained = [tokens for tokens in map(manifest.tokens_of, own) if tokens is not None]
-    unique = text.facts.train_tokens
-    return span([tokens / unique for tokens in trained], 2) if trained and unique else MISSING
+    """How often trials of its variants go through the text, from the least to the most."""
+    own = (one for one in manifest.variants if one.name in text.variants)
+    known = [passes for passes in map(manifest.passes_of, own) if passes is not None]
+    return span(known, 2) if known else MISSING
 
 
 def _fates(now: View, named: dict[str, StudyText]) -> None:
@@ -367,15 +366,7 @@ def _rules(now: View, stages: list[tuple[str, Stage]]) -> None:
         alt="What each rule dropped and changed",
         key="rule_table",
     )
-    st.download_button(
-        "CSV",
-        data=lambda: to_csv(shown, index=False),
-        file_name=f"{now.file_name}-rules.csv",
-        mime="text/csv",
-        key="download_rules",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    downloads.csv_button(lambda: to_csv(shown, index=False), f"{now.file_name}-rules", key="download_rules")
 
 
 def _rule_table(stages: list[tuple[str, Stage]]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pandas.io.formats.style import Styler
 from workbench.analysis.metric_units import why_not_comparable
 from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.without_result import above_guess
-from workbench.dashboard import empty_pages, links, state
+from workbench.dashboard import downloads, empty_pages, links, state
 from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import SELECTABLE, View, view
@@ -147,14 +147,8 @@ def _table(runs: pd.DataFrame, now: View) -> None:
         st.caption(
             f"{plural(len(ids), 'run')} shown of {len(now.records.runs):,}. Tick rows to compare them."
         )
-        st.download_button(
-            "CSV",
-            data=lambda: to_csv(table, index_label="run_id"),
-            file_name=f"{now.records.path.name}-runs.csv",
-            mime="text/csv",
-            key="download_runs",
-            icon=":material/download:",
-            on_click="ignore",
+        downloads.csv_button(
+            lambda: to_csv(table, index_label="run_id"), f"{now.records.path.name}-runs", key="download_runs"
         )
 
 
@@ -184,15 +178,7 @@ def _groups(runs: pd.DataFrame) -> None:
         key="groups",
     )
     st.caption("One row per variant, phase and learning rate; means are over complete runs that trained.")
-    st.download_button(
-        "CSV",
-        data=lambda: to_csv(table, index=False),
-        file_name="variants.csv",
-        mime="text/csv",
-        key="download_groups",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    downloads.csv_button(lambda: to_csv(table, index=False), "variants", key="download_groups")
 
 
 def _selected(now: View) -> None:

@@ -123,14 +123,8 @@ def _table(now: View, search: Search) -> None:
             f"{plural(len(shown), 'point')}, the best in {literal(search.objectives[0].title)} first; means "
             f"over {plural(len(seeds), 'seed')} each. A click on a heading sorts."
         )
-        st.download_button(
-            "CSV",
-            data=lambda: to_csv(shown, index=False),
-            file_name=f"{now.file_name}-trials.csv",
-            mime="text/csv",
-            key="download_search_trials",
-            icon=":material/download:",
-            on_click="ignore",
+        downloads.csv_button(
+            lambda: to_csv(shown, index=False), f"{now.file_name}-trials", key="download_search_trials"
         )
 
 
@@ -212,14 +206,10 @@ def _importances(now: View, kinds: dict[str, Importances], objective: Objective)
             downloads.figure_buttons(
                 lambda: importance_plot(known, objective), f"{now.file_name}-importances-{_plain(objective)}"
             )
-            st.download_button(
-                "CSV",
-                data=lambda: to_csv(table, index=False),
-                file_name=f"{now.file_name}-importances-{_plain(objective)}.csv",
-                mime="text/csv",
+            downloads.csv_button(
+                lambda: to_csv(table, index=False),
+                f"{now.file_name}-importances-{_plain(objective)}",
                 key="download_importances",
-                icon=":material/download:",
-                on_click="ignore",
             )
 
 
