@@ -16,8 +16,8 @@ PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 STUDIES = sorted(path.parent for path in PUBLISHED.glob("*/study.yaml"))
 LIMIT = 80e6  # bytes
 # Of a run without weights, on average; longer trials have more rows: 18 kB at 0.4M tokens, 23 kB at 0.8M,
-# 25 kB where five sets of a task are scored.
-LIMIT_OF_A_RUN = 25e3
+# 25 kB where five sets of a task are scored, or a text beside the first at 1M tokens.
+LIMIT_OF_A_RUN = 26e3
 
 
 def sizes(folder):
@@ -30,7 +30,7 @@ def test_what_is_published_takes_few_bytes_a_run(study):
     of_runs = (
         size
         for path, size in sizes(study).items()
-        if path.suffix != ".safetensors" and not path.name.startswith("tokenizer-")
+        if path.suffix != ".safetensors" and not path.name.startswith(("tokenizer-", "data.json"))
     )
     taken = sum(of_runs)
     assert taken / runs <= LIMIT_OF_A_RUN
