@@ -56,10 +56,12 @@ class Recipe:
     corpus: str | dict = "python-stdlib"
     vocabulary: int = 257
     context: int = 32
+    layers: int = 2
     bytes_per_token: float = 1.0
     tokens: int = 245_760
     train_tokens: int = 1_000_000
     flops_per_token: int = 100_000
+    unit: str | None = None  # what is equal to the baseline's, where it is not what the study holds equal
     bits: dict[str, float] = field(default_factory=lambda: {"in_domain": 2.5, "prose": 3.5})
     training: dict = field(default_factory=dict)
 
@@ -100,7 +102,7 @@ class RecipeStudy:
         """A run's configuration."""
         recipe = self.recipes[name]
         sizes = {"vocabulary": recipe.vocabulary, "context": recipe.context}
-        sizes |= {"width": 16, "layers": 2, "heads": 2, "feedforward_width": 16}
+        sizes |= {"width": 16, "layers": recipe.layers, "heads": 2, "feedforward_width": 16}
         data = text_data(recipe.corpus, recipe.tokenizer)
         data = {key: data[key] for key in ("corpus", "tokenizer", "fingerprint")}
         data |= {"evaluation": self._evaluation()} if self.sets else {}
@@ -183,7 +185,9 @@ class RecipeStudy:
 
     def _budget(self, recipe, base) -> dict:
         ours, theirs = (_amounts(one) | {"pool": one.tokens / one.train_tokens} for one in (recipe, base))
-        return _amounts(recipe) | {"mismatch": ours[self.unit] / theirs[self.unit] - 1}
+        unit = recipe.unit or self.unit
+        own = {"unit": unit} if recipe.unit else {}
+        return _amounts(recipe) | {"mismatch": ours[unit] / theirs[unit] - 1} | own
 
     def run(self, name, seed, phase="confirm", *, rate=0.006, shift=0.0, tokens=None, state=State.COMPLETE):
         """One run; ``shift`` is added to its bits per byte, ``tokens`` replaces what it trained on."""

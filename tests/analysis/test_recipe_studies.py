@@ -382,3 +382,69 @@ def test_the_bytes_of_a_set_are_said_once(records):
     line = footer_of(study_report(replace(records, manifest=manifest)))["evaluation"]
     assert line.startswith("in_domain (validation/): 65,530 bytes in 16 passages of python-stdlib; prose (")
     assert line.count("scored") == 1
+
+
+HALF = Recipe({"size": ["4x64x4", "2x64x4"]}, layers=1, flops_per_token=52_000, bits={"in_domain": 2.6})
+SCALE = {
+    "baseline": Recipe(),
+    "half": HALF,
+    "half for longer": replace(HALF, tokens=471_040, unit="flops", bits={"in_domain": 2.45}),
+}
+
+
+@pytest.fixture(scope="module")
+def scale(tmp_path_factory):
+    """Of a study at equal tokens, one of whose variants has as many FLOPs as the baseline."""
+    path = tmp_path_factory.mktemp("scale")
+    return RecipeStudy(path, SCALE, unit="tokens", sets=("in_domain",)).complete().load()
+
+
+def test_a_row_says_where_its_budget_is_not_the_studys(scale):
+    report = study_report(scale)
+    assert [row.budget_unit for row in report.rows] == ["tokens", "tokens", "flops"]
+    assert [row.verdict for row in report.comparisons] == [Verdict.WORSE, Verdict.BETTER]
+    assert row_of(report, "half for longer").budget_mismatch == pytest.approx(471_040 * 0.52 / 245_760 - 1)
+    assert answers(report)[0].startswith("Size 2x64x4 instead of 4x64x4 at equal training tokens: worse by")
+    assert answers(report)[1].startswith("Size 2x64x4 instead of 4x64x4 at equal FLOPs: better by")
+    assert "245,760 training tokens per run, or as many FLOPs)" in headline(report)
+    assert footer_of(report)["budget"].startswith(
+        "equal training tokens per run (FLOPs of half for longer; largest mismatch 0.3 %): 245,760 to"
+    )
+    for table in (report_tables(report)[0], budgets_table(report)):
+        place = table.headings.index("at equal")
+        assert [row[place] for row in table.rows] == ["—", "training tokens", "FLOPs"]
+    assert "mismatch: of what a row holds equal, against the baseline" in budgets_table(report).title
+    for format in ("terminal", "md", "latex"):
+        assert "at equal FLOPs" in text_of(report, format)
+    assert max(map(len, text_of(report, "terminal").splitlines())) <= 120
+    facts = json.loads(json.dumps(to_json(report), allow_nan=False))
+    assert [row["budget_unit"] for row in facts["rows"]] == ["tokens", "tokens", "flops"]
+    assert facts["footer"]["own_budget_units"] == {"half for longer": "flops"}
+    cells = list(csv.DictReader(io.StringIO(render(report, "csv"))))
+    assert [row["budget_unit"] for row in cells] == ["tokens", "tokens", "flops"]
+
+
+def test_what_was_trained_at_equal_flops_is_not_read_at_them_once_more(scale):
+    report = study_report(scale)
+    assert [row.variant for row in report.equal_flops.rows] == ["baseline", "half"]
+    assert report.equal_flops.flops == 245_760 * 52_000
+
+
+def test_where_budgets_are_the_same_for_all_nothing_speaks_of_units(report):
+    assert {row.budget_unit for row in report.rows} == {None}
+    assert "budget_unit" not in to_json(report)["rows"][1]
+    assert "own_budget_units" not in report.footer
+    assert "at equal" not in report_tables(report)[0].headings
+
+
+def test_variants_that_were_made_equal_to_the_baseline_in_two_units_are_not_equal(scale):
+    """An exploratory view: half the size against itself for longer shares neither tokens nor FLOPs."""
+    report = study_report(rebased(scale, "half for longer"))
+    assert [row.budget_unit for row in report.rows] == ["tokens", "flops", "nothing"]
+    half = row_of(report, "half")
+    assert half.budget_mismatch == pytest.approx(245_760 / 471_040 - 1)
+    assert answers(report)[1].startswith("half at no equal budget: ")
+    assert "as many nothing" not in headline(report)
+    assert row_of(report, "baseline").budget_mismatch == pytest.approx(245_760 / (471_040 * 0.52) - 1)
+    report = study_report(rebased(scale, "half"))
+    assert [row.budget_unit for row in report.rows] == ["tokens", "tokens", "nothing"]

@@ -52,6 +52,15 @@ def test_the_row_of_a_verdict_has_unique_tokens_and_epochs_where_they_are_known(
     assert (row["training tokens"], row["unique tokens"], row["epochs"]) == ("215,040", "107,520", "2.00")
 
 
+def test_the_row_of_a_verdict_says_what_is_equal_where_rows_differ_in_it(tmp_path, records):
+    assert "at equal" not in verdict_table(study_report(records))
+    recipes = TOKENIZERS | {SMALL: replace(TOKENIZERS[SMALL], unit="bytes")}
+    report = study_report(RecipeStudy(tmp_path, recipes).complete().load())
+    table = verdict_table(report).set_index("change")
+    assert table["at equal"].tolist() == ["—", "bytes of text", "FLOPs"]
+    assert [name.partition(" [")[0] for name in table.columns[:3]] == ["verdict", "difference", "at equal"]
+
+
 def test_runs_have_a_column_for_each_set(records):
     table = run_table(records.runs)
     assert table["prose/bits_per_byte"].notna().all()

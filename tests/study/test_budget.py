@@ -90,7 +90,7 @@ def test_the_manifest_keeps_unique_tokens_beside_what_it_promises(plan):
     tokens = manifest.training["tokens"]
     assert [manifest.epochs_of(one) for one in manifest.variants] == [tokens / left, 3, tokens / left]
     assert [manifest.passes_of(one) for one in manifest.variants] == [3, 3, 3]
-    assert [manifest.spent_by(one) for one in manifest.variants] == [3, 3, 3]
+    assert [manifest.spent_by(one, "pool") for one in manifest.variants] == [3, 3, 3]
     # A manifest from before they were counted makes the same promise.
     assert manifest_hash(manifest.model_copy(update={"unique_tokens": {}})) == manifest.hash
     # One whose variants read the same text, at most once, has nothing to say of it.
@@ -144,3 +144,85 @@ def test_what_epochs_are_worth(epochs, expected):
 def test_what_has_no_pool_to_share_is_refused(plan, changes, message):
     with pytest.raises(UserError, match=message):
         plan(**{"passes": 1} | changes)
+
+
+HALF = {"size": {"layers": 1}, "treatment": "exact_dedup"}
+OWN = {
+    "size": {"layers": 2, "width": 32, "heads": 2},
+    "design": "explicit",
+    "factors": {},
+    "budget": "tokens",
+    "variants": [{"name": "half", **HALF}, {"name": "half for longer", **HALF, "budget": "flops"}],
+}
+
+
+def test_a_variant_may_have_another_budget_than_its_study(plan):
+    whole = plan(**OWN)
+    baseline, half, longer = whole.variants
+    assert whole.tokens_of(half) == whole.tokens_of(baseline) == whole.tokens
+    spent = [whole.tokens_of(one) * one.model.flops_per_token() for one in (longer, baseline)]
+    assert spent[0] == pytest.approx(spent[1], rel=0.01)
+    assert whole.tokens_of(longer) > 1.5 * whole.tokens
+    # They are one recipe on other tokens: each is tuned, and has runs, of its own.
+    assert (half.change, half.model) == (longer.change, longer.model)
+    ids = [whole.record(one, "confirm", {"learning_rate": 0.01}, 2001).run_id for one in (half, longer)]
+    assert len(set(ids)) == 2
+
+    manifest = whole.manifest("")
+    assert [manifest.budget_unit(one) for one in manifest.variants] == ["tokens", "tokens", "flops"]
+    assert manifest.budget_units_differ
+    written = manifest.to_dict()
+    assert "budget" not in written
+    assert ["unit" in one["budget"] for one in written["variants"]] == [False, False, True]
+    told = written["variants"][2]["budget"]
+    assert told["mismatch"] == pytest.approx(spent[0] / spent[1] - 1)
+    assert told["flops"] == spent[0]
+
+
+def test_a_studys_own_budget_may_be_named_by_a_variant_and_changes_nothing(plan):
+    named = [{**OWN["variants"][0], "budget": "tokens"}, OWN["variants"][1]]
+    manifest = plan(**OWN).manifest("")
+    assert plan(**OWN | {"variants": named}).manifest("").hash == manifest.hash
+    # And the other way round: tokens may be what one variant alone has as many of.
+    other = [{"name": "half", **HALF, "budget": "tokens"}, {"name": "half for longer", **HALF}]
+    turned = plan(**OWN | {"variants": other, "budget": "flops"}).manifest("")
+    assert [turned.tokens_of(one) for one in turned.variants] == [
+        manifest.tokens_of(one) for one in manifest.variants
+    ]
+    assert [turned.budget_unit(one) for one in turned.variants] == ["flops", "tokens", "flops"]
+
+
+def test_a_budget_alone_makes_no_variant_where_it_gives_the_same_tokens(plan):
+    twice = [{"name": "alike", "budget": "flops"}, {"name": "half", **HALF}]
+    with pytest.raises(UserError, match="'baseline' and 'alike' are the same model, trained alike"):
+        plan(**OWN | {"variants": twice})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"variants": [{"name": "half", "size": {"layers": 1}, "budget": "steps"}]},
+            r"variants\.0\.budget: should be one of tokens, bytes, flops, pool, got 'steps'",
+        ),
+        (
+            {"variants": [{"name": "half", "size": {"layers": 1}, "budget": "pool"}]},
+            r"budget: pool gives .* none changes treatment or corpus; write 'budget: tokens'",
+        ),
+        (
+            {
+                "variants": [{"name": "pairs", "tokenizer": {"bpe": 300}, "budget": "tokens"}],
+                "metric": "validation/bits_per_byte",
+                "budget": "flops",
+            },
+            r"at equal tokens, tokenizers \(bytes, bpe-300\) train on more and less text",
+        ),
+        (
+            {"design": "one_at_a_time", "variants": [], "factors": {"budget": ["tokens", "flops"]}},
+            r"unknown factor 'budget'; .* a variant of 'design: explicit' may have its own",
+        ),
+    ],
+)
+def test_a_budget_of_ones_own_is_refused_where_the_studys_would_be(plan, changes, message):
+    with pytest.raises(UserError, match=message):
+        plan(**OWN | changes)

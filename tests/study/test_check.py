@@ -1,10 +1,12 @@
 """``workbench check``: warnings that name what is doubtful, and none where nothing is."""
 
+import io
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.analysis.synthetic_studies import RATES, Study, manifest, one_at_a_time
@@ -68,6 +70,24 @@ def test_what_is_known_of_the_default_corpus_is_noted(corpus, generated, noted):
     notes = notes_on_texts(plan)
     assert [note.startswith("data.corpus: an eighth of python-stdlib") for note in notes] == [True] * noted
     assert study_warnings(plan, plan.manifest(command="")) == []
+
+
+def test_a_variant_with_a_budget_of_its_own_is_told_apart(corpus, monkeypatch, tmp_path):
+    half = {"size": {"layers": 1}}
+    entries = ({"name": "half", **half}, {"name": "half for longer", **half, "budget": "flops"})
+    plan = Plan.build(parse_study(STUDY | variants(*entries), "study.yaml"), corpus, "cpu")
+    monkeypatch.setattr(check, "make_plan", lambda *_: plan)
+    facts = check.check_study(tmp_path / "study.yaml", overrides=[], workers=1, out=tmp_path)
+    seen = Console(width=200, file=io.StringIO())
+    seen.print(check.render_check(facts))
+    shown = seen.file.getvalue()
+    assert "2,560 tokens per trial; of half for longer as many FLOPs (20 to " in shown
+    rows = [[cell.strip() for cell in line.split("│")] for line in shown.splitlines() if "│" in line]
+    place = [cell.strip() for cell in shown.splitlines()[2].split("┃")].index("at equal")
+    named = {row[1]: row[place] for row in rows if row[1] in plan.names}
+    assert named == {"baseline": "—", "half": "training tokens", "half for longer": "FLOPs"}
+    (sized,) = (text for text in facts["warnings"] if "at equal tokens the larger costs more" in text)
+    assert sized.startswith("half: size:")  # the other is the row at equal FLOPs that it asks for
 
 
 def test_too_few_seeds(warnings):

@@ -10,10 +10,12 @@ from workbench.analysis.deciding.decisions import level_text
 from workbench.analysis.deciding.foresight import PairsNeeded
 from workbench.analysis.effects import Report
 from workbench.analysis.level_titles import level_facts
+from workbench.analysis.report_footer import at_equal, held_equal
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
 from workbench.numbers import byte_size, decimals_for, fixed, percent, plural, scaled
+from workbench.records.manifest import NOTHING
 
 _LEARNED = re.compile(r"bpe-(\d+)")  # a tokenizer that is learned, of so many tokens
 # Factors whose levels are named by files and folders: one that is called as a level of ours is none.
@@ -71,9 +73,17 @@ def sentence(row: VariantRow) -> str:
 
 
 def describe_change(row: VariantRow) -> str:
-    """The change in words: ``LayerNorm instead of RMSNorm``; several changes after the variant's name."""
+    """The change in words: ``LayerNorm instead of RMSNorm``; several changes after the variant's name.
+
+    What is equal comes last, where rows differ in that: ``... at equal FLOPs``.
+    """
     if row.is_baseline:
         return "Baseline"
+    text = _changes(row)
+    return text if row.budget_unit is None else f"{text} {at_equal(row.budget_unit)}"
+
+
+def _changes(row: VariantRow) -> str:
     changes = [_change(factor, old, new) for factor, (old, new) in row.change.items()]
     if not changes:
         return row.variant
@@ -220,6 +230,8 @@ def _budget(report: Report) -> str:
         parts.append(f"{facts['tokens_per_run']:,} tokens for the baseline")
     elif facts["tokens_per_run"]:
         parts.append(f"{facts['tokens_per_run']:,} training tokens per run")
+    own_units = dict.fromkeys(facts.get("own_budget_units", {}).values())
+    parts += [f"or as many {held_equal(unit)}" for unit in own_units if unit != NOTHING]
     return f"At this budget ({', '.join(parts)})" if parts else "At this budget"
 
 

@@ -28,6 +28,7 @@ from workbench.analysis.statistics import PairedComparison, compare_pairs
 from workbench.analysis.verdicts import fate
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
+from workbench.records.manifest import Manifest, ManifestVariant
 from workbench.records.metrics import metrics_version, read_evaluations
 
 _RELEVANT = 0.01
@@ -64,16 +65,14 @@ def flops_differ(study: StudyRecords) -> bool:
     """Whether a comparison at equal FLOPs is another one than the study's own.
 
     It is where the variants' FLOPs differ by more than 1 %: of a whole training where each has its own
-    budget, per token where all have the same tokens. A study that holds FLOPs equal is that comparison.
+    budget, per token where all have the same tokens. What a study trains at equal FLOPs is that comparison.
     """
-    manifest = study.manifest
-    if manifest.budget == "flops":
-        return False
-    budgets = [variant.budget for variant in manifest.variants if variant.budget]
-    if len(budgets) == len(manifest.variants):
+    read = _trained_apart(study.manifest)
+    budgets = [variant.budget for variant in read if variant.budget]
+    if len(budgets) == len(read):
         costs: list[float | None] = [budget.flops for budget in budgets]
     else:
-        costs = [variant.flops_per_token for variant in manifest.variants]
+        costs = [variant.flops_per_token for variant in read]
     known = [cost for cost in costs if cost]
     return len(known) > 1 and max(known) - min(known) > _RELEVANT * max(known)
 
@@ -81,13 +80,14 @@ def flops_differ(study: StudyRecords) -> bool:
 def loss_at_flops(
     study: StudyRecords, flops: float | None = None, outcomes: dict[str, Outcomes] | None = None
 ) -> EqualFlops | None:
-    """Compare all variants at ``flops``; by default the most that every variant reached.
+    """Compare at ``flops``, by default the most that all reached, what did not train at equal FLOPs.
 
     ``outcomes`` are the study's confirm outcomes, where they are known already. None when no complete confirm
     run has a validation curve.
     """
     metric = study.manifest.metric
     outcomes = confirm_phase(study)[1] if outcomes is None else outcomes
+    outcomes = {one.name: outcomes[one.name] for one in _trained_apart(study.manifest)}
     curves, notes = _curves(outcomes, metric)
     reached = [min(curve["flops"].max() for curve in mine.values()) for mine in curves.values() if mine]
     if not reached:
@@ -108,6 +108,15 @@ def loss_at_flops(
         for name, mine in read.items()
     )
     return EqualFlops(flops=float(target), rows=rows, notes=tuple(notes))
+
+
+def _trained_apart(manifest: Manifest) -> list[ManifestVariant]:
+    """The baseline, and the variants that trained to other FLOPs than it did."""
+    return [
+        one
+        for one in manifest.variants
+        if one.name == manifest.baseline or manifest.budget_unit(one) != "flops"
+    ]
 
 
 def _curves(outcomes: dict[str, Outcomes], metric: str) -> tuple[dict[str, dict], list[str]]:

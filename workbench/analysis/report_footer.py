@@ -10,7 +10,15 @@ from workbench.analysis.metric_units import BITS_PER_BYTE, is_error, set_metrics
 from workbench.analysis.notes import Note, method, reading
 from workbench.numbers import byte_size, count, fixed, percent, plural, scaled
 from workbench.records.index import StudyRecords
-from workbench.records.manifest import POOL, WILCOXON, EvaluationSet, Manifest, PlannedTuning, TextData
+from workbench.records.manifest import (
+    NOTHING,
+    POOL,
+    WILCOXON,
+    EvaluationSet,
+    Manifest,
+    PlannedTuning,
+    TextData,
+)
 from workbench.records.margin import margin_text
 
 TEST = "paired t over seeds; equivalence by two one-sided t tests"
@@ -34,6 +42,7 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "data": _describe_texts(manifest),
         "evaluation": [_evaluation_set(metric, one) for metric, one in set_metrics(manifest).items()],
         "budget_unit": manifest.budget,
+        **_own_units(manifest),
         "budgets": _budgets(manifest),
         "passes": manifest.passes_of(manifest.baseline_variant) if manifest.budget == POOL else None,
         "unique_tokens": _ends(manifest.unique_tokens.values()),
@@ -132,6 +141,13 @@ def _budgets(manifest: Manifest) -> dict[str, Any] | None:
     }
 
 
+def _own_units(manifest: Manifest) -> dict[str, Any]:
+    """What else than the study's budget is equal for which variants; nothing where it is the same for all."""
+    units = {one.name: manifest.budget_unit(one) for one in manifest.variants}
+    own = {name: unit for name, unit in units.items() if unit != manifest.budget}
+    return {"own_budget_units": own} if own else {}
+
+
 def _ends(values: Iterable[float | None]) -> list[float] | None:
     """The least and the most of those that are known; None where none is."""
     known = [value for value in values if value is not None]
@@ -147,6 +163,11 @@ def held_equal(unit: str) -> str:
         POOL: "passes over the training text",
     }
     return words.get(unit, unit)
+
+
+def at_equal(unit: str) -> str:
+    """``at equal FLOPs``: how a comparison that holds that equal is called."""
+    return "at no equal budget" if unit == NOTHING else f"at equal {held_equal(unit)}"
 
 
 def _name(spec: Any) -> str:
@@ -295,8 +316,14 @@ def _budget(facts: dict[str, Any]) -> str:
     text = ", ".join(parts)
     if not budgets and facts["budget_unit"] == "tokens":
         return text
-    mismatch = f" (largest mismatch {percent(budgets['largest_mismatch'], 1)})" if budgets else ""
-    return f"equal {held_equal(facts['budget_unit'])} per run{mismatch}: {text}"
+    names: dict[str, list[str]] = {}
+    for name, unit in facts.get("own_budget_units", {}).items():
+        names.setdefault(unit, []).append(name)
+    beside = [f"{held_equal(unit)} of {_some(own)}" for unit, own in names.items()]
+    if budgets:
+        beside.append(f"largest mismatch {percent(budgets['largest_mismatch'], 1)}")
+    said = f" ({'; '.join(beside)})" if beside else ""
+    return f"equal {held_equal(facts['budget_unit'])} per run{said}: {text}"
 
 
 def _span(ends: list[float], write: Callable[[float], str]) -> str:

@@ -32,6 +32,8 @@ from workbench.numbers import (
 from workbench.records.hyperparameters import shown
 from workbench.records.training_outcome import DID_NOT_TRAIN
 
+AT_EQUAL = "at equal"  # the column of what a row trains on as much of as the baseline
+
 
 @dataclass(frozen=True)
 class TextTable:
@@ -88,6 +90,7 @@ def effects_table(report: Report) -> TextTable:
         "seeds",
         f"{report.metric}\nmean ± sd",
         f"difference\n[{_level(report)}CI]",
+        *((AT_EQUAL,) if _units_differ(report) else ()),
         *(("margin",) if isinstance(report.margins, dict) else ()),
         "in %",
         "wins",
@@ -103,7 +106,7 @@ def effects_table(report: Report) -> TextTable:
     if report.baseline.fate:  # said once more where a table is read without its report
         title = f"The baseline {report.baseline.fate}: nothing is compared. {title}"
     spare = ("in %", "wins", "Holm\np", "seeds\nneeded", "seeds", f"{report.metric}\nmean ± sd")
-    return TextTable(title, headings, rows, left=("verdict",), spare=spare)
+    return TextTable(title, headings, rows, left=("verdict", AT_EQUAL), spare=spare)
 
 
 def _effect_cells(row: VariantRow, report: Report, decimals: int) -> tuple[str, ...]:
@@ -112,6 +115,7 @@ def _effect_cells(row: VariantRow, report: Report, decimals: int) -> tuple[str, 
         _seeds(row),
         mean_and_sd(row.mean, row.sd, decimals - 1),
         difference_cell(row.comparison, decimals),
+        *_own_unit(row),
         *_own_margin(row, report),
         MISSING if row.relative is None else f"{100 * row.relative:+.2f}",
         f"{row.wins}/{row.pairs}" if row.comparison else MISSING,
@@ -133,6 +137,18 @@ def _pairs_needed(row: VariantRow) -> str:
     if needed is None:
         return MISSING
     return f"{needed.text(needed.low)}–{needed.text(needed.high)}"
+
+
+def _units_differ(report: Report) -> bool:
+    """Whether rows differ in what they train on as much of as the baseline."""
+    return report.baseline.budget_unit is not None
+
+
+def _own_unit(row: VariantRow) -> list[str]:
+    """What a row trains on as much of as the baseline, where rows differ in it."""
+    if row.budget_unit is None:
+        return []
+    return [MISSING if row.is_baseline else held_equal(row.budget_unit)]
 
 
 def _own_margin(row: VariantRow, report: Report) -> list[str]:
@@ -355,6 +371,7 @@ def budgets_table(report: Report) -> TextTable:
         *(("unique\ntokens", "epochs") if is_counted else ()),
         "bytes\nread",
         "training\nFLOPs",
+        *((AT_EQUAL,) if _units_differ(report) else ()),
         "budget\nmismatch",
     )
     rows = tuple(_budget_cells(row, is_counted) for row in report.rows)
@@ -364,11 +381,15 @@ def budgets_table(report: Report) -> TextTable:
             "; unique tokens: of its training text, copies of a document counted once; epochs: how often "
             "each of them is read, on the average"
         )
+    equal = f"held equal: {held_equal(report.footer['budget_unit'])}; mismatch: of those"
+    if _units_differ(report):
+        equal = "mismatch: of what a row holds equal"
     title = (
-        f"What a run trains on (held equal: {held_equal(report.footer['budget_unit'])}; mismatch: of those, "
-        f"against the baseline; bytes read: the text that the tokens stand for{counted})"
+        f"What a run trains on ({equal}, against the baseline; bytes read: the text that the tokens stand "
+        f"for{counted})"
     )
-    return TextTable(title, headings, rows, spare=("all\nparameters", "training\nFLOPs"))
+    spare = ("all\nparameters", "training\nFLOPs")
+    return TextTable(title, headings, rows, left=(AT_EQUAL,), spare=spare)
 
 
 def _budget_cells(row: VariantRow, is_counted: bool) -> tuple[str, ...]:
@@ -379,6 +400,7 @@ def _budget_cells(row: VariantRow, is_counted: bool) -> tuple[str, ...]:
         *((count(row.unique_tokens), fixed(row.epochs, 2)) if is_counted else ()),
         MISSING if row.bytes_read is None else byte_size(row.bytes_read),
         scaled(row.training_flops, "FLOP"),
+        *_own_unit(row),
         percent(row.budget_mismatch, 2, sign=True),
     )
 

@@ -69,6 +69,7 @@ def build_row(
         bytes_read=budget.bytes if budget else None,
         training_flops=budget.flops if budget else None,
         budget_mismatch=budget.mismatch if budget else None,
+        budget_unit=manifest.budget_unit(variant) if manifest.budget_units_differ else None,
         unique_tokens=manifest.unique_tokens.get(name),
         epochs=manifest.epochs_of(variant),
         parameters=variant.parameters,

@@ -36,8 +36,9 @@ class VariantRow:
 
     ``tokens`` is what one of its trials trains on. Where variants differ in that, ``bytes_read`` is the
     UTF-8 bytes of text which those tokens stand for, ``training_flops`` the FLOPs of the whole training, and
-    ``budget_mismatch`` the relative difference to the baseline in what the study holds equal; else they are
-    None. ``unique_tokens`` is how many tokens its training text has, copies of a document counted once, and
+    ``budget_mismatch`` the relative difference to the baseline in what is held equal; else they are
+    None. ``budget_unit`` says what that is where it is not the same for all variants: tokens, bytes, flops or
+    pool. ``unique_tokens`` is how many tokens its training text has, copies of a document counted once, and
     ``epochs`` how often a trial reads each of them, on the average; None where the manifest does not say.
 
     ``fate`` is *did not train* or *failed*, also of the baseline, and then there is no comparison; ``error``
@@ -60,6 +61,7 @@ class VariantRow:
     bytes_read: float | None
     training_flops: float | None
     budget_mismatch: float | None
+    budget_unit: str | None
     unique_tokens: int | None
     epochs: float | None
     learning_rate: float | None
@@ -168,16 +170,18 @@ class VariantRow:
 
 
 _OF_A_BUDGET = ("bytes_read", "training_flops", "budget_mismatch")
+_OF_A_UNIT = ("budget_unit",)
 _OF_A_TEXT = ("unique_tokens", "epochs")
 
 
 def flat(row: VariantRow) -> dict[str, Any]:
     """Every column of a row under a name of its own, numbers raw; infinities and NaN become None.
 
-    Columns of a variant's own budget, and of how often its text is read, are there where that is known.
+    Columns of a variant's own budget, of what is equal where variants differ in that, and of how often its
+    text is read, are there where that is known.
     """
     values = {item.name: getattr(row, item.name) for item in fields(row) if item.name not in _OF_SEVERAL}
-    for group in (_OF_A_BUDGET, _OF_A_TEXT):
+    for group in (_OF_A_BUDGET, _OF_A_UNIT, _OF_A_TEXT):
         if all(values[name] is None for name in group):
             values = {name: value for name, value in values.items() if name not in group}
     values["change"] = row.change_text

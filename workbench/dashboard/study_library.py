@@ -20,7 +20,7 @@ from workbench.inspection.behaviour_columns import Values, read_behaviours
 from workbench.inspection.measured import measured_version
 from workbench.records.driver_state import DriverState, read_driver_state
 from workbench.records.index import MANIFEST, StudyRecords, load_study
-from workbench.records.manifest import ManifestVariant
+from workbench.records.manifest import NOTHING, Manifest, ManifestVariant
 from workbench.records.metrics import metrics_version
 from workbench.records.run import RECORD, RunDirectory
 from workbench.records.search import SEARCH
@@ -61,28 +61,41 @@ def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     manifest = records.manifest.model_copy(update={"baseline": baseline})
     first = manifest.baseline_variant
     rest = [variant for variant in manifest.variants if variant.name != baseline]
-    spent = {variant.name: manifest.spent_by(variant) for variant in (first, *rest)}
-    variants = [_against(first, variant, spent) for variant in (first, *rest)]
+    declared = records.manifest.baseline_variant
+    variants = [_against(manifest, declared, variant) for variant in (first, *rest)]
     return replace(records, manifest=manifest.model_copy(update={"variants": variants}))
 
 
-def _against(
-    baseline: ManifestVariant, variant: ManifestVariant, spent: dict[str, float | None]
-) -> ManifestVariant:
-    """``variant`` with its change from ``baseline``; how far their sizes differ is not known.
+def _against(manifest: Manifest, declared: ManifestVariant, variant: ManifestVariant) -> ManifestVariant:
+    """``variant`` with its change from the baseline of ``manifest``; how far their sizes differ is not known.
 
-    How far their budgets do follows from what each has ``spent`` of what the study holds equal.
+    How far their budgets do follows from what each takes of what is equal between them. ``declared`` is the
+    baseline that each was made equal to.
     """
+    baseline = manifest.baseline_variant
     change = {
         factor: [baseline.levels.get(factor, ""), level]
         for factor, level in variant.levels.items()
         if baseline.levels.get(factor) != level
     }
     budget = variant.budget
-    ours, theirs = spent[variant.name], spent[baseline.name]
-    if budget is not None and ours is not None and theirs:
-        budget = budget.model_copy(update={"mismatch": ours / theirs - 1})
+    if budget is not None:
+        unit = _equal_between(manifest, declared, variant)
+        told = manifest.budget if unit == NOTHING else unit
+        ours, theirs = manifest.spent_by(variant, told), manifest.spent_by(baseline, told)
+        if ours is not None and theirs:
+            budget = budget.model_copy(update={"mismatch": ours / theirs - 1})
+        budget = budget.model_copy(update={"unit": unit})
     return variant.model_copy(update={"change": change, "mismatch": None, "budget": budget})
+
+
+def _equal_between(manifest: Manifest, declared: ManifestVariant, variant: ManifestVariant) -> str:
+    """What ``variant`` and the baseline train on as much of, where each was made equal to ``declared``."""
+    baseline = manifest.baseline_variant
+    if variant.name == baseline.name:
+        return manifest.budget
+    units = {manifest.budget_unit(one) for one in (variant, baseline) if one.name != declared.name}
+    return units.pop() if len(units) == 1 else NOTHING
 
 
 def _report(records: StudyRecords, baseline: str) -> Report:

@@ -7,7 +7,13 @@ import pandas as pd
 
 from workbench.analysis.effects import Report
 from workbench.analysis.metric_units import named_set
-from workbench.analysis.report_tables import TextTable, budgets_table, effects_table, variants_table
+from workbench.analysis.report_tables import (
+    AT_EQUAL,
+    TextTable,
+    budgets_table,
+    effects_table,
+    variants_table,
+)
 from workbench.dashboard.config_differences import flatten, varying
 from workbench.numbers import fixed
 from workbench.records.training_outcome import DID_NOT_TRAIN, untrained
@@ -43,9 +49,10 @@ def verdict_table(report: Report) -> pd.DataFrame:
     """
     table = text_frame(effects_table(report))
     if any(row.bytes_read is not None for row in report.rows):
-        table = table.join(text_frame(budgets_table(report)).drop(columns="change"))
+        budgets = text_frame(budgets_table(report))
+        table = table.join(budgets.drop(columns=[name for name in budgets if name in table]))
     difference = [name for name in table if name.startswith("difference [")]  # its level may differ
-    first = [name for name in ("change", "verdict", *difference) if name in table]
+    first = [name for name in ("change", "verdict", *difference, AT_EQUAL) if name in table]
     return table[first + [name for name in table if name not in first]]
 
 

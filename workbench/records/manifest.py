@@ -50,7 +50,8 @@ class VariantBudget(_Part):
     tokens: Count
     bytes: FiniteNumber  # UTF-8 bytes of text that so many training tokens stand for
     flops: FiniteNumber  # of the whole training
-    mismatch: FiniteNumber  # relative difference to the baseline's, in the unit that the study holds equal
+    mismatch: FiniteNumber  # relative difference to the baseline's, in the unit that is held equal
+    unit: str | None = None  # what is held equal between the two, where it is not what the study's key says
 
 
 class EvaluationSet(_Part):
@@ -96,6 +97,7 @@ class PlannedSeeds(_Part):
 
 WILCOXON = "wilcoxon"  # the pruner that races points over tuning seeds
 POOL = "pool"  # the budget of as many passes over its text for each variant
+NOTHING = "nothing"  # the unit of two variants whose budgets were made equal to a third's, in other units
 
 
 class PlannedTuning(_Part):
@@ -175,7 +177,8 @@ class Manifest(_Part):
     looks: list[Count] = []
     phases: list[_PhaseName] | None = None  # those that the study has, in order; None in early manifests
     context: Count | None = None  # tokens in a window, of the baseline
-    budget: str = "tokens"  # what a trial of every variant has as much of: tokens, bytes, flops or pool
+    # What a trial of every variant has as much of: tokens, bytes, flops or pool. A variant's own is its unit.
+    budget: str = "tokens"
     # The first is the metrics' validation/. None: the validation split of what is trained on.
     evaluation: list[EvaluationSet] = []
     training: Annotated[Budget, AsItIs] = {}
@@ -242,16 +245,26 @@ class Manifest(_Part):
         tokens: int | None = {**self.training, **variant.training}.get("tokens")
         return tokens
 
-    def spent_by(self, variant: ManifestVariant) -> float | None:
-        """What a trial of ``variant`` takes of what is equal for all: tokens, bytes, FLOPs, or passes.
+    def budget_unit(self, variant: ManifestVariant) -> str:
+        """What a trial of ``variant`` has as much of as one of the baseline: tokens, bytes, flops or pool."""
+        own = variant.budget.unit if variant.budget is not None else None
+        return own or self.budget
+
+    @property
+    def budget_units_differ(self) -> bool:
+        """Whether some variant is compared at another equal budget than the study's."""
+        return any(self.budget_unit(variant) != self.budget for variant in self.variants)
+
+    def spent_by(self, variant: ManifestVariant, unit: str) -> float | None:
+        """What a trial of ``variant`` takes of a budget: tokens, bytes, FLOPs, or passes.
 
         None where variants have no budgets of their own, or that is not recorded.
         """
         if variant.budget is None:
             return None
-        if self.budget == POOL:
+        if unit == POOL:
             return self.passes_of(variant)
-        spent: float = getattr(variant.budget, self.budget)
+        spent: float | None = getattr(variant.budget, unit, None)
         return spent
 
     def passes_of(self, variant: ManifestVariant) -> float | None:

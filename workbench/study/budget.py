@@ -20,7 +20,7 @@ def equally_trained(study: StudyFile, recipes: dict[str, Recipe], texts: Texts) 
     Raises ``UserError`` where there is none. A budget is in whole steps between two evaluations. Equal tokens
     are rounded up to what is whole for batches of all sizes, so that every evaluation falls at the same
     number of tokens; of equal bytes, FLOPs or passes each variant has the nearest number of steps, and its
-    evaluations at the same parts of its run.
+    evaluations at the same parts of its run. What is equal is the study's ``budget`` or a variant's own.
     """
     for name, recipe in recipes.items():
         problem = recipe.training.budget_problem(recipe.model.context)
@@ -29,13 +29,16 @@ def equally_trained(study: StudyFile, recipes: dict[str, Recipe], texts: Texts) 
             raise UserError(f"{study.name}: {own}{problem}")
     evaluations = min(recipe.training.fitted(recipe.model.context).evaluations for recipe in recipes.values())
     changed = {name: _changed(recipe, evaluations=evaluations) for name, recipe in recipes.items()}
-    if study.budget == "tokens":
-        return _at_equal_tokens(study.name, changed, evaluations)
-    baseline = next(iter(changed.values()))
-    total = trained_tokens(baseline) * cost_per_token(study.budget, baseline, texts)
-    solved = {}
+    first = next(iter(changed))
+    units = {name: study.budget_unit(name) for name in changed}
+    alike = {name: changed[name] for name, unit in units.items() if name == first or unit == "tokens"}
+    solved = changed | _at_equal_tokens(study.name, alike, evaluations)
+    baseline = solved[first]
     for name, recipe in changed.items():
-        tokens = total / cost_per_token(study.budget, recipe, texts)
+        if name in alike:
+            continue
+        total = trained_tokens(baseline) * cost_per_token(units[name], baseline, texts)
+        tokens = total / cost_per_token(units[name], recipe, texts)
         between = evaluations * recipe.training.batch_size * recipe.model.context  # tokens of a step of each
         whole = max(1, round(tokens / between)) * between
         if abs(whole / tokens - 1) > _MOST_MISMATCH:

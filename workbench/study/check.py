@@ -8,6 +8,8 @@ import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from workbench.analysis.report_footer import held_equal
+from workbench.analysis.report_tables import AT_EQUAL
 from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
@@ -179,9 +181,11 @@ def render_check(facts: dict[str, Any]) -> Group:
         return render_search_check(facts)
     table = Table(title=f"{facts['name']}: {facts['question']}", title_justify="left")
     own = ("tokens", "text", "budget") if "budget" in facts["variants"][0] else ()
+    units_differ = any("unit" in variant.get("budget", {}) for variant in facts["variants"])
+    own = (*own, AT_EQUAL) if units_differ else own
     read = ("unique tokens", "epochs") if "epochs" in facts["variants"][0] else ()
     for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", *own, *read, "time/trial"):
-        table.add_column(heading, justify="left" if heading in ("variant", "change") else "right")
+        table.add_column(heading, justify="left" if heading in ("variant", "change", AT_EQUAL) else "right")
     for variant in facts["variants"]:
         change = ", ".join(f"{key}: {old} → {new}" for key, (old, new) in variant["change"].items())
         mismatch = variant["mismatch"]
@@ -192,6 +196,7 @@ def render_check(facts: dict[str, Any]) -> Group:
             f"{variant['flops_per_token']:,}",
             percent(mismatch, 2, sign=True),
             *_own_budget(variant),
+            *([_equal(variant, facts)] if units_differ else ()),
             *((f"{variant['unique_tokens']:,}", fixed(variant["epochs"], 2)) if read else ()),
             duration(facts["seconds_per_trial"][variant["name"]]),
         )
@@ -214,6 +219,13 @@ def _own_budget(variant: dict[str, Any]) -> list[str]:
     if budget is None:
         return []
     return [f"{budget['tokens']:,}", byte_size(budget["bytes"]), percent(budget["mismatch"], 2, sign=True)]
+
+
+def _equal(variant: dict[str, Any], facts: dict[str, Any]) -> str:
+    """What a variant trains on as much of as the baseline, which comes first."""
+    if variant is facts["variants"][0]:
+        return MISSING
+    return held_equal(variant["budget"].get("unit", facts["budget"]))
 
 
 def _footer(facts: dict[str, Any]) -> list[str]:
@@ -259,13 +271,16 @@ def _more(facts: dict[str, Any]) -> str:
 
 
 def _budget(facts: dict[str, Any]) -> str:
-    """What is equal for all."""
-    if facts["budget"] == "tokens":
-        return f"{facts['tokens_per_trial']:,} tokens per trial"
-    words = {"bytes": "bytes of text", "flops": "FLOPs", POOL: "passes over its own text"}
-    return (
-        f"as many {words[facts['budget']]} per trial as the baseline's {facts['tokens_per_trial']:,} tokens"
-    )
+    """What is equal for all, and what else for some."""
+    words = {"tokens": "tokens", "bytes": "bytes of text", "flops": "FLOPs", POOL: "passes over its own text"}
+    text = f"{facts['tokens_per_trial']:,} tokens per trial"
+    if facts["budget"] != "tokens":
+        tokens = f"the baseline's {facts['tokens_per_trial']:,} tokens"
+        text = f"as many {words[facts['budget']]} per trial as {tokens}"
+    for variant in facts["variants"]:
+        if unit := variant.get("budget", {}).get("unit"):
+            text += f"; of {variant['name']} as many {words[unit]}"
+    return text
 
 
 def _steps(facts: dict[str, Any]) -> str:

@@ -23,19 +23,21 @@ IN_DOMAIN = "in_domain"  # what the text is called that all are judged on where 
 
 def require_comparable(study: StudyFile, recipes: dict[str, Recipe]) -> None:
     """Raise ``UserError``, with the remedy, where a budget or a metric would not mean the same for all."""
-    tokenizers = _differing(recipes, TOKENIZER)
-    if tokenizers and study.budget == "tokens":
+    at_equal_tokens = _differing(_trained_at(study, recipes, "tokens"), TOKENIZER)
+    if at_equal_tokens:
         raise UserError(
-            f"{study.name}: budget: at equal tokens, tokenizers ({tokenizers}) train on more and less text; "
-            "write 'budget: flops' or 'budget: bytes'"
+            f"{study.name}: budget: at equal tokens, tokenizers ({at_equal_tokens}) train on more and less "
+            "text; write 'budget: flops' or 'budget: bytes'"
         )
+    tokenizers = _differing(recipes, TOKENIZER)
     if tokenizers and study.metric == METRICS[0]:
         raise UserError(
             f"{study.name}: metric: nats per token of several tokenizers ({tokenizers}) do not compare; "
             f"write 'metric: {METRICS[1]}'"
         )
     corpora = _differing(recipes, CORPUS)
-    if study.budget == POOL and not corpora and not _differing(recipes, TREATMENT):
+    of_a_pool = _trained_at(study, recipes, POOL)
+    if len(of_a_pool) > 1 and not _differing(of_a_pool, CORPUS) and not _differing(of_a_pool, TREATMENT):
         remedy = "bytes" if tokenizers else "tokens"
         raise UserError(
             f"{study.name}: budget: pool gives variants as many passes over what each leaves of a pool, and "
@@ -49,6 +51,12 @@ def require_comparable(study: StudyFile, recipes: dict[str, Recipe]) -> None:
     for name, source in study.data.evaluation.items():
         for variant, recipe in recipes.items():
             _require_held_out(f"{study.name}: data.evaluation.{name}", source, variant, recipe.data.corpus)
+
+
+def _trained_at(study: StudyFile, recipes: dict[str, Recipe], unit: str) -> dict[str, Recipe]:
+    """The baseline, which comes first, and the variants that train on as much of ``unit`` as it does."""
+    first = next(iter(recipes))
+    return {name: one for name, one in recipes.items() if name == first or study.budget_unit(name) == unit}
 
 
 def evaluation_sources(study: StudyFile, recipes: dict[str, Recipe]) -> dict[str, Spec]:

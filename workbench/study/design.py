@@ -272,6 +272,7 @@ def _explicit(asked: _Asked, baseline: Recipe) -> Named:
             raise UserError(
                 f"{study.name}: {key}.name: {name!r} is more than a line; give a name of one line"
             )
+        levels.pop("budget", None)  # it solves the tokens once all recipes are known
         start = baseline
         if "preset" in levels:
             start = _parts_of(study, str(levels.pop("preset")), baseline)

@@ -154,7 +154,7 @@ class Plan:
 
     @property
     def tokens(self) -> int:
-        """Training tokens of one trial of the baseline; with ``budget: tokens``, of every variant."""
+        """Training tokens of one trial of the baseline; of every variant whose budget is tokens, too."""
         return self.tokens_of(self.baseline)
 
     def tokens_of(self, variant: Variant) -> int:
@@ -184,27 +184,30 @@ class Plan:
 
     def budget_of(self, variant: Variant) -> VariantBudget:
         """What one trial of ``variant`` trains on, and how far that is from the baseline's."""
-        return VariantBudget(
+        unit = self.study.budget_unit(variant.name)
+        budget = VariantBudget(
             tokens=self.tokens_of(variant),
             bytes=round(self.tokens_of(variant) * bytes_per_token(variant.recipe, self.texts)),
             flops=float(self.tokens_of(variant) * variant.model.flops_per_token()),
-            mismatch=self._spent(variant) / self._spent(self.baseline) - 1,
+            mismatch=self._spent(variant, unit) / self._spent(self.baseline, unit) - 1,
         )
+        return budget if unit == self.study.budget else budget.model_copy(update={"unit": unit})
 
     @property
     def has_own_budgets(self) -> bool:
         """Whether variants differ in the tokens, or in the text, that they train on."""
         of_text = {TOKENIZER, CORPUS, TREATMENT, CONTEXT}
-        return self.study.budget != "tokens" or bool(self.changed_factors & of_text)
+        units = {self.study.budget_unit(name) for name in self.names}
+        return units != {"tokens"} or bool(self.changed_factors & of_text)
 
     @property
     def changed_factors(self) -> set[str]:
         """The factors in which some variant differs from the baseline."""
         return {factor for variant in self.variants for factor in variant.change}
 
-    def _spent(self, variant: Variant) -> float:
-        """What a trial takes of the budget that is equal for all."""
-        return self.tokens_of(variant) * cost_per_token(self.study.budget, variant.recipe, self.texts)
+    def _spent(self, variant: Variant, unit: str) -> float:
+        """What a trial takes of a budget in ``unit``."""
+        return self.tokens_of(variant) * cost_per_token(unit, variant.recipe, self.texts)
 
     def config(self, variant: Variant) -> RunConfig:
         """All that a trial of ``variant`` needs, but its seed and hyperparameters."""

@@ -169,6 +169,8 @@ def _remedy(factor: str, known: list[str]) -> str:
         return f"it is the same for all variants: set training.{factor}"
     if factor in Data.model_fields:
         return f"it is the same for all variants: set data.{factor}"
+    if factor == "budget":
+        return "it is the same for all variants: set budget; a variant of 'design: explicit' may have its own"
     if factor == "learning_rate":
         return "it is tuned for each variant: give the candidates as learning_rates"
     return suggestion(factor, known)

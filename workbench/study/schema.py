@@ -11,7 +11,7 @@ import sys
 from itertools import combinations, count, islice
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -58,6 +58,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _EVALUATION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN_METRICS = ("train", "validation")  # what metrics of every run begin with
 METRICS = ("validation/loss", "validation/bits_per_byte")
+_Budget = Literal["tokens", "bytes", "flops", "pool"]
+_BUDGET = "budget"  # the key of a variant of its own, which is no level
 _OTHER_METRIC = "/bits_per_byte"  # of an evaluation text behind the first, after its name
 _ERROR = "/error"  # of a generated task, after its name
 
@@ -337,9 +339,14 @@ class StudyFile(_Section):
         max_length=MOST_VARIANTS,
         description="The variants of the design explicit. Each has a name, and the levels in which it "
         "differs from the baseline or a preset whose parts it has. Its size may name a feedforward_width "
-        "too, where match is none. Left out: none.",
+        "too, where match is none. Its budget may be another than the study's: what it alone trains on as "
+        "much of as the baseline, so that one study asks at equal tokens and at equal FLOPs. Left out: none.",
         examples=[
-            [{"name": "all of GPT-2", "preset": "gpt2"}, {"name": "post-norm", "norm_placement": "post"}]
+            [{"name": "all of GPT-2", "preset": "gpt2"}, {"name": "post-norm", "norm_placement": "post"}],
+            [
+                {"name": "half the layers", "size": {"layers": 2}},
+                {"name": "half the layers at equal FLOPs", "size": {"layers": 2}, "budget": "flops"},
+            ],
         ],
     )
     search: SearchSection | None = Field(
@@ -409,11 +416,12 @@ class StudyFile(_Section):
         description="Seeds of each phase: how many (0 to 1_000), or a list of the seeds themselves. No two "
         "phases share one.",
     )
-    budget: Literal["tokens", "bytes", "flops", "pool"] = Field(
+    budget: _Budget = Field(
         "tokens",
         description="What every variant trains on as much of: tokens, bytes of text, FLOPs, or passes over "
         "its text. training.tokens is the baseline's; with the others those of each other variant are "
-        "solved, and the mismatch that whole steps leave is shown. Where tokenizers are compared, tokens are "
+        "solved, and the mismatch that whole steps leave is shown. A variant of the design explicit may name "
+        "another, as its own key budget. Where tokenizers are compared, tokens are "
         "no equal budget. pool is for comparing treatments or corpora: all are made from one pool, and each "
         "trains on what is left of it as often as the baseline does, so that a treatment that drops 30 % "
         "trains on 30 % fewer tokens. Equal tokens from a pool of limited size, which repeat where less is "
@@ -649,6 +657,12 @@ class StudyFile(_Section):
                 raise ValueError(f"factor '{factor}' needs at least two levels, the baseline's first")
 
     def _check_budget(self) -> None:
+        for index, variant in enumerate(self.variants):
+            own, known = variant.get(_BUDGET, self.budget), get_args(_Budget)
+            if own not in known:
+                raise ValueError(
+                    f"variants.{index}.{_BUDGET}: should be one of {', '.join(known)}, got {own!r}"
+                )
         problem = self.training.budget_problem(self.context) if self.context else None
         if problem:
             raise ValueError(problem)
@@ -681,6 +695,11 @@ class StudyFile(_Section):
         if self.design == "one_at_a_time":
             return "factors", 1 + sum(levels) - len(levels)
         return "variants", 1 + len(self.variants)
+
+    def budget_unit(self, name: str) -> str:
+        """What the variant ``name`` trains on as much of as the baseline: its own budget, or the study's."""
+        own = {variant.get("name"): variant[_BUDGET] for variant in self.variants if _BUDGET in variant}
+        return str(own.get(name, self.budget))
 
     @property
     def rates_tried(self) -> int:

@@ -137,9 +137,10 @@ def _mismatch(plan: Plan) -> Iterator[str]:
     for variant in plan.variants if plan.has_own_budgets else ():
         mismatch = plan.budget_of(variant).mismatch
         if abs(mismatch) > BUDGET_TOLERANCE:
-            unit = "passes" if plan.study.budget == POOL else plan.study.budget
+            unit = plan.study.budget_unit(variant.name)
+            what = "passes" if unit == POOL else unit
             yield (
-                f"{variant.name}: {percent(mismatch, 1, sign=True)} {unit} against the "
+                f"{variant.name}: {percent(mismatch, 1, sign=True)} {what} against the "
                 "baseline's, for whole steps between evaluations; give more training.tokens or fewer "
                 "training.evaluations"
             )
@@ -242,7 +243,9 @@ def _two_things(plan: Plan) -> Iterator[str]:
     for factor, text in _TWO_THINGS.items():
         if factor == "optimizer" and isinstance(plan.study.learning_rates, dict):
             continue
-        names = [variant.name for variant in plan.variants if factor in variant.change]
+        changed = [variant.name for variant in plan.variants if factor in variant.change]
+        at_equal_flops = [name for name in changed if plan.study.budget_unit(name) == "flops"]
+        names = [name for name in changed if factor != SIZE or name not in at_equal_flops]
         if names:
             yield f"{', '.join(names)}: {factor}: {text}"
 
