@@ -1,19 +1,27 @@
 """The real server in a real browser: what is seen, what a click does to the URL, and whom the page asks."""
 
+import csv
+import os
 from urllib.parse import parse_qs, urlparse
 
 import pytest
 
 from tests.dashboard.drawn_charts import read_charts
-from workbench.records.index import load_study
+from tests.dashboard.text_studies import UNIQUE, write_text_study
+from workbench.records.index import MANIFEST, load_study
 
 pytestmark = pytest.mark.browser
+DRAWN = "[data-testid=stVegaLiteChart] svg"
 
 
 @pytest.fixture(scope="module")
-def address(results, serve):
-    """A dashboard of the finished study."""
-    return serve(results)
+def address(results, serve, tmp_path_factory):
+    """A dashboard of the finished study, and of one of which only its texts are known yet."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "quickstart").symlink_to(results / "quickstart")
+    texts = write_text_study(folder, unique_tokens=UNIQUE)
+    os.utime(texts / MANIFEST, (0, 0))  # what is newest is opened first
+    return serve(folder)
 
 
 def parameters(page):
@@ -58,8 +66,7 @@ def narrow(browser):
 def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
     narrow.goto(f"{address}/effects?study=quickstart")
     narrow.get_by_text("Ring: the chosen rate").wait_for()
-    drawn = "[data-testid=stVegaLiteChart] svg"
-    narrow.wait_for_function("path => document.querySelectorAll(path).length === 3", arg=drawn)
+    narrow.wait_for_function("path => document.querySelectorAll(path).length === 3", arg=DRAWN)
     charts = {chart.name: chart for chart in read_charts(narrow)}
     assert {name: chart.faults() for name, chart in charts.items() if chart.faults()} == {}
     forest = charts["Paired differences to the baseline"]
@@ -73,6 +80,29 @@ def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
     texts = [text for text, _, _ in forest.texts]
     assert "positions: rope → learned" in texts
     assert [text for text in texts if text.startswith("worse") and "[0." in text]
+
+
+def test_the_page_of_data_shows_texts_their_fates_and_examples(page, address, tmp_path):
+    page.add_init_script("delete window.showSaveFilePicker")  # which asks a user for a place
+    page.goto(f"{address}/data?study=texts")
+    page.get_by_text("What became of the documents").first.wait_for()
+    page.locator(
+        "[data-testid=stDataFrame]"
+    ).first.hover()  # cells are painted; the grid's menu writes them out
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV: Texts that variants train on").click()
+    download.value.save_as(tmp_path / "texts.csv")
+    first = next(csv.DictReader((tmp_path / "texts.csv").open(encoding="utf-8-sig")))
+    assert (first["text"], first["tokens"], first["unique tokens"]) == ("as_is", "1,980,000", "1,500,000")
+    page.get_by_role("combobox", name="Text").click()
+    page.get_by_role("option", name="near_dedup", exact=True).click()
+    wait_for_parameter(page, "text", "near_dedup")
+    page.get_by_text("arXiv 2406.17557").wait_for()
+    page.get_by_text("dropped by near_copy 0", exact=True).wait_for()
+    page.wait_for_function("path => document.querySelectorAll(path).length === 2", arg=DRAWN)
+    assert {chart.name: chart.faults() for chart in read_charts(page) if chart.faults()} == {}
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.errors == []
 
 
 def test_a_click_is_in_the_url_and_the_url_restores_it(page, browser, address):

@@ -9,7 +9,7 @@ from tests.dashboard.dashboard_studies import manifest
 from tests.dashboard.hostile_studies import poison
 from tests.dashboard.test_literal_text import HOST, acting
 from tests.dashboard.test_pages import texts
-from tests.dashboard.text_studies import NEAR_COPIES, POOL, report_of, text_data, write_text_study
+from tests.dashboard.text_studies import NEAR_COPIES, POOL, UNIQUE, report_of, text_data, write_text_study
 from workbench.dashboard import text_charts
 from workbench.dashboard.chart_ink import Ink
 from workbench.data.report import CorpusReport
@@ -43,9 +43,19 @@ def test_each_text_has_its_size_before_and_after_and_its_variants(opened, result
     row = table.loc["near_dedup"]
     assert (row["documents"], row["bytes"]) == ("1,000 → 693", "2.00 MB → 1.58 MB")
     assert (row["left"], row["passes"], row["held out"]) == ("79.2 %", "2.50", "110 documents, 200 kB")
+    assert "unique tokens" not in table  # of a manifest that does not know them
     assert "windows of what their corpus holds out" in texts(app)
     fates = app.get("vega_lite_chart")[0].proto
     assert fates.alt == "What became of the documents of each text"
+
+
+def test_each_text_has_its_unique_tokens_where_they_are_known(opened, tmp_path):
+    write_text_study(tmp_path, unique_tokens=UNIQUE)
+    table = frame(opened(tmp_path, "data"), "text").set_index("text")
+    assert table.loc["as_is", ["tokens", "unique tokens"]].tolist() == ["1,980,000", "1,500,000"]
+    assert table.loc["near_dedup", "unique tokens"] == "1,584,000"
+    assert table["unique tokens"].tolist()[2] == "—"
+    assert table.columns.tolist().index("unique tokens") == table.columns.tolist().index("tokens") + 1
 
 
 def test_a_text_is_chosen_by_a_link_and_has_its_treatment_rules_and_thresholds(opened, results):

@@ -40,6 +40,9 @@ STAGES = {
     },
 }
 
+# Of the baseline's text, which another variant has too, and of one of the two that are treated.
+UNIQUE = {"baseline": 1_500_000, "positions=learned": 1_584_000, "feedforward=relu": 1_500_000}
+
 
 def text_data(treatment=None, text="") -> dict:
     """What the manifest says of the pool under a treatment, every text of it with ``text`` behind."""

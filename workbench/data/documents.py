@@ -5,12 +5,15 @@ that are judged on) goes before any treatment, so that all treatments of a pool 
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.data.contamination import JudgedPieces
 from workbench.data.corpora import part_configs
 from workbench.data.mixing import mixed_documents
 from workbench.data.near_copies import near_any, signatures
+from workbench.data.shared_pool import shared_pool
 from workbench.data.sources.mixture import Mixture
 from workbench.data.sources.source import KEY, CorpusConfig
 from workbench.data.split import Documents, distinct, document_keys, fingerprint, split, utf8_bytes
@@ -30,57 +33,76 @@ class HeldOut(NamedTuple):
     description: str
 
 
-class _Pool(NamedTuple):
-    train: list[str]
-    validation: list[str]
-    dropped: int
-    description: str
-    sources: tuple[dict[str, Any], ...] = ()  # of a mixture
-
-
 def held_out(config: CorpusConfig) -> HeldOut:
     """What a corpus holds out; raises ``UserError`` for one without enough text."""
     pool = _pool(config)
     return HeldOut(pool.validation, pool.description)
 
 
-def load_documents(config: CorpusConfig, progress: Progress = lambda text, part: None) -> Documents:
-    """Read, drop copies, split, and treat; raises ``UserError`` for a corpus without enough text."""
+def load_documents(
+    config: CorpusConfig, progress: Progress = lambda text, part: None, cache: Path | None = None
+) -> Documents:
+    """Read, drop copies, split, and treat; raises ``UserError`` for a corpus without enough text.
+
+    What is there before any treatment is taken from ``cache``, or put into it, where treatments share it.
+    """
     if isinstance(config, GeneratedTask):
         return config.documents()
-    pool = _pool(config, progress)
+    whole = config.model_copy(update={"treatment": None})
+    if cache is not None and _is_shared(config):
+        pool = shared_pool(whole, cache, lambda: _untreated(whole, progress, cache), progress)
+    else:
+        pool = _untreated(whole, progress, cache)
+    if config.treatment is None:
+        return pool
     training = _Training(pool, progress)
-    parts = part_configs(config)
+    training.treat(config, cache)
+    return training.documents()
+
+
+def _is_shared(config: CorpusConfig) -> bool:
+    """Whether a pool is kept: where it is treated, or more was done to it than reading it."""
+    return config.treatment is not None or config.near_copies == "drop" or bool(config.decontaminate)
+
+
+def _untreated(config: CorpusConfig, progress: Progress, cache: Path | None) -> Documents:
+    """The documents of a corpus without a treatment."""
+    pool = _pool(config, progress, cache)
+    training = _Training(pool, progress)
     if config.near_copies == "drop":
         training.without_near_copies(pool.validation)
+    parts = part_configs(config)
     judged = [option for option in parts if option.startswith(DECONTAMINATE)]
     if judged:
         training.without_pieces_of([text for option in judged for text in held_out(parts[option]).documents])
-    if config.treatment:
-        training.treat(config, parts)
-    return Documents(
-        train=training.texts,
-        validation=pool.validation,
-        fingerprint=fingerprint(training.texts, pool.validation),
-        description=training.description,
-        dropped_duplicates=pool.dropped,
-        train_keys=training.keys,
-        stages=tuple(training.stages),
-        examples=tuple(training.examples),
-        sources=pool.sources,
-    )
+    return training.documents()
 
 
 class _Training:
     """The training side on its way: its texts, what each document is known by, and what was left out."""
 
-    def __init__(self, pool: _Pool, progress: Progress) -> None:
+    def __init__(self, pool: Documents, progress: Progress) -> None:
         self.texts = pool.train
-        self.keys = document_keys(pool.train)
+        self.keys = pool.train_keys
         self.description = pool.description
-        self.stages: list[dict[str, Any]] = []
-        self.examples: list[dict[str, Any]] = []
+        self.stages = list(pool.stages)
+        self.examples = list(pool.examples)
+        self._pool = pool
         self._progress = progress
+
+    def documents(self) -> Documents:
+        """What has become of the pool; where nothing was done to it, the pool itself."""
+        if self.texts is self._pool.train:
+            return self._pool
+        return replace(
+            self._pool,
+            train=self.texts,
+            fingerprint=fingerprint(self.texts, self._pool.validation),
+            description=self.description,
+            train_keys=self.keys,
+            stages=tuple(self.stages),
+            examples=tuple(self.examples),
+        )
 
     def without_near_copies(self, validation: list[str]) -> None:
         """Leave out what is nearly a validation document."""
@@ -102,11 +124,11 @@ class _Training:
         self.stages[-1]["judged_share"] = pieces.leaked_share
         self.description += f", without {_dropped(tally)} that have text of what is judged on"
 
-    def treat(self, config: CorpusConfig, parts: dict[str, CorpusConfig]) -> None:
+    def treat(self, config: CorpusConfig, cache: Path | None) -> None:
         """Apply the corpus's treatment."""
-        treatment = config.treatment
+        treatment, parts = config.treatment, part_configs(config)
         references = {
-            option: load_documents(parts[f"treatment.{option}"], self._progress).train
+            option: load_documents(parts[f"treatment.{option}"], self._progress, cache).train
             for option in treatment.references()
         }
         resources = Resources(references, self._report(f"treating the text ({treatment.label})"))
@@ -140,10 +162,12 @@ def _dropped(tally: Tally) -> str:
     return f"{counts['documents'] - counts['documents_left']:,}"
 
 
-def _pool(config: CorpusConfig, progress: Progress = lambda text, part: None) -> _Pool:
+def _pool(
+    config: CorpusConfig, progress: Progress = lambda text, part: None, cache: Path | None = None
+) -> Documents:
     """Both sides of the split, before anything is left out of training."""
     if isinstance(config, Mixture):
-        return _mixed(config, progress)
+        return _mixed(config, progress, cache)
     source = config.open()
     documents, dropped = distinct(source.documents, config.max_bytes, keep_copies=config.copies == "keep")
     if sum(map(len, documents)) < 2:
@@ -152,13 +176,32 @@ def _pool(config: CorpusConfig, progress: Progress = lambda text, part: None) ->
     if config.copies == "keep":
         validation, copies = distinct(validation)  # each is scored once
         dropped += copies
-    return _Pool(train, validation, dropped, _describe(config, source.title, documents))
+    return _split_documents(train, validation, dropped, _describe(config, source.title, documents))
 
 
-def _mixed(config: Mixture, progress: Progress) -> _Pool:
+def _split_documents(
+    train: list[str],
+    validation: list[str],
+    dropped: int,
+    description: str,
+    sources: tuple[dict[str, Any], ...] = (),
+) -> Documents:
+    """Both sides as documents to which nothing was done yet."""
+    return Documents(
+        train=train,
+        validation=validation,
+        fingerprint=fingerprint(train, validation),
+        description=description,
+        dropped_duplicates=dropped,
+        train_keys=document_keys(train),
+        sources=sources,
+    )
+
+
+def _mixed(config: Mixture, progress: Progress, cache: Path | None) -> Documents:
     """The corpora of a mixture, each split and treated by itself, put together on either side."""
     parts = part_configs(config)
-    pools = {name: load_documents(parts[f"mixture.{name}"], progress) for name in config.mixture}
+    pools = {name: load_documents(parts[f"mixture.{name}"], progress, cache) for name in config.mixture}
     fraction = config.validation_fraction
     limits: dict[str, float | None] = {"train": None, "validation": None}
     if config.max_bytes is not None:
@@ -177,7 +220,7 @@ def _mixed(config: Mixture, progress: Progress) -> _Pool:
     shares = ", ".join(f"{100 * share:.3g} % {name}" for name, share in config.shares.items())
     size = _megabytes(sum(utf8_bytes(text) for _, text in [*train, *validation]))
     inside = "; ".join(f"{name}: {pool.description}" for name, pool in pools.items())
-    return _Pool(
+    return _split_documents(
         [text for _, text in train],
         [text for _, text in validation],
         sum(pool.dropped_duplicates for pool in pools.values()),

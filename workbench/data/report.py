@@ -138,7 +138,7 @@ def corpus_report(
         if found := kept_report(entry):
             return found
         progress("reading the corpus", 0.0)
-        report = _report(config, load_documents(config, progress))
+        report = _report(config, load_documents(config, progress, entry.parent))
         _write(entry, report)
     return report
 

@@ -183,7 +183,7 @@ def prepare(
     with locked(entry):
         # Another process may have built it while this one waited.
         return _open(entry, given) or _build(
-            config, _read_documents(config, progress), given, entry, progress
+            config, _read_documents(config, progress, entry.parent), given, entry, progress
         )
 
 
@@ -210,7 +210,7 @@ def _prepare_learned(
     with locked(note):
         if found := _open_learned(note, config, spec):
             return found
-        documents = _read_documents(config, progress)
+        documents = _read_documents(config, progress, cache)
         learning = f"learning the tokenizer (bpe {spec['bpe']})"
         progress(learning, 0.0)
         tokenizer = train_tokenizer(spec, documents.train, patient(progress, learning))
@@ -234,9 +234,9 @@ def _open_learned(note: Path, config: CorpusConfig, spec: dict[str, Any]) -> Tok
     return _open(entry, tokenizer) if tokenizer.spec.get("sha256") == digest else None
 
 
-def _read_documents(config: CorpusConfig, progress: Progress) -> Documents:
+def _read_documents(config: CorpusConfig, progress: Progress, cache: Path) -> Documents:
     progress("reading the corpus", 0.0)
-    return load_documents(config, progress)
+    return load_documents(config, progress, cache)
 
 
 def _cache_key(config: CorpusConfig, tokenizer: Spec) -> str:

@@ -119,6 +119,7 @@ def _overview(manifest: Manifest, named: dict[str, StudyText]) -> pd.DataFrame:
                 "bytes": bytes_left,
                 "left": share,
                 "tokens": count(text.facts.train_tokens),
+                "unique tokens": _unique_tokens(manifest, text),
                 "passes": _passes(manifest, text),
                 "held out": _held_out(text),
             }
@@ -140,6 +141,14 @@ def _held_out(text: StudyText) -> str:
         return MISSING
     size = f", {byte_size(text.report.validation.bytes)}" if text.report else ""
     return f"{plural(documents, 'document')}{size}"
+
+
+def _unique_tokens(manifest: Manifest, text: StudyText) -> str:
+    """How many tokens the text has, copies of a document counted once; nothing where no text's are known."""
+    if not manifest.unique_tokens:
+        return ""
+    known = [manifest.unique_tokens[name] for name in text.variants if name in manifest.unique_tokens]
+    return " to ".join(dict.fromkeys(map(count, (min(known), max(known))))) if known else MISSING
 
 
 def _passes(manifest: Manifest, text: StudyText) -> str:
