@@ -69,13 +69,18 @@ def recall(cache):
     }
 
 
-def run_of(folder, data, *, dropout=0.0, vocabulary=257, **levels):
+def run_of(folder, data, *, dropout=0.0, vocabulary=257, optimizer="adamw", **levels):
     """A directory with the record of a trial that is yet to begin."""
     model = preset(
         "llama", vocabulary=vocabulary, context=CONTEXT, layers=2, width=16, heads=2, dropout=dropout
     )
     training = TrainingConfig(
-        tokens=STEPS * 8 * CONTEXT, batch_size=8, evaluations=2, evaluation_tokens=512, probes=0
+        tokens=STEPS * 8 * CONTEXT,
+        batch_size=8,
+        evaluations=2,
+        evaluation_tokens=512,
+        probes=0,
+        optimizer=optimizer,
     ).resolve("cpu")
     record = RunRecord(
         run_id="run",
@@ -233,6 +238,21 @@ def test_what_one_device_began_two_go_on_with_in_pieces(tmp_path, text, plain):
     record = train(own, TWO.model_copy(update={"gradient_accumulation": 2}))
     equal(plain, own)
     assert len(record.provenance["execution"]) == 2
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "lion"])
+def test_a_decoder_in_parts_trains_as_a_whole_and_goes_on_as_one(tmp_path, recall, optimizer):
+    """FSDP, which needs no GPU but to be worth it."""
+    whole = run_of(tmp_path / "whole", recall, dropout=0.2, vocabulary=10, optimizer=optimizer)
+    own = run_of(tmp_path / "own", recall, dropout=0.2, vocabulary=10, optimizer=optimizer)
+    train(whole)
+    ways = {"gradient_accumulation": 2, "activation_checkpointing": True}
+    parts = Execution(devices=2, strategy="fsdp").model_copy(update=ways)
+    assert train(own, parts, stop_at=7 * 2).state is State.RUNNING
+    assert train(own, stop_at=2).state is State.RUNNING
+    assert started(own) == 9
+    train(own, parts)
+    equal(whole, own)
 
 
 def test_pieces_may_change_on_the_way(tmp_path, text, plain):

@@ -12,7 +12,7 @@ from workbench.training.checkpoint_file import LoadedCheckpoint
 from workbench.training.log import RunLog
 from workbench.training.module import DecoderModule
 from workbench.training.ranks import Ranks
-from workbench.training.run import Run, Watcher
+from workbench.training.run import Run, ScheduledMeasuring, Watcher
 from workbench.training.starting_weights import load_starting_weights
 from workbench.training.trainer import build_trainer, training_loader
 
@@ -44,7 +44,10 @@ class Fitting:
         """Train to the end, from ``checkpoint`` or the beginning; the run's weights are saved."""
         run = self._run
         # Lightning calls them in this order: what is recorded comes before what may end or stop the trial.
-        probing = Measuring(self._watcher.measuring(run), self.recorder)
+        # What measures reads a decoder by itself, and where ranks hold parts of it no one has the whole.
+        is_whole = run.execution.strategy != "fsdp"
+        measuring = self._watcher.measuring(run) if is_whole else ScheduledMeasuring()
+        probing = Measuring(measuring, self.recorder)
         checkpointer = Checkpointer(run.directory, run.interval, self._watcher.should_stop, self._ranks)
         callbacks = [Beating(self._watcher.pulse), self.recorder, probing, checkpointer]
         trainer = build_trainer(run, run.steps, callbacks, checkpoint=checkpoint, ranks=self._ranks)
@@ -63,8 +66,9 @@ class Fitting:
         # The path only says that there is a checkpoint: the trainer has it, and reads no file.
         path = None if checkpoint is None else str(run.directory.checkpoint)
         trainer.fit(self.module, train, validation, ckpt_path=path, weights_only=True)
+        decoder = self.module.whole_decoder()
         if self._ranks.rank == 0:
-            run.save_weights(self.module.decoder)
+            run.save_weights(decoder)
 
 
 def _validation_loader(batches: JudgingBatches, device: str) -> DataLoader:

@@ -26,6 +26,7 @@ from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import build_optimizer
 from workbench.training.pieces import Piece
 from workbench.training.schedules import rate_factor
+from workbench.training.sharding import shard, whole_number, whole_tensors
 from workbench.training.trainer import stop_iteration_is_an_error
 from workbench.training.validation import VALIDATION, AnswerTables, SetSums, score_answers
 
@@ -53,6 +54,7 @@ class DecoderModule(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self._execution = execution
+        self._is_sharded = execution.strategy == "fsdp"
         self.training_config = training
         self.learning_rate = learning_rate
         self.seed = seed
@@ -80,6 +82,26 @@ class DecoderModule(lightning.LightningModule):
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats per token, computed in fp32."""
         return self._loss(self.decoder, tokens, targets)
+
+    def configure_model(self) -> None:
+        """Keep a part of the parameters where each rank holds one."""
+        if self._is_sharded:
+            mesh = self.device_mesh
+            assert mesh is not None, "the strategy has made one"
+            shard(self, self.decoder.blocks, mesh["data_parallel"], ("training_step", "validation_step"))
+
+    def whole_decoder(self) -> Decoder:
+        """The decoder with all of its parameters: where ranks hold parts, on rank 0, if all ask for it."""
+        if not self._is_sharded:
+            return self.decoder
+        tensors = whole_tensors(self)
+        decoder = Decoder(self.decoder.config)
+        if tensors:
+            within = "decoder."
+            decoder.load_state_dict({name.removeprefix(within): part for name, part in tensors.items()})
+            for name, buffer in self.decoder.named_buffers():  # those that no state has, too
+                decoder.get_buffer(name).copy_(buffer)
+        return decoder
 
     def on_fit_start(self) -> None:
         """Give dropout a generator of its own, and compile decoder and loss together where asked."""
@@ -125,7 +147,8 @@ class DecoderModule(lightning.LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip the global gradient norm and keep its value before clipping for the record."""
         limit = self.training_config.clip
-        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self._trained, limit or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(self._trained, limit or math.inf)
+        self.gradient_norm = whole_number(norm) if self._is_sharded else norm
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer that is asked for, whose rates follow the schedule, step by step."""

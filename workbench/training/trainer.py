@@ -19,6 +19,7 @@ from workbench.training.checkpoint_file import LoadedCheckpoint
 from workbench.training.pieces import Piece, pieces_of
 from workbench.training.ranks import ALONE, LocalRanks, Ranks
 from workbench.training.run import Run
+from workbench.training.sharding import Sharded
 
 _PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 _Batches = TrainingBatches | ReplicatedBatches | ReplicatedTaskBatches
@@ -90,8 +91,7 @@ def build_trainer(
     strategy: Strategy | str = "auto"
     if ranks.count > 1:
         plugins.append(LocalRanks(ranks))
-        # A part of the user's own may hold a parameter that has no say in the loss.
-        strategy = DDPStrategy(find_unused_parameters=bool(run.model.foreign_parts))
+        strategy = _strategy(run)
     pieces = run.execution.gradient_accumulation if validates else 1
     return lightning.Trainer(
         accelerator="gpu" if run.device == "cuda" else "cpu",
@@ -114,6 +114,14 @@ def build_trainer(
         enable_model_summary=False,
         default_root_dir=run.directory.path,
     )
+
+
+def _strategy(run: Run) -> Strategy:
+    """What the devices of a run share."""
+    if run.execution.strategy == "fsdp":
+        return Sharded(run.execution.devices)
+    # A part of the user's own may hold a parameter that has no say in the loss.
+    return DDPStrategy(find_unused_parameters=bool(run.model.foreign_parts))
 
 
 def silence_libraries() -> None:
