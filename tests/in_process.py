@@ -19,6 +19,7 @@ from workbench.driver import worker
 from workbench.driver.events import Event, Lost, Ready, Report, Task, read_message, read_report, to_line
 from workbench.driver.executors.local import LocalExecutor
 from workbench.driver.executors.registry import EXECUTORS
+from workbench.training import run_text
 
 
 class _Worker:
@@ -62,7 +63,7 @@ class InProcessExecutor(LocalExecutor):
 @contextmanager
 def inside(folder: Path) -> Iterator[None]:
     """The process as ``workbench`` would find it when called in ``folder``, which holds its cache too."""
-    worker._prepared.cache_clear()  # it knows texts by paths as studies name them: relative to the folder
+    run_text._prepared.cache_clear()  # it knows texts by paths as studies name them: relative to the folder
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("WORKBENCH_CACHE", str(folder / "cache"))

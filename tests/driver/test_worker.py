@@ -14,6 +14,7 @@ from workbench.errors import UserError
 from workbench.records.run import RunDirectory, State
 from workbench.training.population.halving import Halving
 from workbench.training.population.replica_file import save_replica
+from workbench.training.run_text import study_corpus
 
 
 def test_a_run_that_began_in_a_population_ends_in_one(tmp_path):
@@ -34,9 +35,9 @@ def test_a_trial_is_trained_on_the_text_that_its_study_was_planned_with(tmp_path
     corpus = {"path": str(tmp_path)}
     planned = prepare(corpus, "bytes", cache_directory()).fingerprint
     data = {"corpus": corpus, "tokenizer": "bytes"}
-    assert worker._corpus(tmp_path, data | {"fingerprint": planned}).fingerprint == planned
+    assert study_corpus(tmp_path, data | {"fingerprint": planned}).fingerprint == planned
     with pytest.raises(UserError, match=r"data\.corpus: the text changed since the study began"):
-        worker._corpus(tmp_path, data | {"fingerprint": "another"})
+        study_corpus(tmp_path, data | {"fingerprint": "another"})
 
 
 class _Heard:

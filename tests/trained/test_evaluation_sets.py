@@ -9,7 +9,6 @@ import pytest
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
 from workbench.data.evaluation_text import evaluation_text
-from workbench.driver import worker
 from workbench.errors import UserError
 from workbench.inspection.measuring import complete_tables, lacking, on_other_text
 from workbench.inspection.scope import Scope
@@ -23,7 +22,7 @@ from workbench.trained.evaluate import EVALUATIONS, evaluate_run, render_evaluat
 from workbench.trained.generate import generate_text
 from workbench.training.config import TrainingConfig
 from workbench.training.run import Watcher
-from workbench.training.run_text import keep_tokenizer, open_corpus, open_tokenizer
+from workbench.training.run_text import keep_tokenizer, open_corpus, open_tokenizer, study_corpus
 from workbench.training.trial import run_trial
 
 VARIANTS = {  # corpus, tokenizer, context
@@ -114,7 +113,7 @@ def study(tmp_path_factory):
             RunDirectory(folder / "runs" / records[-1].run_id).write(records[-1])
         manifest_of(records).write(folder)
         for path in (folder / "runs").iterdir():
-            run_trial(RunDirectory(path), lambda data: worker._corpus(folder, data), Watcher())
+            run_trial(RunDirectory(path), lambda data: study_corpus(folder, data), Watcher())
     return folder
 
 
@@ -214,8 +213,8 @@ def test_a_worker_keeps_the_corpora_of_a_study_apart(study, runs, monkeypatch):
     for _ in range(2):
         for run in runs.values():
             data = run.read().config["data"]
-            corpus = worker._corpus(study, data)
+            corpus = study_corpus(study, data)
             assert corpus.fingerprint == data["fingerprint"]
             assert corpus.tokenizer.spec == data["tokenizer"]
     with pytest.raises(UserError, match=r"data\.corpus: the text changed"):
-        worker._corpus(study, data | {"fingerprint": "another"})
+        study_corpus(study, data | {"fingerprint": "another"})

@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, distributed
 
 from workbench.model.parts.norms import RMSNorm
 
@@ -58,4 +58,13 @@ class SlowNorm(RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         time.sleep(float(os.environ.get(PATIENCE, "0")))
+        return super().forward(x)
+
+
+class OtherRankNorm(RMSNorm):
+    """Raises in training, where the process is another than the first of several that compute a trial."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and distributed.is_initialized() and distributed.get_rank() > 0:
+            raise RuntimeError("the norm broke on another rank")
         return super().forward(x)

@@ -1,6 +1,6 @@
 """Where a report's numbers come from: everything that a reader needs to trust or repeat them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import pandas as pd
@@ -9,6 +9,7 @@ from workbench.analysis.decisions import rule_of
 from workbench.analysis.metric_units import BITS_PER_BYTE, is_error, set_metrics, unit_of
 from workbench.analysis.notes import Note, method, reading
 from workbench.numbers import byte_size, count, fixed, percent, plural, scaled
+from workbench.records.execution import USUAL, Execution
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import (
     NOTHING,
@@ -205,12 +206,20 @@ def _compute(runs: pd.DataFrame) -> dict[str, float]:
             (run.get("config") or {}).get("training", {}) if isinstance(run.get("config"), dict) else {}
         )
         hours = _number(run.get("seconds")) / 3600
+        devices = _ways(run)[-1].devices
         flops += _number(run.get("flops"))
         if str(training.get("device", "cpu")).startswith("cuda"):
-            gpu += hours
+            gpu += hours * devices
         else:
-            core += hours * training.get("threads", 1)
+            core += hours * devices * training.get("threads", 1)
     return {"core_hours": core, "gpu_hours": gpu, "flops": flops}
+
+
+def _ways(run: Mapping[str, Any]) -> list[Execution]:
+    """How a run was computed, the last way at the end."""
+    provenance = run.get("provenance")
+    kept = provenance.get("execution") if isinstance(provenance, dict) else None
+    return [Execution.model_validate(way) for way in kept] if kept else [USUAL]
 
 
 def _number(value: Any) -> float:
@@ -220,9 +229,11 @@ def _number(value: Any) -> float:
 def _mixed(runs: pd.DataFrame, manifest: Manifest) -> list[str]:
     """Of what runs should have in common and do not; where the precision is a factor, it is asked about."""
     commits = _distinct(runs, "git_commit")
+    ways = {way.words(): None for run in runs.to_dict("records") for way in _ways(run)}
     found = {
         "commits": [commit[:_SHORT] for commit in commits],
         "kinds of hardware": _hardware(runs),
+        "ways of computing, which differ by rounding": sorted(ways),
         "precisions": [] if "precision" in manifest.factors else _distinct(runs, "precision"),
         "torch versions": sorted(
             {str(item["versions"].get("torch")) for item in _provenance(runs) if item.get("versions")}

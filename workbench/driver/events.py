@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from workbench.records.execution import USUAL, Execution
 from workbench.records.run import State
 from workbench.training.population.halving import Halving
 
@@ -131,12 +132,14 @@ class Task(_Line):
     """Runs, by their directories, to train together; ``halving`` stops the worse learning rates early.
 
     ``attempt`` is what the directories say whose they are (``records.attempts``); None: nobody else's ever.
+    ``execution`` is how a run that trains alone is computed.
     """
 
     message: Literal["task"] = "task"
     runs: list[Path]
     halving: Halving | None = None
     attempt: str | None = None
+    execution: Execution = USUAL
 
 
 class Stop(_Line):

@@ -62,7 +62,9 @@ def run_study(
     size = chosen_size(population, plan, lambda text: console.print(f"note: {text}", soft_wrap=True))
     with sole_driver(directory):
         _lay_out(plan, directory, command, console)
-        slots = workers or default_slots(plan.device)
+        devices = plan.study.training.devices
+        own = default_slots(plan.device, devices)  # refuses more devices than there are
+        slots = workers or own
         runner = Runner(
             plan,
             directory,
@@ -72,6 +74,7 @@ def run_study(
                 threads=plan.study.training.threads,
                 logs=directory,
                 import_paths=import_paths(path),
+                devices=devices,
             ),
             display=Display(console, slots),
             heartbeat=Heartbeat(directory, slots),

@@ -334,7 +334,13 @@ class Runner:
             attempt = secrets.token_hex(8)
             for run in runs:
                 claim(run, attempt)
-            self.executor.submit(slot, Task(runs=runs, halving=self._halving(group), attempt=attempt))
+            task = Task(
+                runs=runs,
+                halving=self._halving(group),
+                attempt=attempt,
+                execution=self.plan.study.training.execution,
+            )
+            self.executor.submit(slot, task)
             self.display.started(group.records)
 
     def _revoke(self, records: list[RunRecord]) -> None:

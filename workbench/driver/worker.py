@@ -7,21 +7,16 @@ own.
 """
 
 import gc
-import json
-import logging
 import os
 import queue
 import sys
 import threading
 import time
 import traceback
-import warnings
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from workbench.data.batches import TokenizedCorpus, prepare
-from workbench.data.cache import cache_directory
 from workbench.driver.events import (
     Alive,
     Ended,
@@ -40,7 +35,6 @@ from workbench.driver.events import (
 )
 from workbench.driver.signals import left_to_the_driver
 from workbench.driver.watch import SIGN_SECONDS
-from workbench.errors import UserError
 from workbench.files import write_atomically
 from workbench.inspection.scheduled_measuring import schedule_measuring
 from workbench.records.run import LOG, RunDirectory, RunRecord, State
@@ -49,7 +43,8 @@ from workbench.training.population import trial as population_trial
 from workbench.training.population.vmappable import NotVmappable
 from workbench.training.pulse import Pulse
 from workbench.training.run import Watcher
-from workbench.training.run_text import kept_tokenizer
+from workbench.training.run_text import study_corpus
+from workbench.training.trainer import silence_libraries
 from workbench.training.trial import run_trial
 
 
@@ -160,7 +155,7 @@ def serve(task: Task, driver: Driver, pulse: Pulse | None = None) -> bool:
 
     The last report of a process that does not go on says that it ``leaves``. ``pulse`` counts what is done.
     """
-    _silence_libraries()
+    silence_libraries()
     names = [run.name for run in task.runs]
     ended: set[str] = set()
 
@@ -206,30 +201,10 @@ def trains_alone(task: Task) -> bool:
 
 def _train(task: Task, watcher: Watcher) -> list[RunRecord]:
     runs = [RunDirectory(run, task.attempt) for run in task.runs]
-    corpus = partial(_corpus, runs[0].path.parent.parent)
+    corpus = partial(study_corpus, runs[0].path.parent.parent)
     if trains_alone(task):
-        return [run_trial(runs[0], corpus, watcher)]
+        return [run_trial(runs[0], corpus, watcher, task.execution)]
     return population_trial.run_population(runs, corpus, watcher, task.halving)
-
-
-@cache
-def _prepared(study: Path, corpus: str, tokenizer: str) -> TokenizedCorpus:
-    return prepare(json.loads(corpus), kept_tokenizer(study, json.loads(tokenizer)), cache_directory())
-
-
-def _corpus(study: Path, data: dict[str, Any]) -> TokenizedCorpus:
-    corpus = _prepared(study, json.dumps(data["corpus"]), json.dumps(data["tokenizer"]))
-    if corpus.fingerprint != data["fingerprint"]:
-        raise UserError("data.corpus: the text changed since the study began; run the study again")
-    return corpus
-
-
-def _silence_libraries() -> None:
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # One process per core is the executor's plan; Lightning's advice to add loader workers undoes it.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # inside Lightning
-    warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from workbench.model.attention import KERNELS, CausalSelfAttention, Order
 from workbench.model.block import Block
 from workbench.model.cache import KeyValueCache
 from workbench.model.config import ModelConfig
-from workbench.model.dropout import Dropout
+from workbench.model.dropout import Dropout, Rows
 from workbench.model.parts.component import Component, preserved_rng
 from workbench.model.parts.construction import (
     Construction,
@@ -224,6 +224,18 @@ class Decoder(nn.Module):
         for module in self.modules():
             if isinstance(module, Dropout):
                 module.generator = value
+
+    def take_rows(self, rows: Rows | None) -> None:
+        """Say which rows of a step's batch come next, for dropout; None: whole batches."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.rows = rows
+
+    def checkpoint_activations(self) -> None:
+        """From now on training keeps only the inputs of blocks, and computes the rest of them again."""
+        for block in cast(list[Block], self.blocks):
+            block.recomputed = True
+            block.draws_globally = bool(self.config.foreign_parts)
 
 
 def skeleton(config: ModelConfig) -> Decoder:

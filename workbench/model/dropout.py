@@ -1,6 +1,6 @@
 """Dropout that draws from a generator of its own, never from the global one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,17 +8,27 @@ from torch import Tensor, nn
 from workbench.errors import UserError
 
 
+class Rows(NamedTuple):
+    """Which rows of a step's batch are at hand: those from ``first`` on of ``whole``."""
+
+    first: int
+    whole: int
+
+
 class Dropout(nn.Module):
     """Zeroes each element with ``probability`` in training, and scales the others to keep the mean.
 
     Srivastava et al. 2014. ``generator`` must be set before training, on the device of the input; where
-    ``torch.func.vmap`` runs several models at once, a tuple with one for each.
+    ``torch.func.vmap`` runs several models at once, a tuple with one for each. Where a batch is computed in
+    pieces, ``rows`` are those at hand: they are masked as they would be in the whole batch, whose masks are
+    drawn for that.
     """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
         self.generator: torch.Generator | tuple[torch.Generator, ...] | None = None
+        self.rows: Rows | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape; in evaluation, or with probability 0, ``x`` itself."""
@@ -34,6 +44,9 @@ class Dropout(nn.Module):
     def _uniform(self, x: Tensor) -> Tensor:
         if isinstance(self.generator, tuple):
             return _UniformOfEach.apply(x.detach(), self.generator)
+        if self.rows is not None:
+            whole = torch.rand(self.rows.whole, *x.shape[1:], generator=self.generator, device=x.device)
+            return whole[self.rows.first : self.rows.first + len(x)]
         return torch.rand(x.shape, generator=self.generator, device=x.device)
 
 

@@ -104,6 +104,7 @@ class Provenance(TypedDict, total=False):
     hardware: dict[str, Any] | str
     precision: str
     population: Count  # runs that trained in one program
+    execution: list[dict[str, Any]]  # how it was computed, each way once (records.execution); [{}] if missing
     directory: str  # what a relative path of the corpus starts from
     wants_of_memory: Count  # how often memory ran out
     weights_sha256: str

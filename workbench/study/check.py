@@ -20,6 +20,7 @@ from workbench.records.run import Phase
 from workbench.seeds import generator
 from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
 from workbench.study.design import Variant
+from workbench.study.devices import execution_lines
 from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
 from workbench.study.rate_spacing import spacing_warnings
@@ -38,7 +39,9 @@ _PROBE_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
 def check_study(path: Path, *, overrides: list[str], workers: int | None, out: Path) -> dict[str, Any]:
     """Facts about a study that is yet to run; raises ``UserError`` for one that cannot."""
     plan = make_plan(path, overrides, console(stderr=True), out)
-    slots = workers or default_slots(plan.device)
+    execution = plan.study.training.execution
+    own = default_slots(plan.device, execution.devices)
+    slots = workers or own
     manifest = plan.manifest(command="")
     counts = plan.trial_counts()
     seconds = seconds_per_token(plan)
@@ -74,6 +77,8 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "trials": {str(phase): count for phase, count in counts.items()} | {"total": sum(counts.values())},
         "device": plan.device,
         "workers": slots,
+        "execution": execution.to_dict(),
+        "computed": execution_lines(execution),
         "seconds_per_trial": trial_seconds,
         "estimated_seconds": _study_seconds(counts, trial_seconds) / slots,
         "paired": what_is_paired(plan),
@@ -149,15 +154,17 @@ def _measure(recipe: Recipe, device: str) -> float:
     decoder.dropout_generator = generator("probe", device=device)
     # The cost of a token does not depend on the batch where a pass takes long.
     sequences = int(_PROBE_FLOPS[device] / (model.flops_per_token() * model.context))
-    shape = (max(1, min(training.batch_size, sequences)), model.context)
+    shape = (max(1, min(training.batch_size // training.execution.pieces, sequences)), model.context)
     tokens = torch.randint(model.vocabulary, shape, generator=generator("probe")).to(device)  # (B, T)
     bf16 = training.precision == "bf16"
     times = [_time_pass(decoder, tokens, device, bf16)]
     while len(times) < _PROBE_PASSES and times[0] < _LONG_PASS_SECONDS:
         times.append(_time_pass(decoder, tokens, device, bf16))
     # The first pass warms caches and the fastest is the least disturbed; a fifth more for the optimizer
-    # and evaluation.
-    return 1.2 * min(times[1:] or times) / tokens.numel()
+    # and evaluation. Of three parts of a step, of which the backward pass is two, one is done again where
+    # activations are not kept; what devices lose while they wait for each other is left out.
+    again = 4 / 3 if training.activation_checkpointing else 1
+    return 1.2 * again * min(times[1:] or times) / tokens.numel() / training.devices
 
 
 def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str, bf16: bool) -> float:
@@ -236,6 +243,7 @@ def _footer(facts: dict[str, Any]) -> list[str]:
         *(f"judged:   {item['name']}: {one_line(item['description'])}" for item in facts["evaluation"]),
         f"trials:   {facts['trials']['total']} ({trials}); {_more(facts)}",
         f"time:     about {duration(facts['estimated_seconds'])} on {_workers(facts)}",
+        *(f"computed: {text}" for text in facts["computed"]),
         f"manifest: {facts['hash']}",
     ]
     if facts["paired"]:

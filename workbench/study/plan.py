@@ -41,6 +41,7 @@ from workbench.study.budget import bytes_per_token, cost_per_token, trained_toke
 from workbench.study.candidates import Grids, own_grids
 from workbench.study.comparable import evaluation_sources
 from workbench.study.design import BASELINE, Variant, build_variants
+from workbench.study.devices import require_computable
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
@@ -104,6 +105,7 @@ class Plan:
                     batches = judging_batches(text, corpus.tokenizer, context, batch_size=1)
                     batches.require_known(variant.model.vocabulary)
             require_room(f"{study.name}: {variant.name}", variant.recipe, device)
+        require_computable(study.name, study.training.execution, variants, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
         if study.tuning is not None:
             check_tuning(study.tuning, variants)

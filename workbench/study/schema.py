@@ -672,6 +672,13 @@ class StudyFile(_Section):
                 f"training.threads: {self.training.threads:,} are more than this machine's {cores} cores; "
                 f"give {cores} or less"
             )
+        if self.halves and not self.training.execution.is_usual:
+            key = "halving" if self.halving else "tuning.pruner"
+            raise ValueError(
+                f"{key}: the candidates of a variant train in one program where the worse are stopped early, "
+                f"and here each trial is computed on {self.training.execution.words()}; remove {key}, or "
+                "devices, gradient_accumulation and activation_checkpointing from training"
+            )
         key, variants = self._most_variants()
         if variants > MOST_VARIANTS:
             raise ValueError(

@@ -14,6 +14,7 @@ from workbench.records.manifest import Manifest
 from workbench.records.run import Phase
 from workbench.records.space import Range, point_at, size
 from workbench.seeds import stable_hash
+from workbench.study.devices import execution_lines
 from workbench.study.plan import Plan
 from workbench.study.search import Candidate, ResolvedSearch, at_rung
 from workbench.study.warnings import study_warnings
@@ -58,6 +59,8 @@ def check_search(plan: Plan, manifest: Manifest, *, seconds: float, slots: int) 
         "drawn": len(drawn),
         "flops_per_token": [min(flops), max(flops)] if flops else None,
         "data": manifest.data,
+        "execution": plan.study.training.execution.to_dict(),
+        "computed": execution_lines(plan.study.training.execution),
         "tokens_per_trial": plan.tokens,
         "device": plan.device,
         "workers": slots,
@@ -162,6 +165,7 @@ def render_search_check(facts: dict[str, Any]) -> Group:
         f"budget:   {facts['tokens_per_trial']:,} tokens a trial",
         f"time:     about {duration(facts['estimated_seconds'])} on {plural(facts['workers'], 'worker')}, "
         f"{duration(facts['seconds_per_trial']['mean'])} a trial on the average",
+        *(f"computed: {text}" for text in facts["computed"]),
         f"manifest: {facts['hash']}",
         "verdict:  none, a search is exploratory; 'workbench promote' writes the study that gives one",
     ]

@@ -232,7 +232,7 @@ def _planned(file: Path, overrides: list[str], workers: int | None, out: Path) -
         seconds={one.name: each[one.name] * plan.tokens_of(one) for one in plan.variants},
         source="measured now, a few passes of each variant",
         device=plan.device,
-        slots=workers or default_slots(plan.device),
+        slots=workers or default_slots(plan.device, plan.study.training.devices),
     )
 
 

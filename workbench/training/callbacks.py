@@ -11,6 +11,7 @@ from workbench.training.checkpoint_file import ROWS
 from workbench.training.log import Clock, RunLog, rows_every
 from workbench.training.module import DecoderModule
 from workbench.training.pulse import Pulse
+from workbench.training.ranks import ALONE, Ranks
 from workbench.training.run import ScheduledMeasuring
 
 
@@ -18,15 +19,24 @@ class Interrupted(RuntimeError):
     """The driver asked the trial to stop; its checkpoint is written and a later run resumes it."""
 
 
-class Recorder(lightning.Callback):
-    """Logs the rows of the trial that trains ``module`` and stops it when its loss is no longer finite."""
+def ends_step(trainer: lightning.Trainer, batch_index: int) -> bool:
+    """Whether what Lightning calls a batch was the last piece of a step's."""
+    return (batch_index + 1) % trainer.accumulate_grad_batches == 0
 
-    def __init__(self, module: DecoderModule, run_log: RunLog, steps: int) -> None:
+
+class Recorder(lightning.Callback):
+    """Logs the rows of the trial that trains ``module`` and stops it when its loss is no longer finite.
+
+    The loss is that of all ``ranks``, each of which has a recorder.
+    """
+
+    def __init__(self, module: DecoderModule, run_log: RunLog, steps: int, ranks: Ranks = ALONE) -> None:
         self.module = module
         self.run_log = run_log
         self.clock = Clock()
         self._every = rows_every(steps)
         self._steps = steps
+        self._ranks = ranks
 
     def state_dict(self) -> dict[str, Any]:
         """The clock's reading, kept in checkpoints."""
@@ -54,14 +64,19 @@ class Recorder(lightning.Callback):
         self.clock.run()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, *_: Any
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_index: int,
     ) -> None:
         """Log a row every few steps (the only place where training waits for the device)."""
         step = trainer.global_step
-        if step % self._every and step != self._steps:
+        if not ends_step(trainer, batch_index) or (step % self._every and step != self._steps):
             return
         row = {
-            "train/loss": outputs["loss"].item(),
+            "train/loss": self._ranks.total(self.module.step_loss),
             "learning_rate": self.module.rate,
             "gradient_norm": float(self.module.gradient_norm),
         }
@@ -107,9 +122,12 @@ class Measuring(lightning.Callback):
         if trainer.global_step == 0:
             self._at(0)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """ScheduledMeasuring after a step."""
-        self._at(trainer.global_step)
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Measure after a step."""
+        if ends_step(trainer, batch_index):
+            self._at(trainer.global_step)
 
     def _at(self, step: int) -> None:
         if step in self._measuring.steps:
@@ -122,16 +140,28 @@ class Checkpointer(lightning.Callback):
 
     Listed after the recorder, so that a checkpoint holds what was recorded. A step that ends in a
     validation is saved after it, never between the two, so that a resumed trial repeats and skips nothing.
+    All ``ranks`` save and stop together, when rank 0 is asked to; it alone writes.
     """
 
-    def __init__(self, run: RunDirectory, interval: int, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        run: RunDirectory,
+        interval: int,
+        should_stop: Callable[[], bool],
+        ranks: Ranks = ALONE,
+    ) -> None:
         self._run = run
         self._interval = interval
         self._should_stop = should_stop
+        self._ranks = ranks
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
         """Stop between two validations if asked to."""
-        if trainer.global_step % self._interval and self._should_stop():
+        if not ends_step(trainer, batch_index) or trainer.global_step % self._interval == 0:
+            return
+        if self._ranks.agreed(self._should_stop()):
             self._save(trainer)
             self._stop(trainer)
 
@@ -140,12 +170,16 @@ class Checkpointer(lightning.Callback):
         if trainer.state.fn != "fit":
             return
         self._save(trainer)
-        if self._should_stop():
+        if self._ranks.agreed(self._should_stop()):
             self._stop(trainer)
 
     def _stop(self, trainer: lightning.Trainer) -> None:
         raise Interrupted(f"stopped on request at step {trainer.global_step}")
 
     def _save(self, trainer: lightning.Trainer) -> None:
+        # Optimizer and loops too. The others wait until rank 0 has written, and may have a part to give.
+        if self._ranks.rank:
+            trainer.save_checkpoint(self._run.checkpoint, weights_only=False)
+            return
         with replacing(self._run.checkpoint, self._run.require_claim) as temporary:
-            trainer.save_checkpoint(temporary, weights_only=False)  # optimizer and loops too
+            trainer.save_checkpoint(temporary, weights_only=False)

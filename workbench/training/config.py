@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from workbench.errors import UserError
+from workbench.records.execution import Execution, Strategy
 from workbench.user_input import read_as
 from workbench.user_numbers import LARGEST_TOKENS, Number, Whole
 
@@ -25,9 +26,19 @@ if TYPE_CHECKING:
 
 # What is the same for every variant of a study: how much is trained on and judged by, and what only says how
 # this machine goes about it. Every other field may be a factor.
-_SAME_FOR_ALL = ("tokens", "evaluations", "evaluation_tokens", "probes", "compile", "threads")
+_EXECUTION = ("devices", "strategy", "gradient_accumulation", "activation_checkpointing")
+_SAME_FOR_ALL = (
+    "tokens",
+    "evaluations",
+    "evaluation_tokens",
+    "probes",
+    "compile",
+    "threads",
+    *_EXECUTION,
+)
 _LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096
+_MOST_DEVICES = 1024
 _Decay = Annotated[Number, Field(ge=0, lt=1)]
 # The levels by default: kept as their names, so that nobody loads torch for them, and left out of what is
 # written, so that the hashes of studies from before there were others still hold.
@@ -141,7 +152,40 @@ class TrainingConfig(BaseModel):
         1,
         gt=0,
         le=_MOST_THREADS,
-        description="CPU threads that one trial computes with, at most as many as this machine has cores.",
+        description="CPU threads that one trial computes with, at most as many as this machine has cores. "
+        "With several devices each of them has so many.",
+    )
+    # How a trial is computed (records.execution) is no part of what it is: no record's configuration has it.
+    devices: Whole = Field(
+        1,
+        gt=0,
+        le=_MOST_DEVICES,
+        exclude=True,
+        description="GPUs, or on a CPU processes, that one trial is computed on, all in one machine. Each "
+        "takes an equal part of every batch, so that results differ by rounding alone. It is no part of a "
+        "run's identity: an unfinished run goes on on another number.",
+        examples=[2],
+    )
+    strategy: Strategy | None = Field(
+        None,
+        exclude=True,
+        description="How several devices hold a model. ddp: each the whole of it. fsdp: each a part of its "
+        "parameters, gradients and optimizer, for one too large for a GPU; on GPUs only. Left out: ddp.",
+    )
+    gradient_accumulation: Whole = Field(
+        1,
+        gt=0,
+        le=_LARGEST_BATCH,
+        exclude=True,
+        description="Pieces that a device computes its part of a batch in, one after another, adding up "
+        "their gradients: takes less memory, and changes results by rounding alone.",
+        examples=[4],
+    )
+    activation_checkpointing: bool = Field(
+        False,
+        exclude=True,
+        description="Whether only the inputs of blocks are kept for the backward pass, which computes the "
+        "rest again: takes less memory and about a third more time, and changes no result.",
     )
 
     @classmethod
@@ -182,6 +226,23 @@ class TrainingConfig(BaseModel):
             self.schedule.check(self)
         return self
 
+    @model_validator(mode="after")
+    def _batch_has_its_pieces(self) -> Self:
+        if self.strategy is not None and "devices" not in self.model_fields_set:
+            raise ValueError(
+                f"strategy: {self.strategy} is how several devices share a trial; give devices, for example "
+                "'devices: 2', or leave strategy out"
+            )
+        pieces = self.devices * self.gradient_accumulation
+        if self.batch_size % pieces:
+            ways = "devices × gradient_accumulation"
+            raise ValueError(
+                f"batch_size: {self.batch_size:,} windows are no multiple of {ways} = {self.devices:,} × "
+                f"{self.gradient_accumulation:,}, and each piece of a batch has as many; give a batch_size "
+                f"of {-(-self.batch_size // pieces) * pieces:,}, or fewer pieces"
+            )
+        return self
+
     @field_serializer(*_USUAL)
     def _written_level(self, level: Any) -> Any:
         return level if isinstance(level, str) else level.to_dict()
@@ -190,6 +251,16 @@ class TrainingConfig(BaseModel):
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values = write(self)
         return {key: value for key, value in values.items() if key not in _USUAL or value != _USUAL[key]}
+
+    @property
+    def execution(self) -> Execution:
+        """How a trial is computed, beside what it is."""
+        return Execution(
+            devices=self.devices,
+            strategy=(self.strategy or "ddp") if self.devices > 1 else None,
+            gradient_accumulation=self.gradient_accumulation,
+            activation_checkpointing=self.activation_checkpointing,
+        )
 
     @property
     def foreign_parts(self) -> "list[ComponentConfig]":

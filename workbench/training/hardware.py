@@ -8,6 +8,9 @@ import re
 import psutil
 import torch
 
+from workbench.errors import UserError
+from workbench.numbers import plural
+
 # Dense bf16 tensor-core peaks in FLOP/s, from the vendors' data sheets; the first whole name found wins.
 _PEAKS = {
     "H200 NVL": 836e12,
@@ -94,8 +97,18 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
-def default_slots(device: str) -> int:
-    """One slot per usable GPU, or per core that this process may use."""
+def default_slots(device: str, devices: int = 1) -> int:
+    """One slot per ``devices`` usable GPUs, or cores that this process may use.
+
+    Raises ``UserError`` where there are not as many GPUs.
+    """
     if device == "cuda":
-        return torch.cuda.device_count()
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        there = torch.cuda.device_count()
+        if devices > 1 and there < devices:
+            raise UserError(
+                f"training.devices: {devices} are more than this machine's {plural(there, 'GPU')}; give "
+                f"{max(1, there)} or fewer"
+            )
+        return there // devices
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // devices)

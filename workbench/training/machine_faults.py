@@ -10,6 +10,10 @@ from workbench.records.attempts import GivenUp
 _FILE_TROUBLE = ("PytorchStream", "No space left on device", "Input/output error", "Stale file handle")
 
 
+class RankLost(RuntimeError):
+    """A process that computes a part of the trial was killed, or met a fault of the machine itself."""
+
+
 def is_machine_fault(error: BaseException) -> bool:
     """Whether ``error``, or what it was raised from, lies with files, disks or devices, or with the driver.
 
@@ -27,7 +31,7 @@ def is_machine_fault(error: BaseException) -> bool:
 def _is_of_the_machine(error: BaseException) -> bool:
     if isinstance(error, AcceleratorError):
         return "device-side assert" not in str(error)  # which an index out of range in a component triggers
-    if isinstance(error, GivenUp):
+    if isinstance(error, GivenUp | RankLost):
         return True
     if isinstance(error, RuntimeError):
         return any(text in str(error) for text in _FILE_TROUBLE)

@@ -16,13 +16,17 @@ from workbench.data.task_batches import AnswerBatch
 from workbench.data.text_parts import TextParts
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder
+from workbench.model.dropout import Rows
 from workbench.model.loss import next_token_loss, token_losses
+from workbench.records.execution import USUAL, Execution
 from workbench.records.text_losses import TextLosses
 from workbench.seeds import generator, stable_hash
 from workbench.training.compilation import compiled
 from workbench.training.config import TrainingConfig
 from workbench.training.optimizers import build_optimizer
+from workbench.training.pieces import Piece
 from workbench.training.schedules import rate_factor
+from workbench.training.sharding import shard, whole_number, whole_tensors
 from workbench.training.trainer import stop_iteration_is_an_error
 from workbench.training.validation import VALIDATION, AnswerTables, SetSums, score_answers
 
@@ -30,9 +34,10 @@ from workbench.training.validation import VALIDATION, AnswerTables, SetSums, sco
 class DecoderModule(lightning.LightningModule):
     """Trains one decoder on next-token prediction.
 
-    Batches are ``(inputs, targets)``, both ``(B, T)`` int64; validation batches are an ``EvaluationBatch``,
-    or the ``AnswerBatch`` of a generated task. Losses are in nats per token. ``evaluation_sets`` are the
-    names of the validation loaders, in their order, and ``parts`` those of the first one's text.
+    Batches are ``(inputs, targets)``, both ``(B, T)`` int64, or by ``execution`` a ``Piece`` of one;
+    validation batches are an ``EvaluationBatch``, or the ``AnswerBatch`` of a generated task. Losses are in
+    nats per token. ``evaluation_sets`` are the names of the validation loaders, in their order, and ``parts``
+    those of the first one's text.
     """
 
     def __init__(
@@ -45,16 +50,22 @@ class DecoderModule(lightning.LightningModule):
         steps: int,
         evaluation_sets: Sequence[str] = (VALIDATION,),
         parts: TextParts | None = None,
+        execution: Execution = USUAL,
     ) -> None:
         super().__init__()
+        self._execution = execution
+        self._is_sharded = execution.strategy == "fsdp"
         self.training_config = training
         self.learning_rate = learning_rate
         self.seed = seed
         self.steps = steps
         self.decoder = Decoder(model)
         self.decoder.initialize(seed)
+        if execution.activation_checkpointing:
+            self.decoder.checkpoint_activations()
         self._loss = next_token_loss
         self._token_losses = token_losses
+        self.step_loss = torch.tensor(math.nan)  # of the last step, or of this process's part of it
         self.rate = math.nan
         self.gradient_norm: Tensor | float = math.nan
         self.validation: dict[str, float] = {}
@@ -72,6 +83,26 @@ class DecoderModule(lightning.LightningModule):
         """Mean cross-entropy in nats per token, computed in fp32."""
         return self._loss(self.decoder, tokens, targets)
 
+    def configure_model(self) -> None:
+        """Keep a part of the parameters where each rank holds one."""
+        if self._is_sharded:
+            mesh = self.device_mesh
+            assert mesh is not None, "the strategy has made one"
+            shard(self, self.decoder.blocks, mesh["data_parallel"], ("training_step", "validation_step"))
+
+    def whole_decoder(self) -> Decoder:
+        """The decoder with all of its parameters: where ranks hold parts, on rank 0, if all ask for it."""
+        if not self._is_sharded:
+            return self.decoder
+        tensors = whole_tensors(self)
+        decoder = Decoder(self.decoder.config)
+        if tensors:
+            within = "decoder."
+            decoder.load_state_dict({name.removeprefix(within): part for name, part in tensors.items()})
+            for name, buffer in self.decoder.named_buffers():  # those that no state has, too
+                decoder.get_buffer(name).copy_(buffer)
+        return decoder
+
     def on_fit_start(self) -> None:
         """Give dropout a generator of its own, and compile decoder and loss together where asked."""
         self.decoder.dropout_generator = generator(self.seed, "dropout", device=self.device)
@@ -82,19 +113,32 @@ class DecoderModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
         """Seed dropout by the step, so that a resumed run draws the masks that it would have drawn."""
         if self.decoder.config.dropout:
+            if isinstance(batch, Piece):
+                self.decoder.take_rows(Rows(batch.first, batch.rows))
             dropout = self.decoder.dropout_generator
             assert isinstance(dropout, torch.Generator), "a decoder alone has one, since training began"
             dropout.manual_seed(stable_hash(self.seed, "dropout", self.global_step))
         if self.decoder.config.foreign_parts:  # they know of no generator but the global one
-            seed = stable_hash(self.seed, "parts", self.global_step)
+            # They know of no whole batch either: each piece of one has numbers of its own.
+            piece = [batch.first] if isinstance(batch, Piece) and batch.first else []
+            seed = stable_hash(self.seed, "parts", self.global_step, *piece)
             torch.manual_seed(seed)
             random.seed(seed)
             np.random.seed(seed % 2**32)
 
     @stop_iteration_is_an_error
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One batch's loss."""
-        return self.loss(*batch)
+    def training_step(self, batch: Batch | Piece, batch_index: int) -> Tensor:
+        """One batch's loss; of a piece, one whose mean over all pieces of the step is the batch's."""
+        if not isinstance(batch, Piece):
+            loss = self.loss(*batch)
+            self.step_loss = loss.detach()
+            return loss
+        # A piece without a target has no mean: any target will do, as its share is 0.
+        targets = torch.where(batch.share > 0, batch.targets, batch.targets.clamp(min=0))
+        loss = self.loss(batch.inputs, targets) * batch.share
+        begins = batch_index % self._execution.gradient_accumulation == 0
+        self.step_loss = loss.detach() if begins else self.step_loss + loss.detach()
+        return loss * self._execution.pieces
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep this step's learning rate for the record: afterwards the schedule has set the next one's."""
@@ -103,7 +147,8 @@ class DecoderModule(lightning.LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip the global gradient norm and keep its value before clipping for the record."""
         limit = self.training_config.clip
-        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self._trained, limit or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(self._trained, limit or math.inf)
+        self.gradient_norm = whole_number(norm) if self._is_sharded else norm
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimizer that is asked for, whose rates follow the schedule, step by step."""
@@ -144,7 +189,20 @@ class DecoderModule(lightning.LightningModule):
         checkpoint["answers"] = self.answers
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the last validation."""
+        """Restore the last validation; count the batches of the steps so far as this training does."""
+        _count_pieces(checkpoint, self._execution.gradient_accumulation)
         self.validation = checkpoint["validation"]
         self.text_losses = checkpoint.get("text_losses")  # early checkpoints have none
         self.answers = checkpoint.get("answers", {})
+
+
+def _count_pieces(checkpoint: dict[str, Any], pieces: int) -> None:
+    """Have Lightning's count of batches in ``checkpoint`` be what it is where a step takes so many.
+
+    It knows by it where a step ends and when to validate; the checkpoint may be of a training with others.
+    """
+    progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    for counts in (progress["total"], progress["current"]):
+        more = checkpoint["global_step"] * pieces - counts["ready"]
+        # Those that are not completed yet stay so: it was saved at the end of a batch, before that.
+        counts.update({name: count + more for name, count in counts.items()})

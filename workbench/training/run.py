@@ -31,6 +31,7 @@ from workbench.files import replacing
 from workbench.model.decoder import Decoder
 from workbench.model.weights import named_tensors, plain_tensors
 from workbench.records import metrics
+from workbench.records.execution import USUAL, Execution
 from workbench.records.fields import damage
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.provenance import git_state, hardware, versions
@@ -87,8 +88,14 @@ class Outcome:
 class Run:
     """A run directory with its configuration read and its data at hand."""
 
-    def __init__(self, directory: RunDirectory, corpus: TokenizedCorpus) -> None:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        corpus: TokenizedCorpus,
+        execution: Execution = USUAL,
+    ) -> None:
         self.directory = directory
+        self.execution = execution
         self.corpus = corpus
         self.record = directory.read()
         self._texts = judged_texts(self.record.config["data"])
@@ -107,10 +114,11 @@ class Run:
     @property
     def accounting(self) -> Accounting:
         """What turns its steps into tokens, FLOPs and utilisation."""
+        peak = peak_flops(self.device, self.training.precision)
         return Accounting(
             tokens_per_step=self.training.batch_size * self.model.context,
             flops_per_token=self.model.flops_per_token(),
-            peak_flops=peak_flops(self.device, self.training.precision),
+            peak_flops=None if peak is None else peak * self.execution.devices,
             device=self.device,
         )
 
@@ -172,8 +180,17 @@ class Run:
             "directory": os.getcwd(),  # what a relative path of the corpus starts from
             **provenance,
         }
+        if (ways := self._ways()) != [{}]:
+            facts["execution"] = ways
         self.record.provenance |= cast(Provenance, facts)  # mypy knows no TypedDict with more keys
         self.directory.write(self.record)
+
+    def _ways(self) -> list[dict[str, Any]]:
+        """How it was computed so far, and is from now on, each way once."""
+        began: list[dict[str, Any]] = [{}] if self.directory.has_checkpoint else []
+        earlier = self.record.provenance.get("execution", began)
+        own = self.execution.to_dict()
+        return earlier if own in earlier else [*earlier, own]
 
     def rows_of(self, checkpoint: dict[str, Any]) -> list[metrics.Row]:
         """The rows that a checkpoint holds, as they are written now: early ones held the next step's rate."""
@@ -290,13 +307,17 @@ def replicated_batches(runs: Sequence[Run], device: str) -> ReplicatedBatches | 
     return ReplicatedBatches(first.corpus.train, trials, first.model.context, device)
 
 
-def open_run(directory: RunDirectory, corpus: Callable[[dict[str, Any]], TokenizedCorpus]) -> Run:
+def open_run(
+    directory: RunDirectory,
+    corpus: Callable[[dict[str, Any]], TokenizedCorpus],
+    execution: Execution = USUAL,
+) -> Run:
     """The run with the corpus that its configuration names.
 
     What fails here fails the machine, not the trial: the plan was checked before the study began, so that a
     corpus or a component that cannot be found any more is raised, and no outcome.
     """
-    return Run(directory, corpus(directory.read().config["data"]))
+    return Run(directory, corpus(directory.read().config["data"]), execution)
 
 
 def describe(error: Exception) -> str:

@@ -4,7 +4,9 @@ A learned tokenizer is a thing that a study keeps, in a file named by its SHA-25
 again from a text that has changed since, it would give ids that the model does not know.
 """
 
+import json
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,22 @@ def kept_tokenizer(study: Path, spec: Spec) -> Tokenizer:
     if learned(spec):
         return BytePairTokenizer(path.read_bytes())
     return FileTokenizer(path, spec)
+
+
+def study_corpus(study: Path, data: dict[str, Any]) -> TokenizedCorpus:
+    """The corpus of a run's ``config["data"]``, with the tokenizer that its study keeps.
+
+    Kept in memory: a worker trains many runs of it. Raises ``UserError`` where it is another text now.
+    """
+    corpus = _prepared(study, json.dumps(data["corpus"]), json.dumps(data["tokenizer"]))
+    if corpus.fingerprint != data["fingerprint"]:
+        raise UserError("data.corpus: the text changed since the study began; run the study again")
+    return corpus
+
+
+@cache
+def _prepared(study: Path, corpus: str, tokenizer: str) -> TokenizedCorpus:
+    return prepare(json.loads(corpus), kept_tokenizer(study, json.loads(tokenizer)), cache_directory())
 
 
 def open_tokenizer(directory: RunDirectory) -> Tokenizer:

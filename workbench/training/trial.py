@@ -1,37 +1,39 @@
 """One trial from its record to its outcome: load, train or resume, and write down what happened."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-from workbench.data.batches import EvaluationBatch, TokenizedCorpus
-from workbench.data.task_batches import JudgingBatches
+from workbench.data.batches import TokenizedCorpus
 from workbench.errors import RecordError
 from workbench.records import metrics
+from workbench.records.execution import USUAL, Execution
 from workbench.records.run import RunDirectory, RunRecord, State
-from workbench.seeds import generator
-from workbench.training.callbacks import Beating, Checkpointer, Interrupted, Measuring, Recorder
+from workbench.training.callbacks import Interrupted, Recorder
 from workbench.training.checkpoint_file import LoadedCheckpoint, load_checkpoint
+from workbench.training.fitting import Fitting
 from workbench.training.hardware import forget_peak_memory, out_of_memory
+from workbench.training.leader import RankFailed, followed
 from workbench.training.log import Diverged, RunLog
 from workbench.training.machine_faults import is_machine_fault
-from workbench.training.module import DecoderModule
 from workbench.training.run import Outcome, Run, Watcher, describe, open_run
-from workbench.training.starting_weights import load_starting_weights
-from workbench.training.trainer import build_trainer, training_loader
 
 
 def run_trial(
-    directory: RunDirectory, corpus: Callable[[dict[str, Any]], TokenizedCorpus], watcher: Watcher
+    directory: RunDirectory,
+    corpus: Callable[[dict[str, Any]], TokenizedCorpus],
+    watcher: Watcher,
+    execution: Execution = USUAL,
 ) -> RunRecord:
     """Run the trial whose record lies in ``directory``, with the corpus that its configuration names.
+
+    On several devices this process is the first of as many, and the others take the corpus from the cache.
 
     What goes wrong with the trial is recorded. A fault of the machine (``training.faults``) is raised, and
     leaves the trial as it stands at its last checkpoint: run it again.
     """
-    return Trial(open_run(directory, corpus), watcher).run()
+    return Trial(open_run(directory, corpus, execution), watcher).run()
 
 
 class Trial:
@@ -52,6 +54,8 @@ class Trial:
             pass  # the record stays "running", with a checkpoint: the next run of the study resumes it
         except Diverged as error:
             self._finish(State.DIVERGED, str(error))
+        except RankFailed as error:
+            self._finish(State.FAILED, str(error))
         except Exception as error:
             if is_machine_fault(error) or (out_of_memory(error) and not self._run.wanted_memory_before()):
                 raise
@@ -88,33 +92,11 @@ class Trial:
 
     def _fit(self, writer: metrics.MetricsWriter, checkpoint: LoadedCheckpoint | None) -> None:
         run = self._run
-        sets = run.evaluation_sets()
-        module = DecoderModule(
-            run.model,
-            run.training,
-            learning_rate=run.learning_rate,
-            seed=run.record.seed,
-            steps=run.steps,
-            evaluation_sets=tuple(sets),
-            parts=next(iter(sets.values())).parts,
-        )
-        recorder = Recorder(module, RunLog(writer, run.accounting, run.steps, self._report), run.steps)
-        self._recorder = recorder
-        # Lightning calls them in this order: what is recorded comes before what may end or stop the trial.
-        probing = Measuring(self._watcher.measuring(run), recorder)
-        checkpointer = Checkpointer(run.directory, run.interval, self._watcher.should_stop)
-        callbacks = [Beating(self._watcher.pulse), recorder, probing, checkpointer]
-        trainer = build_trainer(run, run.steps, callbacks, checkpoint=checkpoint)
-
-        train = training_loader(run.training_batches(run.device), lambda: trainer.global_step, run.steps)
-        validation = [_validation_loader(batches, run.device) for batches in sets.values()]
-        if "start" in run.record.config and checkpoint is None:
-            load_starting_weights(module.decoder, run.study, run.record.config["start"]["sha256"])
-            trainer.validate(module, validation, verbose=False)  # the row of step 0: the damage
-        # The path only says that there is a checkpoint: the trainer has it, and reads no file.
-        path = None if checkpoint is None else str(run.directory.checkpoint)
-        trainer.fit(module, train, validation, ckpt_path=path, weights_only=True)
-        run.save_weights(module.decoder)
+        with followed(run, resumes=checkpoint is not None) as ranks:
+            log = RunLog(writer, run.accounting, run.steps, self._report)
+            fitting = Fitting(run, ranks, log, self._watcher)
+            self._recorder = fitting.recorder
+            fitting.fit(checkpoint)
 
     def _report(self, event: dict[str, Any]) -> None:
         if event["event"] == "evaluation":
@@ -136,9 +118,3 @@ class Trial:
             peak_memory=self._recorder.run_log.peak_memory,
             rows=self._recorder.run_log.rows,
         )
-
-
-def _validation_loader(batches: JudgingBatches, device: str) -> DataLoader:
-    # A list is a data set to the loader, though not to its types.
-    windows = cast(Dataset[EvaluationBatch], list(batches))
-    return DataLoader(windows, batch_size=None, pin_memory=device == "cuda", generator=generator("loader"))

@@ -53,10 +53,18 @@ class MakeExecutor(Protocol):
     """What makes an executor; usually its class."""
 
     def __call__(
-        self, slots: int, *, device: str, threads: int, logs: Path, import_paths: list[Path]
+        self,
+        slots: int,
+        *,
+        device: str,
+        threads: int,
+        logs: Path,
+        import_paths: list[Path],
+        devices: int = 1,
     ) -> Executor:
         """An executor of ``slots`` slots that train on ``device`` ("cpu" or "cuda"), each with ``threads``.
 
+        A trial takes ``devices`` GPUs, or processes with as many threads, of its slot's machine.
         ``logs`` is the folder for what workers print that belongs to no run. ``import_paths`` are where the
         user's own parts are imported from, beside what is installed.
         """

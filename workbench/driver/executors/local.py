@@ -1,4 +1,7 @@
-"""Running trials in processes of their own on this machine: one worker per slot, one slot per GPU or core."""
+"""Running trials in processes of their own on this machine: one worker per slot, one slot per GPU or core.
+
+Where a trial takes several devices its worker starts the other processes itself, in its own process group.
+"""
 
 import os
 import queue
@@ -57,11 +60,22 @@ class LocalExecutor:
     """Workers on this machine, kept between trials so that libraries are imported once per slot."""
 
     def __init__(
-        self, slots: int, *, device: str, threads: int, logs: Path, import_paths: list[Path]
+        self,
+        slots: int,
+        *,
+        device: str,
+        threads: int,
+        logs: Path,
+        import_paths: list[Path],
+        devices: int = 1,
     ) -> None:
         self._events: queue.Queue[tuple[subprocess.Popen[str], _Slot, Event]] = queue.Queue()
         self._slots = [
-            _Slot(index, _environment(index, device, threads, import_paths), logs / f"worker-{index}.log")
+            _Slot(
+                index,
+                _environment(index, device, threads, import_paths, devices),
+                logs / f"worker-{index}.log",
+            )
             for index in range(slots)
         ]
         self._stopping = False
@@ -245,7 +259,9 @@ def _end_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def _environment(index: int, device: str, threads: int, import_paths: list[Path]) -> dict[str, str]:
+def _environment(
+    index: int, device: str, threads: int, import_paths: list[Path], devices: int
+) -> dict[str, str]:
     paths = [str(path.resolve()) for path in import_paths]
     inherited = os.environ.get("PYTHONPATH")
     environment = {
@@ -255,12 +271,12 @@ def _environment(index: int, device: str, threads: int, import_paths: list[Path]
         "MKL_NUM_THREADS": str(threads),
     }
     if device == "cuda":
-        environment["CUDA_VISIBLE_DEVICES"] = _gpu(index)
+        environment["CUDA_VISIBLE_DEVICES"] = _gpus(index, devices)
     return environment
 
 
-def _gpu(index: int) -> str:
+def _gpus(index: int, devices: int) -> str:
     # More workers than GPUs share them in turn.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(gpu) for gpu in range(default_slots("cuda"))]
-    return names[index % len(names)]
+    return ",".join(names[(index * devices + own) % len(names)] for own in range(devices))

@@ -174,6 +174,7 @@ class AdamW(_OfMoments, torch.optim.AdamW):
     formula = "w := w - η (m / (√v + ε) + λ w), m and v corrected for their start at 0"
     colour = "blue"
     replicated = ReplicatedAdamW
+    shardable = True
 
 
 @OPTIMIZERS.register("adam")
@@ -189,3 +190,4 @@ class Adam(_OfMoments, torch.optim.Adam):
     formula = "g := ∇L + λ w; w := w - η m / (√v + ε), m and v corrected for their start at 0"
     colour = "sky"
     replicated = ReplicatedAdam
+    shardable = True

@@ -82,6 +82,7 @@ class Lion(Optimizer, torch.optim.Optimizer):
     colour = "green"
     moments = 1
     replicated = ReplicatedLion
+    shardable = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):

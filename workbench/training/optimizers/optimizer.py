@@ -63,7 +63,8 @@ class Optimizer(Component):
 
     ``reads`` are the keys of ``training`` that it heeds, ``moments`` how many numbers it keeps of each
     parameter at least. ``replicated`` trains all replicas of a population at once and equals the optimizer
-    alone; where it is None, which no subclass inherits, trials are trained one by one.
+    alone; where it is None, which no subclass inherits, trials are trained one by one. It is ``shardable``,
+    which none inherits either, where its step is right on tensors of which each device holds a part (fsdp).
     The first group's learning rate is the one that a run's metrics show.
     """
 
@@ -72,6 +73,7 @@ class Optimizer(Component):
     reads: ClassVar[tuple[str, ...]] = ("weight_decay",)
     moments: ClassVar[int] = 0
     replicated: ClassVar[type[ReplicatedOptimizer] | None] = None
+    shardable: ClassVar[bool] = False
 
     @dataclass(frozen=True, kw_only=True)
     class Config(ComponentConfig):
@@ -90,6 +92,8 @@ class Optimizer(Component):
         super().__init_subclass__(**kwargs)
         if "replicated" not in cls.__dict__:
             cls.replicated = None
+        if "shardable" not in cls.__dict__:
+            cls.shardable = False
 
 
 def optimizer_config(training: Constants) -> Optimizer.Config:

@@ -79,6 +79,7 @@ class SGD(Optimizer, torch.optim.SGD):
     colour = "orange"
     moments = 1
     replicated = ReplicatedSGD
+    shardable = True
 
     @dataclass(frozen=True, kw_only=True)
     class Config(Optimizer.Config):
