@@ -5,6 +5,7 @@ Whatever replaces a file or a folder goes through here: written beside it, on th
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,8 +35,7 @@ def replacing(path: Path, check: Check | None = None) -> Iterator[Path]:
     ``check`` raises, which is called last before the rename.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps two writers of the same file from sharing a temporary one.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _beside(path)
     try:
         yield temporary
         _sync(temporary)
@@ -58,7 +58,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     What is in it needs no renaming of its own. Where the block fails, ``path`` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _beside(path)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
@@ -66,6 +66,14 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         put_folder_in_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A name for what shall replace ``path``, which no other writer of it has: host and process are in it.
+
+    Several machines may write to one folder, and count their processes each from 1.
+    """
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
 
 
 def put_folder_in_place(finished: Path, path: Path) -> None:

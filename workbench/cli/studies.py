@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.shared import RESULTS, AsJson, Commands, Out, count, show
+from workbench.cli.shared import RESULTS, AsJson, Commands, Out, amount, count, show
 from workbench.errors import UserError, printable
 from workbench.terminal import console, give
 
@@ -52,6 +52,13 @@ class Kind(StrEnum):
     VIEWS = "views"
 
 
+class ExecutorName(StrEnum):
+    """Where trials run: the names of ``driver.executors.registry``, which takes seconds to import."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 def run(
     study: StudyPath,
     overrides: Overrides = None,
@@ -68,9 +75,40 @@ def run(
             help="Trials of a variant trained in one program. auto: measured on a GPU, 1 on a CPU.",
         ),
     ] = "auto",
+    executor: Annotated[
+        ExecutorName,
+        typer.Option("--executor", help="Where trials run: on this machine, or on a Ray cluster's."),
+    ] = ExecutorName.LOCAL,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="auto|HOST:PORT|local",
+            help="The Ray cluster. Default: the one that this machine belongs to; local: one of its own.",
+        ),
+    ] = None,
+    gpus_per_trial: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-trial",
+            parser=amount(0, least=True),
+            metavar="G",
+            help="Of a cluster: a trial's part of a GPU, as 0.5. Default: 1 where it has GPUs, else 0.",
+        ),
+    ] = None,
+    cpus_per_trial: Annotated[
+        int | None,
+        typer.Option(
+            "--cpus-per-trial",
+            parser=count(1, 4096),
+            metavar="N",
+            help="Of a cluster: the cores that a trial reserves. Default: training.threads.",
+        ),
+    ] = None,
 ) -> None:
     """Run a study to its verdict. Ctrl-C or SIGTERM stops it cleanly; the same command goes on after it."""
     refuse_mistakes_at_once(study, overrides)
+    from workbench.driver.executors.machines import Asked
     from workbench.driver.launch import run_study
 
     finished = run_study(
@@ -81,6 +119,8 @@ def run(
         retry_failed=retry_failed,
         command=_command(),
         population=population,
+        executor=executor.value,
+        asked=Asked(address=address, gpus_per_trial=gpus_per_trial, cpus_per_trial=cpus_per_trial),
     )
     if not finished:
         raise typer.Exit(130)

@@ -108,7 +108,8 @@ class Lost(_Line):
 
     ``run_ids`` are the runs that it still had. It was not ``started`` where it ended before it was ready, and
     the runs are ``unbegun`` where it ended between two tasks and never took them up. ``given_up`` is why the
-    executor ended it, where it did. ``log`` is where it printed what belongs to no run.
+    executor ended it, where it did. ``log`` is where it printed what belongs to no run. ``machine`` names the
+    machine that was lost with it, where that is what happened: no fault of its runs.
     """
 
     event: Literal["lost"] = "lost"
@@ -118,6 +119,7 @@ class Lost(_Line):
     given_up: str = ""
     unbegun: bool = False
     log: str = ""
+    machine: str = ""
 
 
 TrialReport = Annotated[Progress | Evaluation | Ended, Field(discriminator="event")]

@@ -13,7 +13,8 @@ from workbench.analysis.search import searched
 from workbench.analysis.search_report import render_search, search_report
 from workbench.analysis.statistics import Verdict
 from workbench.driver.display import Display
-from workbench.driver.executors.registry import find_executor
+from workbench.driver.executors.machines import NOTHING, Asked, Machines
+from workbench.driver.executors.registry import find_machines
 from workbench.driver.heartbeat import Heartbeat, sole_driver
 from workbench.driver.populations import chosen_size
 from workbench.driver.runner import Runner
@@ -33,7 +34,6 @@ from workbench.study.preparation import make_plan
 from workbench.study.schema import import_paths, load_study_file
 from workbench.terminal import Terminal
 from workbench.terminal import console as terminal
-from workbench.training.hardware import default_slots
 from workbench.training.run_text import keep_tokenizer
 
 
@@ -48,34 +48,66 @@ def run_study(
     command: str,
     population: str = "auto",
     executor: str = "local",
+    asked: Asked = NOTHING,
 ) -> bool:
     """Run the study and print its report; False when it was stopped before its end.
 
     ``population`` is how many trials of a variant train in one program: a number, or "auto". ``executor`` is
-    the name of one of ``executors.registry``.
+    the name of one of ``executors.registry``, and
+    ``asked`` what is asked of it where it is a cluster.
     """
-    make_executor = find_executor(executor)
     refuse_published(out / load_study_file(path, overrides).name)
+    machines = find_machines(executor, asked)
+    try:
+        finished = _run_on(
+            machines,
+            path,
+            overrides=overrides,
+            workers=workers,
+            out=out,
+            retry_failed=retry_failed,
+            command=command,
+            population=population,
+        )
+    finally:
+        machines.close()
+    return finished
+
+
+def _run_on(
+    machines: Machines,
+    path: Path,
+    *,
+    overrides: list[str],
+    workers: int | None,
+    out: Path,
+    retry_failed: bool,
+    command: str,
+    population: str,
+) -> bool:
     console = terminal()
-    plan = make_plan(path, overrides, console, out)
+    plan = make_plan(path, overrides, console, out, machines.device if machines.elsewhere else None)
     directory = out / plan.study.name
-    size = chosen_size(population, plan, lambda text: console.print(f"note: {text}", soft_wrap=True))
+
+    def note(text: str) -> None:
+        console.print(f"note: {text}", soft_wrap=True)
+
+    size = chosen_size(population, plan, note, machines.measure)
     with sole_driver(directory):
         _lay_out(plan, directory, command, console)
-        devices = plan.study.training.devices
-        own = default_slots(plan.device, devices)  # refuses more devices than there are
-        slots = workers or own
+        training = plan.study.training
+        trains_on = machines.executor(
+            workers,
+            threads=training.threads,
+            devices=training.devices,
+            logs=directory,
+            import_paths=import_paths(path),
+        )
+        slots = len(trains_on.free_slots())
         runner = Runner(
             plan,
             directory,
-            make_executor(
-                slots,
-                device=plan.device,
-                threads=plan.study.training.threads,
-                logs=directory,
-                import_paths=import_paths(path),
-                devices=devices,
-            ),
+            trains_on,
             display=Display(console, slots),
             heartbeat=Heartbeat(directory, slots),
             retry_failed=retry_failed,

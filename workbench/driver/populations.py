@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
+from workbench.driver.executors.machines import Measure
 from workbench.errors import UserError
 from workbench.files import put_in_place
 from workbench.records.run import RunDirectory, RunRecord
@@ -96,10 +96,16 @@ def shared_out(size: int, trials: int, slots: int) -> int:
     return max(1, min(size, math.ceil(trials / slots)))
 
 
-def chosen_size(asked: str, plan: Plan, note: Callable[[str], None] = lambda text: None) -> PopulationSize:
+def chosen_size(
+    asked: str,
+    plan: Plan,
+    note: Callable[[str], None] = lambda text: None,
+    measure: Measure | None = None,
+) -> PopulationSize:
     """What ``--population`` means: a number, or ``auto``: measured for each variant on a GPU, 1 on a CPU.
 
-    ``note`` hears why a variant is trained one by one. Raises ``UserError`` for anything else.
+    ``note`` hears why a variant is trained one by one. ``measure`` measures where the GPUs are, if that is
+    not in this process. Raises ``UserError`` for anything else.
     """
     execution = plan.study.training.execution
     if not execution.is_usual and (asked in ("auto", "1") or _COUNT.fullmatch(asked)):
@@ -109,30 +115,47 @@ def chosen_size(asked: str, plan: Plan, note: Callable[[str], None] = lambda tex
     if asked == "auto":
         # The runs of a search's point are too few to be worth a measurement.
         alone = plan.device == "cpu" or plan.search is not None
-        return one_by_one if alone else measured_size(plan, note)
+        return one_by_one if alone else measured_size(plan, note, measure)
     if not _COUNT.fullmatch(asked) or int(asked) < 1:
         raise UserError(f"--population: {asked!r} is neither auto nor a number above 0; give for example 16")
     return lambda record: int(asked)
 
 
-def measured_size(plan: Plan, note: Callable[[str], None]) -> PopulationSize:
+def measured_size(plan: Plan, note: Callable[[str], None], measure: Measure | None = None) -> PopulationSize:
     """A variant's size is measured when its first trial is due; where that fails it is 1, and noted."""
-    from workbench.training.population.sizing import population_size
-    from workbench.training.population.vmappable import NotVmappable
-
     most = max(plan.trial_counts().values())
+    measure = measure or _measured_here(plan)
+    sizes: dict[str, int] = {}
+
+    def size(record: RunRecord) -> int:
+        variant = record.variant
+        if variant not in sizes:
+            try:
+                sizes[variant] = measure(record, most)
+            except Exception as error:  # a variant that cannot be trained has its outcome in its trials
+                note(f"{_why_alone(variant, error)}: the trials of {variant} are trained one by one")
+                sizes[variant] = 1
+        return sizes[variant]
+
+    return size
+
+
+def _measured_here(plan: Plan) -> Measure:
+    """Measures in this process."""
+    from workbench.training.population.sizing import population_size
+
     recipes = {variant.name: variant.recipe for variant in plan.variants}
 
-    @cache
-    def size(variant: str) -> int:
-        try:
-            recipe = recipes[variant]
-            return population_size(recipe.model, recipe.training, plan.device, most)
-        except Exception as error:  # a variant that cannot be trained has its outcome in its trials
-            why = (
-                str(error) if isinstance(error, NotVmappable) else f"sizing {variant} failed ({error!r:.200})"
-            )
-            note(f"{why}: the trials of {variant} are trained one by one")
-            return 1
+    def measure(record: RunRecord, most: int) -> int:
+        recipe = recipes[record.variant]
+        return population_size(recipe.model, recipe.training, plan.device, most)
 
-    return lambda record: size(record.variant)
+    return measure
+
+
+def _why_alone(variant: str, error: Exception) -> str:
+    from workbench.training.population.vmappable import NotVmappable
+
+    if isinstance(error, NotVmappable):
+        return str(error)
+    return f"sizing {variant} failed ({error!r:.200})"

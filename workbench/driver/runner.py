@@ -87,7 +87,6 @@ class Runner:
         self._groups: dict[str, Group] = {}
         self._losses = Losses()
         self._alone: set[str] = set()  # variants that no population can have
-        self._slots = len(executor.free_slots())  # all of them: nothing runs yet
         self._retried: set[str] = set()  # or begun: once a session
         self._said: dict[str, str] = {}  # of each comparison, what its last look said
         self._stopping = False
@@ -304,6 +303,7 @@ class Runner:
         """Trials that train together. Rates that the grid grew by have none to compete with: no halving."""
         self._revoke(records)  # whoever a driver before this one gave them to may live on
         grids = self.plan.grids()
+        slots = self._slots()
 
         def halves(record: RunRecord) -> bool:
             if record.variant in self._alone:
@@ -317,9 +317,14 @@ class Runner:
         def size(record: RunRecord) -> int:
             if record.variant in self._alone:
                 return 1
-            return shared_out(self.population(record), len(records), self._slots)
+            return shared_out(self.population(record), len(records), slots)
 
         return grouped(records, self.directory / "runs", size, halves)
+
+    def _slots(self) -> int:
+        """How many slots there are now, with and without work: machines may come and go."""
+        at_work = {id(self._groups[run_id]) for run_id in self._running}
+        return max(1, len(self.executor.free_slots()) + len(at_work))
 
     def _assign(self) -> None:
         for slot in self.executor.free_slots():
@@ -378,6 +383,12 @@ class Runner:
                 self._one_by_one(left, event.error)
             case Fault():
                 self._try_again(left, event.error)
+            case Lost(machine=machine) if machine and not self._stopping:
+                self.display.note(
+                    f"{_named(left)}: node {machine} was lost ({event.given_up}); it goes on elsewhere from "
+                    f"its last checkpoint"
+                )
+                self._requeue(left)
             case Lost(unbegun=True):
                 why = _status(event.status)
                 self.display.note(

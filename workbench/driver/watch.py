@@ -61,6 +61,12 @@ class Watch:
             case _:
                 self._still = 0.0
 
+    def answered(self) -> None:
+        """Who looks after it on its own machine, and watches its trial there, says that all is well."""
+        self._ready = True
+        self._silent = 0.0
+        self._still = 0.0
+
     def listened(self, seconds: float) -> None:
         """So many seconds went by in which it might have said something."""
         self._silent += seconds

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+MACHINE = "WORKBENCH_MACHINE"  # an environment variable: what a cluster calls this machine
 _LIBRARIES = ("torch", "lightning", "optuna", "numpy")
 
 
@@ -54,6 +55,11 @@ def processor() -> str:
     except OSError:  # no /proc outside Linux
         pass
     return platform.processor() or platform.machine()
+
+
+def machine() -> str:
+    """What this machine is called: by the cluster that it belongs to, else by itself."""
+    return os.environ.get(MACHINE) or platform.node()
 
 
 def hardware(device: str) -> dict[str, Any]:

@@ -76,11 +76,18 @@ class Plan:
 
     @classmethod
     def build(
-        cls, study: StudyFile, texts: Texts | TokenizedCorpus, device: str, start: Start | None = None
+        cls,
+        study: StudyFile,
+        texts: Texts | TokenizedCorpus,
+        device: str,
+        start: Start | None = None,
+        *,
+        elsewhere: bool = False,
     ) -> "Plan":
         """Resolve ``study``; raises ``UserError`` for a combination that cannot be.
 
-        A corpus alone is that of all variants.
+        A corpus alone is that of all variants. ``elsewhere``: the device is not this machine's, and nobody
+        knows yet how much memory it has.
         """
         texts = OneText(texts) if isinstance(texts, TokenizedCorpus) else texts
         own = texts.of(study.data)
@@ -104,7 +111,8 @@ class Plan:
                 if start is not None or corpus.task is not None or is_generated(text.corpus):
                     batches = judging_batches(text, corpus.tokenizer, context, batch_size=1)
                     batches.require_known(variant.model.vocabulary)
-            require_room(f"{study.name}: {variant.name}", variant.recipe, device)
+            if not elsewhere:
+                require_room(f"{study.name}: {variant.name}", variant.recipe, device)
         require_computable(study.name, study.training.execution, variants, device)
         own_grids(study, variants)  # refuses what leaves a variant without candidates
         if study.tuning is not None:

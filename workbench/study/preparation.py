@@ -24,15 +24,18 @@ PILOT_NOTE = (
 )
 
 
-def make_plan(path: Path, overrides: list[str], console: Terminal, out: Path) -> Plan:
+def make_plan(
+    path: Path, overrides: list[str], console: Terminal, out: Path, device: str | None = None
+) -> Plan:
     """Read, check and resolve a study, preparing its data (cached) on the way.
 
     A run that it starts from is looked for in ``out``, and so are tokenizers that the study learned before.
+    ``device`` is what other machines train on; None: it is this one that trains.
     """
-    return plan_of(load_study_file(path, overrides), console, out)
+    return plan_of(load_study_file(path, overrides), console, out, device)
 
 
-def plan_of(study: StudyFile, console: Terminal, out: Path) -> Plan:
+def plan_of(study: StudyFile, console: Terminal, out: Path, device: str | None = None) -> Plan:
     """As ``make_plan``, for a study that was read already."""
     if study.seeds.pilot:
         console.print(f"note: {PILOT_NOTE}", soft_wrap=True)
@@ -45,7 +48,8 @@ def plan_of(study: StudyFile, console: Terminal, out: Path) -> Plan:
 
     with progress_on(console, "data", announce=True) as progress:
         texts = PreparedTexts(study.data.corpus, cache_directory(), known, progress)
-        plan = Plan.build(study, texts, default_device(), start)
+        elsewhere = device is not None
+        plan = Plan.build(study, texts, device or default_device(), start, elsewhere=elsewhere)
     if before.found and plan.corpus.fingerprint != before.fingerprint:
         console.print(
             f"note: data.corpus: the text changed since {study.name} was last run; the tokenizer that it "

@@ -102,7 +102,7 @@ class Run:
         self.model = model_of(directory, self.record)
         self.device: str = self.record.config["training"]["device"]
         self.learning_rate = float(self.record.hyperparameters[LEARNING_RATE])
-        self.training = _training_of(directory, self.record)
+        self.training = training_of(directory, self.record)
         self.steps = self.training.steps(self.model.context)
         self.interval = self.steps // self.training.evaluations
 
@@ -283,7 +283,7 @@ def _furthest(rows: list[metrics.Row], axis: str) -> int:
     return max((int(cast(int, row[axis])) for row in rows), default=0)
 
 
-def _training_of(directory: RunDirectory, record: RunRecord) -> TrainingConfig:
+def training_of(directory: RunDirectory, record: RunRecord) -> TrainingConfig:
     """How the run is trained: each hyperparameter but the learning rate takes its field's place.
 
     Raises ``RecordError`` for one that is no field of it, or has a value that the field cannot have, and for

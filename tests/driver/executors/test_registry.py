@@ -4,8 +4,12 @@ import pytest
 
 from tests import in_process
 from tests.study import studies
+from workbench.cli.studies import ExecutorName
 from workbench.driver import worker
-from workbench.driver.executors.registry import EXECUTORS, find_executor
+from workbench.driver.executors.local import LocalExecutor
+from workbench.driver.executors.machines import Asked
+from workbench.driver.executors.ray_cluster import RayExecutor
+from workbench.driver.executors.registry import CLUSTERS, EXECUTORS, find_machines
 from workbench.driver.launch import run_study
 from workbench.errors import UserError
 from workbench.records.index import load_study
@@ -70,7 +74,19 @@ def test_an_executor_that_there_is_not_is_refused_before_anything_is_made(tmp_pa
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
-def test_every_executor_has_what_the_driver_calls(name):
+@pytest.mark.parametrize("made", [LocalExecutor, RayExecutor])
+def test_every_executor_has_what_the_driver_calls(made):
     calls = ("free_slots", "submit", "next_event", "waits", "stop", "kill")
-    assert all(callable(getattr(find_executor(name), call)) for call in calls)
+    assert all(callable(getattr(made, call)) for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("asked", "option"), [({"address": "auto"}, "--address"), ({"gpus_per_trial": 0.5}, "--gpus-per-trial")]
+)
+def test_what_is_asked_of_a_cluster_is_not_asked_of_this_machine(asked, option):
+    with pytest.raises(UserError, match=f"{option}: says what is asked of a cluster; give --executor ray"):
+        find_machines("local", Asked(**asked))
+
+
+def test_the_command_line_knows_every_executor():
+    assert [name.value for name in ExecutorName] == [*EXECUTORS, *CLUSTERS]

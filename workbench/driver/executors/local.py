@@ -44,6 +44,7 @@ _DYING_SECONDS = 30.0  # a process that waits for a disk or a device may outlive
 @dataclass
 class _Slot:
     index: int
+    name: str
     environment: dict[str, str]
     log: Path
     process: subprocess.Popen[str] | None = None
@@ -57,7 +58,11 @@ class _Slot:
 
 
 class LocalExecutor:
-    """Workers on this machine, kept between trials so that libraries are imported once per slot."""
+    """Workers on this machine, kept between trials so that libraries are imported once per slot.
+
+    ``first`` is the number in the name of the first slot's worker, as others may have workers in the same
+    study. ``gpus_chosen``: whoever started this process has chosen the GPUs that it sees, for its only slot.
+    """
 
     def __init__(
         self,
@@ -68,16 +73,18 @@ class LocalExecutor:
         logs: Path,
         import_paths: list[Path],
         devices: int = 1,
+        first: int = 0,
+        gpus_chosen: bool = False,
     ) -> None:
         self._events: queue.Queue[tuple[subprocess.Popen[str], _Slot, Event]] = queue.Queue()
-        self._slots = [
-            _Slot(
-                index,
-                _environment(index, device, threads, import_paths, devices),
-                logs / f"worker-{index}.log",
-            )
-            for index in range(slots)
-        ]
+        self._slots = []
+        for index in range(slots):
+            environment = _environment(threads, import_paths)
+            if device == "cuda" and not gpus_chosen:
+                environment["CUDA_VISIBLE_DEVICES"] = _gpus(index, devices)
+            number = first + index
+            log = logs / f"worker-{number}.log"
+            self._slots.append(_Slot(index, name=f"worker {number}", environment=environment, log=log))
         self._stopping = False
 
     def free_slots(self) -> list[int]:
@@ -130,8 +137,12 @@ class LocalExecutor:
 
     def waits(self) -> list[str]:
         """What takes longer than it should, a line each."""
-        watched = {slot.index: slot.watch.words() for slot in self._slots if slot.process and slot.runs}
-        return [f"worker {index}: {words}" for index, words in watched.items() if words]
+        watched = {slot.name: slot.watch.words() for slot in self._slots if slot.process and slot.runs}
+        return [f"{name}: {words}" for name, words in watched.items() if words]
+
+    def environment(self, slot: int) -> dict[str, str]:
+        """The environment variables of what runs on the slot."""
+        return self._slots[slot].environment
 
     def stop(self) -> Iterator[Event | None]:
         """Ask every trial to save and stop; kill what has not stopped after ten minutes."""
@@ -259,20 +270,15 @@ def _end_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def _environment(
-    index: int, device: str, threads: int, import_paths: list[Path], devices: int
-) -> dict[str, str]:
+def _environment(threads: int, import_paths: list[Path]) -> dict[str, str]:
     paths = [str(path.resolve()) for path in import_paths]
     inherited = os.environ.get("PYTHONPATH")
-    environment = {
+    return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([*paths, *([inherited] if inherited else [])]),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
     }
-    if device == "cuda":
-        environment["CUDA_VISIBLE_DEVICES"] = _gpus(index, devices)
-    return environment
 
 
 def _gpus(index: int, devices: int) -> str:
