@@ -17,6 +17,7 @@ from workbench.data.tasks.registry import is_generated
 from workbench.errors import RecordError, UserError, suggestion
 from workbench.files import set_aside
 from workbench.numbers import plural
+from workbench.records import manifest as records
 from workbench.records.hyperparameters import Hyperparameters
 from workbench.records.index import load_study
 from workbench.records.manifest import (
@@ -40,7 +41,8 @@ from workbench.records.run import FINISHED, Phase, RunConfig, RunRecord, State, 
 from workbench.study.budget import bytes_per_token, cost_per_token, trained_tokens
 from workbench.study.candidates import Grids, own_grids
 from workbench.study.comparable import evaluation_sources
-from workbench.study.design import BASELINE, Variant, build_variants
+from workbench.study.design import BASELINE, Variant, build_design
+from workbench.study.dismantling import Stack
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
@@ -72,6 +74,7 @@ class Plan:
     evaluation: dict[str, EvaluationText]
     start: Start | None = None
     search: ResolvedSearch | None = None
+    stack: Stack | None = None
 
     @classmethod
     def build(
@@ -85,7 +88,7 @@ class Plan:
         own = texts.of(study.data)
         if start is not None:
             own.require_known(start.model.vocabulary)
-        variants = build_variants(study, texts, start.model if start else None, device)
+        variants, stack = build_design(study, texts, start.model if start else None, device)
         recipes = {variant.name: variant.recipe for variant in variants}
         evaluation = {
             name: texts.evaluation(name, source, study.training.evaluation_tokens)
@@ -117,6 +120,7 @@ class Plan:
             evaluation=evaluation,
             start=start,
             search=search,
+            stack=stack,
         )
 
     @property
@@ -357,6 +361,8 @@ class Plan:
             data=cast(TextData, self.corpus.describe()),  # which is a mapping of any keys to mypy
         )
         # Where a study has nothing to say of these, its manifest has no key.
+        if self.stack is not None:
+            promise = promise.model_copy(update={"stack": self._recorded_stack(self.stack)})
         if study.tuning is not None:
             promise = promise.model_copy(update={"tuning": self._planned_tuning(study.tuning)})
         if study.halving:
@@ -375,6 +381,13 @@ class Plan:
             start = StartingRun.model_validate(self.start.spec | {"reference": study.start})
             promise = promise.model_copy(update={"start": start})
         return signed(promise, command=command)
+
+    def _recorded_stack(self, stack: Stack) -> records.Stack:
+        parts = [
+            records.StackPart(factors=list(part.factors), out=part.out, into=part.into)
+            for part in stack.parts
+        ]
+        return records.Stack(origin=stack.origin, whole=stack.whole, parts=parts)
 
     def _planned_seeds(self) -> PlannedSeeds:
         seeds = self.study.seeds.lists()
