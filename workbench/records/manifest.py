@@ -86,7 +86,7 @@ class ManifestVariant(_Part):
     budget: VariantBudget | None = None  # where variants differ in it; else the study's training tokens
 
 
-class StackPart(_Part):
+class RecordedPart(_Part):
     """A part on which two recipes differ, and the variants that have it exchanged alone."""
 
     factors: list[str]
@@ -94,12 +94,12 @@ class StackPart(_Part):
     into: str  # the variant that is the second recipe with this part as in the first
 
 
-class Stack(_Part):
+class RecordedStack(_Part):
     """What lies between two recipes: of the design ``dismantle``. The first is the baseline."""
 
     origin: str  # how the study file names the first
     whole: str  # the variant that is the second
-    parts: Annotated[list[StackPart], Field(min_length=1)]
+    parts: Annotated[list[RecordedPart], Field(min_length=1)]
 
 
 class PlannedSeeds(_Part):
@@ -181,7 +181,7 @@ class Manifest(_Part):
     factors: dict[str, list[str]] = {}  # the levels of each, the baseline's first
     baseline: str  # a variant's name
     variants: list[ManifestVariant]
-    stack: Stack | None = None  # of the design dismantle: which variants belong to which part
+    stack: RecordedStack | None = None  # of the design dismantle: which variants belong to which part
     # The candidates, before a grid grows; of each level of a factor where levels have their own.
     learning_rates: list[FiniteNumber] | dict[str, list[FiniteNumber]] = []
     grid_growth: Count | None = None

@@ -48,7 +48,11 @@ class Stack:
 
 
 def take_apart(
-    baseline: Recipe, whole: Recipe, differing: Mapping[str, tuple[str, str]], swap: Swap, names: dict[str, str]
+    baseline: Recipe,
+    whole: Recipe,
+    differing: Mapping[str, tuple[str, str]],
+    swap: Swap,
+    names: dict[str, str],
 ) -> Stack:
     """The variants between ``baseline`` and ``whole``, which differ in ``differing``: both labels by factor.
 
@@ -61,9 +65,7 @@ def take_apart(
         raise UserError(f"to: {names['to']} is the recipe that stands under from; name another")
     if len(parts) == 1:
         only = StackPart(factors=parts[0], out=names["to"], into=names["baseline"])
-        return Stack(
-            origin=names["from"], whole=names["to"], parts=(only,), recipes=((names["to"], whole),)
-        )
+        return Stack(origin=names["from"], whole=names["to"], parts=(only,), recipes=((names["to"], whole),))
     out_names = [_changed(part, differing, new=1) for part in parts]
     out_recipes = [ends.out(part) for part in parts]
     if len(parts) == 2:
@@ -138,12 +140,13 @@ class _Ends:
             raise problem
         if any(self._effective(part)):
             raise UserError(
-                f"to: {', '.join(part)}: changes one of the two recipes and does nothing in the other, whatever "
-                "part is exchanged with it; give both the same, or list the variants under the design explicit"
+                f"to: {', '.join(part)}: changes one of the two recipes and does nothing in the other, "
+                "whatever part is exchanged with it; give both the same, or list the variants under the "
+                "design explicit"
             )
 
     def _needs(self, part: Part, other: Part) -> bool:
-        """Whether ``other``, exchanged too, is what lets ``part`` be, and do something, where it alone does not."""
+        """Whether ``part``, where alone it cannot be or does nothing, needs ``other`` exchanged too."""
         for exchange, recipe in ((self.out, self._baseline), (self.into, self._whole)):
             both = _behaviour(exchange, other, part)
             if both is None:

@@ -17,7 +17,6 @@ from workbench.data.tasks.registry import is_generated
 from workbench.errors import RecordError, UserError, suggestion
 from workbench.files import set_aside
 from workbench.numbers import plural
-from workbench.records import manifest as records
 from workbench.records.hyperparameters import Hyperparameters
 from workbench.records.index import load_study
 from workbench.records.manifest import (
@@ -30,6 +29,8 @@ from workbench.records.manifest import (
     ManifestVariant,
     PlannedSeeds,
     PlannedTuning,
+    RecordedPart,
+    RecordedStack,
     StartingRun,
     TextData,
     VariantBudget,
@@ -382,12 +383,11 @@ class Plan:
             promise = promise.model_copy(update={"start": start})
         return signed(promise, command=command)
 
-    def _recorded_stack(self, stack: Stack) -> records.Stack:
+    def _recorded_stack(self, stack: Stack) -> RecordedStack:
         parts = [
-            records.StackPart(factors=list(part.factors), out=part.out, into=part.into)
-            for part in stack.parts
+            RecordedPart(factors=list(part.factors), out=part.out, into=part.into) for part in stack.parts
         ]
-        return records.Stack(origin=stack.origin, whole=stack.whole, parts=parts)
+        return RecordedStack(origin=stack.origin, whole=stack.whole, parts=parts)
 
     def _planned_seeds(self) -> PlannedSeeds:
         seeds = self.study.seeds.lists()

@@ -53,6 +53,7 @@ _Rates = Annotated[
     list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]], Field(min_length=1, max_length=_MOST_RATES)
 ]
 _Margin = Annotated[Number, Field(gt=0)]
+_Design = Literal["one_at_a_time", "full_factorial", "leave_one_out", "dismantle", "explicit", "search"]
 # What the workbench keeps under results beside studies.
 TAKEN_NAMES = ("published", "imported", "benchmarks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -310,9 +311,7 @@ class StudyFile(_Section):
         "but with start. Left out: with start, that run's.",
         examples=[128],
     )
-    design: Literal[
-        "one_at_a_time", "full_factorial", "leave_one_out", "dismantle", "explicit", "search"
-    ] = Field(
+    design: _Design = Field(
         "one_at_a_time",
         description="Which variants there are. one_at_a_time: each level of each factor alone against the "
         "baseline; full_factorial: every combination of levels; leave_one_out: the baseline with one part "
@@ -349,7 +348,7 @@ class StudyFile(_Section):
         description="The recipe that the design dismantle takes the parts from: a preset, a preset with "
         "levels, or levels that differ from those of the recipe under from. Of every part on which the two "
         "differ there is the one recipe with that part as in the other, at both ends; what does nothing, or "
-        "cannot be, without another part is exchanged together with it. That design needs it. Left out: none.",
+        "cannot be, without another part is exchanged with it. That design needs it. Left out: none.",
         examples=["gpt2", {"preset": "gpt2", "tokenizer": {"bpe": 512}}],
     )
     variants: list[dict[str, Level]] = Field(

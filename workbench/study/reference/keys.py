@@ -227,9 +227,7 @@ def _spelt_out(level: str, option: Entry, needed: Sequence[Entry]) -> tuple[str,
 
 
 def _entries(path: str, fields: Mapping[str, FieldInfo], beside: str = "") -> tuple[Entry, ...]:
-    return tuple(
-        _entry(joined(path, field.alias or name), field, beside) for name, field in fields.items()
-    )
+    return tuple(_entry(joined(path, field.alias or name), field, beside) for name, field in fields.items())
 
 
 def _entry(key: str, field: FieldInfo, beside: str) -> Entry:
