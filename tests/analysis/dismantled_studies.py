@@ -42,7 +42,7 @@ def apart_manifest(factors=tuple(EFFECTS), **changes):
     return manifest(variants, design="dismantle", stack=stack, **changes)
 
 
-def losses(changed, together=0.0, effects=EFFECTS, noise=1.0, seeds=len(SEEDS)):
+def losses(changed, together=0.0, effects=EFFECTS, noise=1.0, seeds=5):
     """Of each seed: the baseline's, what the changed parts add, and ``together`` where all are changed.
 
     Each part has a noise of its own, which is that of the seed turned by the part's place.

@@ -46,6 +46,7 @@ from workbench.records.manifest import Manifest, RecordedPart, RecordedStack
 from workbench.records.margin import Margins, margin_for
 
 ADD_UP, DO_NOT_ADD_UP, OPEN = "parts add up", "do not add up", "open"
+_PLACES = 12  # of sums of differences: what is left behind them is rounding, and has no noise to test by
 _OPEN = ("running", "not started")
 Contrast = dict[int, float]  # by seed; NaN where a run is lost, and no entry where one is still to come
 
@@ -147,6 +148,16 @@ class Part:
     def change_text(self) -> str:
         """``norm: rmsnorm → layernorm``."""
         return ", ".join(f"{factor}: {old} → {new}" for factor, (old, new) in self.change.items())
+
+    @property
+    def says(self) -> str:
+        """``may be removed``, ``interacts``; empty where it says neither."""
+        words = []
+        if self.removable:
+            words.append("may be removed")
+        if self.interaction is not None and self.interaction.is_real:
+            words.append("interacts")
+        return ", ".join(words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,14 +375,14 @@ def _sum(contrasts: Sequence[Contrast]) -> Contrast:
     """Their sum at the seeds of which nothing is to come."""
     first, *others = contrasts
     return {
-        seed: sum((other[seed] for other in others), value)
+        seed: round(sum((other[seed] for other in others), value), _PLACES)
         for seed, value in first.items()
         if all(seed in other for other in others)
     }
 
 
 def _minus(one: Contrast, other: Contrast) -> Contrast:
-    return {seed: value - other[seed] for seed, value in one.items() if seed in other}
+    return {seed: round(value - other[seed], _PLACES) for seed, value in one.items() if seed in other}
 
 
 def _why_no_shares(gap: Measured) -> str | None:
@@ -504,6 +515,42 @@ def _not_judged(parts: Sequence[Part]) -> list[Note]:
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Contribution:
+    """A row of a figure: a part from both ends, the sum of all, or the gap, which has one end (``out``)."""
+
+    name: str
+    out: Measured
+    into: Measured | None
+    says: str
+
+
+def left_out_of(found: Dismantled) -> str:
+    """How the one end is called in figures."""
+    return f"left out of {found.origin}"
+
+
+def added_to(found: Dismantled) -> str:
+    """How the other end is called."""
+    return f"added to {found.whole}"
+
+
+def contributions(found: Dismantled) -> list[Contribution]:
+    """The rows of a figure: the parts, and where there are several their sum; then the gap."""
+    rows = [
+        Contribution(name=part.change_text, out=part.out, into=part.into, says=part.says)
+        for part in found.parts
+    ]
+    if len(found.parts) == 1:
+        rows = []
+    else:
+        words = [end.left_over.word for end in (found.out, found.into) if end.left_over is not None]
+        says = ", ".join(dict.fromkeys(words))
+        rows.append(Contribution(name="sum of the parts", out=found.out.sum, into=found.into.sum, says=says))
+    name = f"gap, {found.origin} to {found.whole}"
+    return [*rows, Contribution(name=name, out=found.gap, into=None, says="")]
+
+
 def part_columns(found: Dismantled) -> dict[str, dict[str, Any]]:
     """By variant, what its part contributes from the end at which it is exchanged, as columns of a table.
 
@@ -512,11 +559,11 @@ def part_columns(found: Dismantled) -> dict[str, dict[str, Any]]:
     columns: dict[str, dict[str, Any]] = {}
     for part in found.parts:
         ends = (
-            (part.out_variant, f"left out of {found.origin}", part.out, part.out_share),
-            (part.into_variant, f"added to {found.whole}", part.into, part.into_share),
+            (part.out_variant, left_out_of(found), part.out, part.out_share),
+            (part.into_variant, added_to(found), part.into, part.into_share),
         )
         for variant, end, contribution, share in ends:
-            if variant in columns and end.startswith("added"):
+            if variant in columns and variant == part.into_variant:
                 continue
             interaction = part.interaction
             columns[variant] = {

@@ -560,17 +560,12 @@ def _contribution_cells(part: Part, decimals: int) -> tuple[str, ...]:
     if part.interaction is not None and part.interaction.measured.mean is not None:
         mean = part.interaction.measured.mean
         interaction = with_interval(mean, part.interaction.interval, decimals, sign=True)
-    says = []
-    if part.removable:
-        says.append("may be removed")
-    if part.interaction is not None and part.interaction.is_real:
-        says.append("interacts")
     return (
         part.name,
         measured_cell(part.out, decimals),
         measured_cell(part.into, decimals),
         interaction,
-        ", ".join(says) or MISSING,
+        part.says or MISSING,
     )
 
 
@@ -639,7 +634,8 @@ def _share_cell(share: Share | None) -> str:
     """``62 % [51 %, 75 %]``."""
     if share is None:
         return MISSING
-    return f"{percent(share.value)} [{percent(share.interval.low)}, {percent(share.interval.high)}]"
+    value, low, high = (round(end, 2) + 0.0 for end in (share.value, share.interval.low, share.interval.high))
+    return f"{percent(value)} [{percent(low)}, {percent(high)}]"
 
 
 def pilot_line(report: Report) -> str | None:
