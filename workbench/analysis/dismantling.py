@@ -337,26 +337,30 @@ class _Sample:
         )
 
     def share(self, contrast: Contrast, gap: Contrast) -> Share | None:
-        """The mean of ``contrast`` over that of ``gap``, at the seeds that have both.
+        """Of ``gap``, at the seeds that count."""
+        return share_of(self.measured(contrast).by_seed, self.measured(gap).by_seed, self.level)
 
-        None where there are fewer than two, and where at these the gap may be zero.
-        """
-        ours, whole = self.measured(contrast).by_seed, self.measured(gap).by_seed
-        pairs = [(ours[seed], whole[seed]) for seed in ours if seed in whole]
-        n = len(pairs)
-        if n < 2:
-            return None
-        (of_part, both), (_, of_gap) = np.cov(np.array(pairs).T) / n
-        numerator, denominator = np.mean(pairs, axis=0)
-        interval = fieller(
-            float(numerator),
-            float(denominator),
-            variances=(of_part, of_gap),
-            covariance=both,
-            quantile=float(stats.t.ppf((1 + self.level) / 2, n - 1)),
-            level=self.level,
-        )
-        return None if interval is None else Share(value=float(numerator / denominator), interval=interval)
+
+def share_of(contribution: Mapping[int, float], gap: Mapping[int, float], level: float) -> Share | None:
+    """The mean contribution over the mean gap at the seeds that have both, with Fieller's interval.
+
+    None where there are fewer than two such seeds, and where at these the gap may be zero.
+    """
+    pairs = [(contribution[seed], gap[seed]) for seed in contribution if seed in gap]
+    n = len(pairs)
+    if n < 2:
+        return None
+    (of_part, both), (_, of_gap) = np.cov(np.array(pairs).T) / n
+    numerator, denominator = map(float, np.mean(pairs, axis=0))
+    interval = fieller(
+        numerator,
+        denominator,
+        variances=(of_part, of_gap),
+        covariance=both,
+        quantile=float(stats.t.ppf((1 + level) / 2, n - 1)),
+        level=level,
+    )
+    return None if interval is None else Share(value=numerator / denominator, interval=interval)
 
 
 def _difference(more: Outcomes, less: Outcomes) -> Contrast:
@@ -562,7 +566,7 @@ def part_columns(found: Dismantled) -> dict[str, dict[str, Any]]:
             (part.out_variant, left_out_of(found), part.out, part.out_share),
             (part.into_variant, added_to(found), part.into, part.into_share),
         )
-        for variant, end, contribution, share in ends:
+        for variant, end, contribution, share in ends[: len(found.parts)]:  # of a single part there is one
             if variant in columns and variant == part.into_variant:
                 continue
             interaction = part.interaction

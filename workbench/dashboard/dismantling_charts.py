@@ -1,4 +1,4 @@
-"""Altair chart of two recipes taken apart: what each part contributes from both ends, their sum, and the gap."""
+"""Altair chart of two recipes taken apart: what each part contributes from both ends, their sum, the gap."""
 
 from functools import partial
 from textwrap import wrap

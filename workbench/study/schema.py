@@ -348,7 +348,8 @@ class StudyFile(_Section):
         description="The recipe that the design dismantle takes the parts from: a preset, a preset with "
         "levels, or levels that differ from those of the recipe under from. Of every part on which the two "
         "differ there is the one recipe with that part as in the other, at both ends; what does nothing, or "
-        "cannot be, without another part is exchanged with it. That design needs it. Left out: none.",
+        "cannot be, without another part is exchanged with it. Where seeds.confirm is until_decided all "
+        "variants go on together. That design needs it. Left out: none.",
         examples=["gpt2", {"preset": "gpt2", "tokenizer": {"bpe": 512}}],
     )
     variants: list[dict[str, Level]] = Field(

@@ -81,8 +81,8 @@ def _parts(now: View) -> None:
             key="parts",
         )
         st.caption(
-            "Mean contribution over seeds with its interval, right of 0 where the recipe that one starts from "
-            "has the better part. Grey band: the margin."
+            "Mean contribution over seeds with its interval; right of 0 the first recipe has the better "
+            "part. Grey band: the margin."
         )
         with st.container(horizontal=True):
             downloads.figure_buttons(lambda: dismantling_plot(now.report), f"{now.file_name}-parts")
