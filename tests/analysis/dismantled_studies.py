@@ -2,7 +2,7 @@
 
 from itertools import combinations
 
-from tests.analysis.synthetic_studies import BASE, BASELINE_LOSSES, LEVELS, Study, manifest, variant
+from tests.analysis.synthetic_studies import BASELINE_LOSSES, LEVELS, Study, manifest, variant
 
 SEEDS = [201, 202, 203, 204, 205]
 # What each part adds to the loss, and the noise of each seed, which every variant has of its own.
@@ -60,15 +60,12 @@ def losses(changed, together=0.0, effects=EFFECTS, noise=1.0, seeds=5):
 
 
 def apart_study(path, factors=tuple(EFFECTS), together=0.0, noise=1.0, lost=None, **changes):
-    """A finished study; ``lost`` names a variant whose second seed diverged."""
-    study = Study(path, apart_manifest(factors, **changes)).tune()
+    """A finished study that was not tuned; ``lost`` names a variant whose second seed diverged."""
+    study = Study(path, apart_manifest(factors, **changes))
     effects = {factor: EFFECTS[factor] for factor in factors}
     for entry in study.manifest["variants"]:
         values = losses(tuple(entry["change"]), together, effects, noise)
         if entry["name"] == lost:
             values[1] = None
-        study.confirm(entry["name"], values, curve=True)
+        study.confirm(entry["name"], values)
     return study
-
-
-__all__ = ["BASE", "EFFECTS", "SEEDS", "apart_manifest", "apart_study", "cell_name", "losses"]

@@ -206,7 +206,7 @@ def test_a_study_that_has_hardly_begun(tmp_path):
 def test_until_decided_all_variants_go_on_together(tmp_path):
     """Learned positions are decided at the first look; the others are not, and all get the second block."""
     seeds = {"pilot": [], "tune": [101, 102], "confirm": list(range(201, 209))}
-    study = Study(tmp_path, apart_manifest(seeds=seeds, looks=[4, 8], margin=0.002)).tune()
+    study = Study(tmp_path, apart_manifest(seeds=seeds, looks=[4, 8], margin=0.002))
     for entry in study.manifest["variants"]:
         study.confirm(entry["name"], losses(tuple(entry["change"]), seeds=4))
     _, outcomes = confirm_phase(study.load())
