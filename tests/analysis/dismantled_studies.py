@@ -61,7 +61,7 @@ def losses(changed, together=0.0, effects=EFFECTS, noise=1.0, seeds=5):
 
 def apart_study(path, factors=tuple(EFFECTS), together=0.0, noise=1.0, lost=None, **changes):
     """A finished study that was not tuned; ``lost`` names a variant whose second seed diverged."""
-    study = Study(path, apart_manifest(factors, **changes))
+    study = Study(path, apart_manifest(factors, **changes), context=128)  # which pages read
     effects = {factor: EFFECTS[factor] for factor in factors}
     for entry in study.manifest["variants"]:
         values = losses(tuple(entry["change"]), together, effects, noise)

@@ -541,13 +541,7 @@ def contributions_table(report: Report, found: Dismantled) -> TextTable:
         "intervals, each by itself); interaction: the one minus the other, and left over: the gap minus the "
         "sum, at the levels at which they are tested together"
     )
-    headings = (
-        "part",
-        f"left out of\n{found.origin}",
-        f"added to\n{found.whole}",
-        "interaction",
-        "says",
-    )
+    headings = ("part", "left out", "added", "interaction", "says")  # names are for the title, which wraps
     return TextTable(title, headings, tuple(rows), left=("says",), spare=("interaction",))
 
 
@@ -609,13 +603,13 @@ def shares_table(found: Dismantled) -> TextTable:
         rows.append(("sum of the parts", *_end_cells(found.out, found.into)))
     why = f": none, as {found.no_shares}" if found.no_shares else ""
     title = (
-        f"Shares of the gap between {found.origin} and {found.whole} ({_apart_level(found)} intervals by "
-        f"Fieller, of paired seeds){why}"
+        f"Shares of the gap between {found.origin} and {found.whole}, of parts left out of the one and added "
+        f"to the other ({_apart_level(found)} intervals by Fieller, of paired seeds){why}"
     )
     headings = (
         "part",
-        f"left out of\n{found.origin}",
-        f"added to\n{found.whole}",
+        "left out",
+        "added",
         "seeds,\nleft out",
         "seeds,\nadded",
     )
