@@ -65,7 +65,7 @@ def manifest(variants=None, **changes):
 
 
 class Study:
-    """Writes runs into a results directory and loads it; ``model`` is what their configuration says beside."""
+    """Writes runs into a results directory and loads it; ``model`` is what else their models say."""
 
     def __init__(self, path, manifest, **model):
         self.path, self.manifest, self.model = path, manifest, model

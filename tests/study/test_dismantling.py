@@ -79,7 +79,7 @@ def test_a_part_that_is_exchanged_is_as_in_the_other_recipe_at_matched_size(llam
 
 def test_with_two_parts_leaving_out_the_one_is_adding_the_other():
     variants, stack = taken_apart("llama", {"norm": "layernorm", "bias": True})
-    assert list(variants) == ["baseline", "norm=layernorm", "bias=true", "to"]
+    assert list(variants) == ["baseline", "norm=layernorm", "bias=true", "llama-changed"]
     assert [(part.factors, part.out, part.into) for part in stack.parts] == [
         (("norm",), "norm=layernorm", "bias=true"),
         (("bias",), "bias=true", "norm=layernorm"),
@@ -88,8 +88,10 @@ def test_with_two_parts_leaving_out_the_one_is_adding_the_other():
 
 def test_a_single_part_is_the_whole():
     variants, stack = taken_apart("llama", {"norm": "layernorm"})
-    assert list(variants) == ["baseline", "to"]
-    assert [(part.factors, part.out, part.into) for part in stack.parts] == [(("norm",), "to", "baseline")]
+    assert list(variants) == ["baseline", "llama-changed"]
+    assert [(part.factors, part.out, part.into) for part in stack.parts] == [
+        (("norm",), "llama-changed", "baseline")
+    ]
 
 
 def parts(origin, to, **changes):
@@ -137,6 +139,26 @@ def test_what_the_study_says_of_training_is_said_of_both():
     assert variants["gpt-neo-1.3b"].recipe.training.weight_decay == 0.2
 
 
+def test_the_second_recipe_has_none_of_the_levels_of_the_first():
+    origin = {"preset": "llama", "optimizer": "lion", "dropout": 0.1}
+    variants, stack = taken_apart(origin, "gpt2")
+    assert {("optimizer",), ("dropout",)} < {part.factors for part in stack.parts}
+    assert variants["gpt2"].levels["optimizer"] == "adamw"
+    assert variants["gpt2"].model.dropout == 0
+    # Levels without a preset are changes of the first, which keeps all else.
+    variants, _ = taken_apart(origin, {"norm": "layernorm"})
+    assert (
+        variants["llama-changed"].levels["optimizer"] == variants["baseline"].levels["optimizer"] != "adamw"
+    )
+
+
+def test_unmatched_feedforward_networks_come_with_their_own_width():
+    variants, _ = taken_apart("llama", "gpt2", match="none")
+    widths = {name: variant.model.feedforward_width for name, variant in variants.items()}
+    assert widths["feedforward=gelu_tanh"] == widths["gpt2"] == widths["gpt2+norm=rmsnorm"] == 128
+    assert widths["gpt2+feedforward=swiglu"] == widths["baseline"] == widths["norm=layernorm"] == 88
+
+
 def test_text_is_a_part_where_it_compares():
     to = {"preset": "llama", "norm": "layernorm", "treatment": "exact_dedup"}
     variants, stack = taken_apart("llama", to)
@@ -151,7 +173,7 @@ def test_text_is_a_part_where_it_compares():
 @pytest.mark.parametrize(
     ("origin", "to", "changes", "message"),
     [
-        ("llama", "llama", {}, r"tiny: to: llama is the recipe that stands under from; name another"),
+        ("llama", "llama", {}, r"tiny: to: llama stands under from, and nothing .* name another"),
         ("llama", "nope", {}, r"tiny: to: unknown preset 'nope'"),
         ("nope", "llama", {}, r"tiny: from: unknown preset 'nope'"),
         ("llama", None, {}, r"design dismantle needs the key 'to'"),
@@ -212,8 +234,8 @@ def test_two_recipes_are_taken_apart_from_end_to_end(tmp_path):
     report = json.loads(in_process.workbench(tmp_path, "report", "tiny", "--json").stdout)
     found = report["dismantled"]
     values = {row["variant"]: row["values"] for row in report["rows"]}
-    assert list(values) == ["baseline", "norm=layernorm", "bias=true", "to"]
+    assert list(values) == ["baseline", "norm=layernorm", "bias=true", "llama-changed"]
     for seed, gap in found["gap"]["by_seed"].items():
-        assert gap == pytest.approx(values["to"][seed] - values["baseline"][seed])
+        assert gap == pytest.approx(values["llama-changed"][seed] - values["baseline"][seed])
         left_over = gap - sum(part["out"]["by_seed"][seed] for part in found["parts"])
         assert found["out"]["left_over"]["measured"]["by_seed"][seed] == pytest.approx(left_over)

@@ -11,7 +11,7 @@ from workbench.model.parts.component import ComponentConfig
 from workbench.model.presets import preset, preset_names
 from workbench.study.budget import equally_trained
 from workbench.study.comparable import require_comparable
-from workbench.study.dismantling import Stack, take_apart
+from workbench.study.dismantling import FEEDFORWARD, Ends, Stack, take_apart
 from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, TREATMENT, Recipe
 from workbench.study.schema import DISMANTLE, Level, Size, StudyFile
 from workbench.study.texts import Texts
@@ -279,15 +279,18 @@ def _stack(asked: _Asked, baseline: Recipe) -> Stack:
     study = asked.study
     assert study.from_ is not None  # the design needs both
     assert study.to is not None
+    origin = study.from_ if isinstance(study.from_, str) else str(study.from_.get("preset", "llama"))
     levels: dict[str, Level] = {"preset": study.to} if isinstance(study.to, str) else dict(study.to)
-    name = levels.pop("preset", None)
+    name = levels.pop("preset", origin)
+    _require_preset(study, "to", name)
     start = baseline
-    if name is not None:
-        _require_preset(study, "to", name)
-        start = _parts_of(study, str(name), baseline)
+    if isinstance(study.to, str) or "preset" in study.to:
+        # A recipe of its own: of the other's levels it has none, of training or of dropout neither.
+        parts = _parts_of(study, str(name), baseline).model.with_levels(dropout=0.0)
+        start = Recipe(model=parts, training=study.training.resolve(asked.device), data=study.data)
     whole = _change(asked, start, levels, "to")
     differing = _difference(baseline, whole)
-    if "feedforward" not in differing and SIZE not in differing:
+    if FEEDFORWARD not in differing and SIZE not in differing:
         # Its width is a size, and no part: matching would make it equal, and without that it is.
         model = whole.model.with_levels(feedforward_width=baseline.model.feedforward_width)
         whole = replace(whole, model=model)
@@ -295,13 +298,18 @@ def _stack(asked: _Asked, baseline: Recipe) -> Stack:
     def swap(recipe: Recipe, changes: dict[str, Any], key: str) -> Recipe:
         return _change(asked, recipe, changes, key)
 
-    names = {
-        "from": study.from_ if isinstance(study.from_, str) else str(study.from_.get("preset", "llama")),
-        "to": "to" if name is None else str(name),
-        BASELINE: BASELINE,
-    }
     try:
-        return take_apart(baseline, whole, differing, swap, names)
+        return take_apart(
+            Ends(
+                baseline=baseline,
+                whole=whole,
+                swap=swap,
+                origin=origin,
+                name=f"{name}-changed" if name == origin else str(name),
+            ),
+            differing,
+            baseline=BASELINE,
+        )
     except UserError as error:
         prefix = f"{study.name}: "
         raise UserError(prefix + str(error).removeprefix(prefix)) from None

@@ -7,7 +7,7 @@ only one of two optimizers reads) together with the first part beside which it c
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.data.corpora import untreated
@@ -18,6 +18,7 @@ from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, SIZE, TREATMENT,
 # heads there are, and how many share a key head.
 _TOGETHER = (("attention_pattern", "window"), (CONTEXT, BATCH_SIZE), (SIZE, "key_value_heads"))
 
+FEEDFORWARD = "feedforward"
 Levels = dict[str, Any]
 Part = tuple[str, ...]  # factors that are exchanged together
 Swap = Callable[[Recipe, Levels, str], Recipe]  # a recipe with levels, for the key that an error names
@@ -47,41 +48,34 @@ class Stack:
     recipes: tuple[tuple[str, Recipe], ...]  # of all variants but the baseline, by name
 
 
-def take_apart(
-    baseline: Recipe,
-    whole: Recipe,
-    differing: Mapping[str, tuple[str, str]],
-    swap: Swap,
-    names: dict[str, str],
-) -> Stack:
-    """The variants between ``baseline`` and ``whole``, which differ in ``differing``: both labels by factor.
+def take_apart(ends: "Ends", differing: Mapping[str, tuple[str, str]], *, baseline: str) -> Stack:
+    """The variants between two recipes, which differ in ``differing``: both labels by factor.
 
-    ``names`` has how ``baseline`` and ``whole`` are called, under ``from``, ``to`` and ``baseline``. Raises
-    ``UserError`` where nothing differs, and for a part that cannot be exchanged with whatever other.
+    ``baseline`` is the variant that the first is. Raises ``UserError`` where nothing differs, and for a part
+    that cannot be exchanged with whatever other.
     """
-    ends = _Ends(baseline, whole, swap)
-    parts = ends.parts(differing)
-    if not parts:
-        raise UserError(f"to: {names['to']} is the recipe that stands under from; name another")
-    if len(parts) == 1:
-        only = StackPart(factors=parts[0], out=names["to"], into=names["baseline"])
-        return Stack(origin=names["from"], whole=names["to"], parts=(only,), recipes=((names["to"], whole),))
-    out_names = [_changed(part, differing, new=1) for part in parts]
-    out_recipes = [ends.out(part) for part in parts]
-    if len(parts) == 2:
-        into_names = out_names[::-1]
-        into: list[tuple[str, Recipe]] = []
-    else:
-        into_names = [f"{names['to']}+{_changed(part, differing, new=0)}" for part in parts]
-        into = [(name, ends.into(part)) for name, part in zip(into_names, parts, strict=True)]
+    factors = ends.parts(differing)
+    whole = ends.name
+    if not factors:
+        raise UserError(f"to: {ends.origin} stands under from, and nothing that differs does; name another")
+    outs = [_changed(part, differing, new=1) for part in factors]
+    intos = [f"{whole}+{_changed(part, differing, new=0)}" for part in factors]
+    left_out = [(name, ends.out(part)) for name, part in zip(outs, factors, strict=True)]
+    added = [(name, ends.into(part)) for name, part in zip(intos, factors, strict=True)]
+    if len(factors) == 1:
+        outs, intos = [whole], [baseline]
+        left_out, added = [], []
+    elif len(factors) == 2:
+        intos = outs[::-1]
+        added = []
     return Stack(
-        origin=names["from"],
-        whole=names["to"],
+        origin=ends.origin,
+        whole=whole,
         parts=tuple(
-            StackPart(factors=part, out=out, into=name)
-            for part, out, name in zip(parts, out_names, into_names, strict=True)
+            StackPart(factors=part, out=out, into=into)
+            for part, out, into in zip(factors, outs, intos, strict=True)
         ),
-        recipes=(*zip(out_names, out_recipes, strict=True), (names["to"], whole), *into),
+        recipes=(*left_out, (whole, ends.whole), *added),
     )
 
 
@@ -90,21 +84,23 @@ def _changed(part: Part, differing: Mapping[str, tuple[str, str]], *, new: int) 
     return ",".join(f"{factor}={differing[factor][new]}" for factor in part)
 
 
-class _Ends:
-    """Both recipes, and what exchanging parts makes of each."""
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """Two recipes, how they are called, and what exchanging parts makes of each."""
 
-    def __init__(self, baseline: Recipe, whole: Recipe, swap: Swap) -> None:
-        self._baseline = baseline
-        self._whole = whole
-        self._swap = swap
+    baseline: Recipe
+    whole: Recipe
+    swap: Swap
+    origin: str
+    name: str
 
     def out(self, *parts: Part) -> Recipe:
         """The recipe under ``from`` with these parts as under ``to``."""
-        return self._exchanged(self._baseline, self._whole, parts, "to")
+        return self._exchanged(self.baseline, self.whole, parts, "to")
 
     def into(self, *parts: Part) -> Recipe:
         """The recipe under ``to`` with these parts as under ``from``."""
-        return self._exchanged(self._whole, self._baseline, parts, "from")
+        return self._exchanged(self.whole, self.baseline, parts, "from")
 
     def parts(self, differing: Iterable[str]) -> list[Part]:
         """The factors that differ, grouped into what can be exchanged alone, in their order."""
@@ -130,7 +126,7 @@ class _Ends:
 
     def _effective(self, part: Part) -> list[bool]:
         """Whether exchanging it does something, at either end."""
-        ends = ((self.out, self._baseline), (self.into, self._whole))
+        ends = ((self.out, self.baseline), (self.into, self.whole))
         return [exchange(part).behaviour() != recipe.behaviour() for exchange, recipe in ends]
 
     def _require_idle(self, part: Part) -> None:
@@ -147,7 +143,7 @@ class _Ends:
 
     def _needs(self, part: Part, other: Part) -> bool:
         """Whether ``part``, where alone it cannot be or does nothing, needs ``other`` exchanged too."""
-        for exchange, recipe in ((self.out, self._baseline), (self.into, self._whole)):
+        for exchange, recipe in ((self.out, self.baseline), (self.into, self.whole)):
             both = _behaviour(exchange, other, part)
             if both is None:
                 return False
@@ -172,7 +168,12 @@ class _Ends:
             # A corpus brings its treatment along, which is a part of its own.
             levels[CORPUS] = untreated(levels[CORPUS])
             levels.setdefault(TREATMENT, recipe.level(TREATMENT))
-        return self._swap(recipe, levels, f"{key}.{','.join(factors)}")
+        changed = self.swap(recipe, levels, f"{key}.{','.join(factors)}")
+        if FEEDFORWARD in levels and changed.model.width == other.model.width:
+            # Where sizes are not matched, a feed-forward network comes with the width that it has there.
+            width = other.model.feedforward_width
+            changed = replace(changed, model=changed.model.with_levels(feedforward_width=width))
+        return changed
 
 
 def _behaviour(exchange: Callable[..., Recipe], *parts: Part) -> str | None:
