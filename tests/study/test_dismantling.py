@@ -173,7 +173,7 @@ def test_text_is_a_part_where_it_compares():
 @pytest.mark.parametrize(
     ("origin", "to", "changes", "message"),
     [
-        ("llama", "llama", {}, r"tiny: to: llama stands under from, and nothing .* name another"),
+        ("llama", "llama", {}, r"tiny: to: does what llama does, which stands under from; name another"),
         ("llama", "nope", {}, r"tiny: to: unknown preset 'nope'"),
         ("nope", "llama", {}, r"tiny: from: unknown preset 'nope'"),
         ("llama", None, {}, r"design dismantle needs the key 'to'"),

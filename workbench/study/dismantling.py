@@ -57,7 +57,7 @@ def take_apart(ends: "Ends", differing: Mapping[str, tuple[str, str]], *, baseli
     factors = ends.parts(differing)
     whole = ends.name
     if not factors:
-        raise UserError(f"to: {ends.origin} stands under from, and nothing that differs does; name another")
+        raise UserError(f"to: does what {ends.origin} does, which stands under from; name another recipe")
     outs = [_changed(part, differing, new=1) for part in factors]
     intos = [f"{whole}+{_changed(part, differing, new=0)}" for part in factors]
     left_out = [(name, ends.out(part)) for name, part in zip(outs, factors, strict=True)]

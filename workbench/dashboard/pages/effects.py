@@ -77,7 +77,7 @@ def _parts(now: View) -> None:
     with st.container(border=True):
         st.altair_chart(
             parts_chart(table, found, now.report.unit, now.ink),
-            alt=f"What each part contributes to the gap between {found.origin} and {found.whole}",
+            alt="What each part contributes to the gap between the two recipes",
             key="parts",
         )
         st.caption(
@@ -88,8 +88,9 @@ def _parts(now: View) -> None:
             downloads.figure_buttons(lambda: dismantling_plot(now.report), f"{now.file_name}-parts")
     st.markdown("\n".join(f"- {literal(said)}" for said in dismantling_sentences(found, now.report.unit)))
     contributed, shares = contributions_table(now.report, found), shares_table(found)
-    _titled(text_frame(contributed), contributed.title, "contributions")
-    _titled(text_frame(shares), shares.title, "shares")
+    # Their titles have names of recipes, which an alternative text would not have as text.
+    _titled(text_frame(contributed), contributed.title, "contributions", alt="Contribution of each part")
+    _titled(text_frame(shares), shares.title, "shares", alt="Share of each part in the gap")
 
 
 def _tuning(now: View) -> None:
@@ -200,8 +201,8 @@ def _recovery(now: View) -> None:
     _titled(text_frame(table), table.title, "recovery")
 
 
-def _titled(table: pd.DataFrame, title: str, key: str) -> None:
-    grid(table, hide_index=True, alt=title, key=key)
+def _titled(table: pd.DataFrame, title: str, key: str, *, alt: str | None = None) -> None:
+    grid(table, hide_index=True, alt=alt or title, key=key)
     st.caption(f"{literal(title)}.")
 
 
