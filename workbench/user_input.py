@@ -205,4 +205,5 @@ def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[
             break
         model = inner
     shared = {name for base in model.__bases__ for name in getattr(base, "model_fields", {})}
-    return sorted(model.model_fields, key=lambda name: name in shared)
+    own_first = sorted(model.model_fields.items(), key=lambda item: item[0] in shared)
+    return [field.alias or name for name, field in own_first]

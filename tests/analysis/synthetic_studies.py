@@ -65,10 +65,10 @@ def manifest(variants=None, **changes):
 
 
 class Study:
-    """Writes runs into a results directory and loads it."""
+    """Writes runs into a results directory and loads it; ``model`` is what else their models say."""
 
-    def __init__(self, path, manifest):
-        self.path, self.manifest = path, manifest
+    def __init__(self, path, manifest, **model):
+        self.path, self.manifest, self.model = path, manifest, model
         write_yaml(path / "study.yaml", manifest)
 
     def run(
@@ -87,7 +87,7 @@ class Study:
         """One run with final ``loss``; without one it has ``state`` (default: diverged), and ``error``."""
         entry = next(item for item in self.manifest["variants"] if item["name"] == variant)
         state = State(state or ("complete" if loss is not None else "diverged"))
-        model = {"variant": variant, "vocabulary": VOCABULARY}
+        model = {"variant": variant, "vocabulary": VOCABULARY, **self.model}
         config = {"model": model, "data": {}, "training": {"device": "cpu", "threads": 1}}
         spent = tokens if state is State.COMPLETE else tokens // 5
         record = RunRecord(

@@ -35,7 +35,7 @@ def variants(**changes):
 @pytest.mark.parametrize("path", sorted(ABLATIONS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_llama_baseline_trains_as_without_a_recipe(path):
     written = yaml.safe_load(path.read_text())
-    baseline = written["baseline"]
+    baseline = written["from"] if written["design"] == "dismantle" else written["baseline"]
     assert (baseline["preset"] if isinstance(baseline, dict) else baseline) == "llama"
     training = load_study_file(path).training
     assert training == TrainingConfig(**written["training"])

@@ -56,7 +56,7 @@ def fields() -> dict[str, FieldInfo]:
     waiting: list[tuple[str, Any]] = [("", StudyFile), *(("data.corpus.", kind) for kind in SOURCES)]
     for path, model in waiting:
         for name, field in model.model_fields.items():
-            found[f"{path}{name}"] = field
+            found[f"{path}{field.alias or name}"] = field
             for inner in (field.annotation, *get_args(field.annotation)):
                 if hasattr(inner, "model_fields"):
                     waiting.append((f"{path}{name}.", inner))

@@ -8,6 +8,7 @@ from functools import cache
 
 from workbench.analysis.deciding.decisions import level_text
 from workbench.analysis.deciding.foresight import PairsNeeded
+from workbench.analysis.dismantling_sentences import dismantling_sentences
 from workbench.analysis.effects import Report
 from workbench.analysis.level_titles import level_facts
 from workbench.analysis.report_footer import at_equal, held_equal
@@ -23,8 +24,9 @@ _GIVEN = ("tokenizer", "corpus")
 
 
 def answers(report: Report) -> list[str]:
-    """One sentence per variant, in the report's order."""
-    return [sentence(row) for row in report.comparisons]
+    """One sentence per variant, in the report's order; behind them what lies between two recipes."""
+    whole = [] if report.dismantled is None else dismantling_sentences(report.dismantled, report.unit)
+    return [*(sentence(row) for row in report.comparisons), *whole]
 
 
 def headline(report: Report) -> str:

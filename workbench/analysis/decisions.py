@@ -62,7 +62,9 @@ def pairs_due(
     """How many confirm seeds each variant is to have by now, the baseline as many as the most of the others.
 
     Of a study that looks until all is decided: an undecided comparison goes on to its next look. One that is
-    decided, at the margin, or whose variant or baseline did not train stays at its last.
+    decided, at the margin, or whose variant or baseline did not train stays at its last. Where a stack is
+    taken apart all variants go on together, since what a part contributes takes up to four of them at each
+    seed: each word is then that of the last look, which is tested at a level that holds for any look.
     """
     looks = manifest.looks
     due = {}
@@ -72,7 +74,10 @@ def pairs_due(
             fate(first_seeds(outcomes[one], reached)) for one in (name, manifest.baseline)
         )
         due[name] = looks[decision.look] if decision.goes_on and not lost else reached
-    return due | {manifest.baseline: max(due.values(), default=looks[0])}
+    due |= {manifest.baseline: max(due.values(), default=looks[0])}
+    if manifest.stack is not None:
+        return dict.fromkeys(due, due[manifest.baseline])
+    return due
 
 
 def first_seeds(mine: Outcomes, pairs: int) -> Outcomes:

@@ -10,6 +10,7 @@ from typing import Any
 from workbench.analysis.changed_margin import changed_margins
 from workbench.analysis.deciding.decisions import remark
 from workbench.analysis.decisions import confirm_phase, decisions
+from workbench.analysis.dismantling import Dismantled, dismantled
 from workbench.analysis.divergence import compare_divergences
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
@@ -21,7 +22,7 @@ from workbench.analysis.pilot import PilotSummary, pilot_summary, pilot_warnings
 from workbench.analysis.rate_robustness import tuning_warnings, with_rate_notes
 from workbench.analysis.recovery import RecoveryRow, recovery, start_warnings
 from workbench.analysis.report_footer import footer, provenance_warnings
-from workbench.analysis.row_building import build_row
+from workbench.analysis.row_building import build_row, why_not_judged
 from workbench.analysis.statistics import holm
 from workbench.analysis.tuning_report import TuningReport, racing_warnings, tuning_report
 from workbench.analysis.variant_row import VariantRow
@@ -37,10 +38,10 @@ class Report:
     (``reading``), and how the words came about (``method``).
 
     ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
-    factorial designs, ``equal_flops`` where variants differ in FLOPs by more than 1 % and the study does not
-    hold them equal, ``recovery`` for studies that start from a run; none of them where the baseline failed or
-    did not train. ``other_sets`` is empty for a study with one evaluation text. ``tuning`` is there for
-    studies that tune over a space.
+    factorial designs, ``dismantled`` where two recipes are taken apart, ``equal_flops`` where variants differ
+    in FLOPs by more than 1 % and the study does not hold them equal, ``recovery`` for studies that start from
+    a run; none of them where the baseline failed or did not train. ``other_sets`` is empty for a study with
+    one evaluation text. ``tuning`` is there for studies that tune over a space.
     """
 
     study: str
@@ -54,6 +55,7 @@ class Report:
     family_size: int
     pilot: PilotSummary | None
     factorial: FactorialEffects | None
+    dismantled: Dismantled | None
     equal_flops: EqualFlops | None
     other_sets: tuple[SetRow, ...]
     recovery: tuple[RecoveryRow, ...] | None
@@ -122,6 +124,9 @@ def study_report(study: StudyRecords) -> Report:
     rows = with_rate_notes(rows, tuned, by_place=isinstance(manifest.learning_rates, dict))
     comparable = fate(outcomes[manifest.baseline]) is None
     effects = factorial_effects(manifest, outcomes) if comparable else None
+    refusals = {name: why_not_judged(study, tuned, name) for name in manifest.names}
+    unjudged = {name: why for name, why in refusals.items() if why is not None}
+    apart = dismantled(manifest, outcomes, unjudged) if comparable else None
     equal_flops = loss_at_flops(study, outcomes=outcomes) if comparable and flops_differ(study) else None
     notes = [
         *map(reading, filter(None, [why_not_comparable(manifest, manifest.metric)])),
@@ -132,6 +137,7 @@ def study_report(study: StudyRecords) -> Report:
         *map(method, racing_warnings(manifest, tuned, unit)),
         *[note.of(row.variant) for row in rows for note in row.notes],
         *(effects.warnings if effects else map(reading, missing_effects(manifest, outcomes))),
+        *(apart.notes if apart else ()),
         *map(method, equal_flops.notes if equal_flops else ()),
         *changed_margins(manifest, rows, judged),
         *provenance_warnings(study),
@@ -148,6 +154,7 @@ def study_report(study: StudyRecords) -> Report:
         family_size=len(rows) - 1,
         pilot=pilot,
         factorial=effects,
+        dismantled=apart,
         equal_flops=equal_flops,
         other_sets=other_sets(manifest, outcomes),
         recovery=recovery(study) if comparable else None,

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from workbench.analysis.answer_sentences import answers, headline
+from workbench.analysis.dismantling import Dismantled, part_columns
 from workbench.analysis.effects import Report
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.other_sets import SetRow
@@ -67,12 +68,29 @@ def to_json(report: Report) -> dict[str, Any]:
         "pilot": plain(asdict(report.pilot)) if report.pilot else None,
         "factorial": plain(asdict(report.factorial)) if report.factorial else None,
         "other_evaluation_sets": [_set_columns(row) for row in report.other_sets],
+        # Of the design dismantle alone.
+        **({"dismantled": plain(_apart(report.dismantled))} if report.dismantled else {}),
         "equal_flops": equal and {"flops": equal.flops, "rows": [_flops_columns(row) for row in equal.rows]},
         "recovery": plain([asdict(row) for row in report.recovery]) if report.recovery is not None else None,
         "tuning": plain(asdict(report.tuning)) if report.tuning else None,
         "notes": [note.to_dict() for note in report.notes],
         "footer": plain(report.footer),
     }
+
+
+def _apart(found: Dismantled) -> dict[str, Any]:
+    """Two recipes taken apart, with the words that follow from the numbers."""
+    values = asdict(found) | {
+        "interacting": [part.name for part in found.interacting],
+        "removable": [part.name for part in found.removable],
+    }
+    del values["notes"]  # which stand among the report's
+    for part, written in zip(found.parts, values["parts"], strict=True):
+        written["name"] = part.name
+    for name, end in (("out", found.out), ("into", found.into)):
+        if end.left_over is not None:
+            values[name]["left_over"]["word"] = end.left_over.word
+    return values
 
 
 def _flops_columns(row: FlopsRow) -> dict[str, Any]:
@@ -159,7 +177,7 @@ def _rich_table(table: TextTable) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for index, heading in enumerate(table.headings):
         left = index == 0 or heading in table.left
-        wraps = heading in ("change", "variant", "effect", "seeds", "set", "sensitivity")
+        wraps = heading in ("change", "variant", "effect", "part", "seeds", "set", "sensitivity", "says")
         drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
         drawn.add_row(*(styled(cell, _STYLES.get(cell.partition(":")[0], "")) for cell in row))
@@ -203,9 +221,19 @@ def _markdown_table(table: TextTable) -> str:
 def _csv(report: Report) -> str:
     """One line per variant, every column, raw numbers; lists joined by ``; ``.
 
+    Where two recipes are taken apart, a variant's part has columns of its own.
+
     A name that a spreadsheet would take for a formula has ``'`` before it.
     """
-    rows = [{key: escape_formula(_joined(value)) for key, value in flat(row).items()} for row in report.rows]
+    own = part_columns(report.dismantled) if report.dismantled else {}
+    nothing = dict.fromkeys(next(iter(own.values()), {}))
+    rows = [
+        {
+            key: escape_formula(_joined(value))
+            for key, value in (flat(row) | own.get(row.variant, nothing)).items()
+        }
+        for row in report.rows
+    ]
     # A damaged manifest may give some variants columns that others have not.
     longest_first = sorted(rows, key=len, reverse=True)
     columns = dict.fromkeys(name for row in longest_first for name in row)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 from workbench.analysis.budget_trend import QUARTERS
 from workbench.analysis.deciding.decisions import level_text
+from workbench.analysis.dismantling import Dismantled, End, Measured, Part, Share
 from workbench.analysis.effects import Report
 from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
 from workbench.analysis.other_sets import SetRow
 from workbench.analysis.recovery import RecoveryRow
 from workbench.analysis.report_footer import held_equal
-from workbench.analysis.statistics import PairedComparison
+from workbench.analysis.statistics import Interval, PairedComparison
 from workbench.analysis.tuned_rates import FLAT, INTERIOR, NOISE_UNKNOWN
 from workbench.analysis.tuning_report import TunedVariant, TuningReport
 from workbench.analysis.variant_row import VariantRow
@@ -76,6 +77,8 @@ def report_tables(report: Report) -> list[TextTable]:
         tables.append(recovery_table(report))
     if report.factorial:
         tables.append(factorial_table(report))
+    if report.dismantled:
+        tables += [contributions_table(report, report.dismantled), shares_table(report.dismantled)]
     tables.append(variants_table(report))
     if report.tuning is not None and report.tuning.variants:
         tables += [tuning_table(report, report.tuning), spend_table(report, report.tuning)]
@@ -543,6 +546,112 @@ def _factorial_cells(effect: Effect, decimals: int) -> tuple[str, ...]:
         probability(effect.holm_p),
         effect.word,
     )
+
+
+def contributions_table(report: Report, found: Dismantled) -> TextTable:
+    """What each part contributes to the gap from both ends; their sum, the gap, and what is left over."""
+    decimals = decimals_for(report.margin)
+    rows = [_contribution_cells(part, decimals) for part in found.parts]
+    if len(found.parts) > 1:
+        rows.append(_sum_cells("sum of the parts", found.out.sum, found.into.sum, decimals))
+    rows.append(_sum_cells("gap", found.gap, found.gap, decimals))
+    if found.out.left_over is not None and found.into.left_over is not None:
+        rows.append(_left_over_cells(found, decimals))
+    title = (
+        f"From {found.origin} to {found.whole}, part by part, in {report.unit}: what leaving it out of "
+        f"{found.origin} costs, and what adding it to {found.whole} saves (by seed; {_apart_level(found)} t "
+        "intervals, each by itself); interaction: the one minus the other, and left over: the gap minus the "
+        "sum, at the levels at which they are tested together"
+    )
+    headings = ("part", "left out", "added", "interaction", "says")  # names are for the title, which wraps
+    return TextTable(title, headings, tuple(rows), left=("says",), spare=("interaction",))
+
+
+def _apart_level(found: Dismantled) -> str:
+    return level_text(Interval(0.0, 0.0, found.level))
+
+
+def _contribution_cells(part: Part, decimals: int) -> tuple[str, ...]:
+    interaction = MISSING
+    if part.interaction is not None and part.interaction.measured.mean is not None:
+        mean = part.interaction.measured.mean
+        interaction = with_interval(mean, part.interaction.interval, decimals, sign=True)
+    return (
+        part.name,
+        measured_cell(part.out, decimals),
+        measured_cell(part.into, decimals),
+        interaction,
+        part.says or MISSING,
+    )
+
+
+def _sum_cells(name: str, out: Measured, into: Measured, decimals: int) -> tuple[str, ...]:
+    return (name, measured_cell(out, decimals), measured_cell(into, decimals), MISSING, MISSING)
+
+
+def _left_over_cells(found: Dismantled, decimals: int) -> tuple[str, ...]:
+    cells = []
+    words = []
+    for end in (found.out, found.into):
+        assert end.left_over is not None  # who asks looks first
+        known = end.left_over.measured.mean
+        cell = MISSING
+        if known is not None:
+            cell = with_interval(known, end.left_over.interval, decimals, sign=True)
+        cells.append(cell)
+        words.append(end.left_over.word)
+    return ("left over", *cells, MISSING, ", ".join(dict.fromkeys(words)))
+
+
+def measured_cell(one: Measured, decimals: int) -> str:
+    """``+0.0123 [0.0042, 0.0204]``."""
+    if one.mean is None:
+        return MISSING
+    return with_interval(one.mean, one.interval, decimals, sign=True)
+
+
+def shares_table(found: Dismantled) -> TextTable:
+    """Which share of the gap each part has, from both ends, and the seeds behind it."""
+    rows = [
+        (
+            part.change_text,
+            _share_cell(part.out_share),
+            _share_cell(part.into_share),
+            *_seed_cells(part.out, part.into),
+        )
+        for part in found.parts
+    ]
+    if len(found.parts) > 1:
+        rows.append(("sum of the parts", *_end_cells(found.out, found.into)))
+    why = f": none, as {found.no_shares}" if found.no_shares else ""
+    title = (
+        f"Shares of the gap between {found.origin} and {found.whole}, of parts left out of the one and added "
+        f"to the other ({_apart_level(found)} intervals by Fieller, of paired seeds){why}"
+    )
+    headings = (
+        "part",
+        "left out",
+        "added",
+        "seeds,\nleft out",
+        "seeds,\nadded",
+    )
+    return TextTable(title, headings, tuple(rows), spare=("seeds,\nadded", "seeds,\nleft out"))
+
+
+def _end_cells(out: End, into: End) -> tuple[str, ...]:
+    return (_share_cell(out.share), _share_cell(into.share), *_seed_cells(out.sum, into.sum))
+
+
+def _seed_cells(out: Measured, into: Measured) -> tuple[str, ...]:
+    return tuple(str(len(one.by_seed)) for one in (out, into))
+
+
+def _share_cell(share: Share | None) -> str:
+    """``62 % [51 %, 75 %]``."""
+    if share is None:
+        return MISSING
+    value, low, high = (round(end, 2) + 0.0 for end in (share.value, share.interval.low, share.interval.high))
+    return f"{percent(value)} [{percent(low)}, {percent(high)}]"
 
 
 def pilot_line(report: Report) -> str | None:

@@ -108,7 +108,7 @@ def build_row(
     # What that says beside the baseline.
     if row.is_baseline or divergence is None:
         return row
-    refusal = _refusal(study, tuned, name)
+    refusal = why_not_judged(study, tuned, name)
     return _compared(row, mine, baseline, decision, divergence, refusal=refusal, pilot=pilot)
 
 
@@ -202,8 +202,8 @@ def _tuning(study: StudyRecords) -> bool:
     return driver is not None and driver.is_live and driver.phase in (Phase.PILOT, Phase.TUNE)
 
 
-def _refusal(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str) -> str | None:
-    """Why there is no verdict, whatever the pairs say; None where there may be one."""
+def why_not_judged(study: StudyRecords, tuned: dict[str, TunedRate | None], name: str) -> str | None:
+    """Why there is no verdict on a variant, whatever the pairs say; None where there may be one."""
     manifest = study.manifest
     if is_per_token(manifest.metric) and manifest.tokenizer_of(name) != manifest.tokenizer_of(
         manifest.baseline

@@ -22,10 +22,11 @@ from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
+from workbench.analysis.colours import BASELINE_COLOUR, BLUE, VERMILLION, variant_colours
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.curve_seeds import MeanOver, Seed, mean_over
 from workbench.analysis.decisions import confirm_phase
+from workbench.analysis.dismantling import Measured, added_to, contributions, left_out_of
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.metric_units import unit_of
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 WIDTH = 6.75  # inches: a full text width; half of it is a column
 _NAME = 30  # letters in a line of a variant's name
+OUT_COLOUR, INTO_COLOUR = BLUE, VERMILLION  # of what is left out of one recipe, and added to the other
 _BAND = "#DDDDDD"
 _LEGEND = 80  # letters in a line of the legend above
 _RATES = 8  # learning rates that have a label
@@ -145,6 +147,62 @@ def _drawn(report: Report) -> list[float]:
         if row.interval:
             found += [row.interval.low, row.interval.high]
     return found
+
+
+@paper_style
+def dismantling_plot(report: Report) -> Figure:
+    """What each part contributes to the gap between two recipes, from both ends, their sum beside the gap.
+
+    Intervals are the contributions' own. The margin is a band, the gap with its interval another.
+    """
+    found = report.dismantled
+    assert found is not None  # who draws looks first
+    rows = contributions(found)
+    names = [fill(row.name, _NAME) for row in rows]
+    height = sum(0.34 + 0.12 * name.count("\n") for name in names)
+    figure = Figure(figsize=(WIDTH, 1.1 + height), layout="constrained")
+    axes = figure.add_subplot()
+    margin = fill(f"margin ±{found.margin:g}", _LEGEND)
+    axes.axvspan(-found.margin, found.margin, color=_BAND, linewidth=0, label=margin)
+    axes.axvline(0, color=BASELINE_COLOUR, linewidth=0.8)
+    places: list[float] = []
+    for place, row in enumerate(rows):
+        ends = [(-0.15, row.out, OUT_COLOUR, "s"), (0.15, row.into, INTO_COLOUR, "o")]
+        if row.into is None:
+            ends = [(0.0, row.out, BASELINE_COLOUR, "D")]
+        for shift, one, colour, marker in ends:
+            places += _draw_contribution(axes, one, place + shift, colour, marker)
+        beside = axes.get_yaxis_transform()  # x in fractions of the axes, y in rows
+        axes.text(1.01, place, row.says, transform=beside, va="center", fontsize=7)
+    for label, colour, marker in (
+        (left_out_of(found), OUT_COLOUR, "s"),
+        (added_to(found), INTO_COLOUR, "o"),
+    ):
+        axes.plot([], [], marker, color=colour, markersize=3.5, label=legend_label(label))
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    set_ticks(axes.xaxis, linear([*places, 0.0, -found.margin, found.margin], count=6), signed=True)
+    axes.set_xlabel(
+        fill(
+            f"part of the gap from {found.origin} to {found.whole} ({report.metric}, {report.unit})", _LEGEND
+        )
+    )
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.1)
+    return figure
+
+
+def _draw_contribution(
+    axes: Axes, one: Measured | None, place: float, colour: str, marker: str
+) -> list[float]:
+    """Draw one mean with its interval, where it is known; the numbers that stand on the axis."""
+    if one is None or one.mean is None:
+        return []
+    axes.plot(one.mean, place, marker, color=colour, markersize=3.5)
+    if one.interval is None:
+        return [one.mean]
+    ends = [one.interval.low, one.interval.high]
+    axes.plot(ends, [place, place], color=colour, linewidth=1.6)
+    return [one.mean, *ends]
 
 
 def set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
@@ -365,12 +423,18 @@ def _metric_label(study: StudyRecords) -> str:
 
 
 def study_figures(study: StudyRecords) -> dict[str, Figure]:
-    """All figures by name: ``forest``, ``learning_rates``, ``curves``; with a space, ``best_of_k``."""
+    """All figures by name: ``forest``, ``learning_rates``, ``curves``; with a space, ``best_of_k``.
+
+    Where two recipes are taken apart there is ``parts`` too.
+    """
+    report = study_report(study)
     figures = {
-        "forest": forest_plot(study_report(study), variant_colours(study.manifest)),
+        "forest": forest_plot(report, variant_colours(study.manifest)),
         "learning_rates": learning_rate_plot(study),
         "curves": curves_plot(study),
     }
+    if report.dismantled is not None:
+        figures["parts"] = dismantling_plot(report)
     if study.manifest.tuning is not None:
         figures["best_of_k"] = best_of_plot(study)
     return figures

@@ -87,6 +87,22 @@ class ManifestVariant(_Part):
     budget: VariantBudget | None = None  # where variants differ in it; else the study's training tokens
 
 
+class RecordedPart(_Part):
+    """A part on which two recipes differ, and the variants that have it exchanged alone."""
+
+    factors: list[str]
+    out: str  # the variant that is the first recipe with this part as in the second
+    into: str  # the variant that is the second recipe with this part as in the first
+
+
+class RecordedStack(_Part):
+    """What lies between two recipes: of the design ``dismantle``. The first is the baseline."""
+
+    origin: str  # how the study file names the first
+    whole: str  # the variant that is the second
+    parts: Annotated[list[RecordedPart], Field(min_length=1)]
+
+
 class PlannedSeeds(_Part):
     """The seeds of each phase, written out."""
 
@@ -167,6 +183,7 @@ class Manifest(_Part):
     factors: dict[str, list[str]] = {}  # the levels of each, the baseline's first
     baseline: str  # a variant's name
     variants: list[ManifestVariant]
+    stack: RecordedStack | None = None  # of the design dismantle: which variants belong to which part
     # The candidates, before a grid grows; of each level of a factor where levels have their own.
     learning_rates: list[FiniteNumber] | dict[str, list[FiniteNumber]] = []
     grid_growth: Count | None = None
@@ -315,11 +332,20 @@ class Manifest(_Part):
             return "has no key 'margin'"
         if self.baseline not in self.names:
             return f"baseline: should be one of the variants ({', '.join(self.names)}), got {self.baseline!r}"
+        if unknown := self._unknown_in_stack():
+            return f"stack: should name variants ({', '.join(self.names)}), got {unknown!r}"
         factors = set(self.baseline_variant.levels)
         for variant in self.variants if self.design == "full_factorial" else ():
             if set(variant.levels) != factors:
                 return f"variants: {variant.name}: levels: should name the factors that the baseline names"
         return None
+
+    def _unknown_in_stack(self) -> str | None:
+        """The first name in the stack that is no variant's."""
+        if self.stack is None:
+            return None
+        named = [self.stack.whole, *(name for part in self.stack.parts for name in (part.out, part.into))]
+        return next((name for name in named if name not in self.names), None)
 
     @field_serializer("phases")
     def _plain(self, phases: list[Phase] | None) -> list[str] | None:

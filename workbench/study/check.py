@@ -21,6 +21,7 @@ from workbench.seeds import generator
 from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
 from workbench.study.design import Variant
 from workbench.study.devices import execution_lines
+from workbench.study.dismantling import Stack
 from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
 from workbench.study.rate_spacing import spacing_warnings
@@ -66,6 +67,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
             for item, variant in zip(manifest.variants, plan.variants, strict=True)
         ],
         "data": manifest.data,
+        **({"dismantle": _stack(plan.stack)} if plan.stack else {}),
         "tokens_per_trial": plan.tokens,
         "steps_per_trial": plan.steps,
         "budget": plan.study.budget,
@@ -100,6 +102,12 @@ def _reading(plan: Plan, variant: Variant) -> dict[str, Any]:
         "unique_tokens": plan.corpus_of(variant).unique_train_tokens,
         "epochs": plan.epochs_of(variant),
     }
+
+
+def _stack(stack: Stack) -> dict[str, Any]:
+    """The parts between two recipes, and the variants that have each exchanged alone."""
+    parts = [{"factors": list(part.factors), "out": part.out, "into": part.into} for part in stack.parts]
+    return {"from": stack.origin, "to": stack.whole, "parts": parts}
 
 
 def _own_parts(model: ModelConfig) -> dict[str, Any]:
@@ -193,8 +201,10 @@ def render_check(facts: dict[str, Any]) -> Group:
     read = ("unique tokens", "epochs") if "epochs" in facts["variants"][0] else ()
     for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", *own, *read, "time/trial"):
         table.add_column(heading, justify="left" if heading in ("variant", "change", AT_EQUAL) else "right")
+    added = _added(facts)
     for variant in facts["variants"]:
         change = ", ".join(f"{key}: {old} → {new}" for key, (old, new) in variant["change"].items())
+        change = added.get(variant["name"], change)
         mismatch = variant["mismatch"]
         table.add_row(
             variant["name"],
@@ -208,6 +218,34 @@ def render_check(facts: dict[str, Any]) -> Group:
             duration(facts["seconds_per_trial"][variant["name"]]),
         )
     return Group(table, *_decides(facts), *_footer(facts))
+
+
+def _added(facts: dict[str, Any]) -> dict[str, str]:
+    """By variant that adds one part to the second of two recipes, its change to that recipe."""
+    stack = facts.get("dismantle")
+    if stack is None or len(stack["parts"]) < 3:
+        return {}
+    changes = {variant["name"]: variant["change"] for variant in facts["variants"]}
+    levels = changes[stack["to"]]
+    found = {}
+    for part in stack["parts"]:
+        back = ", ".join(f"{key}: {levels[key][1]} → {levels[key][0]}" for key in part["factors"])
+        found[part["into"]] = f"{stack['to']} with {back}"
+    return found
+
+
+def _dismantle(facts: dict[str, Any]) -> list[str]:
+    """Which parts two recipes are taken into, and how; nothing of other designs."""
+    stack = facts.get("dismantle")
+    if stack is None:
+        return []
+    ends = f"{stack['from']} → {stack['to']}"
+    names = [" + ".join(part["factors"]) for part in stack["parts"]]
+    if len(names) == 1:
+        return [f"parts:    {ends}: one, {names[0]}"]
+    together = "; all variants go on together until every row has its verdict" if facts["looks"] else ""
+    each = f"each left out of {stack['from']} alone and added to {stack['to']} alone"
+    return [f"parts:    {ends}: {len(names)} ({', '.join(names)}), {each}{together}"]
 
 
 def _decides(facts: dict[str, Any]) -> list[RenderableType]:
@@ -238,6 +276,7 @@ def _equal(variant: dict[str, Any], facts: dict[str, Any]) -> str:
 def _footer(facts: dict[str, Any]) -> list[str]:
     trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
     lines = [
+        *_dismantle(facts),
         f"data:     {one_line(facts['data']['description'])}",
         f"budget:   {_budget(facts)} ({_steps(facts)} steps, {facts['passes']:.2f} passes over the text)",
         *(f"judged:   {item['name']}: {one_line(item['description'])}" for item in facts["evaluation"]),

@@ -4,15 +4,16 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.matching import match_size
 from workbench.model.parts.component import ComponentConfig
-from workbench.model.presets import preset
+from workbench.model.presets import preset, preset_names
 from workbench.study.budget import equally_trained
 from workbench.study.comparable import require_comparable
+from workbench.study.dismantling import FEEDFORWARD, Ends, Stack, take_apart
 from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, TREATMENT, Recipe
-from workbench.study.schema import Level, Size, StudyFile
+from workbench.study.schema import DISMANTLE, Level, Size, StudyFile
 from workbench.study.texts import Texts
 from workbench.user_input import read_as
 
@@ -69,10 +70,19 @@ def build_variants(
 
     ``start`` is the model of the run that the study starts from. ``device`` says what ``auto`` means.
     """
+    return build_design(study, texts, start, device)[0]
+
+
+def build_design(
+    study: StudyFile, texts: Texts, start: ModelConfig | None = None, device: str = "cpu"
+) -> tuple[list[Variant], Stack | None]:
+    """As ``build_variants``, with the stack whose parts the variants are, where the study takes one apart."""
     asked = _Asked(study=study, texts=texts, device=device)
     baseline = _baseline(asked, start)
     recipes = {BASELINE: baseline}
-    for name, recipe in _DESIGNS[study.design](asked, baseline):
+    stack = _stack(asked, baseline) if study.design == DISMANTLE else None
+    named = _DESIGNS[study.design](asked, baseline) if stack is None else stack.recipes
+    for name, recipe in named:
         if name in recipes:
             raise UserError(
                 f"{study.name}: variants: two variants are named {name!r}; give each its own name"
@@ -83,7 +93,7 @@ def build_variants(
     trained = equally_trained(study, {variant.name: variant.recipe for variant in variants}, texts)
     variants = [replace(variant, recipe=trained[variant.name]) for variant in variants]
     _refuse_twins(study, variants)
-    return variants
+    return variants, stack
 
 
 def build_point(
@@ -115,23 +125,27 @@ def _baseline(asked: _Asked, start: ModelConfig | None) -> Recipe:
     )
     levels = dict(given)
     name = levels.pop("preset", "llama")
+    own_key = "baseline"
+    if study.design == DISMANTLE:
+        own_key = "from"
+        _require_preset(study, own_key, name)
     if start is not None:
         model = start.with_levels(context=study.context)
         levels = {} if isinstance(study.baseline, str) else levels
     else:
         model = _preset(study, str(name), asked.texts.of(study.data).vocabulary)
     recipe = Recipe(model=model, training=study.training.resolve(asked.device), data=study.data)
-    baseline = _change(asked, recipe, levels, "baseline")
+    baseline = _change(asked, recipe, levels, own_key)
     for factor, key in _OWN_KEYS.items():
         if factor in levels:
             raise UserError(
-                f"{study.name}: baseline.{factor}: the baseline's is the study's own; write it as {key}"
+                f"{study.name}: {own_key}.{factor}: the baseline's is the study's own; write it as {key}"
             )
     before, after = recipe.labels(), baseline.labels()
     for factor in levels:
         if factor in study.training.model_fields_set and after[factor] != before[factor]:
             raise UserError(
-                f"{study.name}: baseline.{factor}: is {after[factor]}, and training.{factor} is "
+                f"{study.name}: {own_key}.{factor}: is {after[factor]}, and training.{factor} is "
                 f"{before[factor]}; remove one of them"
             )
     return baseline
@@ -258,6 +272,54 @@ def _reference(asked: _Asked, baseline: Recipe) -> tuple[str, Recipe]:
     name = levels.pop("preset", None)
     start = baseline if name is None else _parts_of(study, str(name), baseline)
     return "reference", _change(asked, start, levels, "reference")
+
+
+def _stack(asked: _Asked, baseline: Recipe) -> Stack:
+    """The parts between the baseline and the recipe under ``to``."""
+    study = asked.study
+    assert study.from_ is not None  # the design needs both
+    assert study.to is not None
+    origin = study.from_ if isinstance(study.from_, str) else str(study.from_.get("preset", "llama"))
+    levels: dict[str, Level] = {"preset": study.to} if isinstance(study.to, str) else dict(study.to)
+    name = levels.pop("preset", origin)
+    _require_preset(study, "to", name)
+    start = baseline
+    if isinstance(study.to, str) or "preset" in study.to:
+        # A recipe of its own: of the other's levels it has none, of training or of dropout neither.
+        parts = _parts_of(study, str(name), baseline).model.with_levels(dropout=0.0)
+        start = Recipe(model=parts, training=study.training.resolve(asked.device), data=study.data)
+    whole = _change(asked, start, levels, "to")
+    differing = _difference(baseline, whole)
+    if FEEDFORWARD not in differing and SIZE not in differing:
+        # Its width is a size, and no part: matching would make it equal, and without that it is.
+        model = whole.model.with_levels(feedforward_width=baseline.model.feedforward_width)
+        whole = replace(whole, model=model)
+
+    def swap(recipe: Recipe, changes: dict[str, Any], key: str) -> Recipe:
+        return _change(asked, recipe, changes, key)
+
+    try:
+        return take_apart(
+            Ends(
+                baseline=baseline,
+                whole=whole,
+                swap=swap,
+                origin=origin,
+                name=f"{name}-changed" if name == origin else str(name),
+            ),
+            differing,
+            baseline=BASELINE,
+        )
+    except UserError as error:
+        prefix = f"{study.name}: "
+        raise UserError(prefix + str(error).removeprefix(prefix)) from None
+
+
+def _require_preset(study: StudyFile, key: str, name: Level) -> None:
+    if name not in preset_names():
+        raise UserError(
+            f"{study.name}: {key}: unknown preset {name!r}; {suggestion(str(name), preset_names())}"
+        )
 
 
 def _explicit(asked: _Asked, baseline: Recipe) -> Named:

@@ -29,6 +29,8 @@ from workbench.records.manifest import (
     ManifestVariant,
     PlannedSeeds,
     PlannedTuning,
+    RecordedPart,
+    RecordedStack,
     StartingRun,
     TextData,
     VariantBudget,
@@ -40,8 +42,9 @@ from workbench.records.run import FINISHED, Phase, RunConfig, RunRecord, State, 
 from workbench.study.budget import bytes_per_token, cost_per_token, trained_tokens
 from workbench.study.candidates import Grids, own_grids
 from workbench.study.comparable import evaluation_sources
-from workbench.study.design import BASELINE, Variant, build_variants
+from workbench.study.design import BASELINE, Variant, build_design
 from workbench.study.devices import require_computable
+from workbench.study.dismantling import Stack
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
@@ -73,6 +76,7 @@ class Plan:
     evaluation: dict[str, EvaluationText]
     start: Start | None = None
     search: ResolvedSearch | None = None
+    stack: Stack | None = None
 
     @classmethod
     def build(
@@ -93,7 +97,7 @@ class Plan:
         own = texts.of(study.data)
         if start is not None:
             own.require_known(start.model.vocabulary)
-        variants = build_variants(study, texts, start.model if start else None, device)
+        variants, stack = build_design(study, texts, start.model if start else None, device)
         recipes = {variant.name: variant.recipe for variant in variants}
         evaluation = {
             name: texts.evaluation(name, source, study.training.evaluation_tokens)
@@ -127,6 +131,7 @@ class Plan:
             evaluation=evaluation,
             start=start,
             search=search,
+            stack=stack,
         )
 
     @property
@@ -370,6 +375,8 @@ class Plan:
             data=cast(TextData, self.corpus.describe()),  # which is a mapping of any keys to mypy
         )
         # Where a study has nothing to say of these, its manifest has no key.
+        if self.stack is not None:
+            promise = promise.model_copy(update={"stack": self._recorded_stack(self.stack)})
         if study.tuning is not None:
             promise = promise.model_copy(update={"tuning": self._planned_tuning(study.tuning)})
         if study.halving:
@@ -388,6 +395,12 @@ class Plan:
             start = StartingRun.model_validate(self.start.spec | {"reference": study.start})
             promise = promise.model_copy(update={"start": start})
         return signed(promise, command=command)
+
+    def _recorded_stack(self, stack: Stack) -> RecordedStack:
+        parts = [
+            RecordedPart(factors=list(part.factors), out=part.out, into=part.into) for part in stack.parts
+        ]
+        return RecordedStack(origin=stack.origin, whole=stack.whole, parts=parts)
 
     def _planned_seeds(self) -> PlannedSeeds:
         seeds = self.study.seeds.lists()

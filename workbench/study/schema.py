@@ -45,6 +45,7 @@ Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
 MOST_VARIANTS, MOST_TRIALS = 512, 100_000
 UNTIL_DECIDED = "until_decided"
+DISMANTLE = "dismantle"
 AT_LEAST, AT_MOST, MOST_PAIRS = 4, 64, 1_024
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
 _LARGEST_OFFSET = 10**12  # far below the largest seed
@@ -52,6 +53,7 @@ _Rates = Annotated[
     list[Annotated[Number, Field(ge=RATES[0], le=RATES[1])]], Field(min_length=1, max_length=_MOST_RATES)
 ]
 _Margin = Annotated[Number, Field(gt=0)]
+_Design = Literal["one_at_a_time", "full_factorial", "leave_one_out", "dismantle", "explicit", "search"]
 # What the workbench keeps under results beside studies.
 TAKEN_NAMES = ("published", "imported", "benchmarks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -311,11 +313,12 @@ class StudyFile(_Section):
         "but with start. Left out: with start, that run's.",
         examples=[128],
     )
-    design: Literal["one_at_a_time", "full_factorial", "leave_one_out", "explicit", "search"] = Field(
+    design: _Design = Field(
         "one_at_a_time",
         description="Which variants there are. one_at_a_time: each level of each factor alone against the "
         "baseline; full_factorial: every combination of levels; leave_one_out: the baseline with one part "
-        "at a time taken from the reference, and the whole reference; explicit: those listed under "
+        "at a time taken from the reference, and the whole reference; dismantle: all that lies between two "
+        "recipes, from and to, each part exchanged alone at both ends; explicit: those listed under "
         "variants; search: architectures and hyperparameters together as one Optuna study, which is "
         "exploratory and gives no verdict.",
     )
@@ -333,6 +336,23 @@ class StudyFile(_Section):
         description="What the design leave_one_out takes one at a time: a preset's parts, levels, or both. "
         "That design needs it. Left out: none.",
         examples=["gpt2", {"preset": "gpt2", "weight_decay": 0.01}],
+    )
+    from_: str | dict[str, Level] | None = Field(
+        None,
+        alias="from",
+        description="The recipe that the design dismantle takes apart, and its baseline: a preset, or a "
+        "mapping of levels with a preset. Each end is trained as its preset was published, but for what "
+        "stands under training, which both have. That design needs it. Left out: none.",
+        examples=["llama", {"preset": "llama", "optimizer": "lion"}],
+    )
+    to: str | dict[str, Level] | None = Field(
+        None,
+        description="The recipe that the design dismantle takes the parts from: a preset, a preset with "
+        "levels, or levels that differ from those of the recipe under from. Of every part on which the two "
+        "differ there is the one recipe with that part as in the other, at both ends; what does nothing, or "
+        "cannot be, without another part is exchanged with it. Where seeds.confirm is until_decided all "
+        "variants go on together. That design needs it. Left out: none.",
+        examples=["gpt2", {"preset": "gpt2", "tokenizer": {"bpe": 512}}],
     )
     variants: list[dict[str, Level]] = Field(
         [],
@@ -489,15 +509,33 @@ class StudyFile(_Section):
 
     @model_validator(mode="after")
     def _design_has_its_parts(self) -> "StudyFile":
-        own = {"leave_one_out": "reference", "explicit": "variants", "search": "search"}
-        needed = own.get(self.design, "factors")
-        if not getattr(self, needed):
-            raise ValueError(f"design {self.design} needs the key '{needed}'")
-        for key in sorted({"reference", "variants", "factors", "search"} - {needed}):
-            if getattr(self, key):
+        own = {
+            "leave_one_out": ("reference",),
+            "dismantle": ("from", "to"),
+            "explicit": ("variants",),
+            "search": ("search",),
+        }
+        given = {
+            "factors": self.factors,
+            "from": self.from_,
+            "reference": self.reference,
+            "search": self.search,
+            "to": self.to,
+            "variants": self.variants,
+        }
+        needed = own.get(self.design, ("factors",))
+        for key in needed:
+            if not given[key]:
+                raise ValueError(f"design {self.design} needs the key '{key}'")
+        for key, value in given.items():
+            if value and key not in needed:
                 raise ValueError(
                     f"design {self.design} has no use for the key '{key}'; remove it, or change the design"
                 )
+        if self.design == DISMANTLE and self.baseline != self.from_:
+            raise ValueError(
+                f"baseline: the design {DISMANTLE} has its baseline under from; remove the key baseline"
+            )
         self._check_factors()
         self._check_start()
         self._check_budget()
@@ -542,6 +580,11 @@ class StudyFile(_Section):
                 raise ValueError("context: how many tokens a window has is missing; give for example 128")
             return
         given = self.model_fields_set
+        if self.design == DISMANTLE:
+            raise ValueError(
+                f"start: the design {DISMANTLE} compares whole recipes, which are trained from fresh values; "
+                "remove the key start, or swap parts of the run with the design one_at_a_time"
+            )
         if "size" in given:
             raise ValueError("size: a study that starts from a run has that run's size; remove it")
         if "baseline" in given and (isinstance(self.baseline, str) or "preset" in self.baseline):
@@ -818,6 +861,8 @@ def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -
     space = search.get("space") if isinstance(search, dict) else None
     if isinstance(space, dict) and set(SIZES) & space.keys():
         values = {"match": "none"} | values  # a size that is searched is not to be made equal again
+    if values.get("design") == DISMANTLE and isinstance(values.get("from"), str | dict):
+        values = {"baseline": values["from"]} | values
     return read_as(StudyFile, with_published_training(values) if complete else values, file=source)
 
 
@@ -826,13 +871,31 @@ def with_published_training(values: dict[str, Any]) -> dict[str, Any]:
 
     That serves all variants, but for the factors of training among its levels: a swap is one change. The
     warm-up stays the study's: 2000 of a published model's steps are less than one of a small study's.
+    Where two recipes are taken apart each end has its own, which is then among the parts; what is published
+    of the baseline alone serves for both.
     """
+    training = values.get("training")
+    if not isinstance(training, dict):
+        return values  # wrong: validation and design say so
+    baseline = values.get("baseline", "llama")
+    published = _published_training(baseline if isinstance(baseline, dict) else {"preset": baseline})
+    completed = values | {"training": published | training}
+    to = values.get("to")
+    if values.get("design") != DISMANTLE or not isinstance(to, str | dict):
+        return completed
+    to = to if isinstance(to, dict) else {"preset": to}
+    if "preset" not in to:
+        return completed
+    own = {key: value for key, value in _published_training(to).items() if key not in training}
+    return completed | {"to": to | own}
+
+
+def _published_training(given: dict[str, Any]) -> dict[str, Any]:
+    """How the preset among ``given`` levels was trained, without what these levels say themselves."""
     from workbench.model.presets import preset_names, recipe
 
-    baseline, training = values.get("baseline", "llama"), values.get("training")
-    name = baseline.get("preset", "llama") if isinstance(baseline, dict) else baseline
-    if name not in preset_names() or not isinstance(training, dict):
-        return values  # wrong: validation and design say so
-    own = {"warmup", *(baseline if isinstance(baseline, dict) else ())}
-    published = {key: value for key, value in recipe(name).training.items() if key not in own}
-    return values | {"training": published | training}
+    name = given.get("preset", "llama")
+    if name not in preset_names():
+        return {}
+    own = {"warmup", *given}
+    return {key: value for key, value in recipe(name).training.items() if key not in own}

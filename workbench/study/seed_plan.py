@@ -209,6 +209,8 @@ def _until_decided(
     for key in ("likely", "safe"):
         pairs = {row["variant"]: row["if_equal"][key]["pairs"] for row in decides}
         pairs[costs.manifest.baseline] = max(pairs.values())
+        if costs.manifest.stack is not None:  # whose variants go on together
+            pairs = dict.fromkeys(pairs, max(pairs.values()))
         usual[key] = {"pairs": pairs} | costs.of_each(pairs, wanted)
     return {"comparisons": rows, "if_equal": usual}
 

@@ -4,17 +4,21 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.decisions import confirm_phase
+from workbench.analysis.dismantling_sentences import dismantling_sentences
 from workbench.analysis.report_tables import (
+    contributions_table,
     factorial_table,
     flops_table,
     other_sets_table,
     recovery_table,
+    shares_table,
     spend_table,
     tuning_table,
 )
-from workbench.analysis.study_figures import best_of_plot, learning_rate_plot
+from workbench.analysis.study_figures import best_of_plot, dismantling_plot, learning_rate_plot
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.dashboard import downloads
+from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.links_inside import with_behaviours
@@ -42,6 +46,7 @@ def page() -> None:
         _pairs(now)
     else:
         no_effects(now)
+    _parts(now)
     _other_sets(now)
     _recovery(now)
     _tuning(now)
@@ -60,6 +65,32 @@ def _pairs(now: View) -> None:
     st.caption(
         "One dot per confirm run; a line joins the runs of one seed. What the lines share, pairing takes out."
     )
+
+
+def _parts(now: View) -> None:
+    """Two recipes taken apart: what each part contributes, from both ends."""
+    found = now.report.dismantled
+    if found is None:
+        return
+    st.subheader("Part by part", anchor=False)
+    table = contribution_frame(found, now.report.margin)
+    with st.container(border=True):
+        st.altair_chart(
+            parts_chart(table, found, now.report.unit, now.ink),
+            alt="What each part contributes to the gap between the two recipes",
+            key="parts",
+        )
+        st.caption(
+            "Mean contribution over seeds with its interval; right of 0 the first recipe has the better "
+            "part. Grey band: the margin."
+        )
+        with st.container(horizontal=True):
+            downloads.figure_buttons(lambda: dismantling_plot(now.report), f"{now.file_name}-parts")
+    st.markdown("\n".join(f"- {literal(said)}" for said in dismantling_sentences(found, now.report.unit)))
+    contributed, shares = contributions_table(now.report, found), shares_table(found)
+    # Their titles have names of recipes, which an alternative text would not have as text.
+    _titled(text_frame(contributed), contributed.title, "contributions", alt="Contribution of each part")
+    _titled(text_frame(shares), shares.title, "shares", alt="Share of each part in the gap")
 
 
 def _tuning(now: View) -> None:
@@ -170,8 +201,8 @@ def _recovery(now: View) -> None:
     _titled(text_frame(table), table.title, "recovery")
 
 
-def _titled(table: pd.DataFrame, title: str, key: str) -> None:
-    grid(table, hide_index=True, alt=title, key=key)
+def _titled(table: pd.DataFrame, title: str, key: str, *, alt: str | None = None) -> None:
+    grid(table, hide_index=True, alt=alt or title, key=key)
     st.caption(f"{literal(title)}.")
 
 

@@ -107,7 +107,7 @@ def key_sections() -> list[Section]:
 def fields_of(model: type[BaseModel] = StudyFile, path: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every field of the schema with its key, in the order of the schema."""
     for name, field in model.model_fields.items():
-        key = joined(path, name)
+        key = joined(path, field.alias or name)
         yield key, field
         inner = _model_in(field.annotation)
         if inner is not None:
@@ -227,7 +227,7 @@ def _spelt_out(level: str, option: Entry, needed: Sequence[Entry]) -> tuple[str,
 
 
 def _entries(path: str, fields: Mapping[str, FieldInfo], beside: str = "") -> tuple[Entry, ...]:
-    return tuple(_entry(joined(path, name), field, beside) for name, field in fields.items())
+    return tuple(_entry(joined(path, field.alias or name), field, beside) for name, field in fields.items())
 
 
 def _entry(key: str, field: FieldInfo, beside: str) -> Entry:
