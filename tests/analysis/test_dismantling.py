@@ -17,6 +17,7 @@ from workbench.analysis.report import render, to_json
 from workbench.analysis.report_tables import contributions_table, shares_table
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.study_figures import dismantling_plot, study_figures, to_bytes
+from workbench.errors import UserError
 
 TWO = ("positions", "norm")
 T = float(stats.t.ppf(0.975, 4))
@@ -265,11 +266,18 @@ def test_other_designs_say_nothing_of_it(tmp_path):
     assert "dismantled" not in to_json(report)
 
 
-def test_a_manifest_whose_stack_names_no_variant_is_damaged(tmp_path):
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"out": "gone"}, r"stack: should name variants .* got 'gone'"),
+        ({"factors": ["bias"]}, r"stack: parts: should be of factors that gpt2 changes, got 'bias'"),
+    ],
+)
+def test_a_manifest_whose_stack_is_of_nothing_is_damaged(tmp_path, part, message):
     body = apart_manifest()
-    body["stack"]["parts"][0]["out"] = "gone"
+    body["stack"]["parts"][0] |= part
     study = Study(tmp_path, body).load()
-    with pytest.raises(Exception, match=r"stack: should name variants .* got 'gone'"):
+    with pytest.raises(UserError, match=message):
         study_report(study)
 
 

@@ -332,20 +332,24 @@ class Manifest(_Part):
             return "has no key 'margin'"
         if self.baseline not in self.names:
             return f"baseline: should be one of the variants ({', '.join(self.names)}), got {self.baseline!r}"
-        if unknown := self._unknown_in_stack():
-            return f"stack: should name variants ({', '.join(self.names)}), got {unknown!r}"
+        if self.stack is not None and (problem := self._wrong_in(self.stack)):
+            return f"stack: {problem}"
         factors = set(self.baseline_variant.levels)
         for variant in self.variants if self.design == "full_factorial" else ():
             if set(variant.levels) != factors:
                 return f"variants: {variant.name}: levels: should name the factors that the baseline names"
         return None
 
-    def _unknown_in_stack(self) -> str | None:
-        """The first name in the stack that is no variant's."""
-        if self.stack is None:
-            return None
-        named = [self.stack.whole, *(name for part in self.stack.parts for name in (part.out, part.into))]
-        return next((name for name in named if name not in self.names), None)
+    def _wrong_in(self, stack: RecordedStack) -> str | None:
+        """A name in the stack that is no variant's, or a factor that its second recipe does not change."""
+        for name in [stack.whole, *(name for part in stack.parts for name in (part.out, part.into))]:
+            if name not in self.names:
+                return f"should name variants ({', '.join(self.names)}), got {name!r}"
+        change = next(variant.change for variant in self.variants if variant.name == stack.whole)
+        for factor in [factor for part in stack.parts for factor in part.factors]:
+            if factor not in change:
+                return f"parts: should be of factors that {stack.whole} changes, got {factor!r}"
+        return None
 
     @field_serializer("phases")
     def _plain(self, phases: list[Phase] | None) -> list[str] | None:
