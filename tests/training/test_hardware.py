@@ -5,7 +5,8 @@ import errno
 import pytest
 import torch
 
-from workbench.training.hardware import out_of_memory, total_memory
+from workbench.errors import UserError
+from workbench.training.hardware import default_slots, out_of_memory, total_memory
 
 
 def test_pytorchs_allocator_on_the_cpu_says_it_in_a_runtime_error():
@@ -33,3 +34,12 @@ def test_want_of_memory_is_told_from_other_errors(error, holds):
 
 def test_the_machine_has_memory():
     assert total_memory("cpu") > 2**28
+
+
+def test_slots_are_those_of_so_many_devices_each(monkeypatch):
+    monkeypatch.setattr("workbench.training.hardware.torch.cuda.device_count", lambda: 5)
+    monkeypatch.setattr("workbench.training.hardware.os.sched_getaffinity", lambda _: range(6))
+    assert [default_slots("cuda", devices) for devices in (1, 2, 4, 5)] == [5, 2, 1, 1]
+    assert [default_slots("cpu", devices) for devices in (1, 2, 4, 8)] == [6, 3, 1, 1]
+    with pytest.raises(UserError, match=r"training\.devices: 6 are more than this machine's 5 GPUs; give 5"):
+        default_slots("cuda", 6)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from shutil import copytree
 
 import pandas as pd
 import psutil
@@ -232,27 +233,25 @@ def test_what_two_devices_began_one_goes_on_with(tmp_path, text, plain):
     assert record.provenance["execution"] == [TWO.to_dict(), {}]
 
 
-def test_what_one_device_began_two_go_on_with_in_pieces(tmp_path, text, plain):
-    own = run_of(tmp_path, text)
+def test_a_decoder_in_parts_trains_as_a_whole_and_goes_on_as_one(tmp_path, recall, answers):
+    """FSDP, which needs no GPU but to be worth it: from one device's checkpoint, and to one."""
+    own = run_of(tmp_path / "own", recall, dropout=0.2, vocabulary=10)
     assert train(own, stop_at=7).state is State.RUNNING
-    record = train(own, TWO.model_copy(update={"gradient_accumulation": 2}))
-    equal(plain, own)
-    assert len(record.provenance["execution"]) == 2
-
-
-@pytest.mark.parametrize("optimizer", ["adamw", "lion"])
-def test_a_decoder_in_parts_trains_as_a_whole_and_goes_on_as_one(tmp_path, recall, optimizer):
-    """FSDP, which needs no GPU but to be worth it."""
-    whole = run_of(tmp_path / "whole", recall, dropout=0.2, vocabulary=10, optimizer=optimizer)
-    own = run_of(tmp_path / "own", recall, dropout=0.2, vocabulary=10, optimizer=optimizer)
-    train(whole)
     ways = {"gradient_accumulation": 2, "activation_checkpointing": True}
     parts = Execution(devices=2, strategy="fsdp").model_copy(update=ways)
-    assert train(own, parts, stop_at=7 * 2).state is State.RUNNING
-    assert train(own, stop_at=2).state is State.RUNNING
-    assert started(own) == 9
-    train(own, parts)
-    equal(whole, own)
+    halfway = RunDirectory(tmp_path / "halfway" / "study" / "runs" / "run")
+
+    def stop():
+        if started(own) == 10 and not halfway.exists():
+            copytree(own.path, halfway.path)
+        return False
+
+    watcher = Watcher(should_stop=stop)
+    run_trial(own, lambda data: study_corpus(None, data), watcher, parts)
+    equal(answers, own)
+    assert started(halfway) == 10
+    train(halfway)
+    equal(answers, halfway)
 
 
 def test_pieces_may_change_on_the_way(tmp_path, text, plain):
@@ -283,26 +282,30 @@ def test_the_error_of_another_rank_is_the_outcome(tmp_path, text):
 
 
 def test_a_rank_that_is_killed_is_a_fault_and_the_trial_goes_on(tmp_path, text, plain):
+    """It began on one device, goes on on two that compute it in pieces, and ends on one."""
     own = run_of(tmp_path, text)
+    assert train(own, stop_at=7).state is State.RUNNING
     killed = []
 
     def stop():
-        if watcher.pulse.count > 14 and not killed:
+        if started(own) == 10 and watcher.pulse.count > 8 and not killed:
             (other,) = followers()
             other.kill()
             killed.append(time.monotonic())
         return False
 
     watcher = Watcher(should_stop=stop)
+    execution = TWO.model_copy(update={"gradient_accumulation": 2})
     with pytest.raises(RankLost, match="rank 1 ended with status -9") as raised:
-        run_trial(own, lambda data: study_corpus(None, data), watcher, TWO)
+        run_trial(own, lambda data: study_corpus(None, data), watcher, execution)
     assert time.monotonic() - killed[0] < 30
     assert is_machine_fault(raised.value)
     assert not followers()
     assert own.read().state is State.RUNNING
     assert started(own) == 10
-    train(own)
+    record = train(own)
     equal(plain, own)
+    assert record.provenance["execution"] == [{}, execution.to_dict()]
 
 
 def test_the_other_ranks_end_with_the_first():

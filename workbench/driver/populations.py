@@ -13,7 +13,6 @@ from workbench.records.run import RunDirectory, RunRecord
 from workbench.study.plan import Plan
 from workbench.training.population.replica_file import replica_step
 
-_COUNT = re.compile(r"[0-9]{1,6}")
 PopulationSize = Callable[[RunRecord], int]
 Halves = Callable[[RunRecord], bool]
 
@@ -107,8 +106,10 @@ def chosen_size(
     ``note`` hears why a variant is trained one by one. ``measure`` measures where the GPUs are, if that is
     not in this process. Raises ``UserError`` for anything else.
     """
+    if asked != "auto" and (not re.fullmatch(r"[0-9]{1,6}", asked) or int(asked) < 1):
+        raise UserError(f"--population: {asked!r} is neither auto nor a number above 0; give for example 16")
     execution = plan.study.training.execution
-    if not execution.is_usual and (asked in ("auto", "1") or _COUNT.fullmatch(asked)):
+    if not execution.is_usual:
         if asked not in ("auto", "1"):
             note(f"--population: trials on {execution.words()} are trained one by one")
         return one_by_one
@@ -116,8 +117,6 @@ def chosen_size(
         # The runs of a search's point are too few to be worth a measurement.
         alone = plan.device == "cpu" or plan.search is not None
         return one_by_one if alone else measured_size(plan, note, measure)
-    if not _COUNT.fullmatch(asked) or int(asked) < 1:
-        raise UserError(f"--population: {asked!r} is neither auto nor a number above 0; give for example 16")
     return lambda record: int(asked)
 
 

@@ -246,3 +246,19 @@ def test_a_log_that_cannot_be_written_silences_nobody(executor, tmp_path):
         "print('no report', flush=True)\n" + READY
     )
     assert seen(started, 1) == ["ready"]
+
+
+@pytest.mark.parametrize(
+    ("visible", "devices", "slots"),
+    [
+        ("0,1,2,3", 1, ["0", "1", "2", "3", "0"]),
+        ("0,1,2,3", 2, ["0,1", "2,3", "0,1"]),
+        ("4,7,9", 2, ["4,7", "9,4"]),
+    ],
+)
+def test_a_slot_sees_its_own_gpus_alone(monkeypatch, tmp_path, visible, devices, slots):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    executor = local.LocalExecutor(
+        len(slots), device="cuda", threads=1, logs=tmp_path, import_paths=[], devices=devices
+    )
+    assert [slot.environment["CUDA_VISIBLE_DEVICES"] for slot in executor._slots] == slots

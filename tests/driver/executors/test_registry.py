@@ -20,8 +20,8 @@ MADE = []  # what executors were made with
 class Queue:
     """An executor as another file would have it: it trains a task when its event is asked for."""
 
-    def __init__(self, slots, *, device, threads, logs, import_paths):
-        MADE.append((slots, device, threads))
+    def __init__(self, slots, *, device, threads, logs, import_paths, devices):
+        MADE.append((slots, device, threads, devices))
         self._tasks = []
         self._events = []
 
@@ -61,7 +61,7 @@ def test_an_executor_is_a_file_and_a_line(tmp_path, monkeypatch):
     given = {"overrides": [], "workers": 3, "out": tmp_path / "results", "retry_failed": False}
     with in_process.inside(tmp_path):
         assert run_study(file, **given, command="", executor="queue")
-    assert MADE == [(3, "cpu", 1)]
+    assert MADE == [(3, "cpu", 1, 1)]
     runs = load_study(tmp_path / "results" / "tiny").runs
     assert list(runs["state"]) == ["complete", "complete"]
 
