@@ -121,6 +121,7 @@ class RayCluster:
         """
         self._executor = RayExecutor(
             slots,
+            device=self.device,
             gpus=self._gpus,
             cpus=self._asked.cpus_per_trial or threads,
             threads=threads,
@@ -145,6 +146,7 @@ class RayExecutor:
         self,
         slots: int | None,
         *,
+        device: str,
         gpus: float,
         cpus: int,
         threads: int,
@@ -160,7 +162,7 @@ class RayExecutor:
         self._setting = {
             "study": study,
             "mark": self._mark.name,
-            "device": "cuda" if gpus else "cpu",
+            "device": device,
             "threads": threads,
             "directory": Path.cwd(),
             "import_paths": self._paths,
