@@ -29,7 +29,6 @@ from workbench.driver.events import (
     to_line,
 )
 from workbench.driver.watch import Watch
-from workbench.training.hardware import default_slots
 
 _WORKER = [sys.executable, "-m", "workbench.driver.worker"]
 _STOP_SECONDS = 600.0  # for the longest step or validation that a trial may be at, and its checkpoint
@@ -278,6 +277,10 @@ def _environment(threads: int, import_paths: list[Path]) -> dict[str, str]:
 
 
 def _gpu(index: int) -> str:
+    from workbench.training.hardware import (
+        default_slots,  # brings torch, which a slot of a cluster does without
+    )
+
     # More workers than GPUs share them in turn.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(gpu) for gpu in range(default_slots("cuda"))]
