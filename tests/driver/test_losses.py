@@ -32,6 +32,8 @@ class Worker:
             self._leave(RunDirectory(run), kind, step)
         if kind in ("lost", "unbegun"):
             self.events = [Lost(run_ids=names, status=-9, unbegun=kind == "unbegun")]
+        elif kind == "node":
+            self.events = [Lost(run_ids=names, status=-9, given_up="it does not answer", machine="n7")]
         elif kind == "unstarted":
             self.events = [Lost(run_ids=names, status=-9, started=False, log="worker-0.log")]
         elif kind == "behind":
@@ -140,6 +142,13 @@ def test_a_trial_that_its_worker_never_took_up_loses_none_of_its_lives(confirm):
     assert states(runner) == ["complete", "complete"]
     assert "baseline seed 2001: begins in another worker" in runner.notes[0]
     assert not any("lost" in note for note in runner.notes[:4])
+
+
+def test_a_lost_node_is_none_of_the_three_losses(confirm):
+    runner = confirm(*[("node", 160)] * 4, ("lost", 160), ("lost", 160))
+    runner.go()
+    assert states(runner) == ["complete", "complete"]
+    assert runner.notes[0].startswith("baseline seed 2001: node n7 was lost (it does not answer); it goes on")
 
 
 def test_a_record_that_was_damaged_while_the_trial_ran_is_written_anew_and_the_trial_goes_on(confirm):

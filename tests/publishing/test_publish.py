@@ -187,7 +187,10 @@ def test_no_published_byte_names_the_machine_or_its_user(study, place):
         f'Traceback:\n  File "{place}/my_parts.py", line 3\n  File "/opt/{USER}/lib/torch/nn.py", line 9\n'
         f"ConnectionError: [{HOST}] refused {USER}"
     )
-    failed = change(study, "norm=layernorm", 13, state=State.FAILED, error=trace, summary={})
+    where = {"machines": [{"name": HOST, "step": 0}]}
+    failed = change(
+        study, "norm=layernorm", 13, state=State.FAILED, error=trace, summary={}, provenance=where
+    )
     (study / "optuna.journal").unlink()
     Ledger(study, "validation/loss").finish(failed)
     copy = published(study).path

@@ -52,6 +52,12 @@ class Kind(StrEnum):
     VIEWS = "views"
 
 
+class By(StrEnum):
+    """By what ``status`` divides the work of a study."""
+
+    NODE = "node"
+
+
 class ExecutorName(StrEnum):
     """Where trials run: the names of ``driver.executors.registry``, which takes seconds to import."""
 
@@ -143,10 +149,20 @@ def check(
 
 def status(
     study: Annotated[str | None, typer.Argument(help="One study; all of them when left out.")] = None,
+    by: Annotated[
+        By | None, typer.Option("--by", help="Of one study: what each machine has done of it.")
+    ] = None,
     out: Out = RESULTS,
     as_json: AsJson = False,
 ) -> None:
     """How far the studies are, and what went wrong."""
+    if by is By.NODE:
+        from workbench.study.node_status import nodes_of, render_nodes
+
+        if study is None:
+            raise UserError("--by: is of one study; name it: workbench status STUDY --by node")
+        show(nodes_of(study, out), as_json, render_nodes)
+        return
     from workbench.study.status import render_status, study_status
 
     facts = study_status(study, out)

@@ -1,12 +1,11 @@
 """``python -m workbench.driver.sizing RUN MOST``: how many runs like RUN this machine trains in one program.
 
-A process of its own, as the machine that trains is not always the driver's. It prints one line of JSON: the
+A process of its own, as the machine that trains is not always the driver's. It prints a line of JSON: the
 ``size``, or why there is none.
 """
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,8 @@ from workbench.training.run import training_of
 from workbench.training.trained_decoder import model_of
 
 
-def size_in_a_process(run: Path, most: int, environment: dict[str, str]) -> dict[str, Any]:
-    """What the process says of the run in the directory ``run``; its errors where it says nothing."""
-    answer = subprocess.run(
-        [sys.executable, "-m", __name__, str(run), str(most)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        errors="backslashreplace",
-        check=False,
-    )
-    if answer.returncode:
-        return {"error": (answer.stderr.strip() or f"exit status {answer.returncode}")[-2000:]}
-    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
-    return found
-
-
 def size_said(found: dict[str, Any]) -> int:
-    """The size, where the process found one; raises what it met otherwise."""
+    """The size, where such a process found one; raises what it met otherwise."""
     if "not_vmappable" in found:
         raise NotVmappable(*found["not_vmappable"])
     if "error" in found:

@@ -172,7 +172,9 @@ def _copy_runs(
         progress(f"run {number + 1} of {len(rows)}", number / len(rows))
         source = RunDirectory(row["path"])
         target = RunDirectory(copy / RUNS / row["run_id"])
-        write_json(target.path / RECORD, scrubber.value(read_json(source.path / RECORD)))
+        record = read_json(source.path / RECORD)
+        record["provenance"].pop("machines", None)  # their names are nobody's business
+        write_json(target.path / RECORD, scrubber.value(record))
         _copy_tables(source, target)
         if row["phase"] == Phase.CONFIRM and row["seed"] in kept.get(row["variant"], []):
             _copy_weights(source, target)

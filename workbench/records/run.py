@@ -95,6 +95,14 @@ class RunConfig(TypedDict, total=False):
 
 
 @with_config(ConfigDict(extra="allow", strict=True))
+class Place(TypedDict):
+    """A machine that took a run up when the run had made so many steps."""
+
+    name: str
+    step: Count
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
 class Provenance(TypedDict, total=False):
     """Where a run's numbers come from, as far as it is read again."""
 
@@ -106,6 +114,7 @@ class Provenance(TypedDict, total=False):
     population: Count  # runs that trained in one program
     execution: list[dict[str, Any]]  # how it was computed, each way once (records.execution); [{}] if missing
     directory: str  # what a relative path of the corpus starts from
+    machines: list[Place]  # that took it up, in order
     wants_of_memory: Count  # how often memory ran out
     weights_sha256: str
     source: str  # where an imported model came from

@@ -34,8 +34,8 @@ from workbench.records import metrics
 from workbench.records.execution import USUAL, Execution
 from workbench.records.fields import damage
 from workbench.records.hyperparameters import LEARNING_RATE
-from workbench.records.provenance import git_state, hardware, versions
-from workbench.records.run import REMEDY, Provenance, RunDirectory, RunRecord, State, now
+from workbench.records.provenance import git_state, hardware, machine, versions
+from workbench.records.run import REMEDY, Place, Provenance, RunDirectory, RunRecord, State, now
 from workbench.records.text_losses import TextLosses
 from workbench.records.weights_at_hand import WEIGHTS_DIGEST, weights_digest
 from workbench.training.checkpoint_file import ROWS
@@ -171,6 +171,7 @@ class Run:
         self.record.attempts += 1
         self.record.started = self.record.started or now()
         self.directory.sweep()
+        place: Place = {"name": machine(), "step": self.record.progress.get("step", 0)}
         facts = {
             **git_state(),
             "versions": versions(),
@@ -178,6 +179,7 @@ class Run:
             "precision": self.training.precision,
             **metrics.rows_version(),
             "directory": os.getcwd(),  # what a relative path of the corpus starts from
+            "machines": [*self.record.provenance.get("machines", []), place],
             **provenance,
         }
         if (ways := self._ways()) != [{}]:

@@ -32,7 +32,6 @@ from workbench.driver.events import (
     to_line,
 )
 from workbench.driver.watch import Watch
-from workbench.training.hardware import default_slots
 
 _WORKER = [sys.executable, "-m", "workbench.driver.worker"]
 _STOP_SECONDS = 600.0  # for the longest step or validation that a trial may be at, and its checkpoint
@@ -282,6 +281,9 @@ def _environment(threads: int, import_paths: list[Path]) -> dict[str, str]:
 
 
 def _gpus(index: int, devices: int) -> str:
+    # It brings torch, which a slot of a cluster does without.
+    from workbench.training.hardware import default_slots
+
     # More workers than GPUs share them in turn.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(gpu) for gpu in range(default_slots("cuda"))]

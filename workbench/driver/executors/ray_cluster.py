@@ -113,16 +113,23 @@ class RayCluster:
         return self._executor.measure(record, most)
 
     def executor(
-        self, slots: int | None, *, threads: int, logs: Path, import_paths: list[Path]
+        self, slots: int | None, *, threads: int, devices: int, logs: Path, import_paths: list[Path]
     ) -> "RayExecutor":
         """At most ``slots`` slots; where it is None, as many as the nodes have room for.
 
         Raises ``UserError`` where a node cannot train the study, or none has room for a trial.
         """
+        asked = self._asked.gpus_per_trial
+        if asked and devices > 1 and asked != devices:
+            raise UserError(
+                f"--gpus-per-trial: {asked:g}, where a trial has training.devices: {devices}; leave it out, or "
+                f"give {devices}"
+            )
         self._executor = RayExecutor(
             slots,
-            gpus=self._gpus,
-            cpus=self._asked.cpus_per_trial or threads,
+            device=self.device,
+            gpus=self._gpus * (devices if asked is None else 1),
+            cpus=self._asked.cpus_per_trial or threads * devices,
             threads=threads,
             study=logs.resolve(),
             import_paths=import_paths,
@@ -145,6 +152,7 @@ class RayExecutor:
         self,
         slots: int | None,
         *,
+        device: str,
         gpus: float,
         cpus: int,
         threads: int,
@@ -160,7 +168,7 @@ class RayExecutor:
         self._setting = {
             "study": study,
             "mark": self._mark.name,
-            "device": "cuda" if gpus else "cpu",
+            "device": device,
             "threads": threads,
             "directory": Path.cwd(),
             "import_paths": self._paths,

@@ -4,7 +4,10 @@ This is what an actor of ``ray_cluster`` does; it knows nothing of Ray. Nothing 
 worker says goes to the driver as it is.
 """
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,10 +18,8 @@ from typing import Any
 
 from workbench.driver.events import Event, Task
 from workbench.driver.executors.local import LocalExecutor
-from workbench.driver.sizing import size_in_a_process
 from workbench.errors import RecordError
-from workbench.records.index import MANIFEST
-from workbench.records.manifest import read_manifest
+from workbench.records.manifest import MANIFEST, read_manifest
 from workbench.records.provenance import MACHINE, git_state, versions
 
 MUST_AGREE = ("ablation-workbench", "torch", "lightning", "numpy")  # what decides a trial's numbers
@@ -84,7 +85,7 @@ class Slot:
         setting = self._setting
         found = _other_code(setting) or _unseen(setting)
         if not found and setting.device == "cuda":
-            found = _no_gpu()
+            found = _no_gpu(self.environment())
         return found
 
     def hear(self, seconds: float, task: Task | None = None) -> Heard:
@@ -119,9 +120,19 @@ class Slot:
         """End the worker's process now."""
         self._executor.kill()
 
+    def environment(self) -> dict[str, str]:
+        """The environment variables of what runs on the slot."""
+        return self._executor.environment(0)
+
     def measure(self, run: Path, most: int) -> dict[str, Any]:
         """How many runs like this one train here in one program (``sizing.size_said`` reads the answer)."""
-        return size_in_a_process(run, most, self._executor.environment(0))
+        answer = _answer(
+            [sys.executable, "-m", "workbench.driver.sizing", str(run), str(most)], self.environment()
+        )
+        if answer.returncode:
+            return {"error": (answer.stderr.strip() or f"exit status {answer.returncode}")[-2000:]}
+        found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+        return found
 
 
 def _other_code(setting: Setting) -> str:
@@ -180,12 +191,20 @@ def _paths(value: Any) -> Iterator[str]:
             yield from _paths(item)
 
 
-def _no_gpu() -> str:
-    import torch
-
-    if torch.cuda.is_available():
+def _no_gpu(environment: dict[str, str]) -> str:
+    asks = "import torch; print(torch.__version__, torch.cuda.is_available())"
+    answer = _answer([sys.executable, "-c", asks], environment)
+    version, _, usable = answer.stdout.strip().partition(" ")
+    if usable == "True":
         return ""
     return (
-        f"--gpus-per-trial: Ray counts a GPU there that torch {torch.__version__} cannot use (no CUDA build, "
-        f"or no driver); install a build for CUDA, or give --gpus-per-trial 0 to train on CPUs"
+        f"--gpus-per-trial: Ray counts a GPU there that torch {version} cannot use (no CUDA build, or no "
+        f"driver); install a build for CUDA, or give --gpus-per-trial 0 to train on CPUs"
+    )
+
+
+def _answer(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What a process prints that loads torch; a slot itself has no use for it."""
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, errors="backslashreplace", check=False
     )

@@ -10,13 +10,15 @@ and at the same step: rules that compare with finished trials prune nothing in t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from workbench.training.schedules import Course, rate_factor
+if TYPE_CHECKING:
+    from workbench.training.schedules import Course
 
 SHARES = (0.5, 0.75)  # of the steps, and of the schedule's fall
 
 
-def rungs(steps: int, interval: int, training: Course) -> tuple[int, ...]:
+def rungs(steps: int, interval: int, training: "Course") -> tuple[int, ...]:
     """The validations, every ``interval`` of ``steps`` steps, at which learning rates are halved.
 
     Each is the first at which its share of the steps, and of the fall of the learning rate from its peak to
@@ -25,8 +27,11 @@ def rungs(steps: int, interval: int, training: Course) -> tuple[int, ...]:
     return tuple(interval * math.ceil(_after(share, steps, training) / interval) for share in SHARES)
 
 
-def _after(share: float, steps: int, training: Course) -> int:
+def _after(share: float, steps: int, training: "Course") -> int:
     """How many steps have to pass for ``share`` of them, and of the schedule's fall."""
+    # It brings torch, which whoever only passes a ``Halving`` on can do without.
+    from workbench.training.schedules import rate_factor
+
     factors = [rate_factor(step, steps, training) for step in range(steps)]
     peak, end = max(factors), factors[-1]
     passed = math.ceil(share * steps - 1e-9)
