@@ -122,8 +122,8 @@ class RayCluster:
         asked = self._asked.gpus_per_trial
         if asked and devices > 1 and asked != devices:
             raise UserError(
-                f"--gpus-per-trial: {asked:g}, where a trial has training.devices: {devices}; leave it out, or "
-                f"give {devices}"
+                f"--gpus-per-trial: {asked:g}, where a trial has training.devices: {devices}; leave it out, "
+                f"or give {devices}"
             )
         self._executor = RayExecutor(
             slots,
