@@ -306,6 +306,23 @@ def test_the_device_is_the_clusters_not_the_drivers(monkeypatch, asked, gpus, de
     assert RayCluster(Asked(gpus_per_trial=asked)).device == device
 
 
+@pytest.mark.parametrize(("asked", "gpus", "cpus"), [(None, 2, 6), (2.0, 2, 6), (0.0, 0, 6)])
+def test_a_trial_on_several_devices_has_as_many_of_a_node(monkeypatch, tmp_path, asked, gpus, cpus):
+    fake = FakeRay(Node("a", cpus=12, gpus=4))
+    monkeypatch.setattr(ray_cluster, "ray", fake)
+    given = {"threads": 3, "devices": 2, "logs": tmp_path, "import_paths": [tmp_path]}
+    RayCluster(Asked(gpus_per_trial=asked)).executor(None, **given)
+    assert {(one.options["num_gpus"], one.options["num_cpus"]) for one in fake.actors} == {(gpus, cpus)}
+    assert len(fake.actors) == 2
+
+
+def test_a_share_that_is_not_a_trials_devices_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(ray_cluster, "ray", FakeRay(Node("a", gpus=4)))
+    cluster = RayCluster(Asked(gpus_per_trial=0.5))
+    with pytest.raises(UserError, match=r"--gpus-per-trial: 0\.5, .* devices: 2; leave it out, or give 2"):
+        cluster.executor(None, threads=1, devices=2, logs=tmp_path, import_paths=[tmp_path])
+
+
 def test_a_share_of_a_gpu_is_a_part_or_whole_ones():
     with pytest.raises(UserError, match=r"--gpus-per-trial: 1\.5 is neither a part of a GPU nor a number"):
         RayCluster(Asked(gpus_per_trial=1.5))
