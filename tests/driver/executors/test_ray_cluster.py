@@ -319,7 +319,7 @@ def test_a_trial_on_several_devices_has_as_many_of_a_node(monkeypatch, tmp_path,
 def test_a_share_that_is_not_a_trials_devices_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(ray_cluster, "ray", FakeRay(Node("a", gpus=4)))
     cluster = RayCluster(Asked(gpus_per_trial=0.5))
-    with pytest.raises(UserError, match=r"--gpus-per-trial: 0\.5, .* devices: 2; leave it out, or give 2"):
+    with pytest.raises(UserError, match=r"--gpus-per-trial: 0\.5, .*devices: 2; leave it out, or give 2"):
         cluster.executor(None, threads=1, devices=2, logs=tmp_path, import_paths=[tmp_path])
 
 
