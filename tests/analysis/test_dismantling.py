@@ -85,15 +85,22 @@ def test_parts_do_not_add_up_where_more_than_the_margin_is_left(joint):
     assert found.into.left_over.measured.mean == pytest.approx(0.15 - 3 * 0.15)
     assert {end.left_over.word for end in (found.out, found.into)} == {"do not add up"}
     assert found.out.left_over.interval.level == pytest.approx(0.975)  # Holm's of two
+    assert found.additivity == "do not add up"
+
+
+def test_ends_that_say_different_things_are_both_named(tmp_path):
+    """Three parts that are worth 0.012 more together leave that at the one end, and -0.024 at the other."""
+    found = report_of(tmp_path, together=0.012).dismantled
+    assert [end.left_over.word for end in (found.out, found.into)] == ["parts add up", "do not add up"]
+    assert found.additivity == "left out: parts add up; added: do not add up"
 
 
 def test_what_is_left_over_is_open_where_noise_hides_it(tmp_path):
     study = apart_study(tmp_path)
-    whole = losses(tuple(EFFECTS), together=0.02)
-    study.confirm(
-        "gpt2", [value + noise for value, noise in zip(whole, [0.05, -0.05, 0, 0.05, -0.05], strict=True)]
-    )
-    assert study_report(study.load()).dismantled.out.left_over.word == "open"
+    noise = [0.1, -0.1, 0, 0.1, -0.1]
+    whole = [value + own for value, own in zip(losses(tuple(EFFECTS), together=0.05), noise, strict=True)]
+    study.confirm("gpt2", whole)
+    assert study_report(study.load()).dismantled.additivity == "open"
 
 
 def test_an_interaction_is_named_where_it_is_not_zero(joint):

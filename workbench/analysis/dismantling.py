@@ -180,6 +180,14 @@ class Dismantled:
     notes: tuple[Note, ...]
 
     @property
+    def additivity(self) -> str:
+        """Whether the parts add up; of ends that say different things both; empty of a single part."""
+        words = [end.left_over.word for end in (self.out, self.into) if end.left_over is not None]
+        if len(set(words)) < 2:
+            return words[0] if words else ""
+        return f"left out: {words[0]}; added: {words[1]}"
+
+    @property
     def interacting(self) -> tuple[Part, ...]:
         """The parts whose interaction with the rest is not zero."""
         return tuple(part for part in self.parts if part.interaction and part.interaction.is_real)
@@ -541,18 +549,20 @@ def added_to(found: Dismantled) -> str:
 
 def contributions(found: Dismantled) -> list[Contribution]:
     """The rows of a figure: the parts, and where there are several their sum; then the gap."""
-    rows = [
+    name = f"gap, {found.origin} to {found.whole}"
+    gap = Contribution(name=name, out=found.gap, into=None, says="")
+    if len(found.parts) == 1:
+        return [gap]
+    parts = [
         Contribution(name=part.change_text, out=part.out, into=part.into, says=part.says)
         for part in found.parts
     ]
-    if len(found.parts) == 1:
-        rows = []
-    else:
-        words = [end.left_over.word for end in (found.out, found.into) if end.left_over is not None]
-        says = ", ".join(dict.fromkeys(words))
-        rows.append(Contribution(name="sum of the parts", out=found.out.sum, into=found.into.sum, says=says))
-    name = f"gap, {found.origin} to {found.whole}"
-    return [*rows, Contribution(name=name, out=found.gap, into=None, says="")]
+    both = found.additivity
+    return [
+        *parts,
+        Contribution(name="sum of the parts", out=found.out.sum, into=found.into.sum, says=both),
+        gap,
+    ]
 
 
 def part_columns(found: Dismantled) -> dict[str, dict[str, Any]]:

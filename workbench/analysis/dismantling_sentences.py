@@ -50,11 +50,12 @@ def _share(part: Part) -> str:
     known = [part.out_share, part.into_share]
     if not any(known):
         return ""
-    return f"{part.name} {' and '.join(percent(share.value) if share else 'unknown' for share in known)}"
+    values = [percent(round(share.value, 2) + 0.0) if share else "unknown" for share in known]  # no "-0 %"
+    return f"{part.name} {' and '.join(values)}"
 
 
 def _additivity(found: Dismantled, unit: str, places: int) -> list[str]:
-    """One sentence for each end; one for both with two parts, where the two ends say the same."""
+    """From each end; with two parts from one, as the other says the same."""
     ends = {found.origin: found.out.left_over, found.whole: found.into.left_over}
     if len(found.parts) == 2:
         ends.pop(found.whole)

@@ -591,7 +591,6 @@ def _sum_cells(name: str, out: Measured, into: Measured, decimals: int) -> tuple
 
 def _left_over_cells(found: Dismantled, decimals: int) -> tuple[str, ...]:
     cells = []
-    words = []
     for end in (found.out, found.into):
         assert end.left_over is not None  # who asks looks first
         known = end.left_over.measured.mean
@@ -599,8 +598,7 @@ def _left_over_cells(found: Dismantled, decimals: int) -> tuple[str, ...]:
         if known is not None:
             cell = with_interval(known, end.left_over.interval, decimals, sign=True)
         cells.append(cell)
-        words.append(end.left_over.word)
-    return ("left over", *cells, MISSING, ", ".join(dict.fromkeys(words)))
+    return ("left over", *cells, MISSING, found.additivity)
 
 
 def measured_cell(one: Measured, decimals: int) -> str:

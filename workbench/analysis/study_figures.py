@@ -153,7 +153,7 @@ def _drawn(report: Report) -> list[float]:
 def dismantling_plot(report: Report) -> Figure:
     """What each part contributes to the gap between two recipes, from both ends, their sum beside the gap.
 
-    Intervals are the contributions' own. The margin is a band, the gap with its interval another.
+    Intervals are those of each contribution by itself; the margin is a band.
     """
     found = report.dismantled
     assert found is not None  # who draws looks first
