@@ -7,6 +7,7 @@ import pytest
 
 from tests.analysis.synthetic_studies import Study, manifest, one_at_a_time
 from workbench.analysis.effects import study_report
+from workbench.analysis.report_footer import footer_lines
 from workbench.data.batches import prepare
 from workbench.driver.populations import chosen_size
 from workbench.errors import UserError
@@ -167,6 +168,7 @@ def test_a_report_says_that_runs_were_computed_in_several_ways_and_counts_all_de
     study = Study(tmp_path, manifest(one_at_a_time()[:2]))
     study.confirm("baseline", [3.0, 3.1, 3.2]).confirm("positions=learned", [3.2, 3.3, 3.4])
     assert not said(study)
+    assert study_report(study.load()).footer["computed"] == []
     before = study_report(study.load()).footer["core_hours"]
     path = next((tmp_path / "runs").glob("*/run.json"))
     record = json.loads(path.read_text())
@@ -175,7 +177,10 @@ def test_a_report_says_that_runs_were_computed_in_several_ways_and_counts_all_de
     assert said(study) == [
         "runs come from 2 ways of computing, which differ by rounding: 1 device, 2 devices (ddp)"
     ]
-    assert study_report(study.load()).footer["core_hours"] == pytest.approx(before * 7 / 6)
+    footer = study_report(study.load()).footer
+    assert footer["computed"] == ["1 device", "2 devices (ddp)"]
+    assert ("computed", "1 device; 2 devices (ddp)") in footer_lines(footer)
+    assert footer["core_hours"] == pytest.approx(before * 7 / 6)
 
 
 def said(study):

@@ -254,6 +254,26 @@ def test_a_decoder_in_parts_trains_as_a_whole_and_goes_on_as_one(tmp_path, recal
     equal(answers, halfway)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_gpus_in_bf16_compiled(tmp_path, text, strategy):
+    found = []
+    for name, execution in (("one", USUAL), ("two", Execution(devices=2, strategy=strategy))):
+        own = run_of(tmp_path / name, text)
+        record = own.read()
+        options = TrainingConfig.model_validate(
+            {key: value for key, value in record.config["training"].items() if key != "device"}
+            | {"precision": "auto", "compile": "auto"}
+        )
+        record.config["training"] = options.resolve("cuda").model_dump(mode="json") | {"device": "cuda"}
+        own.write(record)
+        found.append(train(own, execution))
+        assert found[-1].state is State.COMPLETE, found[-1].error
+    one, two = (record.summary["validation/loss"] for record in found)
+    assert two == pytest.approx(one, abs=0.02)
+
+
 def test_pieces_may_change_on_the_way(tmp_path, text, plain):
     own = run_of(tmp_path, text)
     for pieces, stop in ((4, 3 * 4), (1, 10), (2, 2 * 12)):

@@ -58,6 +58,7 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "dirty": manifest.git_dirty,
         "hardware": _hardware(runs),
         "precision": _distinct(runs, "precision"),
+        "computed": _computed(runs),
         "populations": _populations(runs),
         "halving": manifest.halving,
         "tuning_plan": _tuning_plan(manifest.tuning),
@@ -222,6 +223,12 @@ def _ways(run: Mapping[str, Any]) -> list[Execution]:
     return [Execution.model_validate(way) for way in kept] if kept else [USUAL]
 
 
+def _computed(runs: pd.DataFrame) -> list[str]:
+    """The ways in which runs were computed; nothing where all were in the usual one."""
+    ways = sorted({way.words() for run in runs.to_dict("records") for way in _ways(run)})
+    return [] if ways == [USUAL.words()] else ways
+
+
 def _number(value: Any) -> float:
     return 0.0 if value is None or pd.isna(value) else float(value)
 
@@ -229,11 +236,10 @@ def _number(value: Any) -> float:
 def _mixed(runs: pd.DataFrame, manifest: Manifest) -> list[str]:
     """Of what runs should have in common and do not; where the precision is a factor, it is asked about."""
     commits = _distinct(runs, "git_commit")
-    ways = {way.words(): None for run in runs.to_dict("records") for way in _ways(run)}
     found = {
         "commits": [commit[:_SHORT] for commit in commits],
         "kinds of hardware": _hardware(runs),
-        "ways of computing, which differ by rounding": sorted(ways),
+        "ways of computing, which differ by rounding": _computed(runs),
         "precisions": [] if "precision" in manifest.factors else _distinct(runs, "precision"),
         "torch versions": sorted(
             {str(item["versions"].get("torch")) for item in _provenance(runs) if item.get("versions")}
@@ -280,6 +286,7 @@ def footer_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("evaluation", "; ".join(_scored(one) for one in facts["evaluation"])),
         ("hardware", "; ".join(facts["hardware"])),
         ("precision", ", ".join(facts["precision"])),
+        ("computed", "; ".join(facts["computed"])),
         ("populations", _shared(facts["populations"])),
         ("tuning", HALVED if facts["halving"] else facts["tuning_plan"] or ""),
         ("compute", _hours(facts)),
