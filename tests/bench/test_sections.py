@@ -14,6 +14,7 @@ from workbench.bench.sections import (
     levels,
     reading,
     scaling,
+    scheduling,
     training,
     trials,
     workers,
@@ -26,6 +27,7 @@ from workbench.bench.timing.seconds import Rounds
 from workbench.bench.timing.spread import Spread
 from workbench.bench.timing.turns import REAL
 from workbench.bench.worker_pools import pool, train_all
+from workbench.errors import UserError
 from workbench.model.parts.component import FACTORS
 from workbench.records.index import load_study
 from workbench.records.run import State
@@ -217,6 +219,25 @@ def test_driver_times_trials_and_openings(tiny_sizes, setting, no_processes, mon
     assert rows["a trivial trial, beside its training"].count == 4  # of six, without the first and the last
     assert rows["opening 24 finished trials"].median > 0
     assert {finding.goal for finding in outcome.findings} == {driver.SMALL_OVERHEAD, driver.QUICK_OPENING}
+
+
+def test_scheduling_is_timed_on_workers_and_alone(tiny_sizes, setting, no_processes, monkeypatch):
+    monkeypatch.setattr(scheduling, "_SEEDS", dict.fromkeys(Effort, 2))
+    monkeypatch.setattr(scheduling, "_TRIALS", dict.fromkeys(Effort, 40))
+    monkeypatch.setitem(scheduling.EXECUTORS, "ray", unavailable)
+    outcome = scheduling.measure(setting)
+    workers, alone = outcome.tables
+    assert [(row["executor"], row["beside"].count) for row in workers.rows] == [("local", 2)]
+    assert outcome.notes == ["left out: ray (Ray is not installed here)"]
+    assert [(row["which"], row["seconds"].count) for row in alone.rows] == [
+        ("the first 3", 3),
+        ("the last 3", 3),
+    ]
+    assert [finding.goal for finding in outcome.findings] == [scheduling.SCALES]
+
+
+def unavailable(folder, device):
+    raise UserError("Ray is not installed here")
 
 
 def test_what_is_beside_training_is_split():

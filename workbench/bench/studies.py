@@ -60,7 +60,7 @@ def write_finished(plan: Plan, directory: Path, points: int | None = None) -> in
     """Write every trial of ``plan`` as if it had run, with ``points`` metric rows each; how many they are."""
     count = 0
     for record in _trials(plan):
-        _finish(record, plan)
+        finish(record, plan)
         frame = _curve(record, points, plan.tokens) if points else None
         write_record(directory, record, frame)
         count += 1
@@ -84,7 +84,8 @@ def _loss(record: RunRecord, plan: Plan) -> float:
     return 2.0 + detuned + 0.02 * names.index(record.variant) + float(luck)
 
 
-def _finish(record: RunRecord, plan: Plan) -> None:
+def finish(record: RunRecord, plan: Plan) -> None:
+    """Make the record that of a trial which is complete, with an invented loss."""
     loss = _loss(record, plan)
     record.state, record.attempts = State.COMPLETE, 1
     record.started = record.finished = now()

@@ -17,6 +17,7 @@ from workbench.records.run import now
 
 LOCK = "driver.lock"
 _BEAT_SECONDS = 2.0
+_LOOK_SECONDS = 8.0  # a network's file system may show a file some seconds late
 
 
 class Heartbeat:
@@ -60,20 +61,37 @@ class Heartbeat:
 def sole_driver(directory: Path) -> Iterator[None]:
     """Hold the study's lock; raises ``UserError`` naming the holder when another driver has it.
 
-    The operating system releases the lock when its holder dies, however it dies.
+    The operating system releases the lock when its holder dies, however it dies. On some network file systems
+    a lock is this machine's alone: a driver of another one is known by its sign of life.
     """
     directory.mkdir(parents=True, exist_ok=True)
     lock = FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(
-            f"{directory}: {_holder(directory)}; wait for it, stop it, or use another --out"
-        ) from None
+        raise _taken(directory) from None
     try:
+        if _lives_elsewhere(directory):
+            raise _taken(directory)
         yield
     finally:
         lock.release()
+
+
+def _taken(directory: Path) -> UserError:
+    return UserError(f"{directory}: {_holder(directory)}; wait for it, stop it, or use another --out")
+
+
+def _lives_elsewhere(directory: Path) -> bool:
+    """Whether a driver of another machine gives a sign of life while one looks; clocks need not agree."""
+    try:
+        before = read_driver_state(directory)
+        if before.state != "running" or before.host in ("", platform.node()):
+            return False
+        time.sleep(_LOOK_SECONDS)
+        return read_driver_state(directory).updated != before.updated
+    except RecordError:  # there never was one
+        return False
 
 
 def _holder(directory: Path) -> str:

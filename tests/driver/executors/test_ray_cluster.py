@@ -167,6 +167,8 @@ def test_one_that_joins_later_is_used_or_told_of(cluster):
     assert executor.free_slots() == [0, 1]
     assert executor.waits() == ["node odd cannot be used: torch: is 1.0 there"]
     assert [actor.node.name for actor in fake.actors] == ["a", "late", "odd"]
+    asked = [actor.setting["commit"] is None for actor in fake.actors]
+    assert asked[1:] == [True, True]  # whoever shares a checkout with the driver may find it moved on
 
 
 def test_what_a_worker_says_comes_in_its_order_until_its_runs_have_ended(cluster):

@@ -7,6 +7,7 @@ load many more: all tests share one.
 import os
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -47,21 +48,29 @@ def patient(get_node):
     return wait
 
 
+@contextmanager
+def nodes_environment():
+    """What a node is started in: what it imports is what the driver tells it, and its trials take a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONPATH", raising=False)
+        patch.setenv(PATIENCE, "0.02")  # most of a trial's ten seconds it sleeps
+        yield
+
+
 @pytest.fixture(scope="module")
 def cluster():
-    """Two nodes, ``first`` and ``second``; what they import is what the driver tells them."""
+    """Two nodes, ``first`` and ``second``."""
     import ray
     from ray._private import services
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(services, "get_node", patient(services.get_node))
-        patch.setenv(PATIENCE, "0.02")  # ten trials take a minute, mostly asleep
-        patch.delenv("PYTHONPATH", raising=False)
         head = {"num_cpus": 1, "node_name": "first", "include_dashboard": False, "_system_config": _HEALTH}
-        made = Cluster(initialize_head=True, head_node_args=head)
+        with nodes_environment():
+            made = Cluster(initialize_head=True, head_node_args=head)
         try:
-            made.second = made.add_node(num_cpus=1, node_name="second")
+            made.second = add_node(made, "second")
             yield made
         finally:
             if ray.is_initialized():
@@ -69,11 +78,16 @@ def cluster():
             made.shutdown()
 
 
+def add_node(cluster, name, **resources):
+    with nodes_environment():
+        return cluster.add_node(**{"num_cpus": 1} | resources, node_name=name)
+
+
 def on(cluster):
     return ("--executor", "ray", "--address", cluster.address)
 
 
-STORMY = SLOW | {"seeds": {"tune": 1, "confirm": 3}}
+STORMY = SLOW | {"seeds": {"tune": 1, "confirm": 2}}
 QUICK = [  # the published study, cut to what takes an instant
     *("--set", "size={layers: 1, width: 16, heads: 2}", "--set", "context=16"),
     *("--set", "data={corpus: {path: text}, tokenizer: bytes}"),
@@ -154,16 +168,15 @@ def test_a_lost_node_a_killed_driver_and_ctrl_c_change_nothing(cluster, tmp_path
     driver = studies.start(folder, "run", "tiny.yaml", *on(cluster))
     studies.wait_for(checkpointed(folder, "tune", 2), driver, _PATIENCE_SECONDS)
     cluster.remove_node(cluster.second, allow_graceful=False)
-    cluster.second = cluster.add_node(num_cpus=1, node_name="third")
+    cluster.second = add_node(cluster, "third")
     studies.wait_for(trained_on(folder, "third"), driver, _PATIENCE_SECONDS)
     # Its driver dies without a word: whoever trained for it ends, and the next one goes on.
     os.kill(driver.pid, signal.SIGKILL)
     said = driver.communicate()[0]
     assert "node second was lost (it does not answer); it goes on elsewhere" in said
     require_nobody_left(folder)
-    driver = studies.start(folder, "run", "tiny.yaml", *on(cluster))
-    studies.wait_for(lambda: len(workers(folder)) == 2, driver, _PATIENCE_SECONDS)
     attempts = sum(run["attempts"] for run in studies.records(folder))
+    driver = studies.start(folder, "run", "tiny.yaml", "--workers", "1", *on(cluster))
     studies.wait_for(
         lambda: sum(run["attempts"] for run in studies.records(folder)) > attempts, driver, _PATIENCE_SECONDS
     )
@@ -187,7 +200,7 @@ def test_a_lost_node_a_killed_driver_and_ctrl_c_change_nothing(cluster, tmp_path
 def test_slots_share_a_gpu_that_ray_chose(cluster, tmp_path):
     import ray
 
-    node = cluster.add_node(num_cpus=4, num_gpus=1, node_name="gpus")
+    node = add_node(cluster, "gpus", num_cpus=4, num_gpus=1)
     given = {"gpus": 0.5, "cpus": 1, "threads": 1, "import_paths": [tmp_path], "study": tmp_path}
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     try:

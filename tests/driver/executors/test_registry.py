@@ -1,5 +1,7 @@
 """An executor is a file and a line: a study runs on one that is named there, and on no other."""
 
+import sys
+
 import pytest
 
 from tests import in_process
@@ -86,6 +88,15 @@ def test_every_executor_has_what_the_driver_calls(made):
 def test_what_is_asked_of_a_cluster_is_not_asked_of_this_machine(asked, option):
     with pytest.raises(UserError, match=f"{option}: says what is asked of a cluster; give --executor ray"):
         find_machines("local", Asked(**asked))
+
+
+def test_without_ray_its_executor_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.delitem(sys.modules, "workbench.driver.executors.ray_cluster")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(
+        UserError, match=r"^--executor ray: Ray is not installed here; pip install -e '\.\[ray\]'$"
+    ):
+        find_machines("ray", Asked())
 
 
 def test_the_command_line_knows_every_executor():

@@ -5,7 +5,7 @@ from importlib import import_module
 from workbench.bench.section import Section
 from workbench.errors import UserError, suggestion
 
-NAMES = ("trials", "training", "workers", "levels", "decoding", "driver", "reading", "scaling")
+NAMES = ("trials", "training", "workers", "levels", "decoding", "driver", "scheduling", "reading", "scaling")
 
 
 def chosen(names: list[str]) -> list[str]:

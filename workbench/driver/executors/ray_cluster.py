@@ -188,6 +188,8 @@ class RayExecutor:
         except BaseException:
             self.kill()
             raise
+        # A checkout that all share may move on meanwhile: a report tells of runs from several commits.
+        self._setting["commit"] = None
 
     def free_slots(self) -> list[int]:
         """Slots that are ready and have no trial."""
