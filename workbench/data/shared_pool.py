@@ -103,6 +103,9 @@ def _checked(file: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _documents(head: dict[str, Any], texts: list[str]) -> Documents:
-    facts = head["facts"]
-    sides = {side: [texts[place] for place in head["sides"][side]] for side in _SIDES}
-    return Documents(**sides, **facts | {name: tuple(facts[name]) for name in _TUPLES})
+    values: dict[str, Any] = dict(head["facts"])
+    for name in _TUPLES:
+        values[name] = tuple(values[name])
+    for side in _SIDES:
+        values[side] = [texts[place] for place in head["sides"][side]]
+    return Documents(**values)

@@ -146,7 +146,7 @@ def _ray(folder: Path, device: str) -> Iterator[Executor]:
     gpus = 1.0 if device == "cuda" else 0.0
     machines = find_machines("ray", Asked(address="local", gpus_per_trial=gpus))
     try:
-        workers = machines.executor(1, threads=1, logs=folder, import_paths=[])
+        workers = machines.executor(1, threads=1, devices=1, logs=folder, import_paths=[])
         try:
             yield workers
         finally:
