@@ -1,6 +1,7 @@
 """A tiny real study through the command line: to its verdict, and through everything that can go wrong.
 
-What is about processes runs in processes of its own; the studies that those are compared with do not.
+What is about processes runs in processes of its own, the first study in such as a user starts, the others in
+forked ones; the studies that those are compared with do not.
 """
 
 import json
@@ -8,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -22,6 +24,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from tests import in_process
+from tests.forked import Forked
 from tests.study import studies
 from workbench.driver import watch
 from workbench.driver.executors import local
@@ -36,7 +39,7 @@ def undisturbed(tmp_path_factory):
     """A study run to its end in peace: what every disturbed one must equal."""
     folder = tmp_path_factory.mktemp("undisturbed")
     studies.make_study(folder)
-    answer = studies.workbench(folder, "run", "tiny.yaml")
+    answer = studies.workbench(folder, "run", "tiny.yaml", start=subprocess.Popen)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return folder, answer.stdout
 
@@ -126,7 +129,7 @@ def checkpointed(folder, phase, trials=1):
     return lambda: (folder / "results/tiny/runs").exists() and len(running(folder, phase)) >= trials
 
 
-LONG = {"training": {"tokens": 12_800, "batch_size": 4, "evaluations": 10, "evaluation_tokens": 512}}
+LONG = {"training": {"tokens": 6_400, "batch_size": 4, "evaluations": 5, "evaluation_tokens": 512}}
 SLOW = {**LONG, "baseline": {"preset": "llama", "norm": "faulty_parts:SlowNorm"}}
 SLOW |= {
     "factors": {"norm": ["faulty_parts:SlowNorm", "rmsnorm"]},
@@ -179,7 +182,13 @@ def test_killing_loses_nothing(undisturbed_slow, tmp_path, victim, workers):
 
 
 def workers_of(pid):
-    return [child for child in psutil.Process(pid).children() if "workbench.driver.worker" in child.cmdline()]
+    """The processes that it started in groups of their own, which only workers have."""
+    found = []
+    for child in psutil.Process(pid).children():
+        with suppress(ProcessLookupError):  # it has just ended
+            if os.getpgid(child.pid) == child.pid:
+                found.append(child)
+    return found
 
 
 def test_a_second_driver_is_refused_and_ctrl_c_stops_the_first(undisturbed_slow, tmp_path):
@@ -251,18 +260,14 @@ class Sabotage(threading.Thread):
         return any(run["attempts"] == 2 for run in running(self.folder, "confirm"))
 
     def _workers(self):
-        found = []
-        for child in psutil.Process().children():
-            with suppress(psutil.Error):  # it has just ended
-                if SIGNING_OFTEN in child.cmdline():
-                    found.append(child)
-        return found
+        return [child for child in workers_of(os.getpid()) if child.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_stopped_worker_is_replaced_and_sigterm_to_all_saves(undisturbed_slow, tmp_path, monkeypatch):
     """The driver is this process, so that only workers have to start."""
     studies.make_study(tmp_path, **SLOW)
     monkeypatch.setattr(local, "_WORKER", [sys.executable, "-c", SIGNING_OFTEN])
+    monkeypatch.setattr(local.subprocess, "Popen", Forked)
     monkeypatch.setattr(watch, "SILENT_SECONDS", 15.0)
     monkeypatch.setattr(watch, "_TOLD_SILENT_SECONDS", 2.0)
     for name, value in studies.environment(tmp_path).items():
@@ -406,7 +411,7 @@ def test_a_baseline_above_a_uniform_guess_is_no_baseline_wherever_one_looks(tmp_
 
 
 def test_a_mistake_ends_the_process_with_its_message_and_code_two(tmp_path):
-    answer = studies.workbench(tmp_path, "run", "nowhere.yaml")
+    answer = studies.workbench(tmp_path, "run", "nowhere.yaml", start=subprocess.Popen)
     assert answer.returncode == 2, answer.stdout + answer.stderr
     assert answer.stderr.startswith("error: nowhere.yaml: the file is missing")
     assert "Traceback" not in answer.stderr

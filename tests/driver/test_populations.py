@@ -206,7 +206,7 @@ def test_nor_is_it_halved(study):
 
 
 SLOW = {
-    "training": {"tokens": 19_200, "batch_size": 4, "evaluations": 10, "evaluation_tokens": 512},
+    "training": {"tokens": 9_600, "batch_size": 4, "evaluations": 5, "evaluation_tokens": 512},
     "learning_rates": [0.01],
     "seeds": {"tune": 0, "confirm": 2},
 }

@@ -1,9 +1,8 @@
-"""Tiny real studies, run through the command line in processes of their own."""
+"""Tiny real studies, run through the command line in processes of their own, which may be forked."""
 
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import yaml
 from faulty_parts import PATIENCE
 
 from tests import in_process
+from tests.forked import Forked
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = {
@@ -49,12 +49,12 @@ def environment(folder: Path) -> dict[str, str]:
     What a test runs in its own process is not interrupted there, and need not be slow.
     """
     paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "user_parts")])
-    return {**os.environ, "PYTHONPATH": paths, "WORKBENCH_CACHE": str(folder / "cache"), PATIENCE: "0.003"}
+    return {**os.environ, "PYTHONPATH": paths, "WORKBENCH_CACHE": str(folder / "cache"), PATIENCE: "0.008"}
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    """``workbench`` in the background."""
-    return subprocess.Popen(
+    """``workbench`` in the background, forked, as its workers are."""
+    return Forked(
         [sys.executable, "-m", "workbench", *arguments],
         cwd=folder,
         env=environment(folder),
@@ -62,22 +62,22 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # A shell's background job ignores Ctrl-C and so would its children; a user's terminal does not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
-def workbench(folder: Path, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess:
-    """``workbench`` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "workbench", *arguments],
-        cwd=folder,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+def workbench(
+    folder: Path, *arguments: str, timeout: float = 240, start: type[subprocess.Popen] = Forked
+) -> subprocess.CompletedProcess:
+    """``workbench`` to its end, forked, as its workers are; or all started anew with ``subprocess.Popen``."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    words = [sys.executable, "-m", "workbench", *arguments]
+    with start(words, cwd=folder, env=environment(folder), **pipes) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, output, errors)
 
 
 def report(folder: Path) -> dict:

@@ -84,12 +84,13 @@ def _root() -> Path:
 
 def _files() -> list[tuple[str, Path]]:
     """Name and path of each file, in an order drawn from the names: any prefix is a fair sample."""
+    root = _root()
     files = []
-    for folder, inner, names in os.walk(_root()):
+    for folder, inner, names in os.walk(root):
         inner[:] = [name for name in inner if name not in _LEFT_OUT and not name.startswith(_OF_ONE_BUILD)]
         paths = [Path(folder) / name for name in names if name.endswith(".py")]
         files += [path for path in paths if not path.name.startswith(_OF_ONE_BUILD)]
-    named = [(path.relative_to(_root()).as_posix(), path) for path in files]
+    named = [(path.relative_to(root).as_posix(), path) for path in files]
     return sorted(named, key=lambda item: (stable_hash("file", item[0]), item[0]))
 
 
