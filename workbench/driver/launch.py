@@ -60,11 +60,11 @@ def run_study(
     plan = make_plan(path, overrides, console, out)
     directory = out / plan.study.name
     size = chosen_size(population, plan, lambda text: console.print(f"note: {text}", soft_wrap=True))
+    devices = plan.study.training.devices
+    own = default_slots(plan.device, devices)  # refuses more devices than there are
+    slots = workers or own
     with sole_driver(directory):
         _lay_out(plan, directory, command, console)
-        devices = plan.study.training.devices
-        own = default_slots(plan.device, devices)  # refuses more devices than there are
-        slots = workers or own
         runner = Runner(
             plan,
             directory,
