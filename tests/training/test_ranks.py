@@ -9,27 +9,31 @@ import pandas as pd
 import psutil
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
 from workbench.data.evaluation_text import evaluation_text
 from workbench.data.task_batches import NO_ANSWER, TaskTrainingBatches
+from workbench.files import file_sha256
 from workbench.model.decoder import Decoder
 from workbench.model.presets import preset
+from workbench.model.weights import plain_tensors
 from workbench.records.execution import USUAL, Execution
-from workbench.records.run import RunDirectory, RunRecord, State
+from workbench.records.run import RunDirectory, RunRecord, State, error_line
 from workbench.training.config import TrainingConfig
 from workbench.training.machine_faults import RankLost, is_machine_fault
 from workbench.training.module import DecoderModule
 from workbench.training.pieces import Piece, pieces_of
 from workbench.training.run import Watcher
 from workbench.training.run_text import study_corpus
+from workbench.training.starting_weights import STARTING_WEIGHTS
 from workbench.training.trial import run_trial
 
 CONTEXT = 16
 STEPS = 20
 TWO = Execution(devices=2, strategy="ddp")
+OF_ANSWERS = {"dropout": 0.2, "vocabulary": 10, "starts": True}
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
 
@@ -70,8 +74,8 @@ def recall(cache):
     }
 
 
-def run_of(folder, data, *, dropout=0.0, vocabulary=257, optimizer="adamw", **levels):
-    """A directory with the record of a trial that is yet to begin."""
+def run_of(folder, data, *, dropout=0.0, vocabulary=257, starts=False, **levels):
+    """A directory with the record of a trial that is yet to begin; it ``starts`` from other weights."""
     model = preset(
         "llama", vocabulary=vocabulary, context=CONTEXT, layers=2, width=16, heads=2, dropout=dropout
     )
@@ -81,7 +85,6 @@ def run_of(folder, data, *, dropout=0.0, vocabulary=257, optimizer="adamw", **le
         evaluations=2,
         evaluation_tokens=512,
         probes=0,
-        optimizer=optimizer,
     ).resolve("cpu")
     record = RunRecord(
         run_id="run",
@@ -97,15 +100,21 @@ def run_of(folder, data, *, dropout=0.0, vocabulary=257, optimizer="adamw", **le
         },
     )
     directory = RunDirectory(folder / "study" / "runs" / "run")
+    if starts:
+        path = folder / "study" / STARTING_WEIGHTS
+        path.parent.mkdir(parents=True)
+        start = Decoder(model.with_levels(**levels))
+        start.initialize(99)
+        save_file(plain_tensors(start), path)
+        record.config["start"] = {"sha256": file_sha256(path)}
     directory.write(record)
     return directory
 
 
 def train(directory, execution=USUAL, stop_at=None):
     """Train until the end, or to step ``stop_at``."""
-    study = directory.path.parent.parent
     watcher = Watcher(should_stop=lambda: stop_at is not None and watcher.pulse.count >= stop_at)
-    return run_trial(directory, lambda data: study_corpus(study, data), watcher, execution)
+    return run_trial(directory, lambda data: study_corpus(None, data), watcher, execution)
 
 
 def equal(one, other):
@@ -132,8 +141,8 @@ def plain(tmp_path_factory, text):
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory, recall):
-    """The same of a task whose sequences have more and fewer answers, with dropout."""
-    directory = run_of(tmp_path_factory.mktemp("answers"), recall, dropout=0.2, vocabulary=10)
+    """The same of a task whose sequences have more and fewer answers, with dropout, from given weights."""
+    directory = run_of(tmp_path_factory.mktemp("answers"), recall, **OF_ANSWERS)
     train(directory)
     return directory
 
@@ -167,19 +176,19 @@ def test_a_piece_without_a_target_gives_nothing_and_breaks_nothing():
     nothing = torch.full((1, 4), NO_ANSWER)
     piece = Piece(torch.zeros(1, 4, dtype=torch.long), nothing, torch.tensor(0.0), first=0, rows=2)
     module.training_step(piece, 0).backward()
-    assert float(module.step_loss) == 0
+    assert float(module.pieces_loss) == 0
     assert all(not parameter.grad.any() for parameter in module.parameters())
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path, recall, answers):
-    own = run_of(tmp_path, recall, dropout=0.2, vocabulary=10)
+    own = run_of(tmp_path, recall, **OF_ANSWERS)
     record = train(own, Execution(gradient_accumulation=4))
     equal(answers, own)
     assert record.provenance["execution"] == [{"gradient_accumulation": 4}]
 
 
 def test_recomputed_activations_change_no_bit_with_the_same_dropout(tmp_path, recall, answers):
-    own = run_of(tmp_path, recall, dropout=0.2, vocabulary=10)
+    own = run_of(tmp_path, recall, **OF_ANSWERS)
     train(own, Execution(activation_checkpointing=True))
     assert own.weights.read_bytes() == answers.weights.read_bytes()
 
@@ -213,7 +222,7 @@ def test_a_part_that_draws_from_everywhere_draws_the_same_again(tmp_path, text):
 
 def test_two_devices_are_one_to_rounding_whatever_their_pieces_hold(tmp_path, recall, answers):
     """Sequences with unequal numbers of answers, in two turns, with dropout and recomputed activations."""
-    own = run_of(tmp_path, recall, dropout=0.2, vocabulary=10)
+    own = run_of(tmp_path, recall, **OF_ANSWERS)
     ways = {"gradient_accumulation": 2, "activation_checkpointing": True}
     record = train(own, TWO.model_copy(update=ways))
     equal(answers, own)
@@ -235,7 +244,7 @@ def test_what_two_devices_began_one_goes_on_with(tmp_path, text, plain):
 
 def test_a_decoder_in_parts_trains_as_a_whole_and_goes_on_as_one(tmp_path, recall, answers):
     """FSDP, which needs no GPU but to be worth it: from one device's checkpoint, and to one."""
-    own = run_of(tmp_path / "own", recall, dropout=0.2, vocabulary=10)
+    own = run_of(tmp_path / "own", recall, **OF_ANSWERS)
     assert train(own, stop_at=7).state is State.RUNNING
     ways = {"gradient_accumulation": 2, "activation_checkpointing": True}
     parts = Execution(devices=2, strategy="fsdp").model_copy(update=ways)
@@ -294,9 +303,9 @@ def test_the_error_of_another_rank_is_the_outcome(tmp_path, text):
     began = time.monotonic()
     record = train(own, TWO)
     assert record.state is State.FAILED
-    assert record.error.startswith("rank 1: Traceback")
-    assert "the norm broke on another rank" in record.error
-    assert "OtherRankNorm" in record.error or "faulty_parts.py" in record.error
+    assert record.error.startswith("rank 1:\nTraceback")
+    assert "faulty_parts.py" in record.error
+    assert error_line(record.error) == "RuntimeError: the norm broke on another rank"
     assert time.monotonic() - began < 120  # most of it for a process that starts
     assert not followers()
 

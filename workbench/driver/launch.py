@@ -34,6 +34,7 @@ from workbench.study.preparation import make_plan
 from workbench.study.schema import import_paths, load_study_file
 from workbench.terminal import Terminal
 from workbench.terminal import console as terminal
+from workbench.training.hardware import default_slots
 from workbench.training.run_text import keep_tokenizer
 
 
@@ -53,8 +54,7 @@ def run_study(
     """Run the study and print its report; False when it was stopped before its end.
 
     ``population`` is how many trials of a variant train in one program: a number, or "auto". ``executor`` is
-    the name of one of ``executors.registry``, and
-    ``asked`` what is asked of it where it is a cluster.
+    the name of one of ``executors.registry``, and ``asked`` what is asked of it where it is a cluster.
     """
     refuse_published(out / load_study_file(path, overrides).name)
     machines = find_machines(executor, asked)
@@ -93,6 +93,8 @@ def _run_on(
         console.print(f"note: {text}", soft_wrap=True)
 
     size = chosen_size(population, plan, note, machines.measure)
+    if not machines.elsewhere:
+        default_slots(plan.device, plan.study.training.devices)  # refuses more devices than there are
     with sole_driver(directory):
         _lay_out(plan, directory, command, console)
         training = plan.study.training

@@ -41,15 +41,17 @@ _FLUSH_SECONDS = 1.0
 class MetricsWriter:
     """Appends rows to ``metrics.jsonl``; flushed about once a second and at every validation.
 
-    ``rows`` are all of the run's: those that it is given to begin with, and what was appended since.
+    ``rows`` are all of the run's: those that it is given to begin with, and what was appended since. Without
+    a ``directory`` they are written nowhere.
     """
 
-    def __init__(self, directory: Path, rows: list[Row] | None = None) -> None:
-        path = directory / LIVE
+    def __init__(self, directory: Path | None, rows: list[Row] | None = None) -> None:
+        path = Path(os.devnull) if directory is None else directory / LIVE
         self.rows = list(rows or [])
-        write_atomically(path, "".join(_line(row) for row in self.rows))
-        # An attempt that was killed between compacting its rows and its last record leaves them compact.
-        (directory / COMPACT).unlink(missing_ok=True)
+        if directory is not None:
+            write_atomically(path, "".join(_line(row) for row in self.rows))
+            # An attempt that was killed between compacting its rows and its last record leaves them compact.
+            (directory / COMPACT).unlink(missing_ok=True)
         self._file: IO[str] = open(path, "a", encoding="utf-8")  # noqa: SIM115 - open for the whole run
         self._flushed = time.monotonic()
 

@@ -75,8 +75,9 @@ class Recorder(lightning.Callback):
         step = trainer.global_step
         if not ends_step(trainer, batch_index) or (step % self._every and step != self._steps):
             return
+        is_whole = self._ranks.count == trainer.accumulate_grad_batches == 1
         row = {
-            "train/loss": self._ranks.total(self.module.step_loss),
+            "train/loss": self._ranks.total(outputs["loss"] if is_whole else self.module.pieces_loss),
             "learning_rate": self.module.rate,
             "gradient_norm": float(self.module.gradient_norm),
         }

@@ -14,7 +14,6 @@ import time
 import traceback
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import torch
@@ -86,11 +85,9 @@ def _follow(asked: dict[str, Any]) -> None:
     checkpoint = load_checkpoint(directory.checkpoint) if asked["resumes"] else None
     rows = [] if checkpoint is None else run.rows_of(checkpoint.content)
     store = distributed.TCPStore(HOST, asked["port"], execution.devices, is_master=False, timeout=PATIENCE)
-    with (
-        TemporaryDirectory() as folder,  # rows are rank 0's to write: these are thrown away
-        joined(store, asked["rank"], execution.devices, run.device) as ranks,
-    ):
-        log = RunLog(MetricsWriter(Path(folder), rows), run.accounting, run.steps, lambda event: None)
+    with joined(store, asked["rank"], execution.devices, run.device) as ranks:
+        # The rows of the run are rank 0's to write.
+        log = RunLog(MetricsWriter(None, rows), run.accounting, run.steps, lambda event: None)
         Fitting(run, ranks, log, Watcher()).fit(checkpoint)
 
 

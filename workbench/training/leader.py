@@ -84,7 +84,9 @@ class _Follower:
         """What its end means for the trial."""
         if self.failure is None:
             return RankLost(f"rank {self.rank} ended with status {self.process.wait()}")
-        text = f"rank {self.rank}: {self.failure['error']}"
+        error = self.failure["error"]
+        # A traceback begins a line, for whoever looks for the line of the error itself.
+        text = f"rank {self.rank}:\n{error}" if "\n" in error else f"rank {self.rank}: {error}"
         match self.failure["kind"]:
             case "fault":
                 return RankLost(text)
@@ -96,7 +98,10 @@ class _Follower:
     def _listen(self, reading: int) -> None:
         with open(reading, encoding="utf-8") as reports:
             for line in reports:
-                report = json.loads(line)
+                try:
+                    report = json.loads(line)
+                except ValueError:  # it was killed within a word
+                    break
                 self.done = self.done or report["kind"] == "done"
                 if report["kind"] not in ("ready", "done"):
                     self.failure = report
@@ -146,7 +151,8 @@ def followed(run: Run, resumes: bool) -> Iterator[Ranks]:
             yield ranks
         patience = _ENDING_SECONDS
     except (Interrupted, Diverged):
-        raise  # all came to it together
+        patience = _ENDING_SECONDS  # all came to it together
+        raise
     except Exception as error:
         cause = _cause(others, time.monotonic())
         if cause is None or cause is error:

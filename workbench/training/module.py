@@ -65,7 +65,7 @@ class DecoderModule(lightning.LightningModule):
             self.decoder.checkpoint_activations()
         self._loss = next_token_loss
         self._token_losses = token_losses
-        self.step_loss = torch.tensor(math.nan)  # of the last step, or of this process's part of it
+        self.pieces_loss = torch.tensor(math.nan)  # what this process's pieces add to the loss of the step
         self.rate = math.nan
         self.gradient_norm: Tensor | float = math.nan
         self.validation: dict[str, float] = {}
@@ -130,14 +130,12 @@ class DecoderModule(lightning.LightningModule):
     def training_step(self, batch: Batch | Piece, batch_index: int) -> Tensor:
         """One batch's loss; of a piece, one whose mean over all pieces of the step is the batch's."""
         if not isinstance(batch, Piece):
-            loss = self.loss(*batch)
-            self.step_loss = loss.detach()
-            return loss
+            return self.loss(*batch)
         # A piece without a target has no mean: any target will do, as its share is 0.
         targets = torch.where(batch.share > 0, batch.targets, batch.targets.clamp(min=0))
         loss = self.loss(batch.inputs, targets) * batch.share
         begins = batch_index % self._execution.gradient_accumulation == 0
-        self.step_loss = loss.detach() if begins else self.step_loss + loss.detach()
+        self.pieces_loss = loss.detach() if begins else self.pieces_loss + loss.detach()
         return loss * self._execution.pieces
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
