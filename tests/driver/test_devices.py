@@ -22,6 +22,20 @@ def run(folder, *more):
     return answer.stdout
 
 
+def require_close(value, other, key):
+    """All numbers within 1e-5, all else equal."""
+    if isinstance(value, dict):
+        assert value.keys() == other.keys(), key
+        for name in value:
+            require_close(value[name], other[name], f"{key}.{name}")
+    elif isinstance(value, list):
+        assert len(value) == len(other), key
+        for place, (own, theirs) in enumerate(zip(value, other, strict=True)):
+            require_close(own, theirs, f"{key}.{place}")
+    else:
+        assert other == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value), key
+
+
 def test_two_devices_give_the_table_of_one(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     studies.make_study(one, **STUDY)
@@ -37,11 +51,10 @@ def test_two_devices_give_the_table_of_one(tmp_path):
     ours, theirs = studies.report(one), studies.report(two)
     assert any("2 ways of computing" in note["text"] for note in theirs["notes"])
     for own, other in zip(ours["rows"], theirs["rows"], strict=True):
-        assert own.keys() == other.keys()
+        assert other.keys() == own.keys()
         for key, value in own.items():
             if not any(word in key for word in ("seconds", "memory")):
-                close = pytest.approx(value, abs=1e-5) if isinstance(value, float) else value
-                assert other[key] == close, key
+                require_close(value, other[key], key)
     assert again["summary"] == pytest.approx(treated[0]["summary"], abs=1e-5)
     # What the trial printed is in its log, the other rank's too; no file is another rank's.
     left = {path.name for path in (two / "results/tiny/runs" / again["run_id"]).iterdir()}

@@ -30,6 +30,7 @@ from workbench.training.run_text import study_corpus
 from workbench.training.starting_weights import STARTING_WEIGHTS
 from workbench.training.trial import run_trial
 
+pytestmark = pytest.mark.slow
 CONTEXT = 16
 STEPS = 20
 TWO = Execution(devices=2, strategy="ddp")

@@ -1,6 +1,6 @@
 """Where a report's numbers come from: everything that a reader needs to trust or repeat them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import pandas as pd
@@ -207,7 +207,7 @@ def _compute(runs: pd.DataFrame) -> dict[str, float]:
             (run.get("config") or {}).get("training", {}) if isinstance(run.get("config"), dict) else {}
         )
         hours = _number(run.get("seconds")) / 3600
-        devices = _ways(run)[-1].devices
+        devices = _ways(run.get("provenance"))[-1].devices
         flops += _number(run.get("flops"))
         if str(training.get("device", "cpu")).startswith("cuda"):
             gpu += hours * devices
@@ -216,16 +216,15 @@ def _compute(runs: pd.DataFrame) -> dict[str, float]:
     return {"core_hours": core, "gpu_hours": gpu, "flops": flops}
 
 
-def _ways(run: Mapping[str, Any]) -> list[Execution]:
+def _ways(provenance: Any) -> list[Execution]:
     """How a run was computed, the last way at the end."""
-    provenance = run.get("provenance")
     kept = provenance.get("execution") if isinstance(provenance, dict) else None
     return [Execution.model_validate(way) for way in kept] if kept else [USUAL]
 
 
 def _computed(runs: pd.DataFrame) -> list[str]:
-    """The ways in which runs were computed; nothing where all were in the usual one."""
-    ways = sorted({way.words() for run in runs.to_dict("records") for way in _ways(run)})
+    """The ways in which runs were computed; nothing where all that began were in the usual one."""
+    ways = sorted({way.words() for provenance in _provenance(runs) for way in _ways(provenance)})
     return [] if ways == [USUAL.words()] else ways
 
 

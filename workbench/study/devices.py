@@ -25,8 +25,8 @@ def require_computable(study: str, execution: Execution, variants: Sequence[Vari
             levels = {name: cast(type[Optimizer], OPTIMIZERS.get(name)) for name in OPTIMIZERS.names()}
             able = ", ".join(name for name, level in levels.items() if level.shardable)
             raise UserError(
-                f"{study}: {variant.name}: training.optimizer: {optimizer.label} needs whole matrices, and "
-                f"with fsdp each device has a part of them; use one of {able}, or 'strategy: ddp'"
+                f"{study}: {variant.name}: training.optimizer: {optimizer.label} is not for parts of "
+                f"matrices, and with fsdp each device has a part; use one of {able}, or 'strategy: ddp'"
             )
 
 

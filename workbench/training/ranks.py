@@ -75,6 +75,8 @@ def joined(store: distributed.Store, rank: int, count: int, device: str) -> Iter
     if "GLOO_SOCKET_IFNAME" not in os.environ:  # else it takes what the host's name stands for, if anything
         os.environ["GLOO_SOCKET_IFNAME"] = _loopback()
     on_gpu = device == "cuda"
+    if on_gpu:
+        torch.cuda.set_device(rank)  # what "cuda" means from now on: text is put there, too
     distributed.init_process_group(
         "nccl" if on_gpu else "gloo",
         store=store,
