@@ -12,7 +12,7 @@ from workbench.driver.executors import ray_cluster
 from workbench.driver.executors.machines import Asked
 from workbench.driver.executors.ray_cluster import RayCluster, RayExecutor
 from workbench.driver.executors.ray_slot import Heard
-from workbench.errors import UserError
+from workbench.errors import StudyStopped, UserError
 from workbench.records.run import State
 
 
@@ -260,6 +260,39 @@ def test_without_a_node_the_driver_waits_and_says_so(cluster):
     assert executor.free_slots() == [1]
 
 
+def test_an_idle_slot_goes_with_its_node(cluster):
+    node, other = Node("a"), Node("b")
+    executor, fake = cluster(node, other, slots=1)
+    node.alive = False
+    assert executor.free_slots() == []
+    executor.next_event(timeout=0.02)
+    assert executor.free_slots() == [1]
+    assert [actor.killed for actor in fake.actors] == [True, False]
+
+
+def test_a_node_that_cannot_be_used_is_told_of_while_it_is_there(cluster):
+    executor, fake = cluster(Node("a"))
+    odd = Node("odd", problem="torch: is 1.0 there")
+    fake.all.append(odd)
+    executor.free_slots()
+    executor.next_event(timeout=0.05)
+    assert executor.waits() == ["node odd cannot be used: torch: is 1.0 there"]
+    odd.alive = False
+    executor.free_slots()
+    assert executor.waits() == []
+
+
+def test_a_cluster_that_lost_its_head_stops_the_study(cluster, monkeypatch):
+    executor, fake = cluster(Node("a"))
+
+    def nodes():
+        raise RayError("Failed to connect to GCS.")
+
+    monkeypatch.setattr(fake, "nodes", nodes)
+    with pytest.raises(StudyStopped, match=r"the cluster's head does not answer \(Failed to connect"):
+        executor.free_slots()
+
+
 def test_a_node_where_no_slot_can_begin_is_not_tried_for_ever(cluster):
     executor, fake = cluster(Node("a"))
     node = Node("b", problem=ActorDiedError())
@@ -289,14 +322,20 @@ def test_stopping_asks_all_and_hears_them_to_their_end(cluster, tmp_path):
 
 
 def test_a_size_is_measured_on_a_slot_without_work(cluster, tmp_path):
-    executor, fake = cluster(Node("a"))
-    answers = iter([{"size": 8}, {"error": "CUDA error"}])
-    fake.get = lambda reference: next(answers)
+    executor, fake = cluster(Node("a"), Node("b"))
+    answers = iter([ActorDiedError(), {"size": 8}, {"error": "CUDA error"}])
+    fake.get = lambda reference: raised(next(answers))
     record = SimpleNamespace(run_id="one")
-    assert executor.measure(record, 64) == 8
+    assert executor.measure(record, 64) == 8  # the first slot died, and the other was asked instead
     with pytest.raises(RuntimeError, match="CUDA error"):
         executor.measure(record, 64)
-    assert fake.actors[0].heard == [("measure", (tmp_path / "runs" / "one", 64))] * 2
+    assert fake.actors[1].heard == [("measure", (tmp_path / "runs" / "one", 64))] * 2
+
+
+def raised(answer):
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 @pytest.mark.parametrize(

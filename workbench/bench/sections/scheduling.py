@@ -121,9 +121,9 @@ def measure(setting: Setting) -> Outcome:
     trials = _TRIALS[setting.effort]
     setting.progress(f"{trials:,} trials that train nothing", clock.part)
     spreads = _driver_alone(setting, trials)
-    columns = (Column("which", "trials"), Column("seconds", "the driver takes, for each", Form.SECONDS))
+    alone = (Column("which", "trials"), Column("seconds", "the driver takes, for each", Form.SECONDS))
     rows = [{"which": which, "seconds": spread} for which, spread in spreads.items()]
-    outcome.tables.append(Table(f"The driver alone, {trials:,} trials on {_SLOTS} slots", columns, rows))
+    outcome.tables.append(Table(f"The driver alone, {trials:,} trials on {_SLOTS} slots", alone, rows))
     first, last = list(spreads.values())[:2]
     growth = Spread.of([last.median / first.median])
     text = f"Of {trials:,} trials the first take the driver {shown(first, Form.SECONDS)} each, the last "

@@ -30,13 +30,14 @@ from workbench.driver.events import Ended, Event, Fault, Lost, Task, TooLarge, U
 from workbench.driver.executors.machines import Asked
 from workbench.driver.sizing import size_said
 from workbench.driver.watch import Watch
-from workbench.errors import UserError
+from workbench.errors import StudyStopped, UserError
 from workbench.numbers import plural
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import RunRecord
 
 try:
     import ray
+    import ray._private.worker as ray_worker
     from ray.exceptions import ActorDiedError, RayActorError, RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError:
@@ -95,17 +96,15 @@ class RayCluster:
         self._connected = not ray.is_initialized()  # else whoever did has it
         if self._connected:
             _connect(asked.address or "auto")
+        if asked.gpus_per_trial is not None:
+            self._gpus = asked.gpus_per_trial
+        else:
+            self._gpus = 1.0 if any(node.resources.get("GPU") for node in _nodes()) else 0.0
 
     @property
     def device(self) -> str:
         """ "cuda" where a trial has a share of a GPU: asked for, or because the cluster has GPUs."""
         return "cuda" if self._gpus else "cpu"
-
-    @property
-    def _gpus(self) -> float:
-        if self._asked.gpus_per_trial is not None:
-            return self._asked.gpus_per_trial
-        return 1.0 if any(node.resources.get("GPU") for node in _nodes()) else 0.0
 
     def measure(self, record: RunRecord, most: int) -> int:
         """Ask a slot without work how many runs like this one train in one program."""
@@ -230,13 +229,17 @@ class RayExecutor:
         Waits for a slot without work: its GPU is not another trial's meanwhile. Raises ``NotVmappable``, or
         ``RuntimeError`` with what went wrong there.
         """
-        while not (free := self.free_slots()):
-            self._hear(1.0)
         run = self._study / "runs" / record.run_id
-        try:
-            return size_said(ray.get(_call(self._slots[free[0]].actor, "measure", run, most)))
-        except RayError as error:
-            raise RuntimeError(_first_line(error)) from None
+        while True:
+            while not (free := self.free_slots()):
+                self._hear(1.0)
+            slot = self._slots[free[0]]
+            try:
+                return size_said(ray.get(_call(slot.actor, "measure", run, most)))
+            except RayActorError as error:  # another slot will say
+                self._ended(slot, error)
+            except RayError as error:
+                raise RuntimeError(_first_line(error)) from None
 
     def stop(self) -> Iterator[Event | None]:
         """Ask every trial to save and stop; kill what has not stopped after some ten minutes."""
@@ -313,7 +316,12 @@ class RayExecutor:
         if time.monotonic() - self._looked < _LOOKING_SECONDS:
             return
         self._looked = time.monotonic()
-        places = [node for node in _nodes() if node.id not in self._refused]
+        nodes = {node.id: node for node in _nodes()}
+        self._refused = {name: why for name, why in self._refused.items() if name in nodes}
+        for slot in list(self._slots.values()):
+            if slot.node.id not in nodes and slot.beginning is None and slot.hearing is None:
+                self._drop(slot)  # of one at work its actor's end is heard
+        places = [node for node in nodes.values() if node.id not in self._refused]
         taken = [slot.node.id for slot in self._slots.values()]
         left = {node.id: self._room(node) - taken.count(node.id) for node in places}
         while self._most is None or len(self._slots) < self._most:
@@ -463,6 +471,7 @@ def _connect(address: str) -> None:
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon:
         _require_listener(address, host, port)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of our own reports to nobody
     # Ray takes these for itself, and would end the driver without a word to its workers.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -475,6 +484,9 @@ def _connect(address: str) -> None:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+    # Of a lost node it would print its raylet's last state, a screen full, among the study's own lines. There
+    # is no public switch for that; the driver says itself what was lost.
+    ray_worker._worker_logs_enabled = False
 
 
 def _require_listener(address: str, host: str, port: str) -> None:
@@ -489,8 +501,17 @@ def _require_listener(address: str, host: str, port: str) -> None:
 
 
 def _nodes() -> list[_Node]:
-    """The nodes that are alive, in the order of their names; two of one name are told apart."""
-    nodes = [_Node.of(facts) for facts in ray.nodes() if facts["Alive"]]
+    """The nodes that are alive, in the order of their names; two of one name are told apart.
+
+    Raises ``StudyStopped`` where the cluster has lost its head.
+    """
+    try:
+        nodes = [_Node.of(facts) for facts in ray.nodes() if facts["Alive"]]
+    except RayError as error:
+        raise StudyStopped(
+            f"--executor ray: the cluster's head does not answer ({_first_line(error)}); start it again, and "
+            f"run the same command"
+        ) from None
     names = [node.name for node in nodes]
     apart = [
         _Node(node.id, f"{node.name} ({node.id[:6]})", node.resources) if names.count(node.name) > 1 else node
