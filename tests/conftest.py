@@ -11,6 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent / "user_parts"))  # as a user's own
 
 import pytest
 
+gc.disable()  # while libraries are imported and tests are found, of which nothing is garbage
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory, monkeypatch):
@@ -27,3 +29,4 @@ def pytest_collection_finish():
     """Who collects garbage (a worker after each task, Streamlit after each page) may skip the libraries."""
     gc.collect()
     gc.freeze()
+    gc.enable()

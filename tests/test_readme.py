@@ -4,6 +4,7 @@ The folder is what a fresh clone holds. Only budgets are cut. Every command that
 """
 
 import dataclasses
+import os
 import re
 import shlex
 import shutil
@@ -20,12 +21,14 @@ from pathlib import Path
 import pytest
 
 from tests.in_process import workbench
+from tests.shared_between_workers import made_once
 from tests.tiny_models import save_gpt2
 from workbench.analysis.effects import study_report
 from workbench.analysis.report_tables import effects_table
 from workbench.bench.outcome import Finding, Outcome
 from workbench.bench.section import Effort, Section
 from workbench.bench.sections import registry
+from workbench.data.sources import standard_library
 from workbench.data.treatments.registry import TREATMENTS
 from workbench.model.config import ModelConfig
 from workbench.model.parts.component import FACTORS
@@ -146,18 +149,26 @@ def test_the_presets_that_readme_names_are_there():
     assert [name for name in named if name not in preset_names()] == []
 
 
-@pytest.fixture
-def clone(tmp_path):
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory):
     """The files that git keeps, as they are now, in a repository of their own."""
-    kept = git(CHECKOUT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
-    folder = tmp_path / "clone"
-    for name in filter(None, kept):
+    return made_once(tmp_path_factory, "kept", keep)
+
+
+def keep(folder: Path) -> None:
+    names = git(CHECKOUT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    for name in filter(None, names):
         if (CHECKOUT / name).is_file():  # one that was deleted and not yet committed is listed too
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, folder / name)
     commit(folder)
     (folder / ".git" / "info" / "exclude").write_text("/cache/\n")  # where tests have theirs
-    return folder
+
+
+@pytest.fixture
+def clone(kept, tmp_path):
+    """A copy of it for the test alone."""
+    return shutil.copytree(kept, tmp_path / "clone", symlinks=True)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -212,13 +223,17 @@ def test_a_question_of_ones_own(clone):
         shutil.copy(path, clone / "my_texts" / f"{path.stem}.txt")
     (clone / "my-study.yaml").write_text(study)
     walk(clone, STUDY[:1])  # as it is printed
-    sizes = {"layers": "2", "width": "32", "context": "32", "tokens": "8_192", "batch_size": "4"}
+    sizes = {"layers": "2", "width": "32", "context": "32", "tokens": "8_192"}
+    sizes["batch_size"] = "4, evaluations: 4, evaluation_tokens: 2_048"  # which the study leaves out
     smaller = cut(study, learning_rates="[0.004]", confirm="2", **sizes)
     (clone / "my-study.yaml").write_text(smaller)
     walk(clone, STUDY[1:])
 
 
-def test_models_from_elsewhere(clone):
+def test_models_from_elsewhere(clone, monkeypatch):
+    """They are judged on a sample of the standard library's files, which are in an order drawn from names."""
+    files = standard_library._files()[:80]
+    monkeypatch.setattr(standard_library, "_files", lambda: files)
     save_gpt2(clone / "gpt2", positions=256)
     walk(clone, MODELS)
     [study] = [block for block in blocks("yaml") if "start: imported/gpt2" in block]
@@ -252,10 +267,17 @@ def test_the_demo_is_set_up_run_and_published(clone):
 
 
 def demo(clone: Path, *words: str) -> subprocess.CompletedProcess:
-    """``make demo`` without the server, in an environment that is set up already."""
+    """``make demo`` without the server, in an environment that is set up already, on one core."""
+    command = make(*words, "DEMO_SERVE=0")
     return subprocess.run(
-        make(*words, "DEMO_SERVE=0"), cwd=clone, capture_output=True, text=True, check=False
+        command, cwd=clone, capture_output=True, text=True, check=False, preexec_fn=on_one_core
     )
+
+
+def on_one_core() -> None:
+    """Each core would start a worker, which takes it seconds for a tiny study."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def dry_run(clone: Path, target: str) -> str:

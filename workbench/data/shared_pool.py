@@ -81,12 +81,12 @@ def _open(entry: Path, report: Callable[[float], None]) -> Documents | None:
             for line in lines:
                 texts.append(json.loads(line))
                 report(len(texts) / head["texts"])
+            return _documents(head, texts)
     except OSError as error:
         refuse_want(entry, error)
         return None
-    except (ValueError, KeyError, TypeError, StopIteration):
+    except (ValueError, LookupError, TypeError, StopIteration):  # damaged, or of a later version
         return None
-    return _documents(head, texts)
 
 
 def _checked(file: Iterator[bytes]) -> Iterator[bytes]:
@@ -103,9 +103,6 @@ def _checked(file: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _documents(head: dict[str, Any], texts: list[str]) -> Documents:
-    values: dict[str, Any] = dict(head["facts"])
-    for name in _TUPLES:
-        values[name] = tuple(values[name])
-    for side in _SIDES:
-        values[side] = [texts[place] for place in head["sides"][side]]
+    values = head["facts"] | {name: tuple(head["facts"][name]) for name in _TUPLES}
+    values |= {side: [texts[place] for place in head["sides"][side]] for side in _SIDES}
     return Documents(**values)

@@ -14,6 +14,7 @@ from workbench.errors import RecordError, UserError
 from workbench.model.config import ModelConfig
 from workbench.model.parts.component import Registry
 from workbench.model.parts.foreign_sources import source_of
+from workbench.records.execution import Execution
 from workbench.records.run import PARTS, config_hash, run_id
 from workbench.study.kept_parts import keep_parts
 from workbench.training.config import TrainingConfig
@@ -43,7 +44,7 @@ def test_the_usual_levels_are_in_no_record_however_they_are_written():
 
 def test_nothing_else_is_left_out():
     written = training(clip=None, optimizer="lion").model_dump(mode="json")
-    assert written.keys() == TrainingConfig.model_fields.keys() - {"schedule"}
+    assert written.keys() == TrainingConfig.model_fields.keys() - {"schedule", *Execution.model_fields}
     assert written["clip"] is None
     assert training(**written).clip is None
 
