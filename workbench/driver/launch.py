@@ -53,8 +53,7 @@ def run_study(
     """Run the study and print its report; False when it was stopped before its end.
 
     ``population`` is how many trials of a variant train in one program: a number, or "auto". ``executor`` is
-    the name of one of ``executors.registry``, and
-    ``asked`` what is asked of it where it is a cluster.
+    the name of one of ``executors.registry``, and ``asked`` what is asked of it where it is a cluster.
     """
     refuse_published(out / load_study_file(path, overrides).name)
     machines = find_machines(executor, asked)
