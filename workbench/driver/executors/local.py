@@ -277,9 +277,8 @@ def _environment(threads: int, import_paths: list[Path]) -> dict[str, str]:
 
 
 def _gpu(index: int) -> str:
-    from workbench.training.hardware import (
-        default_slots,  # brings torch, which a slot of a cluster does without
-    )
+    # It brings torch, which a slot of a cluster does without.
+    from workbench.training.hardware import default_slots
 
     # More workers than GPUs share them in turn.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
