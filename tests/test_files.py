@@ -1,6 +1,7 @@
 """Files are replaced whole, synced and in one way; mistakes in YAML are shown with their line."""
 
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,17 @@ def test_a_file_is_on_the_disk_before_it_takes_its_place_and_the_new_name_after(
     target = str(tmp_path / "run.json")
     assert calls == [("sync", str(temporary)), ("rename", target), ("sync", str(tmp_path))]
     assert (tmp_path / "run.json").read_text() == "new"
+
+
+def test_writers_on_two_machines_do_not_share_a_temporary_file(tmp_path, monkeypatch):
+    """Each counts its processes from 1, and a study's folder may be shared."""
+    seen = []
+    for host in ("one", "two"):
+        monkeypatch.setattr(platform, "node", lambda host=host: host)
+        with replacing(tmp_path / "run.json") as temporary, replacing_folder(tmp_path / "out") as folder:
+            temporary.write_text("new")
+            seen += [temporary, folder]
+    assert len({path.name for path in seen}) == 4
 
 
 def fill(folder, content):

@@ -22,6 +22,7 @@ def study(tmp_path):
     run(folder, 3, State.DIVERGED, [("b", 0), ("b", 60), ("a", 20)], seconds=10.0)  # a checkpoint was damaged
     run(folder, 4, State.RUNNING, [("a", 0), ("b", 50)])
     run(folder, 5, State.QUEUED, [])
+    run(folder, 7, State.FAILED, [("b", 0)])
     run(folder, 6, State.COMPLETE, [], seconds=99.0)  # of an earlier version
     return folder
 
@@ -50,7 +51,7 @@ def columns(study, *names):
 
 def test_what_each_took_up_ended_and_lost(study):
     found = columns(study, "trials", "running", "done", "interrupted")
-    assert found == {"a": (4, 0, 2, 2), "b": (4, 0, 1, 3)}
+    assert found == {"a": (4, 0, 2, 2), "b": (5, 0, 2, 3)}
     assert nodes_of("mine", study.parent)["unnamed"] == 1
 
 

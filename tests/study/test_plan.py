@@ -9,6 +9,7 @@ from workbench.files import read_yaml
 from workbench.records.index import load_study
 from workbench.records.manifest import read_manifest
 from workbench.records.run import Phase, State, write_record
+from workbench.study import memory
 from workbench.study.candidates import candidates
 from workbench.study.plan import Plan, freeze, manifest_hash, signed
 from workbench.study.schema import parse_study
@@ -33,6 +34,14 @@ def corpus(tmp_path_factory):
     for index in range(12):
         (folder / f"{index}.txt").write_text("".join(f"{index} has line {line}\n" for line in range(30)))
     return prepare({"path": str(folder)}, "bytes", folder / "cache")
+
+
+def test_a_plan_for_gpus_of_other_machines_asks_nothing_of_this_one(corpus, monkeypatch):
+    monkeypatch.setattr(memory, "total_memory", lambda device: pytest.fail("asked this machine"))
+    study = parse_study(STUDY, "study.yaml")
+    elsewhere = Plan.build(study, corpus, "cuda", elsewhere=True)
+    training = elsewhere.config(elsewhere.baseline)["training"]
+    assert (training["device"], training["precision"]) == ("cuda", "bf16")
 
 
 @pytest.fixture

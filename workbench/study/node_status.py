@@ -1,5 +1,6 @@
 """``workbench status STUDY --by node``: what each machine has done of a study."""
 
+import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -67,8 +68,10 @@ def _count(
     end = max(row["step"] or 0, 1)
     begun = [min(place["step"], end) for place in places] + [end]
     made = [max(0, after - step) for step, after in pairwise(begun)]
+    seconds = row.get("seconds", math.nan)
     for place, steps in zip(places, made, strict=True):
-        work[place["name"]].seconds += (row.get("seconds") or 0.0) * steps / max(sum(made), 1)
+        if math.isfinite(seconds):  # a trial that failed at its start has none
+            work[place["name"]].seconds += seconds * steps / max(sum(made), 1)
 
 
 def render_nodes(facts: dict[str, Any]) -> Table:

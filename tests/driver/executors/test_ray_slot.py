@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,16 @@ def test_a_worker_is_heard_asked_to_stop_and_heard_to_its_end(scripted, tmp_path
     assert [event.event for event in events] == ["ended", "lost"]
     assert slot.hear(5.0).stopped
     assert (tmp_path / "study" / "worker-3.log").exists()
+
+
+def test_one_that_reports_without_a_pause_is_heard_all_the_same(scripted, tmp_path):
+    """Who gathered its reports until it paused would take it for silent."""
+    endless = WORKER + "    while True: say(event='progress', run_id='one', step=1, steps=2, loss=1.5)\n"
+    slot = scripted(endless)
+    heard(slot, "progress", Task(runs=[tmp_path / "study" / "runs" / "one"]))
+    began = time.monotonic()
+    assert len(slot.hear(5.0).events) > 1
+    assert time.monotonic() - began < 4.0
 
 
 def test_a_worker_that_dies_is_lost_with_its_run_and_its_log(scripted, tmp_path):

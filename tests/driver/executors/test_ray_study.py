@@ -182,8 +182,8 @@ def test_a_lost_node_a_killed_driver_and_ctrl_c_change_nothing(cluster, tmp_path
     studies.wait_for(
         lambda: sum(run["attempts"] for run in studies.records(folder)) > attempts, driver, _PATIENCE_SECONDS
     )
-    # It is asked to stop: trials save, and no process is left.
-    driver.send_signal(signal.SIGINT)
+    # It is asked to stop, by the signal that Ray would have for itself: trials save, and no process is left.
+    driver.send_signal(signal.SIGTERM)
     said = driver.communicate(timeout=_PATIENCE_SECONDS)[0]
     assert driver.returncode == 130, said
     assert "stopped; the same command goes on where this one stopped" in said

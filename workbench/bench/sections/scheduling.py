@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,7 @@ def measure(setting: Setting) -> Outcome:
     for name, executor in EXECUTORS.items():
         setting.progress(f"trials on {name} workers", clock.part)
         try:
-            with executor(setting.folder / name, setting.device) as workers:
-                rows.append({"executor": name, **_beside_training(setting, name, Noted(workers))})
+            rows.append({"executor": name, **_beside_training(setting, name, executor)})
         except UserError as error:
             outcome.notes.append(f"left out: {name} ({error})")
     columns = (
@@ -134,7 +133,6 @@ def measure(setting: Setting) -> Outcome:
 
 @contextmanager
 def _local(folder: Path, device: str) -> Iterator[Executor]:
-    folder.mkdir()
     with pool(1, device, folder) as workers:
         yield workers
 
@@ -142,7 +140,6 @@ def _local(folder: Path, device: str) -> Iterator[Executor]:
 @contextmanager
 def _ray(folder: Path, device: str) -> Iterator[Executor]:
     """A slot of a Ray that is this machine's alone."""
-    folder.mkdir()
     gpus = 1.0 if device == "cuda" else 0.0
     machines = find_machines("ray", Asked(address="local", gpus_per_trial=gpus))
     try:
@@ -155,19 +152,23 @@ def _ray(folder: Path, device: str) -> Iterator[Executor]:
         machines.close()
 
 
-EXECUTORS: dict[str, Callable[[Path, str], Any]] = {"local": _local, "ray": _ray}
+EXECUTORS: dict[str, Callable[[Path, str], AbstractContextManager[Executor]]] = {"local": _local, "ray": _ray}
 
 
-def _beside_training(setting: Setting, name: str, workers: Noted) -> dict[str, Any]:
+def _beside_training(
+    setting: Setting, name: str, executor: Callable[[Path, str], AbstractContextManager[Executor]]
+) -> dict[str, Any]:
     """Of a study of trivial trials on one slot: what each trial takes beside what its own clock says."""
     seeds = {"tune": 0, "confirm": _SEEDS[setting.effort]}
     plan = tiny_plan(setting.folder, setting.device, seeds=seeds)
     directory = setting.folder / name
     freeze(plan.manifest("workbench bench"), directory)
-    run_study(plan, directory, workers)
-    runs = [RunDirectory(directory / "runs" / run_id).read() for run_id in workers.ended]
+    with executor(directory, setting.device) as workers:
+        noted = Noted(workers)
+        run_study(plan, directory, noted)
+    runs = [RunDirectory(directory / "runs" / run_id).read() for run_id in noted.ended]
     training = [run.measured("seconds") for run in runs]
-    cycles = [after - before for before, after in pairwise(workers.submitted)]
+    cycles = [after - before for before, after in pairwise(noted.submitted)]
     # The first loads libraries and prepares the text, and of the last nobody sees when the next would begin.
     beside = [cycle - own for cycle, own in zip(cycles[1:], training[1:-1], strict=True)]
     return {"beside": Spread.of(beside), "training": Spread.of(training[1:])}

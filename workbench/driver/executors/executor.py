@@ -17,6 +17,8 @@ class Executor(Protocol):
     * Each run that was submitted is reported so once, whatever becomes of whoever trains it; no hang, no
       crash and no lost machine goes without an event. What counts as an outcome is what stands in its
       directory: an event says only that it is time to look.
+    * Of a machine that was lost with whoever trained on it the event says so (``Lost.machine``): it is no
+      fault of the runs, and however often it happens no reason to stop the study.
     * An executor decides nothing: it tries no run again, and gives none to a second process. Both are the
       driver's, which counts losses. A process that it could not end may live on: what it would still write
       is refused (``records.attempts``).

@@ -23,7 +23,8 @@ from workbench.records.manifest import MANIFEST, read_manifest
 from workbench.records.provenance import MACHINE, git_state, versions
 
 MUST_AGREE = ("ablation-workbench", "torch", "lightning", "numpy")  # what decides a trial's numbers
-_GATHERING_SECONDS = 0.02  # after a first event, for those that come with it
+_PAUSE_SECONDS = 0.02  # without an event, after which those that came with the first are told
+_GATHERING_SECONDS = 0.2  # and at the latest after so long: a quick trial reports without a pause
 _LISTENING_SECONDS = 0.1  # then a request to stop is looked for
 
 
@@ -97,7 +98,8 @@ class Slot:
         while not events and not self._stopped and time.monotonic() < deadline:
             if (event := self._next(_LISTENING_SECONDS)) is not None:
                 events.append(event)
-        while events and (event := self._next(_GATHERING_SECONDS)) is not None:
+        told = time.monotonic() + _GATHERING_SECONDS
+        while events and time.monotonic() < told and (event := self._next(_PAUSE_SECONDS)) is not None:
             events.append(event)
         return Heard(events=events, waits=self._executor.waits(), stopped=self._stopped)
 
