@@ -86,9 +86,9 @@ def test_the_page_of_data_shows_texts_their_fates_and_examples(page, address, tm
     page.add_init_script("delete window.showSaveFilePicker")  # which asks a user for a place
     page.goto(f"{address}/data?study=texts")
     page.get_by_text("What became of the documents").first.wait_for()
-    page.locator(
-        "[data-testid=stDataFrame]"
-    ).first.hover()  # cells are painted; the grid's menu writes them out
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    # Cells are painted, and what they say is in the file that the grid's menu gives.
+    page.locator("[data-testid=stDataFrame]").first.hover()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as CSV: Texts that variants train on").click()
     download.value.save_as(tmp_path / "texts.csv")
