@@ -224,8 +224,11 @@ def test_driver_times_trials_and_openings(tiny_sizes, setting, no_processes, mon
 def test_scheduling_is_timed_on_workers_and_alone(tiny_sizes, setting, no_processes, monkeypatch):
     monkeypatch.setattr(scheduling, "_SEEDS", dict.fromkeys(Effort, 2))
     monkeypatch.setattr(scheduling, "_TRIALS", dict.fromkeys(Effort, 40))
+    assert scheduling.measure(setting).notes == [
+        "left out: ray (starting it takes longer than the time that is left)"
+    ]
     monkeypatch.setitem(scheduling.EXECUTORS, "ray", unavailable)
-    outcome = scheduling.measure(setting)
+    outcome = scheduling.measure(replace(setting, seconds=60.0, folder=setting.folder / "again"))
     workers, alone = outcome.tables
     assert [(row["executor"], row["beside"].count) for row in workers.rows] == [("local", 2)]
     assert outcome.notes == ["left out: ray (Ray is not installed here)"]
