@@ -52,9 +52,9 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": paths, "WORKBENCH_CACHE": str(folder / "cache"), PATIENCE: "0.008"}
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    """``workbench`` in the background, forked, as its workers are."""
-    return Forked(
+def start(folder: Path, *arguments: str, start: type[subprocess.Popen] = Forked) -> subprocess.Popen:
+    """``workbench`` in the background, forked as its workers are, or started anew with ``subprocess.Popen``."""
+    return start(
         [sys.executable, "-m", "workbench", *arguments],
         cwd=folder,
         env=environment(folder),

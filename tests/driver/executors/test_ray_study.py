@@ -6,6 +6,7 @@ load many more: all tests share one.
 
 import os
 import signal
+import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,7 +167,8 @@ def test_a_lost_node_a_killed_driver_and_ctrl_c_change_nothing(cluster, tmp_path
     folder.mkdir()
     studies.make_study(folder, **STORMY)
     # A node dies without a word, and another joins.
-    driver = studies.start(folder, "run", "tiny.yaml", *on(cluster))
+    # Started anew: Ray, which this process may have been connected to, does not outlive a fork.
+    driver = studies.start(folder, "run", "tiny.yaml", *on(cluster), start=subprocess.Popen)
     studies.wait_for(checkpointed(folder, "tune", 2), driver, _PATIENCE_SECONDS)
     cluster.remove_node(cluster.second, allow_graceful=False)
     cluster.second = add_node(cluster, "third")
@@ -178,7 +180,8 @@ def test_a_lost_node_a_killed_driver_and_ctrl_c_change_nothing(cluster, tmp_path
     assert "raylet" not in said  # Ray's own lines are none of the study's
     require_nobody_left(folder)
     attempts = sum(run["attempts"] for run in studies.records(folder))
-    driver = studies.start(folder, "run", "tiny.yaml", "--workers", "1", *on(cluster))
+    again = ("run", "tiny.yaml", "--workers", "1", *on(cluster))
+    driver = studies.start(folder, *again, start=subprocess.Popen)
     studies.wait_for(
         lambda: sum(run["attempts"] for run in studies.records(folder)) > attempts, driver, _PATIENCE_SECONDS
     )
