@@ -53,7 +53,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def start(folder: Path, *arguments: str, start: type[subprocess.Popen] = Forked) -> subprocess.Popen:
-    """``workbench`` in the background, forked as its workers are, or started anew with ``subprocess.Popen``."""
+    """``workbench`` in the background, forked as its workers are, or anew with ``subprocess.Popen``."""
     return start(
         [sys.executable, "-m", "workbench", *arguments],
         cwd=folder,
