@@ -12,7 +12,7 @@ from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Column, Finding, Outcome, Table
 from workbench.bench.runners import run_study
 from workbench.bench.section import Effort, Section, Setting
-from workbench.bench.studies import FIVE_HUNDRED, finish, tiny_plan
+from workbench.bench.studies import finish, tiny_plan
 from workbench.bench.timing.goals import Bound, Goal
 from workbench.bench.timing.seconds import Clock
 from workbench.bench.timing.spread import Spread
@@ -29,6 +29,12 @@ SCALES = Goal("the last trials take the driver at most twice as long as the firs
 _SEEDS = {Effort.QUICK: 6, Effort.FULL: 40}  # of two variants, on real workers
 _STARTS = {"local": 0.0, "ray": 30.0}  # seconds that have to be left: a cluster of one's own takes a while
 _TRIALS = {Effort.QUICK: 100, Effort.FULL: 10_000}
+_VARIANTS = 10  # of the study that trains nothing: a study has a thousand seeds of each at most
+_FACTORS = {
+    "norm": ["rmsnorm", "layernorm", "dynamic_tanh", "none"],
+    "feedforward": ["swiglu", "relu", "gelu"],
+    "positions": ["rope", "learned", "sinusoidal", "alibi", "none"],
+}
 _SLOTS = 64  # of the executor that trains nothing
 _PART = 10  # the first tenth of the trials, and the last
 
@@ -180,8 +186,8 @@ def _beside_training(
 
 def _driver_alone(setting: Setting, trials: int) -> dict[str, Spread]:
     """Seconds of the driver for a trial, among the first tenth of a study's trials and among the last."""
-    factors = FIVE_HUNDRED["factors"]
-    plan = tiny_plan(setting.folder, "cpu", factors=factors, seeds={"tune": 0, "confirm": trials // 4})
+    seeds = {"tune": 0, "confirm": trials // _VARIANTS}
+    plan = tiny_plan(setting.folder, "cpu", factors=_FACTORS, seeds=seeds)
     directory = setting.folder / "alone"
     freeze(plan.manifest("workbench bench"), directory)
     workers = Instant(plan)
