@@ -108,7 +108,7 @@ def run(
             "--cpus-per-trial",
             parser=count(1, 4096),
             metavar="N",
-            help="Of a cluster: the cores that a trial reserves. Default: training.threads.",
+            help="Of a cluster: the cores of a trial. Default: training.threads for each of its devices.",
         ),
     ] = None,
 ) -> None:
