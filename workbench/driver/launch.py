@@ -1,6 +1,7 @@
 """From a study file to a running driver: data, plan, manifest, lock, executor, and the report at the end."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from workbench.analysis.search import searched
 from workbench.analysis.search_report import render_search, search_report
 from workbench.analysis.statistics import Verdict
 from workbench.driver.display import Display
-from workbench.driver.executors.machines import NOTHING, Asked, Machines
+from workbench.driver.executors.machines import NOTHING, Asked
 from workbench.driver.executors.registry import find_machines
 from workbench.driver.heartbeat import Heartbeat, sole_driver
 from workbench.driver.populations import chosen_size
@@ -57,65 +58,38 @@ def run_study(
     the name of one of ``executors.registry``, and ``asked`` what is asked of it where it is a cluster.
     """
     refuse_published(out / load_study_file(path, overrides).name)
-    machines = find_machines(executor, asked)
-    try:
-        finished = _run_on(
-            machines,
-            path,
-            overrides=overrides,
-            workers=workers,
-            out=out,
-            retry_failed=retry_failed,
-            command=command,
-            population=population,
-        )
-    finally:
-        machines.close()
-    return finished
-
-
-def _run_on(
-    machines: Machines,
-    path: Path,
-    *,
-    overrides: list[str],
-    workers: int | None,
-    out: Path,
-    retry_failed: bool,
-    command: str,
-    population: str,
-) -> bool:
     console = terminal()
-    plan = make_plan(path, overrides, console, out, machines.device if machines.elsewhere else None)
-    directory = out / plan.study.name
+    with closing(find_machines(executor, asked)) as machines:
+        plan = make_plan(path, overrides, console, out, machines.device if machines.elsewhere else None)
+        directory = out / plan.study.name
 
-    def note(text: str) -> None:
-        console.print(f"note: {text}", soft_wrap=True)
+        def note(text: str) -> None:
+            console.print(f"note: {text}", soft_wrap=True)
 
-    size = chosen_size(population, plan, note, machines.measure)
-    if not machines.elsewhere:
-        default_slots(plan.device, plan.study.training.devices)  # refuses more devices than there are
-    with sole_driver(directory):
-        _lay_out(plan, directory, command, console)
-        training = plan.study.training
-        trains_on = machines.executor(
-            workers,
-            threads=training.threads,
-            devices=training.devices,
-            logs=directory,
-            import_paths=import_paths(path),
-        )
-        slots = len(trains_on.free_slots())
-        runner = Runner(
-            plan,
-            directory,
-            trains_on,
-            display=Display(console, slots),
-            heartbeat=Heartbeat(directory, slots),
-            retry_failed=retry_failed,
-            population=size,
-        )
-        finished = _until_done(runner)
+        size = chosen_size(population, plan, note, machines.measure)
+        if not machines.elsewhere:
+            default_slots(plan.device, plan.study.training.devices)  # refuses more devices than there are
+        with sole_driver(directory):
+            _lay_out(plan, directory, command, console)
+            training = plan.study.training
+            trains_on = machines.executor(
+                workers,
+                threads=training.threads,
+                devices=training.devices,
+                logs=directory,
+                import_paths=import_paths(path),
+            )
+            slots = len(trains_on.free_slots())
+            runner = Runner(
+                plan,
+                directory,
+                trains_on,
+                display=Display(console, slots),
+                heartbeat=Heartbeat(directory, slots),
+                retry_failed=retry_failed,
+                population=size,
+            )
+            finished = _until_done(runner)
     if finished:
         records = load_study(directory)
         if plan.search is not None:
