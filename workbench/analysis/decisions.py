@@ -50,7 +50,9 @@ def decisions(manifest: Manifest, outcomes: Mapping[str, Outcomes]) -> dict[str,
     """
     baseline = outcomes[manifest.baseline]
     differences = {
-        name: _in_order(mine, baseline) for name, mine in outcomes.items() if name != manifest.baseline
+        name: differences_in_order(mine, baseline)[0]
+        for name, mine in outcomes.items()
+        if name != manifest.baseline
     }
     margins = {name: manifest.margin_of(name) for name in differences}
     return decide_study(differences, margins, rule_of(manifest))
@@ -92,15 +94,16 @@ def first_seeds(mine: Outcomes, pairs: int) -> Outcomes:
     )
 
 
-def _in_order(variant: Outcomes, baseline: Outcomes) -> list[float]:
-    """Differences in the order of the seeds, NaN for a lost pair, up to the first seed that is not over."""
-    differences, _ = paired_differences(variant, baseline)
-    values = []
-    for seed in shared_seeds(variant, baseline):
-        if variant.states[seed] in _OPEN or baseline.states[seed] in _OPEN:
-            break
-        values.append(differences.get(seed, float("nan")))
-    return values
+def differences_in_order(variant: Outcomes, baseline: Outcomes) -> tuple[list[float], list[str], int]:
+    """Differences in the order of the seeds, NaN for a lost pair, up to the first seed that is not over.
+
+    With them a line for each pair that is lost, and how many shared seeds are not over.
+    """
+    differences, lost = paired_differences(variant, baseline)
+    shared = shared_seeds(variant, baseline)
+    due = [seed for seed in shared if variant.states[seed] in _OPEN or baseline.states[seed] in _OPEN]
+    known = shared[: shared.index(due[0])] if due else shared
+    return [differences.get(seed, float("nan")) for seed in known], lost, len(due)
 
 
 def look_in_words(decision: Decision) -> str:

@@ -56,7 +56,7 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "versions": manifest.versions,
         "commit": manifest.git_commit,
         "dirty": manifest.git_dirty,
-        "hardware": _hardware(runs),
+        "hardware": hardware_of(runs),
         "precision": _distinct(runs, "precision"),
         "computed": _computed(runs),
         "populations": _populations(runs),
@@ -186,7 +186,8 @@ def _distinct(runs: pd.DataFrame, key: str) -> list[str]:
     return sorted({str(item[key]) for item in _provenance(runs) if item.get(key) is not None})
 
 
-def _hardware(runs: pd.DataFrame) -> list[str]:
+def hardware_of(runs: pd.DataFrame) -> list[str]:
+    """The machines that ``runs`` were made on, each once."""
     return sorted({_machine(item["hardware"]) for item in _provenance(runs) if item.get("hardware")})
 
 
@@ -237,7 +238,7 @@ def _mixed(runs: pd.DataFrame, manifest: Manifest) -> list[str]:
     commits = _distinct(runs, "git_commit")
     found = {
         "commits": [commit[:_SHORT] for commit in commits],
-        "kinds of hardware": _hardware(runs),
+        "kinds of hardware": hardware_of(runs),
         "ways of computing, which differ by rounding": _computed(runs),
         "precisions": [] if "precision" in manifest.factors else _distinct(runs, "precision"),
         "torch versions": sorted(

@@ -1,0 +1,1 @@
+"""Claim cards: what the literature says, stated as predictions of studies, and what their runs say of it."""

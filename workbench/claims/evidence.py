@@ -1,0 +1,300 @@
+"""What a study's runs say of one prediction: estimate, intervals, word, and what speaks against resting on it."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from workbench.analysis.deciding.decisions import Decision, decide_study
+from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed
+from workbench.analysis.report_footer import describe_data, hardware_of
+from workbench.analysis.statistics import Interval
+from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, TunedRate, unequal_tuning
+from workbench.claims.card import Card, Placed, Prediction, study_file
+from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMeasurableError
+from workbench.claims.words import Found, Word, word_of
+from workbench.errors import UserError
+from workbench.numbers import plural, rate
+from workbench.records.index import StudyRecords, load_study
+from workbench.records.manifest import ManifestVariant
+from workbench.records.run import Phase, State
+from workbench.study.paths import find_results
+
+FEWEST_PAIRS = 8  # below which no card's word rests on a prediction
+_EDGES = {
+    AT_EDGE: "at the edge of what was tried",
+    ONE_SIDE_LOST: "beside a rate that gave no result",
+    ALL_LOST: "none of those tried gave a result",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needed:
+    """The pairs that would likely decide an open prediction, and how long those to come train.
+
+    ``seconds`` is of one trial at a time, None where nobody knows; ``source`` says whose noise it is.
+    """
+
+    pairs: PairsNeeded
+    seconds: float | None
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFacts:
+    """What a reader must know of a study beside a number of it; of both sides where they differ."""
+
+    title: str
+    path: Path
+    parameters: tuple[int, ...]
+    tokens: tuple[int, ...]
+    corpus: str
+    hardware: tuple[str, ...]
+    rates: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """One prediction at one rung, and what is known of it.
+
+    ``n`` pairs are in the word, ``looks`` of ``look`` where the study looks more than once. ``firm`` says
+    that it fails at its share of the card's error too. ``reservations`` say why no card's word may rest on
+    it, ``missing`` why there is no number, and ``command`` what would bring one.
+    """
+
+    placed: Placed
+    is_primary: bool
+    word: Word = Word.OPEN
+    firm: bool = False
+    estimate: float | None = None
+    interval: Interval | None = None
+    equivalence_interval: Interval | None = None
+    n: int = 0
+    sd: float | None = None
+    is_exact: bool = False
+    reservations: tuple[str, ...] = ()
+    missing: str | None = None
+    command: str | None = None
+    needed: Needed | None = None
+    facts: StudyFacts | None = None
+
+    @property
+    def found(self) -> Found:
+        """What a card's word takes of it."""
+        return Found(self.word, self.firm, not self.reservations)
+
+
+class Studies:
+    """The studies of a results folder, each read once. ``load`` reads one; it may keep what it has read."""
+
+    def __init__(self, results: Path, load: Callable[[Path], StudyRecords] = load_study) -> None:
+        self.results = results
+        self._load = load
+        self._known: dict[str, ConfirmedStudy] = {}
+
+    def path(self, name: str) -> Path | None:
+        """Where the results of a study lie; None where there are none."""
+        try:
+            return find_results(name, self.results)
+        except UserError:
+            return None
+
+    def open(self, name: str) -> ConfirmedStudy:
+        """The study; raises ``NotMeasurableError`` where it has no results, or none that can be compared."""
+        if name not in self._known:
+            path = self.path(name)
+            if path is None:
+                raise NotMeasurableError(f"{name} has not run")
+            try:
+                records = self._load(path)
+                records.require_comparable()
+            except UserError as error:
+                raise NotMeasurableError(str(error)) from None
+            self._known[name] = ConfirmedStudy(records)
+        return self._known[name]
+
+
+def evidence_of(card: Card, size: str, studies: Studies) -> tuple[Evidence, ...]:
+    """The evidence on every prediction of one form of the card, in its order."""
+    placed = card.placed(size)
+    family = sum(map(card.is_primary, placed))
+    found = [_evidence(card, one, studies, max(family, 1)) for one in placed]
+    return tuple(_with_noise_of_another_rung(one, found) for one in found)
+
+
+def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evidence:
+    prediction = placed.prediction
+    nothing = Evidence(
+        placed=placed, is_primary=card.is_primary(placed), command=_command(card, placed, studies)
+    )
+    try:
+        study = studies.open(placed.study)
+        measured = prediction.measured.measure(study, prediction.sides)
+        sides = _sides(study, prediction)
+    except NotMeasurableError as error:
+        return replace(nothing, missing=str(error))
+    facts = _facts(study, sides)
+    if measured.impossible is not None:
+        word = Word.OPEN if prediction.direction == "higher" else Word.FAILS
+        return replace(
+            nothing, word=word, firm=word is Word.FAILS, missing=measured.impossible, facts=facts
+        )
+    if measured.exact is not None:
+        point = Interval(measured.exact, measured.exact, 1.0)
+        word = word_of(prediction.direction, prediction.margin, point, point)
+        return replace(
+            nothing,
+            word=word,
+            firm=word is Word.FAILS,
+            estimate=measured.exact,
+            is_exact=True,
+            facts=facts,
+        )
+
+    # The word by the prediction's own interval, and whether it fails at its share of the card's error too.
+    decision = _decide(measured, prediction.margin, 1)
+    word = _word(prediction, decision)
+    firm = word is Word.FAILS and _word(prediction, _decide(measured, prediction.margin, family)) is word
+    found = replace(
+        nothing,
+        word=word,
+        firm=firm,
+        estimate=decision.mean,
+        interval=decision.interval,
+        equivalence_interval=decision.equivalence_interval,
+        n=decision.n,
+        sd=decision.sd,
+        reservations=tuple(_reservations(study, prediction, measured, decision)),
+        facts=facts,
+    )
+    if decision.interval is None:
+        few = f"{plural(decision.n, 'pair')} so far" if measured.values else "no pair is complete"
+        return replace(found, missing=few)
+    return replace(found, needed=_needed(prediction, decision, _seconds_a_pair(study, sides)))
+
+
+def _decide(measured: Measured, margin: float, family: int) -> Decision:
+    assert measured.rule is not None, "values that have noise come with the rule of their study"
+    rule = replace(measured.rule, comparisons=family)
+    return decide_study({"prediction": measured.values}, margin, rule)["prediction"]
+
+
+def _word(prediction: Prediction, decision: Decision) -> Word:
+    return word_of(
+        prediction.direction, prediction.margin, decision.interval, decision.equivalence_interval
+    )
+
+
+def _sides(study: ConfirmedStudy, prediction: Prediction) -> tuple[ManifestVariant, ...]:
+    """The variant, and what it is compared with unless the prediction is of it alone."""
+    if prediction.measured.alone and prediction.against is None:
+        return (study.variant(prediction.variant),)
+    return study.pair(prediction.sides)
+
+
+def _reservations(
+    study: ConfirmedStudy, prediction: Prediction, measured: Measured, decision: Decision
+) -> Iterator[str]:
+    """Why no card's word may rest on a prediction, whatever its interval says."""
+    sides = _sides(study, prediction)
+    tuned = [study.tuned[one.name] for one in sides]
+    if decision.n < FEWEST_PAIRS:
+        yield f"{plural(decision.n, 'pair')}, and at least {FEWEST_PAIRS} are needed"
+    if measured.lost:
+        yield f"lost pairs: {'; '.join(measured.lost)}"
+    if measured.due:
+        yield f"{plural(measured.due, 'planned seed')} still to come"
+    if len(tuned) > 1 and (unequal := unequal_tuning(tuned[0], tuned[1])):
+        yield unequal
+    for variant, chosen in zip(sides, tuned, strict=True):
+        if chosen is None:
+            yield f"{variant.name}: no learning rate was tuned"
+        elif prediction.measured.at_tuned_rate and chosen.place in _EDGES:
+            yield f"{variant.name}: learning rate {rate(chosen.learning_rate)}, {_EDGES[chosen.place]}"
+    yield from measured.reservations
+
+
+def _needed(prediction: Prediction, decision: Decision, seconds: float | None) -> Needed | None:
+    """How many pairs would decide an open prediction; None where it is decided, or nothing says it."""
+    if _word(prediction, decision) is not Word.OPEN or not decision.sd or decision.mean is None:
+        return None
+    mean, margin = decision.mean, prediction.margin
+    if prediction.direction == "not_worse":  # which has one border
+        mean, margin = mean - margin, 0.0
+    pairs = pairs_for_fixed(decision.n, mean, decision.sd, margin, 1)
+    more = max(pairs.likely, FEWEST_PAIRS) - decision.n
+    known = None if seconds is None or pairs.likely > pairs.limit else max(more, 0) * seconds
+    return Needed(pairs=pairs, seconds=known, source="its own pairs")
+
+
+def _seconds_a_pair(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -> float | None:
+    """What the trials of both sides took at one seed, on the average."""
+    runs = study.records.runs
+    complete = runs[(runs["state"] == State.COMPLETE) & (runs["phase"] == Phase.CONFIRM)]
+    if "seconds" not in complete:
+        return None
+    means = complete.groupby("variant")["seconds"].mean()
+    known = [float(means.get(one.name, math.nan)) for one in sides]
+    return None if any(math.isnan(value) for value in known) else sum(known)
+
+
+def _with_noise_of_another_rung(one: Evidence, found: list[Evidence]) -> Evidence:
+    """Of a prediction that has no number yet: the pairs it would take if it were as at a rung that has one."""
+    if one.estimate is not None or one.needed is not None or one.word is not Word.OPEN:
+        return one
+    for other in found:
+        like = other.placed.prediction.model_dump(include={"quantity", "direction", "margin", "evaluation"})
+        own = one.placed.prediction.model_dump(include={"quantity", "direction", "margin", "evaluation"})
+        same = like == own and _compared(other) == _compared(one)
+        if same and other is not one and other.sd and other.estimate is not None:
+            mean, margin = other.estimate, other.placed.prediction.margin
+            if other.placed.prediction.direction == "not_worse":
+                mean, margin = mean - margin, 0.0
+            pairs = pairs_for_fixed(other.n, mean, other.sd, margin, 1)
+            source = f"the pairs at {other.placed.rung}"
+            return replace(one, needed=Needed(pairs=pairs, seconds=None, source=source))
+    return one
+
+
+def _compared(one: Evidence) -> tuple[str, str | None]:
+    return one.placed.prediction.variant, one.placed.prediction.against
+
+
+def _command(card: Card, placed: Placed, studies: Studies) -> str | None:
+    """What would decide the prediction: the card's own command, where the study's file is at hand."""
+    if study_file(placed.study) is None:
+        return None
+    if card.rungs[placed.rung].role != "primary":
+        return f"workbench run {study_file(placed.study)}"
+    size = card.rungs[placed.rung].size
+    return f"workbench claims run {card.id}" + ("" if size == "nano" else f" --size {size}")
+
+
+def _facts(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -> StudyFacts:
+    records, manifest = study.records, study.records.manifest
+    texts = dict.fromkeys(describe_data(manifest.text_of(one)) or "not recorded" for one in sides)
+    return StudyFacts(
+        title=records.title,
+        path=records.path,
+        parameters=_distinct(one.parameters for one in sides),
+        tokens=_distinct(manifest.tokens_of(one) for one in sides),
+        corpus="; ".join(texts),
+        hardware=tuple(hardware_of(_confirmed(records.runs))),
+        rates="; ".join(_rate(one.name, study.tuned[one.name]) for one in sides),
+    )
+
+
+def _confirmed(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs[runs["phase"] == Phase.CONFIRM]
+
+
+def _distinct(values: Iterator[int | None]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(value for value in values if value is not None))
+
+
+def _rate(name: str, chosen: TunedRate | None) -> str:
+    if chosen is None:
+        return f"{name} not tuned"
+    return f"{name} {rate(chosen.learning_rate)} {chosen.place}"

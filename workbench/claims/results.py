@@ -1,0 +1,117 @@
+"""A card's word, with all that it follows from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.claims.card import PRIMARY, Card
+from workbench.claims.evidence import FEWEST_PAIRS, Evidence, Studies, evidence_of
+from workbench.claims.words import CardWord, Word, card_word
+from workbench.numbers import duration, plural
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardResult:
+    """What the records say of one form of a card. ``why`` gives the reasons of its word, a sentence each."""
+
+    card: Card
+    size: str
+    word: CardWord
+    evidence: tuple[Evidence, ...]
+    why: tuple[str, ...]
+
+    @property
+    def primaries(self) -> tuple[Evidence, ...]:
+        """The evidence that the word rests on."""
+        return tuple(one for one in self.evidence if one.is_primary)
+
+    @property
+    def rungs(self) -> tuple[int, int]:
+        """At how many primary rungs every primary prediction holds, and how many there are."""
+        names = [
+            name
+            for name, rung in self.card.rungs.items()
+            if rung.size == self.size and rung.role == PRIMARY
+        ]
+        held = 0
+        for name in names:
+            own = [one for one in self.primaries if one.placed.rung == name]
+            held += all(one.word is Word.HOLDS and not one.reservations for one in own)
+        return held, len(names)
+
+    @property
+    def rungs_text(self) -> str:
+        """``at 2 of 3 rungs``."""
+        held, of = self.rungs
+        return f"at {held} of {plural(of, 'rung')}"
+
+
+def card_result(card: Card, size: str, studies: Studies) -> CardResult:
+    """The word of one form of a card by the records at hand."""
+    evidence = evidence_of(card, size, studies)
+    primaries = [one for one in evidence if one.is_primary]
+    word = card_word(one.found for one in primaries)
+    return CardResult(card=card, size=size, word=word, evidence=evidence, why=tuple(_why(word, primaries)))
+
+
+def card_results(cards: Sequence[Card], size: str, results: Path) -> list[CardResult]:
+    """The words of several cards, which share their studies."""
+    studies = Studies(results)
+    return [card_result(card, size, studies) for card in cards]
+
+
+def _why(word: CardWord, primaries: list[Evidence]) -> list[str]:
+    """The reasons of a word: what failed, what is missing, what may not be rested on, what would decide."""
+    if not primaries:
+        return ["the card has no rung of this size: nothing is asked of it"]
+    if word is CardWord.SUPPORTED:
+        return [f"every primary prediction holds ({plural(len(primaries), 'prediction')})"]
+    if word is CardWord.REFUTED:
+        failed = [one for one in primaries if one.found.firm and one.found.sound]
+        return [f"{place(one)}: fails" for one in failed]
+    lines = []
+    absent: dict[str, list[Evidence]] = {}
+    for one in primaries:
+        if one.facts is None:
+            absent.setdefault(f"{one.missing}", []).append(one)
+    for missing, those in absent.items():
+        line = f"{missing} ({_rungs(those)})"
+        if those[0].command is not None:
+            line += f"; decided by: {those[0].command}"
+        pairs = [one.needed for one in those if one.needed is not None]
+        if pairs:
+            most = max(pairs, key=lambda needed: needed.pairs.likely)
+            line += f"; likely {most.pairs.text(most.pairs.likely)} pairs, by {most.source}"
+        lines.append(line)
+    for one in primaries:
+        if one.facts is None:
+            continue
+        lines += [f"{place(one)}: {one.word}, and no word rests on it: {text}" for text in one.reservations]
+        if one.word is Word.OPEN and not one.reservations:
+            lines.append(f"{place(one)}: open{_decided_with(one)}")
+        elif one.word is Word.OPEN and one.needed is not None:
+            lines.append(f"{place(one)}: {_decided_with(one).removeprefix('; ')}")
+        if one.word is Word.FAILS and not one.firm and not one.reservations:
+            lines.append(f"{place(one)}: fails alone, and not with Holm over {len(primaries)} primaries")
+    return lines
+
+
+def place(one: Evidence) -> str:
+    """``learned-is-higher at 0.4M``."""
+    return f"{one.placed.prediction.id} at {one.placed.rung}"
+
+
+def _rungs(those: list[Evidence]) -> str:
+    return ", ".join(dict.fromkeys(one.placed.rung for one in those))
+
+
+def _decided_with(one: Evidence) -> str:
+    """How many pairs, and hours of training, would likely decide."""
+    if one.needed is None:
+        return f"; {one.missing}" if one.missing else ""
+    pairs = one.needed.pairs
+    text = f"; likely decided by {pairs.text(max(pairs.likely, FEWEST_PAIRS))} pairs"
+    text += f" ({pairs.text(pairs.low)} to {pairs.text(pairs.high)})"
+    if one.needed.seconds is not None:
+        text += f", {duration(one.needed.seconds)} of training more, one trial at a time"
+    return text
