@@ -23,6 +23,9 @@ page = st.navigation(
         st.Page(
             PAGES / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."
         ),
+        st.Page(
+            PAGES / "claims.py", title="Claims", help="What the literature claims, and what runs say of it."
+        ),
         st.Page(PAGES / "data.py", title="Data", help="The texts, and what was done to them."),
         st.Page(PAGES / "search.py", title="Search", help="What a search tried, and what mattered in it."),
         st.Page(PAGES / "attention.py", title="Attention", help="What heads read, and when they form."),

@@ -53,7 +53,11 @@ class Source(_Section):
         examples=["SwiGLU 1.636 against ReLU 1.677 nats"],
     )
     certainty: Literal[
-        "primary text read", "secondary source", "from memory, to be checked", "derived", "run for this project"
+        "primary text read",
+        "secondary source",
+        "from memory, to be checked",
+        "derived",
+        "run for this project",
     ] = Field(description="How sure it is that the source says so.")
 
 
@@ -136,7 +140,9 @@ class Prediction(_Section):
     @classmethod
     def _measurable(cls, value: str) -> str:
         if value not in QUANTITIES:
-            raise ValueError(f"{value!r} is nothing that can be measured here; {suggestion(value, QUANTITIES)}")
+            raise ValueError(
+                f"{value!r} is nothing that can be measured here; {suggestion(value, QUANTITIES)}"
+            )
         return value
 
     @model_validator(mode="after")
@@ -248,7 +254,7 @@ class Card(_Section):
         return self
 
     def placed(self, size: str | None = None) -> list[Placed]:
-        """Every prediction at each of its rungs, in the order of the card; with ``size`` those of one form."""
+        """Every prediction at each of its rungs, in the card's order; with ``size`` those of one form."""
         only = next(iter(self.rungs))
         found = [
             Placed(one, only if rung is None else rung, study)
@@ -263,11 +269,7 @@ class Card(_Section):
 
     def studies(self, size: str, *, needed: bool = False) -> list[str]:
         """The studies of one form; ``needed``: only those at primary rungs, which the word rests on."""
-        names = [
-            one.study
-            for one in self.placed(size)
-            if not needed or self.rungs[one.rung].role == PRIMARY
-        ]
+        names = [one.study for one in self.placed(size) if not needed or self.rungs[one.rung].role == PRIMARY]
         return list(dict.fromkeys(names))
 
 

@@ -1,4 +1,4 @@
-"""What a study's runs say of one prediction: estimate, intervals, word, and what speaks against resting on it."""
+"""What a study's runs say of one prediction: estimate, intervals, word, and why not to rest on it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -59,9 +59,9 @@ class StudyFacts:
 class Evidence:
     """One prediction at one rung, and what is known of it.
 
-    ``n`` pairs are in the word, ``looks`` of ``look`` where the study looks more than once. ``firm`` says
-    that it fails at its share of the card's error too. ``reservations`` say why no card's word may rest on
-    it, ``missing`` why there is no number, and ``command`` what would bring one.
+    ``n`` pairs are in the word. ``firm`` says that it fails at its share of the card's error too.
+    ``reservations`` say why no card's word may rest on it, ``missing`` why there is no number, and
+    ``command`` what would bring one; ``has_run`` is false where the study has no results at all.
     """
 
     placed: Placed
@@ -77,6 +77,7 @@ class Evidence:
     reservations: tuple[str, ...] = ()
     missing: str | None = None
     command: str | None = None
+    has_run: bool = True
     needed: Needed | None = None
     facts: StudyFacts | None = None
 
@@ -100,6 +101,15 @@ class Studies:
             return find_results(name, self.results)
         except UserError:
             return None
+
+    def is_published_whole(self, name: str) -> bool:
+        """Whether its results are a published copy, and every run that was due has ended."""
+        try:
+            study = self.open(name)
+        except NotMeasurableError:
+            return False
+        ended = all(outcomes.status == "done" for outcomes in study.outcomes.values())
+        return study.records.is_published and ended
 
     def open(self, name: str) -> ConfirmedStudy:
         """The study; raises ``NotMeasurableError`` where it has no results, or none that can be compared."""
@@ -134,13 +144,11 @@ def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evid
         measured = prediction.measured.measure(study, prediction.sides)
         sides = _sides(study, prediction)
     except NotMeasurableError as error:
-        return replace(nothing, missing=str(error))
+        return replace(nothing, missing=str(error), has_run=studies.path(placed.study) is not None)
     facts = _facts(study, sides)
     if measured.impossible is not None:
         word = Word.OPEN if prediction.direction == "higher" else Word.FAILS
-        return replace(
-            nothing, word=word, firm=word is Word.FAILS, missing=measured.impossible, facts=facts
-        )
+        return replace(nothing, word=word, firm=word is Word.FAILS, missing=measured.impossible, facts=facts)
     if measured.exact is not None:
         point = Interval(measured.exact, measured.exact, 1.0)
         word = word_of(prediction.direction, prediction.margin, point, point)
@@ -182,9 +190,7 @@ def _decide(measured: Measured, margin: float, family: int) -> Decision:
 
 
 def _word(prediction: Prediction, decision: Decision) -> Word:
-    return word_of(
-        prediction.direction, prediction.margin, decision.interval, decision.equivalence_interval
-    )
+    return word_of(prediction.direction, prediction.margin, decision.interval, decision.equivalence_interval)
 
 
 def _sides(study: ConfirmedStudy, prediction: Prediction) -> tuple[ManifestVariant, ...]:
@@ -241,7 +247,7 @@ def _seconds_a_pair(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -
 
 
 def _with_noise_of_another_rung(one: Evidence, found: list[Evidence]) -> Evidence:
-    """Of a prediction that has no number yet: the pairs it would take if it were as at a rung that has one."""
+    """Of a prediction without a number: the pairs it would take if it were as at a rung that has one."""
     if one.estimate is not None or one.needed is not None or one.word is not Word.OPEN:
         return one
     for other in found:

@@ -1,13 +1,16 @@
 """A card's word, with all that it follows from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.claims.card import PRIMARY, Card
+from workbench.claims.card import PRIMARY, Card, study_file
 from workbench.claims.evidence import FEWEST_PAIRS, Evidence, Studies, evidence_of
+from workbench.claims.wording import asked_text, estimate_text
 from workbench.claims.words import CardWord, Word, card_word
 from workbench.numbers import duration, plural
+
+_HAVE = {True: "has", False: "have"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +32,7 @@ class CardResult:
     def rungs(self) -> tuple[int, int]:
         """At how many primary rungs every primary prediction holds, and how many there are."""
         names = [
-            name
-            for name, rung in self.card.rungs.items()
-            if rung.size == self.size and rung.role == PRIMARY
+            name for name, rung in self.card.rungs.items() if rung.size == self.size and rung.role == PRIMARY
         ]
         held = 0
         for name in names:
@@ -68,21 +69,8 @@ def _why(word: CardWord, primaries: list[Evidence]) -> list[str]:
         return [f"every primary prediction holds ({plural(len(primaries), 'prediction')})"]
     if word is CardWord.REFUTED:
         failed = [one for one in primaries if one.found.firm and one.found.sound]
-        return [f"{place(one)}: fails" for one in failed]
-    lines = []
-    absent: dict[str, list[Evidence]] = {}
-    for one in primaries:
-        if one.facts is None:
-            absent.setdefault(f"{one.missing}", []).append(one)
-    for missing, those in absent.items():
-        line = f"{missing} ({_rungs(those)})"
-        if those[0].command is not None:
-            line += f"; decided by: {those[0].command}"
-        pairs = [one.needed for one in those if one.needed is not None]
-        if pairs:
-            most = max(pairs, key=lambda needed: needed.pairs.likely)
-            line += f"; likely {most.pairs.text(most.pairs.likely)} pairs, by {most.source}"
-        lines.append(line)
+        return [f"{place(one)} fails: {_measured(one)}" for one in failed]
+    lines = list(_absent([one for one in primaries if one.facts is None]))
     for one in primaries:
         if one.facts is None:
             continue
@@ -96,13 +84,37 @@ def _why(word: CardWord, primaries: list[Evidence]) -> list[str]:
     return lines
 
 
+def _absent(those: list[Evidence]) -> Iterator[str]:
+    """Studies that have no results, with what runs them, and how many pairs they would likely take."""
+    by_command: dict[str | None, list[Evidence]] = {}
+    for one in those:
+        by_command.setdefault(one.command, []).append(one)
+    for command, group in by_command.items():
+        names = list(dict.fromkeys(one.placed.study for one in group if not one.has_run))
+        why = dict.fromkeys(str(one.missing) for one in group if one.has_run)
+        line = "; ".join([*([f"{', '.join(names)} {_HAVE[len(names) == 1]} not run"] if names else []), *why])
+        needed = [one.needed for one in group if one.needed is not None]
+        if needed:
+            most = max(needed, key=lambda one: one.pairs.likely)
+            pairs = most.pairs.text(max(most.pairs.likely, FEWEST_PAIRS))
+            line += f"; likely decided by {pairs} pairs each, by {most.source}"
+        if command is None:
+            yield f"{line}; there is no file of that name in ablations"
+            continue
+        files = dict.fromkeys(str(study_file(one.placed.study)) for one in group)
+        yield f"{line}; decided by '{command}'; what it costs: 'workbench plan {next(iter(files))}'"
+
+
+def _measured(one: Evidence) -> str:
+    """The number and what was asked of it; or why there cannot be one."""
+    if one.estimate is None:
+        return str(one.missing)
+    return f"{asked_text(one.placed.prediction)} was asked, and it is {estimate_text(one)}"
+
+
 def place(one: Evidence) -> str:
     """``learned-is-higher at 0.4M``."""
     return f"{one.placed.prediction.id} at {one.placed.rung}"
-
-
-def _rungs(those: list[Evidence]) -> str:
-    return ", ".join(dict.fromkeys(one.placed.rung for one in those))
 
 
 def _decided_with(one: Evidence) -> str:

@@ -5,11 +5,11 @@ direction (for *equal*: where that of two one-sided tests lies within it), *fail
 the opposite, and is *open* otherwise. The intervals are those of one prediction, 95 % and 90 %, at the level
 of the look where a study looks more than once.
 
-A card is *supported* where every primary prediction holds at every primary rung. That is an intersection-union
-test: with each at 5 % the whole is at 5 %, without a correction (Berger 1982). It is *refuted* where one fails
-with Holm over the card's primaries: the first of Holm's steps, at which each has its share of the 5 %. Neither
-word rests on evidence that is not sound, so that a run that is taken away can turn a card to *undecided*, and
-never to the opposite.
+A card is *supported* where every primary prediction holds at every primary rung. That is an
+intersection-union test: with each at 5 % the whole is at 5 %, without a correction (Berger 1982). It is
+*refuted* where one fails with Holm over the card's primaries: the first of Holm's steps, at which each has
+its share of the 5 %. Neither word rests on evidence that is not sound, so that a run that is taken away can
+turn a card to *undecided*, and never to the opposite.
 """
 
 from collections.abc import Iterable
@@ -47,9 +47,7 @@ class Found:
     sound: bool = True
 
 
-def word_of(
-    direction: str, margin: float, interval: Interval | None, equivalence: Interval | None
-) -> Word:
+def word_of(direction: str, margin: float, interval: Interval | None, equivalence: Interval | None) -> Word:
     """The word of a prediction, from the interval of variant minus the other side and that of two one-sided
     tests; open where there is none.
     """

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from workbench.cli.bench import BENCH_COMMANDS
+from workbench.cli.claims import CLAIMS_COMMANDS
 from workbench.cli.dashboard import DASHBOARD_COMMANDS
 from workbench.cli.data import DATA_COMMANDS
 from workbench.cli.errors import ended
@@ -34,6 +35,7 @@ _COMMANDS: Commands = {
     **STUDY_COMMANDS,
     **PLAN_COMMANDS,
     **PROMOTE_COMMANDS,
+    **CLAIMS_COMMANDS,
     **EXPLAIN_COMMANDS,
     **DATA_COMMANDS,
     **DASHBOARD_COMMANDS,

@@ -123,7 +123,7 @@ def run(
         workers=workers,
         out=out,
         retry_failed=retry_failed,
-        command=_command(),
+        command=command_line(),
         population=population,
         executor=executor.value,
         asked=Asked(address=address, gpus_per_trial=gpus_per_trial, cpus_per_trial=cpus_per_trial),
@@ -230,7 +230,7 @@ def refuse_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
     load_study_file(study, overrides, complete=False)
 
 
-def _command() -> str:
+def command_line() -> str:
     """What was typed, for the manifest."""
     return printable(" ".join(["workbench", *sys.argv[1:]]))
 

@@ -61,3 +61,12 @@ def no_effects(pairs: int) -> None:
         "The page Curves shows what is running.",
         icon=":material/hourglass_empty:",
     )
+
+
+def no_claims(folder: Path) -> None:
+    """No claim card is at hand."""
+    st.info(
+        f"{code_span(folder)} has no claim card in it. A card states a claim as predictions of studies; "
+        "docs/claim-file.md says how one is written.",
+        icon=":material/edit_note:",
+    )

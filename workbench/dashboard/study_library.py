@@ -14,6 +14,9 @@ from workbench.analysis.effects import Report, study_report
 from workbench.analysis.importances import Importances, importances_of
 from workbench.analysis.notes import reading
 from workbench.analysis.search import Search, searched
+from workbench.claims.card import card_files, load_cards
+from workbench.claims.evidence import Studies
+from workbench.claims.results import CardResult, card_result
 from workbench.errors import RecordError
 from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
@@ -149,6 +152,28 @@ class Library:
         """What the probes of the study's confirm runs say of each."""
         current = tuple(measured_version(path) for path in records.runs["path"])
         return self._keep(("behaviours", records.path), current, lambda: read_behaviours(records.runs))
+
+    def claims(self, results: Path, size: str) -> list[CardResult]:
+        """Every claim card with its word; raises ``UserError`` for a mistake in one."""
+        files = card_files()
+        written = tuple((path, version(path)) for path in files)
+        cards = self._keep(("cards", tuple(files)), written, load_cards)
+        studies = Studies(results, self.study)
+        paths = {studies.path(name) for card in cards for name in card.studies(size)} - {None}
+        current = tuple((path, self._all_of(path)) for path in sorted(filter(None, paths)))
+        return self._keep(
+            ("claims", results, size),
+            (written, current),
+            lambda: [card_result(card, size, studies) for card in cards],
+        )
+
+    def _all_of(self, path: Path) -> Hashable:
+        """The version of a study's records and of what was measured on its runs."""
+        try:
+            runs = self.study(path).runs["path"]
+        except RecordError:
+            return study_version(path)
+        return study_version(path), tuple(measured_version(Path(run)) for run in runs)
 
     def texts(self, records: StudyRecords) -> "tuple[list[StudyText], str]":
         """The texts of a study with their reports, as far as they are at hand; and what is wrong with these.

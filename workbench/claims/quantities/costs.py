@@ -13,8 +13,8 @@ from workbench.claims.quantities.quantity import (
 )
 
 _SHARED = (
-    "seconds per token are of whole trials, with other work on the machine: only step times measured in turns "
-    "decide"
+    "seconds per token are of whole trials, with other work on the machine: only step times that were "
+    "measured in turns decide"
 )
 
 
@@ -43,7 +43,8 @@ class Parameters(Quantity):
     title = "ln parameters"
     unit = "ln ratio"
     about = (
-        "All parameters as the natural logarithm of variant over the other side, without noise: -0.69 is half."
+        "All parameters as the natural logarithm of variant over the other side: -0.69 is half. It follows "
+        "from the configurations, without noise."
     )
 
     def measure(self, study: ConfirmedStudy, sides: Sides) -> Measured:
@@ -78,9 +79,7 @@ class SecondsPerToken(Quantity):
             values.append(math.nan if mine is None or other is None else math.log(mine / other))
         if not values or all(map(math.isnan, values)):
             raise NotMeasurableError(f"no pair of {study.records.title} has recorded its seconds")
-        return Measured(
-            values=values, rule=study.rule, lost=tuple(lost), due=due, reservations=(_SHARED,)
-        )
+        return Measured(values=values, rule=study.rule, lost=tuple(lost), due=due, reservations=(_SHARED,))
 
 
 def _seconds_per_token(run: dict) -> float | None:
@@ -99,29 +98,26 @@ class BreakEvenTokens(Quantity):
     about = (
         "After how many tokens served, as a multiple of the other side's training tokens, the variant has "
         "paid back what its training took beyond the other side's; 0 or less where it took no more. Pure "
-        "arithmetic: a token served takes a third of the FLOPs of one trained on. It says nothing of the loss."
+        "arithmetic: a token served takes a third of the FLOPs of one trained on. The loss is "
+        "another matter."
     )
 
     def measure(self, study: ConfirmedStudy, sides: Sides) -> Measured:
         """A number that has no seeds."""
         variant, against = study.pair(sides)
         manifest = study.records.manifest
-        tokens = manifest.tokens_of(variant), manifest.tokens_of(against)
-        flops = variant.flops_per_token, against.flops_per_token
-        if not all((*tokens, *flops)):
+        tokens, others = manifest.tokens_of(variant), manifest.tokens_of(against)
+        if not (tokens and others and variant.flops_per_token and against.flops_per_token):
             raise NotMeasurableError("the tokens or the FLOPs per token are not recorded of both sides")
-        return Measured(exact=break_even(tokens[0], tokens[1], flops[0], flops[1]))
+        return Measured(exact=break_even(tokens, others, variant.flops_per_token, against.flops_per_token))
 
 
-def break_even(
-    tokens: int | None, other_tokens: int | None, flops: float | None, other_flops: float | None
-) -> float:
+def break_even(tokens: int, other_tokens: int, flops: float, other_flops: float) -> float:
     """``(c D - c' D') / ((c' - c) / 3) / D'`` for training FLOPs per token c and training tokens D.
 
     With 6 N for c it is (6 N D - 6 N' D') / (2 N' - 2 N), as a multiple of D'. Raises
     ``NotMeasurableError`` where a token of the variant costs as much or more: it never pays back.
     """
-    assert tokens and other_tokens and flops and other_flops
     if flops >= other_flops:
         raise NotMeasurableError("a token of the variant costs no less than one of the other side")
     return (flops * tokens - other_flops * other_tokens) / ((other_flops - flops) / 3) / other_tokens

@@ -50,7 +50,9 @@ class LossChange(Quantity):
         names = [name for name in (sides.variant, sides.against) if name is not None]
         for name in names:
             study.variant(name)
-        shared = [seed for seed in study.outcomes[names[0]].planned if seed in study.outcomes[names[-1]].states]
+        shared = [
+            seed for seed in study.outcomes[names[0]].planned if seed in study.outcomes[names[-1]].states
+        ]
         return [
             seed
             for seed in shared
@@ -104,7 +106,9 @@ def _common_probe(tails: dict[str, _Tails]) -> str:
     for side in tails.values():
         for probe, _ in side:
             counts[probe] = counts.get(probe, 0) + 1
-    everywhere = [probe for probe in counts if all(any(one == probe for one, _ in side) for side in tails.values())]
+    everywhere = [
+        probe for probe in counts if all(any(one == probe for one, _ in side) for side in tails.values())
+    ]
     if not everywhere:
         raise NotMeasurableError("both sides were measured on different texts, so that they do not compare")
     return max(everywhere, key=lambda probe: counts[probe])
@@ -114,7 +118,7 @@ class LossChangeAtTwo(LossChange):
     """At twice the training length."""
 
     name = "delta_ce_2x"
-    title = "ΔCE at 2×"
+    title = "loss change at 2×"
     about = (
         "How much the loss of the same targets changes when they are read with twice the training length. "
         "Without against it is the variant's own change; with it, the variant's minus the other side's."
@@ -126,6 +130,6 @@ class LossChangeAtFour(LossChange):
     """At four times the training length."""
 
     name = "delta_ce_4x"
-    title = "ΔCE at 4×"
+    title = "loss change at 4×"
     about = "As delta_ce_2x, at four times the training length."
     times = 4.0

@@ -7,6 +7,7 @@ side's means.
 """
 
 import math
+from itertools import pairwise
 from statistics import mean
 
 from workbench.analysis.deciding.looks import Rule
@@ -65,10 +66,8 @@ def common_grid(ours: dict[float, dict[int, float]], theirs: dict[float, dict[in
     if not finite:
         raise NotMeasurableError("no learning rate gave the other side a result at every tuning seed")
     best = min(finite, key=lambda rate: finite[rate])
-    grid = [
-        rate for rate in shared if best / _BELOW / _SLACK <= rate <= best * _ABOVE * _SLACK
-    ]
-    steps = [upper / lower for lower, upper in zip(grid, grid[1:], strict=False)]
+    grid = [rate for rate in shared if best / _BELOW / _SLACK <= rate <= best * _ABOVE * _SLACK]
+    steps = [upper / lower for lower, upper in pairwise(grid)]
     reaches = grid[0] <= best / _BELOW * _SLACK and grid[-1] >= best * _ABOVE / _SLACK
     if not reaches or max(steps, default=math.inf) > _STEP:
         raise NotMeasurableError(

@@ -1,0 +1,290 @@
+"""Cards as tables of text, which terminal, page, Markdown and paper draw alike; and as JSON."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+
+from workbench.analysis.report import fitted, latex_table, markdown_table
+from workbench.analysis.report_tables import TextTable
+from workbench.analysis.text_escapes import escape_formula, escape_markdown
+from workbench.analysis.variant_row import plain
+from workbench.claims.card import PRIMARY, card_values
+from workbench.claims.evidence import Evidence
+from workbench.claims.results import CardResult, place
+from workbench.claims.wording import asked_text, estimate_text, pairs_text
+from workbench.claims.words import Word
+from workbench.errors import UserError
+from workbench.numbers import MISSING, scaled
+from workbench.terminal import styled
+from workbench.visible import visible
+
+FORMATS = ("terminal", "md", "csv", "latex")
+_NOTHING = "There is no claim card here: write one in ablations/claims (docs/claim-file.md says how)."
+
+
+def cards_table(results: Sequence[CardResult]) -> TextTable:
+    """A row for each card: its word, at how many rungs it holds, and why it is what it is."""
+    rows = tuple(
+        (
+            result.card.id,
+            result.card.title,
+            str(result.word),
+            result.rungs_text,
+            counts_text(result),
+            short_why(result),
+        )
+        for result in results
+    )
+    headings = ("card", "claim", "word", "holds", "predictions", "why")
+    size = results[0].size if results else "nano"
+    title = f"Claims in their {size} form, by the runs at hand"
+    return TextTable(title, headings, rows, left=headings)
+
+
+def predictions_table(result: CardResult) -> TextTable:
+    """A row for each prediction at each of its rungs, with the number that it rests on."""
+    headings = (
+        "prediction",
+        "rung",
+        "role",
+        "word",
+        "measured\n[interval]",
+        "pairs",
+        "asked",
+        "study",
+        "parameters",
+        "tokens",
+        "learning rates",
+    )
+    rows = tuple(_prediction_cells(one) for one in result.evidence)
+    left = ("rung", "role", "word", "asked", "study", "learning rates")
+    spare = ("role", "parameters", "tokens", "learning rates")
+    return TextTable("Predictions, and what the runs say of them", headings, rows, left=left, spare=spare)
+
+
+def _prediction_cells(one: Evidence) -> tuple[str, ...]:
+    prediction, facts = one.placed.prediction, one.facts
+    return (
+        prediction.id,
+        one.placed.rung,
+        PRIMARY if one.is_primary else "secondary",
+        str(one.word),
+        estimate_text(one),
+        pairs_text(one),
+        asked_text(prediction),
+        facts.title if facts else one.placed.study,
+        _sides(facts.parameters) if facts else MISSING,
+        _sides(facts.tokens) if facts else MISSING,
+        facts.rates if facts else MISSING,
+    )
+
+
+def sources_table(result: CardResult) -> TextTable:
+    """What the literature found."""
+    headings = ("paper", "where", "found", "how sure")
+    rows = tuple((one.paper, one.where, one.number, one.certainty) for one in result.card.sources)
+    return TextTable("What the literature says", headings, rows, left=headings)
+
+
+def _sides(values: Sequence[int]) -> str:
+    return " against ".join(scaled(value, "").strip() for value in values) or MISSING
+
+
+def counts_text(result: CardResult) -> str:
+    """``1 holds, 3 open`` of the primary predictions."""
+    counts = Counter(str(one.word) for one in result.primaries)
+    return ", ".join(f"{counts[word]} {word}" for word in map(str, Word) if counts[word]) or MISSING
+
+
+def short_why(result: CardResult) -> str:
+    """The first reason, and how many more there are."""
+    more = len(result.why) - 1
+    return result.why[0] if more < 1 else f"{result.why[0]} (and {more} more)"
+
+
+def notes_of(result: CardResult) -> list[str]:
+    """What is missing, and what forbids to rest a word on a number, with the predictions that it is of."""
+    said: dict[str, list[str]] = {}
+    for one in result.evidence:
+        for text in (*((one.missing,) if one.missing else ()), *one.reservations):
+            said.setdefault(text, []).append(place(one))
+    return [f"{', '.join(names)}: {text}" for text, names in said.items()]
+
+
+def facts_of(result: CardResult) -> list[tuple[str, str]]:
+    """Texts and machines that the numbers are of, and rungs in words."""
+    corpora = dict.fromkeys(one.facts.corpus for one in result.evidence if one.facts)
+    machines = dict.fromkeys(name for one in result.evidence if one.facts for name in one.facts.hardware)
+    rungs = [f"{name} ({rung.about}, {rung.role})" for name, rung in result.card.rungs.items()]
+    return [
+        ("rungs", "; ".join(rungs)),
+        ("text", "; ".join(corpora) or MISSING),
+        ("hardware", "; ".join(machines) or MISSING),
+        ("scope", result.card.scope),
+    ]
+
+
+def render_cards(results: Sequence[CardResult], format: str) -> RenderableType:
+    """The table of cards as ``terminal`` (a rich renderable), ``md``, ``csv`` or ``latex`` (text)."""
+    _require(format)
+    table = cards_table(results)
+    if format == "csv":
+        return _csv([_card_row(result) for result in results])
+    if not results:
+        return styled(_NOTHING) if format == "terminal" else f"{'% ' * (format == 'latex')}{_NOTHING}\n"
+    if format == "md":
+        return f"{escape_markdown(table.title)}\n\n{markdown_table(table)}\n"
+    if format == "latex":
+        return (
+            "\n".join(["% \\usepackage{booktabs,graphicx}", *latex_table(table, table.title, "tab:claims")])
+            + "\n"
+        )
+    return Group(styled(table.title, "italic"), fitted(table), styled(""), styled(_MORE, "dim"))
+
+
+_MORE = "workbench claims CARD shows one with its evidence; workbench claims run CARD runs what it needs"
+
+
+def render_card(result: CardResult, format: str) -> RenderableType:
+    """One card in full, with its evidence and the literature; formats as of ``render_cards``."""
+    _require(format)
+    if format == "csv":
+        return _csv([_prediction_row(one) for one in result.evidence])
+    tables = [table for table in (predictions_table(result), sources_table(result)) if table.rows]
+    heading = f"{result.word}: it holds {result.rungs_text}"
+    if format == "md":
+        return _card_markdown(result, tables, heading)
+    if format == "latex":
+        return _card_latex(result, tables, heading)
+    parts: list[RenderableType] = [styled(f"{result.card.title}: {result.card.statement}", "bold")]
+    parts += [styled(heading), *(_item(text) for text in result.why)]
+    for table in tables:
+        parts += [styled(""), styled(table.title, "italic"), fitted(table)]
+    if notes := notes_of(result):
+        parts += [styled(""), *(styled(f"note: {text}", "yellow") for text in notes)]
+    parts += [styled(""), *(styled(f"{name}: {text}", "dim") for name, text in facts_of(result))]
+    return Group(*parts)
+
+
+def _item(text: str) -> Padding:
+    return Padding(styled(text), (0, 0, 0, 2), expand=False)
+
+
+def _card_markdown(result: CardResult, tables: list[TextTable], heading: str) -> str:
+    card = result.card
+    parts = [
+        f"## {escape_markdown(card.title)}",
+        escape_markdown(card.statement),
+        f"**{escape_markdown(heading)}**",
+    ]
+    parts.append("\n".join(f"- {escape_markdown(text)}" for text in result.why))
+    for table in tables:
+        parts += [escape_markdown(table.title), markdown_table(table)]
+    parts.append("\n".join(f"- note: {escape_markdown(text)}" for text in notes_of(result)))
+    parts.append("\n".join(f"- {name}: {escape_markdown(text)}" for name, text in facts_of(result)))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _card_latex(result: CardResult, tables: list[TextTable], heading: str) -> str:
+    lines = [
+        "% \\usepackage{booktabs,graphicx}",
+        f"% {_comment(result.card.statement)}",
+        f"% {_comment(heading)}",
+    ]
+    lines += [f"% {_comment(text)}" for text in result.why]
+    lines += [f"% note: {_comment(text)}" for text in notes_of(result)]
+    lines += [f"% {name}: {_comment(text)}" for name, text in facts_of(result)]
+    for index, table in enumerate(tables):
+        caption = f"{result.card.title}: {heading}. {table.title}."
+        lines += ["", *latex_table(table, caption, f"tab:claim-{result.card.id}-{index + 1}")]
+    return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    return " ".join(visible(text).split())
+
+
+def _require(format: str) -> None:
+    if format not in FORMATS:
+        raise UserError(f"format: {format!r} is none of {', '.join(FORMATS)}")
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    target = io.StringIO()
+    writer = csv.DictWriter(target, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: escape_formula(value) for key, value in row.items()} for row in rows)
+    return target.getvalue()
+
+
+def _card_row(result: CardResult) -> dict[str, Any]:
+    held, of = result.rungs
+    return {
+        "card": result.card.id,
+        "title": result.card.title,
+        "statement": result.card.statement,
+        "size": result.size,
+        "word": str(result.word),
+        "rungs_held": held,
+        "rungs": of,
+        "why": "; ".join(result.why),
+    }
+
+
+def _prediction_row(one: Evidence) -> dict[str, Any]:
+    """Every number of a prediction under a name of its own, raw; what is not known is None."""
+    prediction, facts, needed = one.placed.prediction, one.facts, one.needed
+    interval, equivalence = one.interval, one.equivalence_interval
+    row = {
+        "prediction": prediction.id,
+        "rung": one.placed.rung,
+        "study": facts.title if facts else one.placed.study,
+        "is_primary": one.is_primary,
+        "variant": prediction.variant,
+        "against": prediction.against,
+        "quantity": prediction.quantity,
+        "evaluation": prediction.evaluation,
+        "direction": prediction.direction,
+        "margin": prediction.margin,
+        "unit": prediction.measured.unit,
+        "word": str(one.word),
+        "fails_with_holm": one.firm,
+        "estimate": one.estimate,
+        "low": interval and interval.low,
+        "high": interval and interval.high,
+        "level": interval and interval.level,
+        "equivalence_low": equivalence and equivalence.low,
+        "equivalence_high": equivalence and equivalence.high,
+        "pairs": one.n,
+        "sd": one.sd,
+        "is_exact": one.is_exact,
+        "reservations": "; ".join(one.reservations),
+        "missing": one.missing,
+        "command": one.command,
+        "pairs_needed": needed.pairs.likely if needed else None,
+        "pairs_needed_low": needed.pairs.low if needed else None,
+        "pairs_needed_high": needed.pairs.high if needed else None,
+        "seconds_needed": needed.seconds if needed else None,
+    }
+    return {key: plain(value) for key, value in row.items()}
+
+
+def card_to_json(result: CardResult) -> dict[str, Any]:
+    """All of a card and of its evidence, as JSON can hold it."""
+    evidence = []
+    for one in result.evidence:
+        row = _prediction_row(one) | {"reservations": list(one.reservations), "facts": None}
+        if one.facts is not None:
+            row["facts"] = plain({k: v for k, v in asdict(one.facts).items() if k != "path"})
+        evidence.append(row)
+    return _card_row(result) | {
+        "why": list(result.why),
+        "evidence": evidence,
+        "file": card_values(result.card),
+    }

@@ -1,0 +1,53 @@
+"""Predictions and the numbers that they rest on, in words: for reasons, tables and pages alike."""
+
+from workbench.analysis.deciding.decisions import level_text
+from workbench.claims.card import Prediction
+from workbench.claims.evidence import Evidence
+from workbench.numbers import MISSING, decimals_for, fixed, with_interval
+
+_DIRECTIONS = {
+    "lower": "below {minus}",
+    "higher": "above {plus}",
+    "equal": "within ±{margin}",
+    "not_worse": "below {plus}",
+}
+
+
+def asked_text(prediction: Prediction) -> str:
+    """``loss, positions=learned minus the baseline: above +0.01``."""
+    margin = prediction.margin
+    border = _DIRECTIONS[prediction.direction].format(
+        minus=f"-{margin:g}" if margin else "0",
+        plus=f"+{margin:g}" if margin else "0",
+        margin=f"{margin:g}",
+    )
+    text = f" on {prediction.evaluation}" if prediction.evaluation else ""
+    unit = f" {prediction.measured.unit}" if margin else ""
+    return f"{prediction.measured.title}{text}, {sides_text(prediction)}: {border}{unit}"
+
+
+def sides_text(prediction: Prediction) -> str:
+    """``positions=learned minus the baseline``, or the variant where it is asked of alone."""
+    if prediction.against is not None:
+        return f"{prediction.variant} minus {prediction.against}"
+    if prediction.measured.alone:
+        return prediction.variant
+    return f"{prediction.variant} minus the baseline"
+
+
+def estimate_text(one: Evidence) -> str:
+    """The estimate with its interval and the interval's level; a dash where there is none."""
+    if one.estimate is None:
+        return MISSING
+    decimals = decimals_for(one.placed.prediction.margin or 0.01)
+    if one.interval is None:
+        return fixed(one.estimate, decimals, sign=True)
+    text = with_interval(one.estimate, one.interval, decimals, sign=True)
+    return f"{text} {level_text(one.interval)}"
+
+
+def pairs_text(one: Evidence) -> str:
+    """How many pairs, or that the number has no noise."""
+    if one.is_exact:
+        return "exact"
+    return str(one.n) if one.n else MISSING
