@@ -102,12 +102,12 @@ class Prediction(_Section):
     against: str | None = Field(
         None,
         min_length=1,
-        description="What the variant is compared with: another variant, or baseline. Left out: the study's "
+        description="What the variant is compared with: another of the study's variants. Left out: its "
         "baseline; of delta_ce_2x and delta_ce_4x nothing, and the prediction is of the variant alone.",
         examples=["positions=sinusoidal"],
     )
     quantity: str = Field(
-        description=f"What is measured: one of {', '.join(QUANTITIES)}. They are listed below.",
+        description=f"What is measured: one of {', '.join(QUANTITIES)}. They are listed above.",
         examples=["loss"],
     )
     evaluation: str | None = Field(
@@ -207,7 +207,8 @@ class Card(_Section):
     )
     sources: list[Source] = Field(
         [],
-        description="What the literature found, each number with where it stands and how sure that is.",
+        description="What the literature found, each number with where it stands and how sure that is. "
+        "Left out: none.",
     )
     rungs: dict[str, Rung] = Field(
         min_length=1,

@@ -32,9 +32,20 @@ def explain(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the whole reference as docs/study-file.md has it.")
     ] = False,
+    claim_file: Annotated[
+        bool,
+        typer.Option("--claim-file", help="Print the keys of a claim card as docs/claim-file.md has them."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """What the keys of a study file mean: type, what leaving one out means, an example."""
+    if claim_file:
+        if key is not None or markdown or as_json:
+            raise UserError("--claim-file: prints a whole page in Markdown; give it alone")
+        from workbench.claims.reference import to_markdown as claim_page
+
+        give(claim_page(), end="")
+        return
     if markdown:
         if key is not None or as_json:
             raise UserError("--markdown: prints the whole reference, and no JSON; give it alone")

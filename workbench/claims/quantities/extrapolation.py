@@ -93,6 +93,8 @@ def _tails(study: ConfirmedStudy, name: str) -> _Tails:
         except RecordError:
             continue  # 'workbench status' names what is damaged
         own = rows[(rows["table"] == _TABLE) & (rows["metric"] == _METRIC)]
+        if own.empty:
+            continue
         own = at_the_end(own.assign(run_id=run["run_id"]))
         context = float(run["config"]["model"]["context"])
         for row in own.itertuples():

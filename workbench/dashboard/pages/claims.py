@@ -19,6 +19,7 @@ from workbench.errors import UserError
 from workbench.visible import visible
 
 _COLOURS = {"supported": "green", "refuted": "red", "undecided": "orange"}
+_RUNS, _LITERATURE = 590, 330  # pixels
 _TITLES = {"effects": "Effects", "position": "Position", "runs": "Runs"}
 _ICONS = {"effects": ":material/bar_chart:", "position": ":material/straighten:", "runs": ":material/list:"}
 
@@ -64,24 +65,12 @@ def _card(now: View, result: CardResult) -> None:
         st.markdown(literal(card.statement))
         st.caption(f"Every primary prediction holds {result.rungs_text}.")
         st.markdown("\n".join(f"- {literal(reason)}" for reason in result.why))
-        runs, literature = st.columns([3, 2], gap="medium")
-        with runs:
-            st.markdown("**What the runs say**")
-            if result.evidence:
-                grid(
-                    text_frame(predictions_table(result)),
-                    hide_index=True,
-                    alt=f"Predictions of {visible(card.title)}",
-                    key=f"claim_{card.id}",
-                )
-            _links(now, result)
-        with literature:
-            st.markdown("**What the literature says**")
-            if not card.sources:
-                st.caption("The card names no source.")
-            for source in card.sources:
-                st.markdown(literal(source.number))
-                st.caption(f"{literal(source.paper)}; {literal(source.where)} ({source.certainty})")
+        # Beside each other where there is room for both, else one below the other.
+        with st.container(horizontal=True, gap="medium"):
+            with st.container(width=_RUNS):
+                _runs(now, result)
+            with st.container(width=_LITERATURE):
+                _literature(result)
         notes = notes_of(result)
         with st.expander("Scope, rungs, texts, and what is missing", icon=":material/info:"):
             st.table({name: literal(text) for name, text in facts_of(result)}, border="horizontal")
@@ -91,6 +80,29 @@ def _card(now: View, result: CardResult) -> None:
             one.command for one in result.primaries if one.command and not one.facts
         ):
             st.code(visible("\n".join(commands)), language="bash")
+
+
+def _runs(now: View, result: CardResult) -> None:
+    st.markdown("**What the runs say**")
+    if not result.evidence:
+        st.caption("The card has no rung of this form.")
+        return
+    grid(
+        text_frame(predictions_table(result)),
+        hide_index=True,
+        alt=f"Predictions of {visible(result.card.title)}",
+        key=f"claim_{result.card.id}",
+    )
+    _links(now, result)
+
+
+def _literature(result: CardResult) -> None:
+    st.markdown("**What the literature says**")
+    if not result.card.sources:
+        st.caption("The card names no source.")
+    for source in result.card.sources:
+        st.markdown(literal(source.number))
+        st.caption(f"{literal(source.paper)}; {literal(source.where)} ({source.certainty})")
 
 
 def _links(now: View, result: CardResult) -> None:

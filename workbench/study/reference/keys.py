@@ -101,7 +101,12 @@ _MAY_BE_A_FACTOR = (
 
 def key_sections() -> list[Section]:
     """The sections of all keys, in the order of the schema."""
-    return list(_sections_of(StudyFile, "", "A study file is a mapping of these keys."))
+    return sections_of(StudyFile, "A study file is a mapping of these keys.")
+
+
+def sections_of(model: type[BaseModel], about: str) -> list[Section]:
+    """The sections of all keys of a file that ``model`` checks, in the order of the model."""
+    return list(_sections_of(model, "", about))
 
 
 def fields_of(model: type[BaseModel] = StudyFile, path: str = "") -> Iterator[tuple[str, FieldInfo]]:

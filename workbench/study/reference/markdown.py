@@ -77,7 +77,7 @@ def to_markdown() -> str:
     sections = reference()
     links = [f"[{_title(one)}](#{_anchor(one)})" for one in sections if not one.key.count(".")]
     beginning = _BEGINNING.format(contents=", ".join(links), example=EXAMPLE)
-    return "\n".join([beginning, *map(_section, sections)])
+    return "\n".join([beginning, *map(section_text, sections)])
 
 
 def _title(section: Section) -> str:
@@ -94,10 +94,10 @@ def _anchor(section: Section) -> str:
     return re.sub(r"[^\w-]", "", _title(section).lower().replace(" ", "-"))
 
 
-def _section(section: Section) -> str:
-    """Deeper places have smaller headings."""
+def section_text(section: Section, title: str = "") -> str:
+    """A section with its heading and its table; deeper places have smaller headings."""
     depth = section.key.count(".") + bool(section.beside)
-    lines = [f"{'#' * (2 + depth)} {_title(section)}", "", _prose(section.about), ""]
+    lines = [f"{'#' * (2 + depth)} {title or _title(section)}", "", _prose(section.about), ""]
     if section.examples:
         lines += [f"* {_code(example)}: {_prose(about)}" for example, about in section.examples]
         lines.append("")

@@ -1,0 +1,69 @@
+"""Cards and finished studies with known answers, for the tests of claims."""
+
+import shutil
+from pathlib import Path
+
+from tests.analysis.synthetic_studies import Study, manifest, one_at_a_time
+from workbench.claims.card import Card
+from workbench.claims.evidence import Studies
+from workbench.claims.results import CardResult, card_result
+from workbench.user_input import read_as
+
+SEEDS = list(range(201, 211))  # ten, two more than a word needs
+LEARNED, NORM, RELU = "positions=learned", "norm=layernorm", "feedforward=relu"
+_NOISE = [0.003, -0.002, 0.001, -0.003, 0.002, 0.0, -0.001, 0.002, -0.002, 0.001]
+_BASE = [3.00, 3.03, 2.98, 3.01, 2.99, 3.02, 3.00, 2.97, 3.01, 3.00]
+
+
+def prediction(**changes):
+    """That learned positions lose more than 0.05 against the baseline of the study ``parts``."""
+    return {
+        "id": "learned-is-higher",
+        "study": "parts",
+        "variant": LEARNED,
+        "quantity": "loss",
+        "direction": "higher",
+        "margin": 0.05,
+    } | changes
+
+
+def card(*predictions, **changes) -> Card:
+    """A card of one rung with these predictions, or the one above."""
+    values = {
+        "id": "a-card",
+        "title": "Positions",
+        "statement": "Rotary positions give a lower loss.",
+        "sources": [
+            {"paper": "Somebody 2020", "where": "table 1", "number": "-0.05 nats", "certainty": "derived"}
+        ],
+        "rungs": {"small": {"size": "nano", "about": "0.1M parameters"}},
+        "predictions": list(predictions) or [prediction()],
+        "scope": "Small ones.",
+    }
+    return read_as(Card, values | changes)
+
+
+def losses(shift=0.0, spread=1.0):
+    """The baseline's losses moved by ``shift``, with noise of their own."""
+    return [base + shift + spread * noise for base, noise in zip(_BASE, _NOISE, strict=True)]
+
+
+def write_parts(results: Path, **changes) -> Study:
+    """A finished study: learned positions worse by 0.2, LayerNorm equal, ReLU worse by 0.2."""
+    seeds = {"pilot": [], "tune": [101, 102], "confirm": SEEDS}
+    body = manifest(one_at_a_time(), name="parts", seeds=seeds, phases=["tune", "confirm"], **changes)
+    study = Study(results / "parts", body).tune()
+    study.confirm("baseline", _BASE)
+    for name, shift in ((LEARNED, 0.2), (NORM, 0.0), (RELU, 0.2)):
+        study.confirm(name, losses(shift))
+    return study
+
+
+def copied(results: Path, to: Path) -> Path:
+    """A copy of a results folder that a test may change."""
+    return Path(shutil.copytree(results, to / "results"))
+
+
+def judged(one: Card, results: Path, size="nano") -> CardResult:
+    """The card's word by the results."""
+    return card_result(one, size, Studies(results))
