@@ -48,6 +48,27 @@ def write_hostile_search(folder, host, name="hostile"):
     return results
 
 
+def write_hostile_cards(folder, host):
+    """A claim card, in a folder as a user has it, whose every text is such."""
+    text = poison(host).replace("\x1b", "").replace("\u202e", "")
+    own = Path(folder) / "ablations" / "claims"
+    own.mkdir(parents=True)
+    source = dict.fromkeys(("paper", "where", "number"), text) | {"certainty": "derived"}
+    asked = {"study": "hostile", "quantity": "loss", "direction": "lower", "margin": 0.01, "rung": text}
+    card = {
+        **dict.fromkeys(("title", "statement", "scope"), text),
+        "sources": [source],
+        "rungs": {text: {"size": "nano", "about": text}},
+        "predictions": [
+            asked | {"id": "one", "variant": text},
+            asked | {"id": "two", "variant": text, "against": text, "quantity": "bits_per_byte"},
+            asked | {"id": "three", "study": "gone", "variant": text, "evaluation": text},
+        ],
+    }
+    write_yaml(own / "card.yaml", card)
+    return own
+
+
 def _poison_file(file, text, keep):
     try:
         values = yaml.safe_load(file.read_text())

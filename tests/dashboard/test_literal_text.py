@@ -5,7 +5,12 @@ import re
 import pytest
 
 from tests.dashboard.dashboard_studies import beat
-from tests.dashboard.hostile_studies import poison, write_hostile, write_hostile_search
+from tests.dashboard.hostile_studies import (
+    poison,
+    write_hostile,
+    write_hostile_cards,
+    write_hostile_search,
+)
 from tests.dashboard.inspection_pages import to_page, to_view
 from workbench.dashboard.literal_text import code_span, heading, literal
 from workbench.inspection.views import views
@@ -139,6 +144,16 @@ def test_no_page_of_a_search_reads_the_text_of_a_record(opened, hostile_search, 
     assert acting(app) == {}
     if page in ("search", "overview"):  # the others show no more of it than numbers
         assert literal(poison(HOST)) in texts_of(app)
+
+
+def test_no_page_reads_the_text_of_a_claim_card(opened, hostile, tmp_path, monkeypatch):
+    write_hostile_cards(tmp_path, HOST)
+    monkeypatch.chdir(tmp_path)
+    app = opened(hostile, "claims", size=poison(HOST))
+    assert not app.exception
+    assert acting(app) == {}
+    assert "gone has not run" in texts_of(app)
+    assert literal(poison(HOST).replace("\x1b", "").replace("\u202e", "")) in texts_of(app)
 
 
 def test_no_page_reads_a_link(opened, hostile):

@@ -90,7 +90,7 @@ def _runs(now: View, result: CardResult) -> None:
     grid(
         text_frame(predictions_table(result)),
         hide_index=True,
-        alt=f"Predictions of {visible(result.card.title)}",
+        alt=f"Predictions of the card {result.card.id}",
         key=f"claim_{result.card.id}",
     )
     _links(now, result)

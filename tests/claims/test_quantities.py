@@ -1,0 +1,96 @@
+"""Quantities with known answers: learning-rate sensitivity, extrapolation, and who cannot read further."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.analysis.synthetic_studies import VOCABULARY, Study, manifest, variant
+from tests.claims.claim_studies import card, judged, prediction
+from workbench.claims.evidence import Studies
+from workbench.claims.quantities.quantity import NotMeasurableError, Sides
+from workbench.claims.quantities.rate_sensitivity import common_grid, sensitivity
+from workbench.claims.quantities.registry import QUANTITIES
+from workbench.claims.words import CardWord, Word
+from workbench.inspection.behaviour_columns import read_behaviours
+
+PUBLISHED = Path(__file__).parents[2] / "results"
+GRID = [0.003 * 2**step for step in range(-3, 6)]
+TUNED = list(range(101, 109))
+
+
+def test_sensitivity_is_the_mean_excess_with_lost_runs_at_a_uniform_guess():
+    assert sensitivity([3.0, 3.0, 3.0], 5.5) == 0
+    assert sensitivity([3.5, 3.0, 3.5, math.inf], 5.0) == pytest.approx((0.5 + 0 + 0.5 + 2.0) / 4)
+    assert sensitivity([3.0, 7.0], 5.0) == pytest.approx(1.0)  # no worse than a guess
+
+
+def losses(best, rates=GRID):
+    return {rate: {1: 3 + math.log2(rate / best) ** 2 / 10} for rate in rates}
+
+
+def test_the_grid_is_common_and_reaches_from_an_eighth_to_thirty_two_times_the_best_rate():
+    assert common_grid(losses(0.003), losses(0.003)) == GRID
+    with pytest.raises(NotMeasurableError, match=r"learning rates from 0\.00075 to 0\.192 in steps of two"):
+        common_grid(losses(0.006), losses(0.006))
+    with pytest.raises(NotMeasurableError, match="in steps of two are needed"):
+        common_grid(losses(0.003, GRID[::2]), losses(0.003, GRID[::2]))
+
+
+def write_sweep(results, shift):
+    """Nine rates on eight seeds: the variant's losses lie above the baseline's by ``shift`` at high rates."""
+    seeds = {"pilot": [], "tune": TUNED, "confirm": [201, 202]}
+    variants = [variant("baseline"), variant("norm=layernorm", norm="layernorm")]
+    study = Study(results / "sweep", manifest(variants, name="sweep", seeds=seeds, learning_rates=GRID))
+    for rate in GRID:
+        for seed in TUNED:
+            base = 3 + 0.05 * math.log2(rate / 0.003) ** 2 + 0.001 * (seed % 3)
+            lost = rate == GRID[-1]
+            study.run("baseline", seed, None if lost else base, "tune", rate=rate)
+            above = shift if rate > 0.01 else 0.0
+            study.run("norm=layernorm", seed, None if lost else base + above, "tune", rate=rate)
+    return study
+
+
+def test_sensitivity_of_a_study_is_paired_by_tuning_seed_and_needs_no_rate_of_its_confirm_runs(tmp_path):
+    write_sweep(tmp_path, 0.3)
+    asked = prediction(study="sweep", variant="norm=layernorm", quantity="lr_sensitivity", margin=0.05)
+    found = judged(card(asked), tmp_path)
+    one = found.evidence[0]
+    assert (one.n, found.word) == (len(TUNED), CardWord.SUPPORTED)
+    assert one.estimate == pytest.approx(0.3 * 3 / 9)  # at three of nine rates; the ninth is lost to both
+    measured = QUANTITIES["lr_sensitivity"].measure(Studies(tmp_path).open("sweep"), Sides("baseline"))
+    assert set(measured.values) == {0.0}
+    assert math.log(VOCABULARY) > 3 + 0.05 * 16  # the guess is no better than any run that trained
+
+
+@pytest.fixture(scope="module")
+def positions():
+    """The published study of positions, whose runs have the table of extrapolation."""
+    return Studies(PUBLISHED).open("positions")
+
+
+def test_extrapolation_is_that_of_the_columns_of_behaviour(positions):
+    baseline = positions.records.runs[positions.records.runs["variant"] == "baseline"]
+    known = read_behaviours(baseline[baseline["phase"] == "confirm"])
+    for name, column in (("delta_ce_2x", "ΔCE at 2×"), ("delta_ce_4x", "ΔCE at 4×")):
+        measured = QUANTITIES[name].measure(positions, Sides("baseline"))
+        seeds = positions.outcomes["baseline"].planned
+        assert list(measured.values) == [known["baseline", seed][column] for seed in seeds]
+        assert (measured.lost, measured.due) == ((), 0)
+
+
+def test_learned_positions_cannot_read_further_which_fails_by_itself(positions):
+    measured = QUANTITIES["delta_ce_2x"].measure(positions, Sides("positions=learned"))
+    assert measured.impossible == "positions=learned cannot read 2 times its training length"
+    asked = {"study": "positions", "variant": "positions=learned", "quantity": "delta_ce_2x"}
+    one = judged(card(prediction(**asked, direction="not_worse", margin=0.02)), PUBLISHED).evidence[0]
+    assert (one.word, one.firm, one.estimate) == (Word.FAILS, True, None)
+
+
+def test_every_quantity_says_what_it_is():
+    for name, one in QUANTITIES.items():
+        assert one.name == name
+        assert one.about.endswith(".")
+        assert len(one.about.split()) > 10 or "As delta" in one.about
+        assert one.page in ("effects", "position", "runs")

@@ -1,0 +1,90 @@
+"""The page Claims: with none, one and ten cards, their words and numbers, and the ways into other pages."""
+
+import pytest
+
+from tests.claims.claim_studies import RELU, card, prediction, write_parts
+from workbench.files import write_yaml
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """A results folder with the study that the cards are about."""
+    folder = tmp_path_factory.mktemp("parts") / "results"
+    write_parts(folder)
+    return folder
+
+
+@pytest.fixture
+def cards(tmp_path, monkeypatch):
+    """A function that lays out so many cards, all but the first on a study that has not run."""
+
+    def lay_out(count):
+        monkeypatch.chdir(tmp_path)
+        folder = tmp_path / "ablations" / "claims"
+        folder.mkdir(parents=True)
+        for number in range(count):
+            one = card(prediction(study="later" if number else "parts"), title=f"Claim {number}")
+            write_yaml(folder / f"card{number}.yaml", one.model_dump(mode="json", exclude={"id"}))
+        return folder
+
+    return lay_out
+
+
+def headings(app):
+    return [one.value for one in app.markdown if "-badge[" in one.value]
+
+
+def links(app):
+    """The labels and queries of the page's links."""
+    return {one.proto.label: one.proto.query_string for one in app.get("page_link")}
+
+
+def test_without_cards_the_page_says_how_one_is_written(opened, parts, cards):
+    cards(0)
+    app = opened(parts, "claims")
+    assert not app.exception
+    assert "docs/claim-file.md says how one is written" in app.info[0].value
+
+
+def test_one_card_has_its_word_its_numbers_the_literature_and_a_way_in(opened, parts, cards):
+    cards(1)
+    app = opened(parts, "claims")
+    assert not app.exception
+    assert headings(app) == ["#### Claim 0 &nbsp; :green-badge[supported]"]
+    table, evidence = (frame.value for frame in app.dataframe)
+    assert table[["card", "word", "holds"]].values.tolist() == [["card0", "supported", "at 1 of 1 rung"]]
+    row = evidence.iloc[0]
+    assert (row["word"], row["pairs"], row["tokens"]) == ("holds", "10", "0.5 M")
+    assert row["measured [interval]"].startswith("+0.20")
+    assert row["learning rates"] == "positions=learned 0.006 interior; baseline 0.006 interior"
+    assert "-0.05 nats" in [one.value for one in app.markdown]
+    assert "Somebody 2020; table 1 (derived)" in [one.value for one in app.caption]
+    assert links(app)["Effects of parts"] == "study=parts"
+
+
+def test_ten_cards_are_all_there_and_open_ones_say_what_decides_them(opened, parts, cards):
+    cards(10)
+    app = opened(parts, "claims")
+    assert not app.exception
+    assert len(headings(app)) == 10
+    assert sum("undecided" in one for one in headings(app)) == 9
+    assert any("later has not run" in one.value for one in app.markdown)
+
+
+def test_a_changed_card_and_the_other_form_are_shown_at_once(opened, parts, cards):
+    folder = cards(1)
+    app = opened(parts, "claims")
+    lower = card(prediction(variant=RELU, direction="lower"), title="Another")
+    write_yaml(folder / "card0.yaml", lower.model_dump(mode="json", exclude={"id"}))
+    app.run()
+    assert headings(app) == ["#### Another &nbsp; :red-badge[refuted]"]
+    app = opened(parts, "claims", size="gpu")
+    assert "The card has no rung of this form." in [one.value for one in app.caption]
+
+
+def test_a_mistake_in_a_card_is_said_with_its_key(opened, parts, cards):
+    file = cards(1) / "card0.yaml"
+    file.write_text(file.read_text().replace("quantity: loss", "quantity: charm"))
+    app = opened(parts, "claims")
+    assert not app.exception
+    assert "'charm' is nothing that can be measured here" in app.error[0].value
