@@ -70,7 +70,7 @@ def test_a_card_all_of_whose_predictions_hold_is_supported(results):
     facts = found.evidence[0].facts
     assert (facts.parameters, facts.tokens, facts.title) == ((123_456,), (500_000,), "parts")
     assert facts.hardware == ("Testium 9, 2 cores",)
-    assert facts.rates == f"{LEARNED} 0.006 interior; baseline 0.006 interior"
+    assert facts.rates == (f"{LEARNED} 0.006 interior", "baseline 0.006 interior")
 
 
 def test_a_card_of_which_one_prediction_fails_is_refuted_and_says_by_what(results):

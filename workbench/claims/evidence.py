@@ -52,7 +52,7 @@ class StudyFacts:
     tokens: tuple[int, ...]
     corpus: str
     hardware: tuple[str, ...]
-    rates: str
+    rates: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,7 +288,7 @@ def _facts(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -> StudyFa
         tokens=_distinct(manifest.tokens_of(one) for one in sides),
         corpus="; ".join(texts),
         hardware=tuple(hardware_of(_confirmed(records.runs))),
-        rates="; ".join(_rate(one.name, study.tuned[one.name]) for one in sides),
+        rates=tuple(_rate(one.name, study.tuned[one.name]) for one in sides),
     )
 
 

@@ -15,7 +15,7 @@ from workbench.analysis.report_tables import TextTable
 from workbench.analysis.text_escapes import escape_formula, escape_markdown
 from workbench.analysis.variant_row import plain
 from workbench.claims.card import PRIMARY, card_values
-from workbench.claims.evidence import Evidence
+from workbench.claims.evidence import Evidence, StudyFacts
 from workbench.claims.results import CardResult, place
 from workbench.claims.wording import asked_text, estimate_text, pairs_text
 from workbench.claims.words import Word
@@ -81,7 +81,7 @@ def _prediction_cells(one: Evidence) -> tuple[str, ...]:
         facts.title if facts else one.placed.study,
         _sides(facts.parameters) if facts else MISSING,
         _sides(facts.tokens) if facts else MISSING,
-        facts.rates if facts else MISSING,
+        "; ".join(facts.rates) if facts else MISSING,
     )
 
 
@@ -121,9 +121,21 @@ def facts_of(result: CardResult) -> list[tuple[str, str]]:
     """Texts and machines that the numbers are of, and rungs in words."""
     corpora = dict.fromkeys(one.facts.corpus for one in result.evidence if one.facts)
     machines = dict.fromkeys(name for one in result.evidence if one.facts for name in one.facts.hardware)
+    studies: dict[str, StudyFacts] = {}
+    rates: dict[str, list[str]] = {}
+    for one in result.evidence:
+        if one.facts is not None:
+            studies[one.facts.title] = one.facts
+            rates.setdefault(one.facts.title, []).extend(one.facts.rates)
+    sizes = [
+        f"{name} ({_sides(facts.parameters)} parameters, {_sides(facts.tokens)} tokens; learning rates: "
+        f"{', '.join(dict.fromkeys(rates[name]))})"
+        for name, facts in studies.items()
+    ]
     rungs = [f"{name} ({rung.about}, {rung.role})" for name, rung in result.card.rungs.items()]
     return [
         ("rungs", "; ".join(rungs)),
+        ("studies", "; ".join(sizes) or MISSING),
         ("text", "; ".join(corpora) or MISSING),
         ("hardware", "; ".join(machines) or MISSING),
         ("scope", result.card.scope),

@@ -7,12 +7,15 @@ side's means.
 """
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from statistics import mean
 
 from workbench.analysis.deciding.looks import Rule
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMeasurableError, Quantity, Sides
+from workbench.numbers import plural
+from workbench.records.run import Phase, State
 
 _BELOW, _ABOVE = 8, 32  # how far the grid reaches from the best rate
 _SLACK = math.sqrt(2)  # the best rate is known to half a step
@@ -35,6 +38,10 @@ class LearningRateSensitivity(Quantity):
     def measure(self, study: ConfirmedStudy, sides: Sides) -> Measured:
         """One difference for each tuning seed that both sides have at every rate of the grid."""
         variant, against = study.pair(sides)
+        if study.records.manifest.halving:
+            raise NotMeasurableError(
+                "rates that were stopped early have no loss of their own; leave halving out"
+            )
         ours, theirs = (self._losses(study, one.name) for one in (variant, against))
         grid = common_grid(ours, theirs)
         uniform = _uniform_loss(study)
@@ -46,7 +53,12 @@ class LearningRateSensitivity(Quantity):
         ]
         planned = study.records.manifest.seeds.tune
         due = len([seed for seed in planned if seed not in seeds])
-        return Measured(values=values, rule=Rule.fixed(max(len(planned), 2), 1), due=due)
+        return Measured(
+            values=values,
+            rule=Rule.fixed(max(len(planned), 2), 1),
+            due=due,
+            reservations=tuple(_crashes(study, variant.name, against.name)),
+        )
 
     def _losses(self, study: ConfirmedStudy, name: str) -> dict[float, dict[int, float]]:
         """By rate and seed; infinite where the run has no result."""
@@ -81,6 +93,14 @@ def sensitivity(losses: list[float], uniform: float) -> float:
     """The mean excess over the lowest; ``losses`` at the rates of the grid, infinite for a lost run."""
     held = [min(loss, uniform) for loss in losses]
     return mean(held) - min(held)
+
+
+def _crashes(study: ConfirmedStudy, *names: str) -> Iterator[str]:
+    """That trials crashed, which is no divergence though it counts as one here."""
+    runs = study.records.runs
+    own = runs[runs["variant"].isin(names) & (runs["phase"] == Phase.TUNE) & (runs["state"] == State.FAILED)]
+    if len(own):
+        yield f"{plural(len(own), 'tuning trial')} failed, and counted as diverged"
 
 
 def _uniform_loss(study: ConfirmedStudy) -> float:
