@@ -167,7 +167,9 @@ class Prediction(_Section):
     @property
     def studies(self) -> Mapping[str | None, str]:
         """The study of each rung; under None that of a prediction that names none."""
-        return dict(self.study) if isinstance(self.study, dict) else {self.rung: self.study}
+        if isinstance(self.study, dict):
+            return {**self.study}
+        return {self.rung: self.study}
 
     @property
     def measured(self) -> Quantity:
@@ -238,12 +240,12 @@ class Card(_Section):
             if ids.count(name) > 1:
                 raise ValueError(f"predictions: {name!r} is the id of several; give each one of its own")
         for one in self.predictions:
-            for rung in one.studies:
-                if rung is None and len(self.rungs) > 1:
+            for place in one.studies:
+                if place is None and len(self.rungs) > 1:
                     raise ValueError(f"predictions: {one.id}: rung: the card has several; name one")
-                if rung is not None and rung not in self.rungs:
+                if place is not None and place not in self.rungs:
                     raise ValueError(
-                        f"predictions: {one.id}: {rung!r} is no rung; {suggestion(rung, self.rungs)}"
+                        f"predictions: {one.id}: {place!r} is no rung; {suggestion(place, self.rungs)}"
                     )
         for name, rung in self.rungs.items():
             asked = [one for one in self.placed() if one.rung == name and one.prediction.role == PRIMARY]

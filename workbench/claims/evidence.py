@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
@@ -18,7 +19,7 @@ from workbench.claims.words import Found, Word, word_of
 from workbench.errors import UserError
 from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords, load_study
-from workbench.records.manifest import ManifestVariant
+from workbench.records.manifest import ManifestVariant, TextData
 from workbench.records.run import Phase, State
 from workbench.study.paths import find_results
 
@@ -280,7 +281,9 @@ def _command(card: Card, placed: Placed, studies: Studies) -> str | None:
 
 def _facts(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -> StudyFacts:
     records, manifest = study.records, study.records.manifest
-    texts = dict.fromkeys(describe_data(manifest.text_of(one)) or "not recorded" for one in sides)
+    texts = dict.fromkeys(
+        describe_data(cast(TextData, manifest.text_of(one))) or "not recorded" for one in sides
+    )
     return StudyFacts(
         title=records.title,
         path=records.path,

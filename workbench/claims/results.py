@@ -10,8 +10,6 @@ from workbench.claims.wording import asked_text, estimate_text
 from workbench.claims.words import CardWord, Word, card_word
 from workbench.numbers import duration, plural
 
-_HAVE = {True: "has", False: "have"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class CardResult:
@@ -85,14 +83,17 @@ def _why(word: CardWord, primaries: list[Evidence]) -> list[str]:
 
 
 def _absent(those: list[Evidence]) -> Iterator[str]:
-    """Studies that have no results, with what runs them, and how many pairs they would likely take."""
+    """Predictions without a study: what runs it, what it costs, and how many pairs it would likely take."""
+    for one in those:
+        if one.has_run:
+            yield f"{place(one)}: open; {one.missing}"
     by_command: dict[str | None, list[Evidence]] = {}
     for one in those:
-        by_command.setdefault(one.command, []).append(one)
+        if not one.has_run:
+            by_command.setdefault(one.command, []).append(one)
     for command, group in by_command.items():
-        names = list(dict.fromkeys(one.placed.study for one in group if not one.has_run))
-        why = dict.fromkeys(str(one.missing) for one in group if one.has_run)
-        line = "; ".join([*([f"{', '.join(names)} {_HAVE[len(names) == 1]} not run"] if names else []), *why])
+        names = list(dict.fromkeys(one.placed.study for one in group))
+        line = f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} not run"
         needed = [one.needed for one in group if one.needed is not None]
         if needed:
             most = max(needed, key=lambda one: one.pairs.likely)
@@ -100,9 +101,8 @@ def _absent(those: list[Evidence]) -> Iterator[str]:
             line += f"; likely decided by {pairs} pairs each, by {most.source}"
         if command is None:
             yield f"{line}; there is no file of that name in ablations"
-            continue
-        files = dict.fromkeys(str(study_file(one.placed.study)) for one in group)
-        yield f"{line}; decided by '{command}'; what it costs: 'workbench plan {next(iter(files))}'"
+        else:
+            yield f"{line}; decided by '{command}'; what it costs: 'workbench plan {study_file(names[0])}'"
 
 
 def _measured(one: Evidence) -> str:
