@@ -92,6 +92,7 @@ class Prediction(_Section):
     )
     rung: str | None = Field(
         None,
+        min_length=1,
         description="The rung that a single study stands at. Left out: the card's only rung.",
         examples=["0.4M"],
     )
@@ -165,11 +166,9 @@ class Prediction(_Section):
         return self
 
     @property
-    def studies(self) -> Mapping[str | None, str]:
-        """The study of each rung; under None that of a prediction that names none."""
-        if isinstance(self.study, dict):
-            return {**self.study}
-        return {self.rung: self.study}
+    def studies(self) -> Mapping[str, str]:
+        """The study of each rung; under an empty name that of a prediction that names none."""
+        return self.study if isinstance(self.study, dict) else {self.rung or "": self.study}
 
     @property
     def measured(self) -> Quantity:
@@ -241,9 +240,9 @@ class Card(_Section):
                 raise ValueError(f"predictions: {name!r} is the id of several; give each one of its own")
         for one in self.predictions:
             for place in one.studies:
-                if place is None and len(self.rungs) > 1:
+                if not place and len(self.rungs) > 1:
                     raise ValueError(f"predictions: {one.id}: rung: the card has several; name one")
-                if place is not None and place not in self.rungs:
+                if place and place not in self.rungs:
                     raise ValueError(
                         f"predictions: {one.id}: {place!r} is no rung; {suggestion(place, self.rungs)}"
                     )
@@ -260,7 +259,7 @@ class Card(_Section):
         """Every prediction at each of its rungs, in the card's order; with ``size`` those of one form."""
         only = next(iter(self.rungs))
         found = [
-            Placed(one, only if rung is None else rung, study)
+            Placed(one, rung or only, study)
             for one in self.predictions
             for rung, study in one.studies.items()
         ]

@@ -67,18 +67,17 @@ class LossChange(Quantity):
     def _cannot_run(self, study: ConfirmedStudy, name: str, tails: dict[str, _Tails]) -> str | None:
         """Why the variant reads no longer context, where that is so of every seed.
 
-        Its runs were measured at their training length and end there, while others of the study go on: it is
-        its table of positions that ends, and not the text.
+        Its runs were measured up to their training length and no further, while another variant's go on, on
+        the same text: it is its table of positions that ends.
         """
         own = tails[name]
-        others = [name for name in study.records.manifest.names if name not in tails]
-        if not own or any(self.times in tail for tail in own.values()):
+        if not own or any(max(tail) != 1.0 for tail in own.values()):
             return None
-        read = [tail for side in tails.values() for tail in side.values()]
-        if not any(self.times in tail for tail in read):
-            read += [tail for other in others for tail in _tails(study, other).values()]
-        if any(self.times in tail for tail in read) and all(1.0 in tail for tail in own.values()):
-            return f"{name} cannot read {self.times:g} times its training length"
+        probes = {probe for probe, _ in own}
+        for other in study.records.manifest.names:
+            known = tails[other] if other in tails else _tails(study, other)
+            if any(self.times in tail for (probe, _), tail in known.items() if probe in probes):
+                return f"{name} cannot read {self.times:g} times its training length"
         return None
 
 
