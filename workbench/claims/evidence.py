@@ -13,7 +13,7 @@ from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed
 from workbench.analysis.report_footer import describe_data, hardware_of
 from workbench.analysis.statistics import Interval
 from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, TunedRate, unequal_tuning
-from workbench.claims.card import Card, Placed, Prediction, study_file
+from workbench.claims.card import PRIMARY, Card, Placed, Prediction, study_file
 from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMeasurableError
 from workbench.claims.words import Found, Word, word_of
 from workbench.errors import UserError
@@ -137,9 +137,7 @@ def evidence_of(card: Card, size: str, studies: Studies) -> tuple[Evidence, ...]
 
 def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evidence:
     prediction = placed.prediction
-    nothing = Evidence(
-        placed=placed, is_primary=card.is_primary(placed), command=_command(card, placed, studies)
-    )
+    nothing = Evidence(placed=placed, is_primary=card.is_primary(placed), command=_command(card, placed))
     try:
         study = studies.open(placed.study)
         measured = prediction.measured.measure(study, prediction.sides)
@@ -227,13 +225,18 @@ def _needed(prediction: Prediction, decision: Decision, seconds: float | None) -
     """How many pairs would decide an open prediction; None where it is decided, or nothing says it."""
     if _word(prediction, decision) is not Word.OPEN or not decision.sd or decision.mean is None:
         return None
-    mean, margin = decision.mean, prediction.margin
-    if prediction.direction == "not_worse":  # which has one border
-        mean, margin = mean - margin, 0.0
-    pairs = pairs_for_fixed(decision.n, mean, decision.sd, margin, 1)
+    pairs = _pairs(prediction, decision.n, decision.mean, decision.sd)
     more = max(pairs.likely, FEWEST_PAIRS) - decision.n
     known = None if seconds is None or pairs.likely > pairs.limit else max(more, 0) * seconds
     return Needed(pairs=pairs, seconds=known, source="its own pairs")
+
+
+def _pairs(prediction: Prediction, n: int, mean: float, sd: float) -> PairsNeeded:
+    """How many pairs would decide a prediction of which ``n`` have this mean and sd."""
+    margin = prediction.margin
+    if prediction.direction == "not_worse":  # which has one border, and asks on which side of it the mean is
+        mean, margin = mean - margin, 0.0
+    return pairs_for_fixed(n, mean, sd, margin, 1)
 
 
 def _seconds_a_pair(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -> float | None:
@@ -252,29 +255,26 @@ def _with_noise_of_another_rung(one: Evidence, found: list[Evidence]) -> Evidenc
     if one.estimate is not None or one.needed is not None or one.word is not Word.OPEN:
         return one
     for other in found:
-        like = other.placed.prediction.model_dump(include={"quantity", "direction", "margin", "evaluation"})
-        own = one.placed.prediction.model_dump(include={"quantity", "direction", "margin", "evaluation"})
-        same = like == own and _compared(other) == _compared(one)
-        if same and other is not one and other.sd and other.estimate is not None:
-            mean, margin = other.estimate, other.placed.prediction.margin
-            if other.placed.prediction.direction == "not_worse":
-                mean, margin = mean - margin, 0.0
-            pairs = pairs_for_fixed(other.n, mean, other.sd, margin, 1)
+        same = _asked(other) == _asked(one)
+        if same and other.sd and other.estimate is not None:
+            pairs = _pairs(one.placed.prediction, other.n, other.estimate, other.sd)
             source = f"the pairs at {other.placed.rung}"
             return replace(one, needed=Needed(pairs=pairs, seconds=None, source=source))
     return one
 
 
-def _compared(one: Evidence) -> tuple[str, str | None]:
-    return one.placed.prediction.variant, one.placed.prediction.against
+def _asked(one: Evidence) -> dict[str, object]:
+    """What a prediction asks, whatever it is called and wherever it is asked."""
+    return one.placed.prediction.model_dump(exclude={"id", "study", "rung", "role"})
 
 
-def _command(card: Card, placed: Placed, studies: Studies) -> str | None:
+def _command(card: Card, placed: Placed) -> str | None:
     """What would decide the prediction: the card's own command, where the study's file is at hand."""
-    if study_file(placed.study) is None:
+    file = study_file(placed.study)
+    if file is None:
         return None
-    if card.rungs[placed.rung].role != "primary":
-        return f"workbench run {study_file(placed.study)}"
+    if card.rungs[placed.rung].role != PRIMARY:
+        return f"workbench run {file}"
     size = card.rungs[placed.rung].size
     return f"workbench claims run {card.id}" + ("" if size == "nano" else f" --size {size}")
 
