@@ -45,7 +45,7 @@ class Machines(Protocol):
         """Measures on a slot how many runs train in one program; None where the driver itself can."""
 
     def require(self, devices: int) -> None:
-        """Raise ``UserError`` where no trial can have so many ``devices``: asked before a study is laid out."""
+        """Raise ``UserError`` where no trial can have so many; asked before a study is laid out."""
 
     def executor(
         self, slots: int | None, *, threads: int, devices: int, logs: Path, import_paths: list[Path]
