@@ -8,6 +8,7 @@ from functools import cache
 
 from workbench.analysis.deciding.decisions import level_text
 from workbench.analysis.deciding.foresight import PairsNeeded
+from workbench.analysis.dismantling import Dismantled
 from workbench.analysis.dismantling_sentences import dismantling_sentences
 from workbench.analysis.effects import Report
 from workbench.analysis.level_titles import level_facts
@@ -21,12 +22,29 @@ from workbench.records.manifest import NOTHING, is_null_twin
 _LEARNED = re.compile(r"bpe-(\d+)")  # a tokenizer that is learned, of so many tokens
 # Factors whose levels are named by files and folders: one that is called as a level of ours is none.
 _GIVEN = ("tokenizer", "corpus")
+# Factors whose levels have the titles of presets: LLaMA's initialisation is not all of LLaMA.
+_NEEDS_ITS_FACTOR = ("initialization",)
 
 
 def answers(report: Report) -> list[str]:
     """One sentence per variant, in the report's order; behind them what lies between two recipes."""
-    whole = [] if report.dismantled is None else dismantling_sentences(report.dismantled, report.unit)
-    return [*(sentence(row) for row in report.comparisons), *whole]
+    if report.dismantled is None:
+        return [sentence(row) for row in report.comparisons]
+    subjects = _with_a_part_back(report.dismantled)
+    rows = [sentence(row, subjects.get(row.variant)) for row in report.comparisons]
+    return [*rows, *dismantling_sentences(report.dismantled, report.unit)]
+
+
+def _with_a_part_back(dismantled: Dismantled) -> dict[str, str]:
+    """``GPT-2 with RoPE instead of learned positions``, by variant: shorter than all that it differs in."""
+    whole = _titles().get(dismantled.whole, dismantled.whole)
+    subjects = {}
+    for part in dismantled.parts:
+        back = ", ".join(_change(factor, new, old) for factor, (old, new) in part.change.items())
+        if part.into_variant != part.out_variant:
+            back = back if back.startswith(("with ", "without ")) else f"with {back}"
+            subjects[part.into_variant] = f"{whole} {back}"
+    return subjects
 
 
 def headline(report: Report) -> str:
@@ -54,9 +72,12 @@ def baseline_alarm(report: Report) -> str:
     return f"Nothing can be compared: the baseline {describe_fate(row)}. Remedy: {remedy(row)}."
 
 
-def sentence(row: VariantRow) -> str:
-    """What is known of one variant: ``Learned positions instead of RoPE: worse by 0.21 nats/token (...)``."""
-    subject = describe_change(row)
+def sentence(row: VariantRow, subject: str | None = None) -> str:
+    """What is known of one variant: ``Learned positions instead of RoPE: worse by 0.21 nats/token (...)``.
+
+    ``subject`` is what it is called; None: its change in words.
+    """
+    subject = subject or describe_change(row)
     so_far = "" if row.status == "done" else " so far"
     if row.fate:
         trained = f"; where it trained, {_level(row)}" if row.values else ""
@@ -124,8 +145,11 @@ def _titles_of_none() -> dict[str, str]:
 
 
 def _change(factor: str, old: str, new: str) -> str:
+    if {old, new} == {"true", "false"}:
+        have, lack = ("with", "without") if new == "true" else ("without", "with")
+        return f"{have} {_words(factor)} instead of {lack}"
     ours, theirs = level_name(factor, new), level_name(factor, old)
-    titled = str(new).partition("(")[0] in _titles() and factor not in _GIVEN
+    titled = str(new).partition("(")[0] in _titles() and factor not in _NEEDS_ITS_FACTOR + _GIVEN
     if titled or new == "none":
         return f"{ours} instead of {theirs}"
     return f"{_words(factor)} {ours} instead of {theirs}"
