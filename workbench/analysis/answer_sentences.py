@@ -31,10 +31,14 @@ def answers(report: Report) -> list[str]:
     Where the baseline was trained at other budgets, each variant has one more: what it is worth in compute.
     """
     whole = [] if report.dismantled is None else dismantling_sentences(report.dismantled, report.unit)
+    return [*(sentence(row) for row in report.comparisons), *gain_sentences(report), *whole]
+
+
+def gain_sentences(report: Report) -> list[str]:
+    """What each variant that has a gain is worth in compute; none where no other budgets were trained."""
     found = report.gains.gains if report.gains else ()
     subjects = {row.variant: describe_change(row) for row in report.comparisons}
-    worth = [gain_sentence(subjects[one.variant], one) for one in found if one.tokens is not None]
-    return [*(sentence(row) for row in report.comparisons), *worth, *whole]
+    return [gain_sentence(subjects[one.variant], one) for one in found if one.tokens is not None]
 
 
 def gain_sentence(subject: str, one: VariantGain) -> str:

@@ -2,31 +2,33 @@
 
 A *rung* is the baseline at one budget, each run with a learning-rate schedule of its own length. A variant
 that was trained at the study's budget D reaches the loss L there; the baseline reaches it at gain x D tokens.
-With d the mean paired difference of the variant at D and b the slope of the baseline's mean loss on ln tokens,
+With d the mean paired difference of the variant at D and b the slope of the baseline's mean loss on ln
+tokens,
 
     ln gain = d / b,
 
 above 0 where both are negative: the variant saves compute.
 
-**Slope.** A loss falls the less steeply the more compute went into it, so that the slope of a straight line would
-depend on which rungs it goes through. Weighted least squares put a parabola through the rungs from D's own to the
-first one beyond L, and the next one on the other side of D, three at least; b is its mean slope between D and
-where it reaches L. A rung weighs as much as it has runs: their own variances, from three seeds, would be poor
-weights. What bends more than a parabola does costs coverage where noise is small: 95 % intervals of a loss of
-1.6 + 0.9 D^-0.44, at budgets a factor of two apart and run noise of 0.01, cover 90 %.
+**Slope.** A loss falls the less steeply the more compute went into it, so that the slope of a straight line
+would depend on which rungs it goes through. Weighted least squares put a parabola through the rungs from D's
+own to the first one beyond L, and the next one on the other side of D, three at least; b is its mean slope
+between D and where it reaches L. A rung weighs as much as it has runs: their own variances, from three seeds,
+would be poor weights. What bends more than a parabola does costs coverage where noise is small: 95 %
+intervals of a loss of 1.6 + 0.9 D^-0.44, at budgets a factor of two apart and run noise of 0.01, cover 90 %.
 
-**Interval.** Fieller's (1954), of the ratio of d and b at the level of the variant's own interval. The variance
-of ``b`` is that of the rungs' means, each from its own seeds, so that rungs may differ in their noise. d and
-the mean at D share the baseline's runs, and so have a covariance, which is taken off. The quantile is Student's
-t with Welch and Satterthwaite's degrees of freedom of d - r b at the ratio r that was found, since the two have
-different numbers of seeds behind them: near no gain these are the pairs', and with a large one the rungs'.
+**Interval.** Fieller's (1954), of the ratio of d and b at the level of the variant's own interval. The
+variance of ``b`` is that of the rungs' means, each from its own seeds, so that rungs may differ in their
+noise. d and the mean at D share the baseline's runs, and so have a covariance, which is taken off. The
+quantile is Student's t with Welch and Satterthwaite's degrees of freedom of d - r b at the ratio r that was
+found, since the two have different numbers of seeds behind them: near no gain these are the pairs', and with
+a large one the rungs'.
 
 Nothing is extrapolated. Where L lies beyond the losses of the smallest or the largest budget, a gain is only
 said to be smaller, or larger, than the ladder reaches; so is an end of an interval.
 
-**Units.** In tokens it is as above. In FLOPs it is times the ratio of the FLOPs of a token (the baseline's over
-the variant's), which is known. In seconds it is times the ratio of the seconds of a token, by pairs of confirm
-runs, whose noise joins the interval by MOVER on the logarithms (Zou and Donner 2008).
+**Units.** In tokens it is as above. In FLOPs it is times the ratio of the FLOPs of a token (the baseline's
+over the variant's), which is known. In seconds it is times the ratio of the seconds of a token, by pairs of
+confirm runs, whose noise joins the interval by MOVER on the logarithms (Zou and Donner 2008).
 """
 
 import math
@@ -65,8 +67,8 @@ class Rung:
 class Gain:
     """How many times as much the baseline needs, in one unit of compute.
 
-    ``reach`` is the least and the most that the ladder can say. ``interval`` is None where there is none
-    without extrapolating. A ``value`` beyond the reach, and an end of the interval, are only known to be beyond.
+    ``reach`` is the least and the most that the ladder can say: a ``value`` beyond it, and an end of the
+    ``interval``, are only known to be beyond. ``interval`` is None where there is none without extrapolating.
     """
 
     value: float
@@ -126,7 +128,7 @@ class Gain:
         return Gain(value=self.value * ratio, interval=ends, reach=_scaled(self.reach, ratio))
 
     def scaled_by_pairs(self, ratios: Sequence[float]) -> "Gain":
-        """The same where that ratio was measured, at ``ratios`` by pair; without interval for a single pair."""
+        """The same where that ratio was measured, at ``ratios`` by pair; of a single one without interval."""
         logs = [math.log(ratio) for ratio in ratios]
         ratio = math.exp(float(np.mean(logs)))
         reach, value = _scaled(self.reach, ratio), self.value * ratio
@@ -153,7 +155,9 @@ class Gain:
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """The mean slope of the baseline's loss on ln tokens up to the variant's loss, its standard error, and the budgets of the rungs behind it."""
+    """The mean slope of the baseline's loss on ln tokens between two losses, its standard error, and the
+    budgets of the rungs behind it.
+    """
 
     value: float
     error: float
@@ -164,8 +168,8 @@ class Slope:
 class TokenGain:
     """A gain in tokens, and what it was read from.
 
-    ``gain`` is None where ``problem`` says why. ``loss`` is the variant's, as the baseline's own rung plus the
-    mean difference. ``degrees`` are those of the quantile, None where there is no interval.
+    ``gain`` is None where ``problem`` says why. ``loss`` is the variant's: that of the baseline at the same
+    budget plus the mean difference. ``degrees`` are those of the quantile, None where there is no interval.
     """
 
     gain: Gain | None
@@ -257,9 +261,10 @@ def token_gain(
     ratio = d / slope
     own_part = max(0.0, of_difference - 2 * ratio * covariance + ratio**2 * float(parts[here]))
     others = [
-        (ratio**2 * float(part), len(rung.losses) - 1) for part, rung in zip(parts, chosen, strict=True)
+        (ratio**2 * float(part), len(rung.losses) - 1)
+        for place, (part, rung) in enumerate(zip(parts, chosen, strict=True))
+        if place != here
     ]
-    del others[here]
     degrees = _satterthwaite([(own_part, len(differences) - 1), *others])
     value, interval = ratio_of_logs(
         d,

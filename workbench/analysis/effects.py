@@ -41,8 +41,9 @@ class Report:
     ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
     factorial designs, ``dismantled`` where two recipes are taken apart, ``equal_flops`` where variants differ
     in FLOPs by more than 1 % and the study does not hold them equal, ``recovery`` for studies that start from
-    a run, ``gains`` where the baseline is trained at other budgets; none of them where the baseline failed or did not train. ``other_sets`` is empty for a study with
-    one evaluation text. ``tuning`` is there for studies that tune over a space.
+    a run, ``gains`` where the baseline is trained at other budgets; none of them where the baseline failed or
+    did not train. ``other_sets`` is empty for a study with one evaluation text. ``tuning`` is there for
+    studies that tune over a space.
     """
 
     study: str

@@ -1,4 +1,4 @@
-"""The baseline at other budgets: its learning rates, what its runs gave, and the gain of each variant by them.
+"""The baseline at other budgets: its learning rates, its runs' losses, and the gain of each variant by them.
 
 At the smallest and at the largest budget the learning rate is chosen by the tuning runs there, by the rule of
 ``tuned_rates``; between these and the study's own budget, at which the study tunes anyway, it is interpolated
@@ -94,6 +94,46 @@ class ComputeGains:
     def of(self, variant: str) -> VariantGain:
         """That of the variant."""
         return next(gain for gain in self.gains if gain.variant == variant)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOff:
+    """Where the baseline reaches a variant's loss, as a figure draws it: tokens, cut to the ladder's ends.
+
+    ``reached`` is None where the ladder does not reach it, and ``low`` and ``high`` are then its end.
+    """
+
+    variant: str
+    loss: float
+    reached: float | None
+    low: float
+    high: float
+    gain: str
+
+
+def read_off(found: ComputeGains) -> list[ReadOff]:
+    """One for every variant whose loss is known."""
+    rows = []
+    least, most = found.rungs[0].tokens, found.rungs[-1].tokens
+    for one in found.gains:
+        if one.found is None or one.found.loss is None or one.tokens is None:
+            continue
+        gain = one.tokens
+        ends = [gain.value, gain.value]
+        if gain.interval is not None:
+            ends = [gain.interval.low, gain.interval.high]
+        low, high = (min(max(end * found.tokens, least), most) for end in ends)
+        rows.append(
+            ReadOff(
+                variant=one.variant,
+                loss=one.found.loss,
+                reached=None if gain.known is None else gain.known * found.tokens,
+                low=low,
+                high=high,
+                gain=gain.text,
+            )
+        )
+    return rows
 
 
 def end_rates(study: StudyRecords) -> dict[str, TunedRate | None]:
@@ -335,7 +375,7 @@ def _is_tuned(manifest: Manifest) -> bool:
 
 
 def gain_columns(one: VariantGain) -> dict[str, Any]:
-    """A gain as columns of a table: in each unit its value and its interval's ends, None beyond the ladder."""
+    """A gain as columns of a table: by unit its value and its interval's ends, None beyond the ladder."""
     columns: dict[str, Any] = {}
     for unit, gain in (("tokens", one.tokens), ("flops", one.flops), ("seconds", one.seconds)):
         columns |= {

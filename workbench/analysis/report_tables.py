@@ -479,10 +479,11 @@ def gains_table(report: Report, found: ComputeGains) -> TextTable:
     labels = {row.variant: row.label for row in report.rows}
     rows = tuple(_gain_cells(one, labels[one.variant], report) for one in found.gains)
     title = (
-        f"Compute-equivalent gain: how many times as much the baseline needs for the loss that a variant has "
-        f"after {count(found.tokens)} tokens; above 1x the variant saves compute, below it costs (intervals by "
-        "Fieller, at the level of the row's verdict; seconds: by the pairs' speeds on this machine; < and >: "
-        "beyond the baseline's budgets; slope: of the baseline's loss on ln tokens in between ± standard error)"
+        "Compute-equivalent gain: how many times as much the baseline needs for the loss that a variant has "
+        f"after {count(found.tokens)} tokens; above 1x the variant saves compute, below it costs "
+        "(intervals by Fieller, at the level of the row's verdict; seconds: by the speeds of its pairs; "
+        "< and >: beyond the baseline's budgets; slope: of the baseline's loss on ln tokens in between ± "
+        "standard error)"
     )
     level = f"\n[{_level(report)}CI]"
     headings = ("change", f"tokens{level}", f"FLOPs{level}", f"seconds{level}", "slope", "says")
@@ -510,8 +511,9 @@ def ladder_table(report: Report, found: ComputeGains) -> TextTable:
     """The baseline at each budget: what the gains are read from."""
     rows = tuple(_rung_cells(rung, found.tokens, report) for rung in found.rungs)
     title = (
-        f"The baseline by its budget, {report.metric} in {report.unit}: each run with a learning-rate schedule "
-        "of its own length (rate: chosen at the ends and at the study's own budget, interpolated between)"
+        f"The baseline by its budget, {report.metric} in {report.unit}: each run with a learning-rate "
+        "schedule of its own length (rate: chosen at the ends and at the study's own budget, interpolated "
+        "between)"
     )
     headings = ("tokens", "of the\nstudy's", "learning\nrate", "seeds", "mean ± sd")
     return TextTable(title, headings, rows)

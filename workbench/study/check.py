@@ -327,8 +327,9 @@ def _other_budgets(facts: dict[str, Any]) -> list[str]:
     again = rungs[0]["trials"] > len(gain["seeds"])
     tuned = ", the learning rate chosen anew at the first and the last" if again else ""
     return [
-        f"gain:     the baseline at {budgets} tokens too, {plural(len(gain['seeds']), 'seed')} each{tuned}: as "
-        f"many tokens as {share:,.0f} trials of the study; up to {rungs[-1]['passes']:.2f} passes over the text"
+        f"gain:     the baseline at {budgets} tokens too, {plural(len(gain['seeds']), 'seed')} each{tuned}: "
+        f"as many tokens as {share:,.0f} trials of the study; up to {rungs[-1]['passes']:.2f} passes over "
+        "the text"
     ]
 
 

@@ -13,7 +13,7 @@ _OTHER_TEXT = (TOKENIZER, CORPUS, TREATMENT)
 
 
 def gain_rungs(study: StudyFile, variants: list[Variant]) -> list[Variant]:
-    """The baseline at each of the budgets under ``gain``, by rising tokens; empty where a study asks for none.
+    """The baseline at each of the budgets under ``gain``, by rising tokens; none where that key is left out.
 
     Each has a schedule of its own length. Raises ``UserError`` where budgets fall on the same tokens, and
     where no variant could have a gain.
@@ -24,8 +24,8 @@ def gain_rungs(study: StudyFile, variants: list[Variant]) -> list[Variant]:
     key = f"{study.name}: gain"
     if all(_has_no_gain(variant, baseline) for variant in others):
         raise UserError(
-            f"{key}: no variant trains on the baseline's text and tokens, at which a gain is read; remove the "
-            "key, or add a variant that does"
+            f"{key}: no variant trains on the baseline's text and tokens, at which a gain is read; remove "
+            "the key, or add a variant that does"
         )
     rungs = [_at(baseline, tokens) for tokens in study.gain.tokens]
     seen: dict[int, str] = {trained_tokens(baseline.recipe): "the study's own budget"}

@@ -328,7 +328,7 @@ class Plan:
         ]
 
     def gain_trials(self, chosen: dict[str, Hyperparameters]) -> list[RunRecord]:
-        """The baseline at each of its other budgets, at what was chosen for it, by seed; the longest first."""
+        """The baseline at each of its other budgets, at what was chosen there, by seed; the longest first."""
         return [
             self.record(rung, Phase.GAIN, chosen[rung.name], seed)
             for seed in self.study.gain_seeds
