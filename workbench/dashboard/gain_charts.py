@@ -1,4 +1,4 @@
-"""Altair chart of compute-equivalent gains: the baseline's loss by its budget, and each variant's read off it."""
+"""Altair chart of compute-equivalent gains: the baseline's loss by budget, and each variant's read off it."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +20,7 @@ _LINE = 48  # letters in a line of an axis's title
 
 
 def ladder_frame(found: ComputeGains, margin: float) -> pd.DataFrame:
-    """One row per budget with a result: the baseline's mean loss there, and its 95 % t interval over seeds."""
+    """One row per budget with a result: the baseline's mean loss, and its 95 % t interval over seeds."""
     decimals = decimals_for(margin)
     rows = []
     for rung in found.rungs:
@@ -65,7 +65,7 @@ def read_off_frame(report: Report, found: ComputeGains) -> pd.DataFrame:
 def gains_chart(
     ladder: pd.DataFrame, table: pd.DataFrame, colours: Mapping[str, str], report: Report, ink: Ink
 ) -> alt.LayerChart:
-    """The frames of above: a square for each variant at the study's budget, a line to where it is read off."""
+    """Both frames: a square for each variant at the study's budget, a line to where it is read off."""
     places = doublings(ladder["tokens"])
     x = partial(
         alt.X,

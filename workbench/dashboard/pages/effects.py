@@ -114,9 +114,9 @@ def _gains(now: View) -> None:
                 key="gains",
             )
             st.caption(
-                "Line: the baseline, each budget with a schedule of its own, mean and 95 % interval over seeds. "
-                "Square: a variant at the study's budget; its line leads to where the baseline reaches its "
-                "loss, the band is the gain's interval."
+                "Line: the baseline, each budget with a schedule of its own, mean and 95 % interval over "
+                "seeds. Square: a variant at the study's budget; its line leads to where the baseline "
+                "reaches its loss, and the band is the gain's interval."
             )
             with st.container(horizontal=True):
                 downloads.figure_buttons(
