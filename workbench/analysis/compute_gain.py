@@ -16,12 +16,12 @@ between D and where it reaches L. A rung weighs as much as it has runs: their ow
 would be poor weights. What bends more than a parabola does costs coverage where noise is small: 95 %
 intervals of a loss of 1.6 + 0.9 D^-0.44, at budgets a factor of two apart and run noise of 0.01, cover 90 %.
 
-**Interval.** Fieller's (1954), of the ratio of d and b at the level of the variant's own interval. The
-variance of ``b`` is that of the rungs' means, each from its own seeds, so that rungs may differ in their
-noise. d and the mean at D share the baseline's runs, and so have a covariance, which is taken off. The
-quantile is Student's t with Welch and Satterthwaite's degrees of freedom of d - r b at the ratio r that was
-found, since the two have different numbers of seeds behind them: near no gain these are the pairs', and with
-a large one the rungs'.
+**Interval.** Fieller's (1954), of the ratio of d and b at the level of the variant's own interval: the ratios
+r at which d - r b is within its noise. The variance of b is that of the rungs' means, each from its own
+seeds, so that rungs may differ in their noise; d and the mean at D share the baseline's runs, and so have a
+covariance. The two have different numbers of seeds behind them, so that the quantile at r is Student's t with
+the degrees of freedom of d - r b by Welch and Satterthwaite. At no gain, where r is 0, these are the pairs'
+own: the interval holds 1 where the variant's interval holds 0.
 
 Nothing is extrapolated. Where L lies beyond the losses of the smallest or the largest budget, a gain is only
 said to be smaller, or larger, than the ladder reaches; so is an end of an interval.
@@ -32,7 +32,7 @@ confirm runs, whose noise joins the interval by MOVER on the logarithms (Zou and
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,7 @@ from workbench.analysis.statistics import Interval, mean_interval
 
 FEWEST_RUNGS = 3
 UNKNOWN_SLOPE = "slope not known well enough"
+_SAME, _MOST_ROUNDS = 1e-4, 50  # of degrees of freedom, which settle within a few rounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,14 +170,13 @@ class TokenGain:
     """A gain in tokens, and what it was read from.
 
     ``gain`` is None where ``problem`` says why. ``loss`` is the variant's: that of the baseline at the same
-    budget plus the mean difference. ``degrees`` are those of the quantile, None where there is no interval.
+    budget plus the mean difference.
     """
 
     gain: Gain | None
     problem: str | None
     loss: float | None = None
     slope: Slope | None = None
-    degrees: float | None = None
 
 
 def budget_ratio(value: float) -> str:
@@ -186,27 +186,6 @@ def budget_ratio(value: float) -> str:
             whole = f"{round(number):,}"
             return whole if number == value else f"1/{whole}"
     return _digits(value)
-
-
-def ratio_of_logs(
-    difference: float,
-    slope: float,
-    *,
-    variances: tuple[float, float],
-    covariance: float = 0.0,
-    quantile: float,
-    level: float,
-) -> tuple[float, Interval | None]:
-    """exp(difference / slope) with Fieller's interval; None for that where the slope may be zero.
-
-    ``variances`` are the squared standard errors of both, ``quantile`` is Student's t at ``level``.
-    """
-    found = fieller(
-        difference, slope, variances=variances, covariance=covariance, quantile=quantile, level=level
-    )
-    if found is None:
-        return _exp(difference / slope) if slope else math.nan, None
-    return _exp(difference / slope), Interval(_exp(found.low), _exp(found.high), level)
 
 
 def token_gain(
@@ -258,26 +237,67 @@ def token_gain(
     covariance = float(weights[here]) * together
     of_difference = float(np.var(list(differences.values()), ddof=1)) / len(differences)
 
-    ratio = d / slope
-    own_part = max(0.0, of_difference - 2 * ratio * covariance + ratio**2 * float(parts[here]))
+    own_error = float(parts[here])
     others = [
-        (ratio**2 * float(part), len(rung.losses) - 1)
+        (float(part), len(rung.losses) - 1)
         for place, (part, rung) in enumerate(zip(parts, chosen, strict=True))
         if place != here
     ]
-    degrees = _satterthwaite([(own_part, len(differences) - 1), *others])
-    value, interval = ratio_of_logs(
+
+    def degrees(ratio: float) -> float:
+        """Of ``d - ratio * slope``."""
+        own_part = of_difference - 2 * ratio * covariance + ratio**2 * own_error
+        rest = [(ratio**2 * part, freedom) for part, freedom in others]
+        return _satterthwaite([(max(0.0, own_part), len(differences) - 1), *rest])
+
+    interval = gain_interval(
         d,
         slope,
         variances=(of_difference, found.error**2),
         covariance=covariance,
-        quantile=float(stdtrit(degrees, (1 + level) / 2)),
+        degrees=degrees,
         level=level,
     )
     if interval is None:
         return TokenGain(gain=None, problem=UNKNOWN_SLOPE, loss=loss, slope=found)
-    gain = Gain(value=value, interval=interval, reach=reach)
-    return TokenGain(gain=gain, problem=None, loss=loss, slope=found, degrees=degrees)
+    gain = Gain(value=_exp(d / slope), interval=interval, reach=reach)
+    return TokenGain(gain=gain, problem=None, loss=loss, slope=found)
+
+
+def gain_interval(
+    difference: float,
+    slope: float,
+    *,
+    variances: tuple[float, float],
+    covariance: float = 0.0,
+    degrees: Callable[[float], float],
+    level: float,
+) -> Interval | None:
+    """Of the gain exp(difference / slope), by Fieller; None where the slope may be zero.
+
+    ``variances`` are the squared standard errors of both. ``degrees`` are those of Student's t at a ratio:
+    each end has its own.
+    """
+    ends = []
+    for side in ("low", "high"):
+        freedom = degrees(difference / slope)
+        for _ in range(_MOST_ROUNDS):
+            found = fieller(
+                difference,
+                slope,
+                variances=variances,
+                covariance=covariance,
+                quantile=float(stdtrit(freedom, (1 + level) / 2)),
+                level=level,
+            )
+            if found is None:
+                return None
+            end = getattr(found, side)
+            before, freedom = freedom, degrees(end)
+            if abs(freedom - before) < _SAME * before:
+                break
+        ends.append(_exp(end))
+    return Interval(ends[0], ends[1], level)
 
 
 def _bracket(rungs: Sequence[Rung], own: int, loss: float, *, better: bool) -> tuple[int, int] | None:

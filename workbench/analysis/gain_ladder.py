@@ -390,6 +390,5 @@ def gain_columns(one: VariantGain) -> dict[str, Any]:
         "gain_level": interval.level if interval else None,
         "gain_slope": found.slope.value if found and found.slope else None,
         "gain_slope_error": found.slope.error if found and found.slope else None,
-        "gain_degrees": found.degrees if found else None,
         "no_gain": one.why,
     }

@@ -96,7 +96,12 @@ class Runner:
     def run(self) -> None:
         """Run every phase of the study; returns when all trials have an outcome."""
         in_rungs = self.plan.search is not None and bool(self.plan.search.rungs)
-        self.display.begin(self.plan.trial_counts(), self.plan.steps, some_shorter=in_rungs)
+        self.display.begin(
+            self.plan.trial_counts(),
+            self.plan.steps,
+            some_shorter=in_rungs,
+            more_steps=self.plan.more_steps(self.plan.study.gain_trials),
+        )
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
         if isinstance(self.ledger, SearchLedger):
@@ -208,8 +213,10 @@ class Runner:
             # What the baseline tried at its own budget, whose grid may have grown.
             tried = sorted(set(self._rates_known()[BASELINE]))
             tuning = self.plan.tune_gain(candidates(tried))
-            trials = len(tuning) + len(self.plan.gain) * len(self.plan.study.gain_seeds)
-            self.display.expect(trials - self.plan.trial_counts()[Phase.GAIN], Phase.GAIN)
+            added = len(tried) - self.plan.study.rates_tried
+            grown_by = [0] * len(self.plan.gain)
+            grown_by[0] = grown_by[-1] = added * len(self.plan.study.seeds.lists()[Phase.TUNE])
+            self.display.expect(sum(grown_by), Phase.GAIN, self.plan.more_steps(grown_by))
             self._execute(Phase.GAIN, tuning)
         rates = rung_rates(load_study(self.directory), own_rate)
         chosen = {}

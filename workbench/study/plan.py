@@ -335,6 +335,12 @@ class Plan:
             for rung in reversed(self.gain)
         ]
 
+    def more_steps(self, trials: Sequence[int]) -> int:
+        """Steps that so many trials at each other budget have more than as many of the baseline's own."""
+        return sum(
+            count * (self.steps_of(rung) - self.steps) for count, rung in zip(trials, self.gain, strict=True)
+        )
+
     def search_trials(self, candidate: Candidate, tokens: int | None = None) -> list[RunRecord]:
         """A point of a search at each of its seeds; none for a point that is not to be trained.
 
