@@ -19,7 +19,7 @@ def gain_of(change):
 
 
 def _config(name, tokens):
-    model = {"variant": name, "vocabulary": 257}
+    model = {"variant": name, "vocabulary": 257, "context": 128}
     return {"model": model, "data": {}, "training": {"device": "cpu", "threads": 1, "tokens": tokens}}
 
 

@@ -1,12 +1,14 @@
 """``gain`` of a study file: what is refused, which trials it plans, and what it leaves as it was."""
 
+import json
+
 import pytest
 
+from tests import in_process
 from tests.driver.test_populations import plan_of
 from tests.study import studies
 from workbench.errors import UserError
 from workbench.records.run import Phase, config_hash
-from workbench.study.check import check_study
 from workbench.study.schema import parse_study
 
 GAIN = {"tokens": [1280, 640, 5120, 10240], "seeds": 3}
@@ -30,14 +32,17 @@ def test_budgets_are_read_in_order_and_seeds_are_no_other_phases():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"gain": {"tokens": [640, 5120]}}, "gain.tokens: should have at least 3"),
+        (
+            {"gain": {"tokens": [640, 5120]}},
+            "gain.tokens: 2 budgets beside training.tokens give no slope.*name 3 or more",
+        ),
         ({"gain": {"tokens": [640, 1280, 2560, 5120]}}, "gain.tokens: 2,560 is training.tokens, .*remove it"),
         ({"gain": {"tokens": [5120, 10240, 20480]}}, r"gain.tokens: has no budget below .* \(2,560\)"),
         ({"gain": {"tokens": [640, 1280, 1920]}}, "gain.tokens: has no budget above"),
         ({"gain": {"tokens": [640, 640, 5120]}}, "name each budget once"),
         ({"gain": {"tokens": [640, -5, 5120]}}, "gain.tokens: -5 is no budget of tokens"),
         ({"gain": {"tokens": [128, 1280, 5120]}}, "gain.tokens: 128: training.evaluations: 4 would multiply"),
-        ({"gain": GAIN | {"seeds": 1}}, "gain.seeds: should be 2 or more"),
+        ({"gain": GAIN | {"seeds": 1}}, "gain.seeds: .*greater than or equal to 2"),
         ({"gain": GAIN | {"rates": [1]}}, "gain.rates: unknown key"),
         (
             {
@@ -155,7 +160,10 @@ def test_variants_that_all_train_on_other_tokens_are_refused(tmp_path):
 
 
 def test_check_says_what_the_other_budgets_cost(folder, plan):
-    facts = check_study(folder / "tiny.yaml", overrides=[], workers=1, out=folder / "results")
+    assert plan.gain
+    answer = in_process.workbench(folder, "check", "tiny.yaml", "--workers", "1", "--json")
+    assert answer.returncode == 0, answer.stderr
+    facts = json.loads(answer.stdout)
     assert facts["trials"] == {"tune": 4, "confirm": 4, "gain": 16, "total": 24}
     assert [(rung["tokens"], rung["trials"]) for rung in facts["gain"]["rungs"]] == [
         (768, 5),

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from workbench.numbers import plural
 from workbench.user_numbers import Whole
 
 FEWEST_BUDGETS = 3  # beside the study's own: a slope through fewer rungs than three says nothing of its noise
@@ -15,7 +16,6 @@ class GainSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tokens: list[Whole] = Field(
-        min_length=FEWEST_BUDGETS,
         max_length=_MOST_BUDGETS,
         description="The budgets at which the baseline is trained too, in training tokens: at least three "
         "beside training.tokens, some below and some above it. A gain is read between the smallest and the "
@@ -39,4 +39,9 @@ class GainSection(BaseModel):
                 raise ValueError(f"{budget:,} is no budget of tokens; give from 1 to {_MOST_TOKENS:,}")
         if len(set(tokens)) < len(tokens):
             raise ValueError("name each budget once")
+        if len(tokens) < FEWEST_BUDGETS:
+            raise ValueError(
+                f"{plural(len(tokens), 'budget')} beside training.tokens give no slope with its noise; name "
+                f"{FEWEST_BUDGETS} or more"
+            )
         return sorted(tokens)
