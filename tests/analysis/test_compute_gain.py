@@ -160,6 +160,14 @@ def test_seconds_join_their_noise_to_the_interval():
     assert gain.scaled_by_pairs([0.8]).interval is None
 
 
+def test_an_interval_as_good_as_endless_stays_one():
+    interval = gain_interval(-0.05, -0.12, variances=(400.0, 1e-6), degrees=lambda ratio: 3, level=0.95)
+    gain = Gain(value=1.5, interval=interval, reach=(0.25, 4.0))
+    assert gain.text == "1.50x [<1/4, >4]"
+    assert gain.scaled_by_pairs([0.9, 1.0, 1.1]).text.endswith("[<0.25, >3.99]")
+    assert gain.inverse.inverse.text == gain.text
+
+
 @pytest.mark.parametrize(
     ("ratio", "text"), [(4, "4"), (0.25, "1/4"), (1, "1"), (3.7, "3.70"), (0.27, "0.27")]
 )

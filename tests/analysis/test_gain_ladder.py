@@ -144,6 +144,17 @@ def test_where_the_baselines_losses_say_nothing_of_a_variant_that_is_said(tmp_pa
     assert report.gains.of("norm=layernorm").why == "no two pairs of complete runs yet"
 
 
+def test_until_all_is_decided_a_gain_rests_on_the_pairs_of_the_last_look(tmp_path):
+    study = gain_study(tmp_path, looks=[2, 4, 8])
+    report = study_report(study.load())
+    row = next(row for row in report.rows if row.variant == "feedforward=relu")
+    one = report.gains.of("feedforward=relu")
+    counted = list(row.differences.values())[: row.decision.n]
+    assert row.decision.n < 5
+    assert one.found.loss == pytest.approx(report.gains.rungs[2].mean + sum(counted) / len(counted))
+    assert one.tokens.interval.level == row.interval.level
+
+
 def test_lost_runs_of_a_budget_are_named_and_left_out(tmp_path):
     study = gain_study(tmp_path)
     study.rung(2.0, [*rung_losses(2.0)[:2], None])

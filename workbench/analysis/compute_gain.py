@@ -43,6 +43,7 @@ from workbench.analysis.statistics import Interval, mean_interval
 
 FEWEST_RUNGS = 3
 UNKNOWN_SLOPE = "slope not known well enough"
+_FARTHEST = 600.0  # of the logarithm of a gain: what a number holds, and beyond every ladder
 _SAME, _MOST_ROUNDS = 1e-4, 50  # of degrees of freedom, which settle within a few rounds
 
 
@@ -139,7 +140,7 @@ class Gain:
         half = of_ratio.half_width
         low = math.hypot(math.log(self.value / self.interval.low), half)
         high = math.hypot(math.log(self.interval.high / self.value), half)
-        ends = Interval(value * math.exp(-low), value * math.exp(high), self.interval.level)
+        ends = Interval(value * _exp(-low), value * _exp(high), self.interval.level)
         return Gain(value=value, interval=ends, reach=reach)
 
     def _within(self, end: float) -> float | None:
@@ -182,7 +183,7 @@ class TokenGain:
 def budget_ratio(value: float) -> str:
     """One budget over another as it was meant: ``4``, ``1/4``, ``3.70``."""
     for number in (value, 1 / value):
-        if abs(number - round(number)) < 5e-3 * number and round(number) >= 1:
+        if abs(number - round(number)) < 1e-3 * number and round(number) >= 1:
             whole = f"{round(number):,}"
             return whole if number == value else f"1/{whole}"
     return _digits(value)
@@ -349,8 +350,8 @@ def _over(value: float) -> float:
 
 
 def _exp(value: float) -> float:
-    """An end of an interval may be as good as infinite."""
-    return math.exp(value) if value < math.log(1e300) else math.inf
+    """An end of an interval may be as good as zero, or as infinite."""
+    return math.exp(min(max(value, -_FARTHEST), _FARTHEST))
 
 
 def _digits(value: float) -> str:
