@@ -144,6 +144,20 @@ def test_where_the_baselines_losses_say_nothing_of_a_variant_that_is_said(tmp_pa
     assert report.gains.of("norm=layernorm").why == "no two pairs of complete runs yet"
 
 
+def test_a_slope_within_its_noise_is_said_and_drawn_as_no_more_than_a_loss(tmp_path):
+    study = gain_study(tmp_path)
+    for share in RUNGS:  # a fall that is far within the noise
+        study.rung(
+            share, [loss + turn for turn, loss in zip((-0.5, 0, 0.5), rung_losses(share), strict=True)]
+        )
+    report = study_report(study.load())
+    one = report.gains.of("norm=layernorm")
+    assert (one.tokens, one.why) == (None, "slope not known well enough")
+    assert not any("LayerNorm" in text and "the tokens" in text for text in answers(report))
+    drawn = next(one for one in read_off(report.gains) if one.variant == "norm=layernorm")
+    assert (drawn.low, drawn.high, drawn.gain) == (TOKENS, TOKENS, "slope not known well enough")
+
+
 def test_until_all_is_decided_a_gain_rests_on_the_pairs_of_the_last_look(tmp_path):
     study = gain_study(tmp_path, looks=[2, 4, 8])
     report = study_report(study.load())

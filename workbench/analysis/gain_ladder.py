@@ -100,7 +100,8 @@ class ComputeGains:
 class ReadOff:
     """Where the baseline reaches a variant's loss, as a figure draws it: tokens, cut to the ladder's ends.
 
-    ``reached`` is None where the ladder does not reach it, and ``low`` and ``high`` are then its end.
+    ``reached`` is None where the ladder does not reach it, and ``low`` and ``high`` are then its end; where
+    the slope is not known they are the study's own budget.
     """
 
     variant: str
@@ -116,9 +117,14 @@ def read_off(found: ComputeGains) -> list[ReadOff]:
     rows = []
     least, most = found.rungs[0].tokens, found.rungs[-1].tokens
     for one in found.gains:
-        if one.found is None or one.found.loss is None or one.tokens is None:
+        if one.found is None or one.found.loss is None:
             continue
         gain = one.tokens
+        if gain is None:
+            own, loss = float(found.tokens), one.found.loss
+            why = one.why or ""
+            rows.append(ReadOff(variant=one.variant, loss=loss, reached=None, low=own, high=own, gain=why))
+            continue
         ends = [gain.value, gain.value]
         if gain.interval is not None:
             ends = [gain.interval.low, gain.interval.high]

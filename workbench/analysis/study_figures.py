@@ -55,6 +55,7 @@ _NAME = 30  # letters in a line of a variant's name
 OUT_COLOUR, INTO_COLOUR = BLUE, VERMILLION  # of what is left out of one recipe, and added to the other
 _BAND = "#DDDDDD"
 _LEGEND = 80  # letters in a line of the legend above
+_ROOM = 1.1  # times the largest budget, where an axis of budgets ends
 _RATES = 8  # learning rates that have a label
 _STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 8,
@@ -240,11 +241,11 @@ def gains_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
     axes.set_xscale("log")
     axes.minorticks_off()
     set_ticks(axes.xaxis, doublings([rung.tokens for rung in found.rungs]))
+    axes.set_xlim(found.rungs[0].tokens / _ROOM, found.rungs[-1].tokens * _ROOM)  # for the marks at the ends
     axes.set_xlabel("training tokens")
     axes.set_ylabel(f"{report.metric} ({report.unit})")
     if drawn:
         set_ticks(axes.yaxis, linear(drawn, count=5))
-    axes.margins(x=0.04)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
