@@ -23,7 +23,7 @@ from workbench.analysis.compute_gain import Gain
 from workbench.analysis.effects import study_report
 from workbench.analysis.gain_ladder import VariantGain, interpolated, read_off, rung_rates
 from workbench.analysis.report import render, to_json
-from workbench.analysis.report_tables import effects_table, gains_table, ladder_table
+from workbench.analysis.report_tables import effects_table, gain_budgets_table, gains_table
 from workbench.analysis.statistics import Interval
 from workbench.analysis.study_figures import study_figures, to_bytes
 from workbench.files import read_yaml, write_yaml
@@ -177,7 +177,7 @@ def test_lost_runs_of_a_budget_are_named_and_left_out(tmp_path):
     assert (rung.lost, len(rung.losses), rung.is_done) == (1, 2, True)
     lost = "baseline at 1,000,000 tokens: 1 of 3 runs gave no result"
     assert any(lost in str(note) for note in report.reading)
-    assert "2/3, 1 lost" in ladder_table(report, report.gains).rows[3]
+    assert "2/3, 1 lost" in gain_budgets_table(report, report.gains).rows[3]
 
 
 def test_a_baseline_that_did_not_train_leaves_no_gains(tmp_path):

@@ -10,7 +10,7 @@ from tests.dashboard.test_literal_text import HOST, acting
 from tests.dashboard.test_pages import texts
 from workbench.analysis.effects import study_report
 from workbench.dashboard.chart_ink import Ink
-from workbench.dashboard.gain_charts import gains_chart, ladder_frame, read_off_frame
+from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
 from workbench.dashboard.study_library import rebased
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
@@ -29,7 +29,7 @@ def report(folder):
 
 
 def test_the_frames_have_every_budget_and_where_each_variant_is_read_off(report):
-    ladder = ladder_frame(report.gains, report.margin)
+    ladder = budget_frame(report.gains, report.margin)
     assert list(ladder["tokens"]) == [125_000, 250_000, 500_000, 1_000_000, 2_000_000]
     assert (ladder["low"] < ladder["mean"]).all()
     table = read_off_frame(report, report.gains).set_index("variant")
@@ -41,7 +41,7 @@ def test_the_frames_have_every_budget_and_where_each_variant_is_read_off(report)
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_chart_is_as_wide_as_the_page_and_valid(report, dark):
-    ladder, table = ladder_frame(report.gains, report.margin), read_off_frame(report, report.gains)
+    ladder, table = budget_frame(report.gains, report.margin), read_off_frame(report, report.gains)
     colours = {row.variant: "#123456" for row in report.rows}
     drawn = gains_chart(ladder, table, colours, report, Ink.of(dark)).to_dict()  # against the schema
     assert drawn["autosize"]["type"] == "fit-x"

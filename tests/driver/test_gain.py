@@ -102,7 +102,7 @@ def ran(tmp_path_factory):
 
 def test_all_budgets_are_trained_and_reported(ran):
     folder, printed = ran
-    assert "(confirm 4, gain 6)" in printed
+    assert "(confirm 4, gain 6 at other budgets)" in printed
     trained = [run for run in records(folder) if run["phase"] == "gain"]
     assert sorted({run["cost"]["tokens"] for run in trained}) == [768, 1280, 5120]
     answer = in_process.workbench(folder, "report", "tiny", "--json")

@@ -26,7 +26,7 @@ def test_budgets_are_read_in_order_and_seeds_are_no_other_phases():
     assert parsed(gain=GAIN, seeds={"tune": 1, "confirm": [4001, 4003]}).gain_seeds == [4002, 4004, 4005]
     assert parsed(gain=GAIN, seeds={"offset": 10}).gain_seeds[0] == 4011
     assert study.phases == [Phase.TUNE, Phase.CONFIRM, Phase.GAIN]
-    assert study.gain_trials == [5, 3, 3, 5]  # two rates with one tuning seed at either end
+    assert study.trials_by_budget == [5, 3, 3, 5]  # two rates with one tuning seed at either end
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_plan_has_the_baseline_at_each_budget_with_a_schedule_of_its_own(pla
 
 def test_a_trial_at_a_budget_is_the_baselines_but_for_its_tokens(plan):
     chosen = {rung.name: {"learning_rate": 0.01} for rung in plan.gain}
-    trials = plan.gain_trials(chosen)
+    trials = plan.measure_gain(chosen)
     assert [(one.seed, one.config["training"]["tokens"]) for one in trials[:4]] == [
         (4001, tokens) for tokens in (10240, 5120, 1280, 640)
     ]

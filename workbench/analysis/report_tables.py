@@ -74,7 +74,7 @@ def report_tables(report: Report) -> list[TextTable]:
     if report.other_sets:
         tables.append(other_sets_table(report))
     if report.gains:
-        tables += [gains_table(report, report.gains), ladder_table(report, report.gains)]
+        tables += [gains_table(report, report.gains), gain_budgets_table(report, report.gains)]
     if report.equal_flops:
         tables.append(flops_table(report))
     if report.recovery:
@@ -507,7 +507,7 @@ def _gain_cell(gain: Gain | None) -> str:
     return gain.text if gain else MISSING
 
 
-def ladder_table(report: Report, found: ComputeGains) -> TextTable:
+def gain_budgets_table(report: Report, found: ComputeGains) -> TextTable:
     """The baseline at each budget: what the gains are read from."""
     rows = tuple(_rung_cells(rung, found.tokens, report) for rung in found.rungs)
     title = (

@@ -227,8 +227,9 @@ def gains_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
         if interval is not None:
             axes.plot([rung.tokens] * 2, [interval.low, interval.high], color=BASELINE_COLOUR, linewidth=0.8)
             drawn += [interval.low, interval.high]
-    places, means = [rung.tokens for rung in known], [rung.mean for rung in known]
-    axes.plot(places, means, "-o", color=BASELINE_COLOUR, markersize=4, label="baseline")
+    means = [(rung.tokens, rung.mean) for rung in known if rung.mean is not None]
+    line = np.array(means).reshape(-1, 2)  # none of a study whose baseline has no result yet
+    axes.plot(line[:, 0], line[:, 1], "-o", color=BASELINE_COLOUR, markersize=4, label="baseline")
     labels = {row.variant: row.label for row in report.rows}
     for one in read_off(found):
         colour = (colours or {}).get(one.variant, VERMILLION)

@@ -19,7 +19,7 @@ from workbench.numbers import decimals_for, with_interval
 _LINE = 48  # letters in a line of an axis's title
 
 
-def ladder_frame(found: ComputeGains, margin: float) -> pd.DataFrame:
+def budget_frame(found: ComputeGains, margin: float) -> pd.DataFrame:
     """One row per budget with a result: the baseline's mean loss, and its 95 % t interval over seeds."""
     decimals = decimals_for(margin)
     rows = []

@@ -59,7 +59,10 @@ class Display:
         if self._bars is not None:
             self._tasks["study"] = self._bars.add_task("study", total=self._total, info="")
             self._bars.start()
-        plan = ", ".join(f"{phase} {count}" for phase, count in counts.items())
+        plan = ", ".join(
+            f"{phase} {count}{' at other budgets' if phase is Phase.GAIN else ''}"
+            for phase, count in counts.items()
+        )
         trials = plural(self._trials, "trial")
         workers = plural(self._workers, "worker")
         most = "at most " if some_shorter else ""

@@ -100,7 +100,7 @@ class Runner:
             self.plan.trial_counts(),
             self.plan.steps,
             some_shorter=in_rungs,
-            more_steps=self.plan.more_steps(self.plan.study.gain_trials),
+            more_steps=self.plan.more_steps(self.plan.study.trials_by_budget),
         )
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
@@ -113,7 +113,7 @@ class Runner:
         else:
             self._execute(Phase.CONFIRM, self.plan.confirm(chosen))
         if self.plan.gain:
-            self._train_ladder(chosen[BASELINE][LEARNING_RATE])
+            self._train_other_budgets(chosen[BASELINE][LEARNING_RATE])
 
     def stop(self) -> None:
         """Ask the running trials to save and stop, and wait for them."""
@@ -207,7 +207,7 @@ class Runner:
                     f"runs now point to {rate(one.by_rule)}"
                 )
 
-    def _train_ladder(self, own_rate: float) -> None:
+    def _train_other_budgets(self, own_rate: float) -> None:
         """The baseline at its other budgets, where ``own_rate`` is that of the study's own budget."""
         if Phase.TUNE in self.plan.study.phases:
             # What the baseline tried at its own budget, whose grid may have grown.
@@ -225,7 +225,7 @@ class Runner:
             chosen[name] = {LEARNING_RATE: one}
         shown = ", ".join(f"{name} {rate(one[LEARNING_RATE])}" for name, one in chosen.items())
         self.display.note(f"learning rates for compute-equivalent gains: {shown}")
-        self._execute(Phase.GAIN, self.plan.gain_trials(chosen))
+        self._execute(Phase.GAIN, self.plan.measure_gain(chosen))
 
     def _confirm_until_decided(self, chosen: dict[str, Hyperparameters]) -> None:
         """Blocks of seeds, from look to look, for the baseline and all that is undecided.

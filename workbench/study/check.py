@@ -202,7 +202,7 @@ def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str, bf16: bool) 
 
 
 def _study_seconds(counts: dict[Phase, int], seconds: dict[str, float]) -> float:
-    """Trials times what one costs: every variant has the same share of each phase; of those that all have."""
+    """Trials times what one costs, in the phases that all variants have: each has the same share of them."""
     trials = sum(count for phase, count in counts.items() if phase is not Phase.GAIN)
     return trials * sum(seconds.values()) / len(seconds)
 

@@ -3,11 +3,10 @@
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from workbench.numbers import plural
-from workbench.user_numbers import Whole
+from workbench.user_numbers import LARGEST_TOKENS, Whole
 
 FEWEST_BUDGETS = 3  # beside the study's own: a slope through fewer rungs than three says nothing of its noise
 _MOST_BUDGETS = 16
-_MOST_TOKENS = 10**15
 
 
 class GainSection(BaseModel):
@@ -35,8 +34,8 @@ class GainSection(BaseModel):
     @classmethod
     def _ascending(cls, tokens: list[int]) -> list[int]:
         for budget in tokens:
-            if not 0 < budget <= _MOST_TOKENS:
-                raise ValueError(f"{budget:,} is no budget of tokens; give from 1 to {_MOST_TOKENS:,}")
+            if not 0 < budget <= LARGEST_TOKENS:
+                raise ValueError(f"{budget:,} is no budget of tokens; give from 1 to {LARGEST_TOKENS:,}")
         if len(set(tokens)) < len(tokens):
             raise ValueError("name each budget once")
         if len(tokens) < FEWEST_BUDGETS:

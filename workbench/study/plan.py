@@ -327,7 +327,7 @@ class Plan:
             for rung in (self.gain[-1], self.gain[0])  # the longest first: they end together then
         ]
 
-    def gain_trials(self, chosen: dict[str, Hyperparameters]) -> list[RunRecord]:
+    def measure_gain(self, chosen: dict[str, Hyperparameters]) -> list[RunRecord]:
         """The baseline at each of its other budgets, at what was chosen there, by seed; the longest first."""
         return [
             self.record(rung, Phase.GAIN, chosen[rung.name], seed)
@@ -370,7 +370,7 @@ class Plan:
         counts = {
             Phase.TUNE: self.study.tuning_trials * variants,
             Phase.CONFIRM: pairs * variants,
-            Phase.GAIN: sum(self.study.gain_trials),
+            Phase.GAIN: sum(self.study.trials_by_budget),
         }
         return {phase: counts[phase] for phase in self.study.phases}
 

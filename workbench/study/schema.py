@@ -786,7 +786,7 @@ class StudyFile(_Section):
             )
         counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
         each = self.tuning_trials + counts[Phase.CONFIRM]
-        trials = variants * each + sum(self.gain_trials)
+        trials = variants * each + sum(self.trials_by_budget)
         if trials > MOST_TRIALS:
             raise ValueError(
                 f"seeds: {trials:,} trials of {variants:,} variants are more "
@@ -842,7 +842,7 @@ class StudyFile(_Section):
         return list(islice((seed for seed in behind if seed not in taken), self.gain.seeds))
 
     @property
-    def gain_trials(self) -> list[int]:
+    def trials_by_budget(self) -> list[int]:
         """How many trials each of these budgets has, the smallest first; the two ends are tuned too."""
         if self.gain is None:
             return []

@@ -11,8 +11,8 @@ from workbench.analysis.report_tables import (
     contributions_table,
     factorial_table,
     flops_table,
+    gain_budgets_table,
     gains_table,
-    ladder_table,
     other_sets_table,
     recovery_table,
     shares_table,
@@ -24,7 +24,7 @@ from workbench.analysis.tuned_rates import TunedRate
 from workbench.dashboard import downloads
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
-from workbench.dashboard.gain_charts import gains_chart, ladder_frame, read_off_frame
+from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
 from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.links_inside import with_behaviours
 from workbench.dashboard.literal_text import grid, literal
@@ -105,7 +105,7 @@ def _gains(now: View) -> None:
     if found is None:
         return
     st.subheader("Compute-equivalent gain", anchor=False)
-    ladder = ladder_frame(found, now.report.margin)
+    ladder = budget_frame(found, now.report.margin)
     if len(ladder):
         with st.container(border=True):
             st.altair_chart(
@@ -124,7 +124,7 @@ def _gains(now: View) -> None:
                     f"{now.file_name}-gains",
                 )
     st.markdown("\n".join(f"- {literal(said)}" for said in gain_sentences(now.report)))
-    gains, budgets = gains_table(now.report, found), ladder_table(now.report, found)
+    gains, budgets = gains_table(now.report, found), gain_budgets_table(now.report, found)
     _titled(text_frame(gains), gains.title, "gain_values", alt="Compute-equivalent gain of each variant")
     _titled(text_frame(budgets), budgets.title, "gain_budgets", alt="The baseline by its budget")
 
