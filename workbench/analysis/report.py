@@ -16,6 +16,7 @@ from workbench.analysis.answer_sentences import answers, headline
 from workbench.analysis.dismantling import Dismantled, part_columns
 from workbench.analysis.effects import Report
 from workbench.analysis.flops import FlopsRow
+from workbench.analysis.gain_ladder import ComputeGains, gain_columns
 from workbench.analysis.other_sets import SetRow
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import TextTable, pilot_line, report_tables
@@ -70,6 +71,8 @@ def to_json(report: Report) -> dict[str, Any]:
         "other_evaluation_sets": [_set_columns(row) for row in report.other_sets],
         # Of the design dismantle alone.
         **({"dismantled": plain(_apart(report.dismantled))} if report.dismantled else {}),
+        # Of studies that train the baseline at other budgets.
+        **({"compute_gain": plain(_gains(report.gains))} if report.gains else {}),
         "equal_flops": equal and {"flops": equal.flops, "rows": [_flops_columns(row) for row in equal.rows]},
         "recovery": plain([asdict(row) for row in report.recovery]) if report.recovery is not None else None,
         "tuning": plain(asdict(report.tuning)) if report.tuning else None,
@@ -91,6 +94,15 @@ def _apart(found: Dismantled) -> dict[str, Any]:
         if end.left_over is not None:
             values[name]["left_over"]["word"] = end.left_over.word
     return values
+
+
+def _gains(found: ComputeGains) -> dict[str, Any]:
+    """The baseline's ladder, and what each variant is worth by it."""
+    return {
+        "tokens": found.tokens,
+        "rungs": [asdict(rung) | {"mean": rung.mean, "sd": rung.sd} for rung in found.rungs],
+        "gains": [{"variant": one.variant, **gain_columns(one)} for one in found.gains],
+    }
 
 
 def _flops_columns(row: FlopsRow) -> dict[str, Any]:
@@ -221,11 +233,14 @@ def _markdown_table(table: TextTable) -> str:
 def _csv(report: Report) -> str:
     """One line per variant, every column, raw numbers; lists joined by ``; ``.
 
-    Where two recipes are taken apart, a variant's part has columns of its own.
+    Where two recipes are taken apart, a variant's part has columns of its own, and so have its gains where
+    the baseline is trained at other budgets.
 
     A name that a spreadsheet would take for a formula has ``'`` before it.
     """
     own = part_columns(report.dismantled) if report.dismantled else {}
+    if report.gains:
+        own = {one.variant: own.get(one.variant, {}) | gain_columns(one) for one in report.gains.gains}
     nothing = dict.fromkeys(next(iter(own.values()), {}))
     rows = [
         {

@@ -29,9 +29,10 @@ from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling import Measured, added_to, contributions, left_out_of
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.flops import validation_curve
+from workbench.analysis.gain_ladder import read_off
 from workbench.analysis.metric_units import unit_of
 from workbench.analysis.statistics import mean_interval
-from workbench.analysis.ticks import Ticks, every, exact, linear
+from workbench.analysis.ticks import Ticks, doublings, every, exact, linear
 from workbench.analysis.training_axes import axes_of, axis_title, bytes_per_token, default_axis
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.tuning_report import TuningReport, tuning_report
@@ -54,6 +55,7 @@ _NAME = 30  # letters in a line of a variant's name
 OUT_COLOUR, INTO_COLOUR = BLUE, VERMILLION  # of what is left out of one recipe, and added to the other
 _BAND = "#DDDDDD"
 _LEGEND = 80  # letters in a line of the legend above
+_ROOM = 1.1  # times the largest budget, where an axis of budgets ends
 _RATES = 8  # learning rates that have a label
 _STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 8,
@@ -203,6 +205,50 @@ def _draw_contribution(
     ends = [one.interval.low, one.interval.high]
     axes.plot(ends, [place, place], color=colour, linewidth=1.6)
     return [one.mean, *ends]
+
+
+@paper_style
+def gains_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
+    """The baseline's loss against its budget, with every variant's loss and where the baseline reaches it.
+
+    Budgets have the mean, its 95 % t interval and each seed as a dot. A variant's square stands at the
+    study's budget; the thin line leads to where the baseline reaches its loss, and the thick one is the
+    gain's interval.
+    """
+    found = report.gains
+    assert found is not None  # who draws looks first
+    figure, axes = _axes()
+    known = [rung for rung in found.rungs if rung.losses]
+    drawn = [loss for rung in known for loss in rung.losses.values()]
+    for rung in known:
+        losses = list(rung.losses.values())
+        axes.plot([rung.tokens] * len(losses), losses, "o", color=BASELINE_COLOUR, markersize=2, alpha=0.5)
+        interval = mean_interval(losses)
+        if interval is not None:
+            axes.plot([rung.tokens] * 2, [interval.low, interval.high], color=BASELINE_COLOUR, linewidth=0.8)
+            drawn += [interval.low, interval.high]
+    means = [(rung.tokens, rung.mean) for rung in known if rung.mean is not None]
+    line = np.array(means).reshape(-1, 2)  # none of a study whose baseline has no result yet
+    axes.plot(line[:, 0], line[:, 1], "-o", color=BASELINE_COLOUR, markersize=4, label="baseline")
+    labels = {row.variant: row.label for row in report.rows}
+    for one in read_off(found):
+        colour = (colours or {}).get(one.variant, VERMILLION)
+        reached = one.low if one.reached is None else one.reached
+        axes.plot([found.tokens, reached], [one.loss] * 2, color=colour, linewidth=0.8)
+        axes.plot([one.low, one.high], [one.loss] * 2, color=colour, linewidth=2.4, alpha=0.6)
+        label = legend_label(fill(f"{labels[one.variant]}: {one.gain}", _NAME))
+        axes.plot(found.tokens, one.loss, "s", color=colour, markersize=4, label=label)
+        drawn.append(one.loss)
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    set_ticks(axes.xaxis, doublings([rung.tokens for rung in found.rungs]))
+    axes.set_xlim(found.rungs[0].tokens / _ROOM, found.rungs[-1].tokens * _ROOM)  # for the marks at the ends
+    axes.set_xlabel("training tokens")
+    axes.set_ylabel(f"{report.metric} ({report.unit})")
+    if drawn:
+        set_ticks(axes.yaxis, linear(drawn, count=5))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
 
 
 def set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
@@ -425,7 +471,8 @@ def _metric_label(study: StudyRecords) -> str:
 def study_figures(study: StudyRecords) -> dict[str, Figure]:
     """All figures by name: ``forest``, ``learning_rates``, ``curves``; with a space, ``best_of_k``.
 
-    Where two recipes are taken apart there is ``parts`` too.
+    Where two recipes are taken apart there is ``parts`` too, and ``gains`` where the baseline was trained at
+    other budgets.
     """
     report = study_report(study)
     figures = {
@@ -435,6 +482,8 @@ def study_figures(study: StudyRecords) -> dict[str, Figure]:
     }
     if report.dismantled is not None:
         figures["parts"] = dismantling_plot(report)
+    if report.gains is not None:
+        figures["gains"] = gains_plot(report, variant_colours(study.manifest))
     if study.manifest.tuning is not None:
         figures["best_of_k"] = best_of_plot(study)
     return figures

@@ -57,18 +57,23 @@ class View:
 
     @property
     def colours(self) -> dict[str, str]:
-        """A colour per variant, the same on every page and figure.
+        """A colour per variant, the same on every page and figure; the baseline has its own at every budget.
 
         On a dark page dark ones are lighter, and the baseline's is nearly white.
         """
-        bound = variant_colours(self.records.manifest)
+        bound = variant_colours(self.records.manifest) | dict.fromkeys(self._rungs, BASELINE_COLOUR)
         swap = {BASELINE_COLOUR: _BASELINE_ON_DARK} if self.dark else {}
         return {name: seen_on(swap.get(colour, colour), self.ink.paper) for name, colour in bound.items()}
 
     @property
     def labels(self) -> dict[str, str]:
-        """What a reader sees for each variant."""
-        return {row.variant: row.label for row in self.report.rows}
+        """What a reader sees for each variant, and for the baseline at other budgets."""
+        return {row.variant: row.label for row in self.report.rows} | {name: name for name in self._rungs}
+
+    @property
+    def _rungs(self) -> list[str]:
+        gain = self.records.manifest.gain
+        return [rung.name for rung in gain.rungs] if gain is not None else []
 
 
 def results_directory() -> Path:

@@ -58,7 +58,8 @@ def with_heartbeat(records: StudyRecords) -> StudyRecords:
 
 def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     """``records`` as if ``baseline`` had been declared the baseline: an exploratory view of the same runs."""
-    manifest = records.manifest.model_copy(update={"baseline": baseline})
+    # The other budgets are of the declared baseline, and say nothing of another one.
+    manifest = records.manifest.model_copy(update={"baseline": baseline, "gain": None})
     first = manifest.baseline_variant
     rest = [variant for variant in manifest.variants if variant.name != baseline]
     declared = records.manifest.baseline_variant

@@ -17,6 +17,7 @@ from typing import Any
 
 from workbench.analysis.deciding.decisions import Decision
 from workbench.analysis.decisions import confirm_phase, decisions, look_in_words
+from workbench.analysis.gain_ladder import rung_rates
 from workbench.analysis.rate_curve import FEWEST_RATES, FEWEST_SEEDS
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.tuning_choice import all_tuned
@@ -43,12 +44,13 @@ from workbench.driver.tuning import SpaceTuning
 from workbench.errors import RecordError, StudyStopped
 from workbench.numbers import rate
 from workbench.records.attempts import claim, revoke
-from workbench.records.hyperparameters import Hyperparameters, described
+from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
 from workbench.records.manifest import read_manifest
 from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
 from workbench.records.search import SearchPoint
-from workbench.study.candidates import Grids, at_edge, grown, grown_before, joined
+from workbench.study.candidates import Grids, at_edge, candidates, grown, grown_before, joined
+from workbench.study.design import BASELINE
 from workbench.study.plan import Plan
 from workbench.training.population.halving import Halving
 
@@ -94,7 +96,12 @@ class Runner:
     def run(self) -> None:
         """Run every phase of the study; returns when all trials have an outcome."""
         in_rungs = self.plan.search is not None and bool(self.plan.search.rungs)
-        self.display.begin(self.plan.trial_counts(), self.plan.steps, some_shorter=in_rungs)
+        self.display.begin(
+            self.plan.trial_counts(),
+            self.plan.steps,
+            some_shorter=in_rungs,
+            more_steps=self.plan.more_steps(self.plan.study.trials_by_budget),
+        )
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
         if isinstance(self.ledger, SearchLedger):
@@ -105,6 +112,8 @@ class Runner:
             self._confirm_until_decided(chosen)
         else:
             self._execute(Phase.CONFIRM, self.plan.confirm(chosen))
+        if self.plan.gain:
+            self._train_other_budgets(chosen[BASELINE][LEARNING_RATE])
 
     def stop(self) -> None:
         """Ask the running trials to save and stop, and wait for them."""
@@ -197,6 +206,26 @@ class Runner:
                     f"{name}: was confirmed at {rate(one.learning_rate)} before and stays there; its tuning "
                     f"runs now point to {rate(one.by_rule)}"
                 )
+
+    def _train_other_budgets(self, own_rate: float) -> None:
+        """The baseline at its other budgets, where ``own_rate`` is that of the study's own budget."""
+        if Phase.TUNE in self.plan.study.phases:
+            # What the baseline tried at its own budget, whose grid may have grown.
+            tried = sorted(set(self._rates_known()[BASELINE]))
+            tuning = self.plan.tune_gain(candidates(tried))
+            added = len(tried) - self.plan.study.rates_tried
+            grown_by = [0] * len(self.plan.gain)
+            grown_by[0] = grown_by[-1] = added * len(self.plan.study.seeds.lists()[Phase.TUNE])
+            self.display.expect(sum(grown_by), Phase.GAIN, self.plan.more_steps(grown_by))
+            self._execute(Phase.GAIN, tuning)
+        rates = rung_rates(load_study(self.directory), own_rate)
+        chosen = {}
+        for name, one in rates.items():
+            assert one is not None, f"{name}: all that its learning rate follows from has an outcome"
+            chosen[name] = {LEARNING_RATE: one}
+        shown = ", ".join(f"{name} {rate(one[LEARNING_RATE])}" for name, one in chosen.items())
+        self.display.note(f"learning rates for compute-equivalent gains: {shown}")
+        self._execute(Phase.GAIN, self.plan.measure_gain(chosen))
 
     def _confirm_until_decided(self, chosen: dict[str, Hyperparameters]) -> None:
         """Blocks of seeds, from look to look, for the baseline and all that is undecided.

@@ -224,8 +224,8 @@ def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
 def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     manifest = scrubber.value(records.manifest.to_dict())
     hashes = _new_hashes(records.runs, scrubber)
-    for variant in manifest["variants"]:
-        variant["config_hash"] = hashes.get(variant.get("config_hash"), variant.get("config_hash"))
+    for trained in (*manifest["variants"], *manifest.get("gain", {}).get("rungs", [])):
+        trained["config_hash"] = hashes.get(trained.get("config_hash"), trained.get("config_hash"))
     write_yaml(copy / MANIFEST, manifest)
     if (records.path / SEARCH).exists():
         write_json(copy / SEARCH, scrubber.value(read_json(records.path / SEARCH)))

@@ -113,6 +113,36 @@ class RecordedStack(_Part):
     parts: Annotated[list[RecordedPart], Field(min_length=1)]
 
 
+class GainRung(_Part):
+    """The baseline at another budget than the study's, trained with a schedule of its own."""
+
+    name: str  # which stands in its runs' records in place of a variant's
+    tokens: Count  # of one trial
+    config_hash: str
+
+
+class RecordedGain(_Part):
+    """What else the baseline is trained on, for compute-equivalent gains; the rungs by rising tokens.
+
+    The rung at the study's own budget is not among them: it is the baseline's confirm runs.
+    """
+
+    rungs: Annotated[list[GainRung], Field(min_length=1)]
+    seeds: list[Count]
+
+    @property
+    def ends(self) -> list[GainRung]:
+        """The smallest and the largest budget: there the learning rate is chosen anew."""
+        return [self.rungs[0], self.rungs[-1]]
+
+    def trials_at(self, tuning: int) -> dict[int, int]:
+        """How many trials there are by their tokens, with so many ``tuning`` trials at each end."""
+        counts = {rung.tokens: len(self.seeds) for rung in self.rungs}
+        for rung in self.ends:
+            counts[rung.tokens] += tuning
+        return counts
+
+
 class PlannedSeeds(_Part):
     """The seeds of each phase, written out."""
 
@@ -211,6 +241,7 @@ class Manifest(_Part):
     training: Annotated[Budget, AsItIs] = {}
     data: Annotated[TextData, AsItIs] = {}
     start: StartingRun | None = None
+    gain: RecordedGain | None = None  # the baseline's other budgets, where compute-equivalent gains are asked
     search: RecordedSearch | None = None  # of a search, which has points in place of variants
     hash: str | None = None  # of all above: what the study promises
     # Of the text that each variant trains on, copies of a document counted once; where texts or tokenizers
@@ -259,7 +290,16 @@ class Manifest(_Part):
     @property
     def planned_hashes(self) -> set[str]:
         """The configurations that it plans, by their hashes; empty in early manifests."""
-        return {variant.config_hash for variant in self.variants if variant.config_hash is not None}
+        planned = {variant.config_hash for variant in self.variants if variant.config_hash is not None}
+        return planned | {rung.config_hash for rung in self.gain.rungs} if self.gain else planned
+
+    @property
+    def gain_trials(self) -> dict[int, int]:
+        """How many trials of the baseline there are at other budgets, by their tokens."""
+        if self.gain is None:
+            return {}
+        tunes = self.phases is not None and Phase.TUNE in self.phases
+        return self.gain.trials_at(self.tuning_trials if tunes else 0)
 
     def text_of(self, variant: ManifestVariant) -> dict[str, Any]:
         """What runs of ``variant`` are trained on, as ``TextData``: the study's but for what is its own."""

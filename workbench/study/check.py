@@ -15,7 +15,7 @@ from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
 from workbench.numbers import MISSING, byte_size, duration, fixed, percent, plural
-from workbench.records.manifest import POOL
+from workbench.records.manifest import POOL, Manifest
 from workbench.records.run import Phase
 from workbench.seeds import generator
 from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
@@ -68,6 +68,7 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         ],
         "data": manifest.data,
         **({"dismantle": _stack(plan.stack)} if plan.stack else {}),
+        **({"gain": _gain(plan)} if plan.gain else {}),
         "tokens_per_trial": plan.tokens,
         "steps_per_trial": plan.steps,
         "budget": plan.study.budget,
@@ -82,7 +83,10 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         "execution": execution.to_dict(),
         "computed": execution_lines(execution),
         "seconds_per_trial": trial_seconds,
-        "estimated_seconds": _study_seconds(counts, trial_seconds) / slots,
+        "estimated_seconds": (
+            _study_seconds(counts, trial_seconds) + _gain_seconds(manifest, seconds[plan.baseline.name])
+        )
+        / slots,
         "paired": what_is_paired(plan),
         "decides": [one.chances(seeds) for one in comparisons],
         "notes": notes_on_texts(plan),
@@ -108,6 +112,18 @@ def _stack(stack: Stack) -> dict[str, Any]:
     """The parts between two recipes, and the variants that have each exchanged alone."""
     parts = [{"factors": list(part.factors), "out": part.out, "into": part.into} for part in stack.parts]
     return {"from": stack.origin, "to": stack.whole, "parts": parts}
+
+
+def _gain(plan: Plan) -> dict[str, Any]:
+    """The baseline's other budgets: trials of each, how often they read the text, and all of their tokens."""
+    trials = plan.manifest(command="").gain_trials
+    size = len(plan.corpus.train)
+    rungs = [{"tokens": tokens, "trials": count, "passes": tokens / size} for tokens, count in trials.items()]
+    return {
+        "rungs": rungs,
+        "seeds": plan.study.gain_seeds,
+        "tokens": sum(tokens * count for tokens, count in trials.items()),
+    }
 
 
 def _own_parts(model: ModelConfig) -> dict[str, Any]:
@@ -186,8 +202,14 @@ def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str, bf16: bool) 
 
 
 def _study_seconds(counts: dict[Phase, int], seconds: dict[str, float]) -> float:
-    """Trials of all phases times what one costs: every variant has the same share of each."""
-    return sum(counts.values()) * sum(seconds.values()) / len(seconds)
+    """Trials times what one costs, in the phases that all variants have: each has the same share of them."""
+    trials = sum(count for phase, count in counts.items() if phase is not Phase.GAIN)
+    return trials * sum(seconds.values()) / len(seconds)
+
+
+def _gain_seconds(manifest: Manifest, each: float) -> float:
+    """What the baseline's other budgets take, at ``each`` seconds of a token."""
+    return each * sum(tokens * count for tokens, count in manifest.gain_trials.items())
 
 
 def render_check(facts: dict[str, Any]) -> Group:
@@ -281,6 +303,7 @@ def _footer(facts: dict[str, Any]) -> list[str]:
         f"budget:   {_budget(facts)} ({_steps(facts)} steps, {facts['passes']:.2f} passes over the text)",
         *(f"judged:   {item['name']}: {one_line(item['description'])}" for item in facts["evaluation"]),
         f"trials:   {facts['trials']['total']} ({trials}); {_more(facts)}",
+        *_other_budgets(facts),
         f"time:     about {duration(facts['estimated_seconds'])} on {_workers(facts)}",
         *(f"computed: {text}" for text in facts["computed"]),
         f"manifest: {facts['hash']}",
@@ -291,6 +314,23 @@ def _footer(facts: dict[str, Any]) -> list[str]:
     lines += [_own(variant) for variant in facts["variants"] if "own_parts" in variant]
     lines += [f"note:     {text}" for text in facts["notes"]]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
+
+
+def _other_budgets(facts: dict[str, Any]) -> list[str]:
+    """What compute-equivalent gains cost; nothing of a study that asks for none."""
+    gain = facts.get("gain")
+    if gain is None:
+        return []
+    rungs = gain["rungs"]
+    budgets = ", ".join(f"{rung['tokens']:,}" for rung in rungs)
+    share = gain["tokens"] / facts["tokens_per_trial"]
+    again = rungs[0]["trials"] > len(gain["seeds"])
+    tuned = ", the learning rate chosen anew at the first and the last" if again else ""
+    return [
+        f"gain:     the baseline at {budgets} tokens too, {plural(len(gain['seeds']), 'seed')} each{tuned}: "
+        f"as many tokens as {share:,.0f} trials of the study; up to {rungs[-1]['passes']:.2f} passes over "
+        "the text"
+    ]
 
 
 def _tuning(plan: Plan) -> str | None:

@@ -25,10 +25,12 @@ from workbench.records.manifest import (
     Amendment,
     Budget,
     EvaluationSet,
+    GainRung,
     Manifest,
     ManifestVariant,
     PlannedSeeds,
     PlannedTuning,
+    RecordedGain,
     RecordedPart,
     RecordedStack,
     StartingRun,
@@ -45,6 +47,7 @@ from workbench.study.comparable import evaluation_sources
 from workbench.study.design import BASELINE, Variant, build_design
 from workbench.study.devices import require_computable
 from workbench.study.dismantling import Stack
+from workbench.study.gain import gain_rungs
 from workbench.study.kept_parts import changed_code
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
@@ -67,6 +70,7 @@ class Plan:
 
     ``evaluation`` are the texts that all variants are judged on, by name; empty where the windows of the
     validation split serve. A ``search`` has the baseline as its only variant, and a variant for each point.
+    ``gain`` is the baseline at other budgets, by rising tokens: trained, and no variants.
     """
 
     study: StudyFile
@@ -77,6 +81,7 @@ class Plan:
     start: Start | None = None
     search: ResolvedSearch | None = None
     stack: Stack | None = None
+    gain: tuple[Variant, ...] = ()
 
     @classmethod
     def build(
@@ -132,6 +137,7 @@ class Plan:
             start=start,
             search=search,
             stack=stack,
+            gain=tuple(gain_rungs(study, variants)),
         )
 
     @property
@@ -312,6 +318,29 @@ class Plan:
             if place < (most if variant is self.baseline else pairs.get(variant.name, 0))
         ]
 
+    def tune_gain(self, points: Sequence[Hyperparameters]) -> list[RunRecord]:
+        """The baseline at its smallest and its largest other budget, at each point and tuning seed."""
+        return [
+            self.record(rung, Phase.GAIN, point, seed)
+            for seed in self.study.seeds.lists()[Phase.TUNE]
+            for point in points
+            for rung in (self.gain[-1], self.gain[0])  # the longest first: they end together then
+        ]
+
+    def measure_gain(self, chosen: dict[str, Hyperparameters]) -> list[RunRecord]:
+        """The baseline at each of its other budgets, at what was chosen there, by seed; the longest first."""
+        return [
+            self.record(rung, Phase.GAIN, chosen[rung.name], seed)
+            for seed in self.study.gain_seeds
+            for rung in reversed(self.gain)
+        ]
+
+    def more_steps(self, trials: Sequence[int]) -> int:
+        """Steps that so many trials at each other budget have more than as many of the baseline's own."""
+        return sum(
+            count * (self.steps_of(rung) - self.steps) for count, rung in zip(trials, self.gain, strict=True)
+        )
+
     def search_trials(self, candidate: Candidate, tokens: int | None = None) -> list[RunRecord]:
         """A point of a search at each of its seeds; none for a point that is not to be trained.
 
@@ -341,6 +370,7 @@ class Plan:
         counts = {
             Phase.TUNE: self.study.tuning_trials * variants,
             Phase.CONFIRM: pairs * variants,
+            Phase.GAIN: sum(self.study.trials_by_budget),
         }
         return {phase: counts[phase] for phase in self.study.phases}
 
@@ -377,6 +407,8 @@ class Plan:
         # Where a study has nothing to say of these, its manifest has no key.
         if self.stack is not None:
             promise = promise.model_copy(update={"stack": self._recorded_stack(self.stack)})
+        if self.gain:
+            promise = promise.model_copy(update={"gain": self._recorded_gain()})
         if study.tuning is not None:
             promise = promise.model_copy(update={"tuning": self._planned_tuning(study.tuning)})
         if study.halving:
@@ -401,6 +433,13 @@ class Plan:
             RecordedPart(factors=list(part.factors), out=part.out, into=part.into) for part in stack.parts
         ]
         return RecordedStack(origin=stack.origin, whole=stack.whole, parts=parts)
+
+    def _recorded_gain(self) -> RecordedGain:
+        rungs = [
+            GainRung(name=rung.name, tokens=self.tokens_of(rung), config_hash=config_hash(self.config(rung)))
+            for rung in self.gain
+        ]
+        return RecordedGain(rungs=rungs, seeds=self.study.gain_seeds)
 
     def _planned_seeds(self) -> PlannedSeeds:
         seeds = self.study.seeds.lists()

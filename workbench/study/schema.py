@@ -30,6 +30,7 @@ from workbench.numbers import plural
 from workbench.records.manifest import WILCOXON
 from workbench.records.margin import DEFAULT, Margins
 from workbench.records.run import Phase
+from workbench.study.gain_section import GainSection
 from workbench.study.overrides import apply_override
 from workbench.study.search_section import FIGURES, HYPERBAND, SECONDS, SIZES, SearchSection
 from workbench.study.tuning import AGAIN, FEWEST_TO_RACE, HALVING, RATES, Tuning
@@ -40,6 +41,7 @@ from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_whole
 # Seeds given as a count are numbered from here: the phases never share a seed.
 FIRST_SEED = {Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
 PHASES = tuple(FIRST_SEED)
+FIRST_GAIN_SEED = 4_001  # behind all that confirm may take
 Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
 LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
@@ -476,6 +478,16 @@ class StudyFile(_Section):
         examples=[0.01, {"default": 0.02, "norm": 0.04}],
     )
 
+    gain: GainSection | None = Field(
+        None,
+        description="Budgets beside training.tokens at which the baseline is trained too, so that the report "
+        "says what each variant is worth in compute: how much more of it the baseline needs for the same "
+        "loss, with an interval. The learning rate is chosen anew at the smallest and the largest, from "
+        "learning_rates with the seeds of seeds.tune, and follows between them. Those runs are a phase of "
+        "their own, and no verdict rests on them. Left out: no gains.",
+        examples=[{"tokens": [100_000, 200_000, 800_000, 1_600_000], "seeds": 3}],
+    )
+
     @field_validator("name")
     @classmethod
     def _sound_name(cls, value: str) -> str:
@@ -557,7 +569,51 @@ class StudyFile(_Section):
         if "margin" not in self.model_fields_set:
             raise ValueError("margin: this key is needed and missing")
         self._check_tuning()
+        if self.gain is not None:
+            self._check_gain(self.gain)
         return self
+
+    def _check_gain(self, gain: GainSection) -> None:
+        """What a gain is read from must be the baseline's loss as it falls with tokens alone."""
+        if self.start is not None:
+            raise ValueError(
+                "gain: a study that starts from a run asks what a swap costs a trained model, and how much "
+                "compute went into that is not known; remove gain, or start"
+            )
+        if self.tuning is not None:
+            raise ValueError(
+                "gain: goes by the learning rate alone, from budget to budget; write learning_rates in place "
+                "of tuning, or remove gain"
+            )
+        if self.metric.endswith(_ERROR):
+            raise ValueError(
+                f"gain: needs a loss, which falls steadily with compute, and {self.metric} is none; write "
+                f"'metric: {METRICS[0]}', or remove gain"
+            )
+        own = self.training.tokens
+        if own in gain.tokens:
+            raise ValueError(
+                f"gain.tokens: {own:,} is training.tokens, at which the confirm runs stand already; remove it"
+            )
+        if not gain.tokens[0] < own < gain.tokens[-1]:
+            side = "below" if gain.tokens[0] > own else "above"
+            raise ValueError(
+                f"gain.tokens: has no budget {side} training.tokens ({own:,}), where a gain could lie as "
+                "well; add one"
+            )
+        if not self.context:
+            return
+        for tokens in gain.tokens:
+            trained = self.training.model_copy(update={"tokens": tokens})
+            problem = trained.budget_problem(self.context)
+            if problem:
+                raise ValueError(f"gain.tokens: {tokens:,}: {problem}, or larger budgets")
+            steps = trained.fitted(self.context).steps(self.context)
+            if self.training.warmup and not round(self.training.warmup * steps):
+                raise ValueError(
+                    f"gain.tokens: {tokens:,} are {plural(steps, 'step')}, of which training.warmup "
+                    f"({self.training.warmup:g}) is none; give larger budgets"
+                )
 
     def _check_tuning(self) -> None:
         seeds = len(self.seeds.lists()[Phase.TUNE])
@@ -643,7 +699,7 @@ class StudyFile(_Section):
         given = self.model_fields_set
         if self.controls:
             raise ValueError("controls: a search has no rows that a control could stand beside; remove it")
-        for key in ("margin", "halving", "grid_growth", "tuning"):
+        for key in ("margin", "halving", "grid_growth", "tuning", "gain"):
             if key in given:
                 raise ValueError(
                     f"{key}: a search gives no verdict and tunes no variant by itself; remove it"
@@ -743,7 +799,7 @@ class StudyFile(_Section):
             )
         counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
         each = self.tuning_trials + counts[Phase.CONFIRM]
-        trials = variants * each
+        trials = variants * each + sum(self.trials_by_budget)
         if trials > MOST_TRIALS:
             raise ValueError(
                 f"seeds: {trials:,} trials of {variants:,} variants are more "
@@ -791,6 +847,25 @@ class StudyFile(_Section):
         return len(self.seeds.lists()[Phase.TUNE]) * self.rates_tried + again * len(self.fresh_seeds)
 
     @property
+    def gain_seeds(self) -> list[int]:
+        """The seeds of the baseline's other budgets: none of them is another phase's."""
+        if self.gain is None:
+            return []
+        taken = {seed for seeds in self.seeds.lists().values() for seed in seeds}
+        behind = count(FIRST_GAIN_SEED + self.seeds.offset)
+        return list(islice((seed for seed in behind if seed not in taken), self.gain.seeds))
+
+    @property
+    def trials_by_budget(self) -> list[int]:
+        """How many trials each of these budgets has, the smallest first; the two ends are tuned too."""
+        if self.gain is None:
+            return []
+        counts = [self.gain.seeds] * len(self.gain.tokens)
+        for end in (0, -1):
+            counts[end] += self.tuning_trials if Phase.TUNE in self.phases else 0
+        return counts
+
+    @property
     def halves(self) -> bool:
         """Whether tuning stops the worse candidates of a variant early, by their losses so far."""
         return self.halving or (self.tuning is not None and self.tuning.pruner == HALVING)
@@ -813,7 +888,8 @@ class StudyFile(_Section):
             return [Phase.SEARCH]
         seeds = self.seeds.lists()
         is_tuned = self.rates_tried > 1
-        return [phase for phase in PHASES if seeds[phase] and (phase is not Phase.TUNE or is_tuned)]
+        planned = [phase for phase in PHASES if seeds[phase] and (phase is not Phase.TUNE or is_tuned)]
+        return planned if self.gain is None else [*planned, Phase.GAIN]
 
 
 def study_files() -> list[Path]:

@@ -93,8 +93,12 @@ class Costs:
 
     @property
     def seconds_before(self) -> float:
-        """Of all trials that come before the first that a verdict rests on."""
-        return self.tuning * self.seconds_a_seed
+        """Of all trials that no number of seeds changes: tuning, and the baseline's other budgets."""
+        baseline = self.manifest.baseline_variant
+        own = self.manifest.tokens_of(baseline)
+        other = sum(tokens * count for tokens, count in self.manifest.gain_trials.items())
+        ladder = self.seconds[baseline.name] * other / own if own else 0.0
+        return self.tuning * self.seconds_a_seed + ladder
 
     @property
     def seconds_a_seed(self) -> float:
@@ -122,7 +126,7 @@ class Costs:
         hours = machines * seconds / 3600
         tuning = self.tuning * len(self.manifest.variants)
         return {
-            "trials": tuning + sum(seeds.values()),
+            "trials": tuning + sum(self.manifest.gain_trials.values()) + sum(seeds.values()),
             "seconds": seconds,
             "machine_hours": hours,
             "cost": None if wanted.price is None else hours * wanted.price,

@@ -3,23 +3,28 @@
 import pandas as pd
 import streamlit as st
 
+from workbench.analysis.answer_sentences import gain_sentences
+from workbench.analysis.colours import variant_colours
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling_sentences import dismantling_sentences
 from workbench.analysis.report_tables import (
     contributions_table,
     factorial_table,
     flops_table,
+    gain_budgets_table,
+    gains_table,
     other_sets_table,
     recovery_table,
     shares_table,
     spend_table,
     tuning_table,
 )
-from workbench.analysis.study_figures import best_of_plot, dismantling_plot, learning_rate_plot
+from workbench.analysis.study_figures import best_of_plot, dismantling_plot, gains_plot, learning_rate_plot
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.dashboard import downloads
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
+from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
 from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.links_inside import with_behaviours
 from workbench.dashboard.literal_text import grid, literal
@@ -47,6 +52,7 @@ def page() -> None:
     else:
         no_effects(now)
     _parts(now)
+    _gains(now)
     _other_sets(now)
     _recovery(now)
     _tuning(now)
@@ -91,6 +97,36 @@ def _parts(now: View) -> None:
     # Their titles have names of recipes, which an alternative text would not have as text.
     _titled(text_frame(contributed), contributed.title, "contributions", alt="Contribution of each part")
     _titled(text_frame(shares), shares.title, "shares", alt="Share of each part in the gap")
+
+
+def _gains(now: View) -> None:
+    """What each variant is worth in compute, read off the baseline's losses at other budgets."""
+    found = now.report.gains
+    if found is None:
+        return
+    st.subheader("Compute-equivalent gain", anchor=False)
+    ladder = budget_frame(found, now.report.margin)
+    if len(ladder):
+        with st.container(border=True):
+            st.altair_chart(
+                gains_chart(ladder, read_off_frame(now.report, found), now.colours, now.report, now.ink),
+                alt="The baseline's loss by its budget, and each variant's loss read off it",
+                key="gains",
+            )
+            st.caption(
+                "Line: the baseline, each budget with a schedule of its own, mean and 95 % interval over "
+                "seeds. Square: a variant at the study's budget; its line leads to where the baseline "
+                "reaches its loss, and the band is the gain's interval."
+            )
+            with st.container(horizontal=True):
+                downloads.figure_buttons(
+                    lambda: gains_plot(now.report, variant_colours(now.records.manifest)),
+                    f"{now.file_name}-gains",
+                )
+    st.markdown("\n".join(f"- {literal(said)}" for said in gain_sentences(now.report)))
+    gains, budgets = gains_table(now.report, found), gain_budgets_table(now.report, found)
+    _titled(text_frame(gains), gains.title, "gain_values", alt="Compute-equivalent gain of each variant")
+    _titled(text_frame(budgets), budgets.title, "gain_budgets", alt="The baseline by its budget")
 
 
 def _tuning(now: View) -> None:
