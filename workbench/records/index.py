@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import RecordError, UserError
+from workbench.records.calibration_table import TABLE, read_calibration_table
 from workbench.records.driver_state import DRIVER, DriverState, read_driver_state
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, read_manifest
@@ -112,6 +113,8 @@ def load_study(path: Path) -> StudyRecords:
     path = Path(path)
     manifest = read_manifest(path)
     rows, problems = _read_runs(path / "runs")
+    if not rows and (path / TABLE).exists():
+        rows = _rows_of_table(path, manifest, problems)
     driver = _driver_state(path, problems)
     try:
         read_proposals(path)
@@ -165,6 +168,43 @@ def _read_runs(directory: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
             text = f"{path / RECORD}: config: is nested hundreds of levels deep; {REMEDY}"
             problems.append(Problem(path / RECORD, text))
     return rows, problems
+
+
+def _rows_of_table(study: Path, manifest: Manifest, problems: list[Problem]) -> list[dict[str, Any]]:
+    """The runs of a calibration of which the table alone was kept: all of them are complete."""
+    try:
+        table = read_calibration_table(study)
+    except RecordError as error:
+        problems.append(Problem(study / TABLE, str(error)))
+        return []
+    variants = {variant.name: variant for variant in manifest.variants}
+    rates = manifest.learning_rates
+    if isinstance(rates, dict):
+        rates = next(iter(rates.values()), [])
+    rate = rates[0] if rates else 0.0  # a calibration has one
+    rows = []
+    for run_id, curve in table.curves().items():
+        name, seed, last = str(curve["variant"].iloc[0]), int(curve["seed"].iloc[0]), curve.iloc[-1]
+        if name not in variants:
+            problems.append(Problem(study / TABLE, f"{study / TABLE}: {name!r} is no variant of the study"))
+            continue
+        planned = variants[name]
+        record = RunRecord(
+            run_id=run_id,
+            study=manifest.name,
+            variant=name,
+            phase=Phase.CONFIRM,
+            seed=seed,
+            hyperparameters={LEARNING_RATE: rate},
+            config={"model": planned.model},
+            state=State.COMPLETE,
+            summary={table.metric: float(last["loss"])},
+            cost={"tokens": int(last["tokens"]), "parameters": planned.parameters},
+            progress={"step": int(last["step"]), "steps": int(last["step"])},
+        )
+        # What it was trained by is the manifest's to say.
+        rows.append(_row(record, study / "runs" / run_id) | {"config_hash": planned.config_hash})
+    return rows
 
 
 def _run_directories(directory: Path) -> list[Path]:

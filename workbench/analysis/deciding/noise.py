@@ -13,9 +13,7 @@ import numpy as np
 class Noise(Protocol):
     """What draws the noise of paired differences, in units of the metric."""
 
-    def draw(
-        self, generator: np.random.Generator, studies: int, pairs: int, comparisons: int
-    ) -> np.ndarray:
+    def draw(self, generator: np.random.Generator, studies: int, pairs: int, comparisons: int) -> np.ndarray:
         """The noise of ``pairs`` further pairs of each study, (studies, pairs, comparisons)."""
 
 
@@ -30,9 +28,7 @@ class NormalNoise:
     sd: np.ndarray | float = 1.0
     shared: float = 0.5
 
-    def draw(
-        self, generator: np.random.Generator, studies: int, pairs: int, comparisons: int
-    ) -> np.ndarray:
+    def draw(self, generator: np.random.Generator, studies: int, pairs: int, comparisons: int) -> np.ndarray:
         """As ``Noise`` says."""
         own = generator.standard_normal((studies, pairs, comparisons))
         common = generator.standard_normal((studies, pairs, 1))
@@ -55,9 +51,7 @@ class PooledNoise:
             raise ValueError("pool: a spread needs two seeds or more")
         self._pools = (pools - pools.mean(axis=1, keepdims=True)) * np.sqrt(seeds / (seeds - 1))
 
-    def draw(
-        self, generator: np.random.Generator, studies: int, pairs: int, comparisons: int
-    ) -> np.ndarray:
+    def draw(self, generator: np.random.Generator, studies: int, pairs: int, comparisons: int) -> np.ndarray:
         """As ``Noise`` says; the first ``comparisons`` of the pool's."""
         pools, seeds, _ = self._pools.shape
         drawn = generator.integers(seeds, size=(studies, pairs))

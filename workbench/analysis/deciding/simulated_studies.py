@@ -54,7 +54,7 @@ def simulate_studies(
     sd: float | Sequence[float] = 1.0,
     shared: float = 0.5,
     studies: int = 2_000,
-    seed: int = 0,
+    seed: int | np.random.SeedSequence = 0,
     stops_at_margin: bool = True,
     noise: Noise | None = None,
 ) -> SimulatedStudies:

@@ -1,0 +1,218 @@
+"""What the calibration should show, and what it does: met or missed, with the uncertainty."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from workbench.analysis.calibrating.error_rates import (
+    ABOVE,
+    BELOW,
+    NONE,
+    TWO_MARGINS,
+    DesignRates,
+    Share,
+    TruthRates,
+)
+from workbench.analysis.calibrating.seeds_needed import SeedsNeeded
+
+PROMISED = 0.05
+_TOLERANCE = 0.01  # around 5 % and 95 %
+_POWER = 0.05  # between the power that was predicted and the observed one
+_TWO_SIDED = 1.96  # standard errors on each side of a 95 % interval
+MET, MISSED, UNSURE = "met", "missed", "missed, within its uncertainty"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """One goal of one design: ``value`` should lie between ``low`` and ``high``.
+
+    ``uncertainty`` is half of a 95 % interval, of Monte Carlo and seeds together. Of several margins the
+    value is the worst one, and ``margin`` is where. ``is_points``: it is a difference of two shares.
+    """
+
+    what: str
+    design: str
+    rows: int
+    low: float
+    high: float
+    value: float
+    uncertainty: float
+    margin: float
+    is_points: bool = False
+
+    @property
+    def word(self) -> str:
+        """Met or missed; and whether what is missed is missed by no more than its uncertainty."""
+        outside = max(self.low - self.value, self.value - self.high)
+        if outside <= 0:
+            return MET
+        return UNSURE if outside <= self.uncertainty else MISSED
+
+
+def goals(rates: Sequence[DesignRates], needed: Sequence[SeedsNeeded]) -> list[Goal]:
+    """Those of each design, one comparison first, and of the seeds that are needed."""
+    found = []
+    for (rows, _, _), group in groupby(rates, lambda one: (one.comparisons, one.until_decided, one.looks)):
+        of_design = list(group)
+        found += _table_goals(of_design) if rows > 1 else _row_goals(of_design)
+    for one in needed:
+        found.append(
+            Goal(
+                what=f"power with the {one.predicted} seeds predicted for {one.word}, minus its prediction",
+                design=f"{one.predicted} seeds",
+                rows=1,
+                low=-_POWER,
+                high=_POWER,
+                value=one.power.value - one.promised,
+                uncertainty=_TWO_SIDED * one.power.error,
+                margin=one.margin,
+                is_points=True,
+            )
+        )
+    return found
+
+
+def _row_goals(rates: Sequence[DesignRates]) -> list[Goal]:
+    """A row whose level is spent at one look is held to it from both sides; with several looks from one."""
+    until = rates[0].until_decided
+    least = 0.0 if until else PROMISED - _TOLERANCE
+    return [
+        _worst(
+            "no difference: better or worse", rates, 0.0, PROMISED, lambda one: one.at(NONE).false_difference
+        ),
+        # At a border one of the two sides is false; the level of the two-sided test is that of both.
+        _worst(
+            "at the margin: better below it, or worse above it, together",
+            rates,
+            least,
+            PROMISED + _TOLERANCE,
+            lambda one: _together(one.at(ABOVE).false_difference, one.at(BELOW).false_difference),
+        ),
+        _worst(
+            "at the margin: equivalent",
+            rates,
+            0.0,
+            PROMISED + _TOLERANCE,
+            _larger(lambda truth: truth.false_equivalent),
+        ),
+        _worst(
+            "printed intervals that hold the truth",
+            rates,
+            1 - PROMISED - _TOLERANCE,
+            1.0 if until else 1 - PROMISED + _TOLERANCE,
+            _lowest_coverage if until else _furthest_coverage,
+        ),
+        _worst(
+            "no difference: power of equivalent, minus its prediction",
+            rates,
+            -_POWER,
+            _POWER,
+            lambda one: _beyond_prediction([one.at(NONE)]),
+            is_points=True,
+        ),
+        _worst(
+            "two margins: power of better or worse, minus its prediction",
+            rates,
+            -_POWER,
+            _POWER,
+            lambda one: _beyond_prediction([one.at(name) for name in TWO_MARGINS]),
+            is_points=True,
+        ),
+    ]
+
+
+def _table_goals(rates: Sequence[DesignRates]) -> list[Goal]:
+    return [
+        _worst(
+            "no difference: any better or worse",
+            rates,
+            0.0,
+            PROMISED,
+            lambda one: one.at(NONE).false_difference,
+        ),
+        _worst(
+            "at the margin: any false better or worse",
+            rates,
+            0.0,
+            PROMISED + _TOLERANCE,
+            _larger(lambda truth: truth.false_difference),
+        ),
+        _worst(
+            "at the margin: any equivalent",
+            rates,
+            0.0,
+            PROMISED + _TOLERANCE,
+            _larger(lambda truth: truth.false_equivalent),
+        ),
+    ]
+
+
+def _worst(
+    what: str,
+    rates: Sequence[DesignRates],
+    low: float,
+    high: float,
+    share: Callable[[DesignRates], Share],
+    *,
+    is_points: bool = False,
+) -> Goal:
+    """The goal at the margin at which it lies furthest out, or nearest to the end that it may not cross."""
+    measured = [(share(one), one.margin) for one in rates]
+    value, margin = max(measured, key=lambda one: max(low - one[0].value, one[0].value - high))
+    return Goal(
+        what=what,
+        design=rates[0].design,
+        rows=rates[0].comparisons,
+        low=low,
+        high=high,
+        value=value.value,
+        uncertainty=_TWO_SIDED * value.error,
+        margin=margin,
+        is_points=is_points,
+    )
+
+
+def _larger(share: Callable[[TruthRates], Share]) -> Callable[[DesignRates], Share]:
+    """The largest share among the truths at the margin."""
+
+    def of(one: DesignRates) -> Share:
+        return max(
+            (share(truth) for truth in one.truths if truth.is_at_margin), key=lambda found: found.value
+        )
+
+    return of
+
+
+def _lowest_coverage(one: DesignRates) -> Share:
+    return min((truth.covered for truth in one.truths), key=lambda share: share.value)
+
+
+def _furthest_coverage(one: DesignRates) -> Share:
+    return max((truth.covered for truth in one.truths), key=lambda share: abs(share.value - 1 + PROMISED))
+
+
+def _together(one: Share, other: Share) -> Share:
+    """The sum of two shares; the seeds' part is that of both moving alike, which is the most."""
+    seeds = None
+    if one.seeds is not None and other.seeds is not None:
+        seeds = one.seeds + other.seeds
+    monte_carlo = (one.monte_carlo**2 + other.monte_carlo**2) ** 0.5
+    return Share(value=one.value + other.value, monte_carlo=monte_carlo, seeds=seeds)
+
+
+def _beyond_prediction(truths: Sequence[TruthRates]) -> Share:
+    """Observed power minus the predicted one, averaged over truths: nobody knows the true direction."""
+    gaps, errors, seeds = [], [], []
+    for truth in truths:
+        assert truth.right is not None
+        assert truth.predicted is not None
+        gaps.append(truth.right.value - truth.predicted)
+        errors.append(truth.right.monte_carlo)
+        seeds.append(truth.right.seeds)
+    number = len(gaps)
+    known = [one for one in seeds if one is not None]
+    return Share(
+        value=sum(gaps) / number,
+        monte_carlo=sum(error**2 for error in errors) ** 0.5 / number,
+        seeds=sum(known) / number if known else None,
+    )
