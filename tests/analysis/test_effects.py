@@ -14,7 +14,9 @@ from tests.analysis.synthetic_studies import (
     manifest,
     one_at_a_time,
     shifted,
+    variant,
 )
+from workbench.analysis.answer_sentences import describe_change
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.effects import study_report
 from workbench.analysis.statistics import Verdict
@@ -35,6 +37,18 @@ def rows(study):
 
 def learned(study):
     return rows(study)[LEARNED]
+
+
+def test_a_null_twin_that_is_called_worse_is_said_to_be_called_so_falsely(tmp_path):
+    twin = variant("null-twin") | {"change": {"draws": ["usual", "twin"]}}
+    study = Study(tmp_path, manifest([variant("baseline"), twin]))
+    for seed, loss in zip(range(201, 206), BASELINE_LOSSES, strict=True):
+        study.run("baseline", seed, loss)
+        study.run("null-twin", seed, loss + 0.2 + seed / 1e5)
+    row = rows(study)["null-twin"]
+    assert row.verdict is Verdict.WORSE
+    assert [note for note in row.notes if "worse is a false word" in note]
+    assert describe_change(row) == "Null twin, which changes nothing but one draw"
 
 
 def test_a_finished_study(tmp_path):

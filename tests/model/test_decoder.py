@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from workbench.errors import UserError
 from workbench.model import FACTORS, Decoder
+from workbench.model.decoder import TWIN_MATRIX
 from workbench.model.dropout import Dropout
-from workbench.model.parts.component import FEEDFORWARDS, NORMS, POSITIONS
+from workbench.model.parts.component import FEEDFORWARDS, INITIALIZATIONS, NORMS, POSITIONS
 from workbench.seeds import generator
 
 EVERY = list(itertools.product(POSITIONS.names(), NORMS.names(), FEEDFORWARDS.names()))
@@ -199,6 +200,35 @@ def test_every_parameter_gets_a_gradient(decoder, tokens, recipe):
     model = decoder(recipe)
     F.cross_entropy(model(tokens()).flatten(0, 1), tokens().flatten()).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_a_null_twin_has_one_matrix_of_another_draw(small):
+    model, twin = Decoder(small()), Decoder(small())
+    model.initialize(3)
+    twin.initialize(3, twin=True)
+    changed = {
+        name
+        for (name, ours), theirs in zip(model.named_parameters(), twin.parameters(), strict=True)
+        if not torch.equal(ours, theirs)
+    }
+    assert changed == {TWIN_MATRIX}
+    theirs = twin.get_parameter(TWIN_MATRIX)
+    assert theirs.std().item() == pytest.approx(model.get_parameter(TWIN_MATRIX).std().item(), rel=0.3)
+    other = Decoder(small())
+    other.initialize(4, twin=True)
+    assert not torch.equal(other.get_parameter(TWIN_MATRIX), theirs)
+
+
+@pytest.mark.parametrize("name", INITIALIZATIONS.names())
+def test_every_initialization_draws_what_a_null_twin_draws_anew(small, name):
+    Decoder(small(initialization=name)).initialize(1, twin=True)
+
+
+def test_a_null_twin_of_what_is_not_drawn_is_refused(small, monkeypatch):
+    model = Decoder(small())
+    monkeypatch.setattr(type(model), "_start", lambda self, name, parameter, *_, **__: (parameter.data, None))
+    with pytest.raises(UserError, match=r"draws: twin: .* starts from the same values .* leave out controls"):
+        model.initialize(1, twin=True)
 
 
 def test_nothing_touches_the_global_random_state(small, tokens):

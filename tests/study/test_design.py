@@ -81,6 +81,39 @@ def test_full_factorial_has_every_combination():
     assert max(len(variant.change) for variant in found) == 3
 
 
+FEW_FACTORS = {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]}
+
+
+@pytest.mark.parametrize(
+    "design",
+    [
+        {"factors": FEW_FACTORS},
+        {"design": "full_factorial", "factors": FEW_FACTORS},
+        {"design": "leave_one_out", "reference": "gpt2"},
+        {"design": "dismantle", "from": "llama", "to": {"norm": "layernorm", "positions": "learned"}},
+        {"design": "explicit", "variants": [{"name": "other", "norm": "layernorm"}]},
+    ],
+)
+def test_controls_add_a_null_twin_to_any_design(design):
+    plain, controlled = variants(**design), variants(**design, controls=True)
+    baseline, twin, *others = controlled
+    assert [one.name for one in (baseline, *others)] == [one.name for one in plain]
+    assert twin.name == "null-twin"
+    assert twin.change == {"draws": ("usual", "twin")}
+    assert twin.model == baseline.model
+    assert twin.recipe.training.model_dump() == baseline.recipe.training.model_dump() | {"draws": "twin"}
+
+
+def test_controls_are_refused_where_no_values_are_drawn_or_nothing_is_compared():
+    started = {key: value for key, value in BASE.items() if key != "size"}
+    with pytest.raises(UserError, match=r"controls: a study that starts from a run .* remove it"):
+        parse_study({**started, "start": "imported/gpt2", "factors": FEW_FACTORS, "controls": True}, "s.yaml")
+    search = {"space": {"norm": ["rmsnorm", "layernorm"]}, "trials": 4}
+    searched = {key: value for key, value in BASE.items() if key != "margin"} | {"seeds": {"tune": 1}}
+    with pytest.raises(UserError, match="controls: a search has no rows"):
+        parse_study({**searched, "design": "search", "search": search, "controls": True}, "study.yaml")
+
+
 def test_leave_one_out_takes_parts_back_one_by_one_and_then_all():
     baseline, *parts, whole = variants(design="leave_one_out", reference="gpt2")
     assert all(len(variant.change) == 1 for variant in parts)

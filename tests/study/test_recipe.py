@@ -37,6 +37,8 @@ LEVELS = [
     ("final_rate", 0.5, "0.1", "0.5"),
     ("clip", None, "1", "none"),
     ("precision", "bf16", "fp32", "bf16"),
+    ("rate_multiplier", 1.1, "1", "1.1"),
+    ("draws", "twin", "usual", "twin"),
     ("dropout", 0.2, "0", "0.2"),
     ("size", {"layers": 2, "width": 64}, "1x32x2", "2x64x2"),
 ]
@@ -106,7 +108,9 @@ def test_each_factor_goes_through_each_design(plan, factor, level, ours, theirs)
         # The configuration of its runs has it, and is no other variant's.
         config, baseline = whole.config(swapped), whole.config(whole.baseline)
         assert len({config_hash(whole.config(one)) for one in whole.variants}) == len(whole.variants)
-        changed = {key for part in config for key in config[part] if config[part][key] != baseline[part][key]}
+        changed = {
+            key for part in config for key in config[part] if config[part][key] != baseline[part].get(key)
+        }
         assert factor in changed or factor == "size"
         assert config["training"]["tokens"] == baseline["training"]["tokens"]
         # So have the manifest's entry, and a mapping of training only where that differs.

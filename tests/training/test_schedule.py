@@ -33,6 +33,12 @@ def test_the_rate_rises_peaks_and_ends_at_its_fraction():
     assert rates[55] == pytest.approx(0.55)  # half way down the cosine: midway between 1 and 0.1
 
 
+def test_a_multiplier_scales_every_rate():
+    plain, higher = training(), training(rate_multiplier=1.1)
+    for step in (0, 3, 10, 60, 99):
+        assert rate_factor(step, 100, higher) == pytest.approx(1.1 * rate_factor(step, 100, plain))
+
+
 # What each says after a warm-up of 10 of 100 steps and with a final rate of 0.2, from its paper's formula.
 FORMULAS = {
     "cosine": lambda step: 0.2 + 0.8 * math.cos(math.pi / 2 * (step - 10) / 90) ** 2,

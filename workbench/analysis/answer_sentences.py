@@ -16,7 +16,7 @@ from workbench.analysis.statistics import Verdict
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
 from workbench.numbers import byte_size, decimals_for, fixed, percent, plural, scaled
-from workbench.records.manifest import NOTHING
+from workbench.records.manifest import NOTHING, is_null_twin
 
 _LEARNED = re.compile(r"bpe-(\d+)")  # a tokenizer that is learned, of so many tokens
 # Factors whose levels are named by files and folders: one that is called as a level of ours is none.
@@ -86,6 +86,8 @@ def describe_change(row: VariantRow) -> str:
 
 
 def _changes(row: VariantRow) -> str:
+    if is_null_twin(row.change):
+        return "Null twin, which changes nothing but one draw"
     changes = [_change(factor, old, new) for factor, (old, new) in row.change.items()]
     if not changes:
         return row.variant

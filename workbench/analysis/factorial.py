@@ -26,7 +26,7 @@ from workbench.analysis.deciding.steps import p_values
 from workbench.analysis.notes import Note, reading
 from workbench.analysis.statistics import Interval, Verdict, holm
 from workbench.numbers import plural
-from workbench.records.manifest import Manifest
+from workbench.records.manifest import Manifest, ManifestVariant
 from workbench.records.margin import Margins, margin_for
 
 Levels = dict[str, list[str]]  # per factor, the baseline's level first
@@ -106,19 +106,17 @@ def factorial_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> Fact
     if manifest.design != "full_factorial":
         return None
     levels = _levels(manifest)
+    cells = _cells(manifest)
     values = {
-        tuple(variant.levels[factor] for factor in levels): outcomes[variant.name].values
-        for variant in manifest.variants
+        tuple(variant.levels[factor] for factor in levels): outcomes[variant.name].values for variant in cells
     }
     planned = outcomes[manifest.baseline].planned
     effects = estimate_effects(levels, values, manifest.margin, looks=manifest.looks, planned=planned)
     if not effects:
         return None
-    names = {
-        tuple(variant.levels[factor] for factor in levels): variant.name for variant in manifest.variants
-    }
+    names = {tuple(variant.levels[factor] for factor in levels): variant.name for variant in cells}
     runs = sum(len(of_cell) for of_cell in values.values())
-    missing = sum(len(mine.planned) for mine in outcomes.values()) - runs
+    missing = sum(len(outcomes[variant.name].planned) for variant in cells) - runs
     interactions = tuple(effect for effect in effects if len(effect.factors) > 1)
     return FactorialEffects(
         main=tuple(effect for effect in effects if len(effect.factors) == 1),
@@ -240,9 +238,14 @@ def missing_effects(manifest: Manifest, outcomes: dict[str, Outcomes]) -> list[s
     return ["no main effects: they need two seeds at which every combination has a result"]
 
 
+def _cells(manifest: Manifest) -> list[ManifestVariant]:
+    """The variants that are combinations of levels: a null twin beside them is none."""
+    return [variant for variant in manifest.variants if not variant.is_null_twin]
+
+
 def _levels(manifest: Manifest) -> Levels:
     levels: Levels = {factor: [level] for factor, level in manifest.baseline_variant.levels.items()}
-    for variant in manifest.variants:
+    for variant in _cells(manifest):
         for factor, level in variant.levels.items():
             if level not in levels[factor]:
                 levels[factor].append(level)

@@ -35,7 +35,7 @@ from workbench.analysis.verdicts import decide, fate
 from workbench.analysis.without_result import describe_blown_up, describe_fate, remedy
 from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords
-from workbench.records.manifest import ManifestVariant
+from workbench.records.manifest import ManifestVariant, is_null_twin
 from workbench.records.run import Phase, State
 
 
@@ -265,6 +265,10 @@ def _compared(
         notes.append(reading(f"{so_far}: the verdict may change, and is no reason to stop"))
     if decision and decision.stopped:
         notes.append(method(decision.stopped))
+    if is_null_twin(row.change) and verdict in (Verdict.BETTER, Verdict.WORSE):
+        notes.append(
+            reading(f"a null twin is neither better nor worse than the baseline: {verdict} is a false word")
+        )
     row = replace(
         row,
         verdict=verdict,

@@ -23,6 +23,8 @@ from workbench.model.parts.construction import (
 )
 from workbench.seeds import generator, stable_hash
 
+TWIN_MATRIX = "blocks.0.attention.query.weight"  # every decoder has it, and every initialization draws it
+
 
 class Start(StrEnum):
     """What a parameter starts from."""
@@ -115,12 +117,15 @@ class Decoder(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     @torch.no_grad()
-    def initialize(self, seed: int) -> None:
+    def initialize(self, seed: int, *, twin: bool = False) -> None:
         """Set every parameter from ``seed`` and its own name.
 
         Tensors of one name and shape in two variants start bitwise equal. A component's ``initial_value``
         comes first, then, in a part that is not the workbench's own, what its constructor set on purpose,
         then the config's initialisation level.
+
+        A null ``twin`` draws the one matrix ``TWIN_MATRIX`` under another name: it differs from the decoder
+        of the same seed in nothing that it can do. Raises ``UserError`` where that matrix is not drawn.
         """
         level = self.config.initialization.build(self.config)
         redrawn: dict[str, dict[str, Tensor]] = {}
@@ -128,6 +133,19 @@ class Decoder(nn.Module):
             value, _ = self._start(name, parameter, level, seed, redrawn)
             if value is not None:
                 _set(parameter, value, name)
+        if twin:
+            self._make_twin(seed, level)
+
+    def _make_twin(self, seed: int, level: Component) -> None:
+        """Set ``TWIN_MATRIX`` to what would be drawn for it if it had another name."""
+        parameter = self.get_parameter(TWIN_MATRIX)
+        value, _ = self._start(TWIN_MATRIX, parameter, level, seed, {}, stream=f"twin of {TWIN_MATRIX}")
+        if value is None or torch.equal(value.to(parameter), parameter):
+            raise UserError(
+                f"draws: twin: {TWIN_MATRIX} starts from the same values whatever it is called, and the twin "
+                "would be the same run; leave out controls, or draws, or take an initialization that draws it"
+            )
+        _set(parameter, value, TWIN_MATRIX)
 
     @torch.no_grad()
     def starts(self) -> dict[str, Start]:
@@ -147,9 +165,13 @@ class Decoder(nn.Module):
         level: Component,
         seed: int,
         redrawn: dict[str, dict[str, Tensor]],
+        stream: str | None = None,
     ) -> tuple[Tensor | None, Start]:
-        """The parameter's first value, None to leave it as constructed, and where it is from."""
-        draw = generator(seed, "init", name)
+        """The parameter's first value, None to leave it as constructed, and where it is from.
+
+        It is drawn under its own name, or the name ``stream``.
+        """
+        draw = generator(seed, "init", stream or name)
         shape = tuple(parameter.shape)
         owners = list(components_above(self, name))
         if owners:

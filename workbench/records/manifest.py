@@ -5,7 +5,7 @@ Keys of newer versions are kept.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +69,11 @@ class EvaluationSet(_Part):
         return isinstance(self.corpus, dict) and "generated" in self.corpus
 
 
+def is_null_twin(change: Mapping[str, object]) -> bool:
+    """Whether a change by factors is of nothing but the name by which one matrix was drawn."""
+    return change.keys() == {"draws"}
+
+
 class ManifestVariant(_Part):
     """One variant of the study, with what it costs."""
 
@@ -85,6 +90,11 @@ class ManifestVariant(_Part):
     training: dict[str, Any] = {}  # what of a TrainingConfig differs from the study's
     data: dict[str, Any] = {}  # its corpus and tokenizer, as TextData, where they are not the study's
     budget: VariantBudget | None = None  # where variants differ in it; else the study's training tokens
+
+    @property
+    def is_null_twin(self) -> bool:
+        """Whether it is the baseline but for the names by which one matrix was drawn: a negative control."""
+        return is_null_twin(self.change)
 
 
 class RecordedPart(_Part):

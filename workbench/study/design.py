@@ -18,6 +18,7 @@ from workbench.study.texts import Texts
 from workbench.user_input import read_as
 
 BASELINE = "baseline"
+NULL_TWIN = "null-twin"
 FEEDFORWARD_WIDTH = "feedforward_width"
 # Factors whose level in the baseline a study has a key of its own for.
 _OWN_KEYS = {
@@ -82,6 +83,8 @@ def build_design(
     recipes = {BASELINE: baseline}
     stack = _stack(asked, baseline) if study.design == DISMANTLE else None
     named = _DESIGNS[study.design](asked, baseline) if stack is None else stack.recipes
+    if study.controls:
+        named = [(NULL_TWIN, _change(asked, baseline, {"draws": "twin"}, "controls")), *named]
     for name, recipe in named:
         if name in recipes:
             raise UserError(
@@ -172,6 +175,10 @@ def _change(asked: _Asked, recipe: Recipe, levels: dict[str, Level], key: str) -
     study = asked.study
     if study.start is not None:
         levels = {factor: _own_level(recipe.model, factor, level) for factor, level in levels.items()}
+        if "draws" in levels:
+            raise UserError(
+                f"{study.name}: {key}: draws: a study that starts from a run draws no values; remove it"
+            )
         for factor in (SIZE, TOKENIZER):
             if factor in levels:
                 raise UserError(

@@ -369,6 +369,12 @@ class StudyFile(_Section):
             ],
         ],
     )
+    controls: bool = Field(
+        False,
+        description="Whether the study has a negative control beside its variants: null-twin, the baseline "
+        "with one matrix drawn under another name, which nothing but noise can tell from it. It is a row of "
+        "the table, tuned and judged like any other, and should come out as equivalent or inconclusive.",
+    )
     search: SearchSection | None = Field(
         None,
         description="What the design search varies, and what it looks for. That design needs it, with "
@@ -540,6 +546,11 @@ class StudyFile(_Section):
         self._check_start()
         self._check_budget()
         self._check_metric()
+        if self.controls and self.start is not None:
+            raise ValueError(
+                "controls: a study that starts from a run draws no initial values, and a null twin would be "
+                "the baseline itself; remove it"
+            )
         if self.search is not None:
             self._check_search(self.search)
             return self
@@ -630,6 +641,8 @@ class StudyFile(_Section):
     def _check_search(self, search: SearchSection) -> None:
         """What else a study file says must be what a search has a use for."""
         given = self.model_fields_set
+        if self.controls:
+            raise ValueError("controls: a search has no rows that a control could stand beside; remove it")
         for key in ("margin", "halving", "grid_growth", "tuning"):
             if key in given:
                 raise ValueError(
@@ -740,11 +753,12 @@ class StudyFile(_Section):
     def _most_variants(self) -> tuple[str, int]:
         """The key that says how many variants there are, and at most how many it makes."""
         levels = [len(levels) for levels in self.factors.values()]
+        controls = 1 if self.controls else 0
         if self.design == "full_factorial":
-            return "factors", prod(levels)
+            return "factors", prod(levels) + controls
         if self.design == "one_at_a_time":
-            return "factors", 1 + sum(levels) - len(levels)
-        return "variants", 1 + len(self.variants)
+            return "factors", 1 + sum(levels) - len(levels) + controls
+        return "variants", 1 + len(self.variants) + controls
 
     def budget_unit(self, name: str) -> str:
         """What the variant ``name`` trains on as much of as the baseline: its own budget, or the study's."""

@@ -43,6 +43,8 @@ _Decay = Annotated[Number, Field(ge=0, lt=1)]
 # The levels by default: kept as their names, so that nobody loads torch for them, and left out of what is
 # written, so that the hashes of studies from before there were others still hold.
 _USUAL = {"optimizer": "adamw", "schedule": "cosine"}
+# What is left out of what is written where it is as it always was, for the same reason.
+_UNWRITTEN = {**_USUAL, "rate_multiplier": 1.0, "draws": "usual"}
 
 
 class TrainingConfig(BaseModel):
@@ -116,6 +118,19 @@ class TrainingConfig(BaseModel):
         le=1,
         description="Learning rate at the end of training as a fraction of the peak, where the schedule "
         "falls to one: cosine, linear and wsd. Left out: the baseline preset's, else 0.1.",
+    )
+    rate_multiplier: Number = Field(
+        1.0,
+        gt=0,
+        description="What every learning rate is multiplied with once it is chosen: a change of known size, "
+        "which tuning does not take back where there is a single rate. Left out: 1.",
+        examples=[1.1],
+    )
+    draws: Literal["usual", "twin"] = Field(
+        "usual",
+        description="By which names initial values are drawn. twin: one matrix, the query projection of the "
+        "first block, is drawn under another name, with the same distribution: a null twin, which differs in "
+        "its trajectory alone. The key controls adds one to a study. Left out: usual.",
     )
     evaluations: Whole = Field(
         10,
@@ -250,7 +265,8 @@ class TrainingConfig(BaseModel):
     @model_serializer(mode="wrap")
     def _without_the_usual(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values = write(self)
-        return {key: value for key, value in values.items() if key not in _USUAL or value != _USUAL[key]}
+        usual = _UNWRITTEN.items()
+        return {key: value for key, value in values.items() if (key, value) not in usual}
 
     @property
     def execution(self) -> Execution:

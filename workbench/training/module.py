@@ -60,7 +60,7 @@ class DecoderModule(lightning.LightningModule):
         self.seed = seed
         self.steps = steps
         self.decoder = Decoder(model)
-        self.decoder.initialize(seed)
+        self.decoder.initialize(seed, twin=training.draws == "twin")
         if execution.activation_checkpointing:
             self.decoder.checkpoint_activations()
         self._loss = next_token_loss

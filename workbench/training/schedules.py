@@ -27,6 +27,10 @@ class Course(Protocol):
     def final_rate(self) -> float:
         """What the rate ends at, where the schedule falls to an end, as a fraction of the peak."""
 
+    @property
+    def rate_multiplier(self) -> float:
+        """What every rate is multiplied with."""
+
 
 class Schedule(Component):
     """Says the rate after the warm-up (``after_warmup``); ``reads`` are the keys of ``training`` it heeds."""
@@ -53,15 +57,15 @@ class Schedule(Component):
 
 
 def rate_factor(step: int, steps: int, training: Course) -> float:
-    """Learning rate at ``step`` (0-based) of ``steps``, as a fraction of the peak."""
+    """Learning rate at ``step`` (0-based) of ``steps``, over the peak that tuning chose."""
     warmup = round(training.warmup * steps)
     if step < warmup:
-        return (step + 1) / warmup
+        return training.rate_multiplier * (step + 1) / warmup
     schedule = _built(training.schedule)
     factor = schedule.after_warmup(step, steps=steps, warmup=warmup, final_rate=training.final_rate)
     if not 0 <= factor < math.inf:
         raise UserError(f"schedule: {schedule.name} is {factor} at step {step}; return a number of 0 or more")
-    return factor
+    return training.rate_multiplier * factor
 
 
 def schedule_config(training: Course) -> Schedule.Config:

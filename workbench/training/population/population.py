@@ -63,7 +63,7 @@ class Population(lightning.LightningModule):
         # Outside the tree of modules: the template's own parameters are never trained.
         self.__dict__["template"] = Decoder(model)
         self.layout = FlatLayout(self.template)
-        initial = [self._initial(replica.seed) for replica in replicas]
+        initial = [self._initial(replica) for replica in replicas]
         self.flat_parameters = nn.Parameter(torch.stack(initial))  # (R, P)
         self.alive = [True] * len(replicas)
         self._states: list[dict[str, Tensor]] = []
@@ -73,8 +73,8 @@ class Population(lightning.LightningModule):
         self._losses_of_one_batch = self._uncompiled
         self._scores = vmap(self._score, in_dims=(0, None, None))
 
-    def _initial(self, seed: int) -> Tensor:
-        self.template.initialize(seed)
+    def _initial(self, replica: Replica) -> Tensor:
+        self.template.initialize(replica.seed, twin=replica.training.draws == "twin")
         return self.layout.flatten(self.template)  # (P,)
 
     def _loss(self, parameters: dict[str, Tensor], tokens: Tensor, targets: Tensor) -> Tensor:
