@@ -11,7 +11,8 @@ sample itself, and another one would give other shares; that is estimated from p
 the pool (an outer bootstrap, without what Monte Carlo adds to it).
 
 **Modules.** ``curves``: the pool, from records or from the small table that is published. ``error_rates``:
-how often each word is false, by design and truth. ``seeds_needed``: predicted against observed. ``noise_by_tokens``: noise along the runs, and the budget that decides a margin cheapest. ``shapes``:
-noise that no run has, skewed, with outliers, unequal. ``goals``: what all of it should be, met or missed.
+how often each word is false, by design and truth. ``seeds_needed``: predicted against observed.
+``noise_by_tokens``: noise along the runs, and the budget that decides a margin cheapest. ``shapes``: noise
+that no run has: skewed, with outliers, unequal. ``goals``: what all of it should be, met or missed.
 ``calibration``: everything together. ``tables``, ``report``, ``figure``: how it is shown.
 """

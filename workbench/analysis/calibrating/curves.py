@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,6 @@ from workbench.records.index import StudyRecords
 from workbench.records.manifest import Manifest
 from workbench.records.metrics import read_evaluations
 
-DRAWS = "draws"  # the factor whose level ``twin`` draws one tensor under another name
 LEAST_PAIRS = 8  # fewer say too little of noise to be a pool
 
 
@@ -51,11 +51,11 @@ class Curves:
 def twin_of(manifest: Manifest) -> str:
     """The variant that changes nothing but the trajectory; raises ``UserError`` where there is none."""
     for variant in manifest.variants:
-        if set(variant.change) == {DRAWS}:
+        if variant.is_null_twin:
             return variant.name
     raise UserError(
-        f"{manifest.name}: has no null twin, and nothing in it has a truth that is known; write controls: true "
-        "into its study file, or calibrate its baseline: 'workbench noise STUDY'"
+        f"{manifest.name}: has no null twin, and nothing in it has a truth that is known; write controls: "
+        "true into its study file, or calibrate its baseline: 'workbench noise STUDY'"
     )
 
 
@@ -67,7 +67,7 @@ def calibration_table(records: StudyRecords) -> CalibrationTable:
     parts = []
     for name, mine in confirm_phase(records)[1].items():
         for seed, value in mine.values.items():
-            curve = read_evaluations(mine.runs[seed]["path"], metric)
+            curve = read_evaluations(Path(mine.runs[seed]["path"]), metric)
             if curve.empty:
                 continue
             part = curve[["step", "tokens"]].assign(variant=name, seed=seed, loss=curve[metric])
@@ -91,8 +91,8 @@ def curves_of(table: CalibrationTable, manifest: Manifest) -> Curves:
     seeds = [seed for seed in theirs if _is_whole(theirs, seed, usual) and _is_whole(ours, seed, usual)]
     if len(seeds) < LEAST_PAIRS:
         raise UserError(
-            f"{manifest.name}: {plural(len(seeds), 'pair')} of baseline and null twin complete, and fewer than "
-            f"{LEAST_PAIRS} say too little of noise; run it to its end, or with more seeds"
+            f"{manifest.name}: {plural(len(seeds), 'pair')} of baseline and null twin complete, and fewer "
+            f"than {LEAST_PAIRS} say too little of noise; run it to its end, or with more seeds"
         )
     nothing = np.full(usual, np.nan)
     losses = {

@@ -37,8 +37,8 @@ def lines_of(found: Found) -> list[str]:
     """What is said in sentences: what it rests on, and every goal that is missed."""
     if isinstance(found, SimulatedCalibration):
         lines = [
-            f"Simulated noise, nothing trained: {found.studies:,} studies of each design and truth, random seed "
-            f"{found.random_seed}."
+            f"Simulated noise, nothing trained: {found.studies:,} studies of each design and truth, random "
+            f"seed {found.random_seed}."
         ]
         for shape in found.shapes:
             missed = missed_sentences(shape.goals, f"{shape.shape}: ")
@@ -51,8 +51,8 @@ def lines_of(found: Found) -> list[str]:
     return [
         f"{headline(found)}.",
         f"The pool: {plural(pool.seeds, 'pair')} of the baseline and {found.twin}{lost}, mean difference "
-        f"{fixed(pool.mean, 4, sign=True)} ± {fixed(pool.standard_error, 4)} (taken out), sd {fixed(pool.sd, 4)} "
-        f"(95 % range {ends}), skewness {pool.skewness:+.2f}, excess kurtosis {pool.excess_kurtosis:+.2f}; "
+        f"{fixed(pool.mean, 4, sign=True)} ± {fixed(pool.standard_error, 4)} (taken out), "
+        f"sd {fixed(pool.sd, 4)} (95 % range {ends}), skewness {pool.skewness:+.2f}, excess kurtosis {pool.excess_kurtosis:+.2f}; "
         f"{found.studies:,} studies drawn of each design and truth, random seed {found.random_seed}.",
         *missed_sentences(found.goals),
     ]

@@ -24,8 +24,8 @@ class SeedsNeeded:
     """How many seeds say ``word`` with a power of 80 % where the true difference is ``difference``.
 
     ``predicted`` is ``workbench plan``'s, from the sd of the pool. ``power`` is what the pool gives with that
-    many, ``promised`` what normal theory does. ``observed`` is the number at which the pool reaches 80 %; None
-    where it lies further off than half of the predicted one.
+    many, ``promised`` what normal theory does. ``observed`` is the number at which the pool reaches 80 %;
+    None where it lies further off than half of the predicted one.
     """
 
     word: str

@@ -92,8 +92,8 @@ def demonstrations_table(found: Calibration) -> TextTable:
         for one in found.demonstrations
     )
     title = (
-        f"The pairs as they are, decided as in any study, in {found.unit} (margin ±{found.margin:g}); what is "
-        "true of the null twin is known, of the others it is not: they are shown, and judge nothing"
+        f"The pairs as they are, decided as in any study, in {found.unit} (margin ±{found.margin:g}); what "
+        "is true of the null twin is known, of the others it is not: they are shown, and judge nothing"
     )
     headings = ("variant", "true difference", "seeds", f"difference\n[{level}CI]", "verdict")
     return TextTable(title, headings, rows, left=("true difference", "verdict"))
@@ -124,8 +124,8 @@ def rates_table(
         named = f" ({', '.join(variants)}, centred, their seeds drawn together)" if variants else ""
         of_what = f"studies with {number}{named}: any false word in the whole study"
     title = (
-        f"{before}False words, in % of studies, ± a standard error of Monte Carlo and of the seeds; {of_what}. "
-        f"At the margin (in {unit}): true differences above it / below it"
+        f"{before}False words, in % of studies, ± a standard error of Monte Carlo and of the seeds; "
+        f"{of_what}. At the margin (in {unit}): true differences above it / below it"
         + (" / on both sides of it" if several else "")
     )
     return TextTable(title, headings, rows, spare=("pairs", "intervals\nhold it"))
@@ -204,8 +204,8 @@ def noise_table(found: Calibration) -> TextTable:
     title = (
         f"Noise along the runs ({found.pool.seeds} seeds, in {found.unit}), and the training tokens of all "
         f"runs that tell a difference of two margins (±{found.margin:g}), or call equals equivalent, in 80 % "
-        f"of studies ({CHEAPEST}: the cheapest). A point inside a run is no run of that length, whose learning "
-        "rate would have come down, and an effect changes with the budget too: a guide to a first look only"
+        f"of studies ({CHEAPEST}: the cheapest). A point inside a run is no run of that length, whose "
+        "learning rate would have come down, and an effect changes with the budget too: a guide to a first look only"
     )
     headings = (
         "tokens",
@@ -252,16 +252,16 @@ def headline(found: Calibration) -> str:
     missed = [one for one in found.goals if one.word != MET]
     met = f"{len(found.goals) - len(missed)} of {plural(len(found.goals), 'goal')} met"
     pool = found.pool
-    seen = f"{plural(pool.seeds, 'pair')} of baseline and null twin, sd {fixed(pool.sd, decimals_for(found.margin))}"
-    return f"{met}; {seen} {found.unit}"
+    sd = fixed(pool.sd, decimals_for(found.margin))
+    return f"{met}; {plural(pool.seeds, 'pair')} of baseline and null twin, sd {sd} {found.unit}"
 
 
 def missed_sentences(goals: Sequence[Goal], before: str = "") -> list[str]:
     """A sentence for each goal that is missed."""
     return [
-        f"{before}{one.word}: {one.what} ({one.design}, {plural(one.rows, 'row')}, margin ±{one.margin:.3g}): "
-        f"{_share(one.value, points=one.is_points)} ± {_share(one.uncertainty)} where {_wanted(one)} is wanted"
-        + (" (percentage points)" if one.is_points else " (%)")
+        f"{before}{one.word}: {one.what} ({one.design}, {plural(one.rows, 'row')}, margin "
+        f"±{one.margin:.3g}): {_share(one.value, points=one.is_points)} ± {_share(one.uncertainty)} where "
+        f"{_wanted(one)} is wanted" + (" (percentage points)" if one.is_points else " (%)")
         for one in goals
         if one.word != MET
     ]

@@ -62,8 +62,8 @@ def simulate_studies(
 
     ``margin`` and ``sd`` (of a paired difference, all normal) are one for all, or one for each. ``shared`` is
     the part of its variance that all comparisons of a study have in common, as they have one baseline
-    (independent runs of equal noise: 0.5). ``noise`` takes the place of both. Without ``stops_at_margin`` a comparison that has little chance
-    goes on all the same, which is where false words are the most frequent.
+    (independent runs of equal noise: 0.5). ``noise`` takes the place of both. Without ``stops_at_margin`` a
+    comparison that has little chance goes on all the same, which is where false words are the most frequent.
     """
     generator = np.random.default_rng(seed)
     if noise is None:
