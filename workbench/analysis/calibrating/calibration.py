@@ -10,7 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
 from workbench.analysis.calibrating.curves import Curves
-from workbench.analysis.calibrating.error_rates import STUDIES, DesignRates, PairNoise, design_rates
+from workbench.analysis.calibrating.error_rates import (
+    STUDIES,
+    STUDIES_EACH,
+    DesignRates,
+    PairNoise,
+    design_rates,
+)
 from workbench.analysis.calibrating.goals import Goal, goals
 from workbench.analysis.calibrating.noise_by_tokens import NoiseAt, noise_by_tokens
 from workbench.analysis.calibrating.seeds_needed import SeedsNeeded, needed_seeds
@@ -109,18 +115,20 @@ def calibrate(
     manifest: Manifest,
     *,
     studies: int = STUDIES,
+    studies_each: int = STUDIES_EACH,
     seed: int = 0,
     progress: Progress = lambda text, part: None,
 ) -> Calibration:
     """Judge the shipped rule on the noise of ``curves``, at the study's margin and multiples of the sd.
 
+    ``studies`` of each design and truth, and ``studies_each`` of each pool that is resampled from the pool.
     Raises ``UserError`` where there is no noise.
     """
     margin = manifest.margin_of(curves.twin)
     if not np.ptp(curves.differences(curves.twin)):
         raise UserError(
-            f"{manifest.name}: {curves.twin} has the baseline's loss at every seed, so that there is no noise "
-            "to judge the rule on; have it draw a tensor that trains"
+            f"{manifest.name}: {curves.twin} differs from the baseline by as much at every seed, so that there "
+            "is no noise to judge the rule on; have it draw a tensor that trains"
         )
     alone = PairNoise.measured(curves.differences(curves.twin)[:, None], seed)
     joint = curves.joint_differences()
@@ -132,9 +140,13 @@ def calibrate(
         table = PairNoise.measured(joint, seed)
         of_tables = [margin, *_others(margin, table.sd, _TABLE_MULTIPLES)]
         work += [(table, rule, one) for rule in rules(len(rows)) for one in of_tables]
-    rates = tuple(_all_rates(work, studies, seed, progress))
+    rates = tuple(_all_rates(work, studies, studies_each, seed, progress))
     needed = tuple(
-        found for one in margins for found in needed_seeds(alone, one, len(curves.seeds), studies, seed)
+        found
+        for one in margins
+        for found in needed_seeds(
+            alone, one, len(curves.seeds), studies=studies, studies_each=studies_each, seed=seed
+        )
     )
     return Calibration(
         study=manifest.name,
@@ -170,7 +182,7 @@ def simulate_shapes(
         def within(text: str, part: float, place: int = place, name: str = name) -> None:
             progress(f"{name}: {text}", (place + part) / len(SHAPES))
 
-        rates = tuple(_all_rates(work, studies, seed, within))
+        rates = tuple(_all_rates(work, studies, 0, seed, within))
         found.append(ShapeRates(shape=name, rates=rates, goals=tuple(goals(rates, ()))))
     return SimulatedCalibration(studies=studies, random_seed=seed, shapes=tuple(found))
 
@@ -224,14 +236,18 @@ def read_calibration(study: Path) -> Calibration:
 
 
 def _all_rates(
-    work: Sequence[tuple[PairNoise, Rule, float]], studies: int, seed: int, progress: Progress
+    work: Sequence[tuple[PairNoise, Rule, float]],
+    studies: int,
+    studies_each: int,
+    seed: int,
+    progress: Progress,
 ) -> Iterator[DesignRates]:
     """One after the other, saying how far; a design that runs until all is decided takes the longest."""
     weights = [_weight(rule) for _, rule, _ in work]
     done = 0.0
     for (noise, rule, margin), weight in zip(work, weights, strict=True):
         progress("deciding simulated studies", done / sum(weights))
-        yield design_rates(noise, rule, margin, studies=studies, seed=seed)
+        yield design_rates(noise, rule, margin, studies=studies, studies_each=studies_each, seed=seed)
         done += weight
 
 

@@ -17,6 +17,10 @@ POOLS = 50  # that are resampled from a pool, for what another sample of seeds w
 STUDIES_EACH = 1_000  # of each of these pools
 _CHUNK = 10_000  # studies in memory at once; a multiple of POOLS
 
+_SDS = 5  # of pools, at which power is predicted
+
+Seed = int | Sequence[int]
+
 NONE = "none"
 ABOVE, BELOW = "at the margin, above", "at the margin, below"
 BOTH = "at the margin, rows on both sides"
@@ -43,14 +47,27 @@ class Share:
         return hypot(self.monte_carlo, self.seeds or 0.0)
 
 
+def averaged(shares: Sequence[Share]) -> Share:
+    """Their mean. Simulations are independent; the seeds are the same, so that their part stays."""
+    number = len(shares)
+    known = [one.seeds for one in shares if one.seeds is not None]
+    return Share(
+        value=sum(one.value for one in shares) / number,
+        monte_carlo=hypot(*(one.monte_carlo for one in shares)) / number,
+        seeds=sum(known) / number if known else None,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class TruthRates:
     """What becomes of studies in which all comparisons truly differ as ``truth`` says.
 
     ``false_difference``: any better or worse that is false, in the whole study; ``false_equivalent``: any
     equivalent that is. ``covered``: printed intervals that hold the truth. ``right``: rows with the word that
-    is true (equivalent where there is no difference), and ``predicted`` that share by normal theory, of one
-    comparison; None at the margin, where no word is true. ``pairs``: taken by half of the rows at most.
+    is true (equivalent where there is no difference). Of one comparison ``predicted`` is that share by normal
+    theory, and ``beyond_prediction`` the one minus the other: another pool has another sd, and another
+    prediction with it. All three are None at the margin, where no word is true. ``pairs``: taken by half of
+    the rows at most.
     """
 
     truth: str
@@ -59,6 +76,7 @@ class TruthRates:
     covered: Share
     right: Share | None = None
     predicted: float | None = None
+    beyond_prediction: Share | None = None
     pairs: int
 
     @property
@@ -142,29 +160,35 @@ def design_rates(
     for place, (name, multiples) in enumerate(signs.items()):
         truths = margin * np.array(multiples, float)
         tally = _decided(noise.noise, rule, truths, margin, studies, (seed, place))
-        spread: dict[str, float] = {}
+        again = None
         if noise.pools is not None:
             pools = len(noise.pool_sds)
-            many = pools * studies_each
             again = _decided(
-                noise.pools, rule, truths, margin, many, (seed, place, 1), pools=pools, stops=False
+                noise.pools,
+                rule,
+                truths,
+                margin,
+                pools * studies_each,
+                (seed, place, 1),
+                pools=pools,
+                stops=False,
             )
-            spread = {key: again.between_pools(key) for key in again.sums}
-        shares = {
-            key: Share(value=tally.mean(key), monte_carlo=tally.error(key), seeds=spread.get(key))
-            for key in tally.sums
-        }
-        has_word = name not in AT_MARGIN
+        shares = {key: tally.share(key, again) for key in tally.sums}
+        right = predicted = beyond = None
+        if name not in AT_MARGIN:
+            right = shares["right"]
+            if rows == 1:
+                predicted = _predicted(rule, float(truths[0]), margin, noise.sd, studies)
+                beyond = _beyond(right, predicted, again, noise.pool_sds, rule, float(truths[0]), margin)
         found.append(
             TruthRates(
                 truth=name,
                 false_difference=shares["false_difference"],
                 false_equivalent=shares["false_equivalent"],
                 covered=shares["covered"],
-                right=shares["right"] if has_word else None,
-                predicted=_predicted(rule, name, margin, noise.sd, studies)
-                if has_word and rows == 1
-                else None,
+                right=right,
+                predicted=predicted,
+                beyond_prediction=beyond,
                 pairs=int(np.median(np.concatenate(tally.pairs))),
             )
         )
@@ -178,23 +202,55 @@ def design_rates(
     )
 
 
-def right_word(
-    noise: Noise, rule: Rule, truth: float, margin: float, studies: int, seed: int | Sequence[int] = 0
-) -> Share:
+def right_word(noise: Noise, rule: Rule, truth: float, margin: float, studies: int, seed: Seed = 0) -> Share:
     """How often one comparison is called what it truly is, by ``rule``."""
-    tally = _decided(noise, rule, np.array([truth]), margin, studies, seed)
-    return Share(value=tally.mean("right"), monte_carlo=tally.error("right"))
+    return _decided(noise, rule, np.array([truth]), margin, studies, seed).share("right")
 
 
-def _predicted(rule: Rule, truth: str, margin: float, sd: float, studies: int) -> float:
+def power_beyond_prediction(
+    noise: PairNoise, rule: Rule, truth: float, margin: float, *, studies: int, studies_each: int, seed: Seed
+) -> tuple[Share, Share]:
+    """The power of a fixed number of pairs at ``truth``, and what it is above its prediction."""
+    right = right_word(noise.noise, rule, truth, margin, studies, seed)
+    again = None
+    if noise.pools is not None:
+        pools = len(noise.pool_sds)
+        many = pools * studies_each
+        again = _decided(
+            noise.pools, rule, np.array([truth]), margin, many, (*np.atleast_1d(seed), 1), pools=pools
+        )
+    predicted = _predicted(rule, truth, margin, noise.sd, studies)
+    return right, _beyond(right, predicted, again, noise.pool_sds, rule, truth, margin)
+
+
+def _beyond(
+    right: Share,
+    predicted: float,
+    again: "_Tally | None",
+    sds: np.ndarray,
+    rule: Rule,
+    truth: float,
+    margin: float,
+) -> Share:
+    """Power minus prediction, which other pools change both."""
+    seeds = None
+    if again is not None:
+        # The prediction is smooth in the sd: of a few it is reckoned, between them it is nearly straight.
+        known = np.linspace(sds.min(), sds.max(), _SDS)
+        values = [_predicted(rule, truth, margin, float(sd), STUDIES_EACH, stops=False) for sd in known]
+        seeds = again.between_pools("right", minus=np.interp(sds, known, values))
+    return Share(value=right.value - predicted, monte_carlo=right.monte_carlo, seeds=seeds)
+
+
+def _predicted(
+    rule: Rule, truth: float, margin: float, sd: float, studies: int, *, stops: bool = True
+) -> float:
     """The chance of the right word by normal theory, as ``workbench plan`` has it."""
     if not rule.until_decided:
         n = rule.looks[0]
-        if truth == NONE:
-            return equivalence_power(margin, sd, n)
-        return difference_power(margin, sd, n)  # the truth lies one margin beyond the margin
-    difference = 0.0 if truth == NONE else 2 * margin
-    return right_word(NormalNoise(sd), rule, difference, margin, studies).value
+        return difference_power(abs(truth) - margin, sd, n) if truth else equivalence_power(margin, sd, n)
+    tally = _decided(NormalNoise(sd), rule, np.array([truth]), margin, studies, 0, stops=stops)
+    return tally.mean("right")
 
 
 class _Tally:
@@ -218,17 +274,24 @@ class _Tally:
     def mean(self, key: str) -> float:
         return float(self.sums[key].sum() / self.studies)
 
-    def error(self, key: str) -> float:
-        """The standard error of the mean over all studies."""
+    def share(self, key: str, of_pools: "_Tally | None" = None) -> Share:
+        """The mean over all studies with its errors; that of the seeds is the spread ``of_pools``."""
         variance = self.squares[key].sum() / self.studies - self.mean(key) ** 2
-        return float(np.sqrt(max(variance, 0.0) / self.studies))
+        return Share(
+            value=self.mean(key),
+            monte_carlo=float(np.sqrt(max(variance, 0.0) / self.studies)),
+            seeds=None if of_pools is None else of_pools.between_pools(key),
+        )
 
-    def between_pools(self, key: str) -> float:
-        """The sd between pools beyond what so few studies of each make it."""
+    def between_pools(self, key: str, minus: np.ndarray | float = 0.0) -> float:
+        """The sd between pools, beyond what so few studies of each make it.
+
+        ``minus`` (pools,) is taken from each pool's mean.
+        """
         each = self.studies / self.pools
         means = self.sums[key] / each
         within = (self.squares[key] / each - means**2).mean() / each
-        return float(np.sqrt(max(means.var(ddof=1) - within, 0.0)))
+        return float(np.sqrt(max((means - minus).var(ddof=1) - within, 0.0)))
 
 
 def _decided(
@@ -237,7 +300,7 @@ def _decided(
     truths: np.ndarray,
     margin: float,
     studies: int,
-    seed: int | Sequence[int],
+    seed: Seed,
     *,
     pools: int = 1,
     stops: bool = True,

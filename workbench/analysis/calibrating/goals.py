@@ -12,6 +12,7 @@ from workbench.analysis.calibrating.error_rates import (
     DesignRates,
     Share,
     TruthRates,
+    averaged,
 )
 from workbench.analysis.calibrating.seeds_needed import SeedsNeeded
 
@@ -63,8 +64,8 @@ def goals(rates: Sequence[DesignRates], needed: Sequence[SeedsNeeded]) -> list[G
                 rows=1,
                 low=-_POWER,
                 high=_POWER,
-                value=one.power.value - one.promised,
-                uncertainty=_TWO_SIDED * one.power.error,
+                value=one.beyond_prediction.value,
+                uncertainty=_TWO_SIDED * one.beyond_prediction.error,
                 margin=one.margin,
                 is_points=True,
             )
@@ -86,7 +87,7 @@ def _row_goals(rates: Sequence[DesignRates]) -> list[Goal]:
             rates,
             least,
             PROMISED + _TOLERANCE,
-            lambda one: _together(one.at(ABOVE).false_difference, one.at(BELOW).false_difference),
+            lambda one: together(one.at(ABOVE).false_difference, one.at(BELOW).false_difference),
         ),
         _worst(
             "at the margin: equivalent",
@@ -191,7 +192,7 @@ def _furthest_coverage(one: DesignRates) -> Share:
     return max((truth.covered for truth in one.truths), key=lambda share: abs(share.value - 1 + PROMISED))
 
 
-def _together(one: Share, other: Share) -> Share:
+def together(one: Share, other: Share) -> Share:
     """The sum of two shares; the seeds' part is that of both moving alike, which is the most."""
     seeds = None
     if one.seeds is not None and other.seeds is not None:
@@ -201,18 +202,5 @@ def _together(one: Share, other: Share) -> Share:
 
 
 def _beyond_prediction(truths: Sequence[TruthRates]) -> Share:
-    """Observed power minus the predicted one, averaged over truths: nobody knows the true direction."""
-    gaps, errors, seeds = [], [], []
-    for truth in truths:
-        assert truth.right is not None
-        assert truth.predicted is not None
-        gaps.append(truth.right.value - truth.predicted)
-        errors.append(truth.right.monte_carlo)
-        seeds.append(truth.right.seeds)
-    number = len(gaps)
-    known = [one for one in seeds if one is not None]
-    return Share(
-        value=sum(gaps) / number,
-        monte_carlo=sum(error**2 for error in errors) ** 0.5 / number,
-        seeds=sum(known) / number if known else None,
-    )
+    """Averaged over truths: nobody knows the true direction."""
+    return averaged([one.beyond_prediction for one in truths if one.beyond_prediction is not None])

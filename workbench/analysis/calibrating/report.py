@@ -52,7 +52,8 @@ def lines_of(found: Found) -> list[str]:
         f"{headline(found)}.",
         f"The pool: {plural(pool.seeds, 'pair')} of the baseline and {found.twin}{lost}, mean difference "
         f"{fixed(pool.mean, 4, sign=True)} ± {fixed(pool.standard_error, 4)} (taken out), "
-        f"sd {fixed(pool.sd, 4)} (95 % range {ends}), skewness {pool.skewness:+.2f}, excess kurtosis {pool.excess_kurtosis:+.2f}; "
+        f"sd {fixed(pool.sd, 4)} (95 % range {ends}), skewness {pool.skewness:+.2f}, excess "
+        f"kurtosis {pool.excess_kurtosis:+.2f}; "
         f"{found.studies:,} studies drawn of each design and truth, random seed {found.random_seed}.",
         *missed_sentences(found.goals),
     ]

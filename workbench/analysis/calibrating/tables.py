@@ -185,7 +185,7 @@ def needed_table(found: Calibration) -> TextTable:
             fixed(one.difference, decimals),
             str(one.predicted),
             MISSING if one.observed is None else str(one.observed),
-            f"{_share(one.promised)} → {_share(one.power.value)}",
+            _predicted(one.power.value - one.beyond_prediction.value, one.power.value),
         )
         for one in found.needed
     )
@@ -205,7 +205,8 @@ def noise_table(found: Calibration) -> TextTable:
         f"Noise along the runs ({found.pool.seeds} seeds, in {found.unit}), and the training tokens of all "
         f"runs that tell a difference of two margins (±{found.margin:g}), or call equals equivalent, in 80 % "
         f"of studies ({CHEAPEST}: the cheapest). A point inside a run is no run of that length, whose "
-        "learning rate would have come down, and an effect changes with the budget too: a guide to a first look only"
+        "learning rate would have come down, and an effect changes with the budget too: a guide to a first "
+        "look only"
     )
     headings = (
         "tokens",
