@@ -56,8 +56,8 @@ def find_calibration(
     if copy is not None:
         if seeds is not None or overrides:
             raise UserError(
-                f"{asked}: is a published copy, and nothing is trained for it; leave out --seeds and --set, or "
-                "name a study file"
+                f"{asked}: is a published copy, and nothing is trained for it; leave out --seeds and --set, "
+                "or name a study file"
             )
         return Calibrated(file=None, directory=copy)
     file = find_named_file(asked) or _file_of_results(asked)
@@ -109,8 +109,8 @@ def _study_of_baseline(
     """The study of ``study``'s baseline and its null twin as its file has it, and what to say of it."""
     if study.search is not None:
         raise UserError(
-            f"{file}: is a search, which declares no margin that its noise could be judged by; promote it, and "
-            "calibrate the study that confirms it"
+            f"{file}: is a search, which declares no margin that its noise could be judged by; promote it, "
+            "and calibrate the study that confirms it"
         )
     if study.start is not None:
         raise UserError(
@@ -180,7 +180,8 @@ def _tuned_in(directory: Path) -> TunedRate | None:
 
 def _preface(study: StudyFile) -> str:
     lines = [
-        f"The calibration of {study.name}: its baseline and the null twin, which differ in nothing but the draw",
-        "of one matrix, at many seeds. 'workbench noise' wrote it, trains it, and judges the verdict by it.",
+        f"The calibration of {study.name}: its baseline and the null twin, which differ in nothing but the",
+        "draw of one matrix, at many seeds. 'workbench noise' wrote it, trains it, and judges the verdict by",
+        "it.",
     ]
     return "".join(f"# {one_line(line)}\n" for line in lines)

@@ -127,8 +127,8 @@ def calibrate(
     margin = manifest.margin_of(curves.twin)
     if not np.ptp(curves.differences(curves.twin)):
         raise UserError(
-            f"{manifest.name}: {curves.twin} differs from the baseline by as much at every seed, so that there "
-            "is no noise to judge the rule on; have it draw a tensor that trains"
+            f"{manifest.name}: {curves.twin} differs from the baseline by as much at every seed, so that "
+            "there is no noise to judge the rule on; have it draw a tensor that trains"
         )
     alone = PairNoise.measured(curves.differences(curves.twin)[:, None], seed)
     joint = curves.joint_differences()
