@@ -4,7 +4,8 @@ One row for each evaluation of each run. It is all that is published of such a s
 read that has no run directories: a run is then its curve, and has neither weights nor a log.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -31,25 +32,39 @@ _TYPES = pa.schema(
     ]
 )
 _METRIC = b"workbench.metric"  # what the column loss is
+_FLOPS = b"workbench.flops_per_token"  # of training, by variant
+_LOST = b"workbench.lost"  # runs without a result: variant, seed and state of each
 
 
 @dataclass(frozen=True)
 class CalibrationTable:
-    """``rows`` has ``COLUMNS``, a line for each evaluation of each run; ``loss`` is the ``metric``."""
+    """``rows`` has ``COLUMNS``, a line for each evaluation of each run; ``loss`` is the ``metric``.
+
+    ``flops_per_token`` is of training, by variant, for those of which it is known. ``lost`` are the runs that
+    ended without a result, which have no rows: variant, seed and what became of them.
+    """
 
     metric: str
     rows: pd.DataFrame
+    flops_per_token: dict[str, float] = field(default_factory=dict)
+    lost: tuple[tuple[str, int, str], ...] = ()
 
     def write(self, study: Path) -> None:
         """Write it beside the study's manifest, atomically."""
-        schema = _TYPES.with_metadata({_METRIC: self.metric.encode()})
+        known = {
+            _METRIC: self.metric,
+            _FLOPS: json.dumps(self.flops_per_token),
+            _LOST: json.dumps(self.lost),
+        }
+        schema = _TYPES.with_metadata(known)
         table = pa.Table.from_pandas(self.rows[list(COLUMNS)], schema=schema, preserve_index=False)
         with replacing(study / TABLE) as temporary:
             pq.write_table(table, temporary, compression="zstd", compression_level=19)
 
     def curves(self) -> dict[str, pd.DataFrame]:
-        """The rows of each run by its id, in order of steps."""
-        runs = self.rows.sort_values("step", kind="stable").groupby(["variant", "seed"], sort=False)
+        """The rows of each run by its id, in order of steps, with the FLOPs spent where they are known."""
+        rows = self.rows.assign(flops=self.rows["tokens"] * self.rows["variant"].map(self.flops_per_token))
+        runs = rows.sort_values("step", kind="stable").groupby(["variant", "seed"], sort=False)
         return {run_id_of(str(variant), int(seed)): curve for (variant, seed), curve in runs}
 
 
@@ -63,13 +78,18 @@ def read_calibration_table(study: Path) -> CalibrationTable:
     path = study / TABLE
     try:
         with pq.ParquetFile(path) as file:
-            metric = (file.schema_arrow.metadata or {})[_METRIC].decode()
+            known = file.schema_arrow.metadata or {}
+            metric = known[_METRIC].decode()
+            flops = json.loads(known.get(_FLOPS, b"{}"))
+            lost = tuple(
+                (name, int(seed), state) for name, seed, state in json.loads(known.get(_LOST, b"[]"))
+            )
             table = file.read(list(COLUMNS), use_threads=False).cast(_TYPES)
         if any(column.null_count for column in table.columns):
             raise ValueError("a value is missing")
     except Exception as error:  # pyarrow raises many kinds
         raise RecordError(f"{path}: cannot be read ({error}); {REMEDY}") from error
-    return CalibrationTable(metric, table.to_pandas(use_threads=False))
+    return CalibrationTable(metric, table.to_pandas(use_threads=False), flops, lost)
 
 
 def curve_of_run(run: Path) -> pd.DataFrame | None:
@@ -79,7 +99,9 @@ def curve_of_run(run: Path) -> pd.DataFrame | None:
         return None
     metric, curves = _curves(study, version(study / TABLE))
     curve = curves.get(run.name)
-    return None if curve is None else curve[["step", "tokens", "loss"]].rename(columns={"loss": metric})
+    if curve is None:
+        return None
+    return curve[["step", "tokens", "flops", "loss"]].rename(columns={"loss": metric})
 
 
 @lru_cache(maxsize=4)

@@ -14,7 +14,14 @@ from workbench.records.calibration_table import COLUMNS, TABLE, CalibrationTable
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import Manifest
 from workbench.records.metrics import read_evaluations
+from workbench.records.run import State
+from workbench.records.training_outcome import DID_NOT_TRAIN
 
+_LOST = {
+    "diverged": str(State.DIVERGED),
+    DID_NOT_TRAIN: str(State.DIVERGED),
+    "failed": str(State.FAILED),
+}
 LEAST_PAIRS = 8  # fewer say too little of noise to be a pool
 
 
@@ -64,8 +71,11 @@ def calibration_table(records: StudyRecords) -> CalibrationTable:
     metric = records.manifest.metric
     if (records.path / TABLE).exists() and not (records.path / "runs").exists():
         return read_calibration_table(records.path)
-    parts = []
+    parts, lost = [], []
     for name, mine in confirm_phase(records)[1].items():
+        # Who diverged and who did not train is counted as one; a trial that crashed says nothing of either.
+        for state, counted in _LOST.items():
+            lost += [(name, seed, counted) for seed, found in mine.states.items() if found == state]
         for seed, value in mine.values.items():
             curve = read_evaluations(Path(mine.runs[seed]["path"]), metric)
             if curve.empty:
@@ -74,7 +84,8 @@ def calibration_table(records: StudyRecords) -> CalibrationTable:
             part.iloc[-1, part.columns.get_loc("loss")] = value  # which the verdict rests on
             parts.append(part)
     rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
-    return CalibrationTable(metric, rows[list(COLUMNS)])
+    flops = {one.name: float(one.flops_per_token) for one in records.manifest.variants if one.flops_per_token}
+    return CalibrationTable(metric, rows[list(COLUMNS)], flops, tuple(lost))
 
 
 def curves_of(table: CalibrationTable, manifest: Manifest) -> Curves:

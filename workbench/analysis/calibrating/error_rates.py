@@ -237,7 +237,8 @@ def _beyond(
     if again is not None:
         # The prediction is smooth in the sd: of a few it is reckoned, between them it is nearly straight.
         known = np.linspace(sds.min(), sds.max(), _SDS)
-        values = [_predicted(rule, truth, margin, float(sd), STUDIES_EACH, stops=False) for sd in known]
+        each = again.studies // again.pools
+        values = [_predicted(rule, truth, margin, float(sd), each, stops=False) for sd in known]
         seeds = again.between_pools("right", minus=np.interp(sds, known, values))
     return Share(value=right.value - predicted, monte_carlo=right.monte_carlo, seeds=seeds)
 

@@ -7,14 +7,11 @@ from matplotlib.ticker import EngFormatter
 from workbench.analysis.calibrating.calibration import Calibration
 from workbench.analysis.calibrating.error_rates import NONE, TWO_MARGINS, averaged
 from workbench.analysis.calibrating.error_shares import EQUIVALENT, error_shares
+from workbench.analysis.calibrating.goals import PROMISED, TOLERANCE, TWO_SIDED
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, VERMILLION
 from workbench.analysis.study_figures import WIDTH, paper_style
 
 _BAND = "#DDDDDD"
-_PROMISED = 5.0  # percent
-_TOLERANCE = 1.0
-_POINTS = 0.05
-_ERRORS = 1.96  # standard errors on each side of a 95 % interval
 
 
 @paper_style
@@ -32,15 +29,16 @@ def _draw_errors(axes: Axes, found: Calibration) -> None:
     """One comparison at the study's margin, exactly at which the truth lies."""
     shares = error_shares(found)
     designs = list(dict.fromkeys(one.design for one in shares))
-    axes.axvspan(_PROMISED - _TOLERANCE, _PROMISED + _TOLERANCE, color=_BAND, linewidth=0)
-    axes.axvline(_PROMISED, color=BASELINE_COLOUR, linewidth=0.6)
+    low, high = 100 * (PROMISED - TOLERANCE), 100 * (PROMISED + TOLERANCE)
+    axes.axvspan(low, high, color=_BAND, linewidth=0)
+    axes.axvline(100 * PROMISED, color=BASELINE_COLOUR, linewidth=0.6)
     for one in shares:
         is_equivalent = one.word == EQUIVALENT
         place = designs.index(one.design) + (0.15 if is_equivalent else -0.15)
         axes.errorbar(
             one.percent,
             place,
-            xerr=_ERRORS * one.error,
+            xerr=TWO_SIDED * one.error,
             fmt="o" if is_equivalent else "s",
             color=BLUE if is_equivalent else VERMILLION,
             markersize=3.5,
@@ -69,7 +67,7 @@ def _draw_power(axes: Axes, found: Calibration) -> None:
             truths = [one.at(name) for name in names]
             predicted.append(100 * (truths[0].predicted or 0.0))
             observed.append(100 * averaged([truth.right for truth in truths if truth.right]).value)
-        axes.plot(predicted, observed, marker, color=colour, markersize=3.5, label=label)
+        axes.plot(predicted, observed, marker, color=colour, markersize=3.5, label=label, clip_on=False)
     axes.set_xlim(0, 100)
     axes.set_ylim(0, 100)
     axes.set_xlabel("power predicted, %")

@@ -17,9 +17,9 @@ from workbench.analysis.calibrating.error_rates import (
 from workbench.analysis.calibrating.seeds_needed import SeedsNeeded
 
 PROMISED = 0.05
-_TOLERANCE = 0.01  # around 5 % and 95 %
+TOLERANCE = 0.01  # around 5 % and 95 %
 _POWER = 0.05  # between the power that was predicted and the observed one
-_TWO_SIDED = 1.96  # standard errors on each side of a 95 % interval
+TWO_SIDED = 1.96  # standard errors on each side of a 95 % interval
 MET, MISSED, UNSURE = "met", "missed", "missed, within its uncertainty"
 
 
@@ -65,7 +65,7 @@ def goals(rates: Sequence[DesignRates], needed: Sequence[SeedsNeeded]) -> list[G
                 low=-_POWER,
                 high=_POWER,
                 value=one.beyond_prediction.value,
-                uncertainty=_TWO_SIDED * one.beyond_prediction.error,
+                uncertainty=TWO_SIDED * one.beyond_prediction.error,
                 margin=one.margin,
                 is_points=True,
             )
@@ -76,7 +76,7 @@ def goals(rates: Sequence[DesignRates], needed: Sequence[SeedsNeeded]) -> list[G
 def _row_goals(rates: Sequence[DesignRates]) -> list[Goal]:
     """A row whose level is spent at one look is held to it from both sides; with several looks from one."""
     until = rates[0].until_decided
-    least = 0.0 if until else PROMISED - _TOLERANCE
+    least = 0.0 if until else PROMISED - TOLERANCE
     return [
         _worst(
             "no difference: better or worse", rates, 0.0, PROMISED, lambda one: one.at(NONE).false_difference
@@ -86,21 +86,21 @@ def _row_goals(rates: Sequence[DesignRates]) -> list[Goal]:
             "at the margin: better below it, or worse above it, together",
             rates,
             least,
-            PROMISED + _TOLERANCE,
+            PROMISED + TOLERANCE,
             lambda one: together(one.at(ABOVE).false_difference, one.at(BELOW).false_difference),
         ),
         _worst(
             "at the margin: equivalent",
             rates,
             0.0,
-            PROMISED + _TOLERANCE,
+            PROMISED + TOLERANCE,
             _larger(lambda truth: truth.false_equivalent),
         ),
         _worst(
             "printed intervals that hold the truth",
             rates,
-            1 - PROMISED - _TOLERANCE,
-            1.0 if until else 1 - PROMISED + _TOLERANCE,
+            1 - PROMISED - TOLERANCE,
+            1.0 if until else 1 - PROMISED + TOLERANCE,
             _lowest_coverage if until else _furthest_coverage,
         ),
         _worst(
@@ -135,14 +135,14 @@ def _table_goals(rates: Sequence[DesignRates]) -> list[Goal]:
             "at the margin: any false better or worse",
             rates,
             0.0,
-            PROMISED + _TOLERANCE,
+            PROMISED + TOLERANCE,
             _larger(lambda truth: truth.false_difference),
         ),
         _worst(
             "at the margin: any equivalent",
             rates,
             0.0,
-            PROMISED + _TOLERANCE,
+            PROMISED + TOLERANCE,
             _larger(lambda truth: truth.false_equivalent),
         ),
     ]
@@ -167,7 +167,7 @@ def _worst(
         low=low,
         high=high,
         value=value.value,
-        uncertainty=_TWO_SIDED * value.error,
+        uncertainty=TWO_SIDED * value.error,
         margin=margin,
         is_points=is_points,
     )

@@ -131,11 +131,9 @@ def _flat(one: DesignRates) -> Iterator[dict[str, Any]]:
 
 
 def _columns(name: str, share: Share | None) -> dict[str, float | None]:
-    return {
-        name: share and share.value,
-        f"{name}_monte_carlo": share and share.monte_carlo,
-        f"{name}_seeds": share and share.seeds,
-    }
+    if share is None:
+        return dict.fromkeys((name, f"{name}_monte_carlo", f"{name}_seeds"))
+    return {name: share.value, f"{name}_monte_carlo": share.monte_carlo, f"{name}_seeds": share.seeds}
 
 
 _RENDERERS: dict[str, Callable[[Found], RenderableType]] = {
