@@ -12,6 +12,7 @@ EFFECTS = {"baseline": 0.0, TWIN: 0.0, FASTER: -0.05, WIDER: -0.002}
 def calibration_manifest(seeds=24, names=tuple(EFFECTS), **changes):
     def entry(name, **change):
         made = variant(name)
+        made["model"] = {"vocabulary": 257, "context": 128}
         made["change"] = {factor: list(pair) for factor, pair in change.items()}
         return made
 
@@ -37,7 +38,7 @@ def calibration_manifest(seeds=24, names=tuple(EFFECTS), **changes):
 
 def calibration_study(path, seeds=24, names=tuple(EFFECTS), lost=(), **changes):
     """All runs of it, but those of ``lost``, (variant, seed), which diverged."""
-    made = Study(path, calibration_manifest(seeds, names, **changes))
+    made = Study(path, calibration_manifest(seeds, names, **changes), context=128)
     generator = np.random.default_rng(0)
     shared = 3 + SD * generator.standard_normal(seeds)
     for name in names:

@@ -92,8 +92,8 @@ def test_check_says_what_a_calibration_costs(ran):
     answer = workbench(ran[0], "check", "noise-tiny.yaml", "--json")
     assert answer.returncode == 0, answer.stderr
     facts = json.loads(answer.stdout)
-    assert [one["variant"] for one in facts["variants"]] == ["baseline", "null-twin"]
-    assert facts["trials"] == {"confirm": 16} or facts["trials"]["confirm"] == 16
+    assert [one["name"] for one in facts["variants"]] == ["baseline", "null-twin"]
+    assert facts["trials"]["confirm"] == 16
 
 
 def test_simulated_noise_needs_no_study_and_is_written_where_it_is_asked_for(tmp_path):

@@ -13,14 +13,16 @@ from workbench.analysis.calibrating.calibration import read_calibration
 from workbench.analysis.calibrating.evaluation import evaluate
 from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.chart_ink import Ink
-from workbench.records.calibration_table import RESULT
+from workbench.records.calibration_table import RESULT, TABLE
+
+_PAGES = ("overview", "curves", "effects", "runs", "data", "search", "attention", "position", "activations")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     path = calibration_study(folder / "noise", seeds=8, names=("baseline", TWIN)).path
-    evaluate(path, studies=100, studies_each=2)
+    evaluate(path, studies=100)
     return folder
 
 
@@ -47,6 +49,25 @@ def test_the_page_shows_sentences_and_tables(opened, folder):
     assert "How often a word is false" in shown
     assert "goals met; 8 pairs of baseline and null twin" in shown
     assert any("goal is" in table.value for table in app.dataframe)
+
+
+@pytest.fixture(scope="module")
+def checkout(folder, tmp_path_factory):
+    """What a fresh clone has of a calibration: manifest, table and result, and no run."""
+    results = tmp_path_factory.mktemp("checkout")
+    copy = results / "published" / "noise"
+    copy.mkdir(parents=True)
+    for name in ("study.yaml", TABLE, RESULT):
+        shutil.copy(folder / "noise" / name, copy)
+    return results
+
+
+@pytest.mark.parametrize("page", _PAGES)
+def test_every_page_of_a_calibration_without_runs_opens(opened, checkout, page):
+    app = opened(checkout, page)
+    assert not app.exception
+    if page == "effects":
+        assert "goals met; 8 pairs of baseline and null twin" in texts(app)
 
 
 def test_a_damaged_result_is_said_and_the_rest_is_shown(opened, folder, tmp_path):

@@ -137,7 +137,10 @@ def test_a_published_study_that_is_none_names_the_study_of_its_baseline(place):
 def test_what_cannot_be_calibrated_is_refused_with_the_remedy(place):
     with pytest.raises(UserError, match="nowhere: is no study file"):
         find("nowhere", place)
-    write(place / "ablations" / "later.yaml", start="imported/gpt2")
+    own = ("baseline", "size", "context", "data")  # the run's
+    later = {key: value for key, value in TINY.items() if key not in own} | {"start": "imported/gpt2"}
+    later |= {"data": {"corpus": {"path": "text"}}}
+    (place / "ablations" / "later.yaml").write_text(yaml.safe_dump(later))
     with pytest.raises(UserError, match=r"later\.yaml: starts from a run"):
         find("later", place)
     search = {"space": {"norm": ["rmsnorm", "layernorm"]}, "objectives": ["validation/loss"], "trials": 2}

@@ -34,7 +34,7 @@ from workbench.records.calibration_table import RESULT
 from workbench.records.index import load_study
 from workbench.records.manifest import read_manifest
 
-FEW = {"studies": 160, "studies_each": 4}
+FEW = {"studies": 160}
 
 
 @pytest.fixture(scope="module")

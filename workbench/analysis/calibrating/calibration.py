@@ -115,15 +115,15 @@ def calibrate(
     manifest: Manifest,
     *,
     studies: int = STUDIES,
-    studies_each: int = STUDIES_EACH,
     seed: int = 0,
     progress: Progress = lambda text, part: None,
 ) -> Calibration:
     """Judge the shipped rule on the noise of ``curves``, at the study's margin and multiples of the sd.
 
-    ``studies`` of each design and truth, and ``studies_each`` of each pool that is resampled from the pool.
+    ``studies`` of each design and truth; of each pool that is resampled from the pool a twentieth of them.
     Raises ``UserError`` where there is no noise.
     """
+    studies_each = max(1, studies * STUDIES_EACH // STUDIES)
     margin = manifest.margin_of(curves.twin)
     if not np.ptp(curves.differences(curves.twin)):
         raise UserError(

@@ -14,7 +14,7 @@ from workbench.analysis.power import difference_power, equivalence_power
 STUDIES = 20_000  # of each design and truth
 _SLOWER = 4  # so many fewer of a design that runs until all is decided: each takes a hundred times as long
 POOLS = 50  # that are resampled from a pool, for what another sample of seeds would have given
-STUDIES_EACH = 1_000  # of each of these pools
+STUDIES_EACH = 1_000  # of each of these pools, where there are so many studies
 _CHUNK = 10_000  # studies in memory at once; a multiple of POOLS
 
 _SDS = 5  # of pools, at which power is predicted

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from workbench.analysis.calibrating.calibration import Calibration, calibrate, to_json
 from workbench.analysis.calibrating.curves import calibration_table, curves_of
-from workbench.analysis.calibrating.error_rates import STUDIES, STUDIES_EACH
+from workbench.analysis.calibrating.error_rates import STUDIES
 from workbench.analysis.calibrating.figure import calibration_figure
 from workbench.analysis.calibrating.report import render_calibration
 from workbench.analysis.study_figures import save
@@ -20,7 +20,6 @@ def evaluate(
     study: Path,
     *,
     studies: int = STUDIES,
-    studies_each: int = STUDIES_EACH,
     seed: int = 0,
     progress: Progress = lambda text, part: None,
 ) -> Calibration:
@@ -32,14 +31,8 @@ def evaluate(
     records = load_study(study)
     records.require_comparable()
     table = calibration_table(records)
-    found = calibrate(
-        curves_of(table, records.manifest),
-        records.manifest,
-        studies=studies,
-        studies_each=studies_each,
-        seed=seed,
-        progress=progress,
-    )
+    curves = curves_of(table, records.manifest)
+    found = calibrate(curves, records.manifest, studies=studies, seed=seed, progress=progress)
     if records.is_published:
         return found
     if not records.manifest.calibration:
