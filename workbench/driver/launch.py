@@ -35,7 +35,6 @@ from workbench.study.preparation import make_plan
 from workbench.study.schema import import_paths, load_study_file
 from workbench.terminal import Terminal
 from workbench.terminal import console as terminal
-from workbench.training.hardware import default_slots
 from workbench.training.run_text import keep_tokenizer
 
 
@@ -69,8 +68,7 @@ def run_study(
             console.print(f"note: {text}", soft_wrap=True)
 
         size = chosen_size(population, plan, note, machines.measure)
-        if not machines.elsewhere:
-            default_slots(plan.device, plan.study.training.devices)  # refuses more devices than there are
+        machines.require(plan.study.training.devices)
         with sole_driver(directory):
             _lay_out(plan, directory, command, console)
             training = plan.study.training

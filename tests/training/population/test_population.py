@@ -146,8 +146,8 @@ def test_replicas_share_the_seconds_that_passed(tmp_path, corpus):
 
 def test_numbers_of_the_optimizer_may_differ_between_replicas(tmp_path, corpus):
     own = {
-        1: {"weight_decay": 0.0, "clip": None, "betas": (0.8, 0.9)},
-        2: {"warmup": 0.5, "final_rate": 0.0, "epsilon": 1e-3, "clip": 0.05},
+        1: {"weight_decay": 0.0, "clip": None, "betas": (0.8, 0.9), "rate_multiplier": 1.5},
+        2: {"warmup": 0.5, "final_rate": 0.0, "epsilon": 1e-3, "clip": 0.05, "draws": "twin"},
     }
     trials = [(0.01, 1), (0.01, 2)]
     found, _ = together(tmp_path / "together", corpus, lambda rate, seed: config(own[seed]), trials)
