@@ -177,17 +177,7 @@ def _rich_table(table: TextTable) -> Table:
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
     for index, heading in enumerate(table.headings):
         left = index == 0 or heading in table.left
-        wraps = heading in (
-            "change",
-            "variant",
-            "effect",
-            "part",
-            "seeds",
-            "set",
-            "sensitivity",
-            "says",
-            "goal",
-        )
+        wraps = heading in ("change", "variant", "effect", "part", "seeds", "set", "sensitivity", "says")
         drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
         drawn.add_row(*(styled(cell, _STYLES.get(cell.partition(":")[0], "")) for cell in row))

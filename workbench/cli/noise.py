@@ -25,7 +25,7 @@ from workbench.terminal import console, give, say
 if TYPE_CHECKING:  # it brings scipy, which --help need not wait for
     from workbench.analysis.calibrating.report import Found
 
-SIMULATED = "noise-simulated"  # the folder of what no run is behind
+_SIMULATED = "noise-simulated"  # the name of its files
 _STUDIES = 20_000
 
 
@@ -130,9 +130,9 @@ def _simulate(out: Path | None, studies: int, seed: int, format: ReportFormat, *
         found = simulate_shapes(studies=studies, seed=seed, progress=progress)
     _print(found, format, as_json=as_json)
     if out is not None:
-        write_atomically(out / f"{SIMULATED}.json", to_json(found))
-        write_atomically(out / f"{SIMULATED}.md", str(render_calibration(found, "md")))
-        say(f"kept: {out / f'{SIMULATED}.json'} and {SIMULATED}.md", stderr=True)
+        write_atomically(out / f"{_SIMULATED}.json", to_json(found))
+        write_atomically(out / f"{_SIMULATED}.md", str(render_calibration(found, "md")))
+        say(f"kept: {out / f'{_SIMULATED}.json'} and {_SIMULATED}.md", stderr=True)
 
 
 def _print(found: "Found", format: ReportFormat, *, as_json: bool) -> None:

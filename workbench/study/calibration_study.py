@@ -23,7 +23,6 @@ from workbench.visible import one_line
 
 SHIPPED = "noise"  # the study that calibrates the workbench as it is shipped
 SEEDS = 128
-LEAST_SEEDS = 16
 _OFFSET = 60_000  # seeds that no shipped study has
 # What a study's baseline follows from; all else is of its variants, or of how they are tuned.
 _KEPT = ("size", "context", "match", "data", "training", "metric")

@@ -20,7 +20,7 @@ PROMISED = 0.05
 TOLERANCE = 0.01  # around 5 % and 95 %
 _POWER = 0.05  # between the power that was predicted and the observed one
 TWO_SIDED = 1.96  # standard errors on each side of a 95 % interval
-MET, MISSED, UNSURE = "met", "missed", "missed, within its uncertainty"
+MET, MISSED, UNSURE = "met", "missed", "missed, within error"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class Goal:
 
     @property
     def word(self) -> str:
-        """Met or missed; and whether what is missed is missed by no more than its uncertainty."""
+        """Met or missed; and whether what is missed is missed by no more than its own uncertainty."""
         outside = max(self.low - self.value, self.value - self.high)
         if outside <= 0:
             return MET
@@ -59,7 +59,7 @@ def goals(rates: Sequence[DesignRates], needed: Sequence[SeedsNeeded]) -> list[G
     for one in needed:
         found.append(
             Goal(
-                what=f"power with the {one.predicted} seeds predicted for {one.word}, minus its prediction",
+                what=f"power of {one.word}, seeds as predicted",
                 design=f"{one.predicted} seeds",
                 rows=1,
                 low=-_POWER,
@@ -83,7 +83,7 @@ def _row_goals(rates: Sequence[DesignRates]) -> list[Goal]:
         ),
         # At a border one of the two sides is false; the level of the two-sided test is that of both.
         _worst(
-            "at the margin: better below it, or worse above it, together",
+            "at the margin: better or worse, both sides",
             rates,
             least,
             PROMISED + TOLERANCE,
@@ -97,14 +97,14 @@ def _row_goals(rates: Sequence[DesignRates]) -> list[Goal]:
             _larger(lambda truth: truth.false_equivalent),
         ),
         _worst(
-            "printed intervals that hold the truth",
+            "printed intervals hold the truth",
             rates,
             1 - PROMISED - TOLERANCE,
             1.0 if until else 1 - PROMISED + TOLERANCE,
             _lowest_coverage if until else _furthest_coverage,
         ),
         _worst(
-            "no difference: power of equivalent, minus its prediction",
+            "power of equivalent, minus predicted",
             rates,
             -_POWER,
             _POWER,
@@ -112,7 +112,7 @@ def _row_goals(rates: Sequence[DesignRates]) -> list[Goal]:
             is_points=True,
         ),
         _worst(
-            "two margins: power of better or worse, minus its prediction",
+            "power at two margins, minus predicted",
             rates,
             -_POWER,
             _POWER,
