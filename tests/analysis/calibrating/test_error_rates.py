@@ -72,7 +72,8 @@ def test_until_decided_keeps_both_promises_and_its_prediction():
         assert found.at(border).false_equivalent.value < 0.06
     assert min(truth.covered.value for truth in found.truths) > 0.94
     assert abs(found.at(TWO_ABOVE).beyond_prediction.value) < 0.05
-    assert found.at(NONE).pairs in (8, 16)
+    assert found.at(NONE).pairs == found.at(NONE).predicted_pairs == 16
+    assert found.at(ABOVE).predicted_pairs is None
     assert found.design == "until decided, 4 to 64"
 
 

@@ -67,7 +67,7 @@ class TruthRates:
     is true (equivalent where there is no difference). Of one comparison ``predicted`` is that share by normal
     theory, and ``beyond_prediction`` the one minus the other: another pool has another sd, and another
     prediction with it. All three are None at the margin, where no word is true. ``pairs``: taken by half of
-    the rows at most.
+    the rows at most, and ``predicted_pairs`` by normal theory, where one looks several times.
     """
 
     truth: str
@@ -78,6 +78,7 @@ class TruthRates:
     predicted: float | None = None
     beyond_prediction: Share | None = None
     pairs: int
+    predicted_pairs: int | None = None
 
     @property
     def is_at_margin(self) -> bool:
@@ -174,11 +175,11 @@ def design_rates(
                 stops=False,
             )
         shares = {key: tally.share(key, again) for key in tally.sums}
-        right = predicted = beyond = None
+        right = predicted = beyond = predicted_pairs = None
         if name not in AT_MARGIN:
             right = shares["right"]
             if rows == 1:
-                predicted = _predicted(rule, float(truths[0]), margin, noise.sd, studies)
+                predicted, predicted_pairs = _predicted(rule, float(truths[0]), margin, noise.sd, studies)
                 beyond = _beyond(right, predicted, again, noise.pool_sds, rule, float(truths[0]), margin)
         found.append(
             TruthRates(
@@ -189,7 +190,8 @@ def design_rates(
                 right=right,
                 predicted=predicted,
                 beyond_prediction=beyond,
-                pairs=int(np.median(np.concatenate(tally.pairs))),
+                pairs=tally.usual_pairs,
+                predicted_pairs=predicted_pairs,
             )
         )
     return DesignRates(
@@ -219,7 +221,7 @@ def power_beyond_prediction(
         again = _decided(
             noise.pools, rule, np.array([truth]), margin, many, (*np.atleast_1d(seed), 1), pools=pools
         )
-    predicted = _predicted(rule, truth, margin, noise.sd, studies)
+    predicted, _ = _predicted(rule, truth, margin, noise.sd, studies)
     return right, _beyond(right, predicted, again, noise.pool_sds, rule, truth, margin)
 
 
@@ -238,20 +240,22 @@ def _beyond(
         # The prediction is smooth in the sd: of a few it is reckoned, between them it is nearly straight.
         known = np.linspace(sds.min(), sds.max(), _SDS)
         each = again.studies // again.pools
-        values = [_predicted(rule, truth, margin, float(sd), each, stops=False) for sd in known]
+        values = [_predicted(rule, truth, margin, float(sd), each, stops=False)[0] for sd in known]
         seeds = again.between_pools("right", minus=np.interp(sds, known, values))
     return Share(value=right.value - predicted, monte_carlo=right.monte_carlo, seeds=seeds)
 
 
 def _predicted(
     rule: Rule, truth: float, margin: float, sd: float, studies: int, *, stops: bool = True
-) -> float:
-    """The chance of the right word by normal theory, as ``workbench plan`` has it."""
+) -> tuple[float, int | None]:
+    """The chance of the right word by normal theory, as ``workbench plan`` has it; and the pairs, with looks."""
     if not rule.until_decided:
         n = rule.looks[0]
-        return difference_power(abs(truth) - margin, sd, n) if truth else equivalence_power(margin, sd, n)
+        if truth:
+            return difference_power(abs(truth) - margin, sd, n), None
+        return equivalence_power(margin, sd, n), None
     tally = _decided(NormalNoise(sd), rule, np.array([truth]), margin, studies, 0, stops=stops)
-    return tally.mean("right")
+    return tally.mean("right"), tally.usual_pairs
 
 
 class _Tally:
@@ -274,6 +278,11 @@ class _Tally:
 
     def mean(self, key: str) -> float:
         return float(self.sums[key].sum() / self.studies)
+
+    @property
+    def usual_pairs(self) -> int:
+        """As many as half of the comparisons take at most."""
+        return int(np.quantile(np.concatenate(self.pairs), 0.5, method="inverted_cdf"))
 
     def share(self, key: str, of_pools: "_Tally | None" = None) -> Share:
         """The mean over all studies with its errors; that of the seeds is the spread ``of_pools``."""

@@ -127,6 +127,7 @@ def _flat(one: DesignRates) -> Iterator[dict[str, Any]]:
             **_columns("right", truth.right),
             "predicted": truth.predicted,
             "pairs": truth.pairs,
+            "predicted_pairs": truth.predicted_pairs,
         }
 
 

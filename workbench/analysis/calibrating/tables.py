@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from workbench.analysis.calibrating.calibration import Calibration, SimulatedCalibration
-from workbench.analysis.calibrating.error_rates import NONE, TWO_MARGINS, DesignRates, Share
+from workbench.analysis.calibrating.error_rates import NONE, TWO_MARGINS, DesignRates, Share, TruthRates
 from workbench.analysis.calibrating.goals import MET, Goal
 from workbench.analysis.calibrating.noise_by_tokens import NoiseAt, cheapest
 from workbench.analysis.deciding.decisions import level_text
@@ -111,13 +111,19 @@ def rates_table(
         "at the margin:\nbetter or worse",
         "at the margin:\nequivalent",
         "intervals\nhold it",
-        *(() if several else ("equivalent\nif equal", "better or worse\nat two margins", "pairs")),
+        *(
+            ()
+            if several
+            else (
+                "equivalent\nif equal",
+                "better or worse\nat two margins",
+                "pairs,\nif equal",
+                "pairs at\ntwo margins",
+            )
+        ),
     )
     rows = tuple(_rate_cells(one, decimals, several=several) for one in rates)
-    alone = (
-        "one comparison; power as predicted → as observed; pairs: of half of the studies at most where there "
-        "is no difference"
-    )
+    alone = "one comparison; power and pairs (of half of the studies at most) as predicted → as observed"
     of_what = alone
     if several:
         number = plural(max(one.comparisons for one in rates), "row")
@@ -128,7 +134,9 @@ def rates_table(
         f"{of_what}. At the margin (in {unit}): true differences above it / below it"
         + (" / on both sides of it" if several else "")
     )
-    return TextTable(title, headings, rows, spare=("pairs", "intervals\nhold it"))
+    return TextTable(
+        title, headings, rows, spare=("pairs at\ntwo margins", "pairs,\nif equal", "intervals\nhold it")
+    )
 
 
 def _rate_cells(one: DesignRates, decimals: int, *, several: bool) -> tuple[str, ...]:
@@ -149,9 +157,15 @@ def _rate_cells(one: DesignRates, decimals: int, *, several: bool) -> tuple[str,
         cells += [
             _predicted(none.predicted, none.right.value if none.right else None),
             _predicted(observed[0].predicted, mean),
-            str(none.pairs),
+            _pairs(none),
+            _pairs(observed[0]),
         ]
     return tuple(cells)
+
+
+def _pairs(one: TruthRates) -> str:
+    """``16 → 16``; the number alone where it is fixed."""
+    return str(one.pairs) if one.predicted_pairs is None else f"{one.predicted_pairs} → {one.pairs}"
 
 
 def _ends(shares: Sequence[float]) -> str:
