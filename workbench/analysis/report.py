@@ -146,7 +146,7 @@ def _terminal(report: Report, notes: bool) -> Group:
 
 
 def _titled(table: TextTable) -> list[RenderableType]:
-    return [styled(""), styled(table.title, "italic"), _fitted(table)]
+    return [styled(""), styled(table.title, "italic"), fitted_table(table)]
 
 
 def _terminal_notes(report: Report, notes: bool) -> list[RenderableType]:
@@ -166,7 +166,7 @@ def _note(name: str, note: str, style: str) -> RenderableType:
     return row
 
 
-def _fitted(table: TextTable) -> RenderableType:
+def fitted_table(table: TextTable) -> RenderableType:
     """For a terminal of any width: where not all columns fit, spare ones are left out and named.
 
     Empty ones go first, then the others in their order.
@@ -204,7 +204,7 @@ def _markdown(report: Report) -> str:
     ]
     parts.append("\n".join(f"- {escape_markdown(text)}" for text in answers(report)))
     for table in report_tables(report):
-        parts += [f"{escape_markdown(table.title)}", _markdown_table(table)]
+        parts += [f"{escape_markdown(table.title)}", markdown_table(table)]
     if pilot := pilot_line(report):
         parts.append(escape_markdown(pilot))
     if report.reading:
@@ -223,7 +223,8 @@ def _markdown_list(name: str, notes: Iterable[str]) -> str:
     return "\n".join(f"- {name}: {escape_markdown(note)}" for note in notes)
 
 
-def _markdown_table(table: TextTable) -> str:
+def markdown_table(table: TextTable) -> str:
+    """The table as GitHub draws it."""
     marks = [":---" if i == 0 or h in table.left else "---:" for i, h in enumerate(table.headings)]
     headings = [escape_markdown(heading) for heading in table.headings]
     lines = [headings, marks, *(map(escape_markdown, row) for row in table.rows)]
@@ -273,15 +274,16 @@ def _latex(report: Report) -> str:
     lines += [f"% method: {_one_line(note)}" for note in report.method]
     lines += [f"% {name}: {_one_line(text)}" for name, text in footer_lines(report.footer)]
     for index, table in enumerate(report_tables(report)):
-        lines += ["", *_latex_table(table, report, label=f"tab:{report.study}-{index + 1}")]
+        caption = (
+            f"{table.title}. Margin {report.margin_text} {report.unit}, manifest {report.footer['manifest']}."
+        )
+        lines += ["", *latex_table(table, caption, label=f"tab:{report.study}-{index + 1}")]
     return "\n".join(lines) + "\n"
 
 
-def _latex_table(table: TextTable, report: Report, label: str) -> list[str]:
+def latex_table(table: TextTable, caption: str, label: str) -> list[str]:
+    """The lines of a table for a paper, no wider than its text."""
     columns = "".join("l" if i == 0 or h in table.left else "r" for i, h in enumerate(table.headings))
-    caption = (
-        f"{table.title}. Margin {report.margin_text} {report.unit}, manifest {report.footer['manifest']}."
-    )
     return [
         "\\begin{table*}",
         "  \\centering\\small",

@@ -50,14 +50,16 @@ def run_study(
     population: str = "auto",
     executor: str = "local",
     asked: Asked = NOTHING,
+    console: Terminal | None = None,
 ) -> bool:
     """Run the study and print its report; False when it was stopped before its end.
 
     ``population`` is how many trials of a variant train in one program: a number, or "auto". ``executor`` is
-    the name of one of ``executors.registry``, and ``asked`` what is asked of it where it is a cluster.
+    the name of one of ``executors.registry``, and ``asked`` what is asked of it where it is a cluster. What
+    is said goes to ``console``; left out, to standard output.
     """
     refuse_published(out / load_study_file(path, overrides).name)
-    console = terminal()
+    console = terminal() if console is None else console
     with closing(find_machines(executor, asked)) as machines:
         plan = make_plan(path, overrides, console, out, machines.device if machines.elsewhere else None)
         directory = out / plan.study.name

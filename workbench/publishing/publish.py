@@ -16,6 +16,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
+from workbench.analysis.calibrating.calibration import read_calibration
+from workbench.analysis.calibrating.curves import calibration_table
+from workbench.analysis.calibrating.evaluation import REPORT as CALIBRATION_REPORT
+from workbench.analysis.calibrating.evaluation import write_beside
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
 from workbench.analysis.search_figures import search_figures
@@ -34,6 +38,7 @@ from workbench.progress import Progress
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.publishing.documents import count_examples, fitted, without_examples
 from workbench.publishing.scrub import Scrubber, legible
+from workbench.records.calibration_table import RESULT
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, write_probes
@@ -63,6 +68,7 @@ class Published:
     all_megabytes: float
     measuring: MeasuredRuns
     examples: int
+    report: str = f"{REPORT}.md"
 
 
 def publish(
@@ -81,11 +87,14 @@ def publish(
     few runs.
     ``note`` hears how much that is. A run that cannot be measured is published as it is, and named.
     ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies;
-    ``examples``: whether beginnings of the documents that it trained on go in.
+    ``examples``: whether beginnings of the documents that it trained on go in. Of a calibration nothing goes
+    in but its manifest, the table of its final losses and curves, and what was made of it.
     Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
     """
     records = load_study(study)
     _refuse_unfinished(records)
+    if records.manifest.calibration:
+        return _publish_calibration(records, Path(results) / PUBLISHED / records.path.name, limit)
     measuring = _complete_tables(records, note, progress)
     target = Path(results) / PUBLISHED / records.path.name
     with _staging(target.parent) as folder:
@@ -108,6 +117,37 @@ def publish(
         all_megabytes=_megabytes(target.parent),
         measuring=measuring,
         examples=count_examples(report.to_dict() for report in read_reports(target)),
+    )
+
+
+def _publish_calibration(records: StudyRecords, target: Path, limit: float) -> Published:
+    """Final losses and curves, no more: hundreds of runs of few variants, of which nobody looks at one."""
+    made = read_calibration(records.path)
+    if made.manifest != records.manifest.hash:
+        raise UserError(
+            f"{records.title}: {RESULT} was made of an earlier version of this study; give 'workbench noise "
+            f"{records.title}' again"
+        )
+    with _staging(target.parent) as folder:
+        copy = folder / PUBLISHED / target.name
+        scrubber = Scrubber([records.driver.host if records.driver else ""])
+        _copy_manifest(records, copy, scrubber)
+        table = calibration_table(records)
+        table.write(copy)
+        write_beside(copy, made)
+        others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
+        _refuse_large(copy, others, limit)
+        _refuse_private(copy, scrubber)
+        put_folder_in_place(copy, target)
+    return Published(
+        path=target,
+        runs=len(table.curves()),
+        weights=0,
+        megabytes=_megabytes(target),
+        all_megabytes=_megabytes(target.parent),
+        measuring=MeasuredRuns([], [], []),
+        examples=0,
+        report=CALIBRATION_REPORT,
     )
 
 
@@ -222,15 +262,19 @@ def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
 
 
 def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
+    _copy_manifest(records, copy, scrubber)
+    if (records.path / SEARCH).exists():
+        write_json(copy / SEARCH, scrubber.value(read_json(records.path / SEARCH)))
+    _copy_parts(records, copy, scrubber)
+    _copy_journal(records, copy, scrubber)
+
+
+def _copy_manifest(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     manifest = scrubber.value(records.manifest.to_dict())
     hashes = _new_hashes(records.runs, scrubber)
     for trained in (*manifest["variants"], *manifest.get("gain", {}).get("rungs", [])):
         trained["config_hash"] = hashes.get(trained.get("config_hash"), trained.get("config_hash"))
     write_yaml(copy / MANIFEST, manifest)
-    if (records.path / SEARCH).exists():
-        write_json(copy / SEARCH, scrubber.value(read_json(records.path / SEARCH)))
-    _copy_parts(records, copy, scrubber)
-    _copy_journal(records, copy, scrubber)
 
 
 def _copy_reports(records: StudyRecords, copy: Path, scrubber: Scrubber, examples: bool) -> None:

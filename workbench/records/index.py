@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import RecordError, UserError
+from workbench.records.calibration_table import TABLE, read_calibration_table, run_id_of
 from workbench.records.driver_state import DRIVER, DriverState, read_driver_state
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, read_manifest
 from workbench.records.proposals import PROPOSALS, read_proposals
-from workbench.records.run import RECORD, REMEDY, Phase, RunDirectory, RunRecord, State, config_hash
+from workbench.records.run import FINISHED, RECORD, REMEDY, Phase, RunDirectory, RunRecord, State, config_hash
 from workbench.records.search import SEARCH, SearchPoint, point_number, read_points
 from workbench.records.training_outcome import UNIFORM, uniform_loss, untrained
 
@@ -112,6 +113,8 @@ def load_study(path: Path) -> StudyRecords:
     path = Path(path)
     manifest = read_manifest(path)
     rows, problems = _read_runs(path / "runs")
+    if not rows and (path / TABLE).exists():
+        rows = _rows_of_table(path, manifest, problems)
     driver = _driver_state(path, problems)
     try:
         read_proposals(path)
@@ -165,6 +168,52 @@ def _read_runs(directory: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
             text = f"{path / RECORD}: config: is nested hundreds of levels deep; {REMEDY}"
             problems.append(Problem(path / RECORD, text))
     return rows, problems
+
+
+def _rows_of_table(study: Path, manifest: Manifest, problems: list[Problem]) -> list[dict[str, Any]]:
+    """The runs of a calibration of which the table alone was kept."""
+    try:
+        table = read_calibration_table(study)
+    except RecordError as error:
+        problems.append(Problem(study / TABLE, str(error)))
+        return []
+    variants = {variant.name: variant for variant in manifest.variants}
+    rates = manifest.learning_rates
+    if isinstance(rates, dict):
+        rates = next(iter(rates.values()), [])
+    rate = rates[0] if rates else 0.0  # a calibration has one
+    ended: list[tuple[str, int, State, pd.Series | None]] = [
+        (str(curve["variant"].iloc[0]), int(curve["seed"].iloc[0]), State.COMPLETE, curve.iloc[-1])
+        for curve in table.curves().values()
+    ]
+    without = {str(state): state for state in FINISHED if state is not State.COMPLETE}
+    ended += [(name, seed, without.get(state, State.FAILED), None) for name, seed, state in table.lost]
+    for stranger in dict.fromkeys(name for name, *_ in ended if name not in variants):
+        problems.append(Problem(study / TABLE, f"{study / TABLE}: {stranger!r} is no variant of the study"))
+    rows = []
+    for name, seed, state, last in ended:
+        if name not in variants:
+            continue
+        planned = variants[name]
+        record = RunRecord(
+            run_id=run_id_of(name, seed),
+            study=manifest.name,
+            variant=name,
+            phase=Phase.CONFIRM,
+            seed=seed,
+            hyperparameters={LEARNING_RATE: rate},
+            config={"model": planned.model},
+            state=state,
+            cost={"parameters": planned.parameters, "flops_per_token": planned.flops_per_token},
+        )
+        if last is not None:
+            record.summary = {table.metric: float(last["loss"])}
+            record.cost |= {"tokens": int(last["tokens"]), "flops": float(last["flops"])}
+            record.progress = {"step": int(last["step"]), "steps": int(last["step"])}
+        # What it was trained by is the manifest's to say.
+        row = _row(record, study / "runs" / record.run_id)
+        rows.append(row | {"config_hash": planned.config_hash})
+    return rows
 
 
 def _run_directories(directory: Path) -> list[Path]:

@@ -247,6 +247,8 @@ class Manifest(_Part):
     # Of the text that each variant trains on, copies of a document counted once; where texts or tokenizers
     # are compared, or a text is read more than once.
     unique_tokens: dict[str, Count] = {}
+    # Whether it is there to calibrate the verdict: 'workbench noise' says so, beside its calibration.json.
+    calibration: bool = False
     versions: dict[str, str] = {}  # of Python and the libraries
     git_commit: str | None = None
     git_dirty: bool | None = None

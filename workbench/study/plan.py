@@ -61,7 +61,16 @@ from workbench.study.tuning import Tuning
 from workbench.training.config import TrainingConfig
 
 # What a manifest says beside the question: it may change without the results changing, or follows from it.
-_UNHASHED = ("hash", "unique_tokens", "amendments", "versions", "git_commit", "git_dirty", "command")
+_UNHASHED = (
+    "hash",
+    "unique_tokens",
+    "calibration",
+    "amendments",
+    "versions",
+    "git_commit",
+    "git_dirty",
+    "command",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -583,6 +592,8 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
         notes += [f"{key} differs from this study's earlier manifest; the report says so" for key in changed]
     if amendments:
         manifest = manifest.model_copy(update={"amendments": amendments})
+    if before is not None and before.calibration:
+        manifest = manifest.model_copy(update={"calibration": True})
     manifest.write(directory)
     return notes
 

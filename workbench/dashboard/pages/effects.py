@@ -4,6 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from workbench.analysis.answer_sentences import gain_sentences
+from workbench.analysis.calibrating.calibration import read_calibration
+from workbench.analysis.calibrating.figure import calibration_figure
+from workbench.analysis.calibrating.report import lines_of
+from workbench.analysis.calibrating.tables import calibration_tables
 from workbench.analysis.colours import variant_colours
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling_sentences import dismantling_sentences
@@ -22,6 +26,7 @@ from workbench.analysis.report_tables import (
 from workbench.analysis.study_figures import best_of_plot, dismantling_plot, gains_plot, learning_rate_plot
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.dashboard import downloads
+from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
@@ -33,6 +38,7 @@ from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
 from workbench.dashboard.tuning_charts import best_of, best_of_frame, points, points_frame
+from workbench.errors import RecordError
 from workbench.records.space import Range
 
 
@@ -53,6 +59,7 @@ def page() -> None:
         no_effects(now)
     _parts(now)
     _gains(now)
+    _calibration(now)
     _other_sets(now)
     _recovery(now)
     _tuning(now)
@@ -127,6 +134,33 @@ def _gains(now: View) -> None:
     gains, budgets = gains_table(now.report, found), gain_budgets_table(now.report, found)
     _titled(text_frame(gains), gains.title, "gain_values", alt="Compute-equivalent gain of each variant")
     _titled(text_frame(budgets), budgets.title, "gain_budgets", alt="The baseline by its budget")
+
+
+def _calibration(now: View) -> None:
+    """How often words are false, of a study that is there to say so."""
+    if not now.records.manifest.calibration:
+        return
+    st.subheader("How often a word is false", anchor=False)
+    try:
+        found = read_calibration(now.records.path)
+    except RecordError as error:
+        st.warning(literal(str(error)), icon=":material/warning:")
+        return
+    st.markdown("\n".join(f"- {literal(line)}" for line in lines_of(found)))
+    with st.container(border=True):
+        st.altair_chart(
+            error_chart(error_frame(found), now.ink), alt="False words by design", key="calibration"
+        )
+        st.caption(
+            f"One comparison whose true difference lies exactly at the margin, ±{found.margin:g}: better or "
+            "worse is false beyond it, and so is equivalent. Intervals at 95 %, of Monte Carlo and of the "
+            "seeds. Grey band: a percentage point around the 5 % that are promised."
+        )
+        with st.container(horizontal=True):
+            downloads.figure_buttons(lambda: calibration_figure(found), f"{now.file_name}-calibration")
+    for place, table in enumerate(calibration_tables(found)):
+        # Their titles name variants, which an alternative text would not have as text.
+        _titled(text_frame(table), table.title, f"calibration_{place}", alt="A table of the calibration")
 
 
 def _tuning(now: View) -> None:
