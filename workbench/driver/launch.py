@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 from workbench.analysis.answer_sentences import baseline_alarm
 from workbench.analysis.effects import Report, study_report
+from workbench.analysis.ladder_report import ladder_report, render_ladder
 from workbench.analysis.report import render
 from workbench.analysis.search import searched
 from workbench.analysis.search_report import render_search, search_report
@@ -95,6 +96,10 @@ def run_study(
         if plan.search is not None:
             _print_report(render_search(search_report(records), "terminal"), directory, console)
             _require_a_point(records)
+        elif plan.rungs:
+            _print_report(render_ladder(ladder_report(records), "terminal"), directory, console)
+            for rung in records.compared:
+                _require_a_result(study_report(rung), rung)
         else:
             report = study_report(records)
             _print_report(render(report, "terminal"), directory, console)

@@ -46,6 +46,7 @@ from workbench.study.design import BASELINE, Variant, build_design
 from workbench.study.devices import require_computable
 from workbench.study.dismantling import Stack
 from workbench.study.kept_parts import changed_code
+from workbench.study.ladder import manifest_of_ladder, names_by_rung, variants_of_ladder
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
 from workbench.study.repetition import ONCE
@@ -65,6 +66,7 @@ _UNHASHED = ("hash", "unique_tokens", "amendments", "versions", "git_commit", "g
 class Plan:
     """A study file, its texts and its device, resolved into variants and trials.
 
+    ``rungs`` are the plans of a ladder's rungs; its ``variants`` are those of all of them.
     ``evaluation`` are the texts that all variants are judged on, by name; empty where the windows of the
     validation split serve. A ``search`` has the baseline as its only variant, and a variant for each point.
     """
@@ -77,6 +79,7 @@ class Plan:
     start: Start | None = None
     search: ResolvedSearch | None = None
     stack: Stack | None = None
+    rungs: tuple["Plan", ...] = ()
 
     @classmethod
     def build(
@@ -94,6 +97,19 @@ class Plan:
         knows yet how much memory it has.
         """
         texts = OneText(texts) if isinstance(texts, TokenizedCorpus) else texts
+        if study.rungs:
+            rungs = tuple(
+                cls.build(study.at_rung(number), texts, device, elsewhere=elsewhere)
+                for number in range(len(study.rungs))
+            )
+            return cls(
+                study=study,
+                texts=texts,
+                device=device,
+                variants=variants_of_ladder(study, rungs),
+                evaluation=rungs[0].evaluation,
+                rungs=rungs,
+            )
         own = texts.of(study.data)
         if start is not None:
             own.require_known(start.model.vocabulary)
@@ -152,6 +168,13 @@ class Plan:
     def names(self) -> list[str]:
         """The variants' names, the baseline's first."""
         return [variant.name for variant in self.variants]
+
+    @property
+    def compared(self) -> list[list[str]]:
+        """The names of variants that are compared with one another: all, or those of each rung."""
+        if not self.rungs:
+            return [self.names]
+        return [list(named) for named in names_by_rung(self.rungs)]
 
     @property
     def training(self) -> TrainingConfig:
@@ -272,17 +295,14 @@ class Plan:
 
     def grids(self) -> Grids:
         """What tuning chooses from for each variant, before grids grow; a single one is all trials'."""
+        if self.rungs:
+            named = zip(self.rungs, names_by_rung(self.rungs), strict=True)
+            return {name: rung.grids()[own] for rung, names in named for name, own in names.items()}
         return own_grids(self.study, self.variants)
 
     def tune(self, tried: Grids) -> list[RunRecord]:
-        """Every variant at each of its candidates and tuning seeds: as many of each for all."""
-        candidates = len(tried[self.baseline.name])
-        return [
-            self.record(variant, Phase.TUNE, tried[variant.name][place], seed)
-            for seed in self.study.seeds.lists()[Phase.TUNE]
-            for place in range(candidates)
-            for variant in self.variants
-        ]
+        """Every variant at each of its candidates and tuning seeds: as many of each for all compared."""
+        return self.tune_points(tried, self.study.seeds.lists()[Phase.TUNE])
 
     def tune_points(self, points: Grids, seeds: Sequence[int]) -> list[RunRecord]:
         """Each variant's own ``points``, of which some may have more than others, at ``seeds``."""
@@ -347,6 +367,8 @@ class Plan:
     def manifest(self, command: str) -> Manifest:
         """The resolved study, with its hash: what ``study.yaml`` holds."""
         study = self.study
+        if self.rungs:
+            return signed(manifest_of_ladder(study, self.rungs), command=command)
         factors = self._factor_labels()
         training = self.training.model_dump(mode="json")
         budget = training | {"tokens": self.tokens, "steps": self.steps, "device": self.device}
