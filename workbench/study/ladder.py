@@ -6,28 +6,68 @@ the same run ids. All rungs have the same variants; what tells them apart is the
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from workbench.errors import UserError
 from workbench.records.manifest import Manifest, ManifestVariant, RecordedRung
-from workbench.records.run import config_hash
+from workbench.records.run import RunConfig, config_hash
 from workbench.study.design import Variant
 from workbench.study.schema import StudyFile
-
-if TYPE_CHECKING:
-    from workbench.study.plan import Plan
+from workbench.training.config import TrainingConfig
 
 _SIZES = ("layers", "width", "heads", "feedforward_width")
 
 
-def names_by_rung(rungs: Sequence["Plan"]) -> list[dict[str, str]]:
+class RungPlan(Protocol):
+    """What is asked of the ``Plan`` of a rung, which is that of a study of its size and budget."""
+
+    @property
+    def study(self) -> StudyFile:
+        """The study of the rung alone."""
+        ...
+
+    @property
+    def variants(self) -> list[Variant]:
+        """Its variants, the baseline first."""
+        ...
+
+    @property
+    def baseline(self) -> Variant:
+        """The first of them."""
+        ...
+
+    @property
+    def names(self) -> list[str]:
+        """Their names."""
+        ...
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How the baseline is trained."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """Training tokens of one trial of the baseline."""
+        ...
+
+    def config(self, variant: Variant) -> RunConfig:
+        """The configuration of a variant's runs."""
+        ...
+
+    def manifest(self, command: str) -> Manifest:
+        """The manifest of the rung alone."""
+        ...
+
+
+def names_by_rung(rungs: Sequence[RungPlan]) -> list[dict[str, str]]:
     """By rung the names of its variants in the ladder, the baseline's first: what every rung calls them."""
     return [
         {f"rung {number}: {name}": name for name in rung.names} for number, rung in enumerate(rungs, start=1)
     ]
 
 
-def variants_of_ladder(study: StudyFile, rungs: Sequence["Plan"]) -> list[Variant]:
+def variants_of_ladder(study: StudyFile, rungs: Sequence[RungPlan]) -> list[Variant]:
     """The variants of all rungs; raises ``UserError`` where rungs differ in them, or do not ascend."""
     seen: dict[str, str] = {}
     variants = []
@@ -51,12 +91,12 @@ def variants_of_ladder(study: StudyFile, rungs: Sequence["Plan"]) -> list[Varian
     return variants
 
 
-def compute_of(rung: "Plan") -> float:
+def compute_of(rung: RungPlan) -> float:
     """Training FLOPs of one trial of the rung's baseline."""
     return float(rung.tokens * rung.baseline.model.flops_per_token())
 
 
-def manifest_of_ladder(study: StudyFile, rungs: Sequence["Plan"]) -> Manifest:
+def manifest_of_ladder(study: StudyFile, rungs: Sequence[RungPlan]) -> Manifest:
     """The manifest of the whole ladder, unsigned: that of its first rung, with the variants of all."""
     manifests = [rung.manifest(command="") for rung in rungs]
     first = manifests[0]
@@ -94,7 +134,7 @@ def manifest_of_ladder(study: StudyFile, rungs: Sequence["Plan"]) -> Manifest:
     return joined.model_copy(update={"unique_tokens": unique}) if unique else joined
 
 
-def _recorded(study: StudyFile, number: int, rung: "Plan", named: dict[str, str]) -> RecordedRung:
+def _recorded(study: StudyFile, number: int, rung: RungPlan, named: dict[str, str]) -> RecordedRung:
     model = rung.baseline.model
     recorded = RecordedRung(
         size={key: getattr(model, key) for key in _SIZES},
