@@ -6,22 +6,24 @@ training of its baseline. Nothing here reads records.
 * *Heterogeneity*: Cochran's Q, its p by chi square with r - 1 degrees of freedom, I², and the variance tau²
   between rungs by DerSimonian and Laird (1986). The pooled mean has the interval of Hartung, Knapp, Sidik and
   Jonkman, whose scale is never below 1, and the prediction interval for a rung like these: t with r - 2
-  degrees of freedom (Higgins, Thompson and Spiegelhalter 2009). Both are wide with three rungs, as they should
-  be.
+  degrees of freedom (Higgins, Thompson and Spiegelhalter 2009). Both are wide with three rungs, as they
+  should be.
 * *Trend*: the line of d on ln C by weighted least squares, variances se_k² + tau². Here tau² is what is left
-  *around the line* (DerSimonian and Laird for a regression; Raudenbush 2009): a trend is no heterogeneity
-  beyond it. The slope's interval is Student's t with Satterthwaite's degrees of freedom, of n_k - 1 for each
-  rung's noise and r - 2 for tau². Where the effect is the same at all rungs the slope excludes zero in about
-  4 % of ladders with three rungs of eight pairs, and in at most 6 % with up to five rungs of four or more
-  (simulated; a test holds it). Where effects scatter from rung to rung without a trend, as much as their own
-  noise, it does in 8 to 10 %: three rungs cannot tell scatter from a trend.
-* *Word*: ``flips`` where one rung's verdict is better and another's is worse; ``shrinks`` or ``grows`` where
-  the slope's interval excludes zero, by whether it leads the mean effect towards zero or away from it; ``holds``
-  where it does not and every rung has the same verdict, better or worse; else ``unclear``. *Beyond the margin*
-  is a rung's verdict, not its estimate. Each word is by itself at 95 %, and says nothing beyond the top rung.
-* *Beyond the top rung* a line is followed only with four rungs or more over 1.5 decades of compute or more, by
-  one decade at most, with the t prediction interval of r - 2 degrees of freedom; and only beside a *backtest*:
-  the line of all rungs but the top one, and whether what was measured there lies within its prediction.
+  *around the line* (the same moment estimator, for a regression: Raudenbush 2009), since a trend is no
+  scatter. The slope's interval is Student's t with Satterthwaite's degrees of freedom: n_k - 1 for the noise
+  of each rung, r - 2 for tau². Where the effect is the same at all rungs, zero is excluded in about 4 % of
+  ladders with three rungs of eight pairs, and in at most 6 % with two to five rungs of four pairs or more
+  (simulated; a test holds it). Where effects scatter from rung to rung without a trend, by as much as their
+  own standard errors, it is in 8 to 10 %, and in 14 % with two rungs: so few cannot tell the two apart.
+* *Word*: ``flips`` where one rung's verdict is better and another's worse; ``shrinks`` or ``grows`` where the
+  slope's interval excludes zero, by whether it leads the mean effect towards zero or away from it; ``holds``
+  where it does not and every rung has the same verdict, better or worse; else ``unclear``. *Beyond the
+  margin* is a rung's verdict, not its estimate. A rung's verdicts hold jointly among its own rows, as in a
+  study of that rung alone, and not over the ladder; the word of a trend is by itself at 95 %.
+* *Beyond the top rung* a line is followed only with four rungs or more over 1.5 decades of compute or more,
+  by one decade at most, with the t prediction interval of r - 2 degrees of freedom; and only beside a
+  *backtest*: the line of all rungs but the top one, and whether what was measured there lies within its
+  prediction.
 """
 
 import math
@@ -88,9 +90,9 @@ class Pooled:
 class Trend:
     """The line of the effect on ln compute: ``slope`` for a factor e, with its interval.
 
-    ``level`` is its height at ``center``, the weighted mean of ln compute; their variances are ``slope_variance``
-    and ``level_variance``. ``degrees`` are those of the slope's interval. ``tau2`` is what is left around the
-    line.
+    ``level`` is its height at ``center``, the weighted mean of ln compute; the variances of the two are
+    ``slope_variance`` and ``level_variance``. ``degrees`` are those of the slope's interval. ``tau2`` is what
+    is left around the line.
     """
 
     center: float
@@ -242,7 +244,7 @@ def ladder_word(effects: Sequence[RungEffect]) -> LadderWord:
 
 
 def extrapolation(effects: Sequence[RungEffect], decades: float = 1.0) -> Extrapolation | None:
-    """The effect ``decades`` of compute beyond the top rung, at most one; None where rungs are too few or near.
+    """The effect ``decades`` of compute beyond the top rung; None where rungs are too few or too near.
 
     Raises ``ValueError`` for more than one decade.
     """
@@ -276,7 +278,7 @@ def extrapolation(effects: Sequence[RungEffect], decades: float = 1.0) -> Extrap
 
 
 def ordered_pairs(rung: Mapping[str, float], top: Mapping[str, float]) -> OrderedPairs | None:
-    """How many pairs of variants both know, and order alike, by what each has as its mean; None without any."""
+    """How many of the pairs of variants that both know are ordered alike by their means; None without any."""
     names = [name for name in top if name in rung]
     pairs = [(one, other) for place, one in enumerate(names) for other in names[place + 1 :]]
     if not pairs:
