@@ -100,8 +100,8 @@ def rungs_table(found: LadderReport) -> TextTable:
     """What each rung is, its baseline's loss, and how it orders the variants."""
     rows = tuple(_rung_cells(rung, found) for rung in found.rungs)
     title = (
-        "The rungs: their baselines, and how many pairs of variants each orders as the top rung does (by mean "
-        "difference; Wilson's interval of the share)"
+        "The rungs: their baselines, and how many pairs of variants each orders as the top rung does (by "
+        "mean difference; Wilson's interval of the share)"
     )
     headings = (
         "rung",

@@ -119,6 +119,11 @@ class StudyRecords:
                 f"{self.title}: is a search, which compares nothing and gives no verdict; promote what "
                 f"looked best to a study that does: 'workbench promote {self.title}'"
             )
+        if self.manifest.is_ladder and not self.manifest.wrong_in_rungs:
+            raise UserError(
+                f"{self.title}: is a ladder, of which each rung is compared by itself; 'workbench report "
+                f"{self.title}' has all of them"
+            )
         if self.manifest.incomparable is not None:
             raise RecordError(f"{self.path / MANIFEST}: {self.manifest.incomparable}; {MANIFEST_REMEDY}")
 
