@@ -197,11 +197,11 @@ def dismantling_plot(report: Report) -> Figure:
 
 @paper_style
 def ladder_plot(found: LadderReport, colours: dict[str, str] | None = None) -> Figure:
-    """Each effect against the compute of its rung, with intervals of verdicts, the trend and the margin.
+    """Each effect against the compute of its rung, with the trend and the margin.
 
-    One panel for each change, since effects differ in size. The line is dashed; it goes on beyond the top rung
-    where rungs allow that, to an open mark with its prediction interval. ``colours`` maps variants of the
-    first rung to colours; without it all are drawn dark.
+    Intervals are those of the verdicts. One panel for each change, since effects differ in size. The line is
+    dashed; it goes on beyond the top rung where rungs allow that, to an open mark with its prediction
+    interval. ``colours`` maps variants of the first rung to colours; without it all are drawn dark.
     """
     columns = min(_PANELS, len(found.rows))
     lines = math.ceil(len(found.rows) / columns)
@@ -221,7 +221,7 @@ def ladder_plot(found: LadderReport, colours: dict[str, str] | None = None) -> F
 
 def _draw_ladder(axes: Axes, row: LadderRow, found: LadderReport, colour: str) -> None:
     word = row.word or "no word yet"
-    axes.set_title(fill(f"{row.label}: {word}", _NAME), loc="left")
+    axes.set_title(f"{fill(row.label, _NAME)}\n{word}", loc="left")
     axes.axhspan(-row.margin, row.margin, color=_BAND, linewidth=0)
     axes.axhline(0, color=BASELINE_COLOUR, linewidth=0.8)
     drawn = [-row.margin, 0.0, row.margin]
