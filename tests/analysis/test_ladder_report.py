@@ -235,3 +235,12 @@ def test_damaged_rungs_are_named(tmp_path):
     write_yaml(tmp_path / "study.yaml", values)
     with pytest.raises(RecordError, match=r"rungs\.1\.variants: should name variants, got 'another'"):
         ladder_report(load_study(tmp_path))
+
+
+def test_rungs_of_other_variants_are_damaged(tmp_path):
+    ladder_study(tmp_path, until=1)
+    values = read_yaml(tmp_path / "study.yaml")
+    values["rungs"][2]["variants"].popitem()
+    write_yaml(tmp_path / "study.yaml", values)
+    with pytest.raises(RecordError, match=r"rungs\.2\.variants: should be those of the first rung, got base"):
+        ladder_report(load_study(tmp_path))

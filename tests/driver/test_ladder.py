@@ -73,3 +73,60 @@ def test_a_lost_run_is_trained_again_and_nothing_else(ran):
         if run_id != lost["run_id"]:
             assert (study / "runs" / run_id / "run.json").stat().st_mtime_ns == changed
     assert yaml.safe_load((study / "study.yaml").read_text())["hash"] == manifest["hash"]
+
+
+def test_commands_know_a_ladder(ran):
+    folder, _ = ran
+
+    def asked(*arguments):
+        done = in_process.workbench(folder, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    facts = json.loads(asked("check", "tiny.yaml", "--json"))
+    assert [rung["trials"] for rung in facts["rungs"]] == [8, 8]
+    assert facts["trials"]["total"] == 16
+    assert sum(rung["estimated_seconds"] for rung in facts["rungs"]) == pytest.approx(
+        facts["estimated_seconds"]
+    )
+    assert [row["family"] for row in facts["decides"]] == [1, 1]
+    shown = asked("check", "tiny.yaml")
+    assert "rung 2:   1 layer, width 32, 1,280 tokens" in shown
+    assert "each rung's own" in shown
+    for study in ("tiny.yaml", "tiny"):
+        planned = json.loads(asked("plan", study, "--sd", "0.03", "--json"))
+        names = ["rung 1: norm=layernorm", "rung 2: norm=layernorm"]
+        assert [row["variant"] for row in planned["comparisons"]] == names
+        assert planned["family"] == 1
+    report = json.loads(asked("report", "tiny", "--json"))
+    assert [rung["tokens"] for rung in report["rungs"]] == [640, 1280]
+    assert report["state"] == "complete"
+    assert "over the" in asked("report", "tiny")
+    assert "done" in asked("status", "tiny")
+
+
+def test_a_ladder_is_published_whole(ran):
+    folder, _ = ran
+    done = in_process.workbench(folder, "publish", "tiny", "--weights", "0")
+    assert done.returncode == 0, done.stderr
+    copy = folder / "results" / "published" / "tiny"
+    assert len(load_study(copy).compared) == 2
+    written = (copy / "report.md").read_text()
+    assert written.index("over the ladder") < written.index("## tiny, rung 1")
+    for name in ("ladder", "rung-1-forest", "rung-2-learning_rates"):
+        assert (copy / f"{name}.svg").exists()
+        assert f"({name}.svg)" in written
+    assert (copy / "report.csv").read_text().startswith("rung,compute,variant")
+
+
+def test_a_rung_below_those_that_ran_is_refused(ran):
+    folder, _ = ran
+    smaller = {"size": {"width": 8}, "tokens": 640}
+    study = yaml.safe_load((folder / "tiny.yaml").read_text())
+    changed = study | {"name": "tiny", "rungs": [smaller, *study["rungs"]]}
+    (folder / "below.yaml").write_text(yaml.safe_dump(changed))
+    refused = in_process.workbench(folder, "run", "below.yaml")
+    assert refused.returncode == 2
+    said = " ".join(refused.stderr.split())
+    assert "what ran as 'rung 1: baseline' in" in said
+    assert "add rungs behind the others" in said

@@ -138,8 +138,12 @@ def ladder_report(study: StudyRecords) -> LadderReport:
         is_top = place == len(recorded) - 1
         order = None if is_top else ordered_pairs(levels[place], levels[-1])
         rungs.append(RungReport(number=place + 1, recorded=one, report=report, order=order))
-    compared = [[row for row in report.rows if not row.is_baseline] for report in reports]
-    rows = tuple(_row(across, recorded) for across in zip(*compared, strict=True))
+    by_name = [{_called(row): row for row in report.rows} for report in reports]
+    rows = tuple(
+        _row([own[_called(row)] for own in by_name], recorded)
+        for row in reports[0].rows
+        if not row.is_baseline
+    )
     top = reports[-1]
     return LadderReport(
         study=study.name,

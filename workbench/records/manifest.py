@@ -406,6 +406,9 @@ class Manifest(_Part):
                     return f"rungs.{number}.variants: should name variants, got {name!r}"
             if rung.baseline not in rung.variants:
                 return f"rungs.{number}.baseline: should be one of its variants, got {rung.baseline!r}"
+            called = sorted(rung.variants.values())
+            if called != sorted(set(self.rungs[0].variants.values())):
+                return f"rungs.{number}.variants: should be those of the first rung, got {', '.join(called)}"
         return None
 
     def _wrong_in(self, stack: RecordedStack) -> str | None:

@@ -548,6 +548,7 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
             )
     if before is not None:
         _refuse_another_search(before, manifest, directory)
+        _refuse_other_rungs(before, manifest, directory)
     if before is not None and before.seeds.pilot:
         pilot = _ended_pilot(before, manifest, directory)
         manifest = signed(_with_pilot(manifest, pilot))
@@ -557,7 +558,8 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
     if before is not None and changed:
         changed = [*(f"the code of {name}" for name in changed_code(before, manifest)), *changed]
         amendment: dict[str, Any] = {"time": now(), "from": before.hash, "to": manifest.hash, "keys": changed}
-        if "margin" in changed and before.incomparable is None:
+        is_judged = before.incomparable is None or (before.is_ladder and before.wrong_in_rungs is None)
+        if "margin" in changed and is_judged:
             complete = _complete_runs(directory)
             amendment |= {"margin": [before.margin, manifest.margin], "complete": complete}
             notes.append(_margin_note(before, manifest, complete))
@@ -605,6 +607,23 @@ def _refuse_another_search(before: Manifest, manifest: Manifest, directory: Path
         f"{manifest.name}: {directory} holds the runs of another search or study, which differs in "
         f"{', '.join(changed)}; give this one a name of its own ('name: …'), or delete the folder"
     )
+
+
+def _refuse_other_rungs(before: Manifest, manifest: Manifest, directory: Path) -> None:
+    """A run is known by its variant's name, and those of a ladder say which rung it is, counted from below.
+
+    Raises ``UserError`` where a rung before others, or around a study that was none, would rename what ran.
+    """
+    if not (before.is_ladder or manifest.is_ladder) or not len(load_study(directory).runs):
+        return
+    names = {variant.config_hash: variant.name for variant in before.variants if variant.config_hash}
+    for variant in manifest.variants:
+        known = names.get(variant.config_hash, variant.name)
+        if known != variant.name:
+            raise UserError(
+                f"{manifest.name}: rungs: what ran as {known!r} in {directory} would be {variant.name!r}; "
+                "add rungs behind the others, or give this study a name of its own ('name: …')"
+            )
 
 
 def _complete_runs(directory: Path) -> int:

@@ -644,6 +644,8 @@ class StudyFile(_Section):
             )
         if "size" in self.factors:
             raise ValueError("factors.size: a ladder has its sizes under rungs; remove the factor")
+        if isinstance(self.reference, dict) and "size" in self.reference:
+            raise ValueError("reference.size: a ladder has its sizes under rungs; remove it")
         for index, variant in enumerate(self.variants):
             for key, remedy in (("size", "its sizes"), (_BUDGET, "its budgets")):
                 if key in variant:
