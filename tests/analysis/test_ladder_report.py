@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from tests.analysis.ladder_studies import SEEDS, ladder_study
+from tests.analysis.ladder_studies import SEEDS, ladder_manifest, ladder_study
 from workbench.analysis.colours import variant_colours
 from workbench.analysis.effects import study_report
 from workbench.analysis.ladder import LadderWord
@@ -18,7 +18,7 @@ from workbench.analysis.ladder_tables import ladder_table, ladder_tables, rungs_
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.study_figures import ladder_figures, ladder_plot
 from workbench.errors import RecordError, UserError
-from workbench.files import read_yaml, write_yaml
+from workbench.files import write_yaml
 from workbench.records.index import load_study
 
 
@@ -229,8 +229,7 @@ def test_a_study_that_is_no_ladder_is_refused(study):
 
 
 def test_damaged_rungs_are_named(tmp_path):
-    ladder_study(tmp_path, until=1)
-    values = read_yaml(tmp_path / "study.yaml")
+    values = ladder_manifest()
     values["rungs"][1]["variants"] = {"another": "baseline"}
     write_yaml(tmp_path / "study.yaml", values)
     with pytest.raises(RecordError, match=r"rungs\.1\.variants: should name variants, got 'another'"):
@@ -238,8 +237,7 @@ def test_damaged_rungs_are_named(tmp_path):
 
 
 def test_rungs_of_other_variants_are_damaged(tmp_path):
-    ladder_study(tmp_path, until=1)
-    values = read_yaml(tmp_path / "study.yaml")
+    values = ladder_manifest()
     values["rungs"][2]["variants"].popitem()
     write_yaml(tmp_path / "study.yaml", values)
     with pytest.raises(RecordError, match=r"rungs\.2\.variants: should be those of the first rung, got base"):

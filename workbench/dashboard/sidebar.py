@@ -78,18 +78,19 @@ def _pick_rung(rungs: list[StudyRecords]) -> StudyRecords:
     if st.session_state.get("rung", numbers[-1]) not in numbers:
         st.session_state.pop("rung", None)
     links.report_unknown("rung", numbers, "rung")
-    words = {number: one.rung.words for number, one in zip(numbers, rungs, strict=True) if one.rung}
     chosen = st.selectbox(
         "Rung",
         numbers,
         index=len(numbers) - 1,
-        format_func=lambda number: visible(f"{number}: {words[number]}"),
         key="rung",
         bind="query-params",
         on_change=_forget_baseline,
         help="Pages show this rung; Overview and Effects begin with the whole ladder.",
     )
-    return rungs[numbers.index(chosen)]
+    picked = rungs[numbers.index(chosen)]
+    if picked.rung is not None:
+        st.caption(literal(picked.rung.words))
+    return picked
 
 
 def _forget_baseline() -> None:
