@@ -153,11 +153,11 @@ def _changes(row: VariantRow) -> str:
         return "Null twin, which changes nothing but one draw"
     changes = [_change(factor, old, new) for factor, (old, new) in row.change.items()]
     if not changes:
-        return row.variant
+        return row.called or row.variant
     text = ", ".join(changes)
-    named = len(changes) > 1 and row.label == row.variant
+    named = len(changes) > 1 and row.label == (row.called or row.variant)
     if named:
-        return f"{_titles().get(row.variant, row.variant)} ({text})"  # a name stays as it was given
+        return f"{_titles().get(row.label, row.label)} ({text})"  # a name stays as it was given
     return text[0].upper() + text[1:]
 
 

@@ -125,38 +125,45 @@ def _set_columns(row: SetRow) -> dict[str, Any]:
 
 
 def _terminal(report: Report, notes: bool) -> Group:
-    """Fits 120 columns; without a terminal rich leaves out the colours and nothing else.
+    """Fits 120 columns; without a terminal rich leaves out the colours and nothing else."""
+    lines = footer_lines(report.footer)
+    return Group(*terminal_body(report, notes), *(styled(f"{name}: {text}", "dim") for name, text in lines))
+
+
+def terminal_body(report: Report, notes: bool, study: str = "") -> list[RenderableType]:
+    """The report on a terminal, but its footer.
 
     First what a reader in a hurry needs: the study in a sentence, its verdicts, and what changes how they are
-    to be read. What they rest on comes after it.
+    to be read. What they rest on comes after it. ``study`` is what to ask for its notes, where the report has
+    a title of its own.
     """
     parts: list[RenderableType] = [styled(f"{report.study}: {report.question}", "bold")]
     parts.append(styled(headline(report), "bold magenta" if report.baseline.fate else ""))
     parts += [Padding(styled(text), (0, 0, 0, 2), expand=False) for text in answers(report)]
     verdicts, *others = report_tables(report)
-    parts += _titled(verdicts)
-    parts += [styled(""), *_terminal_notes(report, notes)]
+    parts += titled_table(verdicts)
+    parts += [styled(""), *_terminal_notes(report, notes, study or report.study)]
     for table in others:
-        parts += _titled(table)
+        parts += titled_table(table)
     parts.append(styled(""))
     if pilot := pilot_line(report):
         parts.append(styled(pilot))
-    parts += [styled(f"{name}: {text}", "dim") for name, text in footer_lines(report.footer)]
-    return Group(*parts)
+    return parts
 
 
-def _titled(table: TextTable) -> list[RenderableType]:
-    return [styled(""), styled(table.title, "italic"), fitted_table(table)]
+def titled_table(table: TextTable) -> list[RenderableType]:
+    """A table on a terminal of any width, its title above it."""
+    return [styled(""), styled(table.title, "italic"), _fitted(table)]
 
 
-def _terminal_notes(report: Report, notes: bool) -> list[RenderableType]:
+def _terminal_notes(report: Report, notes: bool, study: str) -> list[RenderableType]:
     """A note begins at the left, and its further lines are set in, so that each is found."""
     shown: list[RenderableType] = [_note("note", note, "yellow") for note in report.reading]
     if notes:
         shown += [_note("method", note, "dim") for note in report.method]
     elif report.method:
         counted = plural(len(report.method), "method note")
-        shown.append(styled(f"{counted}: workbench report {report.study} --notes", "dim"))
+        shown.append(styled(f"{counted}: workbench report {study} --notes", "dim"))
     return shown
 
 
@@ -166,7 +173,7 @@ def _note(name: str, note: str, style: str) -> RenderableType:
     return row
 
 
-def fitted_table(table: TextTable) -> RenderableType:
+def _fitted(table: TextTable) -> RenderableType:
     """For a terminal of any width: where not all columns fit, spare ones are left out and named.
 
     Empty ones go first, then the others in their order.
@@ -208,23 +215,24 @@ def _markdown(report: Report) -> str:
     if pilot := pilot_line(report):
         parts.append(escape_markdown(pilot))
     if report.reading:
-        parts.append(_markdown_list("note", report.reading))
+        parts.append(markdown_list("note", report.reading))
     if report.method:
         folded = plural(len(report.method), "method note")
         parts.append(f"<details>\n<summary>{folded}</summary>")
-        parts += [_markdown_list("method", report.method), "</details>"]
+        parts += [markdown_list("method", report.method), "</details>"]
     parts.append(
         "\n".join(f"- {name}: {escape_markdown(text)}" for name, text in footer_lines(report.footer))
     )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _markdown_list(name: str, notes: Iterable[str]) -> str:
+def markdown_list(name: str, notes: Iterable[str]) -> str:
+    """Notes as a list in Markdown, each behind ``name``."""
     return "\n".join(f"- {name}: {escape_markdown(note)}" for note in notes)
 
 
 def markdown_table(table: TextTable) -> str:
-    """The table as GitHub draws it."""
+    """A table in GitHub's Markdown, without its title."""
     marks = [":---" if i == 0 or h in table.left else "---:" for i, h in enumerate(table.headings)]
     headings = [escape_markdown(heading) for heading in table.headings]
     lines = [headings, marks, *(map(escape_markdown, row) for row in table.rows)]
@@ -232,24 +240,24 @@ def markdown_table(table: TextTable) -> str:
 
 
 def _csv(report: Report) -> str:
-    """One line per variant, every column, raw numbers; lists joined by ``; ``.
+    """One line per variant, every column.
 
     Where two recipes are taken apart, a variant's part has columns of its own, and so have its gains where
     the baseline is trained at other budgets.
-
-    A name that a spreadsheet would take for a formula has ``'`` before it.
     """
     own = part_columns(report.dismantled) if report.dismantled else {}
     if report.gains:
         own = {one.variant: own.get(one.variant, {}) | gain_columns(one) for one in report.gains.gains}
     nothing = dict.fromkeys(next(iter(own.values()), {}))
-    rows = [
-        {
-            key: escape_formula(_joined(value))
-            for key, value in (flat(row) | own.get(row.variant, nothing)).items()
-        }
-        for row in report.rows
-    ]
+    return csv_text([flat(row) | own.get(row.variant, nothing) for row in report.rows])
+
+
+def csv_text(values: Iterable[dict[str, Any]]) -> str:
+    """One line per mapping, raw numbers; lists joined by ``; ``.
+
+    A name that a spreadsheet would take for a formula has ``'`` before it.
+    """
+    rows = [{key: escape_formula(_joined(value)) for key, value in row.items()} for row in values]
     # A damaged manifest may give some variants columns that others have not.
     longest_first = sorted(rows, key=len, reverse=True)
     columns = dict.fromkeys(name for row in longest_first for name in row)
@@ -268,39 +276,38 @@ def _joined(value: Any) -> Any:
 
 def _latex(report: Report) -> str:
     """Tables for a paper; needs the packages booktabs and graphicx. What else is known stands in comments."""
-    lines = ["% \\usepackage{booktabs,graphicx}", f"% {_one_line(headline(report))}"]
-    lines += [f"% {_one_line(text)}" for text in answers(report)]
-    lines += [f"% note: {_one_line(note)}" for note in report.reading]
-    lines += [f"% method: {_one_line(note)}" for note in report.method]
-    lines += [f"% {name}: {_one_line(text)}" for name, text in footer_lines(report.footer)]
+    lines = ["% \\usepackage{booktabs,graphicx}", f"% {one_latex_line(headline(report))}"]
+    lines += [f"% {one_latex_line(text)}" for text in answers(report)]
+    lines += [f"% note: {one_latex_line(note)}" for note in report.reading]
+    lines += [f"% method: {one_latex_line(note)}" for note in report.method]
+    lines += [f"% {name}: {one_latex_line(text)}" for name, text in footer_lines(report.footer)]
     for index, table in enumerate(report_tables(report)):
-        caption = (
-            f"{table.title}. Margin {report.margin_text} {report.unit}, manifest {report.footer['manifest']}."
-        )
+        caption = f"Margin {report.margin_text} {report.unit}, manifest {report.footer['manifest']}."
         lines += ["", *latex_table(table, caption, label=f"tab:{report.study}-{index + 1}")]
     return "\n".join(lines) + "\n"
 
 
-def latex_table(table: TextTable, caption: str, label: str) -> list[str]:
-    """The lines of a table for a paper, no wider than its text."""
+def latex_table(table: TextTable, caption: str, *, label: str) -> list[str]:
+    """The lines of a table for a paper, no wider than its text: its title, then ``caption``."""
     columns = "".join("l" if i == 0 or h in table.left else "r" for i, h in enumerate(table.headings))
     return [
         "\\begin{table*}",
         "  \\centering\\small",
-        f"  \\caption{{{escape_latex(caption)}}}",
+        f"  \\caption{{{escape_latex(f'{table.title}. {caption}'.rstrip())}}}",
         f"  \\label{{{re.sub(r'[^A-Za-z0-9:.-]', '-', label)}}}",
         f"  {_NO_WIDER}{{\\begin{{tabular}}{{{columns}}}",
         "    \\toprule",
-        f"    {' & '.join(escape_latex(_one_line(heading)) for heading in table.headings)} \\\\",
+        f"    {' & '.join(escape_latex(one_latex_line(heading)) for heading in table.headings)} \\\\",
         "    \\midrule",
-        *(f"    {' & '.join(escape_latex(_one_line(cell)) for cell in row)} \\\\" for row in table.rows),
+        *(f"    {' & '.join(escape_latex(one_latex_line(cell)) for cell in row)} \\\\" for row in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}}",
         "\\end{table*}",
     ]
 
 
-def _one_line(text: str) -> str:
+def one_latex_line(text: str) -> str:
+    """``text`` in a line, with nothing in it that acts: a comment in LaTeX, or a cell."""
     return " ".join(visible(text).split())
 
 

@@ -193,6 +193,8 @@ def report(
 ) -> None:
     """The verdict table of a study, finished or not; of a search its best points, and no verdict."""
     from workbench.analysis.effects import study_report
+    from workbench.analysis.ladder_effects import ladder_report
+    from workbench.analysis.ladder_report import ladder_to_json, render_ladder
     from workbench.analysis.report import render, to_json
     from workbench.analysis.search_report import render_search, search_report, search_to_json
     from workbench.records.index import load_study
@@ -207,6 +209,9 @@ def report(
     if records.manifest.is_search:
         found = search_report(records)
         facts, rendered = search_to_json(found), render_search(found, format.value)
+    elif records.manifest.is_ladder:
+        ladder = ladder_report(records)
+        facts, rendered = ladder_to_json(ladder), render_ladder(ladder, format.value, notes=notes)
     else:
         result = study_report(records)
         facts, rendered = to_json(result), render(result, format.value, notes=notes)

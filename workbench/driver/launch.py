@@ -9,6 +9,8 @@ from rich.console import RenderableType
 
 from workbench.analysis.answer_sentences import baseline_alarm
 from workbench.analysis.effects import Report, study_report
+from workbench.analysis.ladder_effects import ladder_report
+from workbench.analysis.ladder_report import render_ladder
 from workbench.analysis.report import render
 from workbench.analysis.search import searched
 from workbench.analysis.search_report import render_search, search_report
@@ -95,6 +97,11 @@ def run_study(
         if plan.search is not None:
             _print_report(render_search(search_report(records), "terminal"), directory, console)
             _require_a_point(records)
+        elif plan.rungs:
+            ladder = ladder_report(records)
+            _print_report(render_ladder(ladder, "terminal"), directory, console)
+            for rung, compared in zip(ladder.rungs, records.compared, strict=True):
+                _require_a_result(rung.report, compared)
         else:
             report = study_report(records)
             _print_report(render(report, "terminal"), directory, console)

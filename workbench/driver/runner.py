@@ -11,7 +11,8 @@ without getting further.
 import math
 import secrets
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,13 @@ class Runner:
     def run(self) -> None:
         """Run every phase of the study; returns when all trials have an outcome."""
         in_rungs = self.plan.search is not None and bool(self.plan.search.rungs)
+        steps = self.plan.steps
+        if self.plan.rungs:
+            steps = max(rung.steps for rung in self.plan.rungs)
         self.display.begin(
             self.plan.trial_counts(),
-            self.plan.steps,
-            some_shorter=in_rungs,
+            steps,
+            some_shorter=in_rungs or bool(self.plan.rungs),
             more_steps=self.plan.more_steps(self.plan.study.trials_by_budget),
         )
         if self.ledger.note:
@@ -157,7 +161,7 @@ class Runner:
         grids = self.plan.grids()
         rounds_left = self.plan.study.grid_growth
         known = self._rates_known()
-        while rounds_left and (added := grown_before(grids, known)):
+        while rounds_left and (added := self._by_rung(grids, lambda own: grown_before(own, known))):
             grids = joined(grids, added)
             self.display.expect(len(self.plan.tune(added)))
             rounds_left -= 1
@@ -165,16 +169,22 @@ class Runner:
             self._execute_tuning(self.plan.tune(grids), last=not rounds_left)
             tuned = self._tuned(self.plan.names)
             chosen = {name: one.hyperparameters for name, one in tuned.items()}
-            flat = {name for name, one in tuned.items() if one.flat_throughout}
-            added = grown(grids, chosen, flat)
+            added = self._by_rung(grids, partial(_grown, tuned))
             if not added or not rounds_left:
                 break
             rounds_left -= 1
             grids = joined(grids, added)
-            self.display.note(f"a best learning rate is at the grid's edge: adding {_new(added)}")
+            self.display.note(f"a best learning rate is at the grid's edge: adding {_new(added, grids)}")
             self.display.expect(len(self.plan.tune(added)))
         self._announce(tuned, at_edge=at_edge(grids, chosen))
         return chosen
+
+    def _by_rung(self, grids: Grids, grow: Callable[[Grids], Grids]) -> Grids:
+        """What grids grow by: alike for all that are compared, so that a ladder's rungs grow one by one."""
+        added: Grids = {}
+        for names in self.plan.compared:
+            added |= grow({name: grids[name] for name in names})
+        return added
 
     def _execute_tuning(self, records: list[RunRecord], *, last: bool) -> None:
         """Tune all variants; where no grid grows after it, comparisons have their first look on the way."""
@@ -582,11 +592,18 @@ def _status(status: int) -> str:
     return f"exit status {status}"
 
 
-def _new(added: Grids) -> str:
+def _grown(tuned: Mapping[str, TunedRate], grids: Grids) -> Grids:
+    """What grids grow by, by what was chosen from them."""
+    chosen = {name: tuned[name].hyperparameters for name in grids}
+    flat = {name for name in grids if tuned[name].flat_throughout}
+    return grown(grids, chosen, flat)
+
+
+def _new(added: Grids, grids: Grids) -> str:
     """What grids grow by: said once where it is the same for all."""
     points = {name: " and ".join(map(_shown, grid)) for name, grid in added.items()}
     different = set(points.values())
-    if len(different) == 1:
+    if len(different) == 1 and added.keys() == grids.keys():
         return f"{different.pop()} for all variants"
     return ", ".join(f"{text} for {name}" for name, text in points.items())
 

@@ -21,10 +21,12 @@ from workbench.analysis.calibrating.curves import calibration_table
 from workbench.analysis.calibrating.evaluation import REPORT as CALIBRATION_REPORT
 from workbench.analysis.calibrating.evaluation import write_beside
 from workbench.analysis.effects import study_report
+from workbench.analysis.ladder_effects import ladder_report
+from workbench.analysis.ladder_report import render_ladder
 from workbench.analysis.report import render
 from workbench.analysis.search_figures import search_figures
 from workbench.analysis.search_report import render_search, search_report
-from workbench.analysis.study_figures import save, study_figures
+from workbench.analysis.study_figures import ladder_figures, save, study_figures
 from workbench.data.tokenizers import kept_name
 from workbench.driver.optuna_ledger import JOURNAL, Ledger, journal_damage
 from workbench.driver.search_ledger import SearchLedger
@@ -171,13 +173,19 @@ def _refuse_unfinished(records: StudyRecords) -> None:
     if records.manifest.is_import:
         raise UserError(f"{name}: holds models from elsewhere, and nothing is compared; publish a study")
     search = records.manifest.is_search
-    state = search_report(records).state if search else study_report(records).state
+    if search:
+        state = search_report(records).state
+    elif records.manifest.is_ladder:
+        state = ladder_report(records).state
+    else:
+        state = study_report(records).state
     if state != "complete" or records.is_live:
         raise UserError(
             f"{name}: is {'running' if records.is_live else state}, and only finished studies are published; "
             f"run it to its {'end' if search else 'verdict'} first"
         )
-    if not search and not completed_pairs(records.manifest, records.runs):
+    paired = any(completed_pairs(one.manifest, one.runs) for one in records.compared)
+    if not search and not paired:
         raise UserError(f"{name}: no pair of its trials completed, and there is nothing to publish; mend it")
 
 
@@ -339,13 +347,19 @@ def _write_report(records: StudyRecords) -> None:
         write_atomically(records.path / f"{REPORT}.md", f"{render_search(found, 'md')}{links}")
         write_atomically(records.path / f"{REPORT}.csv", str(render_search(found, "csv")))
         return
-    report = study_report(records)
-    figures = study_figures(records)
+    if records.manifest.is_ladder:
+        ladder = ladder_report(records)
+        figures = ladder_figures(records, ladder)
+        written, table = render_ladder(ladder, "md"), render_ladder(ladder, "csv")
+    else:
+        report = study_report(records)
+        figures = study_figures(records)
+        written, table = render(report, "md"), render(report, "csv")
     if Phase.TUNE not in (records.manifest.phases or []):
-        del figures["learning_rates"]
+        figures = {name: one for name, one in figures.items() if not name.endswith("learning_rates")}
     links = _saved(figures, records.path)
-    write_atomically(records.path / f"{REPORT}.md", f"{render(report, 'md')}{links}")
-    write_atomically(records.path / f"{REPORT}.csv", str(render(report, "csv")))
+    write_atomically(records.path / f"{REPORT}.md", f"{written}{links}")
+    write_atomically(records.path / f"{REPORT}.csv", str(table))
 
 
 def _saved(figures: dict[str, Figure], folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Reading a whole study: its manifest and one table row per run, whatever state the files are in."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from workbench.errors import RecordError, UserError
 from workbench.records.calibration_table import TABLE, read_calibration_table, run_id_of
 from workbench.records.driver_state import DRIVER, DriverState, read_driver_state
 from workbench.records.hyperparameters import LEARNING_RATE
-from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, read_manifest
+from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, RecordedRung, read_manifest
 from workbench.records.proposals import PROPOSALS, read_proposals
 from workbench.records.run import FINISHED, RECORD, REMEDY, Phase, RunDirectory, RunRecord, State, config_hash
 from workbench.records.search import SEARCH, SearchPoint, point_number, read_points
@@ -59,7 +59,8 @@ class StudyRecords:
 
     ``superseded`` counts runs made under an earlier manifest (another budget, another model, an unfinished
     pilot): they stay on disk and come back when the manifest does, but never mix with the present ones.
-    ``points`` are those that a search proposed, in order; no other study has any.
+    ``points`` are those that a search proposed, in order; no other study has any. ``rung`` says of which rung
+    of a ladder these records are; None: of the whole study.
     """
 
     path: Path
@@ -69,6 +70,7 @@ class StudyRecords:
     driver: DriverState | None
     superseded: int = 0
     points: tuple[SearchPoint, ...] = ()
+    rung: RecordedRung | None = None
 
     @property
     def name(self) -> str:
@@ -90,6 +92,24 @@ class StudyRecords:
         """Whether a driver is at work: it says so, and said so within the last half minute."""
         return self.driver is not None and self.driver.is_live
 
+    def at_rung(self, number: int) -> "StudyRecords":
+        """The records of one rung of a ladder, the first is 0, as those of a study of its own."""
+        manifest = self.manifest.at_rung(number)
+        own = self.runs[self.runs["variant"].isin(manifest.names)].reset_index(drop=True)
+        return replace(self, manifest=manifest, runs=own, rung=self.manifest.rungs[number])
+
+    @property
+    def compared(self) -> list["StudyRecords"]:
+        """The records of what is compared with one another: the study itself, or each rung of a ladder.
+
+        Raises ``RecordError`` with the key where the manifest's rungs are damaged.
+        """
+        if not self.manifest.is_ladder:
+            return [self]
+        if problem := self.manifest.wrong_in_rungs:
+            raise RecordError(f"{self.path / MANIFEST}: {problem}; {MANIFEST_REMEDY}")
+        return [self.at_rung(number) for number in range(len(self.manifest.rungs))]
+
     def require_comparable(self) -> None:
         """Raise ``RecordError`` with the key where the manifest lacks what every comparison needs.
 
@@ -99,6 +119,11 @@ class StudyRecords:
             raise UserError(
                 f"{self.title}: is a search, which compares nothing and gives no verdict; promote what "
                 f"looked best to a study that does: 'workbench promote {self.title}'"
+            )
+        if self.manifest.is_ladder and not self.manifest.wrong_in_rungs:
+            raise UserError(
+                f"{self.title}: is a ladder, of which each rung is compared by itself; 'workbench report "
+                f"{self.title}' has all of them"
             )
         if self.manifest.incomparable is not None:
             raise RecordError(f"{self.path / MANIFEST}: {self.manifest.incomparable}; {MANIFEST_REMEDY}")

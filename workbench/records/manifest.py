@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, with_config
 from typing_extensions import TypedDict
 
 from workbench.files import read_yaml, write_yaml
+from workbench.numbers import plural
 from workbench.records.damaged_files import read_checked
 from workbench.records.fields import AsItIs, Count, FiniteNumber
 from workbench.records.margin import DeclaredMargins, margin_for, smallest_margin
@@ -143,6 +144,25 @@ class RecordedGain(_Part):
         return counts
 
 
+class RecordedRung(_Part):
+    """One rung of a ladder, and which of the manifest's variants are its own."""
+
+    size: dict[str, Count]  # of its baseline: layers, width, heads, feedforward_width
+    tokens: Count  # of one trial
+    batch_size: Count
+    compute: FiniteNumber  # training FLOPs of one trial of its baseline
+    learning_rates: list[FiniteNumber] | None = None  # where they are not the study's
+    baseline: str  # a variant's name
+    # Its variants by their names here, the baseline's first: what every rung calls them.
+    variants: dict[str, str]
+
+    @property
+    def words(self) -> str:
+        """``2 layers, width 64, 300,000 tokens``."""
+        layers = self.size.get("layers", 0)
+        return f"{plural(layers, 'layer')}, width {self.size.get('width', 0)}, {self.tokens:,} tokens"
+
+
 class PlannedSeeds(_Part):
     """The seeds of each phase, written out."""
 
@@ -224,6 +244,9 @@ class Manifest(_Part):
     baseline: str  # a variant's name
     variants: list[ManifestVariant]
     stack: RecordedStack | None = None  # of the design dismantle: which variants belong to which part
+    # Of a ladder, from the least compute to the most: which variants are compared with one another. What the
+    # manifest says once (baseline, training) is the first rung's.
+    rungs: list[RecordedRung] = []
     # The candidates, before a grid grows; of each level of a factor where levels have their own.
     learning_rates: list[FiniteNumber] | dict[str, list[FiniteNumber]] = []
     grid_growth: Count | None = None
@@ -264,6 +287,38 @@ class Manifest(_Part):
     def is_search(self) -> bool:
         """Whether it is a search over architectures: exploratory, without comparisons and verdicts."""
         return self.search is not None
+
+    @property
+    def is_ladder(self) -> bool:
+        """Whether it has the same variants at several sizes and budgets, each rung compared by itself."""
+        return bool(self.rungs)
+
+    def at_rung(self, number: int) -> "Manifest":
+        """The manifest of one rung alone, the first is 0: its variants, its baseline, its training."""
+        rung = self.rungs[number]
+        variants = [variant for variant in self.variants if variant.name in rung.variants]
+        baseline = next(variant for variant in variants if variant.name == rung.baseline)
+        # A baseline changes nothing: what it has of its own is the rung's.
+        training = {**self.training, **baseline.training}
+        own = [
+            {key: value for key, value in variant.training.items() if value != training.get(key)}
+            for variant in variants
+        ]
+        update: dict[str, Any] = {
+            "rungs": [],
+            "baseline": rung.baseline,
+            "variants": [
+                variant.model_copy(update={"training": mine})
+                for variant, mine in zip(variants, own, strict=True)
+            ],
+            "training": training,
+            "unique_tokens": {
+                name: count for name, count in self.unique_tokens.items() if name in rung.variants
+            },
+        }
+        if rung.learning_rates is not None:
+            update["learning_rates"] = rung.learning_rates
+        return self.model_copy(update=update)
 
     @property
     def names(self) -> list[str]:
@@ -380,6 +435,8 @@ class Manifest(_Part):
         """Why nothing can be compared by it; None where all that a comparison needs is there."""
         if self.is_search:
             return "is a search, which compares nothing"
+        if self.is_ladder:
+            return self.wrong_in_rungs or "is a ladder, of which each rung is compared by itself"
         if math.isnan(self.smallest_margin):
             return "has no key 'margin'"
         if self.baseline not in self.names:
@@ -390,6 +447,20 @@ class Manifest(_Part):
         for variant in self.variants if self.design == "full_factorial" else ():
             if set(variant.levels) != factors:
                 return f"variants: {variant.name}: levels: should name the factors that the baseline names"
+        return None
+
+    @property
+    def wrong_in_rungs(self) -> str | None:
+        """What is wrong in the rungs of a ladder: a name that is no variant's, or no variant of the rung."""
+        for number, rung in enumerate(self.rungs):
+            for name in rung.variants:
+                if name not in self.names:
+                    return f"rungs.{number}.variants: should name variants, got {name!r}"
+            if rung.baseline not in rung.variants:
+                return f"rungs.{number}.baseline: should be one of its variants, got {rung.baseline!r}"
+            called = sorted(rung.variants.values())
+            if called != sorted(set(self.rungs[0].variants.values())):
+                return f"rungs.{number}.variants: should be those of the first rung, got {', '.join(called)}"
         return None
 
     def _wrong_in(self, stack: RecordedStack) -> str | None:

@@ -49,6 +49,7 @@ from workbench.study.devices import require_computable
 from workbench.study.dismantling import Stack
 from workbench.study.gain import gain_rungs
 from workbench.study.kept_parts import changed_code
+from workbench.study.ladder import manifest_of_ladder, names_by_rung, variants_of_ladder
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
 from workbench.study.repetition import ONCE
@@ -77,6 +78,7 @@ _UNHASHED = (
 class Plan:
     """A study file, its texts and its device, resolved into variants and trials.
 
+    ``rungs`` are the plans of a ladder's rungs; its ``variants`` are those of all of them.
     ``evaluation`` are the texts that all variants are judged on, by name; empty where the windows of the
     validation split serve. A ``search`` has the baseline as its only variant, and a variant for each point.
     ``gain`` is the baseline at other budgets, by rising tokens: trained, and no variants.
@@ -91,6 +93,7 @@ class Plan:
     search: ResolvedSearch | None = None
     stack: Stack | None = None
     gain: tuple[Variant, ...] = ()
+    rungs: tuple["Plan", ...] = ()
 
     @classmethod
     def build(
@@ -108,6 +111,19 @@ class Plan:
         knows yet how much memory it has.
         """
         texts = OneText(texts) if isinstance(texts, TokenizedCorpus) else texts
+        if study.rungs:
+            rungs = tuple(
+                cls.build(study.at_rung(number), texts, device, elsewhere=elsewhere)
+                for number in range(len(study.rungs))
+            )
+            return cls(
+                study=study,
+                texts=texts,
+                device=device,
+                variants=variants_of_ladder(study, rungs),
+                evaluation=rungs[0].evaluation,
+                rungs=rungs,
+            )
         own = texts.of(study.data)
         if start is not None:
             own.require_known(start.model.vocabulary)
@@ -167,6 +183,13 @@ class Plan:
     def names(self) -> list[str]:
         """The variants' names, the baseline's first."""
         return [variant.name for variant in self.variants]
+
+    @property
+    def compared(self) -> list[list[str]]:
+        """The names of variants that are compared with one another: all, or those of each rung."""
+        if not self.rungs:
+            return [self.names]
+        return [list(named) for named in names_by_rung(self.rungs)]
 
     @property
     def training(self) -> TrainingConfig:
@@ -287,17 +310,14 @@ class Plan:
 
     def grids(self) -> Grids:
         """What tuning chooses from for each variant, before grids grow; a single one is all trials'."""
+        if self.rungs:
+            named = zip(self.rungs, names_by_rung(self.rungs), strict=True)
+            return {name: rung.grids()[own] for rung, names in named for name, own in names.items()}
         return own_grids(self.study, self.variants)
 
     def tune(self, tried: Grids) -> list[RunRecord]:
-        """Every variant at each of its candidates and tuning seeds: as many of each for all."""
-        candidates = len(tried[self.baseline.name])
-        return [
-            self.record(variant, Phase.TUNE, tried[variant.name][place], seed)
-            for seed in self.study.seeds.lists()[Phase.TUNE]
-            for place in range(candidates)
-            for variant in self.variants
-        ]
+        """Every variant at each of its candidates and tuning seeds: as many of each for all compared."""
+        return self.tune_points(tried, self.study.seeds.lists()[Phase.TUNE])
 
     def tune_points(self, points: Grids, seeds: Sequence[int]) -> list[RunRecord]:
         """Each variant's own ``points``, of which some may have more than others, at ``seeds``."""
@@ -386,6 +406,8 @@ class Plan:
     def manifest(self, command: str) -> Manifest:
         """The resolved study, with its hash: what ``study.yaml`` holds."""
         study = self.study
+        if self.rungs:
+            return signed(manifest_of_ladder(study, self.rungs), command=command)
         factors = self._factor_labels()
         training = self.training.model_dump(mode="json")
         budget = training | {"tokens": self.tokens, "steps": self.steps, "device": self.device}
@@ -574,6 +596,7 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
             )
     if before is not None:
         _refuse_another_search(before, manifest, directory)
+        _refuse_other_rungs(before, manifest, directory)
     if before is not None and before.seeds.pilot:
         pilot = _ended_pilot(before, manifest, directory)
         manifest = signed(_with_pilot(manifest, pilot))
@@ -583,7 +606,8 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
     if before is not None and changed:
         changed = [*(f"the code of {name}" for name in changed_code(before, manifest)), *changed]
         amendment: dict[str, Any] = {"time": now(), "from": before.hash, "to": manifest.hash, "keys": changed}
-        if "margin" in changed and before.incomparable is None:
+        is_judged = before.incomparable is None or (before.is_ladder and before.wrong_in_rungs is None)
+        if "margin" in changed and is_judged:
             complete = _complete_runs(directory)
             amendment |= {"margin": [before.margin, manifest.margin], "complete": complete}
             notes.append(_margin_note(before, manifest, complete))
@@ -633,6 +657,23 @@ def _refuse_another_search(before: Manifest, manifest: Manifest, directory: Path
         f"{manifest.name}: {directory} holds the runs of another search or study, which differs in "
         f"{', '.join(changed)}; give this one a name of its own ('name: …'), or delete the folder"
     )
+
+
+def _refuse_other_rungs(before: Manifest, manifest: Manifest, directory: Path) -> None:
+    """A run is known by its variant's name, and those of a ladder say which rung it is, counted from below.
+
+    Raises ``UserError`` where a rung before others, or around a study that was none, would rename what ran.
+    """
+    if not (before.is_ladder or manifest.is_ladder) or not len(load_study(directory).runs):
+        return
+    names = {variant.config_hash: variant.name for variant in before.variants if variant.config_hash}
+    for variant in manifest.variants:
+        known = names.get(variant.config_hash, variant.name)
+        if known != variant.name:
+            raise UserError(
+                f"{manifest.name}: rungs: what ran as {known!r} in {directory} would be {variant.name!r}; "
+                "add rungs behind the others, or give this study a name of its own ('name: …')"
+            )
 
 
 def _complete_runs(directory: Path) -> int:

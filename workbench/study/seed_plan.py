@@ -156,7 +156,7 @@ def plan_seeds(
         "metric": manifest.metric,
         "verdict": wanted.question,
         "power": wanted.power,
-        "family": len(comparisons),
+        "family": comparisons[0].family,
         "seconds_per_trial": costs.seconds,
         "seconds_from": costs.source,
         "device": costs.device,
@@ -245,7 +245,8 @@ def _planned(file: Path, overrides: list[str], workers: int | None, out: Path) -
 def _measured(study: str, overrides: list[str], workers: int | None, out: Path) -> Costs:
     """Those of a study that ran: what its complete trials took."""
     records = load_study(_results_of(study, out))
-    records.require_comparable()
+    for compared in records.compared:
+        compared.require_comparable()
     if records.manifest.is_import:
         raise UserError(f"{study}: holds models from elsewhere, and nothing is compared; give a study file")
     if overrides:

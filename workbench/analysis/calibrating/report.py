@@ -15,7 +15,7 @@ from workbench.analysis.calibrating.tables import (
     missed_sentences,
     simulated_tables,
 )
-from workbench.analysis.report import fitted_table, latex_table, markdown_table
+from workbench.analysis.report import latex_table, markdown_table, titled_table
 from workbench.analysis.report_tables import TextTable
 from workbench.analysis.text_escapes import escape_formula, escape_markdown
 from workbench.errors import UserError
@@ -74,7 +74,7 @@ def title_of(found: Found) -> str:
 def _terminal(found: Found) -> Group:
     parts: list[RenderableType] = [styled(title_of(found), "bold"), *map(styled, lines_of(found))]
     for table in tables_of(found):
-        parts += [styled(""), styled(table.title, "italic"), fitted_table(table)]
+        parts += titled_table(table)
     return Group(*parts)
 
 
@@ -91,7 +91,7 @@ def _latex(found: Found) -> str:
     lines += [f"% {one_line(line)}" for line in lines_of(found)]
     name = "simulated" if isinstance(found, SimulatedCalibration) else found.study
     for index, table in enumerate(tables_of(found)):
-        lines += ["", *latex_table(table, f"{table.title}.", label=f"tab:{name}-{index + 1}")]
+        lines += ["", *latex_table(table, "", label=f"tab:{name}-{index + 1}")]
     return "\n".join(lines) + "\n"
 
 

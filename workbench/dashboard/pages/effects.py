@@ -25,7 +25,7 @@ from workbench.analysis.report_tables import (
 )
 from workbench.analysis.study_figures import best_of_plot, dismantling_plot, gains_plot, learning_rate_plot
 from workbench.analysis.tuned_rates import TunedRate
-from workbench.dashboard import downloads
+from workbench.dashboard import downloads, ladders
 from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
@@ -52,6 +52,7 @@ def page() -> None:
     if is_search(now):
         see_search()
         return
+    ladders.charts(now)
     if any(row.pairs >= 2 for row in now.report.comparisons):
         forest_panel(now, name=f"{now.file_name}-effects")
         _pairs(now)
