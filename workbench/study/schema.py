@@ -702,8 +702,8 @@ class StudyFile(_Section):
             )
         if self.gain is not None:
             raise ValueError(
-                "rungs: the other budgets of the baseline, under gain, would be those of one rung; remove one of "
-                "them"
+                "rungs: the other budgets of the baseline, under gain, would be those of one rung; remove "
+                "one of the two keys"
             )
         if self.start is not None:
             raise ValueError(
