@@ -13,7 +13,7 @@ from tests.analysis.synthetic_studies import (
     shifted,
     variant,
 )
-from workbench.analysis.answer_sentences import answers, headline, level_name, sentence
+from workbench.analysis.answer_sentences import answers, describe_change, headline, level_name, sentence
 from workbench.analysis.effects import study_report
 
 
@@ -87,6 +87,23 @@ def test_variants_with_several_changes_are_named(tmp_path):
     report = study_report(Study(tmp_path, manifest(variants)).load())
     expected = "GPT-2 (learned positions instead of RoPE, LayerNorm instead of RMSNorm): not started."
     assert answers(report) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"bias": ["false", "true"]}, "With bias instead of without"),
+        ({"tied_embeddings": ["true", "false"]}, "Without tied embeddings instead of with"),
+        ({"initialization": ["llama", "gpt2"]}, "Initialization GPT-2 instead of LLaMA"),
+    ],
+)
+def test_a_switch_and_an_initialization_are_named(tmp_path, change, words):
+    other = variant("other") | {"change": change}
+    study = (
+        Study(tmp_path, manifest([variant("baseline"), other])).tune().confirm("baseline", BASELINE_LOSSES)
+    )
+    row = study_report(study.confirm("other", shifted(-0.1)).load()).comparisons[0]
+    assert describe_change(row) == words
 
 
 @pytest.mark.parametrize("name", ["e & f_{g} %", "a [red]b[/red]", "q/r", "none", "rope(2)", "échec"])

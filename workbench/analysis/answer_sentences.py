@@ -8,8 +8,10 @@ from functools import cache
 
 from workbench.analysis.deciding.decisions import level_text
 from workbench.analysis.deciding.foresight import PairsNeeded
+from workbench.analysis.dismantling import Dismantled
 from workbench.analysis.dismantling_sentences import dismantling_sentences
 from workbench.analysis.effects import Report
+from workbench.analysis.gain_ladder import VariantGain
 from workbench.analysis.level_titles import level_facts
 from workbench.analysis.report_footer import at_equal, held_equal
 from workbench.analysis.statistics import Verdict
@@ -19,14 +21,72 @@ from workbench.numbers import byte_size, decimals_for, fixed, percent, plural, s
 from workbench.records.manifest import NOTHING, is_null_twin
 
 _LEARNED = re.compile(r"bpe-(\d+)")  # a tokenizer that is learned, of so many tokens
+_EQUAL_COST = 0.01  # a smaller difference of FLOPs a token makes no sentence
 # Factors whose levels are named by files and folders: one that is called as a level of ours is none.
 _GIVEN = ("tokenizer", "corpus")
+# Factors whose levels have the titles of presets: LLaMA's initialisation is not all of LLaMA.
+_NEEDS_ITS_FACTOR = ("initialization",)
 
 
 def answers(report: Report) -> list[str]:
-    """One sentence per variant, in the report's order; behind them what lies between two recipes."""
-    whole = [] if report.dismantled is None else dismantling_sentences(report.dismantled, report.unit)
-    return [*(sentence(row) for row in report.comparisons), *whole]
+    """One sentence per variant, in the report's order; behind them what lies between two recipes.
+
+    Where the baseline was trained at other budgets, each variant has one more: what it is worth in compute.
+    """
+    subjects, whole = {}, []
+    if report.dismantled is not None:
+        subjects = _with_a_part_back(report.dismantled)
+        whole = dismantling_sentences(report.dismantled, report.unit)
+    rows = [sentence(row, subjects.get(row.variant)) for row in report.comparisons]
+    return [*rows, *gain_sentences(report), *whole]
+
+
+def _with_a_part_back(dismantled: Dismantled) -> dict[str, str]:
+    """``GPT-2 with RoPE instead of learned positions``, by variant: shorter than all that it differs in."""
+    whole = _titles().get(dismantled.whole, dismantled.whole)
+    subjects = {}
+    for part in dismantled.parts:
+        back = ", ".join(_change(factor, new, old) for factor, (old, new) in part.change.items())
+        if part.into_variant != part.out_variant:
+            back = back if back.startswith(("with ", "without ")) else f"with {back}"
+            subjects[part.into_variant] = f"{whole} {back}"
+    return subjects
+
+
+def gain_sentences(report: Report) -> list[str]:
+    """What each variant that has a gain is worth in compute; none where no other budgets were trained."""
+    found = report.gains.gains if report.gains else ()
+    subjects = {row.variant: describe_change(row) for row in report.comparisons}
+    return [gain_sentence(subjects[one.variant], one) for one in found if one.tokens is not None]
+
+
+def gain_sentence(subject: str, one: VariantGain) -> str:
+    """``LayerNorm instead of RMSNorm: for its loss the baseline needs 1.52x [1.24, 1.92] the tokens.``
+
+    A variant that costs compute is said to need more itself. ``one`` is of a variant that has a gain.
+    """
+    gain = one.tokens
+    assert gain is not None  # who asks looks first
+    if gain.beyond == "above":
+        most = gain.text.strip("<>")
+        return f"{subject}: the baseline does not reach its loss with {most} the tokens, its largest budget."
+    if gain.beyond == "below":
+        least = gain.inverse.text.strip("<>")
+        return (
+            f"{subject}: the baseline reaches its loss with less than its smallest budget, so that it needs "
+            f"more than {least} the tokens of the baseline for the same loss."
+        )
+    costs = gain.is_settled and gain.value < 1
+    units = [("tokens", gain), ("FLOPs", one.flops), ("seconds", one.seconds)]
+    if one.flops is not None and abs(one.flops.value / gain.value - 1) < _EQUAL_COST:
+        del units[1]  # says nothing more
+    known = [(unit, own.inverse if costs else own) for unit, own in units if own is not None]
+    said = [f"{own.text} the {unit}" for unit, own in known]
+    text = said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+    if costs:
+        return f"{subject}: needs {text} of the baseline for the same loss."
+    unsettled = "" if gain.is_settled else "; whether it needs more or less is not settled"
+    return f"{subject}: for its loss the baseline needs {text}{unsettled}."
 
 
 def headline(report: Report) -> str:
@@ -54,9 +114,12 @@ def baseline_alarm(report: Report) -> str:
     return f"Nothing can be compared: the baseline {describe_fate(row)}. Remedy: {remedy(row)}."
 
 
-def sentence(row: VariantRow) -> str:
-    """What is known of one variant: ``Learned positions instead of RoPE: worse by 0.21 nats/token (...)``."""
-    subject = describe_change(row)
+def sentence(row: VariantRow, subject: str | None = None) -> str:
+    """What is known of one variant: ``Learned positions instead of RoPE: worse by 0.21 nats/token (...)``.
+
+    ``subject`` is what it is called; None: its change in words.
+    """
+    subject = subject or describe_change(row)
     so_far = "" if row.status == "done" else " so far"
     if row.fate:
         trained = f"; where it trained, {_level(row)}" if row.values else ""
@@ -90,11 +153,11 @@ def _changes(row: VariantRow) -> str:
         return "Null twin, which changes nothing but one draw"
     changes = [_change(factor, old, new) for factor, (old, new) in row.change.items()]
     if not changes:
-        return row.variant
+        return row.called or row.variant
     text = ", ".join(changes)
-    named = len(changes) > 1 and row.label == row.variant
+    named = len(changes) > 1 and row.label == (row.called or row.variant)
     if named:
-        return f"{_titles().get(row.variant, row.variant)} ({text})"  # a name stays as it was given
+        return f"{_titles().get(row.label, row.label)} ({text})"  # a name stays as it was given
     return text[0].upper() + text[1:]
 
 
@@ -124,8 +187,11 @@ def _titles_of_none() -> dict[str, str]:
 
 
 def _change(factor: str, old: str, new: str) -> str:
+    if {old, new} == {"true", "false"}:
+        have, lack = ("with", "without") if new == "true" else ("without", "with")
+        return f"{have} {_words(factor)} instead of {lack}"
     ours, theirs = level_name(factor, new), level_name(factor, old)
-    titled = str(new).partition("(")[0] in _titles() and factor not in _GIVEN
+    titled = str(new).partition("(")[0] in _titles() and factor not in _NEEDS_ITS_FACTOR + _GIVEN
     if titled or new == "none":
         return f"{ours} instead of {theirs}"
     return f"{_words(factor)} {ours} instead of {theirs}"

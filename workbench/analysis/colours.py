@@ -60,8 +60,12 @@ def variant_colours(manifest: Manifest) -> dict[str, str]:
     """A colour of its own for each variant: near black for the baseline, the level's for one change.
 
     Levels that have a colour of their own come first. The order of the variants does not matter; where two
-    would share a colour, the one that is later in the alphabet takes the next free one.
+    would share a colour, the one that is later in the alphabet takes the next free one. Of a ladder each rung
+    has the colours that it has by itself.
     """
+    if manifest.is_ladder:
+        rungs = [manifest.at_rung(number) for number in range(len(manifest.rungs))]
+        return {name: colour for rung in rungs for name, colour in variant_colours(rung).items()}
     baseline = manifest.baseline
     levels = {variant.name: _level(variant) for variant in manifest.variants}
     chosen = _assign({name: level for name, level in levels.items() if name != baseline})

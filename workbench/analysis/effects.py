@@ -14,6 +14,7 @@ from workbench.analysis.dismantling import Dismantled, dismantled
 from workbench.analysis.divergence import compare_divergences
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
+from workbench.analysis.gain_ladder import ComputeGains, compute_gains
 from workbench.analysis.halving_cost import halving_warnings
 from workbench.analysis.metric_units import study_unit, why_not_comparable
 from workbench.analysis.notes import Note, NoteKind, method, reading
@@ -40,8 +41,9 @@ class Report:
     ``state`` is ``complete``, ``running``, ``stopped`` or ``not started``. ``factorial`` is there for full
     factorial designs, ``dismantled`` where two recipes are taken apart, ``equal_flops`` where variants differ
     in FLOPs by more than 1 % and the study does not hold them equal, ``recovery`` for studies that start from
-    a run; none of them where the baseline failed or did not train. ``other_sets`` is empty for a study with
-    one evaluation text. ``tuning`` is there for studies that tune over a space.
+    a run, ``gains`` where the baseline is trained at other budgets; none of them where the baseline failed or
+    did not train. ``other_sets`` is empty for a study with one evaluation text. ``tuning`` is there for
+    studies that tune over a space.
     """
 
     study: str
@@ -60,6 +62,7 @@ class Report:
     other_sets: tuple[SetRow, ...]
     recovery: tuple[RecoveryRow, ...] | None
     tuning: TuningReport | None
+    gains: ComputeGains | None
     notes: tuple[Note, ...]
     footer: dict[str, Any]
 
@@ -127,6 +130,7 @@ def study_report(study: StudyRecords) -> Report:
     refusals = {name: why_not_judged(study, tuned, name) for name in manifest.names}
     unjudged = {name: why for name, why in refusals.items() if why is not None}
     apart = dismantled(manifest, outcomes, unjudged) if comparable else None
+    gains = compute_gains(study, rows, outcomes, unjudged) if comparable else None
     equal_flops = loss_at_flops(study, outcomes=outcomes) if comparable and flops_differ(study) else None
     notes = [
         *map(reading, filter(None, [why_not_comparable(manifest, manifest.metric)])),
@@ -138,6 +142,7 @@ def study_report(study: StudyRecords) -> Report:
         *[note.of(row.variant) for row in rows for note in row.notes],
         *(effects.warnings if effects else map(reading, missing_effects(manifest, outcomes))),
         *(apart.notes if apart else ()),
+        *(gains.notes if gains else ()),
         *map(method, equal_flops.notes if equal_flops else ()),
         *changed_margins(manifest, rows, judged),
         *provenance_warnings(study),
@@ -149,7 +154,7 @@ def study_report(study: StudyRecords) -> Report:
         unit=unit,
         margin=margin,
         margins=manifest.margin,
-        state=_state(study, rows),
+        state=_state(study, rows, gains),
         rows=tuple(rows),
         family_size=len(rows) - 1,
         pilot=pilot,
@@ -159,13 +164,14 @@ def study_report(study: StudyRecords) -> Report:
         other_sets=other_sets(manifest, outcomes),
         recovery=recovery(study) if comparable else None,
         tuning=tuning_report(manifest, tuned),
+        gains=gains,
         notes=tuple(notes),
         footer=footer(study),
     )
 
 
-def _state(study: StudyRecords, rows: list[VariantRow]) -> str:
-    if all(row.status == "done" for row in rows):
+def _state(study: StudyRecords, rows: list[VariantRow], gains: ComputeGains | None) -> str:
+    if all(row.status == "done" for row in rows) and (gains is None or gains.is_done):
         return "complete"
     if study.is_live:
         return "running"

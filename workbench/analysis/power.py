@@ -46,6 +46,17 @@ def seeds_needed(sd: float, effect: float, *, comparisons: int = 1, power: float
     return _fewest(lambda n: _power(abs(effect) / sd, n, alpha), power)
 
 
+def difference_power(beyond: float, sd: float, n: int, *, comparisons: int = 1) -> float:
+    """The chance that ``n`` pairs are called better or worse where the truth lies ``beyond`` the margin.
+
+    ``beyond`` (0 or more) and ``sd`` are in units of the metric.
+    """
+    _check_sd(sd)
+    if sd == 0:
+        return float(beyond > 0 and n > 1)
+    return _power(beyond / sd, n, _share(comparisons) / 2)
+
+
 def equivalence_power(margin: float, sd: float, n: int, *, true: float = 0.0, comparisons: int = 1) -> float:
     """The chance that ``n`` pairs are called equivalent where the difference is ``true``.
 

@@ -16,6 +16,7 @@ from workbench.analysis.answer_sentences import answers, headline
 from workbench.analysis.dismantling import Dismantled, part_columns
 from workbench.analysis.effects import Report
 from workbench.analysis.flops import FlopsRow
+from workbench.analysis.gain_ladder import ComputeGains, gain_columns
 from workbench.analysis.other_sets import SetRow
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import TextTable, pilot_line, report_tables
@@ -79,6 +80,8 @@ def to_json(report: Report) -> dict[str, Any]:
         "other_evaluation_sets": [_set_columns(row) for row in report.other_sets],
         # Of the design dismantle alone.
         **({"dismantled": plain(_apart(report.dismantled))} if report.dismantled else {}),
+        # Of studies that train the baseline at other budgets.
+        **({"compute_gain": plain(_gains(report.gains))} if report.gains else {}),
         "equal_flops": equal and {"flops": equal.flops, "rows": [_flops_columns(row) for row in equal.rows]},
         "recovery": plain([asdict(row) for row in report.recovery]) if report.recovery is not None else None,
         "tuning": plain(asdict(report.tuning)) if report.tuning else None,
@@ -102,6 +105,15 @@ def _apart(found: Dismantled) -> dict[str, Any]:
     return values
 
 
+def _gains(found: ComputeGains) -> dict[str, Any]:
+    """The baseline's ladder, and what each variant is worth by it."""
+    return {
+        "tokens": found.tokens,
+        "rungs": [asdict(rung) | {"mean": rung.mean, "sd": rung.sd} for rung in found.rungs],
+        "gains": [{"variant": one.variant, **gain_columns(one)} for one in found.gains],
+    }
+
+
 def _flops_columns(row: FlopsRow) -> dict[str, Any]:
     columns = {
         "variant": row.variant,
@@ -122,38 +134,45 @@ def _set_columns(row: SetRow) -> dict[str, Any]:
 
 
 def _terminal(report: Report, notes: bool) -> Group:
-    """Fits 120 columns; without a terminal rich leaves out the colours and nothing else.
+    """Fits 120 columns; without a terminal rich leaves out the colours and nothing else."""
+    lines = footer_lines(report.footer)
+    return Group(*terminal_body(report, notes), *(styled(f"{name}: {text}", "dim") for name, text in lines))
+
+
+def terminal_body(report: Report, notes: bool, study: str = "") -> list[RenderableType]:
+    """The report on a terminal, but its footer.
 
     First what a reader in a hurry needs: the study in a sentence, its verdicts, and what changes how they are
-    to be read. What they rest on comes after it.
+    to be read. What they rest on comes after it. ``study`` is what to ask for its notes, where the report has
+    a title of its own.
     """
     parts: list[RenderableType] = [styled(f"{report.study}: {report.question}", "bold")]
     parts.append(styled(headline(report), "bold magenta" if report.baseline.fate else ""))
     parts += [Padding(styled(text), (0, 0, 0, 2), expand=False) for text in answers(report)]
     verdicts, *others = report_tables(report)
-    parts += _titled(verdicts)
-    parts += [styled(""), *_terminal_notes(report, notes)]
+    parts += titled_table(verdicts)
+    parts += [styled(""), *_terminal_notes(report, notes, study or report.study)]
     for table in others:
-        parts += _titled(table)
+        parts += titled_table(table)
     parts.append(styled(""))
     if pilot := pilot_line(report):
         parts.append(styled(pilot))
-    parts += [styled(f"{name}: {text}", "dim") for name, text in footer_lines(report.footer)]
-    return Group(*parts)
+    return parts
 
 
-def _titled(table: TextTable) -> list[RenderableType]:
-    return [styled(""), styled(table.title, "italic"), fitted(table)]
+def titled_table(table: TextTable) -> list[RenderableType]:
+    """A table on a terminal of any width, its title above it."""
+    return [styled(""), styled(table.title, "italic"), _fitted(table)]
 
 
-def _terminal_notes(report: Report, notes: bool) -> list[RenderableType]:
+def _terminal_notes(report: Report, notes: bool, study: str) -> list[RenderableType]:
     """A note begins at the left, and its further lines are set in, so that each is found."""
     shown: list[RenderableType] = [_note("note", note, "yellow") for note in report.reading]
     if notes:
         shown += [_note("method", note, "dim") for note in report.method]
     elif report.method:
         counted = plural(len(report.method), "method note")
-        shown.append(styled(f"{counted}: workbench report {report.study} --notes", "dim"))
+        shown.append(styled(f"{counted}: workbench report {study} --notes", "dim"))
     return shown
 
 
@@ -163,7 +182,7 @@ def _note(name: str, note: str, style: str) -> RenderableType:
     return row
 
 
-def fitted(table: TextTable) -> RenderableType:
+def _fitted(table: TextTable) -> RenderableType:
     """For a terminal of any width: where not all columns fit, spare ones are left out and named.
 
     Empty ones go first, then the others in their order.
@@ -205,23 +224,24 @@ def _markdown(report: Report) -> str:
     if pilot := pilot_line(report):
         parts.append(escape_markdown(pilot))
     if report.reading:
-        parts.append(_markdown_list("note", report.reading))
+        parts.append(markdown_list("note", report.reading))
     if report.method:
         folded = plural(len(report.method), "method note")
         parts.append(f"<details>\n<summary>{folded}</summary>")
-        parts += [_markdown_list("method", report.method), "</details>"]
+        parts += [markdown_list("method", report.method), "</details>"]
     parts.append(
         "\n".join(f"- {name}: {escape_markdown(text)}" for name, text in footer_lines(report.footer))
     )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _markdown_list(name: str, notes: Iterable[str]) -> str:
+def markdown_list(name: str, notes: Iterable[str]) -> str:
+    """Notes as a list in Markdown, each behind ``name``."""
     return "\n".join(f"- {name}: {escape_markdown(note)}" for note in notes)
 
 
 def markdown_table(table: TextTable) -> str:
-    """The table as GitHub's Markdown has it, its cells as text."""
+    """A table in GitHub's Markdown, without its title."""
     marks = [":---" if i == 0 or h in table.left else "---:" for i, h in enumerate(table.headings)]
     headings = [escape_markdown(heading) for heading in table.headings]
     lines = [headings, marks, *(map(escape_markdown, row) for row in table.rows)]
@@ -229,21 +249,24 @@ def markdown_table(table: TextTable) -> str:
 
 
 def _csv(report: Report) -> str:
-    """One line per variant, every column, raw numbers; lists joined by ``; ``.
+    """One line per variant, every column.
 
-    Where two recipes are taken apart, a variant's part has columns of its own.
+    Where two recipes are taken apart, a variant's part has columns of its own, and so have its gains where
+    the baseline is trained at other budgets.
+    """
+    own = part_columns(report.dismantled) if report.dismantled else {}
+    if report.gains:
+        own = {one.variant: own.get(one.variant, {}) | gain_columns(one) for one in report.gains.gains}
+    nothing = dict.fromkeys(next(iter(own.values()), {}))
+    return csv_text([flat(row) | own.get(row.variant, nothing) for row in report.rows])
+
+
+def csv_text(values: Iterable[dict[str, Any]]) -> str:
+    """One line per mapping, raw numbers; lists joined by ``; ``.
 
     A name that a spreadsheet would take for a formula has ``'`` before it.
     """
-    own = part_columns(report.dismantled) if report.dismantled else {}
-    nothing = dict.fromkeys(next(iter(own.values()), {}))
-    rows = [
-        {
-            key: escape_formula(_joined(value))
-            for key, value in (flat(row) | own.get(row.variant, nothing)).items()
-        }
-        for row in report.rows
-    ]
+    rows = [{key: escape_formula(_joined(value)) for key, value in row.items()} for row in values]
     # A damaged manifest may give some variants columns that others have not.
     longest_first = sorted(rows, key=len, reverse=True)
     columns = dict.fromkeys(name for row in longest_first for name in row)
@@ -262,43 +285,38 @@ def _joined(value: Any) -> Any:
 
 def _latex(report: Report) -> str:
     """Tables for a paper; needs the packages booktabs and graphicx. What else is known stands in comments."""
-    lines = ["% \\usepackage{booktabs,graphicx}", f"% {_one_line(headline(report))}"]
-    lines += [f"% {_one_line(text)}" for text in answers(report)]
-    lines += [f"% note: {_one_line(note)}" for note in report.reading]
-    lines += [f"% method: {_one_line(note)}" for note in report.method]
-    lines += [f"% {name}: {_one_line(text)}" for name, text in footer_lines(report.footer)]
+    lines = ["% \\usepackage{booktabs,graphicx}", f"% {one_latex_line(headline(report))}"]
+    lines += [f"% {one_latex_line(text)}" for text in answers(report)]
+    lines += [f"% note: {one_latex_line(note)}" for note in report.reading]
+    lines += [f"% method: {one_latex_line(note)}" for note in report.method]
+    lines += [f"% {name}: {one_latex_line(text)}" for name, text in footer_lines(report.footer)]
     for index, table in enumerate(report_tables(report)):
-        lines += ["", *_latex_table(table, report, label=f"tab:{report.study}-{index + 1}")]
+        caption = f"Margin {report.margin_text} {report.unit}, manifest {report.footer['manifest']}."
+        lines += ["", *latex_table(table, caption, label=f"tab:{report.study}-{index + 1}")]
     return "\n".join(lines) + "\n"
 
 
-def _latex_table(table: TextTable, report: Report, label: str) -> list[str]:
-    caption = (
-        f"{table.title}. Margin {report.margin_text} {report.unit}, manifest {report.footer['manifest']}."
-    )
-    return latex_table(table, caption, label)
-
-
-def latex_table(table: TextTable, caption: str, label: str) -> list[str]:
-    """The lines of a table for a paper, which needs the packages booktabs and graphicx."""
+def latex_table(table: TextTable, caption: str, *, label: str) -> list[str]:
+    """The lines of a table for a paper, no wider than its text: its title, then ``caption``."""
     columns = "".join("l" if i == 0 or h in table.left else "r" for i, h in enumerate(table.headings))
     return [
         "\\begin{table*}",
         "  \\centering\\small",
-        f"  \\caption{{{escape_latex(caption)}}}",
+        f"  \\caption{{{escape_latex(f'{table.title}. {caption}'.rstrip())}}}",
         f"  \\label{{{re.sub(r'[^A-Za-z0-9:.-]', '-', label)}}}",
         f"  {_NO_WIDER}{{\\begin{{tabular}}{{{columns}}}",
         "    \\toprule",
-        f"    {' & '.join(escape_latex(_one_line(heading)) for heading in table.headings)} \\\\",
+        f"    {' & '.join(escape_latex(one_latex_line(heading)) for heading in table.headings)} \\\\",
         "    \\midrule",
-        *(f"    {' & '.join(escape_latex(_one_line(cell)) for cell in row)} \\\\" for row in table.rows),
+        *(f"    {' & '.join(escape_latex(one_latex_line(cell)) for cell in row)} \\\\" for row in table.rows),
         "    \\bottomrule",
         "  \\end{tabular}}",
         "\\end{table*}",
     ]
 
 
-def _one_line(text: str) -> str:
+def one_latex_line(text: str) -> str:
+    """``text`` in a line, with nothing in it that acts: a comment in LaTeX, or a cell."""
     return " ".join(visible(text).split())
 
 

@@ -39,7 +39,8 @@ def footer(study: StudyRecords) -> dict[str, Any]:
         "family_size": len(manifest.variants) - 1,
         "design": manifest.design,
         "match": manifest.match,
-        "seeds": manifest.seeds.model_dump(exclude_unset=True),
+        "seeds": manifest.seeds.model_dump(exclude_unset=True)
+        | ({"gain": manifest.gain.seeds} if manifest.gain else {}),
         "data": _describe_texts(manifest),
         "evaluation": [_evaluation_set(metric, one) for metric, one in set_metrics(manifest).items()],
         "budget_unit": manifest.budget,

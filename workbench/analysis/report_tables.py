@@ -4,11 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from workbench.analysis.budget_trend import QUARTERS
+from workbench.analysis.compute_gain import Gain, budget_ratio
 from workbench.analysis.deciding.decisions import level_text
 from workbench.analysis.dismantling import Dismantled, End, Measured, Part, Share
 from workbench.analysis.effects import Report
 from workbench.analysis.factorial import Effect
 from workbench.analysis.flops import FlopsRow
+from workbench.analysis.gain_ladder import BudgetRung, ComputeGains, VariantGain
 from workbench.analysis.other_sets import SetRow
 from workbench.analysis.recovery import RecoveryRow
 from workbench.analysis.report_footer import held_equal
@@ -71,6 +73,8 @@ def report_tables(report: Report) -> list[TextTable]:
         tables.append(budgets_table(report))
     if report.other_sets:
         tables.append(other_sets_table(report))
+    if report.gains:
+        tables += [gains_table(report, report.gains), gain_budgets_table(report, report.gains)]
     if report.equal_flops:
         tables.append(flops_table(report))
     if report.recovery:
@@ -467,6 +471,62 @@ def _flops_cells(row: FlopsRow, label: str, decimals: int) -> tuple[str, ...]:
         mean_and_sd(row.mean, row.sd, decimals),
         difference_cell(row.comparison, decimals),
         difference_cell(row.at_the_end, decimals),
+    )
+
+
+def gains_table(report: Report, found: ComputeGains) -> TextTable:
+    """How many times as much compute the baseline needs for each variant's loss, in three units."""
+    labels = {row.variant: row.label for row in report.rows}
+    rows = tuple(_gain_cells(one, labels[one.variant], report) for one in found.gains)
+    title = (
+        "Compute-equivalent gain: how many times as much the baseline needs for the loss that a variant has "
+        f"after {count(found.tokens)} tokens; above 1x the variant saves compute, below it costs "
+        "(intervals by Fieller, at the level of the row's verdict; seconds: by the speeds of its pairs; "
+        "< and >: beyond the baseline's budgets; slope: of the baseline's loss on ln tokens in between ± "
+        "standard error)"
+    )
+    level = f"\n[{_level(report)}CI]"
+    headings = ("change", f"tokens{level}", f"FLOPs{level}", f"seconds{level}", "slope", "says")
+    return TextTable(title, headings, rows, left=("says",), spare=("slope",))
+
+
+def _gain_cells(one: VariantGain, label: str, report: Report) -> tuple[str, ...]:
+    slope = one.found.slope if one.found else None
+    decimals = decimals_for(report.margin) - 1
+    return (
+        label,
+        _gain_cell(one.tokens),
+        _gain_cell(one.flops),
+        _gain_cell(one.seconds),
+        mean_and_sd(slope.value, slope.error, decimals) if slope else MISSING,
+        one.why or MISSING,
+    )
+
+
+def _gain_cell(gain: Gain | None) -> str:
+    return gain.text if gain else MISSING
+
+
+def gain_budgets_table(report: Report, found: ComputeGains) -> TextTable:
+    """The baseline at each budget: what the gains are read from."""
+    rows = tuple(_rung_cells(rung, found.tokens, report) for rung in found.rungs)
+    title = (
+        f"The baseline by its budget, {report.metric} in {report.unit}: each run with a learning-rate "
+        "schedule of its own length (rate: chosen at the ends and at the study's own budget, interpolated "
+        "between)"
+    )
+    headings = ("tokens", "of the\nstudy's", "learning\nrate", "seeds", "mean ± sd")
+    return TextTable(title, headings, rows)
+
+
+def _rung_cells(rung: BudgetRung, own: int, report: Report) -> tuple[str, ...]:
+    lost = f", {rung.lost} lost" if rung.lost else ""
+    return (
+        count(rung.tokens),
+        f"{budget_ratio(rung.tokens / own)}x",
+        rate(rung.learning_rate),
+        f"{len(rung.losses)}/{rung.planned}{lost}",
+        mean_and_sd(rung.mean, rung.sd, decimals_for(report.margin) - 1),
     )
 
 

@@ -60,6 +60,7 @@ def build_row(
     row = VariantRow(
         # What it is, how large, and what it is judged by.
         variant=name,
+        called=study.rung.variants.get(name) if study.rung else None,
         is_baseline=name == manifest.baseline,
         change={factor: (old, new) for factor, (old, new) in variant.change.items()},
         metric=manifest.metric,

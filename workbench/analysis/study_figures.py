@@ -29,9 +29,11 @@ from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling import Measured, added_to, contributions, left_out_of
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.flops import validation_curve
+from workbench.analysis.gain_ladder import read_off
+from workbench.analysis.ladder_effects import LadderReport, LadderRow
 from workbench.analysis.metric_units import unit_of
 from workbench.analysis.statistics import mean_interval
-from workbench.analysis.ticks import Ticks, every, exact, linear
+from workbench.analysis.ticks import Ticks, doublings, every, exact, linear
 from workbench.analysis.training_axes import axes_of, axis_title, bytes_per_token, default_axis
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.tuning_report import TuningReport, tuning_report
@@ -40,6 +42,7 @@ from workbench.analysis.verdicts import fate
 from workbench.analysis.without_result import brief
 from workbench.errors import RecordError, UserError
 from workbench.files import write_atomically
+from workbench.numbers import scaled
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.index import StudyRecords
 from workbench.records.run import FINISHED, State
@@ -54,7 +57,10 @@ _NAME = 30  # letters in a line of a variant's name
 OUT_COLOUR, INTO_COLOUR = BLUE, VERMILLION  # of what is left out of one recipe, and added to the other
 _BAND = "#DDDDDD"
 _LEGEND = 80  # letters in a line of the legend above
+_ROOM = 1.1  # times the largest budget, where an axis of budgets ends
 _RATES = 8  # learning rates that have a label
+_PANELS = 3  # of a ladder side by side
+_RUNGS = 4  # that have a label in such a panel
 _STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -191,6 +197,66 @@ def dismantling_plot(report: Report) -> Figure:
     return figure
 
 
+@paper_style
+def ladder_plot(found: LadderReport, colours: dict[str, str] | None = None) -> Figure:
+    """Each effect against the compute of its rung, with the trend and the margin.
+
+    Intervals are those of the verdicts. One panel for each change, since effects differ in size. The line is
+    dashed; it goes on beyond the top rung where rungs allow that, to an open mark with its prediction
+    interval. ``colours`` maps variants of the first rung to colours; without it all are drawn dark.
+    """
+    columns = min(_PANELS, len(found.rows))
+    lines = math.ceil(len(found.rows) / columns)
+    figure = Figure(figsize=(WIDTH, 0.4 + 2.1 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False)
+    for place, axes in enumerate(panels.flat):
+        if place >= len(found.rows):
+            axes.set_axis_off()
+            continue
+        row = found.rows[place]
+        _draw_ladder(axes, row, found, (colours or {}).get(row.rows[0].variant, BASELINE_COLOUR))
+        axes.set_xlabel("training FLOPs of a run")
+        if place % columns == 0:
+            axes.set_ylabel(fill(f"{found.metric} minus baseline ({found.unit})", _NAME))
+    return figure
+
+
+def _draw_ladder(axes: Axes, row: LadderRow, found: LadderReport, colour: str) -> None:
+    word = row.word or "no word yet"
+    axes.set_title(f"{fill(row.label, _NAME)}\n{word}", loc="left")
+    axes.axhspan(-row.margin, row.margin, color=_BAND, linewidth=0)
+    axes.axhline(0, color=BASELINE_COLOUR, linewidth=0.8)
+    drawn = [-row.margin, 0.0, row.margin]
+    reach = [rung.recorded.compute for rung in found.rungs]
+    for compute, own in zip(reach, row.rows, strict=True):
+        if own.difference is None:
+            continue
+        drawn.append(own.difference)
+        axes.plot(compute, own.difference, "s", color=colour, markersize=3.5)
+        if own.interval:
+            ends = [own.interval.low, own.interval.high]
+            axes.plot([compute, compute], ends, color=colour, linewidth=1.6)
+            drawn += ends
+    if row.trend is not None:
+        ends_at = [one.compute for one in row.effects]
+        if row.extrapolation is not None:
+            far = row.extrapolation
+            ends_at.append(far.compute)
+            reach.append(far.compute)
+            ends = [far.interval.low, far.interval.high]
+            axes.plot([far.compute] * 2, ends, ":", color=colour, linewidth=1.2)
+            axes.plot(far.compute, far.mean, "s", color=colour, markersize=3.5, fillstyle="none")
+            drawn += ends
+        ends_at = [min(ends_at), max(ends_at)]
+        axes.plot(ends_at, [row.trend.at(one) for one in ends_at], "--", color=colour, linewidth=0.9)
+    axes.set_xscale("log")
+    axes.set_xlim(min(reach) / 1.6, max(reach) * 1.6)
+    step = every(len(reach), _RUNGS)
+    axes.set_xticks(reach[::step], [scaled(one, "") for one in reach[::step]])
+    axes.minorticks_off()
+    set_ticks(axes.yaxis, linear(drawn, count=5), signed=True)
+
+
 def _draw_contribution(
     axes: Axes, one: Measured | None, place: float, colour: str, marker: str
 ) -> list[float]:
@@ -203,6 +269,50 @@ def _draw_contribution(
     ends = [one.interval.low, one.interval.high]
     axes.plot(ends, [place, place], color=colour, linewidth=1.6)
     return [one.mean, *ends]
+
+
+@paper_style
+def gains_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
+    """The baseline's loss against its budget, with every variant's loss and where the baseline reaches it.
+
+    Budgets have the mean, its 95 % t interval and each seed as a dot. A variant's square stands at the
+    study's budget; the thin line leads to where the baseline reaches its loss, and the thick one is the
+    gain's interval.
+    """
+    found = report.gains
+    assert found is not None  # who draws looks first
+    figure, axes = _axes()
+    known = [rung for rung in found.rungs if rung.losses]
+    drawn = [loss for rung in known for loss in rung.losses.values()]
+    for rung in known:
+        losses = list(rung.losses.values())
+        axes.plot([rung.tokens] * len(losses), losses, "o", color=BASELINE_COLOUR, markersize=2, alpha=0.5)
+        interval = mean_interval(losses)
+        if interval is not None:
+            axes.plot([rung.tokens] * 2, [interval.low, interval.high], color=BASELINE_COLOUR, linewidth=0.8)
+            drawn += [interval.low, interval.high]
+    means = [(rung.tokens, rung.mean) for rung in known if rung.mean is not None]
+    line = np.array(means).reshape(-1, 2)  # none of a study whose baseline has no result yet
+    axes.plot(line[:, 0], line[:, 1], "-o", color=BASELINE_COLOUR, markersize=4, label="baseline")
+    labels = {row.variant: row.label for row in report.rows}
+    for one in read_off(found):
+        colour = (colours or {}).get(one.variant, VERMILLION)
+        reached = one.low if one.reached is None else one.reached
+        axes.plot([found.tokens, reached], [one.loss] * 2, color=colour, linewidth=0.8)
+        axes.plot([one.low, one.high], [one.loss] * 2, color=colour, linewidth=2.4, alpha=0.6)
+        label = legend_label(fill(f"{labels[one.variant]}: {one.gain}", _NAME))
+        axes.plot(found.tokens, one.loss, "s", color=colour, markersize=4, label=label)
+        drawn.append(one.loss)
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    set_ticks(axes.xaxis, doublings([rung.tokens for rung in found.rungs]))
+    axes.set_xlim(found.rungs[0].tokens / _ROOM, found.rungs[-1].tokens * _ROOM)  # for the marks at the ends
+    axes.set_xlabel("training tokens")
+    axes.set_ylabel(f"{report.metric} ({report.unit})")
+    if drawn:
+        set_ticks(axes.yaxis, linear(drawn, count=5))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
 
 
 def set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
@@ -422,10 +532,19 @@ def _metric_label(study: StudyRecords) -> str:
     return f"{metric} ({unit_of(metric)})"
 
 
+def ladder_figures(study: StudyRecords, found: LadderReport) -> dict[str, Figure]:
+    """All figures of a ladder by name: ``ladder``, and those of each rung, as ``rung-1-forest``."""
+    figures = {"ladder": ladder_plot(found, variant_colours(study.manifest))}
+    for number, rung in enumerate(study.compared, start=1):
+        figures |= {f"rung-{number}-{name}": one for name, one in study_figures(rung).items()}
+    return figures
+
+
 def study_figures(study: StudyRecords) -> dict[str, Figure]:
     """All figures by name: ``forest``, ``learning_rates``, ``curves``; with a space, ``best_of_k``.
 
-    Where two recipes are taken apart there is ``parts`` too.
+    Where two recipes are taken apart there is ``parts`` too, and ``gains`` where the baseline was trained at
+    other budgets. Of a ladder, see ``ladder_figures``.
     """
     report = study_report(study)
     figures = {
@@ -435,6 +554,8 @@ def study_figures(study: StudyRecords) -> dict[str, Figure]:
     }
     if report.dismantled is not None:
         figures["parts"] = dismantling_plot(report)
+    if report.gains is not None:
+        figures["gains"] = gains_plot(report, variant_colours(study.manifest))
     if study.manifest.tuning is not None:
         figures["best_of_k"] = best_of_plot(study)
     return figures

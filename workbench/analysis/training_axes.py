@@ -34,4 +34,6 @@ def bytes_per_token(manifest: Manifest) -> dict[str, float]:
     budgets = {one.name: one.budget for one in manifest.variants if one.budget and one.budget.tokens}
     if len(budgets) < len(manifest.variants):
         return {}
-    return {name: budget.bytes / budget.tokens for name, budget in budgets.items()}
+    found = {name: budget.bytes / budget.tokens for name, budget in budgets.items()}
+    rungs = manifest.gain.rungs if manifest.gain else ()
+    return found | {rung.name: found[manifest.baseline] for rung in rungs}

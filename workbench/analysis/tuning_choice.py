@@ -52,11 +52,16 @@ def tuned_variants(study: StudyRecords, names: Sequence[str] | None = None) -> d
 
 
 def all_tuned(study: StudyRecords, names: Sequence[str]) -> dict[str, TunedRate]:
-    """As ``tuned_variants``, for variants of which all tuning trials have an outcome."""
+    """As ``tuned_variants``, for variants of which all tuning trials have an outcome.
+
+    Of a ladder each rung's are chosen by its own runs, as its report does.
+    """
     found = {}
-    for name, one in tuned_variants(study, names).items():
-        assert one is not None, f"{name} has an outcome of its tuning"
-        found[name] = one
+    for compared in study.compared:
+        own = [name for name in names if name in compared.manifest.names]
+        for name, one in tuned_variants(compared, own).items():
+            assert one is not None, f"{name} has an outcome of its tuning"
+            found[name] = one
     return found
 
 

@@ -43,8 +43,9 @@ class VariantRow:
 
     ``fate`` is *did not train* or *failed*, also of the baseline, and then there is no comparison; ``error``
     is the first line of a failed run's error; ``no_verdict`` says why a variant that trained cannot be
-    judged. ``divergence`` compares who trained, ``trimmed`` is a second opinion on the mean from eight pairs
-    on, ``trend`` says where the difference was earlier in the runs, ``text`` how far it depends on the text.
+    judged. ``called`` is what every rung of a ladder calls it; None in other studies. ``divergence`` compares
+    who trained, ``trimmed`` is a second opinion on the mean from eight pairs on, ``trend`` says where the
+    difference was earlier in the runs, ``text`` how far it depends on the text.
     """
 
     variant: str
@@ -106,6 +107,7 @@ class VariantRow:
     trimmed: TrimmedComparison | None = None
     trend: BudgetTrend | None = None
     text: TextUncertainty | None = None
+    called: str | None = None
     notes: tuple[Note, ...] = ()
 
     @property
@@ -162,16 +164,18 @@ class VariantRow:
     @property
     def label(self) -> str:
         """What a reader sees: the change where there is one and the name says no more, else the name."""
+        name = self.called or self.variant
         if len(self.change) == 1:
             (factor, (_, new)) = next(iter(self.change.items()))
-            if self.variant == f"{factor}={new}":
+            if name == f"{factor}={new}":
                 return self.change_text
-        return self.variant
+        return name
 
 
 _OF_A_BUDGET = ("bytes_read", "training_flops", "budget_mismatch")
 _OF_A_UNIT = ("budget_unit",)
 _OF_A_TEXT = ("unique_tokens", "epochs")
+_OF_A_RUNG = ("called",)
 
 
 def flat(row: VariantRow) -> dict[str, Any]:
@@ -181,7 +185,7 @@ def flat(row: VariantRow) -> dict[str, Any]:
     text is read, are there where that is known.
     """
     values = {item.name: getattr(row, item.name) for item in fields(row) if item.name not in _OF_SEVERAL}
-    for group in (_OF_A_BUDGET, _OF_A_UNIT, _OF_A_TEXT):
+    for group in (_OF_A_BUDGET, _OF_A_UNIT, _OF_A_TEXT, _OF_A_RUNG):
         if all(values[name] is None for name in group):
             values = {name: value for name, value in values.items() if name not in group}
     values["change"] = row.change_text

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 
-from workbench.analysis.report import fitted, latex_table, markdown_table
+from workbench.analysis.report import latex_table, markdown_table, one_latex_line, titled_table
 from workbench.analysis.report_tables import TextTable
 from workbench.analysis.text_escapes import escape_formula, escape_markdown
 from workbench.analysis.variant_row import plain
@@ -22,7 +22,6 @@ from workbench.claims.words import Word
 from workbench.errors import UserError
 from workbench.numbers import MISSING, scaled
 from workbench.terminal import styled
-from workbench.visible import visible
 
 FORMATS = ("terminal", "md", "csv", "latex")
 _NOTHING = "There is no claim card here: write one in ablations/claims (docs/claim-file.md says how)."
@@ -154,10 +153,10 @@ def render_cards(results: Sequence[CardResult], format: str) -> RenderableType:
         return f"{escape_markdown(table.title)}\n\n{markdown_table(table)}\n"
     if format == "latex":
         return (
-            "\n".join(["% \\usepackage{booktabs,graphicx}", *latex_table(table, table.title, "tab:claims")])
+            "\n".join(["% \\usepackage{booktabs,graphicx}", *latex_table(table, "", label="tab:claims")])
             + "\n"
         )
-    return Group(styled(table.title, "italic"), fitted(table), styled(""), styled(_MORE, "dim"))
+    return Group(*titled_table(table)[1:], styled(""), styled(_MORE, "dim"))
 
 
 _MORE = "workbench claims CARD shows one with its evidence; workbench claims run CARD runs what it needs"
@@ -177,7 +176,7 @@ def render_card(result: CardResult, format: str) -> RenderableType:
     parts: list[RenderableType] = [styled(f"{result.card.title}: {result.card.statement}", "bold")]
     parts += [styled(heading), *(_item(text) for text in result.why)]
     for table in tables:
-        parts += [styled(""), styled(table.title, "italic"), fitted(table)]
+        parts += titled_table(table)
     if notes := notes_of(result):
         parts += [styled(""), *(styled(f"note: {text}", "yellow") for text in notes)]
     parts += [styled(""), *(styled(f"{name}: {text}", "dim") for name, text in facts_of(result))]
@@ -206,20 +205,16 @@ def _card_markdown(result: CardResult, tables: list[TextTable], heading: str) ->
 def _card_latex(result: CardResult, tables: list[TextTable], heading: str) -> str:
     lines = [
         "% \\usepackage{booktabs,graphicx}",
-        f"% {_comment(result.card.statement)}",
-        f"% {_comment(heading)}",
+        f"% {one_latex_line(result.card.statement)}",
+        f"% {one_latex_line(heading)}",
     ]
-    lines += [f"% {_comment(text)}" for text in result.why]
-    lines += [f"% note: {_comment(text)}" for text in notes_of(result)]
-    lines += [f"% {name}: {_comment(text)}" for name, text in facts_of(result)]
+    lines += [f"% {one_latex_line(text)}" for text in result.why]
+    lines += [f"% note: {one_latex_line(text)}" for text in notes_of(result)]
+    lines += [f"% {name}: {one_latex_line(text)}" for name, text in facts_of(result)]
     for index, table in enumerate(tables):
-        caption = f"{result.card.title}: {heading}. {table.title}."
-        lines += ["", *latex_table(table, caption, f"tab:claim-{result.card.id}-{index + 1}")]
+        caption = f"{result.card.title}: {heading}."
+        lines += ["", *latex_table(table, caption, label=f"tab:claim-{result.card.id}-{index + 1}")]
     return "\n".join(lines) + "\n"
-
-
-def _comment(text: str) -> str:
-    return " ".join(visible(text).split())
 
 
 def _require(format: str) -> None:

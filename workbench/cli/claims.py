@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli.shared import RESULTS, AsJson, Commands, Out
-from workbench.cli.studies import ReportFormat, Workers, command_line
+from workbench.cli.studies import ReportFormat, Workers, typed_command
 from workbench.errors import UserError
 from workbench.terminal import console, give, say
 
@@ -103,7 +103,7 @@ def _run(name: str, size: Form, workers: int | None, out: Path) -> None:
             continue
         say(f"{study}: runs now, from {file}")
         finished = run_study(
-            file, overrides=[], workers=workers, out=out, retry_failed=False, command=command_line()
+            file, overrides=[], workers=workers, out=out, retry_failed=False, command=typed_command()
         )
         if not finished:
             raise typer.Exit(130)

@@ -17,6 +17,7 @@ from workbench.cli.errors import ended
 from workbench.cli.explain import EXPLAIN_COMMANDS
 from workbench.cli.inspect import INSPECT_COMMANDS
 from workbench.cli.models import MODEL_COMMANDS
+from workbench.cli.noise import NOISE_COMMANDS
 from workbench.cli.plan import PLAN_COMMANDS
 from workbench.cli.promote import PROMOTE_COMMANDS
 from workbench.cli.publish import PUBLISH_COMMANDS
@@ -34,6 +35,7 @@ app = typer.Typer(
 _COMMANDS: Commands = {
     **STUDY_COMMANDS,
     **PLAN_COMMANDS,
+    **NOISE_COMMANDS,
     **PROMOTE_COMMANDS,
     **CLAIMS_COMMANDS,
     **EXPLAIN_COMMANDS,

@@ -53,7 +53,7 @@ def publish(
         f"published: {done.path}: {done.runs} runs, {done.weights} with weights, "
         f"{byte_size(done.megabytes * 1e6)} "
         f"({byte_size(done.all_megabytes * 1e6)} of {limit:g} MB for all)\n"
-        f"read it:   {done.path / 'report.md'}\n"
+        f"read it:   {done.path / done.report}\n"
         f"commit it: git add {done.path}"
     )
 

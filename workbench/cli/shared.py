@@ -71,6 +71,11 @@ Out = Annotated[
     Path,
     typer.Option("--out", help="Where results are kept.", show_default=True, parser=_folder, metavar="PATH"),
 ]
+# The same where leaving it out means something else to a command.
+OptionalOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="Where results are kept. Default: results.", parser=_folder, metavar="PATH"),
+]
 RunName = Annotated[
     str,
     typer.Argument(

@@ -65,52 +65,60 @@ class ExecutorName(StrEnum):
     RAY = "ray"
 
 
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Run failed trials again; they are kept otherwise.")
+]
+Population = Annotated[
+    str,
+    typer.Option(
+        "--population",
+        metavar="auto|N",
+        help="Trials of a variant trained in one program. auto: measured on a GPU, 1 on a CPU.",
+    ),
+]
+Executor = Annotated[
+    ExecutorName,
+    typer.Option("--executor", help="Where trials run: on this machine, or on a Ray cluster's."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="auto|HOST:PORT|local",
+        help="The Ray cluster. Default: the one that this machine belongs to; local: one of its own.",
+    ),
+]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus-per-trial",
+        parser=amount(0, least=True),
+        metavar="G",
+        help="Of a cluster: a trial's part of a GPU, as 0.5. Default: 1 where it has GPUs, else 0.",
+    ),
+]
+CpusPerTrial = Annotated[
+    int | None,
+    typer.Option(
+        "--cpus-per-trial",
+        parser=count(1, 4096),
+        metavar="N",
+        help="Of a cluster: the cores of a trial. Default: training.threads for each of its devices.",
+    ),
+]
+
+
 def run(
     study: StudyPath,
     overrides: Overrides = None,
     workers: Workers = None,
     out: Out = RESULTS,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run failed trials again; they are kept otherwise.")
-    ] = False,
-    population: Annotated[
-        str,
-        typer.Option(
-            "--population",
-            metavar="auto|N",
-            help="Trials of a variant trained in one program. auto: measured on a GPU, 1 on a CPU.",
-        ),
-    ] = "auto",
-    executor: Annotated[
-        ExecutorName,
-        typer.Option("--executor", help="Where trials run: on this machine, or on a Ray cluster's."),
-    ] = ExecutorName.LOCAL,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            "--address",
-            metavar="auto|HOST:PORT|local",
-            help="The Ray cluster. Default: the one that this machine belongs to; local: one of its own.",
-        ),
-    ] = None,
-    gpus_per_trial: Annotated[
-        float | None,
-        typer.Option(
-            "--gpus-per-trial",
-            parser=amount(0, least=True),
-            metavar="G",
-            help="Of a cluster: a trial's part of a GPU, as 0.5. Default: 1 where it has GPUs, else 0.",
-        ),
-    ] = None,
-    cpus_per_trial: Annotated[
-        int | None,
-        typer.Option(
-            "--cpus-per-trial",
-            parser=count(1, 4096),
-            metavar="N",
-            help="Of a cluster: the cores of a trial. Default: training.threads for each of its devices.",
-        ),
-    ] = None,
+    retry_failed: RetryFailed = False,
+    population: Population = "auto",
+    executor: Executor = ExecutorName.LOCAL,
+    address: Address = None,
+    gpus_per_trial: GpusPerTrial = None,
+    cpus_per_trial: CpusPerTrial = None,
 ) -> None:
     """Run a study to its verdict. Ctrl-C or SIGTERM stops it cleanly; the same command goes on after it."""
     refuse_mistakes_at_once(study, overrides)
@@ -123,7 +131,7 @@ def run(
         workers=workers,
         out=out,
         retry_failed=retry_failed,
-        command=command_line(),
+        command=typed_command(),
         population=population,
         executor=executor.value,
         asked=Asked(address=address, gpus_per_trial=gpus_per_trial, cpus_per_trial=cpus_per_trial),
@@ -185,6 +193,8 @@ def report(
 ) -> None:
     """The verdict table of a study, finished or not; of a search its best points, and no verdict."""
     from workbench.analysis.effects import study_report
+    from workbench.analysis.ladder_effects import ladder_report
+    from workbench.analysis.ladder_report import ladder_to_json, render_ladder
     from workbench.analysis.report import render, to_json
     from workbench.analysis.search_report import render_search, search_report, search_to_json
     from workbench.records.index import load_study
@@ -199,6 +209,9 @@ def report(
     if records.manifest.is_search:
         found = search_report(records)
         facts, rendered = search_to_json(found), render_search(found, format.value)
+    elif records.manifest.is_ladder:
+        ladder = ladder_report(records)
+        facts, rendered = ladder_to_json(ladder), render_ladder(ladder, format.value, notes=notes)
     else:
         result = study_report(records)
         facts, rendered = to_json(result), render(result, format.value, notes=notes)
@@ -230,7 +243,7 @@ def refuse_mistakes_at_once(study: Path, overrides: list[str] | None) -> None:
     load_study_file(study, overrides, complete=False)
 
 
-def command_line() -> str:
+def typed_command() -> str:
     """What was typed, for the manifest."""
     return printable(" ".join(["workbench", *sys.argv[1:]]))
 

@@ -35,7 +35,7 @@ METRICS = {
     "mfu": ("Model FLOPs utilisation", "", 3),
     "memory_bytes": ("Memory", "bytes", 0),
 }
-PHASES = (Phase.CONFIRM, Phase.TUNE, Phase.PILOT)
+PHASES = (Phase.CONFIRM, Phase.TUNE, Phase.PILOT, Phase.GAIN)  # the last is looked at where it is asked for
 BANDS = 8  # with more lines than that, bands hide one another
 _DASHES = ("solid", "dashed", "dotted")  # one colour per variant, one dash per learning rate
 

@@ -51,7 +51,9 @@ def _pick_study(titles: list[str]) -> str:
 def _open(path: Path) -> UserError | None:
     library = state.library()
     try:
-        records = library.study(path)
+        whole = library.study(path)
+        records = _pick_rung(library.rungs(whole)) if whole.manifest.is_ladder else whole
+        ladder = library.ladder(whole)
         report = None
         baseline = records.manifest.baseline
         if not records.manifest.is_search:
@@ -63,11 +65,38 @@ def _open(path: Path) -> UserError | None:
     state.restore_selection(set(records.runs["run_id"]))
     if missing := links.unknown("runs", records.runs["run_id"], separator=","):
         st.warning(f"Not in this study: run {literal(', '.join(missing))}, which the link selects.")
-    state.open_view(state.View(records, report, baseline, state.is_dark(), library))
+    state.open_view(state.View(records, report, baseline, state.is_dark(), library, whole, ladder))
     live.indicator(records)
     _selected(records)
     state.publish_selection()
     return None
+
+
+def _pick_rung(rungs: list[StudyRecords]) -> StudyRecords:
+    """The rung of a ladder that pages show: the top one, if no other is asked for."""
+    numbers = [str(number) for number in range(1, len(rungs) + 1)]
+    if st.session_state.get("rung", numbers[-1]) not in numbers:
+        st.session_state.pop("rung", None)
+    links.report_unknown("rung", numbers, "rung")
+    chosen = st.selectbox(
+        "Rung",
+        numbers,
+        index=len(numbers) - 1,
+        key="rung",
+        bind="query-params",
+        on_change=_forget_baseline,
+        help="Pages show this rung; Overview and Effects begin with the whole ladder.",
+    )
+    picked = rungs[numbers.index(chosen)]
+    if picked.rung is not None:
+        st.caption(literal(picked.rung.words))
+    return picked
+
+
+def _forget_baseline() -> None:
+    """Another rung was chosen, whose variants are others."""
+    links.forget()
+    st.session_state.pop("baseline", None)
 
 
 def _pick_baseline(records: StudyRecords) -> str:

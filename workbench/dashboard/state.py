@@ -12,6 +12,7 @@ import streamlit as st
 from workbench.analysis.colours import BASELINE_COLOUR, variant_colours
 from workbench.analysis.contrast import seen_on
 from workbench.analysis.effects import Report
+from workbench.analysis.ladder_effects import LadderReport, RungReport
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.study_library import Library
 from workbench.errors import RecordError
@@ -26,13 +27,15 @@ _BASELINE_ON_DARK = "#DDE3EA"
 
 @dataclass(frozen=True)
 class View:
-    """The open study as every page sees it in one run of the app."""
+    """The open study as every page sees it in one run of the app; of a ladder the rung that was picked."""
 
     records: StudyRecords
     compared: Report | None  # none: a search, which compares nothing
     baseline: str
     dark: bool
     library: Library
+    whole: StudyRecords  # of a ladder, of which records are one rung; of any other study the same
+    ladder: LadderReport | None = None
 
     @property
     def report(self) -> Report:
@@ -48,7 +51,14 @@ class View:
     @property
     def file_name(self) -> str:
         """How downloads of this view begin."""
-        return f"{self.records.path.name}{'-exploratory' if self.exploratory else ''}"
+        rung = "" if self.rung is None else f"-rung-{self.rung.number}"
+        return f"{self.records.path.name}{rung}{'-exploratory' if self.exploratory else ''}"
+
+    @property
+    def rung(self) -> RungReport | None:
+        """The rung of a ladder that ``records`` are of; None of other studies."""
+        rungs = () if self.ladder is None else self.ladder.rungs
+        return next((rung for rung in rungs if rung.recorded == self.records.rung), None)
 
     @property
     def ink(self) -> Ink:
@@ -57,18 +67,23 @@ class View:
 
     @property
     def colours(self) -> dict[str, str]:
-        """A colour per variant, the same on every page and figure.
+        """A colour per variant, the same on every page and figure; the baseline has its own at every budget.
 
         On a dark page dark ones are lighter, and the baseline's is nearly white.
         """
-        bound = variant_colours(self.records.manifest)
+        bound = variant_colours(self.records.manifest) | dict.fromkeys(self._rungs, BASELINE_COLOUR)
         swap = {BASELINE_COLOUR: _BASELINE_ON_DARK} if self.dark else {}
         return {name: seen_on(swap.get(colour, colour), self.ink.paper) for name, colour in bound.items()}
 
     @property
     def labels(self) -> dict[str, str]:
-        """What a reader sees for each variant."""
-        return {row.variant: row.label for row in self.report.rows}
+        """What a reader sees for each variant, and for the baseline at other budgets."""
+        return {row.variant: row.label for row in self.report.rows} | {name: name for name in self._rungs}
+
+    @property
+    def _rungs(self) -> list[str]:
+        gain = self.records.manifest.gain
+        return [rung.name for rung in gain.rungs] if gain is not None else []
 
 
 def results_directory() -> Path:

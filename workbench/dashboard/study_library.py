@@ -12,6 +12,7 @@ import pandas as pd
 
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.importances import Importances, importances_of
+from workbench.analysis.ladder_effects import LadderReport, ladder_report
 from workbench.analysis.notes import reading
 from workbench.analysis.search import Search, searched
 from workbench.claims.card import card_files, load_cards
@@ -61,7 +62,8 @@ def with_heartbeat(records: StudyRecords) -> StudyRecords:
 
 def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     """``records`` as if ``baseline`` had been declared the baseline: an exploratory view of the same runs."""
-    manifest = records.manifest.model_copy(update={"baseline": baseline})
+    # The other budgets are of the declared baseline, and say nothing of another one.
+    manifest = records.manifest.model_copy(update={"baseline": baseline, "gain": None})
     first = manifest.baseline_variant
     rest = [variant for variant in manifest.variants if variant.name != baseline]
     declared = records.manifest.baseline_variant
@@ -111,6 +113,11 @@ def _report(records: StudyRecords, baseline: str) -> Report:
     return replace(report, study=f"{report.study} (exploratory)", notes=(reading(note), *report.notes))
 
 
+def _rung(records: StudyRecords) -> str | None:
+    """What tells the records of one rung of a ladder from those of others."""
+    return None if records.rung is None else records.rung.baseline
+
+
 class Library:
     """Studies, reports and metrics, each kept until its files change. Safe to share between sessions.
 
@@ -128,9 +135,25 @@ class Library:
 
     def report(self, records: StudyRecords, baseline: str) -> Report:
         """The study's report against ``baseline``, declared or not."""
-        key = ("report", records.path, baseline)
+        key = ("report", records.path, _rung(records), baseline)
         current = (study_version(records.path), records.is_live)
         return self._keep(key, current, lambda: _report(records, baseline))
+
+    def rungs(self, records: StudyRecords) -> list[StudyRecords]:
+        """The records of each rung of a ladder, of any other study itself.
+
+        Raises ``RecordError`` where the manifest's rungs are damaged.
+        """
+        key = ("rungs", records.path)
+        found = self._keep(key, study_version(records.path), lambda: records.compared)
+        return [replace(one, driver=records.driver) for one in found]
+
+    def ladder(self, records: StudyRecords) -> LadderReport | None:
+        """What becomes of effects over the ladder; None for other studies."""
+        if not records.manifest.is_ladder:
+            return None
+        current = (study_version(records.path), records.is_live)
+        return self._keep(("ladder", records.path), current, lambda: ladder_report(records))
 
     def search(self, records: StudyRecords) -> Search | None:
         """What a search found; None for other studies."""
@@ -151,7 +174,9 @@ class Library:
     def behaviours(self, records: StudyRecords) -> Values:
         """What the probes of the study's confirm runs say of each."""
         current = tuple(measured_version(path) for path in records.runs["path"])
-        return self._keep(("behaviours", records.path), current, lambda: read_behaviours(records.runs))
+        return self._keep(
+            ("behaviours", records.path, _rung(records)), current, lambda: read_behaviours(records.runs)
+        )
 
     def claims(self, results: Path, size: str) -> list[CardResult]:
         """Every claim card with its word; raises ``UserError`` for a mistake in one."""

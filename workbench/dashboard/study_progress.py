@@ -24,6 +24,7 @@ def planned(records: StudyRecords) -> dict[str, int]:
         Phase.PILOT: len(manifest.seeds.pilot),
         Phase.TUNE: manifest.tuning_trials * variants,
         Phase.CONFIRM: len(manifest.seeds.confirm) * variants,
+        Phase.GAIN: sum(manifest.gain_trials.values()),
     }
     if manifest.looks:
         declared[Phase.CONFIRM] = manifest.looks[0] * variants

@@ -20,7 +20,8 @@ class Display:
     """Counts steps over the whole study; ``message`` and the bars are views of the same numbers.
 
     Every trial has the same number of tokens. One that takes another number of steps to them than the
-    baseline counts as one of the baseline's all the same, step by step in proportion.
+    baseline counts as one of the baseline's all the same, step by step in proportion. Those of the phase
+    ``gain`` have other numbers of tokens, and count as what they are.
     """
 
     def __init__(self, console: Terminal, workers: int) -> None:
@@ -29,6 +30,7 @@ class Display:
         self._trials = 0
         self._done = 0
         self._steps = 0
+        self._more_steps = 0  # of trials at other budgets, than as many of the baseline's
         self._steps_done = 0.0
         self._steps_before = 0.0  # done by earlier drivers, or never to be done
         self._phase = ""
@@ -43,23 +45,36 @@ class Display:
         self._bars = bars(console) if console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
 
-    def begin(self, counts: dict[Phase, int], steps: int, *, some_shorter: bool = False) -> None:
-        """The study's trials by phase and the steps of a trial of the baseline, where some have fewer."""
+    def begin(
+        self, counts: dict[Phase, int], steps: int, *, some_shorter: bool = False, more_steps: int = 0
+    ) -> None:
+        """The study's trials by phase and the steps of a trial of the baseline, where some have fewer.
+
+        Those at other budgets have ``more_steps`` together than as many of the baseline.
+        """
         self._counts = counts
         self._steps = steps
+        self._more_steps = more_steps
         self._trials = sum(counts.values())
         if self._bars is not None:
-            self._tasks["study"] = self._bars.add_task("study", total=self._trials * steps, info="")
+            self._tasks["study"] = self._bars.add_task("study", total=self._total, info="")
             self._bars.start()
-        plan = ", ".join(f"{phase} {count}" for phase, count in counts.items())
+        plan = ", ".join(
+            f"{phase} {count}{' at other budgets' if phase is Phase.GAIN else ''}"
+            for phase, count in counts.items()
+        )
         trials = plural(self._trials, "trial")
         workers = plural(self._workers, "worker")
         most = "at most " if some_shorter else ""
         self.note(f"{trials} of {most}{plural(steps, 'step')} ({plan}) on {workers}")
 
-    def expect(self, trials: int, phase: Phase = Phase.TUNE) -> None:
-        """More trials than planned: a grid grew, or a comparison takes more pairs."""
+    def expect(self, trials: int, phase: Phase = Phase.TUNE, more_steps: int = 0) -> None:
+        """More trials than planned: a grid grew, or a comparison takes more pairs.
+
+        ``more_steps`` than as many trials of the baseline have.
+        """
         self._trials += trials
+        self._more_steps += more_steps
         self._counts[phase] += trials
 
     def phase(self, name: str, trials: int, left: int, resumed: list[RunRecord]) -> None:
@@ -98,7 +113,7 @@ class Display:
         if record.run_id not in self._seen:
             self._seen.add(record.run_id)
             self._done += 1
-            self._steps_before += self._steps
+            self._steps_before += self._counted(record, self._steps_of(record))
 
     def started(self, records: list[RunRecord]) -> None:
         """Trials begin or resume; those of a population have one bar together.
@@ -142,7 +157,7 @@ class Display:
         step = self._current.pop(record.run_id, None)
         self._under_way.pop(record.run_id, None)
         if step is not None and record.state is State.PRUNED:
-            self._steps_before += self._steps - self._counted(record, step)  # will not be done
+            self._steps_before += self._counted(record, self._steps_of(record) - step)  # will not be done
         self._remove_bar(record)
         if record.state in FINISHED:
             self._seen.add(record.run_id)
@@ -169,9 +184,7 @@ class Display:
         if self._bars is not None:
             done = self._steps_before + self._steps_done
             info = f"{self._done}/{self._trials} trials{self._eta()}{self._waiting()}"
-            self._bars.update(
-                self._tasks["study"], total=self._trials * self._steps, completed=done, info=info
-            )
+            self._bars.update(self._tasks["study"], total=self._total, completed=done, info=info)
         elif self._clock.due():
             self.note(f"{self.message()}{self._eta()}")
 
@@ -193,14 +206,20 @@ class Display:
 
     def seconds_left(self) -> float | None:
         """Time left at the speed seen so far; None before there is one."""
-        left = self._trials * self._steps - self._steps_before - self._steps_done
+        left = self._total - self._steps_before - self._steps_done
         return seconds_left(left, self._steps_done, time.monotonic() - self._started)
 
     def _steps_of(self, record: RunRecord) -> int:
         return record.progress.get("steps") or self._steps
 
+    @property
+    def _total(self) -> int:
+        return self._trials * self._steps + self._more_steps
+
     def _counted(self, record: RunRecord, steps: int) -> float:
         """So many of a trial's own steps, as steps of the baseline."""
+        if record.phase is Phase.GAIN:
+            return steps
         return steps * self._steps / self._steps_of(record)
 
     def _eta(self) -> str:

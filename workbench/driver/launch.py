@@ -9,6 +9,8 @@ from rich.console import RenderableType
 
 from workbench.analysis.answer_sentences import baseline_alarm
 from workbench.analysis.effects import Report, study_report
+from workbench.analysis.ladder_effects import ladder_report
+from workbench.analysis.ladder_report import render_ladder
 from workbench.analysis.report import render
 from workbench.analysis.search import searched
 from workbench.analysis.search_report import render_search, search_report
@@ -35,7 +37,6 @@ from workbench.study.preparation import make_plan
 from workbench.study.schema import import_paths, load_study_file
 from workbench.terminal import Terminal
 from workbench.terminal import console as terminal
-from workbench.training.hardware import default_slots
 from workbench.training.run_text import keep_tokenizer
 
 
@@ -51,14 +52,16 @@ def run_study(
     population: str = "auto",
     executor: str = "local",
     asked: Asked = NOTHING,
+    console: Terminal | None = None,
 ) -> bool:
     """Run the study and print its report; False when it was stopped before its end.
 
     ``population`` is how many trials of a variant train in one program: a number, or "auto". ``executor`` is
-    the name of one of ``executors.registry``, and ``asked`` what is asked of it where it is a cluster.
+    the name of one of ``executors.registry``, and ``asked`` what is asked of it where it is a cluster. What
+    is said goes to ``console``; left out, to standard output.
     """
     refuse_published(out / load_study_file(path, overrides).name)
-    console = terminal()
+    console = terminal() if console is None else console
     with closing(find_machines(executor, asked)) as machines:
         plan = make_plan(path, overrides, console, out, machines.device if machines.elsewhere else None)
         directory = out / plan.study.name
@@ -67,8 +70,7 @@ def run_study(
             console.print(f"note: {text}", soft_wrap=True)
 
         size = chosen_size(population, plan, note, machines.measure)
-        if not machines.elsewhere:
-            default_slots(plan.device, plan.study.training.devices)  # refuses more devices than there are
+        machines.require(plan.study.training.devices)
         with sole_driver(directory):
             _lay_out(plan, directory, command, console)
             training = plan.study.training
@@ -95,6 +97,11 @@ def run_study(
         if plan.search is not None:
             _print_report(render_search(search_report(records), "terminal"), directory, console)
             _require_a_point(records)
+        elif plan.rungs:
+            ladder = ladder_report(records)
+            _print_report(render_ladder(ladder, "terminal"), directory, console)
+            for rung, compared in zip(ladder.rungs, records.compared, strict=True):
+                _require_a_result(rung.report, compared)
         else:
             report = study_report(records)
             _print_report(render(report, "terminal"), directory, console)

@@ -11,12 +11,14 @@ without getting further.
 import math
 import secrets
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from workbench.analysis.deciding.decisions import Decision
 from workbench.analysis.decisions import confirm_phase, decisions, look_in_words
+from workbench.analysis.gain_ladder import rung_rates
 from workbench.analysis.rate_curve import FEWEST_RATES, FEWEST_SEEDS
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.tuning_choice import all_tuned
@@ -43,12 +45,13 @@ from workbench.driver.tuning import SpaceTuning
 from workbench.errors import RecordError, StudyStopped
 from workbench.numbers import rate
 from workbench.records.attempts import claim, revoke
-from workbench.records.hyperparameters import Hyperparameters, described
+from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters, described
 from workbench.records.index import MANIFEST, load_study
 from workbench.records.manifest import read_manifest
 from workbench.records.run import FINISHED, LOG, REMEDY, Phase, RunDirectory, RunRecord, State
 from workbench.records.search import SearchPoint
-from workbench.study.candidates import Grids, at_edge, grown, grown_before, joined
+from workbench.study.candidates import Grids, at_edge, candidates, grown, grown_before, joined
+from workbench.study.design import BASELINE
 from workbench.study.plan import Plan
 from workbench.training.population.halving import Halving
 
@@ -94,7 +97,15 @@ class Runner:
     def run(self) -> None:
         """Run every phase of the study; returns when all trials have an outcome."""
         in_rungs = self.plan.search is not None and bool(self.plan.search.rungs)
-        self.display.begin(self.plan.trial_counts(), self.plan.steps, some_shorter=in_rungs)
+        steps = self.plan.steps
+        if self.plan.rungs:
+            steps = max(rung.steps for rung in self.plan.rungs)
+        self.display.begin(
+            self.plan.trial_counts(),
+            steps,
+            some_shorter=in_rungs or bool(self.plan.rungs),
+            more_steps=self.plan.more_steps(self.plan.study.trials_by_budget),
+        )
         if self.ledger.note:
             self.display.note(f"note: {self.ledger.note}")
         if isinstance(self.ledger, SearchLedger):
@@ -105,6 +116,8 @@ class Runner:
             self._confirm_until_decided(chosen)
         else:
             self._execute(Phase.CONFIRM, self.plan.confirm(chosen))
+        if self.plan.gain:
+            self._train_other_budgets(chosen[BASELINE][LEARNING_RATE])
 
     def stop(self) -> None:
         """Ask the running trials to save and stop, and wait for them."""
@@ -148,7 +161,7 @@ class Runner:
         grids = self.plan.grids()
         rounds_left = self.plan.study.grid_growth
         known = self._rates_known()
-        while rounds_left and (added := grown_before(grids, known)):
+        while rounds_left and (added := self._by_rung(grids, lambda own: grown_before(own, known))):
             grids = joined(grids, added)
             self.display.expect(len(self.plan.tune(added)))
             rounds_left -= 1
@@ -156,16 +169,22 @@ class Runner:
             self._execute_tuning(self.plan.tune(grids), last=not rounds_left)
             tuned = self._tuned(self.plan.names)
             chosen = {name: one.hyperparameters for name, one in tuned.items()}
-            flat = {name for name, one in tuned.items() if one.flat_throughout}
-            added = grown(grids, chosen, flat)
+            added = self._by_rung(grids, partial(_grown, tuned))
             if not added or not rounds_left:
                 break
             rounds_left -= 1
             grids = joined(grids, added)
-            self.display.note(f"a best learning rate is at the grid's edge: adding {_new(added)}")
+            self.display.note(f"a best learning rate is at the grid's edge: adding {_new(added, grids)}")
             self.display.expect(len(self.plan.tune(added)))
         self._announce(tuned, at_edge=at_edge(grids, chosen))
         return chosen
+
+    def _by_rung(self, grids: Grids, grow: Callable[[Grids], Grids]) -> Grids:
+        """What grids grow by: alike for all that are compared, so that a ladder's rungs grow one by one."""
+        added: Grids = {}
+        for names in self.plan.compared:
+            added |= grow({name: grids[name] for name in names})
+        return added
 
     def _execute_tuning(self, records: list[RunRecord], *, last: bool) -> None:
         """Tune all variants; where no grid grows after it, comparisons have their first look on the way."""
@@ -197,6 +216,26 @@ class Runner:
                     f"{name}: was confirmed at {rate(one.learning_rate)} before and stays there; its tuning "
                     f"runs now point to {rate(one.by_rule)}"
                 )
+
+    def _train_other_budgets(self, own_rate: float) -> None:
+        """The baseline at its other budgets, where ``own_rate`` is that of the study's own budget."""
+        if Phase.TUNE in self.plan.study.phases:
+            # What the baseline tried at its own budget, whose grid may have grown.
+            tried = sorted(set(self._rates_known()[BASELINE]))
+            tuning = self.plan.tune_gain(candidates(tried))
+            added = len(tried) - self.plan.study.rates_tried
+            grown_by = [0] * len(self.plan.gain)
+            grown_by[0] = grown_by[-1] = added * len(self.plan.study.seeds.lists()[Phase.TUNE])
+            self.display.expect(sum(grown_by), Phase.GAIN, self.plan.more_steps(grown_by))
+            self._execute(Phase.GAIN, tuning)
+        rates = rung_rates(load_study(self.directory), own_rate)
+        chosen = {}
+        for name, one in rates.items():
+            assert one is not None, f"{name}: all that its learning rate follows from has an outcome"
+            chosen[name] = {LEARNING_RATE: one}
+        shown = ", ".join(f"{name} {rate(one[LEARNING_RATE])}" for name, one in chosen.items())
+        self.display.note(f"learning rates for compute-equivalent gains: {shown}")
+        self._execute(Phase.GAIN, self.plan.measure_gain(chosen))
 
     def _confirm_until_decided(self, chosen: dict[str, Hyperparameters]) -> None:
         """Blocks of seeds, from look to look, for the baseline and all that is undecided.
@@ -553,11 +592,18 @@ def _status(status: int) -> str:
     return f"exit status {status}"
 
 
-def _new(added: Grids) -> str:
+def _grown(tuned: Mapping[str, TunedRate], grids: Grids) -> Grids:
+    """What grids grow by, by what was chosen from them."""
+    chosen = {name: tuned[name].hyperparameters for name in grids}
+    flat = {name for name in grids if tuned[name].flat_throughout}
+    return grown(grids, chosen, flat)
+
+
+def _new(added: Grids, grids: Grids) -> str:
     """What grids grow by: said once where it is the same for all."""
     points = {name: " and ".join(map(_shown, grid)) for name, grid in added.items()}
     different = set(points.values())
-    if len(different) == 1:
+    if len(different) == 1 and added.keys() == grids.keys():
         return f"{different.pop()} for all variants"
     return ", ".join(f"{text} for {name}" for name, text in points.items())
 

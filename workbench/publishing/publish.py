@@ -16,11 +16,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
+from workbench.analysis.calibrating.calibration import read_calibration
+from workbench.analysis.calibrating.curves import calibration_table
+from workbench.analysis.calibrating.evaluation import REPORT as CALIBRATION_REPORT
+from workbench.analysis.calibrating.evaluation import write_beside
 from workbench.analysis.effects import study_report
+from workbench.analysis.ladder_effects import ladder_report
+from workbench.analysis.ladder_report import render_ladder
 from workbench.analysis.report import render
 from workbench.analysis.search_figures import search_figures
 from workbench.analysis.search_report import render_search, search_report
-from workbench.analysis.study_figures import save, study_figures
+from workbench.analysis.study_figures import ladder_figures, save, study_figures
 from workbench.data.tokenizers import kept_name
 from workbench.driver.optuna_ledger import JOURNAL, Ledger, journal_damage
 from workbench.driver.search_ledger import SearchLedger
@@ -34,6 +40,7 @@ from workbench.progress import Progress
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.publishing.documents import count_examples, fitted, without_examples
 from workbench.publishing.scrub import Scrubber, legible
+from workbench.records.calibration_table import RESULT
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, write_probes
@@ -63,6 +70,7 @@ class Published:
     all_megabytes: float
     measuring: MeasuredRuns
     examples: int
+    report: str = f"{REPORT}.md"
 
 
 def publish(
@@ -81,11 +89,14 @@ def publish(
     few runs.
     ``note`` hears how much that is. A run that cannot be measured is published as it is, and named.
     ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies;
-    ``examples``: whether beginnings of the documents that it trained on go in.
+    ``examples``: whether beginnings of the documents that it trained on go in. Of a calibration nothing goes
+    in but its manifest, the table of its final losses and curves, and what was made of it.
     Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
     """
     records = load_study(study)
     _refuse_unfinished(records)
+    if records.manifest.calibration:
+        return _publish_calibration(records, Path(results) / PUBLISHED / records.path.name, limit)
     measuring = _complete_tables(records, note, progress)
     target = Path(results) / PUBLISHED / records.path.name
     with _staging(target.parent) as folder:
@@ -111,6 +122,37 @@ def publish(
     )
 
 
+def _publish_calibration(records: StudyRecords, target: Path, limit: float) -> Published:
+    """Final losses and curves, no more: hundreds of runs of few variants, of which nobody looks at one."""
+    made = read_calibration(records.path)
+    if made.manifest != records.manifest.hash:
+        raise UserError(
+            f"{records.title}: {RESULT} was made of an earlier version of this study; give 'workbench noise "
+            f"{records.title}' again"
+        )
+    with _staging(target.parent) as folder:
+        copy = folder / PUBLISHED / target.name
+        scrubber = Scrubber([records.driver.host if records.driver else ""])
+        _copy_manifest(records, copy, scrubber)
+        table = calibration_table(records)
+        table.write(copy)
+        write_beside(copy, made)
+        others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
+        _refuse_large(copy, others, limit)
+        _refuse_private(copy, scrubber)
+        put_folder_in_place(copy, target)
+    return Published(
+        path=target,
+        runs=len(table.curves()),
+        weights=0,
+        megabytes=_megabytes(target),
+        all_megabytes=_megabytes(target.parent),
+        measuring=MeasuredRuns([], [], []),
+        examples=0,
+        report=CALIBRATION_REPORT,
+    )
+
+
 def _complete_tables(records: StudyRecords, note: Callable[[str], None], progress: Progress) -> MeasuredRuns:
     done = records.runs[records.runs["state"] == "complete"]
     # What pages show over seeds are confirm runs: none looks into the points of a search, and what tuning
@@ -131,13 +173,19 @@ def _refuse_unfinished(records: StudyRecords) -> None:
     if records.manifest.is_import:
         raise UserError(f"{name}: holds models from elsewhere, and nothing is compared; publish a study")
     search = records.manifest.is_search
-    state = search_report(records).state if search else study_report(records).state
+    if search:
+        state = search_report(records).state
+    elif records.manifest.is_ladder:
+        state = ladder_report(records).state
+    else:
+        state = study_report(records).state
     if state != "complete" or records.is_live:
         raise UserError(
             f"{name}: is {'running' if records.is_live else state}, and only finished studies are published; "
             f"run it to its {'end' if search else 'verdict'} first"
         )
-    if not search and not completed_pairs(records.manifest, records.runs):
+    paired = any(completed_pairs(one.manifest, one.runs) for one in records.compared)
+    if not search and not paired:
         raise UserError(f"{name}: no pair of its trials completed, and there is nothing to publish; mend it")
 
 
@@ -222,15 +270,19 @@ def _copy_tables(source: RunDirectory, target: RunDirectory) -> None:
 
 
 def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
-    manifest = scrubber.value(records.manifest.to_dict())
-    hashes = _new_hashes(records.runs, scrubber)
-    for variant in manifest["variants"]:
-        variant["config_hash"] = hashes.get(variant.get("config_hash"), variant.get("config_hash"))
-    write_yaml(copy / MANIFEST, manifest)
+    _copy_manifest(records, copy, scrubber)
     if (records.path / SEARCH).exists():
         write_json(copy / SEARCH, scrubber.value(read_json(records.path / SEARCH)))
     _copy_parts(records, copy, scrubber)
     _copy_journal(records, copy, scrubber)
+
+
+def _copy_manifest(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
+    manifest = scrubber.value(records.manifest.to_dict())
+    hashes = _new_hashes(records.runs, scrubber)
+    for trained in (*manifest["variants"], *manifest.get("gain", {}).get("rungs", [])):
+        trained["config_hash"] = hashes.get(trained.get("config_hash"), trained.get("config_hash"))
+    write_yaml(copy / MANIFEST, manifest)
 
 
 def _copy_reports(records: StudyRecords, copy: Path, scrubber: Scrubber, examples: bool) -> None:
@@ -295,13 +347,19 @@ def _write_report(records: StudyRecords) -> None:
         write_atomically(records.path / f"{REPORT}.md", f"{render_search(found, 'md')}{links}")
         write_atomically(records.path / f"{REPORT}.csv", str(render_search(found, "csv")))
         return
-    report = study_report(records)
-    figures = study_figures(records)
+    if records.manifest.is_ladder:
+        ladder = ladder_report(records)
+        figures = ladder_figures(records, ladder)
+        written, table = render_ladder(ladder, "md"), render_ladder(ladder, "csv")
+    else:
+        report = study_report(records)
+        figures = study_figures(records)
+        written, table = render(report, "md"), render(report, "csv")
     if Phase.TUNE not in (records.manifest.phases or []):
-        del figures["learning_rates"]
+        figures = {name: one for name, one in figures.items() if not name.endswith("learning_rates")}
     links = _saved(figures, records.path)
-    write_atomically(records.path / f"{REPORT}.md", f"{render(report, 'md')}{links}")
-    write_atomically(records.path / f"{REPORT}.csv", str(render(report, "csv")))
+    write_atomically(records.path / f"{REPORT}.md", f"{written}{links}")
+    write_atomically(records.path / f"{REPORT}.csv", str(table))
 
 
 def _saved(figures: dict[str, Figure], folder: Path) -> str:

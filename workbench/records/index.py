@@ -1,18 +1,19 @@
 """Reading a whole study: its manifest and one table row per run, whatever state the files are in."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from workbench.errors import RecordError, UserError
+from workbench.records.calibration_table import TABLE, read_calibration_table, run_id_of
 from workbench.records.driver_state import DRIVER, DriverState, read_driver_state
 from workbench.records.hyperparameters import LEARNING_RATE
-from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, read_manifest
+from workbench.records.manifest import MANIFEST, MANIFEST_REMEDY, Manifest, RecordedRung, read_manifest
 from workbench.records.proposals import PROPOSALS, read_proposals
-from workbench.records.run import RECORD, REMEDY, Phase, RunDirectory, RunRecord, State, config_hash
+from workbench.records.run import FINISHED, RECORD, REMEDY, Phase, RunDirectory, RunRecord, State, config_hash
 from workbench.records.search import SEARCH, SearchPoint, point_number, read_points
 from workbench.records.training_outcome import UNIFORM, uniform_loss, untrained
 
@@ -58,7 +59,8 @@ class StudyRecords:
 
     ``superseded`` counts runs made under an earlier manifest (another budget, another model, an unfinished
     pilot): they stay on disk and come back when the manifest does, but never mix with the present ones.
-    ``points`` are those that a search proposed, in order; no other study has any.
+    ``points`` are those that a search proposed, in order; no other study has any. ``rung`` says of which rung
+    of a ladder these records are; None: of the whole study.
     """
 
     path: Path
@@ -68,6 +70,7 @@ class StudyRecords:
     driver: DriverState | None
     superseded: int = 0
     points: tuple[SearchPoint, ...] = ()
+    rung: RecordedRung | None = None
 
     @property
     def name(self) -> str:
@@ -89,6 +92,24 @@ class StudyRecords:
         """Whether a driver is at work: it says so, and said so within the last half minute."""
         return self.driver is not None and self.driver.is_live
 
+    def at_rung(self, number: int) -> "StudyRecords":
+        """The records of one rung of a ladder, the first is 0, as those of a study of its own."""
+        manifest = self.manifest.at_rung(number)
+        own = self.runs[self.runs["variant"].isin(manifest.names)].reset_index(drop=True)
+        return replace(self, manifest=manifest, runs=own, rung=self.manifest.rungs[number])
+
+    @property
+    def compared(self) -> list["StudyRecords"]:
+        """The records of what is compared with one another: the study itself, or each rung of a ladder.
+
+        Raises ``RecordError`` with the key where the manifest's rungs are damaged.
+        """
+        if not self.manifest.is_ladder:
+            return [self]
+        if problem := self.manifest.wrong_in_rungs:
+            raise RecordError(f"{self.path / MANIFEST}: {problem}; {MANIFEST_REMEDY}")
+        return [self.at_rung(number) for number in range(len(self.manifest.rungs))]
+
     def require_comparable(self) -> None:
         """Raise ``RecordError`` with the key where the manifest lacks what every comparison needs.
 
@@ -98,6 +119,11 @@ class StudyRecords:
             raise UserError(
                 f"{self.title}: is a search, which compares nothing and gives no verdict; promote what "
                 f"looked best to a study that does: 'workbench promote {self.title}'"
+            )
+        if self.manifest.is_ladder and not self.manifest.wrong_in_rungs:
+            raise UserError(
+                f"{self.title}: is a ladder, of which each rung is compared by itself; 'workbench report "
+                f"{self.title}' has all of them"
             )
         if self.manifest.incomparable is not None:
             raise RecordError(f"{self.path / MANIFEST}: {self.manifest.incomparable}; {MANIFEST_REMEDY}")
@@ -112,6 +138,8 @@ def load_study(path: Path) -> StudyRecords:
     path = Path(path)
     manifest = read_manifest(path)
     rows, problems = _read_runs(path / "runs")
+    if not rows and (path / TABLE).exists():
+        rows = _rows_of_table(path, manifest, problems)
     driver = _driver_state(path, problems)
     try:
         read_proposals(path)
@@ -165,6 +193,52 @@ def _read_runs(directory: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
             text = f"{path / RECORD}: config: is nested hundreds of levels deep; {REMEDY}"
             problems.append(Problem(path / RECORD, text))
     return rows, problems
+
+
+def _rows_of_table(study: Path, manifest: Manifest, problems: list[Problem]) -> list[dict[str, Any]]:
+    """The runs of a calibration of which the table alone was kept."""
+    try:
+        table = read_calibration_table(study)
+    except RecordError as error:
+        problems.append(Problem(study / TABLE, str(error)))
+        return []
+    variants = {variant.name: variant for variant in manifest.variants}
+    rates = manifest.learning_rates
+    if isinstance(rates, dict):
+        rates = next(iter(rates.values()), [])
+    rate = rates[0] if rates else 0.0  # a calibration has one
+    ended: list[tuple[str, int, State, pd.Series | None]] = [
+        (str(curve["variant"].iloc[0]), int(curve["seed"].iloc[0]), State.COMPLETE, curve.iloc[-1])
+        for curve in table.curves().values()
+    ]
+    without = {str(state): state for state in FINISHED if state is not State.COMPLETE}
+    ended += [(name, seed, without.get(state, State.FAILED), None) for name, seed, state in table.lost]
+    for stranger in dict.fromkeys(name for name, *_ in ended if name not in variants):
+        problems.append(Problem(study / TABLE, f"{study / TABLE}: {stranger!r} is no variant of the study"))
+    rows = []
+    for name, seed, state, last in ended:
+        if name not in variants:
+            continue
+        planned = variants[name]
+        record = RunRecord(
+            run_id=run_id_of(name, seed),
+            study=manifest.name,
+            variant=name,
+            phase=Phase.CONFIRM,
+            seed=seed,
+            hyperparameters={LEARNING_RATE: rate},
+            config={"model": planned.model},
+            state=state,
+            cost={"parameters": planned.parameters, "flops_per_token": planned.flops_per_token},
+        )
+        if last is not None:
+            record.summary = {table.metric: float(last["loss"])}
+            record.cost |= {"tokens": int(last["tokens"]), "flops": float(last["flops"])}
+            record.progress = {"step": int(last["step"]), "steps": int(last["step"])}
+        # What it was trained by is the manifest's to say.
+        row = _row(record, study / "runs" / record.run_id)
+        rows.append(row | {"config_hash": planned.config_hash})
+    return rows
 
 
 def _run_directories(directory: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, with_config
 from typing_extensions import TypedDict
 
 from workbench.files import read_yaml, write_yaml
+from workbench.numbers import plural
 from workbench.records.damaged_files import read_checked
 from workbench.records.fields import AsItIs, Count, FiniteNumber
 from workbench.records.margin import DeclaredMargins, margin_for, smallest_margin
@@ -113,6 +114,55 @@ class RecordedStack(_Part):
     parts: Annotated[list[RecordedPart], Field(min_length=1)]
 
 
+class GainRung(_Part):
+    """The baseline at another budget than the study's, trained with a schedule of its own."""
+
+    name: str  # which stands in its runs' records in place of a variant's
+    tokens: Count  # of one trial
+    config_hash: str
+
+
+class RecordedGain(_Part):
+    """What else the baseline is trained on, for compute-equivalent gains; the rungs by rising tokens.
+
+    The rung at the study's own budget is not among them: it is the baseline's confirm runs.
+    """
+
+    rungs: Annotated[list[GainRung], Field(min_length=1)]
+    seeds: list[Count]
+
+    @property
+    def ends(self) -> list[GainRung]:
+        """The smallest and the largest budget: there the learning rate is chosen anew."""
+        return [self.rungs[0], self.rungs[-1]]
+
+    def trials_at(self, tuning: int) -> dict[int, int]:
+        """How many trials there are by their tokens, with so many ``tuning`` trials at each end."""
+        counts = {rung.tokens: len(self.seeds) for rung in self.rungs}
+        for rung in self.ends:
+            counts[rung.tokens] += tuning
+        return counts
+
+
+class RecordedRung(_Part):
+    """One rung of a ladder, and which of the manifest's variants are its own."""
+
+    size: dict[str, Count]  # of its baseline: layers, width, heads, feedforward_width
+    tokens: Count  # of one trial
+    batch_size: Count
+    compute: FiniteNumber  # training FLOPs of one trial of its baseline
+    learning_rates: list[FiniteNumber] | None = None  # where they are not the study's
+    baseline: str  # a variant's name
+    # Its variants by their names here, the baseline's first: what every rung calls them.
+    variants: dict[str, str]
+
+    @property
+    def words(self) -> str:
+        """``2 layers, width 64, 300,000 tokens``."""
+        layers = self.size.get("layers", 0)
+        return f"{plural(layers, 'layer')}, width {self.size.get('width', 0)}, {self.tokens:,} tokens"
+
+
 class PlannedSeeds(_Part):
     """The seeds of each phase, written out."""
 
@@ -194,6 +244,9 @@ class Manifest(_Part):
     baseline: str  # a variant's name
     variants: list[ManifestVariant]
     stack: RecordedStack | None = None  # of the design dismantle: which variants belong to which part
+    # Of a ladder, from the least compute to the most: which variants are compared with one another. What the
+    # manifest says once (baseline, training) is the first rung's.
+    rungs: list[RecordedRung] = []
     # The candidates, before a grid grows; of each level of a factor where levels have their own.
     learning_rates: list[FiniteNumber] | dict[str, list[FiniteNumber]] = []
     grid_growth: Count | None = None
@@ -211,11 +264,14 @@ class Manifest(_Part):
     training: Annotated[Budget, AsItIs] = {}
     data: Annotated[TextData, AsItIs] = {}
     start: StartingRun | None = None
+    gain: RecordedGain | None = None  # the baseline's other budgets, where compute-equivalent gains are asked
     search: RecordedSearch | None = None  # of a search, which has points in place of variants
     hash: str | None = None  # of all above: what the study promises
     # Of the text that each variant trains on, copies of a document counted once; where texts or tokenizers
     # are compared, or a text is read more than once.
     unique_tokens: dict[str, Count] = {}
+    # Whether it is there to calibrate the verdict: 'workbench noise' says so, beside its calibration.json.
+    calibration: bool = False
     versions: dict[str, str] = {}  # of Python and the libraries
     git_commit: str | None = None
     git_dirty: bool | None = None
@@ -231,6 +287,38 @@ class Manifest(_Part):
     def is_search(self) -> bool:
         """Whether it is a search over architectures: exploratory, without comparisons and verdicts."""
         return self.search is not None
+
+    @property
+    def is_ladder(self) -> bool:
+        """Whether it has the same variants at several sizes and budgets, each rung compared by itself."""
+        return bool(self.rungs)
+
+    def at_rung(self, number: int) -> "Manifest":
+        """The manifest of one rung alone, the first is 0: its variants, its baseline, its training."""
+        rung = self.rungs[number]
+        variants = [variant for variant in self.variants if variant.name in rung.variants]
+        baseline = next(variant for variant in variants if variant.name == rung.baseline)
+        # A baseline changes nothing: what it has of its own is the rung's.
+        training = {**self.training, **baseline.training}
+        own = [
+            {key: value for key, value in variant.training.items() if value != training.get(key)}
+            for variant in variants
+        ]
+        update: dict[str, Any] = {
+            "rungs": [],
+            "baseline": rung.baseline,
+            "variants": [
+                variant.model_copy(update={"training": mine})
+                for variant, mine in zip(variants, own, strict=True)
+            ],
+            "training": training,
+            "unique_tokens": {
+                name: count for name, count in self.unique_tokens.items() if name in rung.variants
+            },
+        }
+        if rung.learning_rates is not None:
+            update["learning_rates"] = rung.learning_rates
+        return self.model_copy(update=update)
 
     @property
     def names(self) -> list[str]:
@@ -259,7 +347,16 @@ class Manifest(_Part):
     @property
     def planned_hashes(self) -> set[str]:
         """The configurations that it plans, by their hashes; empty in early manifests."""
-        return {variant.config_hash for variant in self.variants if variant.config_hash is not None}
+        planned = {variant.config_hash for variant in self.variants if variant.config_hash is not None}
+        return planned | {rung.config_hash for rung in self.gain.rungs} if self.gain else planned
+
+    @property
+    def gain_trials(self) -> dict[int, int]:
+        """How many trials of the baseline there are at other budgets, by their tokens."""
+        if self.gain is None:
+            return {}
+        tunes = self.phases is not None and Phase.TUNE in self.phases
+        return self.gain.trials_at(self.tuning_trials if tunes else 0)
 
     def text_of(self, variant: ManifestVariant) -> dict[str, Any]:
         """What runs of ``variant`` are trained on, as ``TextData``: the study's but for what is its own."""
@@ -338,6 +435,8 @@ class Manifest(_Part):
         """Why nothing can be compared by it; None where all that a comparison needs is there."""
         if self.is_search:
             return "is a search, which compares nothing"
+        if self.is_ladder:
+            return self.wrong_in_rungs or "is a ladder, of which each rung is compared by itself"
         if math.isnan(self.smallest_margin):
             return "has no key 'margin'"
         if self.baseline not in self.names:
@@ -348,6 +447,20 @@ class Manifest(_Part):
         for variant in self.variants if self.design == "full_factorial" else ():
             if set(variant.levels) != factors:
                 return f"variants: {variant.name}: levels: should name the factors that the baseline names"
+        return None
+
+    @property
+    def wrong_in_rungs(self) -> str | None:
+        """What is wrong in the rungs of a ladder: a name that is no variant's, or no variant of the rung."""
+        for number, rung in enumerate(self.rungs):
+            for name in rung.variants:
+                if name not in self.names:
+                    return f"rungs.{number}.variants: should name variants, got {name!r}"
+            if rung.baseline not in rung.variants:
+                return f"rungs.{number}.baseline: should be one of its variants, got {rung.baseline!r}"
+            called = sorted(rung.variants.values())
+            if called != sorted(set(self.rungs[0].variants.values())):
+                return f"rungs.{number}.variants: should be those of the first rung, got {', '.join(called)}"
         return None
 
     def _wrong_in(self, stack: RecordedStack) -> str | None:

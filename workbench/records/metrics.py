@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from workbench.errors import RecordError
 from workbench.files import Check, replacing, write_atomically
+from workbench.records.calibration_table import curve_of_run
 from workbench.records.published_tables import RUNS, joint_version, read_joint
 
 Row = dict[str, float | int | None]  # the axes (step, tokens, flops, seconds) and any metrics
@@ -125,6 +126,9 @@ def _read(directory: Path, columns: list[str] | None) -> pd.DataFrame:
         joint = read_joint(directory, COMPACT, columns)
         if joint is not None:
             return joint.to_pandas(use_threads=False)
+        curve = curve_of_run(directory)
+        if curve is not None:
+            return curve if columns is None else curve[[name for name in curve if name in columns]]
     return _frame(_live_rows(directory / LIVE))
 
 

@@ -50,6 +50,7 @@ class Phase(StrEnum):
     PILOT = "pilot"  # of earlier versions: the baseline alone, to see how noisy a result is
     TUNE = "tune"  # which hyperparameters suit a variant
     CONFIRM = "confirm"  # each variant at its own, on fresh seeds
+    GAIN = "gain"  # the baseline at other budgets: how much more of one does it need for a variant's loss?
     SEARCH = "search"  # a point of a search over architectures: what looks best?
     IMPORT = "import"  # a model from elsewhere
 

@@ -61,6 +61,7 @@ class Comparison:
             "variant": self.variant,
             "margin": self.margin,
             "seeds": seeds,
+            "family": self.family,
             "looks": list(self._looks_until(seeds)),
             "power": power,
             "noise": self.noise.to_dict() if self.noise else None,
@@ -152,7 +153,13 @@ class Comparison:
 
 
 def comparisons_of(manifest: Manifest, results: Path) -> list[Comparison]:
-    """Those of a study, with what finished studies in ``results`` know of their noise."""
+    """Those of a study, with what finished studies in ``results`` know of their noise.
+
+    Of a ladder those of all rungs, each of them a family of its own.
+    """
+    if manifest.is_ladder:
+        rungs = [manifest.at_rung(number) for number in range(len(manifest.rungs))]
+        return [one for rung in rungs for one in comparisons_of(rung, results)]
     noises = known_noise(manifest, results)
     names = [name for name in manifest.names if name != manifest.baseline]
     return [
@@ -211,8 +218,10 @@ def chances_table(chances: list[dict[str, Any]]) -> Table:
 def _title(chances: list[dict[str, Any]]) -> str:
     seeds, looks = chances[0]["seeds"], chances[0]["looks"]
     shared = []
-    if len(chances) > 1:
-        shared.append(f"{plural(len(chances), 'comparison')} share an error of 5 %")
+    family = chances[0]["family"]
+    if family > 1:
+        at_each = " at each rung" if family < len(chances) else ""
+        shared.append(f"{plural(family, 'comparison')}{at_each} share an error of 5 %")
     if not looks:
         share = f" ({shared[0]})" if shared else ""
         return f"What {plural(seeds, 'seed')} can decide, by the likely noise / by the safe one{share}"

@@ -14,8 +14,8 @@ from workbench.errors import UserError, in_one_line
 from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
-from workbench.numbers import MISSING, byte_size, duration, fixed, percent, plural
-from workbench.records.manifest import POOL
+from workbench.numbers import MISSING, byte_size, duration, fixed, percent, plural, scaled
+from workbench.records.manifest import POOL, Manifest
 from workbench.records.run import Phase
 from workbench.seeds import generator
 from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
@@ -68,30 +68,66 @@ def check_study(path: Path, *, overrides: list[str], workers: int | None, out: P
         ],
         "data": manifest.data,
         **({"dismantle": _stack(plan.stack)} if plan.stack else {}),
+        **({"gain": _gain(plan)} if plan.gain else {}),
+        **({"rungs": _rungs(plan, manifest, trial_seconds, slots)} if plan.rungs else {}),
         "tokens_per_trial": plan.tokens,
         "steps_per_trial": plan.steps,
         "budget": plan.study.budget,
         "looks": manifest.looks,
         "tuning": _tuning(plan),
         "evaluation": [item.model_dump() for item in manifest.evaluation],
-        "passes": plan.passes_of(plan.baseline),
-        "epochs": plan.epochs_of(plan.baseline),
+        "passes": plan.passes_of(plan.variants[-1] if plan.rungs else plan.baseline),
+        "epochs": plan.epochs_of(plan.variants[-1] if plan.rungs else plan.baseline),
         "trials": {str(phase): count for phase, count in counts.items()} | {"total": sum(counts.values())},
         "device": plan.device,
         "workers": slots,
         "execution": execution.to_dict(),
         "computed": execution_lines(execution),
         "seconds_per_trial": trial_seconds,
-        "estimated_seconds": _study_seconds(counts, trial_seconds) / slots,
+        "estimated_seconds": (
+            _study_seconds(counts, trial_seconds) + _gain_seconds(manifest, seconds[plan.baseline.name])
+        )
+        / slots,
         "paired": what_is_paired(plan),
         "decides": [one.chances(seeds) for one in comparisons],
         "notes": notes_on_texts(plan),
         "warnings": [
-            *study_warnings(plan, manifest),
-            *spacing_warnings(plan, out),
+            *_warnings(plan, manifest, out),
             *power_warnings(comparisons, seeds),
         ],
     }
+
+
+def _warnings(plan: Plan, manifest: Manifest, out: Path) -> list[str]:
+    """What to mend; of a ladder once for the rungs that it is true of."""
+    if not plan.rungs:
+        return [*study_warnings(plan, manifest), *spacing_warnings(plan, out)]
+    numbers: dict[str, list[int]] = {}
+    for number, rung in enumerate(plan.rungs, start=1):
+        own = [*study_warnings(rung, rung.manifest(command="")), *spacing_warnings(rung, out)]
+        for text in own:
+            numbers.setdefault(text, []).append(number)
+    found = []
+    for text, rungs in numbers.items():
+        if len(rungs) == len(plan.rungs):
+            found.append(text)
+        else:
+            found.append(f"rung {' and '.join(map(str, rungs))}: {text}")
+    return found
+
+
+def _rungs(plan: Plan, manifest: Manifest, seconds: dict[str, float], slots: int) -> list[dict[str, Any]]:
+    """What each rung of a ladder is, and what its trials take."""
+    found = []
+    for rung, recorded in zip(plan.rungs, manifest.rungs, strict=True):
+        own = {name: seconds[name] for name in recorded.variants}
+        counts = rung.trial_counts()
+        facts = recorded.model_dump(exclude_unset=True, exclude={"variants"})
+        facts["trials"] = sum(counts.values())
+        facts["words"] = recorded.words
+        facts["estimated_seconds"] = _study_seconds(counts, own) / slots
+        found.append(facts)
+    return found
 
 
 def _reading(plan: Plan, variant: Variant) -> dict[str, Any]:
@@ -108,6 +144,18 @@ def _stack(stack: Stack) -> dict[str, Any]:
     """The parts between two recipes, and the variants that have each exchanged alone."""
     parts = [{"factors": list(part.factors), "out": part.out, "into": part.into} for part in stack.parts]
     return {"from": stack.origin, "to": stack.whole, "parts": parts}
+
+
+def _gain(plan: Plan) -> dict[str, Any]:
+    """The baseline's other budgets: trials of each, how often they read the text, and all of their tokens."""
+    trials = plan.manifest(command="").gain_trials
+    size = len(plan.corpus.train)
+    rungs = [{"tokens": tokens, "trials": count, "passes": tokens / size} for tokens, count in trials.items()]
+    return {
+        "rungs": rungs,
+        "seeds": plan.study.gain_seeds,
+        "tokens": sum(tokens * count for tokens, count in trials.items()),
+    }
 
 
 def _own_parts(model: ModelConfig) -> dict[str, Any]:
@@ -186,8 +234,14 @@ def _time_pass(decoder: Decoder, tokens: torch.Tensor, device: str, bf16: bool) 
 
 
 def _study_seconds(counts: dict[Phase, int], seconds: dict[str, float]) -> float:
-    """Trials of all phases times what one costs: every variant has the same share of each."""
-    return sum(counts.values()) * sum(seconds.values()) / len(seconds)
+    """Trials times what one costs, in the phases that all variants have: each has the same share of them."""
+    trials = sum(count for phase, count in counts.items() if phase is not Phase.GAIN)
+    return trials * sum(seconds.values()) / len(seconds)
+
+
+def _gain_seconds(manifest: Manifest, each: float) -> float:
+    """What the baseline's other budgets take, at ``each`` seconds of a token."""
+    return each * sum(tokens * count for tokens, count in manifest.gain_trials.items())
 
 
 def render_check(facts: dict[str, Any]) -> Group:
@@ -248,6 +302,16 @@ def _dismantle(facts: dict[str, Any]) -> list[str]:
     return [f"parts:    {ends}: {len(names)} ({', '.join(names)}), {each}{together}"]
 
 
+def _rung_lines(facts: dict[str, Any]) -> list[str]:
+    """What each rung of a ladder is, and what it takes; nothing of other studies."""
+    lines = []
+    for number, rung in enumerate(facts.get("rungs", []), start=1):
+        compute = f"{scaled(rung['compute'], 'FLOP')} for a run of the baseline"
+        cost = f"{plural(rung['trials'], 'trial')}, about {duration(rung['estimated_seconds'])}"
+        lines.append(f"{f'rung {number}:':<9} {rung['words']}, {compute}; {cost}")
+    return lines
+
+
 def _decides(facts: dict[str, Any]) -> list[RenderableType]:
     """What the planned seeds can decide, by the noise that is known; or that none is."""
     known = [row for row in facts["decides"] if row["noise"] is not None]
@@ -277,10 +341,12 @@ def _footer(facts: dict[str, Any]) -> list[str]:
     trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
     lines = [
         *_dismantle(facts),
+        *_rung_lines(facts),
         f"data:     {one_line(facts['data']['description'])}",
-        f"budget:   {_budget(facts)} ({_steps(facts)} steps, {facts['passes']:.2f} passes over the text)",
+        f"budget:   {_budget(facts)} ({_steps(facts)} steps, {_passes(facts)} over the text)",
         *(f"judged:   {item['name']}: {one_line(item['description'])}" for item in facts["evaluation"]),
         f"trials:   {facts['trials']['total']} ({trials}); {_more(facts)}",
+        *_other_budgets(facts),
         f"time:     about {duration(facts['estimated_seconds'])} on {_workers(facts)}",
         *(f"computed: {text}" for text in facts["computed"]),
         f"manifest: {facts['hash']}",
@@ -291,6 +357,23 @@ def _footer(facts: dict[str, Any]) -> list[str]:
     lines += [_own(variant) for variant in facts["variants"] if "own_parts" in variant]
     lines += [f"note:     {text}" for text in facts["notes"]]
     return lines + [f"warning:  {text}" for text in facts["warnings"]]
+
+
+def _other_budgets(facts: dict[str, Any]) -> list[str]:
+    """What compute-equivalent gains cost; nothing of a study that asks for none."""
+    gain = facts.get("gain")
+    if gain is None:
+        return []
+    rungs = gain["rungs"]
+    budgets = ", ".join(f"{rung['tokens']:,}" for rung in rungs)
+    share = gain["tokens"] / facts["tokens_per_trial"]
+    again = rungs[0]["trials"] > len(gain["seeds"])
+    tuned = ", the learning rate chosen anew at the first and the last" if again else ""
+    return [
+        f"gain:     the baseline at {budgets} tokens too, {plural(len(gain['seeds']), 'seed')} each{tuned}: "
+        f"as many tokens as {share:,.0f} trials of the study; up to {rungs[-1]['passes']:.2f} passes over "
+        "the text"
+    ]
 
 
 def _tuning(plan: Plan) -> str | None:
@@ -319,6 +402,11 @@ def _more(facts: dict[str, Any]) -> str:
 
 def _budget(facts: dict[str, Any]) -> str:
     """What is equal for all, and what else for some."""
+    if "rungs" in facts:
+        equal = (
+            "" if facts["budget"] == "tokens" else f", as many {held_equal(facts['budget'])} for all of it"
+        )
+        return f"each rung's own{equal}"
     words = {"tokens": "tokens", "bytes": "bytes of text", "flops": "FLOPs", POOL: "passes over its own text"}
     text = f"{facts['tokens_per_trial']:,} tokens per trial"
     if facts["budget"] != "tokens":
@@ -334,6 +422,12 @@ def _steps(facts: dict[str, Any]) -> str:
     """How many a trial has; with batches of several sizes from fewest to most."""
     steps = sorted({variant["steps"] for variant in facts["variants"]})
     return str(steps[0]) if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+
+
+def _passes(facts: dict[str, Any]) -> str:
+    """``0.05 passes``; of a ladder at the top rung."""
+    most = "at most " if "rungs" in facts else ""
+    return f"{most}{facts['passes']:.2f} passes"
 
 
 def _workers(facts: dict[str, Any]) -> str:

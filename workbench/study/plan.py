@@ -25,10 +25,12 @@ from workbench.records.manifest import (
     Amendment,
     Budget,
     EvaluationSet,
+    GainRung,
     Manifest,
     ManifestVariant,
     PlannedSeeds,
     PlannedTuning,
+    RecordedGain,
     RecordedPart,
     RecordedStack,
     StartingRun,
@@ -45,7 +47,9 @@ from workbench.study.comparable import evaluation_sources
 from workbench.study.design import BASELINE, Variant, build_design
 from workbench.study.devices import require_computable
 from workbench.study.dismantling import Stack
+from workbench.study.gain import gain_rungs
 from workbench.study.kept_parts import changed_code
+from workbench.study.ladder import manifest_of_ladder, names_by_rung, variants_of_ladder
 from workbench.study.memory import require_room
 from workbench.study.recipe import BATCH_SIZE, CONTEXT, CORPUS, TOKENIZER, TREATMENT
 from workbench.study.repetition import ONCE
@@ -58,15 +62,26 @@ from workbench.study.tuning import Tuning
 from workbench.training.config import TrainingConfig
 
 # What a manifest says beside the question: it may change without the results changing, or follows from it.
-_UNHASHED = ("hash", "unique_tokens", "amendments", "versions", "git_commit", "git_dirty", "command")
+_UNHASHED = (
+    "hash",
+    "unique_tokens",
+    "calibration",
+    "amendments",
+    "versions",
+    "git_commit",
+    "git_dirty",
+    "command",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A study file, its texts and its device, resolved into variants and trials.
 
+    ``rungs`` are the plans of a ladder's rungs; its ``variants`` are those of all of them.
     ``evaluation`` are the texts that all variants are judged on, by name; empty where the windows of the
     validation split serve. A ``search`` has the baseline as its only variant, and a variant for each point.
+    ``gain`` is the baseline at other budgets, by rising tokens: trained, and no variants.
     """
 
     study: StudyFile
@@ -77,6 +92,8 @@ class Plan:
     start: Start | None = None
     search: ResolvedSearch | None = None
     stack: Stack | None = None
+    gain: tuple[Variant, ...] = ()
+    rungs: tuple["Plan", ...] = ()
 
     @classmethod
     def build(
@@ -94,6 +111,19 @@ class Plan:
         knows yet how much memory it has.
         """
         texts = OneText(texts) if isinstance(texts, TokenizedCorpus) else texts
+        if study.rungs:
+            rungs = tuple(
+                cls.build(study.at_rung(number), texts, device, elsewhere=elsewhere)
+                for number in range(len(study.rungs))
+            )
+            return cls(
+                study=study,
+                texts=texts,
+                device=device,
+                variants=variants_of_ladder(study, rungs),
+                evaluation=rungs[0].evaluation,
+                rungs=rungs,
+            )
         own = texts.of(study.data)
         if start is not None:
             own.require_known(start.model.vocabulary)
@@ -132,6 +162,7 @@ class Plan:
             start=start,
             search=search,
             stack=stack,
+            gain=tuple(gain_rungs(study, variants)),
         )
 
     @property
@@ -152,6 +183,13 @@ class Plan:
     def names(self) -> list[str]:
         """The variants' names, the baseline's first."""
         return [variant.name for variant in self.variants]
+
+    @property
+    def compared(self) -> list[list[str]]:
+        """The names of variants that are compared with one another: all, or those of each rung."""
+        if not self.rungs:
+            return [self.names]
+        return [list(named) for named in names_by_rung(self.rungs)]
 
     @property
     def training(self) -> TrainingConfig:
@@ -272,17 +310,14 @@ class Plan:
 
     def grids(self) -> Grids:
         """What tuning chooses from for each variant, before grids grow; a single one is all trials'."""
+        if self.rungs:
+            named = zip(self.rungs, names_by_rung(self.rungs), strict=True)
+            return {name: rung.grids()[own] for rung, names in named for name, own in names.items()}
         return own_grids(self.study, self.variants)
 
     def tune(self, tried: Grids) -> list[RunRecord]:
-        """Every variant at each of its candidates and tuning seeds: as many of each for all."""
-        candidates = len(tried[self.baseline.name])
-        return [
-            self.record(variant, Phase.TUNE, tried[variant.name][place], seed)
-            for seed in self.study.seeds.lists()[Phase.TUNE]
-            for place in range(candidates)
-            for variant in self.variants
-        ]
+        """Every variant at each of its candidates and tuning seeds: as many of each for all compared."""
+        return self.tune_points(tried, self.study.seeds.lists()[Phase.TUNE])
 
     def tune_points(self, points: Grids, seeds: Sequence[int]) -> list[RunRecord]:
         """Each variant's own ``points``, of which some may have more than others, at ``seeds``."""
@@ -311,6 +346,29 @@ class Plan:
             for variant in self.variants
             if place < (most if variant is self.baseline else pairs.get(variant.name, 0))
         ]
+
+    def tune_gain(self, points: Sequence[Hyperparameters]) -> list[RunRecord]:
+        """The baseline at its smallest and its largest other budget, at each point and tuning seed."""
+        return [
+            self.record(rung, Phase.GAIN, point, seed)
+            for seed in self.study.seeds.lists()[Phase.TUNE]
+            for point in points
+            for rung in (self.gain[-1], self.gain[0])  # the longest first: they end together then
+        ]
+
+    def measure_gain(self, chosen: dict[str, Hyperparameters]) -> list[RunRecord]:
+        """The baseline at each of its other budgets, at what was chosen there, by seed; the longest first."""
+        return [
+            self.record(rung, Phase.GAIN, chosen[rung.name], seed)
+            for seed in self.study.gain_seeds
+            for rung in reversed(self.gain)
+        ]
+
+    def more_steps(self, trials: Sequence[int]) -> int:
+        """Steps that so many trials at each other budget have more than as many of the baseline's own."""
+        return sum(
+            count * (self.steps_of(rung) - self.steps) for count, rung in zip(trials, self.gain, strict=True)
+        )
 
     def search_trials(self, candidate: Candidate, tokens: int | None = None) -> list[RunRecord]:
         """A point of a search at each of its seeds; none for a point that is not to be trained.
@@ -341,12 +399,15 @@ class Plan:
         counts = {
             Phase.TUNE: self.study.tuning_trials * variants,
             Phase.CONFIRM: pairs * variants,
+            Phase.GAIN: sum(self.study.trials_by_budget),
         }
         return {phase: counts[phase] for phase in self.study.phases}
 
     def manifest(self, command: str) -> Manifest:
         """The resolved study, with its hash: what ``study.yaml`` holds."""
         study = self.study
+        if self.rungs:
+            return signed(manifest_of_ladder(study, self.rungs), command=command)
         factors = self._factor_labels()
         training = self.training.model_dump(mode="json")
         budget = training | {"tokens": self.tokens, "steps": self.steps, "device": self.device}
@@ -377,6 +438,8 @@ class Plan:
         # Where a study has nothing to say of these, its manifest has no key.
         if self.stack is not None:
             promise = promise.model_copy(update={"stack": self._recorded_stack(self.stack)})
+        if self.gain:
+            promise = promise.model_copy(update={"gain": self._recorded_gain()})
         if study.tuning is not None:
             promise = promise.model_copy(update={"tuning": self._planned_tuning(study.tuning)})
         if study.halving:
@@ -401,6 +464,13 @@ class Plan:
             RecordedPart(factors=list(part.factors), out=part.out, into=part.into) for part in stack.parts
         ]
         return RecordedStack(origin=stack.origin, whole=stack.whole, parts=parts)
+
+    def _recorded_gain(self) -> RecordedGain:
+        rungs = [
+            GainRung(name=rung.name, tokens=self.tokens_of(rung), config_hash=config_hash(self.config(rung)))
+            for rung in self.gain
+        ]
+        return RecordedGain(rungs=rungs, seeds=self.study.gain_seeds)
 
     def _planned_seeds(self) -> PlannedSeeds:
         seeds = self.study.seeds.lists()
@@ -526,6 +596,7 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
             )
     if before is not None:
         _refuse_another_search(before, manifest, directory)
+        _refuse_other_rungs(before, manifest, directory)
     if before is not None and before.seeds.pilot:
         pilot = _ended_pilot(before, manifest, directory)
         manifest = signed(_with_pilot(manifest, pilot))
@@ -535,7 +606,8 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
     if before is not None and changed:
         changed = [*(f"the code of {name}" for name in changed_code(before, manifest)), *changed]
         amendment: dict[str, Any] = {"time": now(), "from": before.hash, "to": manifest.hash, "keys": changed}
-        if "margin" in changed and before.incomparable is None:
+        is_judged = before.incomparable is None or (before.is_ladder and before.wrong_in_rungs is None)
+        if "margin" in changed and is_judged:
             complete = _complete_runs(directory)
             amendment |= {"margin": [before.margin, manifest.margin], "complete": complete}
             notes.append(_margin_note(before, manifest, complete))
@@ -544,6 +616,8 @@ def freeze(manifest: Manifest, directory: Path) -> list[str]:
         notes += [f"{key} differs from this study's earlier manifest; the report says so" for key in changed]
     if amendments:
         manifest = manifest.model_copy(update={"amendments": amendments})
+    if before is not None and before.calibration:
+        manifest = manifest.model_copy(update={"calibration": True})
     manifest.write(directory)
     return notes
 
@@ -583,6 +657,23 @@ def _refuse_another_search(before: Manifest, manifest: Manifest, directory: Path
         f"{manifest.name}: {directory} holds the runs of another search or study, which differs in "
         f"{', '.join(changed)}; give this one a name of its own ('name: …'), or delete the folder"
     )
+
+
+def _refuse_other_rungs(before: Manifest, manifest: Manifest, directory: Path) -> None:
+    """A run is known by its variant's name, and those of a ladder say which rung it is, counted from below.
+
+    Raises ``UserError`` where a rung before others, or around a study that was none, would rename what ran.
+    """
+    if not (before.is_ladder or manifest.is_ladder) or not len(load_study(directory).runs):
+        return
+    names = {variant.config_hash: variant.name for variant in before.variants if variant.config_hash}
+    for variant in manifest.variants:
+        known = names.get(variant.config_hash, variant.name)
+        if known != variant.name:
+            raise UserError(
+                f"{manifest.name}: rungs: what ran as {known!r} in {directory} would be {variant.name!r}; "
+                "add rungs behind the others, or give this study a name of its own ('name: …')"
+            )
 
 
 def _complete_runs(directory: Path) -> int:

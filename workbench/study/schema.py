@@ -30,22 +30,25 @@ from workbench.numbers import plural
 from workbench.records.manifest import WILCOXON
 from workbench.records.margin import DEFAULT, Margins
 from workbench.records.run import Phase
+from workbench.study.gain_section import GainSection
 from workbench.study.overrides import apply_override
 from workbench.study.search_section import FIGURES, HYPERBAND, SECONDS, SIZES, SearchSection
 from workbench.study.tuning import AGAIN, FEWEST_TO_RACE, HALVING, RATES, Tuning
-from workbench.training.config import TrainingConfig
+from workbench.training.config import LARGEST_BATCH, TrainingConfig
 from workbench.user_input import read_as
-from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_whole
+from workbench.user_numbers import LARGEST_SEED, LARGEST_TOKENS, Number, Whole, read_whole
 
 # Seeds given as a count are numbered from here: the phases never share a seed.
 FIRST_SEED = {Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}
 PHASES = tuple(FIRST_SEED)
+FIRST_GAIN_SEED = 4_001  # behind all that confirm may take
 Level = str | bool | int | float | list[Number] | dict[str, Any] | None
 # Beyond every published model, and small enough to be counted through; what fits into memory is less.
 LARGEST = {"layers": 512, "width": 2**17, "heads": 2**12, "feedforward_width": 2**20, "context": 2**24}
 MOST_VARIANTS, MOST_TRIALS = 512, 100_000
 UNTIL_DECIDED = "until_decided"
 DISMANTLE = "dismantle"
+MOST_RUNGS = 16
 AT_LEAST, AT_MOST, MOST_PAIRS = 4, 64, 1_024
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
 _LARGEST_OFFSET = 10**12  # far below the largest seed
@@ -104,6 +107,36 @@ class Size(_Section):
         description="Hidden units of each feed-forward network. Of a variant it is what match may change. "
         "Left out: 4 times the width, for gated networks 8/3 of it up to a multiple of 8, or what the "
         "baseline preset publishes.",
+    )
+
+
+class Rung(_Section):
+    """One rung of a ladder: how large its models are, and how long each of them trains."""
+
+    size: Size = Field(
+        Size(),
+        description="What the rung's baseline has of another size than the study's key size says. Every "
+        "variant of the rung is matched to that baseline. Left out: as the study's key size says.",
+    )
+    tokens: Whole = Field(
+        gt=0,
+        le=LARGEST_TOKENS,
+        description="Training tokens of one trial of the rung, in place of training.tokens.",
+        examples=[1000000],
+    )
+    batch_size: Whole | None = Field(
+        None,
+        gt=0,
+        le=LARGEST_BATCH,
+        description="Windows of context tokens in one optimizer step of the rung. Left out: "
+        "training.batch_size.",
+        examples=[16],
+    )
+    learning_rates: _Rates | None = Field(
+        None,
+        description="Peak learning rates that the rung's variants try, as many as the study's. Larger models "
+        "want smaller ones. Left out: the study's learning_rates.",
+        examples=[[0.001, 0.002, 0.004]],
     )
 
 
@@ -304,6 +337,21 @@ class StudyFile(_Section):
         examples=["gpt2", {"preset": "llama", "norm": "layernorm"}],
     )
     size: Size = Field(Size(), description="How large the models are, where it is not as the preset says.")
+    rungs: list[Rung] = Field(
+        [],
+        max_length=MOST_RUNGS,
+        description="A ladder: the same variants at several sizes and budgets, from the least compute to the "
+        "most, each tuned anew at each rung and confirmed on as many seeds. The report says of every effect "
+        "whether it holds, shrinks, grows or flips with compute. Every rung has tokens of its own, so that "
+        "training.tokens is left out; for the designs one_at_a_time, full_factorial, leave_one_out and "
+        "explicit. Left out: none, the study has one size and one budget.",
+        examples=[
+            [
+                {"size": {"layers": 2, "width": 64}, "tokens": 200000},
+                {"size": {"layers": 4, "width": 128}, "tokens": 800000},
+            ]
+        ],
+    )
     context: Whole | None = Field(
         None,
         gt=1,
@@ -476,6 +524,16 @@ class StudyFile(_Section):
         examples=[0.01, {"default": 0.02, "norm": 0.04}],
     )
 
+    gain: GainSection | None = Field(
+        None,
+        description="Budgets beside training.tokens at which the baseline is trained too, so that the report "
+        "says what each variant is worth in compute: how much more of it the baseline needs for the same "
+        "loss, with an interval. The learning rate is chosen anew at the smallest and the largest, from "
+        "learning_rates with the seeds of seeds.tune, and follows between them. Those runs are a phase of "
+        "their own, and no verdict rests on them. Left out: no gains.",
+        examples=[{"tokens": [100_000, 200_000, 800_000, 1_600_000], "seeds": 3}],
+    )
+
     @field_validator("name")
     @classmethod
     def _sound_name(cls, value: str) -> str:
@@ -551,13 +609,137 @@ class StudyFile(_Section):
                 "controls: a study that starts from a run draws no initial values, and a null twin would be "
                 "the baseline itself; remove it"
             )
+        if self.rungs:
+            self._check_ladder()
         if self.search is not None:
             self._check_search(self.search)
             return self
         if "margin" not in self.model_fields_set:
             raise ValueError("margin: this key is needed and missing")
         self._check_tuning()
+        if self.gain is not None:
+            self._check_gain(self.gain)
         return self
+
+    def _check_gain(self, gain: GainSection) -> None:
+        """What a gain is read from must be the baseline's loss as it falls with tokens alone."""
+        if self.start is not None:
+            raise ValueError(
+                "gain: a study that starts from a run asks what a swap costs a trained model, and how much "
+                "compute went into that is not known; remove gain, or start"
+            )
+        if self.tuning is not None:
+            raise ValueError(
+                "gain: goes by the learning rate alone, from budget to budget; write learning_rates in place "
+                "of tuning, or remove gain"
+            )
+        if self.metric.endswith(_ERROR):
+            raise ValueError(
+                f"gain: needs a loss, which falls steadily with compute, and {self.metric} is none; write "
+                f"'metric: {METRICS[0]}', or remove gain"
+            )
+        own = self.training.tokens
+        if own in gain.tokens:
+            raise ValueError(
+                f"gain.tokens: {own:,} is training.tokens, at which the confirm runs stand already; remove it"
+            )
+        if not gain.tokens[0] < own < gain.tokens[-1]:
+            side = "below" if gain.tokens[0] > own else "above"
+            raise ValueError(
+                f"gain.tokens: has no budget {side} training.tokens ({own:,}), where a gain could lie as "
+                "well; add one"
+            )
+        if not self.context:
+            return
+        for tokens in gain.tokens:
+            trained = self.training.model_copy(update={"tokens": tokens})
+            problem = trained.budget_problem(self.context)
+            if problem:
+                raise ValueError(f"gain.tokens: {tokens:,}: {problem}, or larger budgets")
+            steps = trained.fitted(self.context).steps(self.context)
+            if self.training.warmup and not round(self.training.warmup * steps):
+                raise ValueError(
+                    f"gain.tokens: {tokens:,} are {plural(steps, 'step')}, of which training.warmup "
+                    f"({self.training.warmup:g}) is none; give larger budgets"
+                )
+
+    def _check_ladder(self) -> None:
+        """The rungs must be comparable: the same variants, tuned alike, on as many seeds."""
+        self._refuse_beside_rungs()
+        if len(self.rungs) < 2:
+            raise ValueError(
+                "rungs: a ladder has two or more; add one, or write the one under size and training.tokens"
+            )
+        studies = []
+        for number in range(len(self.rungs)):
+            try:
+                studies.append(self.at_rung(number))
+            except UserError as error:
+                raise ValueError(f"rungs.{number}.{error}") from None
+        for number, (rung, study) in enumerate(zip(self.rungs, studies, strict=True)):
+            key = f"rungs.{number}"
+            for earlier in studies[:number]:
+                if (study.size, study.training) == (earlier.size, earlier.training):
+                    raise ValueError(f"{key}: has the size and the training of an earlier rung; remove one")
+            if rung.learning_rates is not None:
+                if self.tuning is not None:
+                    raise ValueError(f"{key}.learning_rates: has no use beside tuning; remove it, or tuning")
+                if len(rung.learning_rates) != self.rates_tried:
+                    raise ValueError(
+                        f"{key}.learning_rates: give {self.rates_tried}, as many as the study's, since all "
+                        "rungs are tuned alike"
+                    )
+            problem = study.training.budget_problem(self.context) if self.context else None
+            if problem:
+                raise ValueError(f"{key}: {problem}")
+
+    def _refuse_beside_rungs(self) -> None:
+        """What a ladder has no use for, each with its remedy."""
+        if self.design in ("search", DISMANTLE):
+            raise ValueError(
+                f"rungs: the design {self.design} has one size and one budget; remove the key rungs, or take "
+                "the design one_at_a_time or explicit"
+            )
+        if self.gain is not None:
+            raise ValueError(
+                "rungs: the other budgets of the baseline, under gain, would be those of one rung; remove "
+                "one of the two keys"
+            )
+        if self.start is not None:
+            raise ValueError(
+                "rungs: a study that starts from a run has that run's size; remove start or rungs"
+            )
+        if self.seeds.until_decided:
+            raise ValueError(
+                "seeds.confirm: how many seeds a rung has must not depend on what it found, or effects of "
+                "rungs could not be compared; give a count, for example 8"
+            )
+        if "size" in self.factors:
+            raise ValueError("factors.size: a ladder has its sizes under rungs; remove the factor")
+        if isinstance(self.reference, dict) and "size" in self.reference:
+            raise ValueError("reference.size: a ladder has its sizes under rungs; remove it")
+        for index, variant in enumerate(self.variants):
+            for key, remedy in (("size", "its sizes"), (_BUDGET, "its budgets")):
+                if key in variant:
+                    raise ValueError(f"variants.{index}.{key}: a ladder has {remedy} under rungs; remove it")
+
+    def at_rung(self, number: int) -> "StudyFile":
+        """The study of one rung alone, the first is 0: its size, tokens, batches and learning rates.
+
+        Raises ``UserError`` with the key for batches that the study's training cannot have.
+        """
+        rung = self.rungs[number]
+        own: dict[str, Any] = {"tokens": rung.tokens}
+        if rung.batch_size is not None:
+            own["batch_size"] = rung.batch_size
+        update: dict[str, Any] = {
+            "rungs": [],
+            "size": self.size.model_copy(update=rung.size.model_dump(exclude_none=True)),
+            "training": self.training.with_levels(**own),
+        }
+        if rung.learning_rates is not None:
+            update["learning_rates"] = _sorted_rates(rung.learning_rates)
+        return self.model_copy(update=update)
 
     def _check_tuning(self) -> None:
         seeds = len(self.seeds.lists()[Phase.TUNE])
@@ -643,7 +825,7 @@ class StudyFile(_Section):
         given = self.model_fields_set
         if self.controls:
             raise ValueError("controls: a search has no rows that a control could stand beside; remove it")
-        for key in ("margin", "halving", "grid_growth", "tuning"):
+        for key in ("margin", "halving", "grid_growth", "tuning", "gain"):
             if key in given:
                 raise ValueError(
                     f"{key}: a search gives no verdict and tunes no variant by itself; remove it"
@@ -736,6 +918,7 @@ class StudyFile(_Section):
                 "devices, gradient_accumulation and activation_checkpointing from training"
             )
         key, variants = self._most_variants()
+        variants *= max(1, len(self.rungs))
         if variants > MOST_VARIANTS:
             raise ValueError(
                 f"{key}: {variants:,} variants are more than {MOST_VARIANTS:,}; leave levels out, or take "
@@ -743,7 +926,7 @@ class StudyFile(_Section):
             )
         counts = {phase: len(seeds) for phase, seeds in self.seeds.lists().items()}
         each = self.tuning_trials + counts[Phase.CONFIRM]
-        trials = variants * each
+        trials = variants * each + sum(self.trials_by_budget)
         if trials > MOST_TRIALS:
             raise ValueError(
                 f"seeds: {trials:,} trials of {variants:,} variants are more "
@@ -791,6 +974,25 @@ class StudyFile(_Section):
         return len(self.seeds.lists()[Phase.TUNE]) * self.rates_tried + again * len(self.fresh_seeds)
 
     @property
+    def gain_seeds(self) -> list[int]:
+        """The seeds of the baseline's other budgets: none of them is another phase's."""
+        if self.gain is None:
+            return []
+        taken = {seed for seeds in self.seeds.lists().values() for seed in seeds}
+        behind = count(FIRST_GAIN_SEED + self.seeds.offset)
+        return list(islice((seed for seed in behind if seed not in taken), self.gain.seeds))
+
+    @property
+    def trials_by_budget(self) -> list[int]:
+        """How many trials each of these budgets has, the smallest first; the two ends are tuned too."""
+        if self.gain is None:
+            return []
+        counts = [self.gain.seeds] * len(self.gain.tokens)
+        for end in (0, -1):
+            counts[end] += self.tuning_trials if Phase.TUNE in self.phases else 0
+        return counts
+
+    @property
     def halves(self) -> bool:
         """Whether tuning stops the worse candidates of a variant early, by their losses so far."""
         return self.halving or (self.tuning is not None and self.tuning.pruner == HALVING)
@@ -813,7 +1015,8 @@ class StudyFile(_Section):
             return [Phase.SEARCH]
         seeds = self.seeds.lists()
         is_tuned = self.rates_tried > 1
-        return [phase for phase in PHASES if seeds[phase] and (phase is not Phase.TUNE or is_tuned)]
+        planned = [phase for phase in PHASES if seeds[phase] and (phase is not Phase.TUNE or is_tuned)]
+        return planned if self.gain is None else [*planned, Phase.GAIN]
 
 
 def study_files() -> list[Path]:
@@ -877,7 +1080,21 @@ def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -
         values = {"match": "none"} | values  # a size that is searched is not to be made equal again
     if values.get("design") == DISMANTLE and isinstance(values.get("from"), str | dict):
         values = {"baseline": values["from"]} | values
+    if values.get("rungs"):
+        values = _with_tokens_of_rungs(values, source)
     return read_as(StudyFile, with_published_training(values) if complete else values, file=source)
+
+
+def _with_tokens_of_rungs(values: dict[str, Any], source: str) -> dict[str, Any]:
+    """``values`` of a ladder with training.tokens, which its rungs say: here it stands for the last one's."""
+    rungs, training = values["rungs"], values.get("training")
+    if not isinstance(training, dict) or not isinstance(rungs, list):
+        return values  # wrong: validation says so
+    if "tokens" in training:
+        raise UserError(f"{source}: training.tokens: each rung has tokens of its own; remove the key")
+    last = rungs[-1] if isinstance(rungs[-1], dict) else {}
+    # Where the rung has none, validation names the rung's own key.
+    return values | {"training": training | {"tokens": last.get("tokens", 1)}}
 
 
 def with_published_training(values: dict[str, Any]) -> dict[str, Any]:

@@ -93,8 +93,12 @@ class Costs:
 
     @property
     def seconds_before(self) -> float:
-        """Of all trials that come before the first that a verdict rests on."""
-        return self.tuning * self.seconds_a_seed
+        """Of all trials that no number of seeds changes: tuning, and the baseline's other budgets."""
+        baseline = self.manifest.baseline_variant
+        own = self.manifest.tokens_of(baseline)
+        other = sum(tokens * count for tokens, count in self.manifest.gain_trials.items())
+        ladder = self.seconds[baseline.name] * other / own if own else 0.0
+        return self.tuning * self.seconds_a_seed + ladder
 
     @property
     def seconds_a_seed(self) -> float:
@@ -122,7 +126,7 @@ class Costs:
         hours = machines * seconds / 3600
         tuning = self.tuning * len(self.manifest.variants)
         return {
-            "trials": tuning + sum(seeds.values()),
+            "trials": tuning + sum(self.manifest.gain_trials.values()) + sum(seeds.values()),
             "seconds": seconds,
             "machine_hours": hours,
             "cost": None if wanted.price is None else hours * wanted.price,
@@ -152,7 +156,7 @@ def plan_seeds(
         "metric": manifest.metric,
         "verdict": wanted.question,
         "power": wanted.power,
-        "family": len(comparisons),
+        "family": comparisons[0].family,
         "seconds_per_trial": costs.seconds,
         "seconds_from": costs.source,
         "device": costs.device,
@@ -241,7 +245,8 @@ def _planned(file: Path, overrides: list[str], workers: int | None, out: Path) -
 def _measured(study: str, overrides: list[str], workers: int | None, out: Path) -> Costs:
     """Those of a study that ran: what its complete trials took."""
     records = load_study(_results_of(study, out))
-    records.require_comparable()
+    for compared in records.compared:
+        compared.require_comparable()
     if records.manifest.is_import:
         raise UserError(f"{study}: holds models from elsewhere, and nothing is compared; give a study file")
     if overrides:

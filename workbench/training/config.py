@@ -36,7 +36,7 @@ _SAME_FOR_ALL = (
     "threads",
     *_EXECUTION,
 )
-_LARGEST_BATCH = 2**24
+LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096
 _MOST_DEVICES = 1024
 _Decay = Annotated[Number, Field(ge=0, lt=1)]
@@ -66,7 +66,7 @@ class TrainingConfig(BaseModel):
         examples=[1000000],
     )
     batch_size: Whole = Field(
-        gt=0, le=_LARGEST_BATCH, description="Windows of context tokens in one optimizer step.", examples=[16]
+        gt=0, le=LARGEST_BATCH, description="Windows of context tokens in one optimizer step.", examples=[16]
     )
     optimizer: Any = Field(
         "adamw",
@@ -190,7 +190,7 @@ class TrainingConfig(BaseModel):
     gradient_accumulation: Whole = Field(
         1,
         gt=0,
-        le=_LARGEST_BATCH,
+        le=LARGEST_BATCH,
         exclude=True,
         description="Pieces that a device computes its part of a batch in, one after another, adding up "
         "their gradients: takes less memory, and changes results by rounding alone.",

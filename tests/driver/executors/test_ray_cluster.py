@@ -357,11 +357,12 @@ def test_a_trial_on_several_devices_has_as_many_of_a_node(monkeypatch, tmp_path,
     assert len(fake.actors) == 2
 
 
-def test_a_share_that_is_not_a_trials_devices_is_refused(monkeypatch, tmp_path):
+def test_a_share_that_is_not_a_trials_devices_is_refused(monkeypatch):
     monkeypatch.setattr(ray_cluster, "ray", FakeRay(Node("a", gpus=4)))
     cluster = RayCluster(Asked(gpus_per_trial=0.5))
     with pytest.raises(UserError, match=r"--gpus-per-trial: 0\.5, .*devices: 2; leave it out, or give 2"):
-        cluster.executor(None, threads=1, devices=2, logs=tmp_path, import_paths=[tmp_path])
+        cluster.require(2)
+    cluster.require(1)
 
 
 def test_a_share_of_a_gpu_is_a_part_or_whole_ones():

@@ -3,23 +3,33 @@
 import pandas as pd
 import streamlit as st
 
+from workbench.analysis.answer_sentences import gain_sentences
+from workbench.analysis.calibrating.calibration import read_calibration
+from workbench.analysis.calibrating.figure import calibration_figure
+from workbench.analysis.calibrating.report import lines_of
+from workbench.analysis.calibrating.tables import calibration_tables
+from workbench.analysis.colours import variant_colours
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling_sentences import dismantling_sentences
 from workbench.analysis.report_tables import (
     contributions_table,
     factorial_table,
     flops_table,
+    gain_budgets_table,
+    gains_table,
     other_sets_table,
     recovery_table,
     shares_table,
     spend_table,
     tuning_table,
 )
-from workbench.analysis.study_figures import best_of_plot, dismantling_plot, learning_rate_plot
+from workbench.analysis.study_figures import best_of_plot, dismantling_plot, gains_plot, learning_rate_plot
 from workbench.analysis.tuned_rates import TunedRate
-from workbench.dashboard import downloads
+from workbench.dashboard import downloads, ladders
+from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
+from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
 from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.links_inside import with_behaviours
 from workbench.dashboard.literal_text import grid, literal
@@ -28,6 +38,7 @@ from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import full_table, text_frame
 from workbench.dashboard.tuning_charts import best_of, best_of_frame, points, points_frame
+from workbench.errors import RecordError
 from workbench.records.space import Range
 
 
@@ -41,12 +52,15 @@ def page() -> None:
     if is_search(now):
         see_search()
         return
+    ladders.charts(now)
     if any(row.pairs >= 2 for row in now.report.comparisons):
         forest_panel(now, name=f"{now.file_name}-effects")
         _pairs(now)
     else:
         no_effects(now)
     _parts(now)
+    _gains(now)
+    _calibration(now)
     _other_sets(now)
     _recovery(now)
     _tuning(now)
@@ -91,6 +105,63 @@ def _parts(now: View) -> None:
     # Their titles have names of recipes, which an alternative text would not have as text.
     _titled(text_frame(contributed), contributed.title, "contributions", alt="Contribution of each part")
     _titled(text_frame(shares), shares.title, "shares", alt="Share of each part in the gap")
+
+
+def _gains(now: View) -> None:
+    """What each variant is worth in compute, read off the baseline's losses at other budgets."""
+    found = now.report.gains
+    if found is None:
+        return
+    st.subheader("Compute-equivalent gain", anchor=False)
+    ladder = budget_frame(found, now.report.margin)
+    if len(ladder):
+        with st.container(border=True):
+            st.altair_chart(
+                gains_chart(ladder, read_off_frame(now.report, found), now.colours, now.report, now.ink),
+                alt="The baseline's loss by its budget, and each variant's loss read off it",
+                key="gains",
+            )
+            st.caption(
+                "Line: the baseline, each budget with a schedule of its own, mean and 95 % interval over "
+                "seeds. Square: a variant at the study's budget; its line leads to where the baseline "
+                "reaches its loss, and the band is the gain's interval."
+            )
+            with st.container(horizontal=True):
+                downloads.figure_buttons(
+                    lambda: gains_plot(now.report, variant_colours(now.records.manifest)),
+                    f"{now.file_name}-gains",
+                )
+    st.markdown("\n".join(f"- {literal(said)}" for said in gain_sentences(now.report)))
+    gains, budgets = gains_table(now.report, found), gain_budgets_table(now.report, found)
+    _titled(text_frame(gains), gains.title, "gain_values", alt="Compute-equivalent gain of each variant")
+    _titled(text_frame(budgets), budgets.title, "gain_budgets", alt="The baseline by its budget")
+
+
+def _calibration(now: View) -> None:
+    """How often words are false, of a study that is there to say so."""
+    if not now.records.manifest.calibration:
+        return
+    st.subheader("How often a word is false", anchor=False)
+    try:
+        found = read_calibration(now.records.path)
+    except RecordError as error:
+        st.warning(literal(str(error)), icon=":material/warning:")
+        return
+    st.markdown("\n".join(f"- {literal(line)}" for line in lines_of(found)))
+    with st.container(border=True):
+        st.altair_chart(
+            error_chart(error_frame(found), now.ink), alt="False words by design", key="calibration"
+        )
+        st.caption(
+            f"One comparison whose true difference lies exactly at the margin, ±{found.margin:g}: better or "
+            "worse is false beyond it, and so is equivalent. Intervals at 95 %, of Monte Carlo and of the "
+            "seeds. Grey band: a percentage point around the 5 % that are promised."
+        )
+        with st.container(horizontal=True):
+            downloads.figure_buttons(lambda: calibration_figure(found), f"{now.file_name}-calibration")
+    for place, table in enumerate(calibration_tables(found)):
+        # Their titles name variants, which an alternative text would not have as text.
+        _titled(text_frame(table), table.title, f"calibration_{place}", alt="A table of the calibration")
 
 
 def _tuning(now: View) -> None:

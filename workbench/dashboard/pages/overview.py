@@ -8,7 +8,7 @@ from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import pilot_line, verdict_cell
 from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
-from workbench.dashboard import downloads, empty_pages, imported_models, searches
+from workbench.dashboard import downloads, empty_pages, imported_models, ladders, searches
 from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import inside_link
@@ -41,6 +41,7 @@ def page() -> None:
         searches.overview(now)
         return
     st.header(literal(now.report.question or now.records.name), anchor=False)
+    ladders.answers(now)
     if now.exploratory:
         st.badge(
             f"exploratory: compared with {literal(now.baseline)}", icon=":material/science:", color="orange"

@@ -44,6 +44,9 @@ class Machines(Protocol):
     def measure(self) -> Measure | None:
         """Measures on a slot how many runs train in one program; None where the driver itself can."""
 
+    def require(self, devices: int) -> None:
+        """Raise ``UserError`` where no trial can have so many; asked before a study is laid out."""
+
     def executor(
         self, slots: int | None, *, threads: int, devices: int, logs: Path, import_paths: list[Path]
     ) -> Executor:
@@ -75,14 +78,17 @@ class ThisMachine:
         """ "cuda" where a GPU is usable, else "cpu"."""
         return default_device()
 
+    def require(self, devices: int) -> None:
+        """Refuse more ``devices`` than there are."""
+        default_slots(self.device, devices)
+
     def executor(
         self, slots: int | None, *, threads: int, devices: int, logs: Path, import_paths: list[Path]
     ) -> Executor:
         """As many slots as there are GPUs, or cores, where ``slots`` is None; fewer of several each."""
         device = self.device
-        own = default_slots(device, devices)  # refuses more devices than there are
         return self._make(
-            slots or own,
+            slots or default_slots(device, devices),
             device=device,
             threads=threads,
             devices=devices,

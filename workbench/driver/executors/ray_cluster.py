@@ -111,6 +111,15 @@ class RayCluster:
         assert self._executor is not None, "nothing is measured before the study is laid out"
         return self._executor.measure(record, most)
 
+    def require(self, devices: int) -> None:
+        """Refuse a part of a GPU, or another number of them, for a trial on ``devices`` of them."""
+        asked = self._asked.gpus_per_trial
+        if asked and devices > 1 and asked != devices:
+            raise UserError(
+                f"--gpus-per-trial: {asked:g}, where a trial has training.devices: {devices}; leave it out, "
+                f"or give {devices}"
+            )
+
     def executor(
         self, slots: int | None, *, threads: int, devices: int, logs: Path, import_paths: list[Path]
     ) -> "RayExecutor":
@@ -119,11 +128,6 @@ class RayCluster:
         Raises ``UserError`` where a node cannot train the study, or none has room for a trial.
         """
         asked = self._asked.gpus_per_trial
-        if asked and devices > 1 and asked != devices:
-            raise UserError(
-                f"--gpus-per-trial: {asked:g}, where a trial has training.devices: {devices}; leave it out, "
-                f"or give {devices}"
-            )
         self._executor = RayExecutor(
             slots,
             device=self.device,

@@ -1,0 +1,80 @@
+"""What pages show of a whole ladder, above what they show of the rung that was picked in the sidebar."""
+
+import streamlit as st
+
+from workbench.analysis.colours import variant_colours
+from workbench.analysis.contrast import seen_on
+from workbench.analysis.ladder import LadderWord
+from workbench.analysis.ladder_sentences import ladder_headline, ladder_sentence, order_sentence
+from workbench.analysis.ladder_tables import ladder_tables
+from workbench.analysis.study_figures import ladder_plot
+from workbench.dashboard import downloads
+from workbench.dashboard.ladder_charts import ladder_chart
+from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.state import View
+from workbench.dashboard.tables import text_frame
+
+_COLUMNS = 3  # charts side by side
+_WORDS = {
+    LadderWord.HOLDS: "green",
+    LadderWord.GROWS: "blue",
+    LadderWord.SHRINKS: "orange",
+    LadderWord.FLIPS: "red",
+}
+
+
+def answers(now: View) -> None:
+    """What becomes of each effect over the ladder, in sentences; nothing of other studies."""
+    found = now.ladder
+    if found is None:
+        return
+    st.markdown(literal(ladder_headline(found)))
+    with st.container(border=True, gap="small"):
+        for row in found.rows:
+            word = row.word or "no word yet"
+            badge = f":{_WORDS.get(row.word, 'gray')}-badge[{word}]"  # type: ignore[arg-type]
+            st.markdown(f"{badge} &nbsp; {literal(ladder_sentence(row, found))}")
+        for rung in found.rungs:
+            if said := order_sentence(rung, found):
+                st.caption(literal(said))
+    _picked(now)
+
+
+def charts(now: View) -> None:
+    """Each effect against compute, and the tables behind it; nothing of other studies."""
+    found = now.ladder
+    if found is None:
+        return
+    st.subheader("Over the ladder", anchor=False)
+    colours = variant_colours(now.whole.manifest)
+    with st.container(border=True):
+        for first in range(0, len(found.rows), _COLUMNS):
+            columns = st.columns(_COLUMNS)
+            for column, row in zip(columns, found.rows[first : first + _COLUMNS], strict=False):
+                with column:
+                    st.markdown(f"**{literal(row.label)}**: {literal(row.word or 'no word yet')}")
+                    colour = seen_on(colours[row.rows[0].variant], now.ink.paper)
+                    st.altair_chart(
+                        ladder_chart(row, found, colour, now.ink),
+                        alt="An effect at each rung of the ladder",
+                        key=f"ladder-{row.called}",
+                    )
+        st.caption(
+            "Dot and line: mean difference at a rung, and the interval that its verdict follows from; "
+            "verdicts hold jointly within a rung. Dashed: the trend on the logarithm of compute. Grey band: "
+            "the margin."
+        )
+        with st.container(horizontal=True):
+            downloads.figure_buttons(lambda: ladder_plot(found, colours), f"{now.file_name}-ladder")
+    for place, table in enumerate(ladder_tables(found)):
+        # A column of a table here needs a name of its own in every row, which the printed table leaves out.
+        grid(text_frame(table), hide_index=True, alt=table.title, key=f"ladder-table-{place}")
+        st.caption(f"{literal(table.title)}.")
+    _picked(now)
+
+
+def _picked(now: View) -> None:
+    """Which rung everything below is of."""
+    if now.rung is not None:
+        st.subheader(literal(now.rung.words.capitalize()), anchor=False)
+        st.caption("Everything below is of this rung; the sidebar has the others.")
