@@ -56,7 +56,7 @@ def test_the_page_of_keys_is_up_to_date_and_its_example_is_a_card(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"quantity": "ln_gain"}, "quantity: 'ln_gain' is nothing that can be measured here; Known: loss"),
+        ({"quantity": "charm"}, "quantity: 'charm' is nothing that can be measured here; Known: loss"),
         ({"quantity": "los"}, "did you mean 'loss'?"),
         ({"direction": "below"}, "predictions.0.direction: "),
         ({"margin": -1}, "predictions.0.margin: "),

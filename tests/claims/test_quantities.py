@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.analysis.gain_studies import gain_of, gain_study
 from tests.analysis.synthetic_studies import VOCABULARY, Study, manifest, variant
 from tests.claims.claim_studies import card, judged, prediction
+from workbench.analysis.effects import study_report
 from workbench.claims.evidence import Studies
 from workbench.claims.quantities.quantity import NotMeasurableError, Sides
 from workbench.claims.quantities.rate_sensitivity import common_grid, sensitivity
 from workbench.claims.quantities.registry import QUANTITIES
 from workbench.claims.words import CardWord, Word
 from workbench.inspection.behaviour_columns import read_behaviours
+from workbench.records.index import load_study
 
 PUBLISHED = Path(__file__).parents[2] / "results"
 GRID = [0.003 * 2**step for step in range(-3, 6)]
@@ -86,6 +89,42 @@ def test_learned_positions_cannot_read_further_which_fails_by_itself(positions):
     asked = {"study": "positions", "variant": "positions=learned", "quantity": "delta_ce_2x"}
     one = judged(card(prediction(**asked, direction="not_worse", margin=0.02)), PUBLISHED).evidence[0]
     assert (one.word, one.firm, one.estimate) == (Word.FAILS, True, None)
+
+
+def test_a_gain_is_the_logarithm_of_the_report_s_at_the_level_of_one_prediction(tmp_path):
+    gain_study(tmp_path / "gains", name="gains")
+    asked = {"study": "gains", "quantity": "ln_gain", "direction": "lower", "margin": 0.05}
+    learned = prediction(**asked, variant="positions=learned")
+    relu = prediction(**asked, variant="feedforward=relu") | {"id": "relu"}
+    one, other = judged(card(learned, relu), tmp_path).evidence
+    for found, change in ((one, 0.2), (other, -0.1)):
+        assert found.estimate == pytest.approx(math.log(gain_of(change)), rel=0.02)
+        assert found.interval.low < found.estimate < found.interval.high
+        assert (found.interval.level, found.n, found.sd) == (pytest.approx(0.95), 5, None)
+        assert found.equivalence_interval.half_width < found.interval.half_width
+    assert (one.word, other.word) == (Word.HOLDS, Word.FAILS)
+    assert "5 pairs, and at least 8 are needed" in one.reservations
+    reported = {
+        gain.variant: gain.tokens for gain in study_report(load_study(tmp_path / "gains")).gains.gains
+    }
+    wider = reported["positions=learned"]  # of three comparisons, which share the error
+    assert one.estimate == pytest.approx(math.log(wider.value))
+    assert math.log(wider.interval.low) <= one.interval.low
+
+
+def test_a_gain_beyond_the_budgets_or_without_them_is_open_and_said(tmp_path):
+    study = gain_study(tmp_path / "gains", name="gains")
+    study.confirm("positions=learned", [3.9, 3.91, 3.92, 3.9, 3.9])
+    write_sweep(tmp_path, 0.3)
+    asked = {"quantity": "ln_gain", "direction": "lower", "margin": 0.05}
+    far = prediction(**asked, study="gains", variant="positions=learned")
+    without = prediction(**asked, study="sweep", variant="norm=layernorm") | {"id": "two"}
+    of_another = far | {"id": "three", "against": "norm=layernorm"}
+    found = judged(card(far, without, of_another), tmp_path).evidence
+    assert [one.word for one in found] == [Word.OPEN] * 3
+    assert "beyond what the study's budgets reach" in found[0].missing
+    assert "sweep trains its baseline at no other budgets; give it the key gain" in found[1].missing
+    assert "a gain is of the study's baseline" in found[2].missing
 
 
 def test_every_quantity_says_what_it_is():

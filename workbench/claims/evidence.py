@@ -8,7 +8,7 @@ from typing import cast
 
 import pandas as pd
 
-from workbench.analysis.deciding.decisions import Decision, decide_study
+from workbench.analysis.deciding.decisions import decide_study
 from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed
 from workbench.analysis.report_footer import describe_data, hardware_of
 from workbench.analysis.statistics import Interval
@@ -161,35 +161,69 @@ def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evid
         )
 
     # The word by the prediction's own interval, and whether it fails at its share of the card's error too.
-    decision = _decide(measured, prediction.margin, 1)
-    word = _word(prediction, decision)
-    firm = word is Word.FAILS and _word(prediction, _decide(measured, prediction.margin, family)) is word
+    numbers = _numbers(measured, prediction.margin, 1)
+    word = _word(prediction, numbers)
+    firm = word is Word.FAILS and _word(prediction, _numbers(measured, prediction.margin, family)) is word
     found = replace(
         nothing,
         word=word,
         firm=firm,
-        estimate=decision.mean,
-        interval=decision.interval,
-        equivalence_interval=decision.equivalence_interval,
-        n=decision.n,
-        sd=decision.sd,
-        reservations=tuple(_reservations(study, prediction, measured, decision)),
+        estimate=numbers.mean,
+        interval=numbers.interval,
+        equivalence_interval=numbers.equivalence_interval,
+        n=numbers.n,
+        sd=numbers.sd,
+        reservations=tuple(_reservations(study, prediction, measured, numbers.n)),
         facts=facts,
     )
-    if decision.interval is None:
-        few = f"{plural(decision.n, 'pair')} so far" if measured.values else "no pair is complete"
-        return replace(found, missing=few)
-    return replace(found, needed=_needed(prediction, decision, _seconds_a_pair(study, sides)))
+    if numbers.interval is None:
+        return replace(found, missing=_why_no_interval(measured, numbers.n))
+    return replace(found, needed=_needed(prediction, numbers, _seconds_a_pair(study, sides)))
 
 
-def _decide(measured: Measured, margin: float, family: int) -> Decision:
+@dataclass(frozen=True, kw_only=True)
+class _Numbers:
+    """An estimate with both intervals; ``sd`` is of one pair, None where the quantity is no mean of pairs."""
+
+    n: int
+    mean: float | None
+    sd: float | None
+    interval: Interval | None
+    equivalence_interval: Interval | None
+
+
+def _numbers(measured: Measured, margin: float, family: int) -> _Numbers:
+    """By the rule of the study's looks, for a prediction that shares the error with ``family`` in all."""
     assert measured.rule is not None, "values that have noise come with the rule of their study"
     rule = replace(measured.rule, comparisons=family)
-    return decide_study({"prediction": measured.values}, margin, rule)["prediction"]
+    if measured.at_level is None:
+        decision = decide_study({"prediction": measured.values}, margin, rule)["prediction"]
+        return _Numbers(
+            n=decision.n,
+            mean=decision.mean,
+            sd=decision.sd,
+            interval=decision.interval,
+            equivalence_interval=decision.equivalence_interval,
+        )
+    outer = measured.at_level(1 - rule.difference_level(family))
+    inner = measured.at_level(1 - 2 * rule.equivalence_level(family))
+    return _Numbers(
+        n=len(measured.values),
+        mean=outer and outer.value,
+        sd=None,
+        interval=outer and outer.interval,
+        equivalence_interval=inner and inner.interval,
+    )
 
 
-def _word(prediction: Prediction, decision: Decision) -> Word:
-    return word_of(prediction.direction, prediction.margin, decision.interval, decision.equivalence_interval)
+def _why_no_interval(measured: Measured, n: int) -> str:
+    if measured.at_level is not None and n > 1:
+        return "beyond what the study's budgets reach, or too noisy for an interval"
+    return f"{plural(n, 'pair')} so far" if measured.values else "no pair is complete"
+
+
+def _word(prediction: Prediction, numbers: _Numbers) -> Word:
+    return word_of(prediction.direction, prediction.margin, numbers.interval, numbers.equivalence_interval)
 
 
 def _sides(study: ConfirmedStudy, prediction: Prediction) -> tuple[ManifestVariant, ...]:
@@ -199,14 +233,12 @@ def _sides(study: ConfirmedStudy, prediction: Prediction) -> tuple[ManifestVaria
     return study.pair(prediction.sides)
 
 
-def _reservations(
-    study: ConfirmedStudy, prediction: Prediction, measured: Measured, decision: Decision
-) -> Iterator[str]:
+def _reservations(study: ConfirmedStudy, prediction: Prediction, measured: Measured, n: int) -> Iterator[str]:
     """Why no card's word may rest on a prediction, whatever its interval says."""
     sides = _sides(study, prediction)
     tuned = [study.tuned[one.name] for one in sides]
-    if decision.n < FEWEST_PAIRS:
-        yield f"{plural(decision.n, 'pair')}, and at least {FEWEST_PAIRS} are needed"
+    if n < FEWEST_PAIRS:
+        yield f"{plural(n, 'pair')}, and at least {FEWEST_PAIRS} are needed"
     if measured.lost:
         yield f"lost pairs: {'; '.join(measured.lost)}"
     if measured.due:
@@ -221,12 +253,12 @@ def _reservations(
     yield from measured.reservations
 
 
-def _needed(prediction: Prediction, decision: Decision, seconds: float | None) -> Needed | None:
+def _needed(prediction: Prediction, numbers: _Numbers, seconds: float | None) -> Needed | None:
     """How many pairs would decide an open prediction; None where it is decided, or nothing says it."""
-    if _word(prediction, decision) is not Word.OPEN or not decision.sd or decision.mean is None:
+    if _word(prediction, numbers) is not Word.OPEN or not numbers.sd or numbers.mean is None:
         return None
-    pairs = _pairs(prediction, decision.n, decision.mean, decision.sd)
-    more = max(pairs.likely, FEWEST_PAIRS) - decision.n
+    pairs = _pairs(prediction, numbers.n, numbers.mean, numbers.sd)
+    more = max(pairs.likely, FEWEST_PAIRS) - numbers.n
     known = None if seconds is None or pairs.likely > pairs.limit else max(more, 0) * seconds
     return Needed(pairs=pairs, seconds=known, source="its own pairs")
 

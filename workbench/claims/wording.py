@@ -28,11 +28,9 @@ def asked_text(prediction: Prediction) -> str:
 
 def sides_text(prediction: Prediction) -> str:
     """``positions=learned minus the baseline``, or the variant where it is asked of alone."""
-    if prediction.against is not None:
-        return f"{prediction.variant} minus {prediction.against}"
-    if prediction.measured.alone:
+    if prediction.against is None and prediction.measured.alone:
         return prediction.variant
-    return f"{prediction.variant} minus the baseline"
+    return f"{prediction.variant} {prediction.measured.joined} {prediction.against or 'the baseline'}"
 
 
 def estimate_text(one: Evidence) -> str:

@@ -24,6 +24,7 @@ class FlopsPerToken(Quantity):
     name = "flops_per_token_ratio"
     title = "ln FLOPs per token"
     unit = "ln ratio"
+    joined = "over"
     about = (
         "Training FLOPs per token as the natural logarithm of variant over the other side: -0.69 is half. "
         "It follows from the configurations, without noise."
@@ -42,6 +43,7 @@ class Parameters(Quantity):
     name = "parameters_ratio"
     title = "ln parameters"
     unit = "ln ratio"
+    joined = "over"
     about = (
         "All parameters as the natural logarithm of variant over the other side: -0.69 is half. It follows "
         "from the configurations, without noise."
@@ -59,6 +61,7 @@ class SecondsPerToken(Quantity):
     name = "seconds_per_token_ratio"
     title = "ln seconds per token"
     unit = "ln ratio"
+    joined = "over"
     about = (
         "Seconds of training per token as the natural logarithm of variant over the other side, paired by "
         "seed, from whole trials: a description, on which no card rests."
@@ -95,6 +98,7 @@ class BreakEvenTokens(Quantity):
     name = "break_even_tokens"
     title = "break-even"
     unit = "× training tokens"
+    joined = "against"
     about = (
         "After how many tokens served, as a multiple of the other side's training tokens, the variant has "
         "paid back what its training took beyond the other side's; 0 or less where it took no more. Pure "

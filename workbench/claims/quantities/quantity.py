@@ -6,7 +6,7 @@ study's records is none: a card that names it is refused.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -14,6 +14,7 @@ from typing import ClassVar
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.deciding.looks import Rule
 from workbench.analysis.decisions import confirm_phase, rule_of
+from workbench.analysis.statistics import Interval
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import ManifestVariant
@@ -75,14 +76,24 @@ class ConfirmedStudy:
         return self.variant(sides.variant), self.variant(against)
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval at some level."""
+
+    value: float
+    interval: Interval
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """A quantity's values in the order of the seeds, NaN for a seed that is lost; shorter where some are due.
 
     ``rule`` says at which numbers of them one looks. ``lost`` names what is lost for good and why, ``due``
-    counts seeds whose runs are still to come. ``reservations`` say why neither word may rest on the values
-    besides. ``exact`` is a number that has no noise and no seeds, in place of the values; ``impossible`` why
-    the variant cannot do at all what is asked, whatever the seed, which counts as failing.
+    counts seeds whose runs are still to come. ``at_level`` gives estimate and interval at a level of
+    confidence where the quantity is no mean of the values; it gives None where there are none.
+    ``reservations`` say why neither word may rest on the values besides. ``exact`` is a number that has no
+    noise and no seeds, in place of the values; ``impossible`` why the variant cannot do at all what is asked,
+    whatever the seed, which counts as failing.
     """
 
     values: Sequence[float] = ()
@@ -90,6 +101,7 @@ class Measured:
     lost: tuple[str, ...] = ()
     due: int = 0
     reservations: tuple[str, ...] = ()
+    at_level: Callable[[float], Estimate | None] | None = None
     exact: float | None = None
     impossible: str | None = None
 
@@ -99,7 +111,8 @@ class Quantity(ABC):
 
     ``alone``: a prediction that names no other side is of the variant by itself. ``of_a_text``: it may name
     an evaluation text. ``at_tuned_rate``: it is of runs at the tuned learning rate, so that a rate at an edge
-    of what was tried speaks against it. ``page`` is the dashboard's page that shows more.
+    of what was tried speaks against it. ``page`` is the dashboard's page that shows more; ``joined`` stands
+    between the two sides in words.
     """
 
     name: ClassVar[str]
@@ -107,6 +120,7 @@ class Quantity(ABC):
     unit: ClassVar[str]
     about: ClassVar[str]
     page: ClassVar[str] = "effects"
+    joined: ClassVar[str] = "minus"
     alone: ClassVar[bool] = False
     of_a_text: ClassVar[bool] = False
     at_tuned_rate: ClassVar[bool] = True

@@ -1,5 +1,6 @@
 """Which quantities there are: a class each, by name."""
 
+from workbench.claims.quantities.compute_gain import LogGain
 from workbench.claims.quantities.costs import BreakEvenTokens, FlopsPerToken, Parameters, SecondsPerToken
 from workbench.claims.quantities.extrapolation import LossChangeAtFour, LossChangeAtTwo
 from workbench.claims.quantities.losses import BitsPerByte, Loss
@@ -12,6 +13,7 @@ _CLASSES: tuple[type[Quantity], ...] = (
     LossChangeAtTwo,
     LossChangeAtFour,
     LearningRateSensitivity,
+    LogGain,
     FlopsPerToken,
     Parameters,
     SecondsPerToken,
