@@ -207,12 +207,15 @@ def _numbers(measured: Measured, margin: float, family: int) -> _Numbers:
         )
     outer = measured.at_level(1 - rule.difference_level(family))
     inner = measured.at_level(1 - 2 * rule.equivalence_level(family))
+    n = len(measured.values)
+    if outer is None or inner is None:
+        return _Numbers(n=n, mean=None, sd=None, interval=None, equivalence_interval=None)
     return _Numbers(
-        n=len(measured.values),
-        mean=outer and outer.value,
+        n=n,
+        mean=outer.value,
         sd=None,
-        interval=outer and outer.interval,
-        equivalence_interval=inner and inner.interval,
+        interval=outer.interval,
+        equivalence_interval=inner.interval,
     )
 
 
