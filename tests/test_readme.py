@@ -72,6 +72,7 @@ FRESH = [  # what a clone can do before anything was run
     Line("workbench list components", prints="rmsnorm"),
     Line("workbench data python-stdlib --treatment code", prints="generated"),
     Line("workbench explain training.warmup", prints="learning rate rises"),
+    Line("workbench claims", prints="rope-quality"),
     Line("workbench list views", prints="prompt_attention"),
     Line(
         "workbench inspect quickstart/norm=layernorm/12001 --against quickstart/baseline/12001",
