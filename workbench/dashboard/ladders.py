@@ -67,8 +67,13 @@ def charts(now: View) -> None:
         with st.container(horizontal=True):
             downloads.figure_buttons(lambda: ladder_plot(found, colours), f"{now.file_name}-ladder")
     for place, table in enumerate(ladder_tables(found)):
-        # A column of a table here needs a name of its own in every row, which the printed table leaves out.
-        grid(text_frame(table), hide_index=True, alt=table.title, key=f"ladder-table-{place}")
+        grid(
+            text_frame(table),
+            hide_index=True,
+            column_config={"change": st.column_config.TextColumn("change", pinned=True, width="medium")},
+            alt=table.title,
+            key=f"ladder-table-{place}",
+        )
         st.caption(f"{literal(table.title)}.")
     _picked(now)
 
