@@ -31,8 +31,10 @@ def answers(now: View) -> None:
     st.markdown(literal(ladder_headline(found)))
     with st.container(border=True, gap="small"):
         for row in found.rows:
-            word = row.word or "no word yet"
-            badge = f":{_WORDS.get(row.word, 'gray')}-badge[{word}]"  # type: ignore[arg-type]
+            colour = "gray"
+            if row.word is not None:
+                colour = _WORDS.get(row.word, colour)
+            badge = f":{colour}-badge[{row.word or 'no word yet'}]"
             st.markdown(f"{badge} &nbsp; {literal(ladder_sentence(row, found))}")
         for rung in found.rungs:
             if said := order_sentence(rung, found):
