@@ -114,7 +114,7 @@ def test_fewer_seeds_in_the_pool_are_a_larger_uncertainty():
     errors = []
     for seeds in (32, 512):
         pool = SD * generator.standard_normal((seeds, 1))
-        found = rates(pool, Rule.fixed(4, 1), SD, studies=200, each=2_000)
+        found = rates(pool, Rule.fixed(4, 1), SD, studies=200, each=600)
         errors.append(found.at(TWO_ABOVE).right.seeds)
         # What the sd of the pool explains of it, the prediction has too.
         assert found.at(TWO_ABOVE).beyond_prediction.seeds < 0.85 * errors[-1]
