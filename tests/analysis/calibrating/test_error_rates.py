@@ -66,7 +66,7 @@ def test_power_is_what_plan_predicts():
 
 
 def test_a_small_pool_adds_no_error_of_its_own():
-    """That a seed may be drawn twice changes nothing: what a small pool lacks is that it may be an odd one."""
+    """That a seed may be drawn twice changes nothing; what a small pool lacks is that it may be odd."""
     sixteen = SD * norm.ppf((np.arange(16) + 0.5) / 16)[:, None]
     found = rates(sixteen, Rule.fixed(4, 1), 4 * SD)
     assert within(found.at(ABOVE).false_equivalent, 0.05)
