@@ -118,6 +118,12 @@ BENCH = [
     Line("workbench bench training levels", writes=("results/benchmarks/*-cpu-full.md",)),
 ]
 ELSEWHERE = ["make test", "workbench dashboard"]  # this suite itself; a server, which does not end by itself
+ELSEWHERE += [  # hours of training; tests/cli/test_noise.py has each of a tiny study
+    "workbench noise",
+    "workbench noise quickstart",
+    "workbench noise published/noise",
+    "workbench noise --simulate",
+]
 
 
 def test_every_command_of_readme_is_walked():
@@ -129,6 +135,7 @@ def test_the_factors_that_readme_names_are_there():
     known = {*FACTORS, *(field.name for field in dataclasses.fields(ModelConfig))}
     known |= {level.name for level in OPTION_LEVELS}
     known |= {"size", "context", "corpus", "treatment", "tokenizer", *TrainingConfig.factors()}
+    known |= {"twin"}  # of draws
     known |= {*OPTIMIZERS.names(), *SCHEDULES.names(), "python-stdlib", "bytes"}
     for treatment in TREATMENTS:
         known |= {treatment.name, *treatment.model_fields}

@@ -42,7 +42,7 @@ def _children_seconds():
 
 
 def test_every_command_has_help():
-    for command in ("run", "status", "report", "list", "check", "plan", "dashboard"):
+    for command in ("run", "status", "report", "list", "check", "plan", "noise", "dashboard"):
         answer = invoke(command, "--help")
         assert answer.exit_code == 0
         assert len(answer.output) > 100

@@ -143,6 +143,11 @@ def test_what_cannot_be_calibrated_is_refused_with_the_remedy(place):
     (place / "ablations" / "later.yaml").write_text(yaml.safe_dump(later))
     with pytest.raises(UserError, match=r"later\.yaml: starts from a run"):
         find("later", place)
+    ladder = TINY | {"training": {key: value for key, value in TINY["training"].items() if key != "tokens"}}
+    ladder |= {"rungs": [{"tokens": tokens} for tokens in (20_480, 40_960)]}
+    (place / "ablations" / "steps.yaml").write_text(yaml.safe_dump(ladder))
+    with pytest.raises(UserError, match=r"steps\.yaml: is a ladder"):
+        find("steps", place)
     search = {"space": {"norm": ["rmsnorm", "layernorm"]}, "objectives": ["validation/loss"], "trials": 2}
     values = {key: TINY[key] for key in ("question", "size", "context", "data", "training")}
     values |= {"design": "search", "search": search, "seeds": {"tune": 1}, "learning_rates": [0.01]}

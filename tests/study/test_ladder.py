@@ -135,6 +135,31 @@ def test_the_counts_are_those_of_all_rungs(plan):
         ({"rungs": [RUNGS[0], RUNGS[0]]}, "rungs.1: has the size and the training of an earlier rung"),
         ({"rungs": [*RUNGS, {"size": {}, "tokens": 0}]}, "rungs.2.tokens: "),
         ({"rungs": [{"size": {}}, RUNGS[1]]}, "rungs.0.tokens: "),
+        ({"rungs": [RUNGS[1], RUNGS[0] | {"tokens": "many"}]}, r"^ladder.yaml: rungs\.1\.tokens: [^\n]*$"),
+        (
+            {"rungs": [RUNGS[0], RUNGS[1] | {"tokens": "2.000"}]},
+            r"^ladder.yaml: rungs\.1\.tokens: 2.000 may be 2 or a thousand times as much[^\n]*$",
+        ),
+        ({"rungs": {"tokens": 5}}, r"^ladder.yaml: rungs: [^\n]*$"),
+        (
+            {"rungs": [RUNGS[1] | {"learning_rates": [0.1, 0.1]}, RUNGS[0]]},
+            r"rungs\.0\.learning_rates: each learning rate once",
+        ),
+        (
+            {
+                "training": BASE["training"] | {"evaluations": 10},
+                "rungs": [RUNGS[0] | {"tokens": 128}, RUNGS[1]],
+            },
+            r"rungs\.0: training\.evaluations: 10 would multiply the budget",
+        ),
+        (
+            {
+                "design": "leave_one_out",
+                "factors": None,
+                "reference": {"preset": "gpt2", "size": {"layers": 1}},
+            },
+            r"reference\.size: a ladder has its sizes under rungs",
+        ),
         ({"rungs": [RUNGS[0] | {"learning_rates": [0.1]}, RUNGS[1]]}, "rungs.0.learning_rates: give 2"),
         (
             {

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 
+from workbench.analysis.ladder import Trend
 from workbench.analysis.ladder_effects import LadderReport, LadderRow, named
 from workbench.analysis.ladder_sentences import ladder_headline, ladder_sentence, ladder_sentences
 from workbench.analysis.ladder_tables import ladder_tables
@@ -73,7 +74,8 @@ def ladder_to_json(found: LadderReport) -> dict[str, Any]:
 
 
 def _facts(row: LadderRow, found: LadderReport) -> dict[str, Any]:
-    values = {
+    beyond = row.extrapolation
+    values: dict[str, Any] = {
         "variant": row.called,
         "change": row.rows[0].change_text,
         "margin": row.margin,
@@ -81,22 +83,17 @@ def _facts(row: LadderRow, found: LadderReport) -> dict[str, Any]:
         "why_not": row.why_not,
         "says": ladder_sentence(row, found),
         "effects": [asdict(one) for one in row.effects],
-        "pooled": row.pooled and asdict(row.pooled),
-        "trend": row.trend and asdict(row.trend) | _per_decade(row),
-        "extrapolation": None,
+        "pooled": None if row.pooled is None else asdict(row.pooled),
+        "trend": None if row.trend is None else asdict(row.trend) | _per_decade(row.trend),
+        "extrapolation": None if beyond is None else asdict(beyond),
     }
-    if row.extrapolation is not None:
-        values["extrapolation"] = asdict(row.extrapolation)
-        values["extrapolation"]["backtest"]["inside"] = row.extrapolation.backtest.inside
+    if beyond is not None:
+        values["extrapolation"]["backtest"]["inside"] = beyond.backtest.inside
     return dict(plain(values))
 
 
-def _per_decade(row: LadderRow) -> dict[str, Any]:
-    assert row.trend is not None  # who asks looks first
-    return {
-        "per_decade": row.trend.per_decade,
-        "per_decade_interval": asdict(row.trend.per_decade_interval),
-    }
+def _per_decade(line: Trend) -> dict[str, Any]:
+    return {"per_decade": line.per_decade, "per_decade_interval": asdict(line.per_decade_interval)}
 
 
 def _terminal(found: LadderReport, notes: bool) -> Group:
@@ -146,20 +143,22 @@ def _ladder_columns(row: LadderRow) -> dict[str, Any]:
     line, whole = row.trend, row.pooled
     return {
         "ladder_word": None if row.word is None else str(row.word),
-        "per_decade": line and line.per_decade,
-        **_ends("per_decade", line and line.per_decade_interval),
-        "pooled": whole and whole.mean,
-        **_ends("pooled", whole and whole.interval),
-        **_ends("one_more_rung", whole and whole.prediction),
-        "q": whole and whole.q,
-        "q_p": whole and whole.p,
-        "i2": whole and whole.i2,
-        "tau2": whole and whole.tau2,
+        "per_decade": line.per_decade if line else None,
+        **_ends("per_decade", line.per_decade_interval if line else None),
+        "pooled": whole.mean if whole else None,
+        **_ends("pooled", whole.interval if whole else None),
+        **_ends("one_more_rung", whole.prediction if whole else None),
+        "q": whole.q if whole else None,
+        "q_p": whole.p if whole else None,
+        "i2": whole.i2 if whole else None,
+        "tau2": whole.tau2 if whole else None,
     }
 
 
 def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
-    return {f"{name}_low": interval and interval.low, f"{name}_high": interval and interval.high}
+    if interval is None:
+        return {f"{name}_low": None, f"{name}_high": None}
+    return {f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def _latex(found: LadderReport) -> str:

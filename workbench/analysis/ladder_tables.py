@@ -21,10 +21,12 @@ _COMPUTE = "compute\nof a run"
 
 def ladder_tables(found: LadderReport) -> list[TextTable]:
     """All tables of a ladder, its effects first."""
-    tables = [ladder_table(found), ladder_trend_table(found), rungs_table(found)]
+    tables = [ladder_table(found)]
+    if any(row.pooled for row in found.rows):
+        tables.append(ladder_trend_table(found))
     if any(row.extrapolation for row in found.rows):
-        tables.insert(2, beyond_table(found))
-    return tables
+        tables.append(beyond_table(found))
+    return [*tables, rungs_table(found)]
 
 
 def ladder_table(found: LadderReport) -> TextTable:

@@ -79,7 +79,7 @@ def ladder_chart(row: LadderRow, found: LadderReport, colour: str, ink: Ink) -> 
         alt.X,
         scale=alt.Scale(type="log", domain=[reach.low, reach.high], nice=False),
         axis=alt.Axis(**ticked(reach), grid=False, labelOverlap="parity"),
-        title="Training FLOPs of a run",
+        title="FLOPs of a run",
     )
     ticks = linear([*table["low"], *table["high"], *line["mean"], 0.0, row.margin, -row.margin], count=5)
     signed = [

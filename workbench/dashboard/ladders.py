@@ -31,8 +31,10 @@ def answers(now: View) -> None:
     st.markdown(literal(ladder_headline(found)))
     with st.container(border=True, gap="small"):
         for row in found.rows:
-            word = row.word or "no word yet"
-            badge = f":{_WORDS.get(row.word, 'gray')}-badge[{word}]"  # type: ignore[arg-type]
+            colour = "gray"
+            if row.word is not None:
+                colour = _WORDS.get(row.word, colour)
+            badge = f":{colour}-badge[{row.word or 'no word yet'}]"
             st.markdown(f"{badge} &nbsp; {literal(ladder_sentence(row, found))}")
         for rung in found.rungs:
             if said := order_sentence(rung, found):
@@ -67,8 +69,13 @@ def charts(now: View) -> None:
         with st.container(horizontal=True):
             downloads.figure_buttons(lambda: ladder_plot(found, colours), f"{now.file_name}-ladder")
     for place, table in enumerate(ladder_tables(found)):
-        # A column of a table here needs a name of its own in every row, which the printed table leaves out.
-        grid(text_frame(table), hide_index=True, alt=table.title, key=f"ladder-table-{place}")
+        grid(
+            text_frame(table),
+            hide_index=True,
+            column_config={"change": st.column_config.TextColumn("change", pinned=True, width="medium")},
+            alt=table.title,
+            key=f"ladder-table-{place}",
+        )
         st.caption(f"{literal(table.title)}.")
     _picked(now)
 

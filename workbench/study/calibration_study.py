@@ -23,7 +23,7 @@ from workbench.visible import one_line
 
 SHIPPED = "noise"  # the study that calibrates the workbench as it is shipped
 SEEDS = 128
-_OFFSET = 60_000  # seeds that no shipped study has
+_OFFSET = 70_000  # seeds that no shipped study has
 # What a study's baseline follows from; all else is of its variants, or of how they are tuned.
 _KEPT = ("size", "context", "match", "data", "training", "metric")
 
@@ -115,6 +115,11 @@ def _study_of_baseline(
         raise UserError(
             f"{file}: starts from a run, and draws no initial values that a null twin could draw otherwise; "
             "calibrate a study that starts afresh"
+        )
+    if study.rungs:
+        raise UserError(
+            f"{file}: is a ladder, whose noise differs from rung to rung; calibrate a study that has the size "
+            "and the training.tokens of one rung"
         )
     values = read_yaml(file)
     for override in overrides:

@@ -668,7 +668,7 @@ def _refuse_other_rungs(before: Manifest, manifest: Manifest, directory: Path) -
         return
     names = {variant.config_hash: variant.name for variant in before.variants if variant.config_hash}
     for variant in manifest.variants:
-        known = names.get(variant.config_hash, variant.name)
+        known = names.get(str(variant.config_hash), variant.name)
         if known != variant.name:
             raise UserError(
                 f"{manifest.name}: rungs: what ran as {known!r} in {directory} would be {variant.name!r}; "

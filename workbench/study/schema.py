@@ -139,6 +139,11 @@ class Rung(_Section):
         examples=[[0.001, 0.002, 0.004]],
     )
 
+    @field_validator("learning_rates")
+    @classmethod
+    def _each_once(cls, value: list[float] | None) -> list[float] | None:
+        return None if value is None else _sorted_rates(value)
+
 
 class Data(_Section):
     """What is trained on: a corpus and a tokenizer."""
@@ -738,7 +743,7 @@ class StudyFile(_Section):
             "training": self.training.with_levels(**own),
         }
         if rung.learning_rates is not None:
-            update["learning_rates"] = _sorted_rates(rung.learning_rates)
+            update["learning_rates"] = rung.learning_rates
         return self.model_copy(update=update)
 
     def _check_tuning(self) -> None:
@@ -901,7 +906,8 @@ class StudyFile(_Section):
                 raise ValueError(
                     f"variants.{index}.{_BUDGET}: should be one of {', '.join(known)}, got {own!r}"
                 )
-        problem = self.training.budget_problem(self.context) if self.context else None
+        # Of a ladder each rung's own budget is looked at.
+        problem = self.training.budget_problem(self.context) if self.context and not self.rungs else None
         if problem:
             raise ValueError(problem)
         cores = os.cpu_count() or 1
@@ -1088,13 +1094,19 @@ def parse_study(values: dict[str, Any], source: str, *, complete: bool = True) -
 def _with_tokens_of_rungs(values: dict[str, Any], source: str) -> dict[str, Any]:
     """``values`` of a ladder with training.tokens, which its rungs say: here it stands for the last one's."""
     rungs, training = values["rungs"], values.get("training")
-    if not isinstance(training, dict) or not isinstance(rungs, list):
+    if not isinstance(training, dict):
         return values  # wrong: validation says so
     if "tokens" in training:
         raise UserError(f"{source}: training.tokens: each rung has tokens of its own; remove the key")
-    last = rungs[-1] if isinstance(rungs[-1], dict) else {}
-    # Where the rung has none, validation names the rung's own key.
-    return values | {"training": training | {"tokens": last.get("tokens", 1)}}
+    last = rungs[-1] if isinstance(rungs, list) and isinstance(rungs[-1], dict) else {}
+    # Where the rung's are missing or wrong, validation names the rung's own key.
+    try:
+        tokens = read_whole(last.get("tokens"))
+    except ValueError:
+        tokens = None
+    if not isinstance(tokens, int) or not 0 < tokens <= LARGEST_TOKENS:
+        tokens = 1
+    return values | {"training": training | {"tokens": tokens}}
 
 
 def with_published_training(values: dict[str, Any]) -> dict[str, Any]:

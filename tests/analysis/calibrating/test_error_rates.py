@@ -65,6 +65,15 @@ def test_power_is_what_plan_predicts():
             assert truth.beyond_prediction.value == truth.right.value - truth.predicted
 
 
+def test_a_small_pool_adds_no_error_of_its_own():
+    """That a seed may be drawn twice changes nothing; what a small pool lacks is that it may be odd."""
+    sixteen = SD * norm.ppf((np.arange(16) + 0.5) / 16)[:, None]
+    found = rates(sixteen, Rule.fixed(4, 1), 4 * SD)
+    assert within(found.at(ABOVE).false_equivalent, 0.05)
+    assert within(found.at(BELOW).false_difference, 0.025)
+    assert within(found.at(NONE).covered, 0.95)
+
+
 def test_until_decided_keeps_both_promises_and_its_prediction():
     found = rates(NORMAL, Rule.until(4, 64, 1), SD, studies=6_000)
     for border in (ABOVE, BELOW):
@@ -114,7 +123,7 @@ def test_fewer_seeds_in_the_pool_are_a_larger_uncertainty():
     errors = []
     for seeds in (32, 512):
         pool = SD * generator.standard_normal((seeds, 1))
-        found = rates(pool, Rule.fixed(4, 1), SD, studies=200, each=2_000)
+        found = rates(pool, Rule.fixed(4, 1), SD, studies=200, each=600)
         errors.append(found.at(TWO_ABOVE).right.seeds)
         # What the sd of the pool explains of it, the prediction has too.
         assert found.at(TWO_ABOVE).beyond_prediction.seeds < 0.85 * errors[-1]

@@ -34,7 +34,7 @@ def test_each_shape_is_what_it_is_called():
 
 @pytest.fixture(scope="module")
 def found():
-    return simulate_shapes(studies=400)
+    return simulate_shapes(studies=240)
 
 
 def test_normal_noise_meets_what_skew_and_outliers_miss(found):
@@ -45,9 +45,9 @@ def test_normal_noise_meets_what_skew_and_outliers_miss(found):
         rates = [one for one in shapes[name].rates if one.design == "16 seeds" and one.comparisons == 1]
         return rates[-1].at(ABOVE).false_equivalent
 
-    assert equivalent("normal").value < 0.09
-    assert equivalent("skewed (exponential)").value > 0.09
-    assert equivalent("outliers (5 % of runs, 8 sd up)").value > 0.09
+    assert equivalent("normal").value < 0.1
+    assert equivalent("skewed (exponential)").value > 0.1
+    assert equivalent("outliers (5 % of runs, 8 sd up)").value > 0.1
     assert equivalent("normal").seeds is None
 
 

@@ -248,7 +248,7 @@ def _beyond(
 def _predicted(
     rule: Rule, truth: float, margin: float, sd: float, studies: int, *, stops: bool = True
 ) -> tuple[float, int | None]:
-    """The chance of the right word by normal theory, as ``workbench plan`` has it; with looks also pairs."""
+    """The chance of the right word by normal theory, as ``plan`` has it, with looks also the pairs."""
     if not rule.until_decided:
         n = rule.looks[0]
         if truth:
