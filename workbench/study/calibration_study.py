@@ -118,7 +118,7 @@ def _study_of_baseline(
         )
     if study.rungs:
         raise UserError(
-            f"{file}: is a ladder, whose noise differs from rung to rung; calibrate a study that has the size "
+            f"{file}: is a ladder, whose noise differs from rung to rung; calibrate a study with the size "
             "and the training.tokens of one rung"
         )
     values = read_yaml(file)
