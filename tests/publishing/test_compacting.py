@@ -10,6 +10,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from workbench.files import write_json
 from workbench.publishing.compacting import join_tables, shorten_workers
+from workbench.records.index import load_study
 from workbench.records.metrics import read_metrics, save_frame
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "published"
@@ -27,7 +28,7 @@ def sizes(folder):
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_what_is_published_takes_few_bytes_a_run(study):
-    runs = len(list((study / "runs").iterdir()))
+    runs = len(load_study(study).runs)  # a calibration has them in its table alone
     of_runs = (
         size
         for path, size in sizes(study).items()
