@@ -44,7 +44,10 @@ def test_the_usual_levels_are_in_no_record_however_they_are_written():
 
 def test_nothing_else_is_left_out():
     written = training(clip=None, optimizer="lion").model_dump(mode="json")
-    assert written.keys() == TrainingConfig.model_fields.keys() - {"schedule", *Execution.model_fields}
+    as_usual = {"schedule", "rate_multiplier", "draws"}
+    assert written.keys() == TrainingConfig.model_fields.keys() - as_usual - Execution.model_fields.keys()
+    twin = training(draws="twin", rate_multiplier=1.1).model_dump(mode="json")
+    assert (twin["draws"], twin["rate_multiplier"]) == ("twin", 1.1)
     assert written["clip"] is None
     assert training(**written).clip is None
 

@@ -217,7 +217,7 @@ def test_in_bf16_a_replica_is_close_to_the_trial_alone(tmp_path, corpus):
 def test_a_replica_that_diverges_ends_and_the_others_go_on(tmp_path, corpus, monkeypatch):
     trials = [(0.01, 1), (0.01, 2), (0.01, 3)]
     initial = Population._initial
-    spoil = lambda self, seed: initial(self, seed) * (math.nan if seed == 2 else 1)  # noqa: E731
+    spoil = lambda self, replica: initial(self, replica) * (math.nan if replica.seed == 2 else 1)  # noqa: E731
     monkeypatch.setattr(Population, "_initial", spoil)
     found, made = together(tmp_path / "together", corpus, config(), trials)
     assert [record.state for record in found] == [State.COMPLETE, State.DIVERGED, State.COMPLETE]
