@@ -4,19 +4,18 @@
 quantity cannot be measured is refused, so that no card is decided by what nobody looked at.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from workbench.claims.quantities.quantity import Quantity, Sides
 from workbench.claims.quantities.registry import QUANTITIES
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
-from workbench.study.schema import find_named_file
+from workbench.study.schema import NAME, find_named_file
 from workbench.user_input import read_as
 from workbench.user_numbers import Number
 
@@ -28,9 +27,16 @@ PRIMARY = "primary"
 RUN = "run"  # 'workbench claims run ID': no card may be called so
 _FOLDER = Path("ablations") / "claims"
 _STUDIES = "studies"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def _sound_name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError(f"{value!r} has other signs than letters, digits, '_', '-' and '.'; take these")
+    return value
+
+
 _Text = Annotated[str, Field(min_length=1)]
-_Name = Annotated[str, Field(max_length=80)]
+_Name = Annotated[str, Field(max_length=80), AfterValidator(_sound_name)]
 
 
 class _Section(BaseModel):
@@ -132,11 +138,6 @@ class Prediction(_Section):
         description="Whether the card's word rests on it. A secondary one is shown and decides nothing.",
     )
 
-    @field_validator("id")
-    @classmethod
-    def _sound_id(cls, value: str) -> str:
-        return _sound_name(value)
-
     @field_validator("quantity")
     @classmethod
     def _measurable(cls, value: str) -> str:
@@ -159,7 +160,7 @@ class Prediction(_Section):
             if self.rung is not None:
                 raise ValueError("rung: the mapping under study names the rungs; remove the key")
         for name in self.studies.values():
-            if not _NAME.fullmatch(name):
+            if not NAME.fullmatch(name):
                 raise ValueError(
                     f"study: {name!r} is no study's name; give that of its file without the ending"
                 )
@@ -227,10 +228,10 @@ class Card(_Section):
 
     @field_validator("id")
     @classmethod
-    def _sound_id(cls, value: str) -> str:
+    def _no_command(cls, value: str) -> str:
         if value == RUN:
             raise ValueError(f"{value!r} is a command of 'workbench claims'; give the card another name")
-        return _sound_name(value)
+        return value
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "Card":
@@ -273,12 +274,6 @@ class Card(_Section):
         """The studies of one form; ``needed``: only those at primary rungs, which the word rests on."""
         names = [one.study for one in self.placed(size) if not needed or self.rungs[one.rung].role == PRIMARY]
         return list(dict.fromkeys(names))
-
-
-def _sound_name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise ValueError(f"{value!r} has other signs than letters, digits, '_', '-' and '.'; take these")
-    return value
 
 
 def claims_folder() -> Path:

@@ -1,7 +1,5 @@
 """Cards as tables of text, which terminal, page, Markdown and paper draw alike; and as JSON."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,9 +8,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 
-from workbench.analysis.report import latex_table, markdown_table, one_latex_line, titled_table
+from workbench.analysis.report import csv_text, latex_table, markdown_table, one_latex_line, titled_table
 from workbench.analysis.report_tables import TextTable
-from workbench.analysis.text_escapes import escape_formula, escape_markdown
+from workbench.analysis.text_escapes import escape_markdown
 from workbench.analysis.variant_row import plain
 from workbench.claims.card import PRIMARY, card_values
 from workbench.claims.evidence import Evidence, StudyFacts
@@ -146,7 +144,7 @@ def render_cards(results: Sequence[CardResult], format: str) -> RenderableType:
     _require(format)
     table = cards_table(results)
     if format == "csv":
-        return _csv([_card_row(result) for result in results])
+        return csv_text([_card_row(result) for result in results])
     if not results:
         return styled(_NOTHING) if format == "terminal" else f"{'% ' * (format == 'latex')}{_NOTHING}\n"
     if format == "md":
@@ -166,7 +164,7 @@ def render_card(result: CardResult, format: str) -> RenderableType:
     """One card in full, with its evidence and the literature; formats as of ``render_cards``."""
     _require(format)
     if format == "csv":
-        return _csv([_prediction_row(one) for one in result.evidence])
+        return csv_text([_prediction_row(one) for one in result.evidence])
     tables = [table for table in (predictions_table(result), sources_table(result)) if table.rows]
     heading = f"{result.word}: it holds {result.rungs_text}"
     if format == "md":
@@ -220,14 +218,6 @@ def _card_latex(result: CardResult, tables: list[TextTable], heading: str) -> st
 def _require(format: str) -> None:
     if format not in FORMATS:
         raise UserError(f"format: {format!r} is none of {', '.join(FORMATS)}")
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    target = io.StringIO()
-    writer = csv.DictWriter(target, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: escape_formula(value) for key, value in row.items()} for row in rows)
-    return target.getvalue()
 
 
 def _card_row(result: CardResult) -> dict[str, Any]:

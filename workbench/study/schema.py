@@ -59,7 +59,7 @@ _Margin = Annotated[Number, Field(gt=0)]
 _Design = Literal["one_at_a_time", "full_factorial", "leave_one_out", "dismantle", "explicit", "search"]
 # What the workbench keeps under results beside studies.
 TAKEN_NAMES = ("published", "imported", "benchmarks")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _EVALUATION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN_METRICS = ("train", "validation")  # what metrics of every run begin with
 METRICS = ("validation/loss", "validation/bits_per_byte")
@@ -542,7 +542,7 @@ class StudyFile(_Section):
     @field_validator("name")
     @classmethod
     def _sound_name(cls, value: str) -> str:
-        if not _NAME.fullmatch(value):
+        if not NAME.fullmatch(value):
             possible = re.sub(r"[^A-Za-z0-9_.-]+", "-", value).strip("-._")
             raise ValueError(
                 f"{value!r} names a folder and has letters, digits, '_', '-' and '.' only; write 'name: "

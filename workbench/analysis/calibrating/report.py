@@ -1,7 +1,5 @@
 """A calibration for a terminal, for GitHub, for a paper, for a spreadsheet, and for programs."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,13 +13,12 @@ from workbench.analysis.calibrating.tables import (
     missed_sentences,
     simulated_tables,
 )
-from workbench.analysis.report import latex_table, markdown_table, titled_table
+from workbench.analysis.report import csv_text, latex_table, markdown_table, one_latex_line, titled_table
 from workbench.analysis.report_tables import TextTable
-from workbench.analysis.text_escapes import escape_formula, escape_markdown
+from workbench.analysis.text_escapes import escape_markdown
 from workbench.errors import UserError
 from workbench.numbers import fixed, plural
 from workbench.terminal import styled
-from workbench.visible import one_line
 
 Found = Calibration | SimulatedCalibration
 
@@ -87,8 +84,8 @@ def _markdown(found: Found) -> str:
 
 
 def _latex(found: Found) -> str:
-    lines = ["% \\usepackage{booktabs,graphicx}", f"% {one_line(title_of(found))}"]
-    lines += [f"% {one_line(line)}" for line in lines_of(found)]
+    lines = ["% \\usepackage{booktabs,graphicx}", f"% {one_latex_line(title_of(found))}"]
+    lines += [f"% {one_latex_line(line)}" for line in lines_of(found)]
     name = "simulated" if isinstance(found, SimulatedCalibration) else found.study
     for index, table in enumerate(tables_of(found)):
         lines += ["", *latex_table(table, "", label=f"tab:{name}-{index + 1}")]
@@ -106,11 +103,7 @@ def _csv(found: Found) -> str:
         ]
     else:
         rows = [row for one in found.rates for row in _flat(one)]
-    target = io.StringIO()
-    writer = csv.DictWriter(target, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: escape_formula(value) for key, value in row.items()} for row in rows)
-    return target.getvalue()
+    return csv_text(rows)
 
 
 def _flat(one: DesignRates) -> Iterator[dict[str, Any]]:
