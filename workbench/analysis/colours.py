@@ -64,8 +64,7 @@ def variant_colours(manifest: Manifest) -> dict[str, str]:
     has the colours that it has by itself.
     """
     if manifest.is_ladder:
-        rungs = [manifest.at_rung(number) for number in range(len(manifest.rungs))]
-        return {name: colour for rung in rungs for name, colour in variant_colours(rung).items()}
+        return {name: colour for rung in manifest.compared for name, colour in variant_colours(rung).items()}
     baseline = manifest.baseline
     levels = {variant.name: _level(variant) for variant in manifest.variants}
     chosen = _assign({name: level for name, level in levels.items() if name != baseline})

@@ -159,13 +159,18 @@ def rung_rates(study: StudyRecords, own: float) -> dict[str, float | None]:
 
     None as long as tuning has not finished at an end that it follows from.
     """
-    manifest = study.manifest
+    return _rates_between(study.manifest, own, end_rates(study))
+
+
+def _rates_between(
+    manifest: Manifest, own: float, found: Mapping[str, TunedRate | None]
+) -> dict[str, float | None]:
+    """The same, where ``found`` is what tuning chose at both ends."""
     gain = manifest.gain
     if gain is None:
         return {}
     if not _is_tuned(manifest):
         return {rung.name: own for rung in gain.rungs}
-    found = end_rates(study)
     known = {_own_tokens(manifest): own}
     for rung in gain.ends:
         tuned = found[rung.name]
@@ -298,10 +303,11 @@ def _rungs(study: StudyRecords, own: float | None, baseline: Outcomes) -> list[B
     manifest = study.manifest
     gain = manifest.gain
     assert gain is not None  # who asks looks first
+    ends = end_rates(study)
     rates: dict[str, float | None] = dict.fromkeys(rung.name for rung in gain.rungs)
     if own is not None:
-        rates = rung_rates(study, own)
-    places = {name: one.place for name, one in end_rates(study).items() if one is not None}
+        rates = _rates_between(manifest, own, ends)
+    places = {name: one.place for name, one in ends.items() if one is not None}
     runs = _as_a_study(study)
     rungs = [
         BudgetRung(

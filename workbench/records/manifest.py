@@ -321,6 +321,13 @@ class Manifest(_Part):
         return self.model_copy(update=update)
 
     @property
+    def compared(self) -> "list[Manifest]":
+        """What is compared with one another: the study itself, or each rung of a ladder."""
+        if not self.is_ladder:
+            return [self]
+        return [self.at_rung(number) for number in range(len(self.rungs))]
+
+    @property
     def names(self) -> list[str]:
         """The variants' names, in order."""
         return [variant.name for variant in self.variants]

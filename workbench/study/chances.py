@@ -158,8 +158,7 @@ def comparisons_of(manifest: Manifest, results: Path) -> list[Comparison]:
     Of a ladder those of all rungs, each of them a family of its own.
     """
     if manifest.is_ladder:
-        rungs = [manifest.at_rung(number) for number in range(len(manifest.rungs))]
-        return [one for rung in rungs for one in comparisons_of(rung, results)]
+        return [one for rung in manifest.compared for one in comparisons_of(rung, results)]
     noises = known_noise(manifest, results)
     names = [name for name in manifest.names if name != manifest.baseline]
     return [
