@@ -75,6 +75,27 @@ class ConfirmedStudy:
         against = self.records.manifest.baseline if sides.against is None else sides.against
         return self.variant(sides.variant), self.variant(against)
 
+    def at_rungs(self, sides: Sides) -> list[tuple[str, "ConfirmedStudy", Sides]]:
+        """Each rung of a ladder, from the least compute to the most: its name, itself, and both sides there.
+
+        ``sides`` are called as all rungs call them. Raises ``NotMeasurableError`` where the study is no
+        ladder, or has no such variant.
+        """
+        recorded, title = self.records.manifest.rungs, self.records.title
+        if not recorded:
+            raise NotMeasurableError(f"{title} is no ladder; write a study with the key rungs")
+        found = []
+        for number, (rung, records) in enumerate(zip(recorded, self.records.compared, strict=True), start=1):
+            names = {called: name for name, called in rung.variants.items()}
+            for asked in (sides.variant, sides.against):
+                if asked is not None and asked not in names:
+                    known = ", ".join(names)
+                    raise NotMeasurableError(f"{title} has no variant {asked!r}; it has {known}")
+            against = None if sides.against is None else names[sides.against]
+            own = Sides(names[sides.variant], against, sides.evaluation)
+            found.append((f"rung {number}", ConfirmedStudy(records), own))
+        return found
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -111,7 +132,8 @@ class Quantity(ABC):
 
     ``alone``: a prediction that names no other side is of the variant by itself. ``of_a_text``: it may name
     an evaluation text. ``at_tuned_rate``: it is of runs at the tuned learning rate, so that a rate at an edge
-    of what was tried speaks against it. ``page`` is the dashboard's page that shows more; ``joined`` stands
+    of what was tried speaks against it. ``over_rungs``: it is of a ladder as a whole, which no other quantity
+    is. ``page`` is the dashboard's page that shows more; ``joined`` stands
     between the two sides in words.
     """
 
@@ -124,6 +146,7 @@ class Quantity(ABC):
     alone: ClassVar[bool] = False
     of_a_text: ClassVar[bool] = False
     at_tuned_rate: ClassVar[bool] = True
+    over_rungs: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, study: ConfirmedStudy, sides: Sides) -> Measured:
