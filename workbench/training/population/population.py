@@ -31,8 +31,10 @@ from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
 from workbench.training.validation import Scored, SetSums, score_answers
 
-# All but cuDNN's, whose vmapped form torch 2.11 compiles to a call that fails (an output that is no tensor).
-_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+# Not cuDNN's, whose vmapped form torch 2.11 compiles to a call that fails (an output that is no tensor), nor
+# the memory-efficient one, whose backward fails where its forward was vmapped ("LSE is not correctly
+# aligned"). What the flash kernel does not take, fp32 and biases, is computed by matrix products.
+_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
 
 
 @dataclass(frozen=True, kw_only=True)
