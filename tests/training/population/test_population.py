@@ -447,7 +447,7 @@ def test_a_gpu_population_in_bf16_compiled(tmp_path, corpus):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("positions", ["rope", "alibi", "t5_bias"])  # a bias is nothing for the flash kernel
+@pytest.mark.parametrize("positions", ["rope", "alibi", "t5_bias"])  # the flash kernel takes no bias
 def test_a_gpu_population_with_every_kernel_of_attention(tmp_path, corpus, precision, positions):
     settings = config(positions=positions)
     options = TrainingConfig(
