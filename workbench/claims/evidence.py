@@ -21,9 +21,9 @@ from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords, load_study
 from workbench.records.manifest import ManifestVariant, TextData
 from workbench.records.run import Phase, State
+from workbench.records.step_times import Cell, read_step_times
 from workbench.study.paths import find_results
 
-FEWEST_PAIRS = 8  # below which no card's word rests on a prediction
 _EDGES = {
     AT_EDGE: "at the edge of what was tried",
     ONE_SIDE_LOST: "beside a rate that gave no result",
@@ -45,7 +45,10 @@ class Needed:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFacts:
-    """What a reader must know of a study beside a number of it; of both sides where they differ."""
+    """What a reader must know of a study beside a number of it; of both sides where they differ.
+
+    ``details`` say how step times were measured, which have neither tokens nor rates.
+    """
 
     title: str
     path: Path
@@ -54,6 +57,7 @@ class StudyFacts:
     corpus: str
     hardware: tuple[str, ...]
     rates: tuple[str, ...]
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,8 @@ class Evidence:
 
     ``n`` pairs are in the word. ``firm`` says that it fails at its share of the card's error too.
     ``reservations`` say why no card's word may rest on it, ``missing`` why there is no number, and
-    ``command`` what would bring one; ``has_run`` is false where the study has no results at all.
+    ``command`` what would bring one; ``has_run`` is false where the study has no results at all, or its step
+    times were not measured.
     """
 
     placed: Placed
@@ -112,6 +117,12 @@ class Studies:
         ended = all(outcomes.status == "done" for outcomes in study.outcomes.values())
         return study.records.is_published and ended
 
+    def has_step_times(self, name: str, cell: Cell) -> bool:
+        """Whether step times of the study were measured in ``cell``, and nothing forbids to rest on them."""
+        path = self.path(name)
+        known = [] if path is None else read_step_times(path)
+        return any(one.cell == cell and not one.doubts for one in known)
+
     def open(self, name: str) -> ConfirmedStudy:
         """The study; raises ``NotMeasurableError`` where it has no results, or none that can be compared."""
         if name not in self._known:
@@ -143,8 +154,9 @@ def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evid
         measured = prediction.measured.measure(study, prediction.sides)
         sides = _sides(study, prediction)
     except NotMeasurableError as error:
-        return replace(nothing, missing=str(error), has_run=studies.path(placed.study) is not None)
-    facts = _facts(study, sides)
+        has_run = prediction.measured.of_trials and studies.path(placed.study) is not None
+        return replace(nothing, missing=str(error), has_run=has_run)
+    facts = _facts(study, sides, prediction, measured)
     if measured.impossible is not None:
         word = Word.OPEN if prediction.direction == "higher" else Word.FAILS
         return replace(nothing, word=word, firm=word is Word.FAILS, missing=measured.impossible, facts=facts)
@@ -177,8 +189,9 @@ def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evid
         facts=facts,
     )
     if numbers.interval is None:
-        return replace(found, missing=_why_no_interval(measured, numbers.n))
-    return replace(found, needed=_needed(prediction, numbers, _seconds_a_pair(study, sides)))
+        return replace(found, missing=_why_no_interval(prediction, measured, numbers.n))
+    seconds = measured.seconds or _seconds_a_pair(study, sides)
+    return replace(found, needed=_needed(prediction, numbers, seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,10 +232,11 @@ def _numbers(measured: Measured, margin: float, family: int) -> _Numbers:
     )
 
 
-def _why_no_interval(measured: Measured, n: int) -> str:
+def _why_no_interval(prediction: Prediction, measured: Measured, n: int) -> str:
     if measured.at_level is not None and n > 1:
         return "beyond what the study's budgets reach, or too noisy for an interval"
-    return f"{plural(n, 'pair')} so far" if measured.values else "no pair is complete"
+    counted = prediction.measured.counted
+    return f"{plural(n, counted)} so far" if measured.values else f"no {counted} is complete"
 
 
 def _word(prediction: Prediction, numbers: _Numbers) -> Word:
@@ -238,10 +252,19 @@ def _sides(study: ConfirmedStudy, prediction: Prediction) -> tuple[ManifestVaria
 
 def _reservations(study: ConfirmedStudy, prediction: Prediction, measured: Measured, n: int) -> Iterator[str]:
     """Why no card's word may rest on a prediction, whatever its interval says."""
+    quantity = prediction.measured
+    if n < quantity.fewest:
+        yield f"{plural(n, quantity.counted)}, and at least {quantity.fewest} are needed"
+    if quantity.of_trials:
+        yield from _reservations_of_trials(study, prediction, measured)
+    yield from measured.reservations
+
+
+def _reservations_of_trials(
+    study: ConfirmedStudy, prediction: Prediction, measured: Measured
+) -> Iterator[str]:
     sides = _sides(study, prediction)
     tuned = [study.tuned[one.name] for one in sides]
-    if n < FEWEST_PAIRS:
-        yield f"{plural(n, 'pair')}, and at least {FEWEST_PAIRS} are needed"
     if measured.lost:
         yield f"lost pairs: {'; '.join(measured.lost)}"
     if measured.due:
@@ -253,7 +276,6 @@ def _reservations(study: ConfirmedStudy, prediction: Prediction, measured: Measu
             yield f"{variant.name}: no learning rate was tuned"
         elif prediction.measured.at_tuned_rate and chosen.place in _EDGES:
             yield f"{variant.name}: learning rate {rate(chosen.learning_rate)}, {_EDGES[chosen.place]}"
-    yield from measured.reservations
 
 
 def _needed(prediction: Prediction, numbers: _Numbers, seconds: float | None) -> Needed | None:
@@ -261,7 +283,7 @@ def _needed(prediction: Prediction, numbers: _Numbers, seconds: float | None) ->
     if _word(prediction, numbers) is not Word.OPEN or not numbers.sd or numbers.mean is None:
         return None
     pairs = _pairs(prediction, numbers.n, numbers.mean, numbers.sd)
-    more = max(pairs.likely, FEWEST_PAIRS) - numbers.n
+    more = max(pairs.likely, prediction.measured.fewest) - numbers.n
     known = None if seconds is None or pairs.likely > pairs.limit else max(more, 0) * seconds
     return Needed(pairs=pairs, seconds=known, source="its own pairs")
 
@@ -293,7 +315,7 @@ def _with_noise_of_another_rung(one: Evidence, found: list[Evidence]) -> Evidenc
         same = _asked(other) == _asked(one)
         if same and other.sd and other.estimate is not None:
             pairs = _pairs(one.placed.prediction, other.n, other.estimate, other.sd)
-            source = f"the pairs at {other.placed.rung}"
+            source = f"the {other.placed.prediction.measured.counted}s at {other.placed.rung}"
             return replace(one, needed=Needed(pairs=pairs, seconds=None, source=source))
     return one
 
@@ -314,19 +336,23 @@ def _command(card: Card, placed: Placed) -> str | None:
     return f"workbench claims run {card.id}" + ("" if size == "nano" else f" --size {size}")
 
 
-def _facts(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -> StudyFacts:
+def _facts(
+    study: ConfirmedStudy, sides: tuple[ManifestVariant, ...], prediction: Prediction, measured: Measured
+) -> StudyFacts:
     records, manifest = study.records, study.records.manifest
     texts = dict.fromkeys(
         describe_data(cast(TextData, manifest.text_of(one))) or "not recorded" for one in sides
     )
+    of_trials = prediction.measured.of_trials
     return StudyFacts(
         title=records.title,
         path=records.path,
         parameters=_distinct(one.parameters for one in sides),
-        tokens=_distinct(manifest.tokens_of(one) for one in sides),
+        tokens=_distinct(manifest.tokens_of(one) for one in sides) if of_trials else (),
         corpus="; ".join(texts),
-        hardware=tuple(hardware_of(_confirmed(records.runs))),
-        rates=tuple(_rate(one.name, study.tuned[one.name]) for one in sides),
+        hardware=tuple(hardware_of(_confirmed(records.runs))) if of_trials else measured.hardware,
+        rates=tuple(_rate(one.name, study.tuned[one.name]) for one in sides) if of_trials else (),
+        details=measured.details,
     )
 
 

@@ -6,6 +6,7 @@ from workbench.claims.quantities.extrapolation import LossChangeAtFour, LossChan
 from workbench.claims.quantities.losses import BitsPerByte, Loss
 from workbench.claims.quantities.quantity import Quantity
 from workbench.claims.quantities.rate_sensitivity import LearningRateSensitivity
+from workbench.claims.quantities.step_times import StepTimeRatio
 
 _CLASSES: tuple[type[Quantity], ...] = (
     Loss,
@@ -16,6 +17,7 @@ _CLASSES: tuple[type[Quantity], ...] = (
     LogGain,
     FlopsPerToken,
     Parameters,
+    StepTimeRatio,
     SecondsPerToken,
     BreakEvenTokens,
 )
