@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from workbench.claims.quantities.quantity import Quantity, Sides
 from workbench.claims.quantities.registry import QUANTITIES
+from workbench.claims.source import Section, Source, Text
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
 from workbench.records.step_times import CELLS
@@ -36,45 +37,16 @@ def _sound_name(value: str) -> str:
     return value
 
 
-_Text = Annotated[str, Field(min_length=1)]
 _Name = Annotated[str, Field(max_length=80), AfterValidator(_sound_name)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Section):
-    """A number of the literature."""
-
-    paper: _Text = Field(
-        description="Who found it: authors and year, or title, with the address of the paper.",
-        examples=["Shazeer 2020, arXiv 2002.05202"],
-    )
-    where: _Text = Field(
-        description="Where it stands there, and at what size it was found.",
-        examples=["table 1, T5 base, 524,288 steps"],
-    )
-    number: _Text = Field(
-        description="The number as the literature gives it, with its unit.",
-        examples=["SwiGLU 1.636 against ReLU 1.677 nats"],
-    )
-    certainty: Literal[
-        "primary text read",
-        "secondary source",
-        "from memory, to be checked",
-        "derived",
-        "run for this project",
-    ] = Field(description="How sure it is that the source says so.")
-
-
-class Rung(_Section):
+class Rung(Section):
     """A size and a number of tokens at which the claim is asked."""
 
     size: Size = Field(
         description="Which form of the card it belongs to: nano runs on two cores of a CPU, gpu on one card."
     )
-    about: _Text = Field(
+    about: Text = Field(
         description="Parameters and training tokens of the rung, in words.",
         examples=["0.13M parameters, 0.4M tokens"],
     )
@@ -85,7 +57,7 @@ class Rung(_Section):
     )
 
 
-class Prediction(_Section):
+class Prediction(Section):
     """What a study will find if the claim is true."""
 
     id: _Name = Field(
@@ -103,7 +75,7 @@ class Prediction(_Section):
         description="The rung that a single study stands at. Left out: the card's only rung.",
         examples=["0.4M"],
     )
-    variant: _Text = Field(
+    variant: Text = Field(
         description="The variant that it is about, as the study's report calls it.",
         examples=["positions=learned"],
     )
@@ -208,7 +180,7 @@ class Placed:
     study: str
 
 
-class Card(_Section):
+class Card(Section):
     """A whole card, checked."""
 
     id: _Name = Field(
@@ -216,11 +188,11 @@ class Card(_Section):
         "name without its ending.",
         examples=["rope-quality"],
     )
-    title: _Text = Field(
+    title: Text = Field(
         description="The claim in a few words, for tables.",
         examples=["Rotary positions: quality"],
     )
-    statement: _Text = Field(
+    statement: Text = Field(
         description="The claim in a sentence, as it is made.",
         examples=["Rotary positions give a lower loss than learned ones."],
     )
@@ -239,7 +211,7 @@ class Card(_Section):
         description="What studies will find if the claim is true. The card is supported where every primary "
         "one holds at every primary rung, and refuted where one fails.",
     )
-    scope: _Text = Field(
+    scope: Text = Field(
         description="What the card says nothing of: sizes, texts, budgets beyond those that were run."
     )
 
@@ -264,6 +236,11 @@ class Card(_Section):
                     raise ValueError(
                         f"predictions: {one.id}: {place!r} is no rung; {suggestion(place, self.rungs)}"
                     )
+        for source in self.sources:
+            if source.prediction is not None and source.prediction not in ids:
+                raise ValueError(
+                    f"sources: {source.prediction!r} is no prediction; {suggestion(source.prediction, ids)}"
+                )
         for name, rung in self.rungs.items():
             asked = [one for one in self.placed() if one.rung == name and one.prediction.role == PRIMARY]
             if rung.role == PRIMARY and not asked:

@@ -7,6 +7,7 @@ from pathlib import Path
 from workbench.claims.card import PRIMARY, Card, study_file
 from workbench.claims.evidence import Evidence, Studies, evidence_of
 from workbench.claims.quantities.quantity import FEWEST_PAIRS
+from workbench.claims.trends import RungTrend, rung_trends
 from workbench.claims.wording import asked_text, estimate_text
 from workbench.claims.words import CardWord, Word, card_word
 from workbench.numbers import duration, plural
@@ -38,6 +39,11 @@ class CardResult:
             own = [one for one in self.primaries if one.placed.rung == name]
             held += all(one.word is Word.HOLDS and not one.reservations for one in own)
         return held, len(names)
+
+    @property
+    def trends(self) -> list[RungTrend]:
+        """What becomes of its effects over its primary rungs, where there are enough with numbers."""
+        return rung_trends(self.evidence)
 
     @property
     def rungs_text(self) -> str:

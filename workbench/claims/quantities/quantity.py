@@ -79,6 +79,27 @@ class ConfirmedStudy:
         against = self.records.manifest.baseline if sides.against is None else sides.against
         return self.variant(sides.variant), self.variant(against)
 
+    def at_rungs(self, sides: Sides) -> list[tuple[str, "ConfirmedStudy", Sides]]:
+        """Each rung of a ladder, from the least compute to the most: its name, itself, and both sides there.
+
+        ``sides`` are called as all rungs call them. Raises ``NotMeasurableError`` where the study is no
+        ladder, or has no such variant.
+        """
+        recorded, title = self.records.manifest.rungs, self.records.title
+        if not recorded:
+            raise NotMeasurableError(f"{title} is no ladder; write a study with the key rungs")
+        found = []
+        for number, (rung, records) in enumerate(zip(recorded, self.records.compared, strict=True), start=1):
+            names = {called: name for name, called in rung.variants.items()}
+            for asked in (sides.variant, sides.against):
+                if asked is not None and asked not in names:
+                    known = ", ".join(names)
+                    raise NotMeasurableError(f"{title} has no variant {asked!r}; it has {known}")
+            against = None if sides.against is None else names[sides.against]
+            own = Sides(names[sides.variant], against, sides.evaluation)
+            found.append((f"rung {number}", ConfirmedStudy(records), own))
+        return found
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -120,9 +141,10 @@ class Quantity(ABC):
     ``alone``: a prediction that names no other side is of the variant by itself. ``of_a_text``: it may name
     an evaluation text. ``at_tuned_rate``: it is of runs at the tuned learning rate, so that a rate at an edge
     of what was tried speaks against it. ``of_trials``: it is of a study's trials, and else needs none;
-    ``of_a_cell``: it is of step times in the cell that the prediction names. ``counted`` are its values, of
-    which a card's word needs ``fewest``. ``page`` is the dashboard's page that shows more, if any; ``joined``
-    stands between the two sides in words.
+    ``of_a_cell``: it is of step times in the cell that the prediction names; ``over_rungs``: it is of a
+    ladder as a whole, which no other quantity is. ``counted`` are its values, of which a card's word needs
+    ``fewest``. ``page`` is the dashboard's page that shows more, if any; ``joined`` stands between the two
+    sides in words.
     """
 
     name: ClassVar[str]
@@ -138,6 +160,7 @@ class Quantity(ABC):
     at_tuned_rate: ClassVar[bool] = True
     of_trials: ClassVar[bool] = True
     of_a_cell: ClassVar[bool] = False
+    over_rungs: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, study: ConfirmedStudy, sides: Sides) -> Measured:

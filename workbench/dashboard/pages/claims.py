@@ -3,7 +3,7 @@
 import streamlit as st
 
 from workbench.claims.card import SIZES, claims_folder
-from workbench.claims.evidence import StudyFacts
+from workbench.claims.facts import StudyFacts
 from workbench.claims.results import CardResult
 from workbench.claims.tables import (
     cards_table,
