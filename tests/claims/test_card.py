@@ -6,7 +6,7 @@ import pytest
 
 from tests.claims.claim_studies import card, prediction
 from workbench.claims import reference
-from workbench.claims.card import card_files, find_card, load_card, load_cards, study_file
+from workbench.claims.card import SIZES, card_files, find_card, load_card, load_cards, study_file
 from workbench.claims.quantities.registry import QUANTITIES
 from workbench.errors import UserError
 from workbench.files import write_yaml
@@ -22,11 +22,12 @@ def source(**changes):
     return {"paper": "Somebody", "where": "table 1", "number": "0.05 nats", "certainty": "derived"} | changes
 
 
-def test_every_study_of_a_shipped_card_has_a_file_that_can_decide():
+@pytest.mark.parametrize("size", SIZES)
+def test_every_study_of_a_shipped_card_has_a_file_that_can_decide(size):
     assert len(CARDS) == len(card_files()) >= 6
     for one in CARDS:
         assert one.sources, one.id
-        for name in one.studies("nano", needed=True):
+        for name in one.studies(size, needed=True):
             file = study_file(name)
             assert file is not None, (one.id, name)
             study = load_study_file(file, complete=False)

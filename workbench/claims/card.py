@@ -16,6 +16,7 @@ from workbench.claims.quantities.registry import QUANTITIES
 from workbench.claims.source import Section, Source, Text
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
+from workbench.records.step_times import CELLS
 from workbench.study.schema import NAME, find_named_file
 from workbench.user_input import read_as
 from workbench.user_numbers import Number
@@ -96,6 +97,12 @@ class Prediction(Section):
         "study's first.",
         examples=["prose"],
     )
+    cell: str | None = Field(
+        None,
+        description="Of step_time_ratio alone: where a step is measured. cpu: in fp32; gpu: in bf16, eager; "
+        "gpu-compiled: in bf16, compiled.",
+        examples=list(CELLS),
+    )
     direction: Direction = Field(
         description="What the quantity does, variant minus the other side. lower: it is below minus the "
         "margin; higher: above the margin; equal: between the two; not_worse: below the margin."
@@ -124,6 +131,16 @@ class Prediction(Section):
         measured = QUANTITIES[self.quantity]
         if self.evaluation is not None and not measured.of_a_text:
             raise ValueError(f"evaluation: {self.quantity} is of no evaluation text; remove the key")
+        if self.cell is not None and not measured.of_a_cell:
+            raise ValueError(f"cell: {self.quantity} is of no cell; remove the key")
+        if measured.of_a_cell and self.cell not in CELLS:
+            known = ", ".join(CELLS)
+            raise ValueError(f"cell: {self.quantity} is measured in one of {known}; name it")
+        if measured.of_a_cell and self.against is not None:
+            raise ValueError(
+                "against: a step takes turns with the baseline's alone; remove the key, or make that variant "
+                "the baseline of a study"
+            )
         if self.direction == "equal" and self.margin == 0:
             raise ValueError("margin: 0 leaves nothing that is equal; give one above 0")
         if isinstance(self.study, dict):
@@ -151,7 +168,7 @@ class Prediction(Section):
     @property
     def sides(self) -> Sides:
         """What is compared."""
-        return Sides(self.variant, self.against, self.evaluation)
+        return Sides(self.variant, self.against, self.evaluation, self.cell)
 
 
 @dataclass(frozen=True)
@@ -249,8 +266,19 @@ class Card(Section):
 
     def studies(self, size: str, *, needed: bool = False) -> list[str]:
         """The studies of one form; ``needed``: only those at primary rungs, which the word rests on."""
-        names = [one.study for one in self.placed(size) if not needed or self.rungs[one.rung].role == PRIMARY]
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys(one.study for one in self._asked(size, needed)))
+
+    def needs_trials(self, size: str, study: str) -> bool:
+        """Whether what is asked of ``study`` at primary rungs takes its trials, or its step times alone."""
+        return any(one.prediction.measured.of_trials for one in self._asked(size, True) if one.study == study)
+
+    def cells(self, size: str, study: str) -> list[str]:
+        """In which cells the step times of ``study`` are asked for at primary rungs."""
+        cells = [one.prediction.cell for one in self._asked(size, True) if one.study == study]
+        return list(dict.fromkeys(cell for cell in cells if cell is not None))
+
+    def _asked(self, size: str, needed: bool) -> list[Placed]:
+        return [one for one in self.placed(size) if not needed or self.rungs[one.rung].role == PRIMARY]
 
 
 def claims_folder() -> Path:

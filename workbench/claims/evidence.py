@@ -13,15 +13,15 @@ from workbench.analysis.statistics import Interval
 from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, unequal_tuning
 from workbench.claims.card import PRIMARY, Card, Placed, Prediction, study_file
 from workbench.claims.facts import Compared, StudyFacts, facts_of_study
-from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMeasurableError
+from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMeasurableError, Quantity
 from workbench.claims.words import Found, Word, word_of
 from workbench.errors import UserError
 from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords, load_study
 from workbench.records.run import Phase, State
+from workbench.records.step_times import Cell, read_step_times
 from workbench.study.paths import find_results
 
-FEWEST_PAIRS = 8  # below which no card's word rests on a prediction
 _EDGES = {
     AT_EDGE: "at the edge of what was tried",
     ONE_SIDE_LOST: "beside a rate that gave no result",
@@ -47,7 +47,8 @@ class Evidence:
 
     ``n`` pairs are in the word. ``firm`` says that it fails at its share of the card's error too.
     ``reservations`` say why no card's word may rest on it, ``missing`` why there is no number, and
-    ``command`` what would bring one; ``has_run`` is false where the study has no results at all.
+    ``command`` what would bring one; ``has_run`` is false where the study has no results at all, or its step
+    times were not measured.
     """
 
     placed: Placed
@@ -97,6 +98,12 @@ class Studies:
         ended = all(outcomes.status == "done" for outcomes in study.outcomes.values())
         return study.records.is_published and ended
 
+    def has_step_times(self, name: str, cell: Cell) -> bool:
+        """Whether step times of the study were measured in ``cell``, and nothing forbids to rest on them."""
+        path = self.path(name)
+        known = [] if path is None else read_step_times(path)
+        return any(one.cell == cell and not one.doubts for one in known)
+
     def open(self, name: str, *, as_ladder: bool = False) -> ConfirmedStudy:
         """The study; raises ``NotMeasurableError`` where it has no results, or none that can be compared.
 
@@ -132,8 +139,9 @@ def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evid
         measured = prediction.measured.measure(study, prediction.sides)
         compared = _compared(study, prediction)
     except NotMeasurableError as error:
-        return replace(nothing, missing=str(error), has_run=studies.path(placed.study) is not None)
-    facts = facts_of_study(study, compared)
+        has_run = prediction.measured.of_trials and studies.path(placed.study) is not None
+        return replace(nothing, missing=str(error), has_run=has_run)
+    facts = facts_of_study(study, compared, prediction.measured, measured)
     if measured.impossible is not None:
         word = Word.OPEN if prediction.direction == "higher" else Word.FAILS
         return replace(nothing, word=word, firm=word is Word.FAILS, missing=measured.impossible, facts=facts)
@@ -166,8 +174,9 @@ def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evid
         facts=facts,
     )
     if numbers.interval is None:
-        return replace(found, missing=_why_no_interval(measured, numbers.n))
-    return replace(found, needed=_needed(prediction, numbers, _seconds_a_pair(compared)))
+        return replace(found, missing=_why_no_interval(prediction, measured, numbers.n))
+    seconds = measured.seconds or _seconds_a_pair(compared)
+    return replace(found, needed=_needed(prediction, numbers, seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,10 +217,11 @@ def _numbers(measured: Measured, margin: float, family: int) -> _Numbers:
     )
 
 
-def _why_no_interval(measured: Measured, n: int) -> str:
+def _why_no_interval(prediction: Prediction, measured: Measured, n: int) -> str:
     if measured.at_level is not None and n > 1:
         return "beyond what the study's budgets reach, or too noisy for an interval"
-    return f"{plural(n, 'pair')} so far" if measured.values else "no pair is complete"
+    counted = prediction.measured.counted
+    return f"{plural(n, counted)} so far" if measured.values else f"no {counted} is complete"
 
 
 def _word(prediction: Prediction, numbers: _Numbers) -> Word:
@@ -234,8 +244,17 @@ def _reservations(
     compared: list[Compared], prediction: Prediction, measured: Measured, n: int
 ) -> Iterator[str]:
     """Why no card's word may rest on a prediction, whatever its interval says."""
-    if n < FEWEST_PAIRS:
-        yield f"{plural(n, 'pair')}, and at least {FEWEST_PAIRS} are needed"
+    quantity = prediction.measured
+    if n < quantity.fewest:
+        yield f"{plural(n, quantity.counted)}, and at least {quantity.fewest} are needed"
+    if quantity.of_trials:
+        yield from _reservations_of_trials(compared, quantity, measured)
+    yield from measured.reservations
+
+
+def _reservations_of_trials(
+    compared: list[Compared], quantity: Quantity, measured: Measured
+) -> Iterator[str]:
     if measured.lost:
         yield f"lost pairs: {'; '.join(measured.lost)}"
     if measured.due:
@@ -247,9 +266,8 @@ def _reservations(
         for variant, chosen in zip(one.sides, tuned, strict=True):
             if chosen is None:
                 yield f"{variant.name}: no learning rate was tuned"
-            elif prediction.measured.at_tuned_rate and chosen.place in _EDGES:
+            elif quantity.at_tuned_rate and chosen.place in _EDGES:
                 yield f"{variant.name}: learning rate {rate(chosen.learning_rate)}, {_EDGES[chosen.place]}"
-    yield from measured.reservations
 
 
 def _needed(prediction: Prediction, numbers: _Numbers, seconds: float | None) -> Needed | None:
@@ -258,7 +276,7 @@ def _needed(prediction: Prediction, numbers: _Numbers, seconds: float | None) ->
     if _word(prediction, numbers) is not Word.OPEN or not sd or numbers.mean is None:
         return None
     pairs = _pairs(prediction, numbers.n, numbers.mean, sd)
-    more = max(pairs.likely, FEWEST_PAIRS) - numbers.n
+    more = max(pairs.likely, prediction.measured.fewest) - numbers.n
     known = None if seconds is None or pairs.likely > pairs.limit else max(more, 0) * seconds
     return Needed(pairs=pairs, seconds=known, source="its own pairs")
 
@@ -303,7 +321,7 @@ def _with_noise_of_another_rung(one: Evidence, found: list[Evidence]) -> Evidenc
         same = _asked(other) == _asked(one)
         if same and other.sd and other.estimate is not None:
             pairs = _pairs(one.placed.prediction, other.n, other.estimate, other.sd)
-            source = f"the pairs at {other.placed.rung}"
+            source = f"the {other.placed.prediction.measured.counted}s at {other.placed.rung}"
             return replace(one, needed=Needed(pairs=pairs, seconds=None, source=source))
     return one
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from workbench.analysis.report_footer import describe_data, hardware_of
 from workbench.analysis.tuned_rates import TunedRate
-from workbench.claims.quantities.quantity import ConfirmedStudy
+from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, Quantity
 from workbench.numbers import rate
 from workbench.records.manifest import ManifestVariant, TextData
 from workbench.records.run import Phase
@@ -45,7 +45,8 @@ class TrainingCost:
 class StudyFacts:
     """Facts of both sides where they differ; of a ladder those of all its rungs.
 
-    ``costs`` has the variant's and then the other side's, of the last rung where there are several.
+    ``details`` say how step times were measured, which have neither tokens nor rates. ``costs`` has the
+    variant's and then the other side's, of the last rung where there are several.
     """
 
     title: str
@@ -56,10 +57,13 @@ class StudyFacts:
     corpus: str
     hardware: tuple[str, ...]
     rates: tuple[str, ...]
+    details: tuple[str, ...] = ()
 
 
-def facts_of_study(whole: ConfirmedStudy, compared: Sequence[Compared]) -> StudyFacts:
-    """The facts of ``whole``, of which the prediction compares these."""
+def facts_of_study(
+    whole: ConfirmedStudy, compared: Sequence[Compared], quantity: Quantity, measured: Measured
+) -> StudyFacts:
+    """The facts of ``whole``, of which a prediction of ``quantity`` compares these."""
     texts: dict[str, None] = {}
     hardware: dict[str, None] = {}
     rates = []
@@ -78,17 +82,18 @@ def facts_of_study(whole: ConfirmedStudy, compared: Sequence[Compared]) -> Study
             )
             for side in one.sides
         )
+    tokens = _distinct(one.study.records.manifest.tokens_of(side) for one in compared for side in one.sides)
+    of_trials = quantity.of_trials
     return StudyFacts(
         title=whole.records.title,
         path=whole.records.path,
         parameters=_distinct(side.parameters for one in compared for side in one.sides),
-        tokens=_distinct(
-            one.study.records.manifest.tokens_of(side) for one in compared for side in one.sides
-        ),
-        costs=costs,
+        tokens=tokens if of_trials else (),
+        costs=costs if of_trials else (),
         corpus="; ".join(texts),
-        hardware=tuple(hardware),
-        rates=tuple(rates),
+        hardware=tuple(hardware) if of_trials else measured.hardware,
+        rates=tuple(rates) if of_trials else (),
+        details=measured.details,
     )
 
 

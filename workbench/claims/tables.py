@@ -80,7 +80,7 @@ def _prediction_cells(one: Evidence) -> tuple[str, ...]:
         facts.title if facts else one.placed.study,
         _sides(facts.parameters) if facts else MISSING,
         _sides(facts.tokens) if facts else MISSING,
-        "; ".join(facts.rates) if facts else MISSING,
+        ("; ".join(facts.rates) or MISSING) if facts else MISSING,
     )
 
 
@@ -126,11 +126,8 @@ def facts_of(result: CardResult) -> list[tuple[str, str]]:
         if one.facts is not None:
             studies[one.facts.title] = one.facts
             rates.setdefault(one.facts.title, []).extend(one.facts.rates)
-    sizes = [
-        f"{name} ({_sides(facts.parameters)} parameters, {_sides(facts.tokens)} tokens; learning rates: "
-        f"{', '.join(dict.fromkeys(rates[name]))})"
-        for name, facts in studies.items()
-    ]
+    sizes = [_size_text(name, facts, rates[name]) for name, facts in studies.items()]
+    details = dict.fromkeys(text for one in result.evidence if one.facts for text in one.facts.details)
     rungs = [f"{name} ({rung.about}, {rung.role})" for name, rung in result.card.rungs.items()]
     trends = [("trend over rungs", "; ".join(one.text for one in result.trends))] if result.trends else []
     return [
@@ -139,8 +136,19 @@ def facts_of(result: CardResult) -> list[tuple[str, str]]:
         ("studies", "; ".join(sizes) or MISSING),
         ("text", "; ".join(corpora) or MISSING),
         ("hardware", "; ".join(machines) or MISSING),
+        *([("step times", "; ".join(details))] if details else []),
         ("scope", result.card.scope),
     ]
+
+
+def _size_text(name: str, facts: StudyFacts, rates: Sequence[str]) -> str:
+    """``claims-norm-gain (0.13M parameters, 0.4M tokens; learning rates: …)``; step times have no rates."""
+    text = f"{_sides(facts.parameters)} parameters"
+    if facts.tokens:
+        text += f", {_sides(facts.tokens)} tokens"
+    if rates:
+        text += f"; learning rates: {', '.join(dict.fromkeys(rates))}"
+    return f"{name} ({text})"
 
 
 def render_cards(results: Sequence[CardResult], format: str) -> RenderableType:
@@ -251,6 +259,7 @@ def _prediction_row(one: Evidence) -> dict[str, Any]:
         "against": prediction.against,
         "quantity": prediction.quantity,
         "evaluation": prediction.evaluation,
+        "cell": prediction.cell,
         "direction": prediction.direction,
         "margin": prediction.margin,
         "unit": prediction.measured.unit,

@@ -14,6 +14,7 @@ from workbench.claims.quantities.losses import BitsPerByte, Loss
 from workbench.claims.quantities.quantity import Quantity
 from workbench.claims.quantities.rate_sensitivity import LearningRateSensitivity
 from workbench.claims.quantities.rungs import SlopeOverRungs
+from workbench.claims.quantities.step_times import StepTimeRatio
 
 _CLASSES: tuple[type[Quantity], ...] = (
     Loss,
@@ -26,6 +27,7 @@ _CLASSES: tuple[type[Quantity], ...] = (
     Additivity,
     FlopsPerToken,
     Parameters,
+    StepTimeRatio,
     SecondsPerToken,
     DecodeFlops,
     BreakEvenTokens,

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from workbench.claims.card import SIZES, claims_folder
-from workbench.claims.evidence import Evidence
 from workbench.claims.facts import StudyFacts
 from workbench.claims.figures import card_forest
 from workbench.claims.forest import forest_panels, without_number
@@ -181,7 +180,9 @@ def _links(now: View, result: CardResult) -> None:
     ways: dict[tuple[str, str], StudyFacts] = {}
     for one in result.evidence:
         if one.facts is not None:
-            ways.setdefault((one.facts.title, _page_of(one)), one.facts)
+            page = one.placed.prediction.measured.page
+            if page is not None:
+                ways.setdefault((one.facts.title, page), one.facts)
     with st.container(horizontal=True):
         for (title, name), facts in ways.items():
             st.page_link(
@@ -191,10 +192,6 @@ def _links(now: View, result: CardResult) -> None:
                 query_params={"study": str(facts.path.relative_to(results_directory()))},
                 width="content",
             )
-
-
-def _page_of(one: Evidence) -> str:
-    return one.placed.prediction.measured.page
 
 
 if __name__ == "__main__":
