@@ -7,6 +7,7 @@ from tests.analysis.synthetic_studies import Study, manifest, one_at_a_time
 from workbench.claims.card import Card
 from workbench.claims.evidence import Studies
 from workbench.claims.results import CardResult, card_result
+from workbench.records.step_times import StepTimes, step_digest
 from workbench.user_input import read_as
 
 SEEDS = list(range(201, 211))  # ten, two more than a word needs
@@ -57,6 +58,37 @@ def write_parts(results: Path, **changes) -> Study:
     for name, shift in ((LEARNED, 0.2), (NORM, 0.0), (RELU, 0.2)):
         study.confirm(name, losses(shift))
     return study
+
+
+def step_times(ratios=(1.06, 1.04, 1.05), blocks=24, **changes) -> StepTimes:
+    """LayerNorm's step takes so many times the baseline's, in turn, in blocks of 2 s on a quiet CPU."""
+    step = step_digest({}, {"batch_size": 16})
+    pair = {
+        "variant": NORM,
+        "step": step,
+        "baseline_step": step,
+        "batch_size": 16,
+        "context": 128,
+        "baseline_batch_size": 16,
+        "baseline_context": 128,
+        "steps": 10,
+        "blocks": [[0.1 * ratios[number % len(ratios)], 0.1] for number in range(blocks)],
+    }
+    values = {
+        "device": "cpu",
+        "hardware": {"device": "cpu", "processor": "Testium 9", "cores": 2},
+        "precision": "fp32",
+        "compiled": False,
+        "threads": 1,
+        "baseline": "baseline",
+        "date": "2026-11-27T04:00:00+00:00",
+        "load_average": 0.21,
+        "others": 0.02,
+        "git_commit": "abc1234",
+        "git_dirty": False,
+        "pairs": [pair],
+    }
+    return StepTimes.model_validate(values | changes)
 
 
 def copied(results: Path, to: Path) -> Path:

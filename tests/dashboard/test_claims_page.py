@@ -2,8 +2,10 @@
 
 import pytest
 
-from tests.claims.claim_studies import RELU, card, prediction, write_parts
+from tests.analysis.synthetic_studies import manifest, one_at_a_time
+from tests.claims.claim_studies import NORM, RELU, card, prediction, step_times, write_parts
 from workbench.files import write_yaml
+from workbench.records.step_times import write_step_times
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +30,30 @@ def cards(tmp_path, monkeypatch):
         return folder
 
     return lay_out
+
+
+def test_a_claim_about_step_times_has_blocks_hardware_and_cell_and_needs_no_trial(
+    opened, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results" / "parts"
+    write_yaml(folder / "study.yaml", manifest(one_at_a_time(), name="parts"))
+    write_step_times(folder, step_times())
+    asked = prediction(quantity="step_time_ratio", cell="cpu", variant=NORM, margin=0.0198)
+    cards = tmp_path / "ablations" / "claims"
+    cards.mkdir(parents=True)
+    write_yaml(cards / "cost.yaml", card(asked).model_dump(mode="json", exclude={"id"}))
+    app = opened(tmp_path / "results", "claims")
+    assert not app.exception
+    assert headings(app) == ["#### Positions &nbsp; :green-badge[supported]"]
+    row = app.dataframe[1].value.iloc[0]
+    assert (row["pairs"], row["tokens"], row["learning rates"]) == ("24 blocks", "—", "—")
+    assert "on cpu, fp32, eager" in row["asked"]
+    (facts,) = app.table
+    shown = facts.value.to_string()
+    assert "Testium 9, 2 cores" in shown
+    assert "24 blocks of" in shown
+    assert not links(app)
 
 
 def headings(app):

@@ -189,10 +189,11 @@ def _distinct(runs: pd.DataFrame, key: str) -> list[str]:
 
 def hardware_of(runs: pd.DataFrame) -> list[str]:
     """The machines that ``runs`` were made on, each once."""
-    return sorted({_machine(item["hardware"]) for item in _provenance(runs) if item.get("hardware")})
+    return sorted({machine_words(item["hardware"]) for item in _provenance(runs) if item.get("hardware")})
 
 
-def _machine(hardware: Any) -> str:
+def machine_words(hardware: Any) -> str:
+    """The GPU, or the processor with its cores, of a run's or a measurement's ``hardware``."""
     if not isinstance(hardware, dict):
         return str(hardware)
     if hardware.get("gpu"):

@@ -23,6 +23,7 @@ from workbench.cli.promote import PROMOTE_COMMANDS
 from workbench.cli.publish import PUBLISH_COMMANDS
 from workbench.cli.published import PUBLISHED_COMMANDS
 from workbench.cli.shared import Commands
+from workbench.cli.steptimes import STEP_TIME_COMMANDS
 from workbench.cli.studies import STUDY_COMMANDS
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ _COMMANDS: Commands = {
     **NOISE_COMMANDS,
     **PROMOTE_COMMANDS,
     **CLAIMS_COMMANDS,
+    **STEP_TIME_COMMANDS,
     **EXPLAIN_COMMANDS,
     **DATA_COMMANDS,
     **DASHBOARD_COMMANDS,

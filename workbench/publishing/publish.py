@@ -40,6 +40,7 @@ from workbench.progress import Progress
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.publishing.documents import count_examples, fitted, without_examples
 from workbench.publishing.scrub import Scrubber, legible
+from workbench.publishing.step_times import copy_step_times, is_measured_alone, write_step_report
 from workbench.publishing.views_without import sentence, views_without
 from workbench.records.calibration_table import RESULT
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
@@ -95,15 +96,18 @@ def publish(
     ``note`` hears how much that is. A run that cannot be measured is published as it is, and named.
     ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies;
     ``examples``: whether beginnings of the documents that it trained on go in. Of a calibration nothing goes
-    in but its manifest, the table of its final losses and curves, and what was made of it.
+    in but its manifest, the table of its final losses and curves, and what was made of it; of a study whose
+    step times were measured, and which was never trained, its manifest and these.
     Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
     """
     records = load_study(study)
+    target = Path(results) / PUBLISHED / records.path.name
+    if not records.is_published and is_measured_alone(records):
+        return _publish_step_times(records, target, limit)
     _refuse_unfinished(records)
     if records.manifest.calibration:
-        return _publish_calibration(records, Path(results) / PUBLISHED / records.path.name, limit)
+        return _publish_calibration(records, target, limit)
     measuring = _complete_tables(records, note, progress) if measure else MeasuredRuns([], [], [])
-    target = Path(results) / PUBLISHED / records.path.name
     with _staging(target.parent) as folder:
         copy = folder / PUBLISHED / target.name
         scrubber = Scrubber([records.driver.host if records.driver else ""])
@@ -141,26 +145,54 @@ def _publish_calibration(records: StudyRecords, target: Path, limit: float) -> P
             f"{records.title}: {RESULT} was made of an earlier version of this study; give 'workbench noise "
             f"{records.title}' again"
         )
+    table = calibration_table(records)
+
+    def fill(copy: Path, scrubber: Scrubber) -> None:
+        table.write(copy)
+        write_beside(copy, made)
+
+    return _publish_small(records, target, limit, fill, runs=len(table.curves()), report=CALIBRATION_REPORT)
+
+
+def _publish_step_times(records: StudyRecords, target: Path, limit: float) -> Published:
+    """Manifest and step times, of a study that was never trained."""
+    report = f"{REPORT}.md"
+
+    def fill(copy: Path, scrubber: Scrubber) -> None:
+        copy_step_times(records.path, copy, scrubber)
+        write_step_report(records, copy, report)
+
+    return _publish_small(records, target, limit, fill, runs=0, report=report)
+
+
+def _publish_small(
+    records: StudyRecords,
+    target: Path,
+    limit: float,
+    fill: Callable[[Path, Scrubber], None],
+    *,
+    runs: int,
+    report: str,
+) -> Published:
+    """The manifest, and what ``fill`` puts beside it: no run of its own."""
     with _staging(target.parent) as folder:
         copy = folder / PUBLISHED / target.name
         scrubber = Scrubber([records.driver.host if records.driver else ""])
         _copy_manifest(records, copy, scrubber)
-        table = calibration_table(records)
-        table.write(copy)
-        write_beside(copy, made)
+        fill(copy, scrubber)
         others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
         _refuse_large(copy, others, limit)
         _refuse_private(copy, scrubber)
         put_folder_in_place(copy, target)
     return Published(
         path=target,
-        runs=len(table.curves()),
+        runs=runs,
         weights=0,
         megabytes=_megabytes(target),
         all_megabytes=_megabytes(target.parent),
         measuring=MeasuredRuns([], [], []),
         examples=0,
-        report=CALIBRATION_REPORT,
+        report=report,
     )
 
 
@@ -289,6 +321,7 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     _copy_manifest(records, copy, scrubber)
     if (records.path / SEARCH).exists():
         write_json(copy / SEARCH, scrubber.value(read_json(records.path / SEARCH)))
+    copy_step_times(records.path, copy, scrubber)
     _copy_parts(records, copy, scrubber)
     _copy_journal(records, copy, scrubber)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from workbench.analysis.text_escapes import escape_markdown
 from workbench.claims.card import SIZES, Card, card_files, load_card
-from workbench.claims.evidence import FEWEST_PAIRS, Evidence
+from workbench.claims.evidence import Evidence
+from workbench.claims.quantities.quantity import FEWEST_PAIRS
 from workbench.claims.results import CardResult, card_results, place
 from workbench.claims.words import CardWord
 from workbench.errors import UserError

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from workbench.claims.card import SIZES, claims_folder
-from workbench.claims.evidence import Evidence, StudyFacts
+from workbench.claims.facts import StudyFacts
 from workbench.claims.results import CardResult
 from workbench.claims.tables import (
     cards_table,
@@ -110,7 +110,9 @@ def _links(now: View, result: CardResult) -> None:
     ways: dict[tuple[str, str], StudyFacts] = {}
     for one in result.evidence:
         if one.facts is not None:
-            ways.setdefault((one.facts.title, _page_of(one)), one.facts)
+            page = one.placed.prediction.measured.page
+            if page is not None:
+                ways.setdefault((one.facts.title, page), one.facts)
     with st.container(horizontal=True):
         for (title, name), facts in ways.items():
             st.page_link(
@@ -120,10 +122,6 @@ def _links(now: View, result: CardResult) -> None:
                 query_params={"study": str(facts.path.relative_to(results_directory()))},
                 width="content",
             )
-
-
-def _page_of(one: Evidence) -> str:
-    return one.placed.prediction.measured.page
 
 
 if __name__ == "__main__":
