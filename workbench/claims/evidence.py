@@ -19,7 +19,7 @@ from workbench.claims.words import Found, Word, word_of
 from workbench.errors import UserError
 from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords, load_study
-from workbench.records.manifest import ManifestVariant, TextData
+from workbench.records.manifest import SECONDS, ManifestVariant, TextData
 from workbench.records.run import Phase, State
 from workbench.records.step_times import Cell, read_step_times
 from workbench.study.paths import find_results
@@ -269,6 +269,9 @@ def _reservations_of_trials(
         yield f"lost pairs: {'; '.join(measured.lost)}"
     if measured.due:
         yield f"{plural(measured.due, 'planned seed')} still to come"
+    manifest = study.records.manifest
+    if manifest.step_times is not None and SECONDS in map(manifest.budget_unit, sides):
+        yield from (f"equal seconds: {doubt}" for doubt in manifest.step_times.doubts)
     if len(tuned) > 1 and (unequal := unequal_tuning(tuned[0], tuned[1])):
         yield unequal
     for variant, chosen in zip(sides, tuned, strict=True):
