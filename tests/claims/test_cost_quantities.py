@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.gain_studies import GainStudy, gain_manifest, gain_of, gain_study, rung_losses
-from tests.analysis.synthetic_studies import BASELINE_LOSSES, shifted, variant
-from tests.claims.claim_studies import card, judged, prediction, write_parts
+from tests.analysis.gain_studies import GainStudy, gain_manifest, gain_of, gain_study
+from tests.analysis.synthetic_studies import variant
+from tests.claims.claim_studies import LARGER, card, inference_study, judged, prediction, repaid, write_parts
 from workbench.analysis.effects import study_report
 from workbench.analysis.ladder_effects import ladder_report
 from workbench.claims.evidence import Studies
@@ -19,30 +19,6 @@ from workbench.model.config import ModelConfig
 from workbench.model.cost import matmul_parameters
 
 PUBLISHED = Path(__file__).parents[2] / "results"
-LARGER = "twice the layers"
-
-
-def inference_study(path, better=0.1):
-    """A small baseline at five budgets, and a model of twice its cost whose loss is lower by ``better``."""
-    entries = [variant("baseline"), variant(LARGER, flops_per_token=1_600_000, norm="layernorm")]
-    study = GainStudy(path, gain_manifest(entries, name="inference"))
-    study.confirm("baseline", BASELINE_LOSSES)
-    study.confirm(LARGER, shifted(-better))
-    for share in (0.25, 0.5, 2.0, 4.0):
-        study.rung(share, rung_losses(share))
-    return study
-
-
-def repaid(**changes):
-    """That the small model has paid back its training after three times the tokens of the larger one."""
-    return prediction(
-        study="inference",
-        variant="baseline",
-        against=LARGER,
-        quantity="break_even_at_equal_loss",
-        direction="not_worse",
-        margin=3,
-    ) | {"id": "repaid", **changes}
 
 
 def test_a_decoded_token_takes_a_forward_pass_of_one_token_at_the_full_context():

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scipy import stats
+
 from workbench.analysis.deciding.decisions import decide_study
 from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed
 from workbench.analysis.statistics import Interval
@@ -274,12 +276,24 @@ def _reservations_of_trials(
 
 def _needed(prediction: Prediction, numbers: _Numbers, seconds: float | None) -> Needed | None:
     """How many pairs would decide an open prediction; None where it is decided, or nothing says it."""
-    if _word(prediction, numbers) is not Word.OPEN or not numbers.sd or numbers.mean is None:
+    sd = numbers.sd or _sd_of_interval(numbers)
+    if _word(prediction, numbers) is not Word.OPEN or not sd or numbers.mean is None:
         return None
-    pairs = _pairs(prediction, numbers.n, numbers.mean, numbers.sd)
+    pairs = _pairs(prediction, numbers.n, numbers.mean, sd)
     more = max(pairs.likely, prediction.measured.fewest) - numbers.n
     known = None if seconds is None or pairs.likely > pairs.limit else max(more, 0) * seconds
     return Needed(pairs=pairs, seconds=known, source="its own pairs")
+
+
+def _sd_of_interval(numbers: _Numbers) -> float | None:
+    """Of a quantity that is no mean of pairs: the sd at which a mean of as many would have its interval.
+
+    As if all of its noise were that of the pairs; what a ladder of budgets adds goes by its own seeds.
+    """
+    if numbers.interval is None or numbers.n < 2 or not math.isfinite(numbers.interval.half_width):
+        return None
+    quantile = float(stats.t.ppf((1 + numbers.interval.level) / 2, numbers.n - 1))
+    return numbers.interval.half_width * math.sqrt(numbers.n) / quantile
 
 
 def _pairs(prediction: Prediction, n: int, mean: float, sd: float) -> PairsNeeded:
