@@ -101,8 +101,8 @@ def differences(scope: "Scope", table: pd.DataFrame, value: str, by: str | None 
             part = pd.DataFrame(columns | {"value": found, "series": series}, index=found.index)
             parts.append(part.rename_axis("seed").reset_index())
     kept = [part for part in parts if len(part)]
-    columns = ["seed", *([by] if by else []), "value", "series"]
-    rows = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
+    names = ["seed", *([by] if by else []), "value", "series"]
+    rows = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=names)
     if not scope.others:
         return Differences(rows, scope.pair_name, {})
     return Differences(rows, f"each minus {scope.series[scope.roles[-1]]}", scope.colours)
