@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page(
             PAGES / "new_study.py", title="New study", help="Ask a question, and see what it would take."
         ),
+        st.Page(PAGES / "watch.py", title="Watch", help="What runs now; start, stop and resume."),
         st.Page(PAGES / "runs.py", title="Runs", help="Every run: filter, select, compare configurations."),
         st.Page(
             PAGES / "curves.py", title="Curves", help="Metrics while training: mean and band over seeds."

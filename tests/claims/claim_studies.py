@@ -69,29 +69,6 @@ def write_parts(results: Path, **changes) -> Study:
     return study
 
 
-def inference_study(path, better=0.1):
-    """A small baseline at five budgets, and a model of twice its cost whose loss is lower by ``better``."""
-    entries = [variant("baseline"), variant(LARGER, flops_per_token=1_600_000, norm="layernorm")]
-    study = GainStudy(path, gain_manifest(entries, name="inference"))
-    study.confirm("baseline", BASELINE_LOSSES)
-    study.confirm(LARGER, shifted(-better))
-    for share in (0.25, 0.5, 2.0, 4.0):
-        study.rung(share, rung_losses(share))
-    return study
-
-
-def repaid(**changes):
-    """That the small model has paid back its training after three times the tokens of the larger one."""
-    return prediction(
-        study="inference",
-        variant="baseline",
-        against=LARGER,
-        quantity="break_even_at_equal_loss",
-        direction="not_worse",
-        margin=3,
-    ) | {"id": "repaid", **changes}
-
-
 def step_times(ratios=(1.06, 1.04, 1.05), blocks=24, **changes) -> StepTimes:
     """LayerNorm's step takes so many times the baseline's, in turn, in blocks of 2 s on a quiet CPU."""
     step = step_digest({}, {"batch_size": 16})
@@ -121,6 +98,29 @@ def step_times(ratios=(1.06, 1.04, 1.05), blocks=24, **changes) -> StepTimes:
         "pairs": [pair],
     }
     return StepTimes.model_validate(values | changes)
+
+
+def inference_study(path, better=0.1):
+    """A small baseline at five budgets, and a model of twice its cost whose loss is lower by ``better``."""
+    entries = [variant("baseline"), variant(LARGER, flops_per_token=1_600_000, norm="layernorm")]
+    study = GainStudy(path, gain_manifest(entries, name="inference"))
+    study.confirm("baseline", BASELINE_LOSSES)
+    study.confirm(LARGER, shifted(-better))
+    for share in (0.25, 0.5, 2.0, 4.0):
+        study.rung(share, rung_losses(share))
+    return study
+
+
+def repaid(**changes):
+    """That the small model has paid back its training after three times the tokens of the larger one."""
+    return prediction(
+        study="inference",
+        variant="baseline",
+        against=LARGER,
+        quantity="break_even_at_equal_loss",
+        direction="not_worse",
+        margin=3,
+    ) | {"id": "repaid", **changes}
 
 
 def copied(results: Path, to: Path) -> Path:

@@ -160,3 +160,17 @@ def test_tables_say_blocks_hardware_and_cell(tmp_path):
     assert "- hardware: Testium 9, 2 cores" in text
     (evidence,) = json.loads(workbench(tmp_path, "claims", "cost", "--json").stdout)["evidence"]
     assert (evidence["cell"], evidence["pairs"]) == ("cpu", 24)
+
+
+def test_equal_seconds_by_doubtful_step_times_support_no_word(tmp_path):
+    for name, others in (("quiet", 0.02), ("busy", 0.5)):
+        write_parts(
+            tmp_path / name, budget="seconds", step_times=step_times(others=others).model_dump(mode="json")
+        )
+    quiet, busy = (
+        judged(card(prediction(variant=NORM, direction="equal")), tmp_path / name)
+        for name in ("quiet", "busy")
+    )
+    assert (quiet.word, busy.word) == (CardWord.SUPPORTED, CardWord.UNDECIDED)
+    (reservation,) = busy.evidence[0].reservations
+    assert reservation.startswith("equal seconds: other processes kept 50 % of the cores busy")

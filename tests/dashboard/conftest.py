@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.dashboard import inspection_studies
 from tests.dashboard.dashboard_studies import beat, write_study
+from workbench.dashboard.access import VARIABLE
 from workbench.dashboard.launch import SERVER, command
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -127,15 +128,18 @@ def serve_script(serve):
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory, cache):
-    """A function that serves a results folder, from a directory without settings, and gives its address."""
+    """A function that serves a results folder, from a directory without settings, and gives its address.
+
+    Nobody may start a study there, unless the server is given a token.
+    """
     servers = []
 
-    def start(results, script=SERVER):
+    def start(results, script=SERVER, token=""):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         log = tmp_path_factory.mktemp("server") / "log.txt"
-        environment = os.environ | {"WORKBENCH_CACHE": cache}
+        environment = os.environ | {"WORKBENCH_CACHE": cache, VARIABLE: token}
         with log.open("w") as output:
             asked = [str(script) if part == str(SERVER) else part for part in command(results, port)]
             server = subprocess.Popen(asked, stdout=output, stderr=output, cwd=log.parent, env=environment)

@@ -233,7 +233,7 @@ def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here, resul
 
 def test_what_the_command_line_changed_is_part_of_a_clone(here):
     path = files.save("mine", SMALL)
-    source = files.Source("results of mine", path, ("training.tokens=8000", "seeds.confirm=5"))
+    source = files.Source("results of mine", path, "mine-2", ("training.tokens=8000", "seeds.confirm=5"))
     values = read_draft(source.text())
     assert values["training"]["tokens"] == 8000
     assert values["seeds"]["confirm"] == 5

@@ -11,7 +11,6 @@ from workbench.dashboard.study_progress import (
     last_activity,
     planned,
     progress_table,
-    seconds_left,
 )
 from workbench.dashboard.tables import (
     filter_runs,
@@ -114,11 +113,11 @@ def test_of_a_study_until_decided_no_more_is_planned_than_is_due():
 
 
 def test_time_left_is_what_the_driver_expects(live_results, records):
-    assert seconds_left(records) is None  # it is done
+    assert records.seconds_left is None  # it is done
     records = Library().study(live_results(3) / "live")
     table = progress_table(records).set_index("phase")
     assert table.loc["confirm", ["complete", "running", "queued"]].tolist() == [12, 1, 7]
-    assert seconds_left(records) == 250.4
+    assert records.seconds_left == 250.4
 
 
 def test_a_running_run_shows_its_latest_logged_step(live_results):

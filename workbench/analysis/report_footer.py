@@ -12,8 +12,10 @@ from workbench.numbers import byte_size, count, fixed, percent, plural, scaled
 from workbench.records.execution import USUAL, Execution
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import (
+    MEMORY,
     NOTHING,
     POOL,
+    SECONDS,
     WILCOXON,
     EvaluationSet,
     Manifest,
@@ -164,6 +166,8 @@ def held_equal(unit: str) -> str:
         "bytes": "bytes of text",
         "flops": "FLOPs",
         POOL: "passes over the training text",
+        SECONDS: "seconds of training",
+        MEMORY: "bytes in memory",
     }
     return words.get(unit, unit)
 

@@ -18,6 +18,7 @@ from workbench.claims.words import Found, Word, word_of
 from workbench.errors import UserError
 from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords, load_study
+from workbench.records.manifest import SECONDS
 from workbench.records.run import Phase, State
 from workbench.records.step_times import Cell, read_step_times
 from workbench.study.paths import find_results
@@ -260,6 +261,9 @@ def _reservations_of_trials(
     if measured.due:
         yield f"{plural(measured.due, 'planned seed')} still to come"
     for one in compared:
+        manifest = one.study.records.manifest
+        if manifest.step_times is not None and SECONDS in map(manifest.budget_unit, one.sides):
+            yield from (f"equal seconds: {doubt}" for doubt in manifest.step_times.doubts)
         tuned = [one.study.tuned[side.name] for side in one.sides]
         if len(tuned) > 1 and (unequal := unequal_tuning(tuned[0], tuned[1])):
             yield f"{one.rung}: {unequal}" if one.rung else unequal

@@ -26,6 +26,22 @@ def no_studies(results: Path) -> None:
     st.button("Look again", icon=":material/refresh:", key="look_again")
 
 
+def begun(path: Path) -> None:
+    """A study that was started from a page, and has no manifest yet."""
+    st.title(literal(path.name))
+    st.info(
+        "Its text is being prepared, or its start has failed; there is nothing to show of it yet.",
+        icon=":material/hourglass_top:",
+    )
+    st.page_link(PAGES / "watch.py", label="Watch it", icon=":material/monitoring:")
+
+
+def nothing_to_watch() -> None:
+    """No study was ever started here."""
+    st.info("There is no study to watch yet.", icon=":material/hourglass_empty:")
+    st.page_link(PAGES / "new_study.py", label="Ask a new study", icon=":material/add_circle:")
+
+
 def unreadable(path: Path, error: Exception) -> None:
     """A study whose manifest is damaged; the others can still be chosen."""
     st.title("This study cannot be read")

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from workbench.dashboard import state
+from workbench.dashboard import notices, state
 from workbench.dashboard.literal_text import literal
+from workbench.dashboard.state import PAGES
 from workbench.dashboard.study_library import pulse, with_heartbeat
-from workbench.dashboard.study_progress import last_activity, seconds_left
+from workbench.dashboard.study_progress import last_activity
 from workbench.numbers import duration, plural, time_left
 from workbench.records.index import StudyRecords
 from workbench.records.weights_at_hand import with_weights
@@ -23,12 +24,14 @@ def indicator(records: StudyRecords) -> None:
     if not records.is_live:
         st.caption(f":material/check_circle: {literal(_rest(records))}")
         return
+    notices.watch(records.path)
     with st.container(border=True, gap="xsmall"):
         driver = records.driver
         phase = driver.phase if driver else None
         st.badge(f"Live · {literal(phase or 'starting')}", icon=":material/sensors:", color="green")
-        expected = time_left(seconds_left(records))
+        expected = time_left(records.seconds_left)
         st.caption(literal(" · ".join(filter(None, [driver.message if driver else "", expected]))))
+        st.page_link(PAGES / "watch.py", label="Watch", icon=":material/monitoring:")
         paused = st.toggle("Pause updates", key="paused", persist_state="session")
     # Charts lose their zoom when their data changes, so that updates can be held.
     if not paused:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import empty_pages, links, live, state
+from workbench.dashboard import empty_pages, links, live, notices, state
+from workbench.dashboard.drivers import begun_studies, is_begun
 from workbench.dashboard.literal_text import literal
 from workbench.errors import UserError
 from workbench.records.index import StudyRecords, list_studies
@@ -17,8 +18,10 @@ def show(*, needs_study: bool = True) -> bool:
     A page that needs none is always shown, and a study that cannot be opened is then no matter of the page.
     """
     links.remember()
+    state.choose_study(None)
     results = state.results_directory()
-    studies = {_title(path, results): path for path in list_studies(results)} if results.is_dir() else {}
+    found = [*begun_studies(results), *list_studies(results)] if results.is_dir() else []
+    studies = {_title(path, results): path for path in found}
     st.logo(state.ICON, size="large")
     if not studies:
         if needs_study:
@@ -28,9 +31,15 @@ def show(*, needs_study: bool = True) -> bool:
         st.markdown("#### Ablation workbench")
         title = _pick_study(list(studies))
         path = studies[title]
-        problem = _open(path)
+        state.choose_study(path)
+        begun = is_begun(path)
+        problem = None if begun else _open(path)
+        notices.notice_ends()
     if not needs_study:
         return True
+    if begun:
+        empty_pages.begun(path)
+        return False
     if missing := links.unknown("study", studies):
         st.warning(f"There is no study {literal(missing[0])} here; this is {literal(title)}.")
     if problem:

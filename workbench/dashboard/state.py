@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 
@@ -15,17 +15,17 @@ from workbench.analysis.contrast import seen_on
 from workbench.analysis.effects import Report
 from workbench.analysis.ladder_effects import LadderReport, RungReport
 from workbench.dashboard.chart_ink import Ink
-from workbench.dashboard.study_library import Library
+from workbench.dashboard.study_library import Library, with_heartbeat
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
 
 PAGES = Path(__file__).parent / "pages"
 ICON = str(Path(__file__).with_name("icon.png"))
-WITHOUT_STUDY = ("New study",)  # pages that are there before any study is
+WITHOUT_STUDY = ("New study", "Watch")  # pages that are there before any study is
 SELECTABLE = 10  # runs that can be compared side by side
+_PATH = "_study_path"
 _VIEW, _SELECTED, _PUBLISHED, _ROUND = "_view", "_selected_runs", "_published_runs", "_selection_round"
 _SESSION = "_session"
-_BASELINE_ON_DARK = "#DDE3EA"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class View:
         On a dark page dark ones are lighter, and the baseline's is nearly white.
         """
         bound = variant_colours(self.records.manifest) | dict.fromkeys(self._rungs, BASELINE_COLOUR)
-        swap = {BASELINE_COLOUR: _BASELINE_ON_DARK} if self.dark else {}
+        swap = {BASELINE_COLOUR: self.ink.baseline}
         return {name: seen_on(swap.get(colour, colour), self.ink.paper) for name, colour in bound.items()}
 
     @property
@@ -115,6 +115,25 @@ def open_view(view: View) -> None:
 def view() -> View:
     """The open study."""
     return st.session_state[_VIEW]
+
+
+def choose_study(path: Path | None) -> None:
+    """Say which study the sidebar has picked, before it is known whether it can be opened."""
+    st.session_state[_PATH] = path
+    st.session_state.pop(_VIEW, None)
+
+
+def study_path() -> Path | None:
+    """The directory of the study that the sidebar has picked; None where there is none."""
+    return st.session_state.get(_PATH)
+
+
+def view_of(path: Path) -> View | None:
+    """The open study with the driver's latest sign of life; None where ``path`` could not be opened (yet)."""
+    now: View | None = st.session_state.get(_VIEW)
+    if now is None or now.whole.path != path:
+        return None
+    return replace(now, records=with_heartbeat(now.records))
 
 
 def reader(library: Library, unreadable: dict[str, str]) -> Callable[[str], pd.DataFrame]:

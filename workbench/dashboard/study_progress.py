@@ -49,11 +49,6 @@ def progress_table(records: StudyRecords) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["phase", "progress", "planned", *STATES])
 
 
-def seconds_left(records: StudyRecords) -> float | None:
-    """What the driver expects to need: the only estimate there is. None without a driver, or too early."""
-    return records.driver.seconds_left if records.driver and records.driver.is_live else None
-
-
 def last_activity(runs: pd.DataFrame) -> datetime | None:
     """When the latest run ended; None when none has."""
     ends = [str(value) for value in runs["finished"].dropna()] if len(runs) else []

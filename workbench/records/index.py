@@ -92,6 +92,11 @@ class StudyRecords:
         """Whether a driver is at work: it says so, and said so within the last half minute."""
         return self.driver is not None and self.driver.is_live
 
+    @property
+    def seconds_left(self) -> float | None:
+        """What the driver expects to need: the only estimate there is. None without one, or too early."""
+        return self.driver.seconds_left if self.driver is not None and self.driver.is_live else None
+
     def at_rung(self, number: int) -> "StudyRecords":
         """The records of one rung of a ladder, the first is 0, as those of a study of its own."""
         manifest = self.manifest.at_rung(number)

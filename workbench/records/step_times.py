@@ -145,6 +145,20 @@ class StepTimes(_Part):
             )
         return found
 
+    def seconds_per_token(self, variant: str) -> float:
+        """Seconds of a training token of a variant or the baseline: the baseline's median over all blocks,
+        times the variant's ratio. Raises ``KeyError`` for a variant that was not measured.
+        """
+        theirs = median(block[1] for pair in self.pairs for block in pair.blocks)
+        first = self.pairs[0]
+        own = theirs / (first.baseline_batch_size * first.baseline_context)
+        if variant == self.baseline:
+            return own
+        pair = self.pair(variant)
+        if pair is None:
+            raise KeyError(variant)
+        return own * pair.ratio_per_token
+
     def pair(self, variant: str) -> StepPair | None:
         """The blocks of ``variant``; None where it was not measured."""
         return next((one for one in self.pairs if one.variant == variant), None)

@@ -41,7 +41,7 @@ def _describe(records: StudyRecords) -> dict[str, Any]:
         "live": records.is_live,
         "phase": driver.phase if driver else None,
         "message": driver.message if driver else "",
-        "seconds_left": driver.seconds_left if driver and driver.is_live else None,
+        "seconds_left": records.seconds_left,
         "state": _state(records),
         "runs": {state.value: int(states.get(state.value, 0)) for state in State},
         "superseded": records.superseded,

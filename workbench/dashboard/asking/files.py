@@ -2,7 +2,7 @@
 
 import shlex
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,12 @@ from workbench.study.schema import NAME, find_named_file, study_files
 
 @dataclass(frozen=True)
 class Source:
-    """A study to begin from: what the reader chooses by, and the study file that asks it."""
+    """A study to begin from: what the reader chooses by, its file, and a name for the draft."""
 
     title: str
     path: Path
+    name: str
     overrides: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """A name for the file that is made of it."""
-        return f"{self.path.stem}-2"
 
     def text(self) -> str:
         """Its YAML, as it is in the file, or with what the command line changed; raises ``UserError``."""
@@ -42,15 +38,15 @@ class Source:
 
 def sources(results: Path) -> list[Source]:
     """The study files at hand, then the studies with results whose file is here, as they were run."""
-    found = [Source(str(path), path) for path in study_files()]
+    found = [Source(str(path), path, _free(path.stem, results)) for path in study_files()]
     for study in list_studies(results) if results.is_dir() else []:
-        source = _source_of(study)
+        source = _source_of(study, results)
         if source is not None:
             found.append(source)
     return found
 
 
-def _source_of(study: Path) -> Source | None:
+def _source_of(study: Path, results: Path) -> Source | None:
     """The file that a study with results was run from; None where it is not here, or was no study file."""
     try:
         words = shlex.split(read_manifest(study).command or "")
@@ -60,7 +56,13 @@ def _source_of(study: Path) -> Source | None:
     overrides = tuple(after for word, after in pairwise(words) if word == "--set")
     named = [word for word in words[2:3] if words[:2] == ["workbench", "run"]]
     path = next((file for word in (*named, study.name) if (file := find_named_file(word)) is not None), None)
-    return None if path is None else Source(title, path, overrides)
+    return None if path is None else Source(title, path, _free(path.stem, results), overrides)
+
+
+def _free(name: str, results: Path) -> str:
+    """``name`` while no study of that name has results; then the first number behind it that is free."""
+    numbers = (f"{name}-{number}" for number in count(2))
+    return next(one for one in chain([name], numbers) if not (results / one).exists())
 
 
 def file_of(name: str) -> Path:
@@ -90,7 +92,7 @@ def save(name: str, text: str, *, replace: bool = False) -> Path:
     return path
 
 
-def name_of(values: dict[str, Any] | None, name: str) -> str:
-    """What the study, and the folder of its results, will be called."""
+def study_name(values: dict[str, Any] | None, file: str) -> str:
+    """What the study in the file of this name, and the folder of its results, will be called."""
     own = (values or {}).get("name")
-    return own if isinstance(own, str) else name
+    return own if isinstance(own, str) and NAME.fullmatch(own) else file

@@ -1,17 +1,21 @@
-"""New study: a question as a form and as YAML, and beside it what ``workbench check`` says of it."""
+"""New study: a question as a form and as YAML, what ``workbench check`` says of it, and its start."""
+
+from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import access
+from workbench.dashboard import access, drivers, notices
 from workbench.dashboard.asking import files, session
-from workbench.dashboard.asking.check_panel import check_panel
+from workbench.dashboard.asking.check_panel import check_panel, current_check
 from workbench.dashboard.asking.form import form
+from workbench.dashboard.drivers import Driving
 from workbench.dashboard.literal_text import code_span, literal
-from workbench.dashboard.state import results_directory
+from workbench.dashboard.state import PAGES, results_directory
 from workbench.errors import UserError
+from workbench.records.manifest import MANIFEST
 
 _FORM, _CHECK = 520, 456  # pixels
-_YAML, _NAME, _BEGIN = "ask_yaml", "ask_name", "ask_begin"
+_YAML, _NAME, _BEGIN, _WORKERS = "ask_yaml", "ask_name", "ask_begin", "ask_workers"
 
 
 def page() -> None:
@@ -84,6 +88,7 @@ def _save() -> None:
         on_change=lambda: session.rename(st.session_state[_NAME]),
         help="The study is called so, and the folder of its results.",
     )
+    st.session_state.setdefault(_WORKERS, None)
     name, text = session.name(), session.text()
     try:
         path, there = files.file_of(name), files.is_saved(name, text)
@@ -110,12 +115,56 @@ def _save() -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+    _start(path, replaces=replaces)
     if there:
         st.caption(f"Saved as {code_span(path)}.")
     elif replaces:
         st.warning(f"{code_span(path)} is there already, and holds another study.", icon=":material/warning:")
     if problem := st.session_state.pop("_ask_unsaved", ""):
         st.error(literal(problem), icon=":material/error:")
+
+
+def _start(path: Path, *, replaces: bool) -> None:
+    """Save and run: the driver is a process of its own, which the page Watch shows."""
+    check = current_check()
+    study = results_directory() / files.study_name(session.values(), session.name())
+    driver = drivers.driver_of(study)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input(
+            "Trials at once",
+            min_value=1,
+            max_value=4096,
+            step=1,
+            key=_WORKERS,
+            placeholder="automatic",
+            help="Left out: one for each GPU, or core.",
+            width=150,
+        )
+        started = st.button(
+            "Save and start",
+            key="ask_start",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=replaces or check.facts is None or driver.driving is not Driving.NONE,
+            help="As `workbench run` does. It goes on when this page is closed.",
+        )
+    if driver.driving is not Driving.NONE:
+        st.caption(f"{literal(study.name)} is being run already, {literal(drivers.where(driver))}.")
+    elif (study / MANIFEST).exists():
+        st.caption(
+            f"{literal(study.name)} has results: what is the same is kept, and what differs is said in them. "
+            "Another name begins anew."
+        )
+    if started:
+        try:
+            files.save(session.name(), session.text())
+            workers = st.session_state[_WORKERS]
+            drivers.start(study, drivers.run_words(path, results_directory(), workers=workers))
+        except UserError as error:
+            st.error(literal(error), icon=":material/error:")
+            return
+        notices.watch(study)
+        st.switch_page(PAGES / "watch.py", query_params={"study": study.name})
 
 
 def _write(name: str, replace: bool) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 from workbench.analysis.answer_sentences import headline, sentence
 from workbench.analysis.colours import variant_colours
 from workbench.analysis.report_footer import footer_lines
-from workbench.analysis.report_tables import pilot_line, verdict_cell
+from workbench.analysis.report_tables import verdict_cell
 from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import downloads, empty_pages, imported_models, ladders, searches
@@ -13,11 +13,11 @@ from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import inside_link
 from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.progress_panel import progress_panel
 from workbench.dashboard.searches import is_search
 from workbench.dashboard.state import View, view
-from workbench.dashboard.study_progress import progress_table, seconds_left
 from workbench.dashboard.tables import verdict_table
-from workbench.numbers import plural, time_left
+from workbench.numbers import plural
 from workbench.visible import visible
 
 _COLOURS = {
@@ -48,13 +48,13 @@ def page() -> None:
         )
     _headline(now)
     if now.records.is_live:
-        _progress(now)
+        progress_panel(now)
     _answers(now)
     _cautions(now)
     _effects(now)
     _verdicts(now)
     if not now.records.is_live:
-        _progress(now)
+        progress_panel(now)
     method_notes(now)
     _provenance(now)
 
@@ -130,26 +130,6 @@ def _verdicts(now: View) -> None:
     grid(verdict_table(now.report), hide_index=True, alt="Verdict of each variant", key="verdicts")
     with st.container(horizontal=True):
         downloads.table_buttons(now.report, now.file_name, page="overview")
-
-
-def _progress(now: View) -> None:
-    st.subheader("Progress", anchor=False)
-    table = progress_table(now.records)
-    config = {
-        "phase": st.column_config.TextColumn("Phase"),
-        "progress": st.column_config.ProgressColumn(
-            "Ended", format="percent", min_value=0.0, max_value=1.0, width="medium"
-        ),
-        "planned": st.column_config.NumberColumn("Planned"),
-    }
-    config |= {name: st.column_config.NumberColumn(name.capitalize()) for name in table if name not in config}
-    shown = table.loc[:, [name for name in table if name != "pruned" or table[name].any()]]
-    grid(shown, hide_index=True, column_config=config, alt="Runs by phase and state", key="progress")
-    lines = [
-        time_left(seconds_left(now.records)).capitalize(),
-        literal(pilot_line(now.report) or ""),
-    ]
-    st.caption("  \n".join(line for line in lines if line))
 
 
 def _cautions(now: View) -> None:
