@@ -4,7 +4,7 @@ import streamlit as st
 
 from workbench.dashboard import sidebar
 from workbench.dashboard.garbage_collection import spare_libraries
-from workbench.dashboard.state import ICON, PAGES
+from workbench.dashboard.state import ICON, PAGES, WITHOUT_STUDY
 
 st.set_page_config(page_title="Ablation workbench", page_icon=ICON, layout="wide")
 # A Material icon on a page would make the browser fetch its favicon from the internet, so there are none.
@@ -15,6 +15,9 @@ page = st.navigation(
             title="Overview",
             default=True,
             help="The study's question and its answers.",
+        ),
+        st.Page(
+            PAGES / "new_study.py", title="New study", help="Ask a question, and see what it would take."
         ),
         st.Page(PAGES / "runs.py", title="Runs", help="Every run: filter, select, compare configurations."),
         st.Page(
@@ -36,6 +39,6 @@ page = st.navigation(
     ],
     position="top",
 )
-if sidebar.show():
+if sidebar.show(needs_study=page.title not in WITHOUT_STUDY):
     page.run()
 spare_libraries()

@@ -156,7 +156,7 @@ def read_json(path: Path, *, remedy: str = "", any_text: bool = False) -> dict[s
 
     ``remedy``: what to do then, where that can be said. ``any_text``: halves of surrogate pairs may be in it.
     """
-    return json_object(_text(path, "JSON", remedy=remedy), path, remedy=remedy, any_text=any_text)
+    return json_object(read_text_file(path, "JSON", remedy=remedy), path, remedy=remedy, any_text=any_text)
 
 
 def json_object(text: str, path: Path, *, remedy: str = "", any_text: bool = False) -> dict[str, Any]:
@@ -181,21 +181,37 @@ def write_yaml(path: Path, value: dict[str, Any]) -> None:
     write_atomically(path, to_yaml(value))
 
 
-def to_yaml(value: dict[str, Any]) -> str:
-    """``value`` as YAML in its own key order; text that would be read as something else is in quotes."""
-    return yaml.dump(value, Dumper=_QUICK_DUMPER, sort_keys=False, allow_unicode=True, width=110)
+def to_yaml(value: dict[str, Any], *, short_inline: bool = False, in_a_line: bool = False) -> str:
+    """``value`` as YAML in its own key order; text that would be read as something else is in quotes.
+
+    ``short_inline``: lists and mappings of plain values are written ``[a, b]`` and ``{a: 1}``, as people do.
+    ``in_a_line``: all of them are, and no line is broken.
+    """
+    style = True if in_a_line else None if short_inline else False
+    return yaml.dump(
+        value,
+        Dumper=_QUICK_DUMPER,
+        sort_keys=False,
+        allow_unicode=True,
+        width=10**6 if in_a_line else 110,
+        default_flow_style=style,
+    )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; raises ``RecordError`` naming the file when it is missing or damaged."""
-    text = _text(path, "YAML", most_bytes=MOST_BYTES)
+    return yaml_mapping(read_text_file(path, "YAML", most_bytes=MOST_BYTES), path)
+
+
+def yaml_mapping(text: str, source: Path | str) -> dict[str, Any]:
+    """The mapping that the YAML ``text`` holds; raises ``RecordError`` naming its ``source``."""
     try:
         value = parse_yaml(text)
         _require_whole_characters(text, value)
     except ValueError as error:
-        raise RecordError(f"{path}: cannot be read as YAML: {error}") from None
+        raise RecordError(f"{source}: cannot be read as YAML: {error}") from None
     if not isinstance(value, dict):
-        raise RecordError(f"{path}: holds no mapping; is it a study file?")
+        raise RecordError(f"{source}: holds no mapping; is it a study file?")
     return value
 
 
@@ -205,7 +221,8 @@ def _require_whole_characters(text: str, value: Any) -> None:
         json.dumps(value, ensure_ascii=False, default=str, skipkeys=True).encode()
 
 
-def _text(path: Path, kind: str, most_bytes: int | None = None, remedy: str = "") -> str:
+def read_text_file(path: Path, kind: str, most_bytes: int | None = None, remedy: str = "") -> str:
+    """The UTF-8 text of a file that holds ``kind``; raises ``RecordError`` for one that cannot be read."""
     try:
         with open(path, "rb") as file:
             content = file.read() if most_bytes is None else file.read(most_bytes + 1)

@@ -30,11 +30,14 @@ PLAIN = {
     "echarts_chart:spec",
     "html:body",  # the dashboard's own HTML, in which text is escaped
     "json:body",
+    "multiselect:id",
     "multiselect:options",
     "page_link:query_string",
     "multiselect:raw_values",
     "selectbox:options",
     "selectbox:raw_value",
+    "text_area:value",
+    "text_input:value",
     "vega_lite_chart:alt",
     "vega_lite_chart:spec",
 }

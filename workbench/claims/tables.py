@@ -80,7 +80,7 @@ def _prediction_cells(one: Evidence) -> tuple[str, ...]:
         facts.title if facts else one.placed.study,
         _sides(facts.parameters) if facts else MISSING,
         _sides(facts.tokens) if facts else MISSING,
-        "; ".join(facts.rates) if facts else MISSING,
+        ("; ".join(facts.rates) or MISSING) if facts else MISSING,
     )
 
 

@@ -10,11 +10,14 @@ from workbench.cli.shared import RESULTS, Commands, Out
 def dashboard(
     out: Out = RESULTS,
     port: Annotated[int, typer.Option("--port", help="Port on this machine.")] = 8501,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Print no token: nobody starts or stops a study from a page.")
+    ] = False,
 ) -> None:
     """Serve the dashboard on this machine only (127.0.0.1)."""
     from workbench.dashboard.launch import serve
 
-    serve(out, port)
+    serve(out, port, read_only=read_only)
 
 
 DASHBOARD_COMMANDS: Commands = {"dashboard": dashboard}

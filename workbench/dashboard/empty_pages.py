@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from workbench.dashboard.literal_text import code_span, literal
+from workbench.dashboard.state import PAGES
 from workbench.visible import visible
 
 FIRST_STUDY = "workbench run ablations/quickstart.yaml"
@@ -17,7 +18,8 @@ def no_studies(results: Path) -> None:
     st.markdown(
         f"{code_span(results)} {what}. A study asks one question; its results appear here while it runs."
     )
-    st.markdown("Run the smallest one (minutes on two cores):")
+    st.page_link(PAGES / "new_study.py", label="Ask a new study", icon=":material/add_circle:")
+    st.markdown("Or run the smallest one that there is (minutes on two cores):")
     st.code(FIRST_STUDY, language="bash")
     st.markdown("See what it would do first, without training:")
     st.code(FIRST_STUDY.replace(" run ", " check "), language="bash")

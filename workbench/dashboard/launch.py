@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from workbench.dashboard.access import PARAMETER, VARIABLE, new_token
 from workbench.errors import UserError
 from workbench.terminal import say
 
@@ -41,15 +42,22 @@ def command(results: Path, port: int | None = None) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(SERVER), *flags, *arguments]
 
 
-def serve(results: Path, port: int | None = None) -> NoReturn:
+def serve(results: Path, port: int | None = None, *, read_only: bool = False) -> NoReturn:
     """Become the server: this process serves until it is told to stop, by Ctrl-C or a signal.
 
-    Raises ``UserError`` for a port that cannot be had.
+    Who opens the address that is printed, with its token, may start and stop studies; with ``read_only``
+    nobody may. Raises ``UserError`` for a port that cannot be had.
     """
     port = DEFAULT_PORT if port is None else port
     _require_free(port)
     app_file()
-    say(f"Dashboard of {results} at http://127.0.0.1:{port} (Ctrl-C stops it)")
+    os.environ.pop(VARIABLE, None)
+    address = f"http://127.0.0.1:{port}"
+    if not read_only:
+        os.environ[VARIABLE] = new_token()
+        address += f"/?{PARAMETER}={os.environ[VARIABLE]}"
+    say(f"Dashboard of {results} at {address} (Ctrl-C stops it)")
+    say(f"From another machine: ssh -L {port}:127.0.0.1:{port} THIS_HOST, and then the same address there")
     # Not a child: who stops this process, a terminal, a scheduler or a service manager, stops the server.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Streamlit's greeting says less than the line above
     words = command(results, port)

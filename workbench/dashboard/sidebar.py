@@ -11,20 +11,26 @@ from workbench.records.index import StudyRecords, list_studies
 from workbench.visible import visible
 
 
-def show() -> bool:
-    """Draw the sidebar and open a study; False when there is none to show a page of."""
+def show(*, needs_study: bool = True) -> bool:
+    """Draw the sidebar and open a study; False when there is none to show a page of.
+
+    A page that needs none is always shown, and a study that cannot be opened is then no matter of the page.
+    """
     links.remember()
     results = state.results_directory()
     studies = {_title(path, results): path for path in list_studies(results)} if results.is_dir() else {}
     st.logo(state.ICON, size="large")
     if not studies:
-        empty_pages.no_studies(results)
-        return False
+        if needs_study:
+            empty_pages.no_studies(results)
+        return not needs_study
     with st.sidebar:
         st.markdown("#### Ablation workbench")
         title = _pick_study(list(studies))
         path = studies[title]
         problem = _open(path)
+    if not needs_study:
+        return True
     if missing := links.unknown("study", studies):
         st.warning(f"There is no study {literal(missing[0])} here; this is {literal(title)}.")
     if problem:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import pandas as pd
 import streamlit as st
@@ -20,8 +21,10 @@ from workbench.records.index import StudyRecords
 
 PAGES = Path(__file__).parent / "pages"
 ICON = str(Path(__file__).with_name("icon.png"))
+WITHOUT_STUDY = ("New study",)  # pages that are there before any study is
 SELECTABLE = 10  # runs that can be compared side by side
 _VIEW, _SELECTED, _PUBLISHED, _ROUND = "_view", "_selected_runs", "_published_runs", "_selection_round"
+_SESSION = "_session"
 _BASELINE_ON_DARK = "#DDE3EA"
 
 
@@ -91,6 +94,11 @@ def results_directory() -> Path:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--results", type=Path, default=Path("results"))
     return parser.parse_known_args(sys.argv[1:])[0].results
+
+
+def session_id() -> str:
+    """What tells this session from the server's others."""
+    return st.session_state.setdefault(_SESSION, token_hex(8))
 
 
 @st.cache_resource(show_spinner=False)

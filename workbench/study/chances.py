@@ -27,6 +27,7 @@ from workbench.analysis.power import (
     seeds_for_equivalence,
     seeds_text,
 )
+from workbench.analysis.report_tables import TextTable
 from workbench.numbers import MISSING, decimals_for, fixed, percent, plural
 from workbench.records.manifest import Manifest
 from workbench.study.known_noise import Noise, known_noise
@@ -185,10 +186,21 @@ def power_warnings(comparisons: list[Comparison], seeds: int) -> list[str]:
 
 def chances_table(chances: list[dict[str, Any]]) -> Table:
     """A row for each comparison: what the seeds can decide; of a study with looks also how many it takes."""
+    text = chances_text(chances)
+    table = Table(title=text.title, title_justify="left")
+    table.add_column(text.headings[0], overflow="fold")
+    for heading in text.headings[1:]:
+        table.add_column(heading, justify="right")
+    for row in text.rows:
+        table.add_row(*row)
+    return table
+
+
+def chances_text(chances: list[dict[str, Any]]) -> TextTable:
+    """What ``chances_table`` shows, as text."""
     looks = chances[0]["looks"]
-    table = Table(title=_title(chances), title_justify="left")
-    table.add_column("variant", overflow="fold")
     headings = [
+        "variant",
         "margin",
         "noise (95 % range)",
         f"better or worse\nin {percent(chances[0]['power'])} from",
@@ -196,8 +208,7 @@ def chances_table(chances: list[dict[str, Any]]) -> Table:
     ]
     if looks:
         headings.append("pairs, if equal\n(90 % at most)")
-    for heading in headings:
-        table.add_column(heading, justify="right")
+    rows = []
     for row in chances:
         decimals = decimals_for(row["margin"])
         smallest, equal = row["smallest_effect"] or {}, row["equivalent_if_equal"] or {}
@@ -210,8 +221,8 @@ def chances_table(chances: list[dict[str, Any]]) -> Table:
         ]
         if looks:
             cells.append(both(*map(pairs_cell, (row["if_equal"] or {}).values())))
-        table.add_row(*cells)
-    return table
+        rows.append(tuple(cells))
+    return TextTable(_title(chances), tuple(headings), tuple(rows))
 
 
 def _title(chances: list[dict[str, Any]]) -> str:

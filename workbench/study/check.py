@@ -1,6 +1,7 @@
 """``workbench check``: what a study would run, and how long it would take. Trains nothing."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from workbench.study.plan import Plan
 from workbench.study.preparation import make_plan
 from workbench.study.rate_spacing import spacing_warnings
 from workbench.study.recipe import Recipe
-from workbench.study.search_check import check_search, render_search_check
+from workbench.study.search_check import check_search, render_search_check, search_lines
 from workbench.study.warnings import notes_on_texts, study_warnings, what_is_paired
 from workbench.terminal import console
 from workbench.training.hardware import default_slots, out_of_memory
@@ -40,12 +41,19 @@ _PROBE_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
 def check_study(path: Path, *, overrides: list[str], workers: int | None, out: Path) -> dict[str, Any]:
     """Facts about a study that is yet to run; raises ``UserError`` for one that cannot."""
     plan = make_plan(path, overrides, console(stderr=True), out)
+    return check_plan(plan, seconds_per_token(plan), workers=workers, out=out)
+
+
+def check_plan(plan: Plan, seconds: Mapping[str, float], *, workers: int | None, out: Path) -> dict[str, Any]:
+    """As ``check_study``, of a plan whose variants take so many ``seconds`` for a training token.
+
+    NaN where nobody has measured that yet: times are NaN then, and all else is as it will be.
+    """
     execution = plan.study.training.execution
     own = default_slots(plan.device, execution.devices)
     slots = workers or own
     manifest = plan.manifest(command="")
     counts = plan.trial_counts()
-    seconds = seconds_per_token(plan)
     if plan.search is not None:
         each = seconds[plan.baseline.name] * plan.tokens
         return check_search(plan, manifest, seconds=each, slots=slots)
@@ -174,10 +182,11 @@ def _own_parts(model: ModelConfig) -> dict[str, Any]:
 
 def seconds_per_token(plan: Plan) -> dict[str, float]:
     """Measured seconds per training token of each variant: a few passes on random tokens, no updates."""
-    return {variant.name: _probe(variant, plan.device) for variant in plan.variants}
+    return {variant.name: probe_seconds(variant, plan.device) for variant in plan.variants}
 
 
-def _probe(variant: Variant, device: str) -> float:
+def probe_seconds(variant: Variant, device: str) -> float:
+    """Measured seconds per training token of one variant; raises ``UserError`` for one that cannot train."""
     training = variant.recipe.training
     threads = torch.get_num_threads()
     torch.set_num_threads(training.threads)
@@ -255,14 +264,12 @@ def render_check(facts: dict[str, Any]) -> Group:
     read = ("unique tokens", "epochs") if "epochs" in facts["variants"][0] else ()
     for heading in ("variant", "change", "parameters", "FLOPs/token", "mismatch", *own, *read, "time/trial"):
         table.add_column(heading, justify="left" if heading in ("variant", "change", AT_EQUAL) else "right")
-    added = _added(facts)
+    changes = changes_in_a_line(facts)
     for variant in facts["variants"]:
-        change = ", ".join(f"{key}: {old} → {new}" for key, (old, new) in variant["change"].items())
-        change = added.get(variant["name"], change)
         mismatch = variant["mismatch"]
         table.add_row(
             variant["name"],
-            change or MISSING,
+            changes[variant["name"]],
             f"{variant['parameters']:,}",
             f"{variant['flops_per_token']:,}",
             percent(mismatch, 2, sign=True),
@@ -271,7 +278,16 @@ def render_check(facts: dict[str, Any]) -> Group:
             *((f"{variant['unique_tokens']:,}", fixed(variant["epochs"], 2)) if read else ()),
             duration(facts["seconds_per_trial"][variant["name"]]),
         )
-    return Group(table, *_decides(facts), *_footer(facts))
+    return Group(table, *_decides(facts), *check_lines(facts))
+
+
+def changes_in_a_line(facts: dict[str, Any]) -> dict[str, str]:
+    """Each variant's change, by its name: ``norm: rmsnorm → layernorm``; the baseline changes nothing."""
+    changes = {
+        variant["name"]: ", ".join(f"{key}: {old} → {new}" for key, (old, new) in variant["change"].items())
+        for variant in facts["variants"]
+    }
+    return {name: change or MISSING for name, change in (changes | _added(facts)).items()}
 
 
 def _added(facts: dict[str, Any]) -> dict[str, str]:
@@ -337,7 +353,10 @@ def _equal(variant: dict[str, Any], facts: dict[str, Any]) -> str:
     return held_equal(variant["budget"].get("unit", facts["budget"]))
 
 
-def _footer(facts: dict[str, Any]) -> list[str]:
+def check_lines(facts: dict[str, Any]) -> list[str]:
+    """What stands below the table of variants, a line each: ``data:     …`` to ``warning:  …``."""
+    if "points" in facts:
+        return search_lines(facts)
     trials = ", ".join(f"{phase} {count}" for phase, count in facts["trials"].items() if phase != "total")
     lines = [
         *_dismantle(facts),

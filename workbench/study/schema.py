@@ -1061,12 +1061,20 @@ def load_study_file(path: Path, overrides: list[str] | None = None, *, complete:
     """
     path = find_study_file(Path(path))
     values = read_yaml(path)
-    for folder in import_paths(path):
+    for override in overrides or []:
+        apply_override(values, override)
+    return study_of(values, path, complete=complete)
+
+
+def study_of(values: dict[str, Any], path: Path, *, complete: bool = True) -> StudyFile:
+    """Check ``values``, which ``path`` holds or is to hold, and name the study after the file if it has none.
+
+    As ``load_study_file`` in all else; ``values`` are changed.
+    """
+    for folder in (Path.cwd(), path.resolve().parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     values.setdefault("name", printable(path.stem))
-    for override in overrides or []:
-        apply_override(values, override)
     return parse_study(values, source=str(path), complete=complete)
 
 

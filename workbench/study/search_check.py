@@ -151,6 +151,11 @@ def render_search_check(facts: dict[str, Any]) -> Group:
     table.add_column("values", overflow="fold")
     for name, values in facts["space"].items():
         table.add_row(one_line(name), one_line(values))
+    return Group(table, *(styled(one_line(line)) for line in search_lines(facts)))
+
+
+def search_lines(facts: dict[str, Any]) -> list[str]:
+    """What stands below the table of dimensions, a line each."""
     combinations = facts["combinations"]
     of = "unlimited (it has a range)" if combinations is None else f"{combinations:,}"
     seeds = plural(len(facts["seeds"]), "seed")
@@ -174,8 +179,7 @@ def render_search_check(facts: dict[str, Any]) -> Group:
         lines.insert(3, f"FLOPs:    {scaled(low, 'FLOP')} to {scaled(high, 'FLOP')} per token")
     if facts["hyperband"]:
         lines[-5:-5] = _hyperband_lines(facts["hyperband"])
-    lines += [f"warning:  {text}" for text in facts["warnings"]]
-    return Group(table, *(styled(one_line(line)) for line in lines))
+    return lines + [f"warning:  {text}" for text in facts["warnings"]]
 
 
 def _hyperband_lines(facts: dict[str, Any]) -> list[str]:

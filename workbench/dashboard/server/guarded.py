@@ -14,5 +14,6 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from workbench.dashboard.content_security_policy import OnlyThisServer
 from workbench.dashboard.launch import app_file
+from workbench.dashboard.server.admission import Admission
 
-app = App(app_file(), middleware=[Middleware(OnlyThisServer)])
+app = App(app_file(), middleware=[Middleware(OnlyThisServer), Middleware(Admission)])

@@ -1,0 +1,282 @@
+"""The page New study: a form over YAML, the command's own check beside it, files under ablations alone."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.dashboard.test_literal_text import acting
+from workbench.dashboard.asking import draft, files
+from workbench.dashboard.asking.checking import Checks
+from workbench.dashboard.asking.draft import (
+    FIRST,
+    read_draft,
+    typed,
+    untyped,
+    with_confirm,
+    with_design,
+    with_value,
+)
+from workbench.dashboard.asking.fields import FIELDS, described
+from workbench.errors import UserError
+from workbench.files import read_yaml
+from workbench.study.check import check_study
+from workbench.study.level_choices import factor_choices, level_costs, model_at
+from workbench.study.schema import load_study_file, study_files, study_of
+
+SMALL = FIRST.replace("400_000", "4_000").replace("until_decided, at_least: 4, at_most: 32", "2")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder, as the one in which the dashboard was started."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def asked(opened, here, monkeypatch):
+    """The page of a reader who came with the token, in a folder without studies; checks are done at once."""
+    monkeypatch.setattr("workbench.dashboard.access.may_write", lambda: True)
+    at_once = Checks(here / "results", submit=lambda work, *arguments: work(*arguments))
+    monkeypatch.setattr("workbench.dashboard.asking.check_panel._checks", lambda results: at_once)
+    monkeypatch.setattr("workbench.study.check.probe_seconds", lambda variant, device: 1e-5)
+    return opened(here / "results", "new_study")
+
+
+def yaml(app):
+    return app.text_area(key="ask_yaml").value
+
+
+def metric(app, label):
+    return next(item.value for item in app.metric if item.label.startswith(label))
+
+
+def edit(app, text):
+    return app.text_area(key="ask_yaml").set_value(text).run()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0.1, 12, 400_000, 1e-5, True, [0.001, 0.002], [1], [None, 64], [[0.9, 0.95], [0.9, 0.99]]),
+        *("llama", "a: b", "x, y", "no", "{a", "it's"),
+        *({"name": "rope", "base": 500_000}, {"adamw": [0.1], "muon": [0.2]}),
+    ],
+)
+def test_what_a_field_shows_is_read_back_as_it_was(value):
+    assert typed(untyped(value)) == value
+
+
+def test_a_key_is_changed_and_all_else_stays():
+    values = {"size": {"layers": 2}, "own": [1], "data": "python-stdlib"}
+    assert with_value(values, "size.width", 64) == values | {"size": {"layers": 2, "width": 64}}
+    assert with_value(values, "size.layers", None) == {"own": [1], "data": "python-stdlib"}
+    assert with_value(values, "data.tokenizer", "bytes")["data"] == {"tokenizer": "bytes"}
+    assert values == {"size": {"layers": 2}, "own": [1], "data": "python-stdlib"}
+
+
+def test_a_design_lays_aside_what_it_has_no_use_for_and_another_has_it_back():
+    values = read_draft(FIRST)
+    other, kept = with_design(values, "leave_one_out", {})
+    assert "factors" not in other
+    back, _ = with_design(other | {"reference": "gpt2"}, "one_at_a_time", kept)
+    assert back["factors"] == values["factors"]
+    assert "reference" not in back
+    apart, _ = with_design(values, "dismantle", {})
+    assert "baseline" not in apart
+
+
+def test_bounds_go_with_what_they_bound():
+    assert with_confirm(read_draft(FIRST), 8)["seeds"] == {"tune": 3, "confirm": 8}
+    assert "at_most" in with_confirm(read_draft(FIRST), "until_decided")["seeds"]
+
+
+@pytest.mark.parametrize("path", study_files(), ids=lambda path: path.stem)
+def test_every_study_that_ships_means_the_same_once_it_was_written_anew(path):
+    written = draft.write_draft(read_yaml(path))
+    assert study_of(read_draft(written), path, complete=False) == load_study_file(path, complete=False)
+
+
+def test_every_field_is_a_key_of_the_reference():
+    assert all(described(field.key).about for field in FIELDS)
+
+
+def test_levels_have_their_formulas_papers_and_costs():
+    choices = factor_choices()
+    (layernorm,) = [level for level in choices["norm"].levels if level.name == "layernorm"]
+    assert "mean(x)" in layernorm.formula
+    assert "1607.06450" in layernorm.paper
+    model = model_at({"preset": "llama", "qkv_bias": True}, {"layers": 2, "width": 64, "heads": 4}, 128, 257)
+    costs = level_costs(model, choices["norm"])
+    # A bias of the width for each norm: two in each of two blocks, and the last one.
+    assert costs["layernorm"].parameters - costs["rmsnorm"].parameters == 5 * 64
+    assert costs["rmsnorm"].flops == model.flops_per_token()
+    assert level_costs(model, choices["optimizer"]) == {}
+    assert {"lion", "muon"} <= set(choices["optimizer"].names)
+
+
+def test_the_check_is_the_commands_own(asked, here, monkeypatch):
+    edit(asked, SMALL)
+    path = files.save("asked", SMALL)
+    facts = check_study(path, overrides=[], workers=None, out=here / "results")
+    assert not asked.exception
+    assert metric(asked, "Trials") == str(facts["trials"]["total"])
+    (table,) = [item.value for item in asked.dataframe if "change" in item.value]
+    assert table["change"].tolist() == ["baseline", "norm: rmsnorm → layernorm"]
+    assert table["parameters"].tolist() == [variant["parameters"] for variant in facts["variants"]]
+    assert [item.value for item in asked.warning] != []
+    assert len(asked.warning) == len(facts["warnings"])
+
+
+def test_the_form_writes_its_key_and_the_yaml_is_read_back(asked):
+    edit(asked, SMALL + "grid_growth: 0\n")
+    asked.text_input(key="ask_size.layers").set_value("3").run()
+    assert read_draft(yaml(asked)) == read_draft(SMALL) | {
+        "size": {"layers": 3, "width": 64, "heads": 4},
+        "grid_growth": 0,  # which the form does not know
+    }
+    edit(asked, yaml(asked).replace("layers: 3", "layers: 4").replace("0.0015, ", ""))
+    assert asked.text_input(key="ask_size.layers").value == "4"
+    assert asked.text_input(key="ask_learning_rates").value == "0.003, 0.006"
+    asked.text_input(key="ask_learning_rates").set_value("0.004").run()
+    assert read_draft(yaml(asked))["learning_rates"] == [0.004]
+    assert not asked.exception
+
+
+def test_a_factor_begins_with_the_baselines_level_and_another(asked):
+    edit(asked, SMALL)
+    asked.multiselect(key="ask_factors").set_value(["norm", "positions", "optimizer"]).run()
+    factors = read_draft(yaml(asked))["factors"]
+    assert factors["norm"] == ["rmsnorm", "layernorm"]
+    assert factors["positions"][0] == "rope"
+    assert factors["optimizer"][0] == "adamw"
+    levels = asked.multiselect(key="ask_factor_positions")
+    levels.set_value(["rope", "{name: rope, base: 500_000}"]).run()
+    assert read_draft(yaml(asked))["factors"]["positions"] == ["rope", {"name": "rope", "base": 500_000}]
+    assert not asked.error
+    assert metric(asked, "Variants") == "4"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key", "remedy"),
+    [
+        ("layernorm", "layrnorm", "norm", "did you mean 'layernorm'"),
+        ("margin: 0.04\n", "", "margin", "needed and missing"),
+        ("400_000", "20,000", "20,000", "write 20_000"),
+        ("batch_size: 8", "batch_size: 8, batchsize: 9", "batchsize", "batch_size"),
+    ],
+)
+def test_a_mistake_is_the_one_line_of_the_command(asked, before, after, key, remedy):
+    edit(asked, FIRST.replace(before, after))
+    (line,) = [item.value for item in asked.error]
+    assert key in line
+    assert remedy in line
+    assert not asked.exception
+    edit(asked, SMALL)
+    assert not asked.error
+
+
+def test_what_is_no_yaml_leaves_the_text_and_gives_the_form_back(asked):
+    edit(asked, "question: [")
+    assert yaml(asked) == "question: ["
+    assert "cannot be read" in asked.error[0].value
+    assert "ask_context" not in [item.key for item in asked.text_input]
+    edit(asked, SMALL)
+    assert asked.text_input(key="ask_context").value == "128"
+
+
+def test_the_yaml_of_a_stranger_is_text(asked):
+    edit(asked, FIRST.replace("norm: [rmsnorm", "'![](http://h/x) :red[a]': ['![](http://h/x)'"))
+    assert not asked.exception
+    assert acting(asked) == {}
+
+
+def test_a_draft_is_saved_under_ablations_and_over_nothing_unasked(asked, here):
+    edit(asked, SMALL)
+    asked.text_input(key="ask_name").set_value("mine").run()
+    asked.button(key="ask_save").click().run()
+    file = here / "ablations" / "mine.yaml"
+    assert file.read_text() == SMALL
+    assert asked.button(key="ask_save").disabled
+    edit(asked, SMALL.replace("0.04", "0.05"))
+    assert file.read_text() == SMALL
+    assert asked.button(key="ask_save").label == "Replace the file"
+    asked.button(key="ask_save").click().run()
+    assert load_study_file(file).margin == 0.05
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", "/etc/passwd", "", ".", "..", "a\\b", "a b", "x\n", "é"])
+def test_a_name_is_a_plain_one(here, name):
+    with pytest.raises(UserError, match="no plain name"):
+        files.save(name, SMALL)
+    assert list(here.iterdir()) == []
+
+
+def test_a_file_that_came_in_between_is_not_replaced(here):
+    files.save("mine", SMALL)
+    with pytest.raises(UserError, match="is there already"):
+        files.save("mine", FIRST)
+    assert files.save("mine", SMALL) == Path("ablations/mine.yaml")
+
+
+def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here, results):
+    files.save("quickstart", SMALL)
+    (here / "results").symlink_to(results)
+    asked.run()
+    options = asked.selectbox(key="ask_begin").options
+    assert options == ["ablations/quickstart.yaml", "results of quickstart"]
+    asked.selectbox(key="ask_begin").set_value("results of quickstart").run()
+    assert yaml(asked) == SMALL
+    assert asked.text_input(key="ask_name").value == "quickstart-2"
+
+
+def test_what_the_command_line_changed_is_part_of_a_clone(here):
+    path = files.save("mine", SMALL)
+    source = files.Source("results of mine", path, ("training.tokens=8000", "seeds.confirm=5"))
+    values = read_draft(source.text())
+    assert values["training"]["tokens"] == 8000
+    assert values["seeds"]["confirm"] == 5
+
+
+def test_without_the_token_nothing_can_be_asked(opened, here):
+    app = opened(here / "results", "new_study")
+    assert not app.exception
+    assert not app.text_area
+    assert not app.text_input
+    assert "This page only reads" in app.info[0].value
+
+
+def test_a_text_of_the_internet_waits_until_somebody_asks_for_it(here):
+    begun = []
+    checks = Checks(here / "results", submit=lambda work, *arguments: begun.append((work, arguments)))
+    text = SMALL.replace("corpus: python-stdlib", "corpus: {huggingface: some/set, field: text}")
+    check = checks.check("one", text, Path("ablations/x.yaml"))
+    ((work, arguments),) = begun
+    work(*arguments)
+    assert check.done
+    assert check.download == "some/set"
+    assert check.facts is None
+
+
+def test_what_a_session_no_longer_asks_is_not_checked(here):
+    begun = []
+    checks = Checks(here / "results", submit=lambda work, *arguments: begun.append((work, arguments)))
+    first = checks.check("one", SMALL, Path("ablations/x.yaml"))
+    checks.check("one", "question: [", Path("ablations/x.yaml"))
+    for work, arguments in begun:
+        work(*arguments)
+    assert first.facts is None
+    assert checks.check("one", "question: [", Path("ablations/x.yaml")).error
+    assert checks.check("one", SMALL, Path("ablations/x.yaml")) is not first
+
+
+def test_checking_makes_nobody_wait(here):
+    checks = Checks(here / "results")
+    began = time.monotonic()
+    check = checks.check("one", "question: [", Path("ablations/x.yaml"))
+    assert time.monotonic() - began < 0.5
+    while not check.done:
+        assert time.monotonic() - began < 30
+        time.sleep(0.02)
+    assert "cannot be read as YAML" in check.error
