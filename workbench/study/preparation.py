@@ -9,9 +9,10 @@ from workbench.data.corpora import corpus_config, untreated
 from workbench.data.tokenizers import Spec, Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
 from workbench.progress import progress_on
+from workbench.records.cells import BLOCKS
 from workbench.records.manifest import TextData, read_manifest
 from workbench.records.published_tables import RUNS
-from workbench.records.step_times import BLOCKS, StepTimes
+from workbench.records.step_times import StepTimes
 from workbench.study.plan import Plan
 from workbench.study.recipe import Recipe
 from workbench.study.schema import StudyFile, load_study_file

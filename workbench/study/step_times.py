@@ -4,8 +4,9 @@ from pathlib import Path
 
 from workbench.errors import UserError
 from workbench.progress import progress_on
+from workbench.records.cells import BLOCK_SECONDS, BLOCKS, Cell
 from workbench.records.manifest import MANIFEST
-from workbench.records.step_times import BLOCK_SECONDS, BLOCKS, Cell, StepTimes, write_step_times
+from workbench.records.step_times import StepTimes, write_step_times
 from workbench.study.paths import refuse_published
 from workbench.study.plan import freeze
 from workbench.study.preparation import make_plan
