@@ -26,7 +26,7 @@ def factors(values: dict[str, Any]) -> None:
     chosen: dict[str, Any] = given if isinstance(given, dict) else {}
     model = _model(values)
     with st.container(border=True):
-        st.session_state[_PICK] = list(chosen)
+        session.show(_PICK, list(chosen))
         st.multiselect(
             "Factors",
             [*choices, *(name for name in chosen if name not in choices)],
@@ -44,7 +44,7 @@ def _levels(choice: FactorChoice | None, name: str, levels: Any, model: ModelCon
     widget = f"ask_factor_{name}"
     shown = [in_a_line(level) for level in levels] if isinstance(levels, list) else []
     names = choice.names if choice else []
-    st.session_state[widget] = shown
+    session.show(widget, shown)
     st.multiselect(
         f"Levels of {literal(name)}",
         [*names, *(level for level in shown if level not in names)],

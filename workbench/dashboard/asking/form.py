@@ -75,18 +75,18 @@ def _field(field: Field, values: dict[str, Any]) -> None:
         "on_change": partial(_changed, field),
     }
     if field.kind is Kind.PROSE:
-        st.session_state[field.widget] = "" if value is None else str(value)
+        session.show(field.widget, "" if value is None else str(value))
         st.text_area(field.label, height=68, **shared)
         return
     shown = untyped(value)
     width = field.width * (_WIDTH + _GAP) - _GAP
     if field.kind is Kind.VALUE:
-        st.session_state[field.widget] = shown
+        session.show(field.widget, shown)
         st.text_input(field.label, placeholder=placeholder(entry), width=width, **shared)
         return
     options = field.options()
     shown = next((one for one in options if value is not None and typed(one) == value), shown)
-    st.session_state[field.widget] = shown or None
+    session.show(field.widget, shown or None)
     st.selectbox(
         field.label,
         options if shown in ("", *options) else [shown, *options],

@@ -64,6 +64,12 @@ def lay_aside(kept: dict[str, Any]) -> None:
     st.session_state[_KEPT] = kept
 
 
+def show(widget: str, value: Any) -> None:
+    """Have a widget show ``value``; one that does already is left alone, with what is being typed into it."""
+    if widget not in st.session_state or st.session_state[widget] != value:
+        st.session_state[widget] = value
+
+
 def open_draft(new: str, its_name: str) -> None:
     """Begin from another text: a study that there is, or one that was just begun."""
     write(new)
