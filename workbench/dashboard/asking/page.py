@@ -7,6 +7,7 @@ import streamlit as st
 from workbench.dashboard import drivers, notices
 from workbench.dashboard.asking import files, session
 from workbench.dashboard.asking.check_panel import check_panel, current_check
+from workbench.dashboard.asking.checking import study_from
 from workbench.dashboard.asking.form import form
 from workbench.dashboard.drivers import Driving
 from workbench.dashboard.literal_text import code_span, literal
@@ -15,7 +16,7 @@ from workbench.errors import UserError
 from workbench.records.manifest import MANIFEST
 
 _FORM, _CHECK = 520, 456  # pixels
-_YAML, _NAME, _BEGIN, _WORKERS = "ask_yaml", "ask_name", "ask_begin", "ask_workers"
+_BEGIN, _WORKERS = "ask_begin", "ask_workers"
 
 
 def draw() -> None:
@@ -62,12 +63,13 @@ def _begin() -> None:
 def _yaml() -> None:
     """The draft itself, to be edited in place."""
     text = session.text()
-    session.show(_YAML, text)
+    key = session.key_of(session.YAML)
+    session.show(key, text)
     st.text_area(
         "YAML",
-        key=_YAML,
+        key=key,
         height=min(600, 60 + 21 * (text.count("\n") + 1)),
-        on_change=lambda: session.write(st.session_state[_YAML]),
+        on_change=lambda: session.write(st.session_state[key]),
         help="What is edited here counts, and the form reads it back. Every key is in docs/study-file.md.",
     )
     if "#" in text:
@@ -77,11 +79,12 @@ def _yaml() -> None:
 def _save() -> None:
     """Keep the draft: as a file under ``ablations``, or as a download."""
     st.subheader("Keep it", anchor=False)
-    session.show(_NAME, session.name())
+    key = session.key_of(session.FILE)
+    session.show(key, session.name())
     st.text_input(
         "Name of the file",
-        key=_NAME,
-        on_change=lambda: session.rename(st.session_state[_NAME]),
+        key=key,
+        on_change=lambda: session.rename(st.session_state[key]),
         help="The study is called so, and the folder of its results.",
     )
     st.session_state.setdefault(_WORKERS, None)
@@ -153,6 +156,7 @@ def _start(path: Path, *, replaces: bool) -> None:
         )
     if started:
         try:
+            study_from(session.text(), path, complete=False)  # the check may not have come to it yet
             files.save(session.name(), session.text())
             workers = st.session_state[_WORKERS]
             drivers.start(study, drivers.run_words(path, results_directory(), workers=workers))
