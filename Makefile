@@ -15,7 +15,7 @@ SCALE ?= --set size.layers=6 --set size.width=256 --set size.heads=8 \
 	--set training.tokens=20_000_000 --set training.batch_size=32
 endif
 
-.PHONY: demo test lint dashboard bench published clean
+.PHONY: demo test lint dashboard bench published readme clean
 
 demo: $(VENV)/.installed
 	$(BIN)/workbench run ablations/quickstart.yaml
@@ -37,6 +37,9 @@ published: $(VENV)/.installed  # stop and start it at will: each study goes on w
 	for study in $(PUBLISHED); do \
 		$(BIN)/workbench run ablations/$$study.yaml $(SCALE) && $(BIN)/workbench publish $$study || exit 1; \
 	done
+
+readme: $(VENV)/.installed  # what the published studies say of the claim cards, put into README
+	$(BIN)/workbench published --into README.md
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

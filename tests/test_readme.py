@@ -112,6 +112,7 @@ DEMO = [
     Line("workbench publish quickstart", writes=("results/published/quickstart/runs/*/model.safetensors",)),
     Line("workbench publish quickstart --weights 0", writes=("results/published/quickstart/report.md",)),
     Line("workbench publish quickstart --no-examples", writes=("results/published/quickstart/report.md",)),
+    Line("workbench publish quickstart --no-measure", writes=("results/published/quickstart/report.md",)),
 ]
 BENCH = [
     Line("workbench bench --quick", writes=("results/benchmarks/*-cpu-quick.md",)),

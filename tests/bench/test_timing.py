@@ -2,8 +2,9 @@
 
 import pytest
 
-from workbench.bench.timing.seconds import Clock, PerCall, error_line, interleave, seconds_of
+from workbench.bench.timing.seconds import Clock, PerCall, error_line, interleave
 from workbench.bench.timing.spread import Spread, difference, ratio
+from workbench.training.seconds import seconds_of
 
 
 def test_a_spread_is_the_median_and_the_quartiles():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.claims.claim_studies import card, prediction
 from workbench.claims import reference
-from workbench.claims.card import card_files, find_card, load_card, load_cards, study_file
+from workbench.claims.card import SIZES, card_files, find_card, load_card, load_cards, study_file
 from workbench.claims.quantities.registry import QUANTITIES
 from workbench.errors import UserError
 from workbench.files import write_yaml
@@ -17,11 +17,17 @@ CARDS = load_cards()
 OF_A_RUNG = {"size": "nano", "about": "small"}
 
 
-def test_every_study_of_a_shipped_card_has_a_file_that_can_decide():
+def source(**changes):
+    """A number of the literature."""
+    return {"paper": "Somebody", "where": "table 1", "number": "0.05 nats", "certainty": "derived"} | changes
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_study_of_a_shipped_card_has_a_file_that_can_decide(size):
     assert len(CARDS) == len(card_files()) >= 6
     for one in CARDS:
         assert one.sources, one.id
-        for name in one.studies("nano", needed=True):
+        for name in one.studies(size, needed=True):
             file = study_file(name)
             assert file is not None, (one.id, name)
             study = load_study_file(file, complete=False)
@@ -89,6 +95,16 @@ def test_a_prediction_that_cannot_be_is_refused_with_the_key_and_the_remedy(chan
             "small: no primary prediction is asked at this primary rung; state one, or make",
         ),
         ({"scope": ""}, "scope: "),
+        ({"sources": [source(value=0.05)]}, "a value is drawn beside one; name it"),
+        ({"sources": [source(prediction="learned-is-higher")]}, "value: nothing can be drawn without"),
+        (
+            {"sources": [source(prediction="learned-is-highest", value=0.05)]},
+            "is no prediction; did you mean 'learned-is-higher'?",
+        ),
+        (
+            {"sources": [source(prediction="learned-is-higher", interval=[0.06, 0.02])]},
+            "interval: write the lower number first",
+        ),
     ],
 )
 def test_a_card_that_does_not_hang_together_is_refused(changes, wanted):

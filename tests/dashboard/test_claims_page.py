@@ -2,8 +2,19 @@
 
 import pytest
 
-from tests.claims.claim_studies import RELU, card, prediction, write_parts
+from tests.analysis.synthetic_studies import manifest, one_at_a_time
+from tests.claims.claim_studies import (
+    NORM,
+    RELU,
+    card,
+    inference_study,
+    prediction,
+    repaid,
+    step_times,
+    write_parts,
+)
 from workbench.files import write_yaml
+from workbench.records.step_times import write_step_times
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +39,30 @@ def cards(tmp_path, monkeypatch):
         return folder
 
     return lay_out
+
+
+def test_a_claim_about_step_times_has_blocks_hardware_and_cell_and_needs_no_trial(
+    opened, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "results" / "parts"
+    write_yaml(folder / "study.yaml", manifest(one_at_a_time(), name="parts"))
+    write_step_times(folder, step_times())
+    asked = prediction(quantity="step_time_ratio", cell="cpu", variant=NORM, margin=0.0198)
+    cards = tmp_path / "ablations" / "claims"
+    cards.mkdir(parents=True)
+    write_yaml(cards / "cost.yaml", card(asked).model_dump(mode="json", exclude={"id"}))
+    app = opened(tmp_path / "results", "claims")
+    assert not app.exception
+    assert headings(app) == ["#### Positions &nbsp; :green-badge[supported]"]
+    row = app.dataframe[1].value.iloc[0]
+    assert (row["pairs"], row["tokens"], row["learning rates"]) == ("24 blocks", "—", "—")
+    assert "on cpu, fp32, eager" in row["asked"]
+    (facts,) = app.table
+    shown = facts.value.to_string()
+    assert "Testium 9, 2 cores" in shown
+    assert "24 blocks of" in shown
+    assert not links(app)
 
 
 def headings(app):
@@ -88,3 +123,47 @@ def test_a_mistake_in_a_card_is_said_with_its_key(opened, parts, cards):
     app = opened(parts, "claims")
     assert not app.exception
     assert "'charm' is nothing that can be measured here" in app.error[0].value
+
+
+def test_a_forest_of_each_unit_and_what_serving_costs_by_a_slider_of_the_address(
+    opened, tmp_path_factory, cards
+):
+    folder = tmp_path_factory.mktemp("serving") / "results"
+    inference_study(folder / "inference")
+    file = cards(1) / "card0.yaml"
+    cost = repaid(id="cost", quantity="decode_flops_ratio", margin=0.55)
+    source = {
+        "paper": "Somebody",
+        "where": "table 1",
+        "number": "1 to 2",
+        "certainty": "derived",
+        "prediction": "repaid",
+        "interval": [1, 2],
+    }
+    write_yaml(file, card(cost, repaid(), sources=[source]).model_dump(mode="json", exclude={"id"}))
+    app = opened(folder, "claims", served_card0_small="10")
+    assert not app.exception
+    charts = [one.proto.alt for one in app.get("vega_lite_chart")]
+    assert charts == [
+        "What the predictions of the card card0 measured, in ratio",
+        "What the predictions of the card card0 measured, in × training tokens",
+        "FLOPs of training and serving by tokens served, at the rung small",
+    ]
+    specification = app.get("vega_lite_chart")[1].proto.spec
+    assert "literature" in specification
+    assert app.select_slider[0].value == "10"
+    said = [one.value for one in app.markdown if "training and serving take" in one.value]
+    assert said[0].startswith("With 5 M tokens served, 10× those of training")
+    assert "the smaller one is cheaper by" in said[0]
+    app.select_slider[0].set_value("0.1").run()
+    assert any("0.1× those of training" in one.value for one in app.markdown)
+    assert not app.exception
+
+
+def test_a_number_of_tokens_that_the_slider_has_not_is_said(opened, tmp_path_factory, cards):
+    folder = tmp_path_factory.mktemp("serving") / "results"
+    inference_study(folder / "inference")
+    write_yaml(cards(1) / "card0.yaml", card(repaid()).model_dump(mode="json", exclude={"id"}))
+    app = opened(folder, "claims", served_card0_small="12345")
+    assert not app.exception
+    assert "the tokens served 12345, which is not here" in app.warning[0].value

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from tests.odd_panels import PANELS
+from workbench.analysis.colours import BASELINE_COLOUR as BASELINE
 from workbench.analysis.ticks import linear
 from workbench.inspection.drawing import (
-    BASELINE,
     cell_colours,
     columns_of,
     drawable,

@@ -164,13 +164,32 @@ def test_a_hook_on_the_probabilities_changes_what_the_model_says(decoder, tokens
     assert (model(tokens()) - before).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize(
+    ("dtype", "window", "explicit"),
+    [
+        (torch.float32, None, True),
+        (torch.bfloat16, 4, True),
+        (torch.bfloat16, None, False),
+    ],
+)
+def test_what_the_flash_kernel_does_not_take_is_written_out(decoder, tokens, dtype, window, explicit):
+    model, seen = decoder(window=window).to(dtype), []
+    model.attention_kernel = "flash"
+    model.blocks[0].attention.probabilities.register_forward_hook(lambda *_: seen.append(1))
+    written_out = model(tokens())
+    assert bool(seen) is explicit
+    model.attention_kernel = "fused"
+    tolerance = 1e-5 if dtype == torch.float32 else 0.1
+    torch.testing.assert_close(written_out, model(tokens()), atol=tolerance, rtol=tolerance)
+
+
 def test_the_kernel_is_chosen_for_all_layers(decoder):
     model = decoder()
     assert model.attention_kernel == "fused"
     model.attention_kernel = "explicit"
     assert [block.attention.kernel for block in model.blocks] == ["explicit", "explicit"]
-    with pytest.raises(UserError, match="attention_kernel: unknown 'flash'"):
-        model.attention_kernel = "flash"
+    with pytest.raises(UserError, match="attention_kernel: unknown 'paged'"):
+        model.attention_kernel = "paged"
 
 
 def test_soft_capped_scores_stay_explicit(decoder, tokens):

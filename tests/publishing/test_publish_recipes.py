@@ -8,6 +8,7 @@ from tests.inspection.head_studies import scope_of
 from tests.inspection.recipe_runs import LEARNED, LONGER, write_study
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render
+from workbench.inspection import measuring
 from workbench.inspection.views import find_view
 from workbench.publishing.publish import publish
 from workbench.records.index import load_study
@@ -70,3 +71,28 @@ def test_views_of_the_copy_open(published, monkeypatch, tmp_path):
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
     result = find_view("head_scores").show(scope_of(published[1], LONGER, "baseline", seed=201))
     assert any("windows of another length" in answer for answer in result.answers)
+
+
+def test_what_was_measured_for_a_copy_is_not_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    study, results = write_study(tmp_path / "results"), tmp_path / "results"
+    for path in study.glob("runs/*/probes.parquet"):
+        path.unlink()
+    weights = len(list(study.glob("runs/*/model.safetensors")))
+
+    bare = publish(study, results, weights=1, limit=80.0, measure=False)
+    assert bare.measuring.measured == []
+    assert not list(study.glob("runs/*/probes.parquet"))
+    assert "Head scores" in bare.views_without
+    assert f"- views: no run here was measured for {', '.join(bare.views_without)}" in (
+        (bare.path / "report.md").read_text()
+    )
+
+    first = publish(study, results, weights=1, limit=80.0)
+    assert 0 < len(first.measuring.measured) <= weights
+    assert "Head scores" not in first.views_without
+    monkeypatch.setattr(measuring, "_measure", lambda *_: pytest.fail("measured twice"))
+    again = publish(study, results, weights=1, limit=80.0)
+    assert again.measuring.measured == []
+    assert again.views_without == first.views_without

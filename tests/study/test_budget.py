@@ -203,7 +203,7 @@ def test_a_budget_alone_makes_no_variant_where_it_gives_the_same_tokens(plan):
     [
         (
             {"variants": [{"name": "half", "size": {"layers": 1}, "budget": "steps"}]},
-            r"variants\.0\.budget: should be one of tokens, bytes, flops, pool, got 'steps'",
+            r"variants\.0\.budget: should be one of tokens, bytes, flops, pool, seconds, memory, got 'steps'",
         ),
         (
             {"variants": [{"name": "half", "size": {"layers": 1}, "budget": "pool"}]},

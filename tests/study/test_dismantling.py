@@ -31,7 +31,7 @@ def study(origin, to, **changes):
 
 def taken_apart(origin, to, **changes):
     """The variants by name, and the stack."""
-    variants, stack = build_design(study(origin, to, **changes), BYTES)
+    variants, stack, _ = build_design(study(origin, to, **changes), BYTES)
     return {variant.name: variant for variant in variants}, stack
 
 

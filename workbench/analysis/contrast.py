@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 BLACK, WHITE = "#000000", "#FFFFFF"
+TEXT = 4.5  # contrast that small letters need (WCAG, 1.4.3)
 MARK = 3.0  # contrast that a line or dot needs with what it is drawn on (WCAG, 1.4.11)
 _TO_CONES = (
     (0.4122214708, 0.5363325363, 0.0514459929),
@@ -82,3 +83,13 @@ def _linear(colour: str) -> np.ndarray:
 @lru_cache(maxsize=8192)
 def _oklab(colour: str) -> np.ndarray:
     return np.array(_TO_LAB) @ np.cbrt(np.array(_TO_CONES) @ _linear(colour))
+
+
+def readable_on(colour: str, paper: str) -> str:
+    """``colour``, as much darker or lighter as small letters of it must be to be read on ``paper``."""
+    step = -0.02 if luminance(paper) > 0.5 else 0.02
+    hue, lightness, saturation = colorsys.rgb_to_hls(*_channels(colour))
+    while contrast(colour, paper) < TEXT and 0 < lightness < 1:
+        lightness = min(1.0, max(0.0, lightness + step))
+        colour = _hex(colorsys.hls_to_rgb(hue, lightness, saturation))
+    return colour

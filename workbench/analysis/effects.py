@@ -12,6 +12,7 @@ from workbench.analysis.deciding.decisions import remark
 from workbench.analysis.decisions import confirm_phase, decisions
 from workbench.analysis.dismantling import Dismantled, dismantled
 from workbench.analysis.divergence import compare_divergences
+from workbench.analysis.equal_budgets import equal_budget_notes
 from workbench.analysis.factorial import FactorialEffects, factorial_effects, missing_effects
 from workbench.analysis.flops import EqualFlops, flops_differ, loss_at_flops
 from workbench.analysis.gain_ladder import ComputeGains, compute_gains
@@ -135,6 +136,7 @@ def study_report(study: StudyRecords) -> Report:
     notes = [
         *map(reading, filter(None, [why_not_comparable(manifest, manifest.metric)])),
         *map(reading, start_warnings(study, outcomes)),
+        *equal_budget_notes(manifest),
         *map(method, pilot_warnings(pilot, margin, unit)),
         *tuning_warnings(tuned, margin, unit),
         *map(method, halving_warnings(study, tuned)),

@@ -41,7 +41,6 @@ from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict
 FEWEST_TO_EXTRAPOLATE = 4  # rungs
 DECADES_TO_EXTRAPOLATE = 1.5  # of compute, from the first rung to the top one
 DECADE = math.log(10)
-_QUANTILE = (1 + CONFIDENCE) / 2
 _Array = npt.NDArray[np.float64]
 
 
@@ -113,6 +112,11 @@ class Trend:
     def per_decade_interval(self) -> Interval:
         """The 95 % interval of ``per_decade``."""
         return Interval(self.interval.low * DECADE, self.interval.high * DECADE, self.interval.level)
+
+    def per_decade_at(self, level: float) -> Interval:
+        """The interval of ``per_decade`` at another level of confidence."""
+        error = math.sqrt(self.slope_variance) * DECADE
+        return _interval(self.per_decade, error, self.degrees, level)
 
     def at(self, compute: float) -> float:
         """The height of the line at so many FLOPs."""
@@ -315,6 +319,6 @@ def _line(x: _Array, means: _Array, weights: _Array) -> tuple[float, float, _Arr
     return center, spread, means - level - slope * (x - center)
 
 
-def _interval(middle: float, error: float, degrees: float) -> Interval:
-    half = float(stats.t.ppf(_QUANTILE, degrees)) * error
-    return Interval(middle - half, middle + half, CONFIDENCE)
+def _interval(middle: float, error: float, degrees: float, level: float = CONFIDENCE) -> Interval:
+    half = float(stats.t.ppf((1 + level) / 2, degrees)) * error
+    return Interval(middle - half, middle + half, level)

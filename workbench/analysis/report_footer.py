@@ -12,8 +12,10 @@ from workbench.numbers import byte_size, count, fixed, percent, plural, scaled
 from workbench.records.execution import USUAL, Execution
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import (
+    MEMORY,
     NOTHING,
     POOL,
+    SECONDS,
     WILCOXON,
     EvaluationSet,
     Manifest,
@@ -164,6 +166,8 @@ def held_equal(unit: str) -> str:
         "bytes": "bytes of text",
         "flops": "FLOPs",
         POOL: "passes over the training text",
+        SECONDS: "seconds of training",
+        MEMORY: "bytes in memory",
     }
     return words.get(unit, unit)
 
@@ -189,10 +193,11 @@ def _distinct(runs: pd.DataFrame, key: str) -> list[str]:
 
 def hardware_of(runs: pd.DataFrame) -> list[str]:
     """The machines that ``runs`` were made on, each once."""
-    return sorted({_machine(item["hardware"]) for item in _provenance(runs) if item.get("hardware")})
+    return sorted({machine_words(item["hardware"]) for item in _provenance(runs) if item.get("hardware")})
 
 
-def _machine(hardware: Any) -> str:
+def machine_words(hardware: Any) -> str:
+    """The GPU, or the processor with its cores, of a run's or a measurement's ``hardware``."""
     if not isinstance(hardware, dict):
         return str(hardware)
     if hardware.get("gpu"):

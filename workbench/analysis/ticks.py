@@ -31,6 +31,12 @@ class Ticks:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    def value_at(self, place: float, *, log: bool = False) -> float:
+        """The value at ``place``, from 0 at the axis' low end to 1 at its high one."""
+        if log:
+            return self.low * (self.high / self.low) ** place
+        return self.low + place * (self.high - self.low)
+
     def within(self, low: float, high: float) -> "Ticks":
         """Those from ``low`` to ``high``, on an axis that ends there."""
         pairs = zip(self.values, self.labels, strict=True)

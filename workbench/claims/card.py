@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from workbench.claims.quantities.quantity import Quantity, Sides
 from workbench.claims.quantities.registry import QUANTITIES
+from workbench.claims.source import Section, Source, Text
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
+from workbench.records.step_times import CELLS
 from workbench.study.schema import NAME, find_named_file
 from workbench.user_input import read_as
 from workbench.user_numbers import Number
@@ -35,45 +37,16 @@ def _sound_name(value: str) -> str:
     return value
 
 
-_Text = Annotated[str, Field(min_length=1)]
 _Name = Annotated[str, Field(max_length=80), AfterValidator(_sound_name)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Section):
-    """A number of the literature."""
-
-    paper: _Text = Field(
-        description="Who found it: authors and year, or title, with the address of the paper.",
-        examples=["Shazeer 2020, arXiv 2002.05202"],
-    )
-    where: _Text = Field(
-        description="Where it stands there, and at what size it was found.",
-        examples=["table 1, T5 base, 524,288 steps"],
-    )
-    number: _Text = Field(
-        description="The number as the literature gives it, with its unit.",
-        examples=["SwiGLU 1.636 against ReLU 1.677 nats"],
-    )
-    certainty: Literal[
-        "primary text read",
-        "secondary source",
-        "from memory, to be checked",
-        "derived",
-        "run for this project",
-    ] = Field(description="How sure it is that the source says so.")
-
-
-class Rung(_Section):
+class Rung(Section):
     """A size and a number of tokens at which the claim is asked."""
 
     size: Size = Field(
         description="Which form of the card it belongs to: nano runs on two cores of a CPU, gpu on one card."
     )
-    about: _Text = Field(
+    about: Text = Field(
         description="Parameters and training tokens of the rung, in words.",
         examples=["0.13M parameters, 0.4M tokens"],
     )
@@ -84,7 +57,7 @@ class Rung(_Section):
     )
 
 
-class Prediction(_Section):
+class Prediction(Section):
     """What a study will find if the claim is true."""
 
     id: _Name = Field(
@@ -102,7 +75,7 @@ class Prediction(_Section):
         description="The rung that a single study stands at. Left out: the card's only rung.",
         examples=["0.4M"],
     )
-    variant: _Text = Field(
+    variant: Text = Field(
         description="The variant that it is about, as the study's report calls it.",
         examples=["positions=learned"],
     )
@@ -123,6 +96,12 @@ class Prediction(_Section):
         description="Of loss and bits_per_byte: the evaluation text, by its name in the study. Left out: the "
         "study's first.",
         examples=["prose"],
+    )
+    cell: str | None = Field(
+        None,
+        description="Of step_time_ratio alone: where a step is measured. cpu: in fp32; gpu: in bf16, eager; "
+        "gpu-compiled: in bf16, compiled.",
+        examples=list(CELLS),
     )
     direction: Direction = Field(
         description="What the quantity does, variant minus the other side. lower: it is below minus the "
@@ -152,6 +131,16 @@ class Prediction(_Section):
         measured = QUANTITIES[self.quantity]
         if self.evaluation is not None and not measured.of_a_text:
             raise ValueError(f"evaluation: {self.quantity} is of no evaluation text; remove the key")
+        if self.cell is not None and not measured.of_a_cell:
+            raise ValueError(f"cell: {self.quantity} is of no cell; remove the key")
+        if measured.of_a_cell and self.cell not in CELLS:
+            known = ", ".join(CELLS)
+            raise ValueError(f"cell: {self.quantity} is measured in one of {known}; name it")
+        if measured.of_a_cell and self.against is not None:
+            raise ValueError(
+                "against: a step takes turns with the baseline's alone; remove the key, or make that variant "
+                "the baseline of a study"
+            )
         if self.direction == "equal" and self.margin == 0:
             raise ValueError("margin: 0 leaves nothing that is equal; give one above 0")
         if isinstance(self.study, dict):
@@ -179,7 +168,7 @@ class Prediction(_Section):
     @property
     def sides(self) -> Sides:
         """What is compared."""
-        return Sides(self.variant, self.against, self.evaluation)
+        return Sides(self.variant, self.against, self.evaluation, self.cell)
 
 
 @dataclass(frozen=True)
@@ -191,7 +180,7 @@ class Placed:
     study: str
 
 
-class Card(_Section):
+class Card(Section):
     """A whole card, checked."""
 
     id: _Name = Field(
@@ -199,11 +188,11 @@ class Card(_Section):
         "name without its ending.",
         examples=["rope-quality"],
     )
-    title: _Text = Field(
+    title: Text = Field(
         description="The claim in a few words, for tables.",
         examples=["Rotary positions: quality"],
     )
-    statement: _Text = Field(
+    statement: Text = Field(
         description="The claim in a sentence, as it is made.",
         examples=["Rotary positions give a lower loss than learned ones."],
     )
@@ -222,7 +211,7 @@ class Card(_Section):
         description="What studies will find if the claim is true. The card is supported where every primary "
         "one holds at every primary rung, and refuted where one fails.",
     )
-    scope: _Text = Field(
+    scope: Text = Field(
         description="What the card says nothing of: sizes, texts, budgets beyond those that were run."
     )
 
@@ -247,6 +236,11 @@ class Card(_Section):
                     raise ValueError(
                         f"predictions: {one.id}: {place!r} is no rung; {suggestion(place, self.rungs)}"
                     )
+        for source in self.sources:
+            if source.prediction is not None and source.prediction not in ids:
+                raise ValueError(
+                    f"sources: {source.prediction!r} is no prediction; {suggestion(source.prediction, ids)}"
+                )
         for name, rung in self.rungs.items():
             asked = [one for one in self.placed() if one.rung == name and one.prediction.role == PRIMARY]
             if rung.role == PRIMARY and not asked:
@@ -272,8 +266,19 @@ class Card(_Section):
 
     def studies(self, size: str, *, needed: bool = False) -> list[str]:
         """The studies of one form; ``needed``: only those at primary rungs, which the word rests on."""
-        names = [one.study for one in self.placed(size) if not needed or self.rungs[one.rung].role == PRIMARY]
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys(one.study for one in self._asked(size, needed)))
+
+    def needs_trials(self, size: str, study: str) -> bool:
+        """Whether what is asked of ``study`` at primary rungs takes its trials, or its step times alone."""
+        return any(one.prediction.measured.of_trials for one in self._asked(size, True) if one.study == study)
+
+    def cells(self, size: str, study: str) -> list[str]:
+        """In which cells the step times of ``study`` are asked for at primary rungs."""
+        cells = [one.prediction.cell for one in self._asked(size, True) if one.study == study]
+        return list(dict.fromkeys(cell for cell in cells if cell is not None))
+
+    def _asked(self, size: str, needed: bool) -> list[Placed]:
+        return [one for one in self.placed(size) if not needed or self.rungs[one.rung].role == PRIMARY]
 
 
 def claims_folder() -> Path:

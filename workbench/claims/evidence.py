@@ -4,26 +4,25 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
-import pandas as pd
+from scipy import stats
 
 from workbench.analysis.deciding.decisions import decide_study
 from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed
-from workbench.analysis.report_footer import describe_data, hardware_of
 from workbench.analysis.statistics import Interval
-from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, TunedRate, unequal_tuning
+from workbench.analysis.tuned_rates import ALL_LOST, AT_EDGE, ONE_SIDE_LOST, unequal_tuning
 from workbench.claims.card import PRIMARY, Card, Placed, Prediction, study_file
-from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMeasurableError
+from workbench.claims.facts import Compared, StudyFacts, facts_of_study
+from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMeasurableError, Quantity
 from workbench.claims.words import Found, Word, word_of
 from workbench.errors import UserError
 from workbench.numbers import plural, rate
 from workbench.records.index import StudyRecords, load_study
-from workbench.records.manifest import ManifestVariant, TextData
+from workbench.records.manifest import SECONDS
 from workbench.records.run import Phase, State
+from workbench.records.step_times import Cell, read_step_times
 from workbench.study.paths import find_results
 
-FEWEST_PAIRS = 8  # below which no card's word rests on a prediction
 _EDGES = {
     AT_EDGE: "at the edge of what was tried",
     ONE_SIDE_LOST: "beside a rate that gave no result",
@@ -44,25 +43,13 @@ class Needed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyFacts:
-    """What a reader must know of a study beside a number of it; of both sides where they differ."""
-
-    title: str
-    path: Path
-    parameters: tuple[int, ...]
-    tokens: tuple[int, ...]
-    corpus: str
-    hardware: tuple[str, ...]
-    rates: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """One prediction at one rung, and what is known of it.
 
     ``n`` pairs are in the word. ``firm`` says that it fails at its share of the card's error too.
     ``reservations`` say why no card's word may rest on it, ``missing`` why there is no number, and
-    ``command`` what would bring one; ``has_run`` is false where the study has no results at all.
+    ``command`` what would bring one; ``has_run`` is false where the study has no results at all, or its step
+    times were not measured.
     """
 
     placed: Placed
@@ -112,15 +99,25 @@ class Studies:
         ended = all(outcomes.status == "done" for outcomes in study.outcomes.values())
         return study.records.is_published and ended
 
-    def open(self, name: str) -> ConfirmedStudy:
-        """The study; raises ``NotMeasurableError`` where it has no results, or none that can be compared."""
+    def has_step_times(self, name: str, cell: Cell) -> bool:
+        """Whether step times of the study were measured in ``cell``, and nothing forbids to rest on them."""
+        path = self.path(name)
+        known = [] if path is None else read_step_times(path)
+        return any(one.cell == cell and not one.doubts for one in known)
+
+    def open(self, name: str, *, as_ladder: bool = False) -> ConfirmedStudy:
+        """The study; raises ``NotMeasurableError`` where it has no results, or none that can be compared.
+
+        ``as_ladder``: a ladder as a whole, whose rungs are compared one by one.
+        """
         if name not in self._known:
             path = self.path(name)
             if path is None:
                 raise NotMeasurableError(f"{name} has not run")
             try:
                 records = self._load(path)
-                records.require_comparable()
+                for one in records.compared if as_ladder else [records]:
+                    one.require_comparable()
             except UserError as error:
                 raise NotMeasurableError(str(error)) from None
             self._known[name] = ConfirmedStudy(records)
@@ -139,12 +136,13 @@ def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evid
     prediction = placed.prediction
     nothing = Evidence(placed=placed, is_primary=card.is_primary(placed), command=_command(card, placed))
     try:
-        study = studies.open(placed.study)
+        study = studies.open(placed.study, as_ladder=prediction.measured.over_rungs)
         measured = prediction.measured.measure(study, prediction.sides)
-        sides = _sides(study, prediction)
+        compared = _compared(study, prediction)
     except NotMeasurableError as error:
-        return replace(nothing, missing=str(error), has_run=studies.path(placed.study) is not None)
-    facts = _facts(study, sides)
+        has_run = prediction.measured.of_trials and studies.path(placed.study) is not None
+        return replace(nothing, missing=str(error), has_run=has_run)
+    facts = facts_of_study(study, compared, prediction.measured, measured)
     if measured.impossible is not None:
         word = Word.OPEN if prediction.direction == "higher" else Word.FAILS
         return replace(nothing, word=word, firm=word is Word.FAILS, missing=measured.impossible, facts=facts)
@@ -173,12 +171,13 @@ def _evidence(card: Card, placed: Placed, studies: Studies, family: int) -> Evid
         equivalence_interval=numbers.equivalence_interval,
         n=numbers.n,
         sd=numbers.sd,
-        reservations=tuple(_reservations(study, prediction, measured, numbers.n)),
+        reservations=tuple(_reservations(compared, prediction, measured, numbers.n)),
         facts=facts,
     )
     if numbers.interval is None:
-        return replace(found, missing=_why_no_interval(measured, numbers.n))
-    return replace(found, needed=_needed(prediction, numbers, _seconds_a_pair(study, sides)))
+        return replace(found, missing=_why_no_interval(prediction, measured, numbers.n))
+    seconds = measured.seconds or _seconds_a_pair(compared)
+    return replace(found, needed=_needed(prediction, numbers, seconds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,51 +218,82 @@ def _numbers(measured: Measured, margin: float, family: int) -> _Numbers:
     )
 
 
-def _why_no_interval(measured: Measured, n: int) -> str:
+def _why_no_interval(prediction: Prediction, measured: Measured, n: int) -> str:
     if measured.at_level is not None and n > 1:
         return "beyond what the study's budgets reach, or too noisy for an interval"
-    return f"{plural(n, 'pair')} so far" if measured.values else "no pair is complete"
+    counted = prediction.measured.counted
+    return f"{plural(n, counted)} so far" if measured.values else f"no {counted} is complete"
 
 
 def _word(prediction: Prediction, numbers: _Numbers) -> Word:
     return word_of(prediction.direction, prediction.margin, numbers.interval, numbers.equivalence_interval)
 
 
-def _sides(study: ConfirmedStudy, prediction: Prediction) -> tuple[ManifestVariant, ...]:
-    """The variant, and what it is compared with unless the prediction is of it alone."""
-    if prediction.measured.alone and prediction.against is None:
-        return (study.variant(prediction.variant),)
-    return study.pair(prediction.sides)
+def _compared(study: ConfirmedStudy, prediction: Prediction) -> list[Compared]:
+    """The variant, and what it is compared with unless the prediction is of it alone; of a ladder by rung."""
+    measured, sides = prediction.measured, prediction.sides
+    if measured.over_rungs:
+        return [
+            Compared(study=rung, sides=rung.pair(own), rung=name) for name, rung, own in study.at_rungs(sides)
+        ]
+    if measured.alone and prediction.against is None:
+        return [Compared(study=study, sides=(study.variant(prediction.variant),))]
+    return [Compared(study=study, sides=study.pair(sides))]
 
 
-def _reservations(study: ConfirmedStudy, prediction: Prediction, measured: Measured, n: int) -> Iterator[str]:
+def _reservations(
+    compared: list[Compared], prediction: Prediction, measured: Measured, n: int
+) -> Iterator[str]:
     """Why no card's word may rest on a prediction, whatever its interval says."""
-    sides = _sides(study, prediction)
-    tuned = [study.tuned[one.name] for one in sides]
-    if n < FEWEST_PAIRS:
-        yield f"{plural(n, 'pair')}, and at least {FEWEST_PAIRS} are needed"
+    quantity = prediction.measured
+    if n < quantity.fewest:
+        yield f"{plural(n, quantity.counted)}, and at least {quantity.fewest} are needed"
+    if quantity.of_trials:
+        yield from _reservations_of_trials(compared, quantity, measured)
+    yield from measured.reservations
+
+
+def _reservations_of_trials(
+    compared: list[Compared], quantity: Quantity, measured: Measured
+) -> Iterator[str]:
     if measured.lost:
         yield f"lost pairs: {'; '.join(measured.lost)}"
     if measured.due:
         yield f"{plural(measured.due, 'planned seed')} still to come"
-    if len(tuned) > 1 and (unequal := unequal_tuning(tuned[0], tuned[1])):
-        yield unequal
-    for variant, chosen in zip(sides, tuned, strict=True):
-        if chosen is None:
-            yield f"{variant.name}: no learning rate was tuned"
-        elif prediction.measured.at_tuned_rate and chosen.place in _EDGES:
-            yield f"{variant.name}: learning rate {rate(chosen.learning_rate)}, {_EDGES[chosen.place]}"
-    yield from measured.reservations
+    for one in compared:
+        manifest = one.study.records.manifest
+        if manifest.step_times is not None and SECONDS in map(manifest.budget_unit, one.sides):
+            yield from (f"equal seconds: {doubt}" for doubt in manifest.step_times.doubts)
+        tuned = [one.study.tuned[side.name] for side in one.sides]
+        if len(tuned) > 1 and (unequal := unequal_tuning(tuned[0], tuned[1])):
+            yield f"{one.rung}: {unequal}" if one.rung else unequal
+        for variant, chosen in zip(one.sides, tuned, strict=True):
+            if chosen is None:
+                yield f"{variant.name}: no learning rate was tuned"
+            elif quantity.at_tuned_rate and chosen.place in _EDGES:
+                yield f"{variant.name}: learning rate {rate(chosen.learning_rate)}, {_EDGES[chosen.place]}"
 
 
 def _needed(prediction: Prediction, numbers: _Numbers, seconds: float | None) -> Needed | None:
     """How many pairs would decide an open prediction; None where it is decided, or nothing says it."""
-    if _word(prediction, numbers) is not Word.OPEN or not numbers.sd or numbers.mean is None:
+    sd = numbers.sd or _sd_of_interval(numbers)
+    if _word(prediction, numbers) is not Word.OPEN or not sd or numbers.mean is None:
         return None
-    pairs = _pairs(prediction, numbers.n, numbers.mean, numbers.sd)
-    more = max(pairs.likely, FEWEST_PAIRS) - numbers.n
+    pairs = _pairs(prediction, numbers.n, numbers.mean, sd)
+    more = max(pairs.likely, prediction.measured.fewest) - numbers.n
     known = None if seconds is None or pairs.likely > pairs.limit else max(more, 0) * seconds
     return Needed(pairs=pairs, seconds=known, source="its own pairs")
+
+
+def _sd_of_interval(numbers: _Numbers) -> float | None:
+    """Of a quantity that is no mean of pairs: the sd at which a mean of as many would have its interval.
+
+    As if all of its noise were that of the pairs; what a ladder of budgets adds goes by its own seeds.
+    """
+    if numbers.interval is None or numbers.n < 2 or not math.isfinite(numbers.interval.half_width):
+        return None
+    quantile = float(stats.t.ppf((1 + numbers.interval.level) / 2, numbers.n - 1))
+    return numbers.interval.half_width * math.sqrt(numbers.n) / quantile
 
 
 def _pairs(prediction: Prediction, n: int, mean: float, sd: float) -> PairsNeeded:
@@ -274,15 +304,17 @@ def _pairs(prediction: Prediction, n: int, mean: float, sd: float) -> PairsNeede
     return pairs_for_fixed(n, mean, sd, margin, 1)
 
 
-def _seconds_a_pair(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -> float | None:
-    """What the trials of both sides took at one seed, on the average."""
-    runs = study.records.runs
-    complete = runs[(runs["state"] == State.COMPLETE) & (runs["phase"] == Phase.CONFIRM)]
-    if "seconds" not in complete:
-        return None
-    means = complete.groupby("variant")["seconds"].mean()
-    known = [float(means.get(one.name, math.nan)) for one in sides]
-    return None if any(math.isnan(value) for value in known) else sum(known)
+def _seconds_a_pair(compared: list[Compared]) -> float | None:
+    """What the trials of both sides took at one seed, on the average; of a ladder at all of its rungs."""
+    total = 0.0
+    for one in compared:
+        runs = one.study.records.runs
+        complete = runs[(runs["state"] == State.COMPLETE) & (runs["phase"] == Phase.CONFIRM)]
+        if "seconds" not in complete:
+            return None
+        means = complete.groupby("variant")["seconds"].mean()
+        total += sum(float(means.get(side.name, math.nan)) for side in one.sides)
+    return None if math.isnan(total) else total
 
 
 def _with_noise_of_another_rung(one: Evidence, found: list[Evidence]) -> Evidence:
@@ -293,7 +325,7 @@ def _with_noise_of_another_rung(one: Evidence, found: list[Evidence]) -> Evidenc
         same = _asked(other) == _asked(one)
         if same and other.sd and other.estimate is not None:
             pairs = _pairs(one.placed.prediction, other.n, other.estimate, other.sd)
-            source = f"the pairs at {other.placed.rung}"
+            source = f"the {other.placed.prediction.measured.counted}s at {other.placed.rung}"
             return replace(one, needed=Needed(pairs=pairs, seconds=None, source=source))
     return one
 
@@ -312,33 +344,3 @@ def _command(card: Card, placed: Placed) -> str | None:
         return f"workbench run {file}"
     size = card.rungs[placed.rung].size
     return f"workbench claims run {card.id}" + ("" if size == "nano" else f" --size {size}")
-
-
-def _facts(study: ConfirmedStudy, sides: tuple[ManifestVariant, ...]) -> StudyFacts:
-    records, manifest = study.records, study.records.manifest
-    texts = dict.fromkeys(
-        describe_data(cast(TextData, manifest.text_of(one))) or "not recorded" for one in sides
-    )
-    return StudyFacts(
-        title=records.title,
-        path=records.path,
-        parameters=_distinct(one.parameters for one in sides),
-        tokens=_distinct(manifest.tokens_of(one) for one in sides),
-        corpus="; ".join(texts),
-        hardware=tuple(hardware_of(_confirmed(records.runs))),
-        rates=tuple(_rate(one.name, study.tuned[one.name]) for one in sides),
-    )
-
-
-def _confirmed(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[runs["phase"] == Phase.CONFIRM]
-
-
-def _distinct(values: Iterator[int | None]) -> tuple[int, ...]:
-    return tuple(dict.fromkeys(value for value in values if value is not None))
-
-
-def _rate(name: str, chosen: TunedRate | None) -> str:
-    if chosen is None:
-        return f"{name} not tuned"
-    return f"{name} {rate(chosen.learning_rate)} {chosen.place}"

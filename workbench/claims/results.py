@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.claims.card import PRIMARY, Card, study_file
-from workbench.claims.evidence import FEWEST_PAIRS, Evidence, Studies, evidence_of
+from workbench.claims.evidence import Evidence, Studies, evidence_of
+from workbench.claims.quantities.quantity import FEWEST_PAIRS
+from workbench.claims.trends import RungTrend, rung_trends
 from workbench.claims.wording import asked_text, estimate_text
 from workbench.claims.words import CardWord, Word, card_word
 from workbench.numbers import duration, plural
@@ -37,6 +39,11 @@ class CardResult:
             own = [one for one in self.primaries if one.placed.rung == name]
             held += all(one.word is Word.HOLDS and not one.reservations for one in own)
         return held, len(names)
+
+    @property
+    def trends(self) -> list[RungTrend]:
+        """What becomes of its effects over its primary rungs, where there are enough with numbers."""
+        return rung_trends(self.evidence)
 
     @property
     def rungs_text(self) -> str:
@@ -94,6 +101,10 @@ def _absent(those: list[Evidence]) -> Iterator[str]:
     for command, group in by_command.items():
         names = list(dict.fromkeys(one.placed.study for one in group))
         line = f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} not run"
+        if not any(one.placed.prediction.measured.of_trials for one in group):
+            line = "; ".join(dict.fromkeys(str(one.missing) for one in group))
+            yield line if command is None else f"{line}; decided by '{command}'"
+            continue
         needed = [one.needed for one in group if one.needed is not None]
         if needed:
             most = max(needed, key=lambda one: one.pairs.likely)
@@ -122,8 +133,10 @@ def _decided_with(one: Evidence) -> str:
     if one.needed is None:
         return f"; {one.missing}" if one.missing else ""
     pairs = one.needed.pairs
-    text = f"; likely decided by {pairs.text(max(pairs.likely, FEWEST_PAIRS))} pairs"
+    quantity = one.placed.prediction.measured
+    text = f"; likely decided by {pairs.text(max(pairs.likely, quantity.fewest))} {quantity.counted}s"
     text += f" ({pairs.text(pairs.low)} to {pairs.text(pairs.high)})"
     if one.needed.seconds is not None:
-        text += f", {duration(one.needed.seconds)} of training more, one trial at a time"
+        text += f", {duration(one.needed.seconds)} of "
+        text += "training more, one trial at a time" if quantity.of_trials else "measuring more"
     return text

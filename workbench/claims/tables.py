@@ -13,8 +13,10 @@ from workbench.analysis.report_tables import TextTable
 from workbench.analysis.text_escapes import escape_markdown
 from workbench.analysis.variant_row import plain
 from workbench.claims.card import PRIMARY, card_values
-from workbench.claims.evidence import Evidence, StudyFacts
+from workbench.claims.evidence import Evidence
+from workbench.claims.facts import StudyFacts
 from workbench.claims.results import CardResult, place
+from workbench.claims.trends import RungTrend
 from workbench.claims.wording import asked_text, estimate_text, pairs_text
 from workbench.claims.words import Word
 from workbench.errors import UserError
@@ -78,7 +80,7 @@ def _prediction_cells(one: Evidence) -> tuple[str, ...]:
         facts.title if facts else one.placed.study,
         _sides(facts.parameters) if facts else MISSING,
         _sides(facts.tokens) if facts else MISSING,
-        "; ".join(facts.rates) if facts else MISSING,
+        ("; ".join(facts.rates) if facts else "") or MISSING,
     )
 
 
@@ -124,19 +126,29 @@ def facts_of(result: CardResult) -> list[tuple[str, str]]:
         if one.facts is not None:
             studies[one.facts.title] = one.facts
             rates.setdefault(one.facts.title, []).extend(one.facts.rates)
-    sizes = [
-        f"{name} ({_sides(facts.parameters)} parameters, {_sides(facts.tokens)} tokens; learning rates: "
-        f"{', '.join(dict.fromkeys(rates[name]))})"
-        for name, facts in studies.items()
-    ]
+    sizes = [_size_text(name, facts, rates[name]) for name, facts in studies.items()]
+    details = dict.fromkeys(text for one in result.evidence if one.facts for text in one.facts.details)
     rungs = [f"{name} ({rung.about}, {rung.role})" for name, rung in result.card.rungs.items()]
+    trends = [("trend over rungs", "; ".join(one.text for one in result.trends))] if result.trends else []
     return [
         ("rungs", "; ".join(rungs)),
+        *trends,
         ("studies", "; ".join(sizes) or MISSING),
         ("text", "; ".join(corpora) or MISSING),
         ("hardware", "; ".join(machines) or MISSING),
+        *([("step times", "; ".join(details))] if details else []),
         ("scope", result.card.scope),
     ]
+
+
+def _size_text(name: str, facts: StudyFacts, rates: Sequence[str]) -> str:
+    """``claims-norm-gain (0.13M parameters, 0.4M tokens; learning rates: …)``; step times have no rates."""
+    text = f"{_sides(facts.parameters)} parameters"
+    if facts.tokens:
+        text += f", {_sides(facts.tokens)} tokens"
+    if rates:
+        text += f"; learning rates: {', '.join(dict.fromkeys(rates))}"
+    return f"{name} ({text})"
 
 
 def render_cards(results: Sequence[CardResult], format: str) -> RenderableType:
@@ -247,6 +259,7 @@ def _prediction_row(one: Evidence) -> dict[str, Any]:
         "against": prediction.against,
         "quantity": prediction.quantity,
         "evaluation": prediction.evaluation,
+        "cell": prediction.cell,
         "direction": prediction.direction,
         "margin": prediction.margin,
         "unit": prediction.measured.unit,
@@ -272,6 +285,20 @@ def _prediction_row(one: Evidence) -> dict[str, Any]:
     return {key: plain(value) for key, value in row.items()}
 
 
+def _trend_row(one: RungTrend) -> dict[str, Any]:
+    """The change for ten times the compute, raw."""
+    interval = one.line.per_decade_interval
+    row = {
+        "prediction": one.prediction,
+        "rungs": one.rungs,
+        "per_decade": one.line.per_decade,
+        "low": interval.low,
+        "high": interval.high,
+        "unit": one.unit,
+    }
+    return {key: plain(value) for key, value in row.items()}
+
+
 def card_to_json(result: CardResult) -> dict[str, Any]:
     """All of a card and of its evidence, as JSON can hold it."""
     evidence = []
@@ -283,5 +310,6 @@ def card_to_json(result: CardResult) -> dict[str, Any]:
     return _card_row(result) | {
         "why": list(result.why),
         "evidence": evidence,
+        "trends": [_trend_row(one) for one in result.trends],
         "file": card_values(result.card),
     }

@@ -3,7 +3,8 @@
 from workbench.analysis.deciding.decisions import level_text
 from workbench.claims.card import Prediction
 from workbench.claims.evidence import Evidence
-from workbench.numbers import MISSING, decimals_for, fixed, with_interval
+from workbench.numbers import MISSING, decimals_for, fixed, plural, with_interval
+from workbench.records.step_times import CELLS
 
 _DIRECTIONS = {
     "lower": "below {minus}",
@@ -22,6 +23,8 @@ def asked_text(prediction: Prediction) -> str:
         margin=f"{margin:g}",
     )
     text = f" on {prediction.evaluation}" if prediction.evaluation else ""
+    if prediction.cell:
+        text = f" on {CELLS[prediction.cell].words}"
     unit = f" {prediction.measured.unit}" if margin else ""
     return f"{prediction.measured.title}{text}, {sides_text(prediction)}: {border}{unit}"
 
@@ -45,7 +48,10 @@ def estimate_text(one: Evidence) -> str:
 
 
 def pairs_text(one: Evidence) -> str:
-    """How many pairs, or that the number has no noise."""
+    """How many pairs, or blocks of step times, or that the number has no noise."""
     if one.is_exact:
         return "exact"
-    return str(one.n) if one.n else MISSING
+    if not one.n:
+        return MISSING
+    counted = one.placed.prediction.measured.counted
+    return str(one.n) if counted == "pair" else plural(one.n, counted)

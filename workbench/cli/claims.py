@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from workbench.cli.shared import RESULTS, AsJson, Commands, Out
 from workbench.cli.studies import ReportFormat, Workers, typed_command
 from workbench.errors import UserError
 from workbench.terminal import console, give, say
+
+if TYPE_CHECKING:  # it brings scipy, which --help need not wait for
+    from workbench.claims.evidence import Studies
 
 
 class Form(StrEnum):
@@ -75,7 +78,11 @@ def claims(
 
 
 def _run(name: str, size: Form, workers: int | None, out: Path) -> None:
-    """Run, or go on with, the studies at the primary rungs of one form, one after the other."""
+    """Run, or go on with, the studies at the primary rungs of one form, one after the other.
+
+    Of those whose step times are asked for, these are measured; they are not trained unless trials are asked
+    for too.
+    """
     from workbench.claims.card import find_card, study_file
     from workbench.claims.evidence import Studies
     from workbench.claims.results import card_result
@@ -98,6 +105,10 @@ def _run(name: str, size: Form, workers: int | None, out: Path) -> None:
     studies = Studies(out)
     for study, file in files.items():
         assert file is not None
+        for cell in card.cells(size.value, study):
+            _measure(study, file, cell, studies)
+        if not card.needs_trials(size.value, study):
+            continue
         if studies.is_published_whole(study):
             say(f"{study}: is complete ({studies.path(study)}), and stays as it is")
             continue
@@ -109,6 +120,19 @@ def _run(name: str, size: Form, workers: int | None, out: Path) -> None:
             raise typer.Exit(130)
     result = card_result(card, size.value, Studies(out))
     console().print(render_card(result, "terminal"))
+
+
+def _measure(study: str, file: Path, name: str, studies: "Studies") -> None:
+    """Measure the step times of a study in the cell ``name``, unless sound ones are there."""
+    from workbench.records.step_times import CELLS
+    from workbench.study.step_times import measure_study
+
+    cell = CELLS[name]
+    if studies.has_step_times(study, cell):
+        say(f"{study}: step times on {cell.words} are there ({studies.path(study)}), and stay as they are")
+        return
+    say(f"{study}: step times on {cell.words} are measured now, from {file}")
+    measure_study(file, [], cell, out=studies.results, console=console(), command=typed_command())
 
 
 CLAIMS_COMMANDS: Commands = {"claims": claims}

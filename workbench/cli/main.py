@@ -21,7 +21,9 @@ from workbench.cli.noise import NOISE_COMMANDS
 from workbench.cli.plan import PLAN_COMMANDS
 from workbench.cli.promote import PROMOTE_COMMANDS
 from workbench.cli.publish import PUBLISH_COMMANDS
+from workbench.cli.published import PUBLISHED_COMMANDS
 from workbench.cli.shared import Commands
+from workbench.cli.steptimes import STEP_TIME_COMMANDS
 from workbench.cli.studies import STUDY_COMMANDS
 
 app = typer.Typer(
@@ -38,6 +40,7 @@ _COMMANDS: Commands = {
     **NOISE_COMMANDS,
     **PROMOTE_COMMANDS,
     **CLAIMS_COMMANDS,
+    **STEP_TIME_COMMANDS,
     **EXPLAIN_COMMANDS,
     **DATA_COMMANDS,
     **DASHBOARD_COMMANDS,
@@ -45,6 +48,7 @@ _COMMANDS: Commands = {
     **MODEL_COMMANDS,
     **BENCH_COMMANDS,
     **PUBLISH_COMMANDS,
+    **PUBLISHED_COMMANDS,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)

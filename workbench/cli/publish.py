@@ -24,11 +24,19 @@ def publish(
             help="Whether beginnings of documents go in: up to twenty that each rule kept, changed, dropped.",
         ),
     ] = True,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure/--no-measure",
+            help="Whether what views over seeds need and lacks is measured first. Without, the copy's report "
+            "says which views have nothing to show.",
+        ),
+    ] = True,
     out: Out = RESULTS,
 ) -> None:
     """Copy a finished study to results/published: records, report and figures, no paths of this machine.
 
-    What views over seeds need and was not measured is measured first.
+    What views over seeds need and was not measured is measured first, and kept: it is measured once.
     """
     from workbench.publishing.publish import publish as publish_study
     from workbench.study.paths import find_results
@@ -40,6 +48,7 @@ def publish(
             weights=weights,
             limit=limit,
             examples=examples,
+            measure=measure,
             note=lambda text: say(f"note: {text}", stderr=True),
             progress=progress,
         )
@@ -47,6 +56,9 @@ def publish(
     if done.measuring.weightless:
         count = plural(len(done.measuring.weightless), "run")
         say(f"not measured: {count}: without weights no table can be added")
+    if done.views_without:
+        remedy = "" if measure else " (measure it: --measure)"
+        say(f"views:     nothing to show by {', '.join(done.views_without)}{remedy}")
     if done.examples:
         say(f"texts:     {plural(done.examples, 'beginning')} of documents are in it (none: --no-examples)")
     say(

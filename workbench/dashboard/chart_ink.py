@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from workbench.analysis.colours import BASELINE_COLOUR
+
 
 @dataclass(frozen=True)
 class Ink:
@@ -10,10 +12,11 @@ class Ink:
     text: str
     faint: str
     paper: str
+    baseline: str = BASELINE_COLOUR
 
     @classmethod
     def of(cls, dark: bool) -> "Ink":
         """The inks of the dark or the light theme."""
         if dark:
-            return cls(text="#E4E9EF", faint="#8A97A6", paper="#12161C")
+            return cls(text="#E4E9EF", faint="#8A97A6", paper="#12161C", baseline="#DDE3EA")
         return cls(text="#0E1822", faint="#5F6C7A", paper="#FFFFFF")

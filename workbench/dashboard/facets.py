@@ -13,8 +13,8 @@ import pandas as pd
 from altair.utils.schemapi import UndefinedType
 
 from workbench.dashboard.chart_ink import Ink
-from workbench.inspection.drawing import Drawn, columns_of, order, side_by_side
-from workbench.inspection.panels import Dots, Heatmap
+from workbench.inspection.drawing import Drawn, columns_of, has_end_names, order, side_by_side
+from workbench.inspection.panels import Dots, Heatmap, Lines
 
 NARROW = 440  # pixels of a plot on a narrow page: what has to fit there is broken into lines
 LETTER = 6.6  # pixels of a letter
@@ -27,6 +27,8 @@ _ROW, _LEAST_ROW, _TALLEST = 26, 4, 520  # pixels of a heatmap's rows, and of al
 _CATEGORY, _SERIES = 30, 22  # pixels of a row of dots, and of each series in it
 _NAME_LINE = 14  # pixels of a line of a facet's name
 _NAME_WIDTH = 24  # letters in a line of a category's name
+_LONGEST_NAME = 30  # letters that are seen of a name at the end of a line
+END_GAP = 14  # pixels between a line's end and its name
 
 
 class AxisPlace(TypedDict, total=False):
@@ -42,13 +44,17 @@ class AxisPlace(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Cell:
-    """A facet's place in the chart; a chart without facets is one. Heights are in pixels."""
+    """A facet's place in the chart; a chart without facets is one. Heights are in pixels.
+
+    ``room``: pixels that are left free on the right of a plot for the names of lines.
+    """
 
     name: str
     place: int
     count: int
     height: int
     header: int
+    room: int = 0
 
     @property
     def columns(self) -> int:
@@ -79,7 +85,8 @@ class Cell:
     def ends(self) -> tuple[alt.ExprRef, alt.ExprRef]:
         """Where it begins and ends from left to right."""
         left = f"width * {self.column} / {self.columns}" + (f" + {_APART}" if self.column else "")
-        return alt.ExprRef(left), alt.ExprRef(f"width * {self.column + 1} / {self.columns}")
+        right = f"width * {self.column + 1} / {self.columns}" + (f" - {self.room}" if self.room else "")
+        return alt.ExprRef(left), alt.ExprRef(right)
 
     @property
     def wide(self) -> str:
@@ -90,7 +97,7 @@ class Cell:
     @property
     def across(self) -> list[alt.ExprRef] | UndefinedType:
         """The range of its horizontal scale; the whole plot's where there is one facet."""
-        return list(self.ends) if self.count > 1 else alt.Undefined
+        return list(self.ends) if self.count > 1 or self.room else alt.Undefined
 
     @property
     def up(self) -> list[int] | UndefinedType:
@@ -105,8 +112,10 @@ class Cell:
     def below(self, title: str) -> AxisPlace:
         """What its horizontal axis needs: one title serves all."""
         lines = wrap(title, int(NARROW / LETTER))
-        if self.count == 1:
+        if self.count == 1 and not self.room:
             return {"title": lines}
+        if self.count == 1:
+            return {"title": lines, "titleX": alt.ExprRef(f"(width - {self.room}) / 2")}
         place = AxisPlace(orient="bottom", offset=self.top + self.height - self.whole_height, title=None)
         if self.row == self._last_row and self.column == 0:
             place["title"] = lines
@@ -163,7 +172,17 @@ def cells_of(panel: Drawn) -> list[Cell]:
     names = order(panel.data[facet].astype(str)) if facet else [""]
     lines = max(len(_name_lines(name, len(names))) for name in names) if len(names) > 1 else 0
     height = _height(panel, len(names))
-    return [Cell(name, place, len(names), height, lines * _NAME_LINE + 8) for place, name in enumerate(names)]
+    header = lines * _NAME_LINE + 8
+    room = _room(panel)
+    return [Cell(name, place, len(names), height, header, room) for place, name in enumerate(names)]
+
+
+def _room(panel: Drawn) -> int:
+    """What the names at the ends of lines take, of which a line that ends early has some letters more."""
+    if not isinstance(panel, Lines) or not has_end_names(panel):
+        return 0
+    longest = max(len(str(name)) for name in panel.data["series"].unique())
+    return END_GAP + round(LETTER * min(_LONGEST_NAME, longest + 5))
 
 
 def _name_lines(name: str, facets: int) -> list[str]:

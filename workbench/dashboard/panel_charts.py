@@ -10,11 +10,13 @@ import altair as alt
 import pandas as pd
 from altair.utils.schemapi import UndefinedType, debug_mode
 
-from workbench.analysis.contrast import BLACK, WHITE, ink_on, seen_on
+from workbench.analysis.colours import BASELINE_COLOUR
+from workbench.analysis.contrast import BLACK, WHITE, ink_on, readable_on, seen_on
 from workbench.analysis.ticks import Ticks, every
 from workbench.dashboard.axes import FIT_WIDTH, Layers, between, broken, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.facets import (
+    END_GAP,
     LABEL_HEIGHT,
     LETTER,
     NARROW,
@@ -29,17 +31,22 @@ from workbench.inspection.drawing import (
     Style,
     cell_colours,
     drawable,
+    end_names,
+    has_end_names,
     heat_domain,
     heat_ticks,
+    named,
     order,
     placed,
     scale_colours,
     side_by_side,
     styles,
+    thin_seeds,
     x_axis,
     y_axis,
 )
 from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Panel
+from workbench.numbers import number
 
 _RULE_HEIGHT = 16  # pixels of a line of labels above a plot
 _POINTS = 40  # of a line in a plot, which are marked
@@ -53,7 +60,7 @@ _ENDS: dict[float, tuple[Literal["left", "center", "right"], int]] = {
 def chart(panel: Drawn, ink: Ink) -> alt.LayerChart:
     """The chart of a panel with axes; tokens and maps are drawn as text and as images."""
     with debug_mode(False):  # the same check of every part of a chart
-        return _chart(panel, ink)
+        return _chart(named(panel), ink)
 
 
 def _chart(given: Drawn, ink: Ink) -> Layers:
@@ -123,13 +130,14 @@ def _lines(panel: Lines, given: Lines, cell: Cell, ink: Ink) -> list[alt.Chart]:
     above = _label_rows(placed(panel.rules, horizontal, "x", log=panel.log_x))
     symbol = "stroke" if panel.joined else "circle"
     colour = _colour(panel, drawn, cell, ink, symbol=symbol, above=above)
-    rows = cell.rows_of(panel, panel.data)
+    rows = cell.rows_of(panel, _with_intervals(panel.data))
     base = rows.encode(x=x, y=y("y:Q"), color=colour, tooltip=_tooltip(panel))
     layers = []
     if "low" in panel.data and panel.data["low"].notna().any():
         layers.append(rows.mark_area(opacity=0.16).encode(x=x, y=y("low:Q"), y2="high:Q", color=colour))
-    if panel.seeds is not None and cell.count == 1:
-        thin = alt.Chart(panel.seeds)
+    seeds = thin_seeds(panel)
+    if seeds is not None and cell.count == 1:
+        thin = alt.Chart(seeds)
         thin = thin.mark_line(strokeWidth=0.7, opacity=0.5) if panel.joined else thin.mark_circle(opacity=0.5)
         layers.append(thin.encode(x=x, y=y("y:Q"), color=colour, detail=alt.Detail("seed:N")))
     if panel.joined:
@@ -142,7 +150,44 @@ def _lines(panel: Lines, given: Lines, cell: Cell, ink: Ink) -> list[alt.Chart]:
     # Dots would hide how the lines of theory are dashed.
     theory = alt.FieldOneOfPredicate(field="series", oneOf=sorted(panel.ghosts))
     seen = alt.OpacityValue(0.9 if few else 0.01, condition={"test": theory, "value": 0.01})
-    return [*layers, points.encode(opacity=seen)]
+    layers.append(points.encode(opacity=seen, shape=_shapes(drawn)))
+    if has_end_names(panel):
+        layers += _names_at_ends(panel, drawn, cell, ink)
+    return layers
+
+
+def _shapes(drawn: dict[str, Style], *, legend: bool = False) -> alt.Shape:
+    scale = alt.Scale(domain=list(drawn), range=[style.symbol for style in drawn.values()])
+    return alt.Shape("series:N", title=None, scale=scale, legend=alt.Undefined if legend else None)
+
+
+def _names_at_ends(panel: Lines, drawn: dict[str, Style], cell: Cell, ink: Ink) -> list[alt.Chart]:
+    """The names of lines beside their ends, in their colours, none on another."""
+    vertical = y_axis(panel)
+    _, right = cell.ends
+    where = alt.XValue(alt.ExprRef(f"{right.expr} + {END_GAP - 4}"))
+    y = alt.Y("y:Q", scale=_y_scale(panel, vertical, cell))
+    layers = []
+    for one in end_names(panel, LABEL_HEIGHT / cell.height):
+        colour = readable_on(_seen(drawn[one.series].colour, ink), ink.paper)
+        frame = pd.DataFrame({"name": [one.text], "y": [vertical.value_at(one.place, log=panel.log_y)]})
+        text = alt.Chart(frame).mark_text(
+            align="left", baseline="middle", limit=cell.room - END_GAP, color=colour, fontSize=11
+        )
+        layers.append(text.encode(x=where, y=y, text="name:N"))
+    return layers
+
+
+def _with_intervals(data: pd.DataFrame) -> pd.DataFrame:
+    """``data`` with a column that has the ends of each interval in words, for the pointer."""
+    if "low" not in data:
+        return data
+    pairs = zip(data["low"], data["high"], strict=True)
+    return data.assign(interval=[_span(low, high) for low, high in pairs])
+
+
+def _span(low: float, high: float) -> str:
+    return f"{number(low)} to {number(high)}" if pd.notna(low) and pd.notna(high) else "one seed: none"
 
 
 def _dashes(drawn: dict[str, Style]) -> alt.StrokeDash:
@@ -222,12 +267,14 @@ def _dots(panel: Dots, given: Dots, cell: Cell, ink: Ink) -> list[alt.Chart]:
     ticks = x_axis(panel)
     x = partial(alt.X, scale=_scale(ticks), axis=_axis(ticks, cell.below(panel.x), overlap="parity"))
     above = _label_rows(placed(panel.rules, ticks, "x"))
-    colour = _colour(panel, drawn, cell, ink, symbol="circle", above=above, named=apart)
-    base = alt.Chart(panel.data).encode(y=y, yOffset=offset, color=colour, tooltip=_tooltip(panel))
+    colour = _colour(panel, drawn, cell, ink, symbol="own", above=above, named=apart)
+    data = _with_intervals(panel.data)
+    base = alt.Chart(data).encode(y=y, yOffset=offset, color=colour, tooltip=_tooltip(panel))
     layers = []
     if "low" in panel.data:
         layers.append(base.mark_rule(strokeWidth=2.5).encode(x=x("low:Q"), x2=alt.X2("high:Q")))
-    layers.append(base.mark_point(filled=True, size=90, opacity=1).encode(x=x("value:Q")))
+    marks = base.mark_point(filled=True, size=90, opacity=1).encode(x=x("value:Q"))
+    layers.append(marks.encode(shape=_shapes(drawn, legend=True)) if apart else marks)
     if panel.seeds is not None:
         single = alt.Chart(panel.seeds).mark_circle(size=26, opacity=0.5, yOffset=8)
         named = [alt.Tooltip(name) for name in ("category", "series", "seed")]
@@ -260,28 +307,40 @@ def _colour(
     above: int = 0,
     named: bool = True,
 ) -> alt.Color:
-    colours = [seen_on(style.colour, ink.paper) for style in drawn.values()]
+    colours = [_seen(style.colour, ink) for style in drawn.values()]
     scale = alt.Scale(domain=list(drawn), range=colours)
     legend = None
-    if named and len(drawn) > 1:
+    at_ends = isinstance(panel, Lines) and has_end_names(panel)
+    if named and len(drawn) > 1 and not at_ends:
         widest = max(map(len, drawn)) * LETTER + 50
         legend = alt.Legend(
             orient="top",
             columns=max(1, min(4, int(NARROW / widest))),
             labelLimit=NARROW,
             symbolOpacity=1,
-            symbolType=symbol,
-            symbolSize=300 if symbol == "stroke" else 80,
+            symbolType=alt.Undefined if symbol == "own" else symbol,
+            symbolSize=90,
             offset=_legend_offset(cell, above),
         )
     return alt.Color("series:N", title=None, scale=scale, legend=legend)
 
 
+def _seen(colour: str, ink: Ink) -> str:
+    """``colour`` as the theme shows it; the baseline's, near black, is near white on a dark page."""
+    return ink.baseline if colour == BASELINE_COLOUR else seen_on(colour, ink.paper)
+
+
 def _tooltip(panel: Drawn) -> list[alt.Tooltip]:
     titles = {"x": getattr(panel, "x", "x"), "y": getattr(panel, "y", "y")}
     titles["value"] = getattr(panel, "value", titles["x"])
-    shown = [name for name in panel.data.columns if name not in ("text", "ink")]
-    return [_field(panel.data, name, titles.get(name, name)) for name in shown]
+    shown = [name for name in panel.data.columns if name not in ("text", "ink", "low", "high")]
+    found = [_field(panel.data, name, titles.get(name, name)) for name in shown]
+    if "low" in panel.data:
+        found.insert(shown.index("seeds") if "seeds" in shown else len(found), _INTERVAL)
+    return found
+
+
+_INTERVAL = alt.Tooltip("interval:N", title="interval")
 
 
 def _field(data: pd.DataFrame, name: str, title: str) -> alt.Tooltip:

@@ -26,7 +26,6 @@ SELECTABLE = 10  # runs that can be compared side by side
 _PATH = "_study_path"
 _VIEW, _SELECTED, _PUBLISHED, _ROUND = "_view", "_selected_runs", "_published_runs", "_selection_round"
 _SESSION = "_session"
-_BASELINE_ON_DARK = "#DDE3EA"
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class View:
         On a dark page dark ones are lighter, and the baseline's is nearly white.
         """
         bound = variant_colours(self.records.manifest) | dict.fromkeys(self._rungs, BASELINE_COLOUR)
-        swap = {BASELINE_COLOUR: _BASELINE_ON_DARK} if self.dark else {}
+        swap = {BASELINE_COLOUR: self.ink.baseline}
         return {name: seen_on(swap.get(colour, colour), self.ink.paper) for name, colour in bound.items()}
 
     @property

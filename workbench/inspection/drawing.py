@@ -4,7 +4,7 @@ The dashboard's charts and the figures for papers take all of it from here, so t
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -14,16 +14,39 @@ import pandas as pd
 
 from workbench.analysis.colours import BASELINE_COLOUR, PALETTE
 from workbench.analysis.ticks import FEW, MANY, Ticks, decades, doublings, linear
-from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Panel, Rule
+from workbench.inspection.panels import (
+    Bars,
+    Dots,
+    Heatmap,
+    Lines,
+    Maps,
+    Panel,
+    Rule,
+    TokenMaps,
+    Tokens,
+)
 
 Drawn = Lines | Heatmap | Dots | Bars  # panels with axes
 
 PanelT = TypeVar("PanelT", bound=Panel)
 
-GHOST, BASELINE = "#8A97A6", "#6B7684"
+GHOST = "#8A97A6"
 _GHOSTS = (GHOST, "#B0893F", "#A45C8A", "#4F8F8B")  # of theories that nobody gave a colour
 SOLID: tuple[int, ...] = ()
 _SERIES_DASHES = (SOLID, (7, 3), (2, 2), (7, 3, 2, 3))  # where colours come round again
+_EASY = 6  # colours at the beginning of the palette that are told apart without dashes
+_FEW_SERIES = 3  # that need no dashes, and leave room for a thin line for each seed
+# A symbol for each colour, as Vega and as matplotlib call it; the baseline has the first for itself.
+_SYMBOLS = (
+    ("circle", "o"),
+    ("square", "s"),
+    ("triangle-up", "^"),
+    ("diamond", "D"),
+    ("cross", "P"),
+    ("triangle-down", "v"),
+    ("triangle-right", ">"),
+    ("triangle-left", "<"),
+)
 _GHOST_DASHES = ((6, 4), (2, 3), (9, 3, 2, 3), (4, 2, 1, 2, 1, 2))
 RULE_DASHES = ((2, 3), (7, 4), (8, 3, 2, 3), (1, 5))
 _NEAR = 0.09  # of an axis: labels of lines that are nearer cannot both stand at one end
@@ -36,10 +59,12 @@ _SIDE_BY_SIDE = {1: 1, 2: 2, 3: 3, 4: 4, 5: 3, 6: 3, 9: 3}
 
 @dataclass(frozen=True)
 class Style:
-    """How a series is drawn."""
+    """How a series is drawn; ``symbol`` as Vega calls it, ``marker`` as matplotlib does."""
 
     colour: str
     dash: tuple[int, ...] = SOLID
+    symbol: str = "circle"
+    marker: str = "o"
 
 
 @dataclass(frozen=True)
@@ -56,6 +81,50 @@ class Placed:
     below: bool = False
     right: bool = True
     row: int = 0
+
+
+@dataclass(frozen=True)
+class EndName:
+    """The name of a line beside its end, ``place`` its height on the vertical axis from 0 to 1.
+
+    ``x`` and ``y`` are the line's last point. Names that would meet are moved apart.
+    """
+
+    series: str
+    text: str
+    x: float
+    y: float
+    place: float
+
+
+def named(panel: PanelT) -> PanelT:
+    """``panel`` with its series called as ``labels`` has it, in data, seeds, colours and theories.
+
+    What a view adds to a name (``alibi, first token``) is kept.
+    """
+    if not panel.labels or isinstance(panel, TokenMaps | Tokens):
+        return panel
+    found: PanelT = replace(panel, data=_renamed(panel.data, panel.labels), labels={})
+    if isinstance(found, Maps | Heatmap):
+        return found
+    changed = {}
+    if isinstance(found, Lines | Dots) and found.seeds is not None:
+        changed["seeds"] = _renamed(found.seeds, panel.labels)
+    if isinstance(found, Lines | Dots | Bars):
+        changed["colours"] = {_label(name, panel.labels): own for name, own in found.colours.items()}
+    if isinstance(found, Lines):
+        changed["ghosts"] = frozenset(_label(name, panel.labels) for name in found.ghosts)
+    return replace(found, **changed)
+
+
+def _renamed(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    names = [column for column in ("series", "run", "variant") if column in rows]
+    return rows.assign(**{column: [_label(name, labels) for name in rows[column]] for column in names})
+
+
+def _label(name: str, labels: Mapping[str, str]) -> str:
+    first, comma, more = name.partition(", ")
+    return labels.get(name) or (labels.get(first, first) + comma + more)
 
 
 def drawable(panel: PanelT) -> PanelT:
@@ -147,7 +216,8 @@ def y_axis(panel: Lines | Bars) -> Ticks:
     if isinstance(panel, Bars):
         return linear(_all(panel.data["y"], _at(panel, "y")), count=5, zero=True)
     parts = [panel.data[name] for name in ("y", "low", "high") if name in panel.data]
-    single = [] if panel.seeds is None or panel.facet else [panel.seeds["y"]]
+    thin = thin_seeds(panel)
+    single = [] if thin is None else [thin["y"]]
     values = _all(*parts, *single, _at(panel, "y"))
     return decades(values, count=5) if panel.log_y else linear(values, count=5)
 
@@ -163,8 +233,8 @@ def _all(*parts: Iterable[float]) -> list[float]:
 def styles(panel: Lines | Dots | Bars) -> dict[str, Style]:
     """How each series is drawn: its own colour, shades of one if ordinal, else the palette's.
 
-    The baseline is grey beside what is looked at: a grey that shows on light and dark alike. No two series
-    have colour and dash in common.
+    No two series have colour and dash in common. A colour has its symbol everywhere; of many series those
+    whose colours are hard to tell apart are dashed, too.
     """
     names = list(dict.fromkeys(panel.data["series"]))
     ghosts = [name for name in names if name in getattr(panel, "ghosts", ())]
@@ -181,12 +251,79 @@ def styles(panel: Lines | Dots | Bars) -> dict[str, Style]:
     unnamed = [name for name in solid if name not in panel.colours]
     for place, name in enumerate(unnamed):
         turn = place // len(free)
-        found[name] = Style(free[place % len(free)], _SERIES_DASHES[turn % len(_SERIES_DASHES)])
+        colour = free[place % len(free)]
+        found[name] = Style(colour, _SERIES_DASHES[turn % len(_SERIES_DASHES)], *_symbol(colour))
     for name in solid:
         if name in panel.colours:
             own = panel.colours[name]
-            found[name] = Style(BASELINE if own == BASELINE_COLOUR else own)
+            dash = _own_dash(own) if len(solid) > _FEW_SERIES else SOLID
+            found[name] = Style(own, dash, *_symbol(own))
     return {name: found[name] for name in names}
+
+
+def _symbol(colour: str) -> tuple[str, str]:
+    """The symbol of a colour, for Vega and for matplotlib; the first is the baseline's."""
+    if colour not in PALETTE:
+        return _SYMBOLS[0]
+    return _SYMBOLS[1 + PALETTE.index(colour) % (len(_SYMBOLS) - 1)]
+
+
+def _own_dash(colour: str) -> tuple[int, ...]:
+    if colour == BASELINE_COLOUR:
+        return SOLID
+    if colour not in PALETTE:
+        return _SERIES_DASHES[-1]
+    return _SERIES_DASHES[PALETTE.index(colour) // _EASY]
+
+
+def thin_seeds(panel: Lines) -> pd.DataFrame | None:
+    """The single seeds that are drawn behind the lines: none of many series, whose bands stand for them."""
+    few = panel.data["series"].nunique() <= _FEW_SERIES
+    return panel.seeds if few and panel.facet is None else None
+
+
+def has_end_names(panel: Lines) -> bool:
+    """Whether lines are named where they end, in place of a legend."""
+    return panel.named_at_ends and panel.facet is None and panel.joined and panel.data["series"].nunique() > 1
+
+
+def end_names(panel: Lines, least: float) -> list[EndName]:
+    """The names of a drawable panel's lines, from the bottom up, at least ``least`` of the axis apart.
+
+    A line that ends before others says where.
+    """
+    ticks = y_axis(panel)
+    far = panel.data["x"].max()
+    found = []
+    for series, rows in panel.data.groupby("series", sort=False):
+        last = rows.loc[rows["x"].idxmax()]
+        x, y = float(last["x"]), float(last["y"])
+        text = str(series) if x >= far else f"{series} (to {x:g})"
+        place = min(1.0, max(0.0, ticks.place(y, log=panel.log_y)))
+        found.append(EndName(str(series), text, x, y, place))
+    found.sort(key=lambda one: one.place)
+    places = _moved_apart([one.place for one in found], least)
+    return [replace(one, place=place) for one, place in zip(found, places, strict=True)]
+
+
+def _moved_apart(places: list[float], least: float) -> list[float]:
+    """Ascending ``places`` at least ``least`` apart, moved as little as a group's middle allows."""
+    groups: list[list[float]] = []  # wanted places; a group stands around their mean
+    for place in places:
+        groups.append([place])
+        while len(groups) > 1 and _bottom(groups[-1], least) < _top(groups[-2], least) + least:
+            last = groups.pop()
+            groups[-1] += last
+    return [_bottom(group, least) + least * number for group in groups for number in range(len(group))]
+
+
+def _bottom(group: list[float], least: float) -> float:
+    lowest = sum(group) / len(group) - least * (len(group) - 1) / 2
+    return max(0.0, lowest)
+
+
+def _top(group: list[float], least: float) -> float:
+    return _bottom(group, least) + least * (len(group) - 1)
 
 
 def _shades(names: list[str]) -> dict[str, Style]:

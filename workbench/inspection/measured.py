@@ -46,6 +46,20 @@ def read_measured(directory: RunDirectory) -> pd.DataFrame:
     return pd.concat([recorded[~old], cached], ignore_index=True)
 
 
+def read_table(directory: RunDirectory, table: str, probe_hash: str) -> pd.DataFrame:
+    """The rows of one table and probe, of every checkpoint; kept until there is other to be read of the run.
+
+    Callers must not change it. Raises as ``read_measured``.
+    """
+    return _read_table(directory.path, measured_version(directory.path), table, probe_hash)
+
+
+@lru_cache(maxsize=4096)
+def _read_table(path: Path, version: Hashable, table: str, probe_hash: str) -> pd.DataFrame:
+    rows = read_measured(RunDirectory(path))
+    return rows[(rows["table"] == table) & (rows["probe_hash"] == probe_hash)]
+
+
 _KEY = ["step", "table", "probe_hash"]
 
 

@@ -9,26 +9,31 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workbench.analysis.contrast import ink_on
+from workbench.analysis.contrast import WHITE, ink_on, readable_on
 from workbench.analysis.study_figures import WIDTH, legend_label, paper_style
 from workbench.analysis.ticks import Ticks, every, linear
 from workbench.inspection.drawing import (
     GHOST,
     Drawn,
+    EndName,
     Placed,
     Style,
     cell_colours,
     colour_scale,
     columns_of,
     drawable,
+    end_names,
+    has_end_names,
     heat_domain,
     heat_ticks,
     is_empty,
     left_out,
+    named,
     order,
     placed,
     side_by_side,
     styles,
+    thin_seeds,
     x_axis,
     y_axis,
 )
@@ -55,6 +60,8 @@ _LETTER = 0.062  # inches of a letter of labels
 _CELL_LETTER = 0.036  # and of those in the cells of a heatmap
 _BESIDE = 1.2  # inches that a legend or colour bar takes
 _LEGEND = 12  # names in a legend
+_MARKED = 12  # points of a line from which on they have no symbols
+_END_NAME = 0.13  # inches between names at the ends of lines
 _GAP = 4  # pixels between maps of a mosaic
 _TITLE_WIDTH = 100  # letters of a title in a line
 _SOURCE_WIDTH = 130  # characters of the line that says what was looked at
@@ -66,10 +73,11 @@ Dash = str | tuple[int, tuple[float, ...]]  # a name, or where in the pattern a 
 @paper_style
 def figure(result: Result) -> Figure:
     """All panels of a view below each other, its source beneath."""
-    heights = [_height(panel) for panel in result.panels]
+    panels = [named(panel) for panel in result.panels]
+    heights = [_height(panel) for panel in panels]
     whole = Figure(figsize=(WIDTH, sum(heights) + 0.6), layout="constrained")
     parts = whole.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for part, panel in zip(parts, result.panels, strict=True):
+    for part, panel in zip(parts, panels, strict=True):
         _draw(part, panel)
     whole.suptitle(fill(result.title, _TITLE_WIDTH), fontsize=9, fontweight="bold")
     whole.supxlabel(fill(result.source, _SOURCE_WIDTH), fontsize=6, color=GHOST)
@@ -233,19 +241,19 @@ def _lines(part: Figure, panel: Lines, given: Lines) -> None:
             line = rows[rows["series"] == series].sort_values("x", kind="stable")
             if line.empty:
                 continue
-            marker = "o"
+            marker = style.marker
             dash: Dash = "none"
             if panel.joined:
-                marker = ""
                 dash = _dash(style)
-                if len(line) < 12 and series not in panel.ghosts:
-                    marker = "."
+                if len(line) >= _MARKED or series in panel.ghosts:
+                    marker = ""
             axes.plot(
                 line["x"],
                 line["y"],
                 linestyle=dash,
                 marker=marker,
-                markersize=4,
+                markersize=3,
+                markeredgewidth=0,
                 color=style.colour,
                 label=legend_label(series),
             )
@@ -253,8 +261,9 @@ def _lines(part: Figure, panel: Lines, given: Lines) -> None:
                 axes.fill_between(
                     line["x"], line["low"], line["high"], color=style.colour, alpha=0.18, linewidth=0
                 )
-        if panel.seeds is not None and panel.facet is None:
-            for (series, _), thin in panel.seeds.groupby(["series", "seed"], sort=False):
+        seeds = thin_seeds(panel)
+        if seeds is not None:
+            for (series, _), thin in seeds.groupby(["series", "seed"], sort=False):
                 colour = drawn[series].colour if series in drawn else GHOST
                 axes.plot(thin["x"], thin["y"], color=colour, linewidth=0.4, alpha=0.5)
         _set_x(axes, horizontal, 2 * panel.log_x)
@@ -262,8 +271,38 @@ def _lines(part: Figure, panel: Lines, given: Lines) -> None:
     _only_left_labels(grid, columns)
     _rules(grid, placed(panel.rules, horizontal, "x", log=panel.log_x), above=len(grid) == 1)
     _rules(grid, placed(panel.rules, vertical, "y", log=panel.log_y))
-    _name_axes(part, grid, columns, panel.x, panel.y, _plot_height(given, len(names)))
-    _legend(grid, columns, list(drawn))
+    height = _plot_height(given, len(names))
+    _name_axes(part, grid, columns, panel.x, panel.y, height)
+    if has_end_names(panel):
+        _name_ends(grid[0], end_names(panel, _END_NAME / height), drawn)
+    else:
+        _legend(grid, columns, list(drawn))
+
+
+def _name_ends(axes: Axes, names: list[EndName], drawn: dict[str, Style]) -> None:
+    """Names in the colours of their lines, to the right of the plot, a thin line to each that was moved."""
+    far = max(one.x for one in names)
+    for one in names:
+        axes.annotate(
+            fill(one.text, 26),
+            xy=(one.x, one.y),
+            xycoords="data",
+            xytext=(1.03, one.place),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=7,
+            color=_written(drawn[one.series].colour),
+            annotation_clip=False,
+            arrowprops=_LEADER | {"color": drawn[one.series].colour} if one.x == far else None,
+        )
+
+
+_LEADER = {"arrowstyle": "-", "linewidth": 0.4, "alpha": 0.6, "shrinkA": 1, "shrinkB": 2}
+
+
+def _written(colour: str) -> str:
+    """``colour``, darker as far as small letters must be to be read on white."""
+    return readable_on(colour, WHITE)
 
 
 def _only_left_labels(grid: list[Axes], columns: int) -> None:
@@ -339,7 +378,16 @@ def _dots(part: Figure, panel: Dots, given: Dots) -> None:
         rows = panel.data[panel.data["series"] == name]
         shift = (index % share - (share - 1) / 2) * 0.7 / share
         places = [categories.index(category) + shift for category in rows["category"]]
-        axes.plot(rows["value"], places, "o", color=style.colour, markersize=4, label=legend_label(name))
+        marker = style.marker if share > 1 else "o"
+        axes.plot(
+            rows["value"],
+            places,
+            marker,
+            color=style.colour,
+            markersize=4,
+            markeredgewidth=0,
+            label=legend_label(name),
+        )
         if "low" in rows:
             axes.hlines(places, rows["low"], rows["high"], color=style.colour, linewidth=1.5)
         if panel.seeds is not None:

@@ -25,13 +25,16 @@ class Rule:
 class Panel:
     """Base of all panels. ``data`` holds one row per mark; further columns appear under the pointer.
 
-    ``nothing`` is said in place of a plot where no value can be drawn.
+    ``nothing`` is said in place of a plot where no value can be drawn. ``labels``: what a reader sees of a
+    series that ``data`` calls by its variant. ``tab``: panels of one go together where a page has several.
     """
 
     title: str
     data: pd.DataFrame
     note: str = ""
     nothing: str = "There is nothing to draw: no value here is a number that its axes have a place for."
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tab: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Lines(Panel):
     the palette. Whole numbers in ``x`` get whole ticks. ``ordinal`` gives ordinal series (layers, heads)
     shades of one colour instead. Series in ``ghosts`` are theory: each is dashed in a way of its own, and
     grey unless ``colours`` has it. Points that have no order among them (heads) are not ``joined``.
+    ``named_at_ends``: each line has its name where it ends, and there is no legend (not of facets).
     """
 
     x: str
@@ -53,6 +57,7 @@ class Lines(Panel):
     ghosts: frozenset[str] = frozenset()
     ordinal: bool = False
     joined: bool = True
+    named_at_ends: bool = False
     rules: tuple[Rule, ...] = ()
     seeds: pd.DataFrame | None = None
     facet: str | None = None
@@ -153,7 +158,8 @@ class Result:
     """A view, computed: its panels, what they were computed from, and every number behind them.
 
     ``source`` names runs, seeds, checkpoint and probe. ``answers`` are sentences that state what the numbers
-    say. ``tables`` are downloads beside the panels' own data.
+    say; those on variants beside the two that are looked at begin with one of the names in ``beside``.
+    ``tables`` are downloads beside the panels' own data.
     """
 
     view: str
@@ -164,6 +170,13 @@ class Result:
     answers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+
+    def split_answers(self) -> tuple[list[str], list[str]]:
+        """The answers on the two that are looked at, and those on the variants beside them."""
+        begins = tuple(f"{name}{sign}" for name in self.beside for sign in (":", " minus ", " ("))
+        others = [answer for answer in self.answers if answer.startswith(begins)] if begins else []
+        return [answer for answer in self.answers if answer not in others], others
 
     def all_tables(self) -> dict[str, pd.DataFrame]:
         """Every table by name: the panels' data under their titles, then the others."""

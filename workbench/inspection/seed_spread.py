@@ -6,7 +6,8 @@ are Student's t over runs.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,29 +52,64 @@ def _reach(groups: pd.DataFrame) -> pd.Series:
     return stats.t.ppf((1 + CONFIDENCE) / 2, groups["count"] - 1) * deviation / np.sqrt(groups["count"])
 
 
-def paired_difference(scope: "Scope", table: pd.DataFrame, value: str) -> PairedComparison | None:
-    """``value`` of the run's variant minus that of the other, seed by seed; None where no seed has both.
+def paired_difference(
+    scope: "Scope", table: pd.DataFrame, value: str, role: str = "run"
+) -> PairedComparison | None:
+    """``value`` of the role's variant minus that of ``against``, by seed; None where no seed has both.
 
     ``table`` has one row per run with ``role`` and ``seed``. Two runs of one variant have no difference.
     """
-    differences = seed_differences(scope, table, value)
+    differences = seed_differences(scope, table, value, role)
     return compare_pairs(differences.tolist()) if len(differences) else None
 
 
-def seed_differences(scope: "Scope", table: pd.DataFrame, value: str) -> pd.Series:
+def seed_differences(scope: "Scope", table: pd.DataFrame, value: str, role: str = "run") -> pd.Series:
     """The differences behind ``paired_difference``, by seed."""
-    if scope.against is None or one_variant(scope):
+    if scope.against is None or (role == "run" and one_variant(scope)):
         return pd.Series(dtype=float)
     wide = table.pivot_table(index="seed", columns="role", values=value)
-    return (
-        (wide["run"] - wide["against"]).dropna()
-        if {"run", "against"} <= set(wide)
-        else pd.Series(dtype=float)
-    )
+    if not {role, "against"} <= set(wide):
+        return pd.Series(dtype=float)
+    return (wide[role] - wide["against"]).dropna()
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What ``against`` is subtracted from, seed by seed: ``rows`` of ``series, seed`` and further columns.
+
+    ``name`` says what is subtracted: of one series the series itself.
+    """
+
+    rows: pd.DataFrame
+    name: str
+    colours: Mapping[str, str]
+
+
+def differences(scope: "Scope", table: pd.DataFrame, value: str, by: str | None = None) -> Differences:
+    """The paired differences of every variant to ``against``, in a column ``value``; for each of ``by``.
+
+    Where there is one variant its series is named ``alibi minus baseline``; of several each has its own name
+    and colour. ``rows`` are empty where no seed has both.
+    """
+    parts = []
+    groups = [(None, table)] if by is None else list(table.groupby(by, sort=False))
+    for role in scope.compared:
+        for key, group in groups:
+            found = seed_differences(scope, group, value, role)
+            columns = {} if by is None else {by: key}
+            series = scope.series[role] if scope.others else scope.pair_name
+            part = pd.DataFrame(columns | {"value": found, "series": series}, index=found.index)
+            parts.append(part.rename_axis("seed").reset_index())
+    kept = [part for part in parts if len(part)]
+    names = ["seed", *([by] if by else []), "value", "series"]
+    rows = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=names)
+    if not scope.others:
+        return Differences(rows, scope.pair_name, {})
+    return Differences(rows, f"each minus {scope.series[scope.roles[-1]]}", scope.colours)
 
 
 def run_first(scope: "Scope", table: pd.DataFrame) -> pd.DataFrame:
-    """``table`` with the rows of the run before those of the other, so that legends name it first."""
+    """``table`` with the rows of the run before those of the others, so that legends name it first."""
     order = {name: place for place, name in enumerate(scope.series.values())}
     return table.sort_values("series", key=lambda names: names.map(order), kind="stable")
 
@@ -85,17 +121,29 @@ def one_variant(scope: "Scope") -> bool:
     )
 
 
+def difference_sentences(
+    scope: "Scope", table: pd.DataFrame, value: str, what: str, unit: str = ""
+) -> list[str]:
+    """For each variant, how far ``value`` is from that of ``against``: see ``difference_sentence``."""
+    found = [
+        difference_sentence(scope, paired_difference(scope, table, value, role), what, unit, role)
+        for role in scope.compared
+    ]
+    return [sentence for sentence in found if sentence]
+
+
 def difference_sentence(
-    scope: "Scope", comparison: PairedComparison | None, what: str, unit: str = ""
+    scope: "Scope", comparison: PairedComparison | None, what: str, unit: str = "", role: str = "run"
 ) -> str:
     """The difference in words, with its interval and the number of seeds; empty without a second run."""
     if scope.against is None:
         return ""
-    if one_variant(scope):
+    if role == "run" and one_variant(scope):
         return "Both runs are seeds of one variant: what they differ by is the spread over seeds."
+    names = f"{scope.series[role]} minus {scope.series['against']}"
     if comparison is None:
-        return f"No seed has both variants, so {what} has no paired difference."
-    names = " minus ".join(scope.series.values())
+        beside = f"{names}: no" if scope.others else "No"
+        return f"{beside} seed has both variants, so {what} has no paired difference."
     by = with_interval(comparison.mean, comparison.interval, sign=True)
     seeds = plural(comparison.n, "seed")
     return f"{names}: {what} differs by {by}{unit}, paired over {seeds}{_reading(comparison)}."

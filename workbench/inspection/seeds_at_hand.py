@@ -48,7 +48,7 @@ def seeds_at_hand(
     """``scope`` as far as its seeds have all of ``tables``; ``checkpoints``: measured at several steps.
 
     Of seeds that lack one of ``more``, which the view can do without, it is said if others have it.
-    Where the chosen run has not, another seed of its variant stands in for it, and where no seed of the other
+    Where the chosen run has not, another seed of its variant stands in for it, and where no seed of another
     variant has, that one is left out. Raises ``NothingAtHandError`` with the remedy where the run's variant
     has none.
     """
@@ -59,14 +59,22 @@ def seeds_at_hand(
         alone = seeds_at_hand(replace(scope, against=None), tables, more, checkpoints=checkpoints)
         name = scope.series["against"]
         return replace(alone, sentences=(f"{name} is left out: {reason}.", *alone.sentences))
-    chosen = {role: needed.stand_in(role) for role in scope.roles}
+    reasons = {role: needed.nothing_of(role) for role in scope.other_roles}
+    if lacking := {role: reason for role, reason in reasons.items() if reason}:
+        kept = tuple(scope.directory(role) for role in scope.other_roles if role not in lacking)
+        fewer = seeds_at_hand(replace(scope, others=kept), tables, more, checkpoints=checkpoints)
+        without = [f"{scope.series[role]} is left out: {reason}." for role, reason in lacking.items()]
+        return replace(fewer, sentences=(*fewer.sentences, *without))
+    chosen = {role: needed.stand_in(role) for role in scope.all_roles}
     shown = scope
     if any(run.run_id != _id(scope, role) for role, run in chosen.items()):
-        shown = replace(scope, run=chosen["run"], against=chosen.get("against"))
+        others = tuple(chosen[role] for role in scope.other_roles)
+        shown = replace(scope, run=chosen["run"], against=chosen.get("against"), others=others)
     # Two seeds of one variant have one set of seeds, which is described once.
-    roles = scope.roles[:1] if one_variant(scope) else scope.roles
+    roles = (*(scope.roles[:1] if one_variant(scope) else scope.roles), *scope.other_roles)
     sentences = [sentence for role in roles for sentence in needed.left_out(role)]
-    return AtHand(shown, (*sentences, *needed.stand_ins(chosen)))
+    single = {role: chosen[role] for role in scope.roles}  # of the others no single run is shown
+    return AtHand(shown, (*sentences, *needed.stand_ins(single)))
 
 
 class _Needed:
@@ -81,14 +89,14 @@ class _Needed:
         self._checkpoints = checkpoints
         self._known = {
             (role, table): scope.measured(role, table, checkpoints=checkpoints)
-            for role in scope.roles
+            for role in scope.all_roles
             for table in (*tables, *more)
         }
         self._having = {}
         for table in (*tables, *more):
-            rows = pd.concat([self._known[role, table] for role in scope.roles])
+            rows = pd.concat([self._known[role, table] for role in scope.all_roles])
             compared = rows[rows["probe_hash"] == common_probe(rows)] if len(rows) else rows
-            for role in scope.roles:
+            for role in scope.all_roles:
                 self._having[role, table] = set(compared.loc[compared["role"] == role, "run_id"])
 
     def has(self, role: str, table: str) -> set[str]:
@@ -133,7 +141,7 @@ class _Needed:
         if chosen.run_id in free:
             return chosen
         # Rather not the run that plays the other role.
-        taken = {_id(self._scope, other) for other in self._scope.roles}
+        taken = {_id(self._scope, other) for other in self._scope.all_roles}
         first = next((one for one in free if one not in taken), free[0])
         seeds = self._scope.seeds(role)
         return RunDirectory(seeds.loc[seeds["run_id"] == first, "path"].iloc[0])
@@ -166,7 +174,7 @@ class _Needed:
     def _name(self, role: str) -> str:
         """The role's seeds by the name that they have in the view."""
         scope = self._scope
-        return scope.record(role).variant if one_variant(scope) else scope.series[role]
+        return scope.record(role).variant if one_variant(scope) and role == "run" else scope.series[role]
 
     def _reasons(self, role: str, table: str) -> list[str]:
         """``seeds 2002-2008 were published without weights``, for each reason that there is."""
@@ -180,7 +188,7 @@ class _Needed:
     def _reason(self, role: str, directory: RunDirectory, table: str) -> str:
         rows = self._known[role, table]
         if directory.run_id in set(rows["run_id"]):
-            apart = self._scope.probes_apart if role == "against" else ""
+            apart = self._scope.probes_apart if role != "run" else ""
             return _APART.get(apart, _OTHER_TEXT)
         if self._checkpoints and directory.run_id in set(self._scope.measured(role, table)["run_id"]):
             return _ONCE
@@ -192,7 +200,7 @@ class _Needed:
 
     def _one_text(self) -> bool:
         """Whether all roles can be measured on one probe."""
-        return len({_probed_text(self._scope.record(role)) for role in self._scope.roles}) == 1
+        return len({_probed_text(self._scope.record(role)) for role in self._scope.all_roles}) == 1
 
     def _remedy(self, role: str, table: str) -> str:
         if len(self._known[role, table]) and not self._one_text():

@@ -64,6 +64,7 @@ class View(ABC):
     view reads, measured while the run trained or afterwards; ``more_tables`` those that it reads
     too where they are there. ``checkpoints``: it needs runs that were measured at several steps.
     ``one_tokenizer``: a live view that itself leaves out a second run which splits text into other tokens.
+    ``many``: what it shows is a series per variant, so that it is of the scope's other variants too.
     """
 
     name: ClassVar[str]
@@ -75,6 +76,7 @@ class View(ABC):
     more_tables: ClassVar[tuple[str, ...]] = ()
     checkpoints: ClassVar[bool] = False
     one_tokenizer: ClassVar[bool] = False
+    many: ClassVar[bool] = False
     options: ClassVar[tuple[Option, ...]] = ()
 
     def available(self, scope: Scope) -> str | None:
@@ -90,14 +92,34 @@ class View(ABC):
         reason = self.available(scope)
         if reason:
             raise UserError(f"{self.name}: {reason}")
+        scope, sentences = self._applicable(scope)
         if not self.tables:
-            return AtHand(scope)
-        return seeds_at_hand(scope, self.tables, self.more_tables, checkpoints=self.checkpoints)
+            return AtHand(scope, sentences)
+        found = seeds_at_hand(scope, self.tables, self.more_tables, checkpoints=self.checkpoints)
+        return replace(found, sentences=(*found.sentences, *sentences))
 
     def measurable(self, scope: Scope) -> list[RunDirectory]:
         """Runs of which something that the view reads can be measured; none where that would not help."""
         tables = (*self.tables, *self.more_tables)
+        scope, _ = self._applicable(scope)
         return scope.measurable(tables) if tables and not self.checkpoints else []
+
+    def _applicable(self, scope: Scope) -> tuple[Scope, tuple[str, ...]]:
+        """``scope`` without the other variants that the view cannot show, and a sentence on each of these."""
+        if not scope.others:
+            return scope, ()
+        if not self.many:
+            return replace(scope, others=()), ()
+        kept, sentences = [], []
+        for role, other in zip(scope.other_roles, scope.others, strict=True):
+            reason = self.available(replace(scope, run=other, against=None, others=()))
+            if not reason and self.live and not other.weights.exists():
+                reason = "no run of it that is here has weights"
+            if reason:
+                sentences.append(f"{scope.series[role]} is left out: {reason}.")
+            else:
+                kept.append(other)
+        return (replace(scope, others=tuple(kept)) if sentences else scope), tuple(sentences)
 
     def show(self, scope: Scope, given: dict[str, Any] | None = None) -> Result:
         """``compute`` for the seeds at hand, with sound options; the answers end with what is left out.
@@ -115,10 +137,16 @@ class View(ABC):
         answers = [*result.answers, *found.sentences]
         if self.live and not self.one_tokenizer and found.scope.probes_apart == "tokenizer":
             answers.append(
-                f"{' and '.join(found.scope.series.values())} split text into different tokens: nats per "
+                f"{_listed(list(found.scope.series.values()))} split text into different tokens: nats per "
                 "token and distances in tokens do not compare between them, shares and shapes do."
             )
-        return replace(result, answers=tuple(answers))
+        panels = tuple(replace(panel, labels=found.scope.titles) for panel in result.panels)
+        beside = tuple(found.scope.series[role] for role in found.scope.other_roles)
+        return replace(result, panels=panels, answers=tuple(answers), beside=beside)
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 2 else names)
 
 
 def register(cls: type[View]) -> type[View]:

@@ -21,7 +21,7 @@ from workbench.model.folded_attention import folded_attention
 from workbench.model.parts.positions import Positions
 from workbench.model.windows import attention_mask
 
-KERNELS = ("fused", "explicit", "folded")
+KERNELS = ("fused", "explicit", "folded", "flash")
 HOOK_POINTS = ("queries", "keys", "values", "scores", "probabilities")
 
 
@@ -71,7 +71,9 @@ class CausalSelfAttention(nn.Module):
     forward hooks can read or change it: ``queries``, ``keys`` (both rotated), ``values``
     ``(B, H, T or S, d_head)``, ``scores`` (scaled and capped, before bias and mask) and ``probabilities``
     ``(B, H, T, S)``. The fused kernels have no soft cap: with one, attention is always explicit. "folded" is
-    fused too, where ``torch.func.vmap`` runs several models on a CPU.
+    fused too, where ``torch.func.vmap`` runs several models on a CPU. "flash" is for ``vmap`` on a GPU: fused
+    where the flash kernel takes it, in half precision without a mask, and explicit elsewhere, since the other
+    fused kernels have no gradient there.
     """
 
     queries: nn.Module
@@ -107,9 +109,15 @@ class CausalSelfAttention(nn.Module):
         if cache is not None:
             key, value = cache.append(key, value)  # (B, G, S, d_head)
         key, value = self._repeat(order.rotate_keys(key)), self._repeat(value)  # (B, H, S, d_head)
-        attend = self._explicit if self.kernel == "explicit" else self._fused
-        mixed = attend(query, key, value, order.masks[self.window])  # (B, H, T, d_head)
+        mask = order.masks[self.window]  # what is added to the scores
+        attend = self._explicit if self._is_explicit(value, mask) else self._fused
+        mixed = attend(query, key, value, mask)  # (B, H, T, d_head)
         return self.output(self._gated(mixed, x).transpose(1, 2).flatten(2))  # (B, T, D)
+
+    def _is_explicit(self, value: Tensor, mask: Tensor | None) -> bool:
+        if self.kernel != "flash":
+            return self.kernel == "explicit"
+        return mask is not None or value.dtype not in (torch.float16, torch.bfloat16)
 
     def _fused(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         mask = _additive(mask, query)  # (T, S), (H, T, S) or (1, H, T, S)

@@ -221,7 +221,7 @@ class Decoder(nn.Module):
 
     @property
     def attention_kernel(self) -> str:
-        """``fused``, ``explicit`` or ``folded``; soft-capped scores are always explicit."""
+        """``fused``, ``explicit``, ``folded`` or ``flash``; soft-capped scores are always explicit."""
         return self._attentions()[0].kernel
 
     @attention_kernel.setter

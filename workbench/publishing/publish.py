@@ -40,6 +40,8 @@ from workbench.progress import Progress
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.publishing.documents import count_examples, fitted, without_examples
 from workbench.publishing.scrub import Scrubber, legible
+from workbench.publishing.step_times import copy_step_times, is_measured_alone, write_step_report
+from workbench.publishing.views_without import sentence, views_without
 from workbench.records.calibration_table import RESULT
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
 from workbench.records.metrics import COMPACT, save_frame
@@ -60,7 +62,8 @@ class Published:
     """What was published: the copy, its runs, those with weights, and megabytes of it and of all copies.
 
     ``measuring``: runs that were measured for it, and those of which tables are lacking still. ``examples``:
-    beginnings of documents of its texts that are in it.
+    beginnings of documents of its texts that are in it. ``views_without``: titles of the views over seeds
+    that have nothing to show of it, as its report says too.
     """
 
     path: Path
@@ -70,6 +73,7 @@ class Published:
     all_megabytes: float
     measuring: MeasuredRuns
     examples: int
+    views_without: tuple[str, ...] = ()
     report: str = f"{REPORT}.md"
 
 
@@ -80,25 +84,30 @@ def publish(
     weights: int,
     limit: float,
     examples: bool = True,
+    measure: bool = True,
     note: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda text, part: None,
 ) -> Published:
     """Copy the study's directory into ``results/published``, in place of an earlier copy.
 
-    What its confirm runs lack is measured first, and kept with them: who reads the copy has the weights of
-    few runs.
+    What its confirm runs lack is measured first, and kept with them, so that it is not measured again: who
+    reads the copy has the weights of few runs. Without ``measure`` they are published as they are, and the
+    copy's report names the views that have nothing to show.
     ``note`` hears how much that is. A run that cannot be measured is published as it is, and named.
     ``weights``: of how many confirm seeds of each variant; ``limit``: megabytes of all published studies;
     ``examples``: whether beginnings of the documents that it trained on go in. Of a calibration nothing goes
-    in but its manifest, the table of its final losses and curves, and what was made of it.
+    in but its manifest, the table of its final losses and curves, and what was made of it; of a study whose
+    step times were measured, and which was never trained, its manifest and these.
     Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
     """
     records = load_study(study)
+    target = Path(results) / PUBLISHED / records.path.name
+    if not records.is_published and is_measured_alone(records):
+        return _publish_step_times(records, target, limit)
     _refuse_unfinished(records)
     if records.manifest.calibration:
-        return _publish_calibration(records, Path(results) / PUBLISHED / records.path.name, limit)
-    measuring = _complete_tables(records, note, progress)
-    target = Path(results) / PUBLISHED / records.path.name
+        return _publish_calibration(records, target, limit)
+    measuring = _complete_tables(records, note, progress) if measure else MeasuredRuns([], [], [])
     with _staging(target.parent) as folder:
         copy = folder / PUBLISHED / target.name
         scrubber = Scrubber([records.driver.host if records.driver else ""])
@@ -106,7 +115,12 @@ def publish(
         join_tables(copy)
         _copy_study(records, copy, scrubber)
         _copy_reports(records, copy, scrubber, examples)
-        _write_report(load_study(copy))
+        published = load_study(copy)
+        _write_report(published)
+        without = views_without(_confirm_runs(published))
+        if without:
+            report = copy / f"{REPORT}.md"
+            write_atomically(report, f"{report.read_text('utf-8')}\n{sentence(without)}")
         others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
         _refuse_large(copy, others, limit)
         _refuse_private(copy, scrubber)
@@ -119,6 +133,7 @@ def publish(
         all_megabytes=_megabytes(target.parent),
         measuring=measuring,
         examples=count_examples(report.to_dict() for report in read_reports(target)),
+        views_without=without,
     )
 
 
@@ -130,40 +145,73 @@ def _publish_calibration(records: StudyRecords, target: Path, limit: float) -> P
             f"{records.title}: {RESULT} was made of an earlier version of this study; give 'workbench noise "
             f"{records.title}' again"
         )
+    table = calibration_table(records)
+
+    def fill(copy: Path, scrubber: Scrubber) -> None:
+        table.write(copy)
+        write_beside(copy, made)
+
+    return _publish_small(records, target, limit, fill, runs=len(table.curves()), report=CALIBRATION_REPORT)
+
+
+def _publish_step_times(records: StudyRecords, target: Path, limit: float) -> Published:
+    """Manifest and step times, of a study that was never trained."""
+    report = f"{REPORT}.md"
+
+    def fill(copy: Path, scrubber: Scrubber) -> None:
+        copy_step_times(records.path, copy, scrubber)
+        write_step_report(records, copy, report)
+
+    return _publish_small(records, target, limit, fill, runs=0, report=report)
+
+
+def _publish_small(
+    records: StudyRecords,
+    target: Path,
+    limit: float,
+    fill: Callable[[Path, Scrubber], None],
+    *,
+    runs: int,
+    report: str,
+) -> Published:
+    """The manifest, and what ``fill`` puts beside it: no run of its own."""
     with _staging(target.parent) as folder:
         copy = folder / PUBLISHED / target.name
         scrubber = Scrubber([records.driver.host if records.driver else ""])
         _copy_manifest(records, copy, scrubber)
-        table = calibration_table(records)
-        table.write(copy)
-        write_beside(copy, made)
+        fill(copy, scrubber)
         others = _megabytes(target.parent) - _megabytes(folder) - _megabytes(target)
         _refuse_large(copy, others, limit)
         _refuse_private(copy, scrubber)
         put_folder_in_place(copy, target)
     return Published(
         path=target,
-        runs=len(table.curves()),
+        runs=runs,
         weights=0,
         megabytes=_megabytes(target),
         all_megabytes=_megabytes(target.parent),
         measuring=MeasuredRuns([], [], []),
         examples=0,
-        report=CALIBRATION_REPORT,
+        report=report,
     )
 
 
 def _complete_tables(records: StudyRecords, note: Callable[[str], None], progress: Progress) -> MeasuredRuns:
-    done = records.runs[records.runs["state"] == "complete"]
-    # What pages show over seeds are confirm runs: none looks into the points of a search, and what tuning
-    # tried has the tables that its training left.
-    runs = [RunDirectory(path) for path in done.loc[done["phase"] == Phase.CONFIRM, "path"]]
+    runs = _confirm_runs(records)
     lacking = lacking_runs(runs)
     if lacking:
         able = sum(run.weights.exists() for run in lacking)
         first = f"{able} with weights are measured first" if able else "none of them has weights to measure"
         note(f"{len(lacking)} of {len(runs)} confirm runs lack tables that views read; {first}")
     return complete_tables(lacking, progress)
+
+
+def _confirm_runs(records: StudyRecords) -> list[RunDirectory]:
+    """What pages show over seeds: none looks into the points of a search, and what tuning tried has the
+    tables that its training left.
+    """
+    done = records.runs[records.runs["state"] == "complete"]
+    return [RunDirectory(path) for path in done.loc[done["phase"] == Phase.CONFIRM, "path"]]
 
 
 def _refuse_unfinished(records: StudyRecords) -> None:
@@ -273,6 +321,7 @@ def _copy_study(records: StudyRecords, copy: Path, scrubber: Scrubber) -> None:
     _copy_manifest(records, copy, scrubber)
     if (records.path / SEARCH).exists():
         write_json(copy / SEARCH, scrubber.value(read_json(records.path / SEARCH)))
+    copy_step_times(records.path, copy, scrubber)
     _copy_parts(records, copy, scrubber)
     _copy_journal(records, copy, scrubber)
 

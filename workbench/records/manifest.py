@@ -20,6 +20,7 @@ from workbench.records.margin import DeclaredMargins, margin_for, smallest_margi
 from workbench.records.run import Phase
 from workbench.records.search import RecordedSearch
 from workbench.records.space import Space, free
+from workbench.records.step_times import StepTimes
 
 MANIFEST = "study.yaml"
 MANIFEST_REMEDY = "restore the file, or run the study again to rebuild it"
@@ -52,6 +53,8 @@ class VariantBudget(_Part):
     bytes: FiniteNumber  # UTF-8 bytes of text that so many training tokens stand for
     flops: FiniteNumber  # of the whole training
     mismatch: FiniteNumber  # relative difference to the baseline's, in the unit that is held equal
+    seconds: FiniteNumber | None = None  # of the whole training, by step times that were measured in turns
+    memory: FiniteNumber | None = None  # bytes that a training step holds, where these are held equal
     unit: str | None = None  # what is held equal between the two, where it is not what the study's key says
 
 
@@ -172,6 +175,8 @@ class PlannedSeeds(_Part):
 
 
 WILCOXON = "wilcoxon"  # the pruner that races points over tuning seeds
+SECONDS = "seconds"  # the budget of as long a training for each variant, by measured step times
+MEMORY = "memory"  # the budget of as many bytes in a training step, by another batch size
 POOL = "pool"  # the budget of as many passes over its text for each variant
 NOTHING = "nothing"  # the unit of two variants whose budgets were made equal to a third's, in other units
 
@@ -257,8 +262,11 @@ class Manifest(_Part):
     looks: list[Count] = []
     phases: list[_PhaseName] | None = None  # those that the study has, in order; None in early manifests
     context: Count | None = None  # tokens in a window, of the baseline
-    # What a trial of every variant has as much of: tokens, bytes, flops or pool. A variant's own is its unit.
+    # What a trial of every variant has as much of: tokens, bytes, flops, pool, seconds or memory. A variant's
+    # own is its unit.
     budget: str = "tokens"
+    # By which equal seconds were planned: measured once, before the first trial.
+    step_times: StepTimes | None = None
     # The first is the metrics' validation/. None: the validation split of what is trained on.
     evaluation: list[EvaluationSet] = []
     training: Annotated[Budget, AsItIs] = {}

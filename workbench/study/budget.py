@@ -1,20 +1,54 @@
-"""Equal budgets: as many tokens, as much text, as many FLOPs, or as many passes over a text of its own."""
+"""Equal budgets: as many tokens, bytes of text, FLOPs, passes over a text of its own, seconds, or bytes held.
+
+Of all but the last a variant's tokens follow from what a token costs it. As many bytes held by a training
+step (``training_bytes``) are a matter of its batch size, and its tokens are then the baseline's.
+"""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.errors import UserError
-from workbench.records.manifest import POOL
+from workbench.numbers import byte_size
+from workbench.records.manifest import MEMORY, POOL, SECONDS
+from workbench.records.step_times import StepTimes
 from workbench.study.recipe import Recipe
 from workbench.study.schema import StudyFile
 from workbench.study.texts import Texts
+from workbench.study.training_bytes import training_bytes
 
 _MOST_ROUNDING = 2  # times the tokens that a variant would have alone
 _MOST_MISMATCH = 0.1  # of an equal budget, which whole steps may leave
 
 
-def equally_trained(study: StudyFile, recipes: dict[str, Recipe], texts: Texts) -> dict[str, Recipe]:
+@dataclass(frozen=True)
+class Costs:
+    """What training takes of a budget. ``step_times`` are there where a budget is seconds."""
+
+    texts: Texts
+    step_times: StepTimes | None = None
+
+    def per_token(self, unit: str, name: str, recipe: Recipe) -> float:
+        """What a training token of the variant ``name`` takes: 1 token, the bytes of its text, its FLOPs, its
+        part of a pass over the training text, or its seconds. Of equal bytes held tokens are equal.
+        """
+        if unit == "bytes":
+            return bytes_per_token(recipe, self.texts)
+        if unit == POOL:
+            return 1 / len(self.texts.of(recipe.data).train)
+        if unit == SECONDS:
+            assert self.step_times is not None, "a plan with this budget has measured them"
+            return self.step_times.seconds_per_token(name)
+        return recipe.model.flops_per_token() if unit == "flops" else 1
+
+    def spent(self, unit: str, name: str, recipe: Recipe) -> float:
+        """What a whole trial takes of a budget in ``unit``."""
+        if unit == MEMORY:
+            return training_bytes(recipe).at(recipe.training.batch_size)
+        return trained_tokens(recipe) * self.per_token(unit, name, recipe)
+
+
+def equally_trained(study: StudyFile, recipes: dict[str, Recipe], costs: Costs) -> dict[str, Recipe]:
     """``recipes``, by variant, the baseline first, with an equal budget and as many evaluations for all.
 
     Raises ``UserError`` where there is none. A budget is in whole steps between two evaluations. Equal tokens
@@ -27,18 +61,19 @@ def equally_trained(study: StudyFile, recipes: dict[str, Recipe], texts: Texts) 
         if problem:
             own = "" if recipe is next(iter(recipes.values())) else f"{name}: "
             raise UserError(f"{study.name}: {own}{problem}")
+    units = {name: study.budget_unit(name) for name in recipes}
+    recipes = recipes | _of_equal_memory(study.name, recipes, units)
     evaluations = min(recipe.training.fitted(recipe.model.context).evaluations for recipe in recipes.values())
     changed = {name: _changed(recipe, evaluations=evaluations) for name, recipe in recipes.items()}
     first = next(iter(changed))
-    units = {name: study.budget_unit(name) for name in changed}
     alike = {name: changed[name] for name, unit in units.items() if name == first or unit == "tokens"}
     solved = changed | _at_equal_tokens(study.name, alike, evaluations)
     baseline = solved[first]
     for name, recipe in changed.items():
         if name in alike:
             continue
-        total = trained_tokens(baseline) * cost_per_token(units[name], baseline, texts)
-        tokens = total / cost_per_token(units[name], recipe, texts)
+        total = trained_tokens(baseline) * costs.per_token(units[name], first, baseline)
+        tokens = total / costs.per_token(units[name], name, recipe)
         between = evaluations * recipe.training.batch_size * recipe.model.context  # tokens of a step of each
         whole = max(1, round(tokens / between)) * between
         if abs(whole / tokens - 1) > _MOST_MISMATCH:
@@ -51,16 +86,35 @@ def equally_trained(study: StudyFile, recipes: dict[str, Recipe], texts: Texts) 
     return solved
 
 
-def cost_per_token(budget: str, recipe: Recipe, texts: Texts) -> float:
-    """What a training token of ``recipe`` takes of a budget.
-
-    That is 1 token, the bytes of its text, its FLOPs, or its part of a pass over the training text.
-    """
-    if budget == "bytes":
-        return bytes_per_token(recipe, texts)
-    if budget == POOL:
-        return 1 / len(texts.of(recipe.data).train)
-    return recipe.model.flops_per_token() if budget == "flops" else 1
+def _of_equal_memory(study: str, recipes: dict[str, Recipe], units: dict[str, str]) -> dict[str, Recipe]:
+    """The variants whose training step is to hold as many bytes as the baseline's, with the batch for it."""
+    baseline = next(iter(recipes.values()))
+    solved = {}
+    for name, recipe in list(recipes.items())[1:]:
+        if units[name] != MEMORY:
+            continue
+        execution = recipe.training.execution
+        if not execution.is_usual:
+            raise UserError(
+                f"{study}: budget: equal memory is of a trial on one device that keeps all of a batch, and "
+                f"here one is computed on {execution.words()}; leave that out of training"
+            )
+        if recipe.training.batch_size != baseline.training.batch_size:
+            raise UserError(
+                f"{study}: budget: {name}: equal memory is a matter of the batch size, and the variant has "
+                "one of its own; leave batch_size out of its levels, or take another budget"
+            )
+        total = training_bytes(baseline).at(baseline.training.batch_size)
+        own = training_bytes(recipe)
+        batch_size = own.batch_size(total)
+        if abs(own.at(batch_size) / total - 1) > _MOST_MISMATCH:
+            raise UserError(
+                f"{study}: budget: {name}: a training step of the baseline holds {byte_size(total)}, and "
+                f"with {batch_size} windows one of this variant {byte_size(own.at(batch_size))}; raise "
+                "training.batch_size, so that whole windows come nearer"
+            )
+        solved[name] = _changed(recipe, batch_size=batch_size)
+    return solved
 
 
 def bytes_per_token(recipe: Recipe, texts: Texts) -> float:

@@ -9,6 +9,7 @@ import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from workbench.analysis.equal_budgets import equal_budget_notes
 from workbench.analysis.report_footer import held_equal
 from workbench.analysis.report_tables import AT_EQUAL
 from workbench.errors import UserError, in_one_line
@@ -16,15 +17,16 @@ from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
 from workbench.numbers import MISSING, byte_size, duration, fixed, percent, plural, scaled
-from workbench.records.manifest import POOL, Manifest
+from workbench.records.manifest import MEMORY, POOL, SECONDS, Manifest
 from workbench.records.run import Phase
+from workbench.records.step_times import BLOCKS
 from workbench.seeds import generator
 from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
 from workbench.study.design import Variant
 from workbench.study.devices import execution_lines
 from workbench.study.dismantling import Stack
 from workbench.study.plan import Plan
-from workbench.study.preparation import make_plan
+from workbench.study.preparation import CHECKED_BLOCKS, make_plan
 from workbench.study.rate_spacing import spacing_warnings
 from workbench.study.recipe import Recipe
 from workbench.study.search_check import check_search, render_search_check, search_lines
@@ -40,7 +42,7 @@ _PROBE_FLOPS = {"cpu": 5e10, "cuda": 1e14}  # of a pass, at most: a few seconds
 
 def check_study(path: Path, *, overrides: list[str], workers: int | None, out: Path) -> dict[str, Any]:
     """Facts about a study that is yet to run; raises ``UserError`` for one that cannot."""
-    plan = make_plan(path, overrides, console(stderr=True), out)
+    plan = make_plan(path, overrides, console(stderr=True), out, None, CHECKED_BLOCKS)
     return check_plan(plan, seconds_per_token(plan), workers=workers, out=out)
 
 
@@ -98,12 +100,23 @@ def check_plan(plan: Plan, seconds: Mapping[str, float], *, workers: int | None,
         / slots,
         "paired": what_is_paired(plan),
         "decides": [one.chances(seeds) for one in comparisons],
-        "notes": notes_on_texts(plan),
+        "notes": [*notes_on_texts(plan), *equal_budget_notes(manifest), *_measured_again(plan)],
         "warnings": [
             *_warnings(plan, manifest, out),
             *power_warnings(comparisons, seeds),
         ],
     }
+
+
+def _measured_again(plan: Plan) -> list[str]:
+    """That step times were measured for this answer alone, in fewer blocks than a run takes."""
+    measured = plan.step_times
+    if measured is None or len(measured.pairs[0].blocks) != CHECKED_BLOCKS:
+        return []
+    return [
+        f"equal seconds: {CHECKED_BLOCKS} blocks were measured for this answer; run measures {BLOCKS} before "
+        "its first trial, and keeps to them"
+    ]
 
 
 def _warnings(plan: Plan, manifest: Manifest, out: Path) -> list[str]:
@@ -426,8 +439,17 @@ def _budget(facts: dict[str, Any]) -> str:
             "" if facts["budget"] == "tokens" else f", as many {held_equal(facts['budget'])} for all of it"
         )
         return f"each rung's own{equal}"
-    words = {"tokens": "tokens", "bytes": "bytes of text", "flops": "FLOPs", POOL: "passes over its own text"}
+    words = {
+        "tokens": "tokens",
+        "bytes": "bytes of text",
+        "flops": "FLOPs",
+        POOL: "passes over its own text",
+        SECONDS: "seconds",
+        MEMORY: "bytes in memory",
+    }
     text = f"{facts['tokens_per_trial']:,} tokens per trial"
+    if facts["budget"] == MEMORY:
+        return f"{text} and {words[MEMORY]} as many as the baseline's, by the batch size"
     if facts["budget"] != "tokens":
         tokens = f"the baseline's {facts['tokens_per_trial']:,} tokens"
         text = f"as many {words[facts['budget']]} per trial as {tokens}"

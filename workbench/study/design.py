@@ -1,15 +1,18 @@
 """From a study file to its variants: each one the baseline with a named change, at matched size."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from workbench.errors import UserError, suggestion
 from workbench.model.config import ModelConfig
 from workbench.model.matching import match_size
 from workbench.model.parts.component import ComponentConfig
 from workbench.model.presets import preset, preset_names
-from workbench.study.budget import equally_trained
+from workbench.records.manifest import SECONDS
+from workbench.records.step_times import StepTimes
+from workbench.study.budget import Costs, equally_trained
 from workbench.study.comparable import require_comparable
 from workbench.study.dismantling import FEEDFORWARD, Ends, Stack, take_apart
 from workbench.study.recipe import CONTEXT, CORPUS, SIZE, TOKENIZER, TREATMENT, Recipe
@@ -17,6 +20,8 @@ from workbench.study.schema import DISMANTLE, Level, Size, StudyFile
 from workbench.study.texts import Texts
 from workbench.user_input import read_as
 
+# The step times of recipes by variant, the baseline first, on a device.
+Measure = Callable[[Mapping[str, Recipe], Texts, str], StepTimes]
 BASELINE = "baseline"
 NULL_TWIN = "null-twin"
 FEEDFORWARD_WIDTH = "feedforward_width"
@@ -64,6 +69,16 @@ class _Asked:
     device: str
 
 
+class Design(NamedTuple):
+    """The variants, the baseline first; the stack whose parts they are, where a study takes one apart; and
+    what their training costs.
+    """
+
+    variants: list[Variant]
+    stack: Stack | None
+    costs: Costs
+
+
 def build_variants(
     study: StudyFile, texts: Texts, start: ModelConfig | None = None, device: str = "cpu"
 ) -> list[Variant]:
@@ -71,13 +86,17 @@ def build_variants(
 
     ``start`` is the model of the run that the study starts from. ``device`` says what ``auto`` means.
     """
-    return build_design(study, texts, start, device)[0]
+    return build_design(study, texts, start, device).variants
 
 
 def build_design(
-    study: StudyFile, texts: Texts, start: ModelConfig | None = None, device: str = "cpu"
-) -> tuple[list[Variant], Stack | None]:
-    """As ``build_variants``, with the stack whose parts the variants are, where the study takes one apart."""
+    study: StudyFile,
+    texts: Texts,
+    start: ModelConfig | None = None,
+    device: str = "cpu",
+    measure: Measure | None = None,
+) -> Design:
+    """As ``build_variants``. ``measure`` gives the step times of recipes where a budget is seconds."""
     asked = _Asked(study=study, texts=texts, device=device)
     baseline = _baseline(asked, start)
     recipes = {BASELINE: baseline}
@@ -93,10 +112,19 @@ def build_design(
         recipes[name] = recipe
     require_comparable(study, recipes)
     variants = [_variant(study, name, recipe, baseline) for name, recipe in recipes.items()]
-    trained = equally_trained(study, {variant.name: variant.recipe for variant in variants}, texts)
+    matched = {variant.name: variant.recipe for variant in variants}
+    costs = Costs(texts)
+    if any(study.budget_unit(name) == SECONDS for name in matched):
+        if measure is None:
+            raise UserError(
+                f"{study.name}: budget: seconds are measured on the machine that trains, before its first "
+                "trial, and here is none to measure on; run the study on one machine"
+            )
+        costs = Costs(texts, measure(matched, texts, device))
+    trained = equally_trained(study, matched, costs)
     variants = [replace(variant, recipe=trained[variant.name]) for variant in variants]
     _refuse_twins(study, variants)
-    return variants, stack
+    return Design(variants, stack, costs)
 
 
 def build_point(

@@ -22,6 +22,8 @@ from workbench.records.index import load_study
 from workbench.records.manifest import (
     MANIFEST,
     MANIFEST_REMEDY,
+    MEMORY,
+    SECONDS,
     Amendment,
     Budget,
     EvaluationSet,
@@ -41,10 +43,11 @@ from workbench.records.manifest import (
 from workbench.records.margin import DEFAULT, margin_text
 from workbench.records.provenance import git_state, versions
 from workbench.records.run import FINISHED, Phase, RunConfig, RunRecord, State, config_hash, now, run_id
-from workbench.study.budget import bytes_per_token, cost_per_token, trained_tokens
+from workbench.records.step_times import StepTimes
+from workbench.study.budget import Costs, bytes_per_token, trained_tokens
 from workbench.study.candidates import Grids, own_grids
 from workbench.study.comparable import evaluation_sources
-from workbench.study.design import BASELINE, Variant, build_design
+from workbench.study.design import BASELINE, Measure, Variant, build_design
 from workbench.study.devices import require_computable
 from workbench.study.dismantling import Stack
 from workbench.study.gain import gain_rungs
@@ -81,7 +84,8 @@ class Plan:
     ``rungs`` are the plans of a ladder's rungs; its ``variants`` are those of all of them.
     ``evaluation`` are the texts that all variants are judged on, by name; empty where the windows of the
     validation split serve. A ``search`` has the baseline as its only variant, and a variant for each point.
-    ``gain`` is the baseline at other budgets, by rising tokens: trained, and no variants.
+    ``gain`` is the baseline at other budgets, by rising tokens: trained, and no variants. ``step_times`` are
+    those by which equal seconds are planned.
     """
 
     study: StudyFile
@@ -93,6 +97,7 @@ class Plan:
     search: ResolvedSearch | None = None
     stack: Stack | None = None
     gain: tuple[Variant, ...] = ()
+    step_times: StepTimes | None = None
     rungs: tuple["Plan", ...] = ()
 
     @classmethod
@@ -104,11 +109,12 @@ class Plan:
         start: Start | None = None,
         *,
         elsewhere: bool = False,
+        measure: Measure | None = None,
     ) -> "Plan":
         """Resolve ``study``; raises ``UserError`` for a combination that cannot be.
 
         A corpus alone is that of all variants. ``elsewhere``: the device is not this machine's, and nobody
-        knows yet how much memory it has.
+        knows yet how much memory it has. ``measure`` gives step times where a budget is seconds.
         """
         texts = OneText(texts) if isinstance(texts, TokenizedCorpus) else texts
         if study.rungs:
@@ -127,7 +133,8 @@ class Plan:
         own = texts.of(study.data)
         if start is not None:
             own.require_known(start.model.vocabulary)
-        variants, stack = build_design(study, texts, start.model if start else None, device)
+        model = start.model if start else None
+        variants, stack, costs = build_design(study, texts, model, device, measure)
         recipes = {variant.name: variant.recipe for variant in variants}
         evaluation = {
             name: texts.evaluation(name, source, study.training.evaluation_tokens)
@@ -163,6 +170,7 @@ class Plan:
             search=search,
             stack=stack,
             gain=tuple(gain_rungs(study, variants)),
+            step_times=costs.step_times,
         )
 
     @property
@@ -244,14 +252,23 @@ class Plan:
             flops=float(self.tokens_of(variant) * variant.model.flops_per_token()),
             mismatch=self._spent(variant, unit) / self._spent(self.baseline, unit) - 1,
         )
-        return budget if unit == self.study.budget else budget.model_copy(update={"unit": unit})
+        known: dict[str, Any] = {}
+        if unit != self.study.budget:
+            known["unit"] = unit
+        for key in (SECONDS, MEMORY):
+            if key in self._units:
+                known[key] = float(self._spent(variant, key))
+        return budget.model_copy(update=known)
 
     @property
     def has_own_budgets(self) -> bool:
         """Whether variants differ in the tokens, or in the text, that they train on."""
         of_text = {TOKENIZER, CORPUS, TREATMENT, CONTEXT}
-        units = {self.study.budget_unit(name) for name in self.names}
-        return units != {"tokens"} or bool(self.changed_factors & of_text)
+        return self._units != {"tokens"} or bool(self.changed_factors & of_text)
+
+    @property
+    def _units(self) -> set[str]:
+        return {self.study.budget_unit(name) for name in self.names}
 
     @property
     def changed_factors(self) -> set[str]:
@@ -260,7 +277,7 @@ class Plan:
 
     def _spent(self, variant: Variant, unit: str) -> float:
         """What a trial takes of a budget in ``unit``."""
-        return self.tokens_of(variant) * cost_per_token(unit, variant.recipe, self.texts)
+        return Costs(self.texts, self.step_times).spent(unit, variant.name, variant.recipe)
 
     def config(self, variant: Variant) -> RunConfig:
         """All that a trial of ``variant`` needs, but its seed and hyperparameters."""
@@ -449,6 +466,8 @@ class Plan:
             promise = promise.model_copy(update={"looks": list(looks)})
         if study.budget != "tokens":
             promise = promise.model_copy(update={"budget": study.budget})
+        if self.step_times is not None:
+            promise = promise.model_copy(update={"step_times": self.step_times})
         if self.repetition_matters:
             unique = {one.name: self.corpus_of(one).unique_train_tokens for one in self.variants}
             promise = promise.model_copy(update={"unique_tokens": unique})

@@ -1,6 +1,6 @@
 """From a study file to its plan: the file read, its texts tokenised, and what it goes on from opened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -10,10 +10,13 @@ from workbench.data.tokenizers import Spec, Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
 from workbench.progress import progress_on
 from workbench.records.manifest import TextData, read_manifest
+from workbench.records.step_times import BLOCKS, StepTimes
 from workbench.study.plan import Plan
+from workbench.study.recipe import Recipe
 from workbench.study.schema import StudyFile, load_study_file
 from workbench.study.start_from_run import open_start
-from workbench.study.texts import PreparedTexts
+from workbench.study.step_measuring import cell_of, measure_recipes, recipe_digest
+from workbench.study.texts import PreparedTexts, Texts
 from workbench.terminal import Terminal
 from workbench.training.hardware import default_device
 from workbench.training.run_text import kept_tokenizer, remade_tokenizer
@@ -24,18 +27,33 @@ PILOT_NOTE = (
 )
 
 
+CHECKED_BLOCKS = 3  # of step times, for who asks what a study would do
+
+
 def make_plan(
-    path: Path, overrides: list[str], console: Terminal, out: Path, device: str | None = None
+    path: Path,
+    overrides: list[str],
+    console: Terminal,
+    out: Path,
+    device: str | None = None,
+    blocks: int = BLOCKS,
 ) -> Plan:
     """Read, check and resolve a study, preparing its data (cached) on the way.
 
     A run that it starts from is looked for in ``out``, and so are tokenizers that the study learned before.
-    ``device`` is what other machines train on; None: it is this one that trains.
+    ``device`` is what other machines train on; None: it is this one that trains. Where a budget is seconds
+    its step times are those of the study's manifest in ``out``, or are measured now, in so many ``blocks``.
     """
-    return plan_of(load_study_file(path, overrides), console, out, device)
+    return plan_of(load_study_file(path, overrides), console, out, device, blocks)
 
 
-def plan_of(study: StudyFile, console: Terminal, out: Path, device: str | None = None) -> Plan:
+def plan_of(
+    study: StudyFile,
+    console: Terminal,
+    out: Path,
+    device: str | None = None,
+    blocks: int = BLOCKS,
+) -> Plan:
     """As ``make_plan``, for a study that was read already."""
     if study.seeds.pilot:
         console.print(f"note: {PILOT_NOTE}", soft_wrap=True)
@@ -49,7 +67,10 @@ def plan_of(study: StudyFile, console: Terminal, out: Path, device: str | None =
     with progress_on(console, "data", announce=True) as progress:
         texts = PreparedTexts(study.data.corpus, cache_directory(), known, progress)
         elsewhere = device is not None
-        plan = Plan.build(study, texts, device or default_device(), start, elsewhere=elsewhere)
+        measure = None if elsewhere else StepTimesBefore(out / study.name, console, blocks)
+        plan = Plan.build(
+            study, texts, device or default_device(), start, elsewhere=elsewhere, measure=measure
+        )
     if before.found and plan.corpus.fingerprint != before.fingerprint:
         console.print(
             f"note: data.corpus: the text changed since {study.name} was last run; the tokenizer that it "
@@ -57,6 +78,53 @@ def plan_of(study: StudyFile, console: Terminal, out: Path, device: str | None =
             soft_wrap=True,
         )
     return plan
+
+
+class StepTimesBefore:
+    """The step times by which equal seconds were planned in ``directory``, where they are of the same steps
+    in the same cell; else measured now, in turns.
+    """
+
+    def __init__(self, directory: Path, console: Terminal, blocks: int) -> None:
+        self._directory = directory
+        self._console = console
+        self._blocks = blocks
+
+    def __call__(self, recipes: Mapping[str, Recipe], texts: Texts, device: str) -> StepTimes:
+        """The step times of ``recipes``, by variant, the baseline first."""
+        cell = cell_of(next(iter(recipes.values())), device)
+        frozen = self._frozen()
+        if frozen is not None and frozen.cell == cell and step_times_fit(frozen, recipes):
+            return frozen
+        with progress_on(self._console, "step times", announce=True) as progress:
+            measured = measure_recipes(recipes, texts, cell, blocks=self._blocks, progress=progress)
+        for doubt in measured.doubts:
+            self._console.print(
+                f"note: budget: {doubt}: stop, delete {self._directory} if it is there, and begin anew",
+                soft_wrap=True,
+            )
+        return measured
+
+    def _frozen(self) -> StepTimes | None:
+        try:
+            return read_manifest(self._directory).step_times
+        except RecordError:  # none is there yet, or it is damaged, and is made anew
+            return None
+
+
+def step_times_fit(measured: StepTimes, recipes: Mapping[str, Recipe]) -> bool:
+    """Whether ``measured`` is of the steps of ``recipes``, by variant, the baseline first."""
+    (first, baseline), *variants = recipes.items()
+    if measured.baseline != first:
+        return False
+    for name, recipe in variants:
+        pair = measured.pair(name)
+        if pair is None or (pair.step, pair.baseline_step) != (
+            recipe_digest(recipe),
+            recipe_digest(baseline),
+        ):
+            return False
+    return True
 
 
 class LearnedBefore:

@@ -63,7 +63,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _EVALUATION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN_METRICS = ("train", "validation")  # what metrics of every run begin with
 METRICS = ("validation/loss", "validation/bits_per_byte")
-_Budget = Literal["tokens", "bytes", "flops", "pool"]
+_Budget = Literal["tokens", "bytes", "flops", "pool", "seconds", "memory"]
 _BUDGET = "budget"  # the key of a variant of its own, which is no level
 _OTHER_METRIC = "/bits_per_byte"  # of an evaluation text behind the first, after its name
 _ERROR = "/error"  # of a generated task, after its name
@@ -497,14 +497,18 @@ class StudyFile(_Section):
     )
     budget: _Budget = Field(
         "tokens",
-        description="What every variant trains on as much of: tokens, bytes of text, FLOPs, or passes over "
-        "its text. training.tokens is the baseline's; with the others those of each other variant are "
-        "solved, and the mismatch that whole steps leave is shown. A variant of the design explicit may name "
-        "another, as its own key budget. Where tokenizers are compared, tokens are "
-        "no equal budget. pool is for comparing treatments or corpora: all are made from one pool, and each "
-        "trains on what is left of it as often as the baseline does, so that a treatment that drops 30 % "
-        "trains on 30 % fewer tokens. Equal tokens from a pool of limited size, which repeat where less is "
-        "left, are budget: tokens with max_bytes beside the corpus.",
+        description="What every variant has as much of: training tokens, bytes of text, FLOPs, passes over "
+        "its text, seconds of training, or bytes in memory. training.tokens is the baseline's; with the "
+        "others those of each other variant are solved, and the mismatch that whole steps leave is shown. A "
+        "variant of the design explicit may name another, as its own key budget. Where tokenizers are "
+        "compared, tokens are no equal budget. pool is for comparing treatments or corpora: all are made "
+        "from one pool, and each trains on what is left of it as often as the baseline does, so that a "
+        "treatment that drops 30 % trains on 30 % fewer tokens. Equal tokens from a pool of limited "
+        "size, which repeat where less is left, are budget: tokens with max_bytes beside the corpus. "
+        "seconds: run measures, before its first trial, how long a step of each variant takes in turn "
+        "with the baseline's, and keeps that in the manifest. memory: the batch size of each variant is "
+        "solved so that a training step holds as many bytes of parameters, gradients, optimizer and what "
+        "the forward pass saves; tokens are equal then.",
     )
     metric: str = Field(
         METRICS[0],
@@ -906,6 +910,11 @@ class StudyFile(_Section):
                 raise ValueError(
                     f"variants.{index}.{_BUDGET}: should be one of {', '.join(known)}, got {own!r}"
                 )
+        if self.rungs and "seconds" in {self.budget, *(one.get(_BUDGET) for one in self.variants)}:
+            raise ValueError(
+                f"{_BUDGET}: seconds are measured for one size, and a ladder has several; take a study for "
+                "each rung, or 'budget: flops'"
+            )
         # Of a ladder each rung's own budget is looked at.
         problem = self.training.budget_problem(self.context) if self.context and not self.rungs else None
         if problem:

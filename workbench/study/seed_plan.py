@@ -35,7 +35,7 @@ from workbench.study.chances import (
 from workbench.study.check import seconds_per_token
 from workbench.study.known_noise import Noise
 from workbench.study.paths import find_results
-from workbench.study.preparation import make_plan
+from workbench.study.preparation import CHECKED_BLOCKS, make_plan
 from workbench.study.schema import find_named_file, study_files
 from workbench.terminal import console, styled
 from workbench.training.hardware import default_slots
@@ -225,7 +225,7 @@ def _decides(comparisons: list[Comparison], seeds: int, wanted: Wanted) -> list[
 
 def _planned(file: Path, overrides: list[str], workers: int | None, out: Path) -> Costs:
     """Those of a study file: a few passes of each variant are timed, as ``workbench check`` does."""
-    plan = make_plan(file, overrides, console(stderr=True), out)
+    plan = make_plan(file, overrides, console(stderr=True), out, None, CHECKED_BLOCKS)
     if plan.search is not None:
         name = plan.study.name
         raise UserError(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from workbench.data.corpora import corpus_config
 from workbench.data.sources.standard_library import StandardLibrary
 from workbench.numbers import percent, plural
-from workbench.records.manifest import POOL, Manifest
+from workbench.records.manifest import MEMORY, POOL, Manifest
 from workbench.study.budget import bytes_per_token
 from workbench.study.design import Variant
 from workbench.study.plan import Plan
@@ -66,7 +66,7 @@ def what_is_paired(plan: Plan) -> str | None:
         order = "the order of training documents that both have"
     elif otherwise:
         apart.append(f"batches, nor the order of the training text ({', '.join(otherwise)})")
-    elif "batch_size" in changed:
+    elif "batch_size" in changed or MEMORY in map(plan.study.budget_unit, plan.names):
         apart.append("batches (batch_size cuts them otherwise)")
     if SIZE in changed:
         apart.append("initial values of other shapes (size)")
@@ -138,6 +138,12 @@ def _mismatch(plan: Plan) -> Iterator[str]:
         mismatch = plan.budget_of(variant).mismatch
         if abs(mismatch) > BUDGET_TOLERANCE:
             unit = plan.study.budget_unit(variant.name)
+            if unit == MEMORY:
+                yield (
+                    f"{variant.name}: {percent(mismatch, 1, sign=True)} bytes in memory against the "
+                    "baseline's, for whole windows in a batch; give a larger training.batch_size"
+                )
+                continue
             what = "passes" if unit == POOL else unit
             yield (
                 f"{variant.name}: {percent(mismatch, 1, sign=True)} {what} against the "

@@ -299,7 +299,8 @@ def test_changes_are_of_each_run_against_itself(made):
     at = panel.data.set_index("x").loc[2.0]
     assert at[["y", "low", "high"]].tolist() == pytest.approx([0.34, 0.3388, 0.3412], abs=1e-4)
     assert panel.data["x"].min() == 1
-    assert [rule.at for rule in panel.rules] == [0, 0.02]
+    assert [(rule.axis, rule.at) for rule in panel.rules] == [("y", 0), ("y", 0.02), ("x", 1)]
+    assert panel.rules[-1].label == f"training length, {CONTEXT} tokens"
     assert len(panel.seeds) == 3 * 6
 
 

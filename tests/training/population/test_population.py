@@ -442,3 +442,23 @@ def test_a_gpu_population_in_bf16_compiled(tmp_path, corpus):
     found, _ = together(tmp_path / "together", corpus, settings)
     expected, _ = alone(tmp_path / "alone", corpus, settings)
     compare(found, expected, tolerance=2e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("positions", ["rope", "alibi", "t5_bias"])  # the flash kernel takes no bias
+def test_a_gpu_population_with_every_kernel_of_attention(tmp_path, corpus, precision, positions):
+    settings = config(positions=positions)
+    options = TrainingConfig(
+        tokens=STEPS * 2 * CONTEXT,
+        batch_size=2,
+        evaluations=4,
+        evaluation_tokens=128,
+        precision=precision,
+        compile=False,
+    )
+    settings["training"] = options.resolve("cuda").model_dump(mode="json") | {"device": "cuda"}
+    found, _ = together(tmp_path / "together", corpus, settings)
+    expected, _ = alone(tmp_path / "alone", corpus, settings)
+    compare(found, expected, tolerance=2e-2 if precision == "bf16" else 1e-3)

@@ -2,10 +2,10 @@
 
 import torch
 
-from workbench.bench.rivals.contenders import arithmetic
 from workbench.data.batches import ReplicatedBatches
 from workbench.training.population.population import Population, Replica
 from workbench.training.run import Run
+from workbench.training.step_loop import arithmetic
 
 
 class BarePopulation:
@@ -22,7 +22,7 @@ class BarePopulation:
         self.optimizer = self.module.configure_optimizers()
         trials = [run.training_batches() for run in runs]
         self._batches = ReplicatedBatches(first.corpus.train, trials, first.model.context, first.device)
-        self._arithmetic = arithmetic(first)
+        self._arithmetic = arithmetic(first.training, first.device)
         self._taken = 0
 
     def step(self) -> torch.Tensor:

@@ -4,11 +4,9 @@ Both take the very same steps. What the real path costs beyond the bare loop is 
 the data loader.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from workbench.bench.sizes import Size
 from workbench.data.batches import TokenizedCorpus
@@ -17,8 +15,8 @@ from workbench.model.config import ModelConfig
 from workbench.records.hyperparameters import LEARNING_RATE, Hyperparameters
 from workbench.records.run import FINISHED, Phase, RunConfig, RunDirectory, RunRecord, State, run_id
 from workbench.training.config import TrainingConfig
-from workbench.training.module import DecoderModule
 from workbench.training.run import Run, Watcher
+from workbench.training.step_loop import StepLoop
 from workbench.training.trial import run_trial
 
 _HYPERPARAMETERS: Hyperparameters = {LEARNING_RATE: 1e-3}
@@ -87,57 +85,16 @@ def train_for_real(run: Run, watcher: Watcher) -> RunRecord:
     return record
 
 
-def arithmetic(run: Run) -> AbstractContextManager:
-    """What the forward pass of ``run`` is computed in."""
-    if run.training.precision == "fp32":
-        return nullcontext()
-    return torch.autocast(run.device, dtype=torch.bfloat16)
-
-
-class BareLoop:
-    """Steps a ``DecoderModule`` by itself: its own loss, clipping, optimizer and schedule, nothing else."""
+class BareLoop(StepLoop):
+    """The steps of ``run`` by themselves."""
 
     def __init__(self, run: Run) -> None:
-        self.module = DecoderModule(
+        super().__init__(
             run.model,
             run.training,
+            run.training_batches(),
+            device=run.device,
+            steps=run.steps,
             learning_rate=run.learning_rate,
             seed=run.record.seed,
-            steps=run.steps,
-        ).to(run.device)
-        self.module.on_fit_start()
-        found = self.module.configure_optimizers()
-        self.optimizer = found["optimizer"]
-        scheduled = found["lr_scheduler"]
-        assert isinstance(scheduled, dict)  # and no bare scheduler, which Lightning takes as well
-        self.schedule = scheduled["scheduler"]
-        self._batches = run.training_batches()
-        self._device = run.device
-        self._arithmetic = arithmetic(run)
-        self._taken = 0
-
-    def run(self, steps: int) -> float:
-        """Train ``steps`` steps; returns the last loss, the only one that is waited for."""
-        for _ in range(steps):
-            loss = self.step()
-        return loss.item()
-
-    def step(self) -> torch.Tensor:
-        """One optimizer step; returns the loss without waiting for it."""
-        inputs, targets = self._batches.batch(self._taken)  # (B, T) each
-        batch = (self._moved(inputs), self._moved(targets))
-        self.module.on_train_batch_start(batch, self._taken)
-        with self._arithmetic:
-            loss = self.module.training_step(batch, self._taken)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.module.configure_gradient_clipping(self.optimizer)
-        self.optimizer.step()
-        self.schedule.step()
-        self._taken += 1
-        return loss.detach()
-
-    def _moved(self, part: torch.Tensor) -> torch.Tensor:
-        if part.device.type == self._device:
-            return part
-        return part.pin_memory().to(self._device, non_blocking=True)
+        )

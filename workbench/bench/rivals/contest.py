@@ -10,7 +10,7 @@ from workbench.bench.rivals.counterpart import plain_config_of, plain_weights_of
 from workbench.bench.rivals.user_sweep import Material, UserSweep
 from workbench.bench.sizes import Size
 from workbench.bench.studies import tiny_plan
-from workbench.bench.timing.seconds import Measurement, seconds_of
+from workbench.bench.timing.seconds import Measurement
 from workbench.bench.worker_pools import Timeline, train_all
 from workbench.data.batches import EvaluationBatches, TrainingBatches
 from workbench.model.decoder import Decoder
@@ -18,6 +18,7 @@ from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.run import Phase, RunDirectory
 from workbench.study.plan import Plan
 from workbench.training.schedules import rate_factor
+from workbench.training.seconds import seconds_of
 
 Point = tuple[float, int]  # a learning rate and a seed
 _HOUR = 3600.0

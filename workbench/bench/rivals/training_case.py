@@ -11,10 +11,11 @@ from workbench.bench.rivals.counterpart import plain_config_of
 from workbench.bench.rivals.plain import PlainLoop
 from workbench.bench.sizes import Size, random_tokens
 from workbench.bench.timing.modes import Mode
-from workbench.bench.timing.seconds import Rounds, seconds_of
+from workbench.bench.timing.seconds import Rounds
 from workbench.bench.timing.spread import Spread
 from workbench.bench.timing.turns import REAL, Turns
 from workbench.training.hardware import peak_flops
+from workbench.training.seconds import seconds_of
 
 PLAIN, BARE = "hand-written", "bare"
 LEAST_ROUNDS = 3

@@ -11,13 +11,14 @@ from workbench.bench.outcome import Column, Finding, Outcome, Table
 from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.sizes import sizes
 from workbench.bench.suite import clear
-from workbench.bench.timing.seconds import Clock, Rounds, interleave, seconds_of
+from workbench.bench.timing.seconds import Clock, Rounds, interleave
 from workbench.bench.timing.spread import Spread
 from workbench.model.config import ModelConfig
 from workbench.model.cost import kv_cache_bytes_per_token
 from workbench.model.decoder import Decoder
 from workbench.model.generation import generate
 from workbench.model.presets import preset
+from workbench.training.seconds import seconds_of
 
 CACHED, RECOMPUTED = "cached", "recomputed"
 _BYTES_PER_VALUE = 4  # a run's decoder generates in fp32

@@ -12,11 +12,12 @@ from workbench.bench.runners import NoWorkers, run_study
 from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.studies import FIVE_HUNDRED, tiny_plan, write_finished
 from workbench.bench.timing.goals import Bound, Goal
-from workbench.bench.timing.seconds import Clock, seconds_of
+from workbench.bench.timing.seconds import Clock
 from workbench.bench.timing.spread import Spread
 from workbench.bench.worker_pools import pool, train_all
 from workbench.records.run import Phase, RunDirectory
 from workbench.study.plan import Plan, freeze
+from workbench.training.seconds import seconds_of
 
 SMALL_OVERHEAD = Goal("less than 0.3 s beside training for a trial", Bound.AT_MOST, 0.3)
 QUICK_OPENING = Goal("a study of 500 finished trials opens in less than 2 s", Bound.AT_MOST, 2.0)

@@ -9,12 +9,13 @@ from workbench.bench.formats import Form, shown
 from workbench.bench.outcome import Column, Finding, Outcome, Table
 from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.studies import FIVE_HUNDRED, tiny_plan, write_finished
-from workbench.bench.timing.seconds import Clock, Rounds, seconds_of
+from workbench.bench.timing.seconds import Clock, Rounds
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.curve_lines import Choice, Study, available_metrics, draw, latest_phase
 from workbench.dashboard.study_library import Library, pulse
 from workbench.dashboard.tables import run_table, with_live_steps
 from workbench.study.plan import freeze
+from workbench.training.seconds import seconds_of
 
 COLD, WARM = "first", "again"
 POINTS = 2000

@@ -4,29 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import torch
-
 from workbench.bench.timing.spread import Spread
 from workbench.bench.timing.spread import difference as paired_difference
 from workbench.bench.timing.spread import ratio as paired_ratio
 from workbench.training.hardware import out_of_memory
+from workbench.training.seconds import seconds_of
 
 Measurement = Callable[[], float]
-
-
-def synchronize(device: str) -> None:
-    """Wait until the device has done what it was given; a CPU always has."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def seconds_of(work: Callable[[], object], device: str) -> float:
-    """Wall-clock seconds of ``work``, the device's part included."""
-    synchronize(device)
-    began = time.perf_counter()
-    work()
-    synchronize(device)
-    return time.perf_counter() - began
 
 
 class Clock:

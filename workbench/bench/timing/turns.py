@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from workbench.bench.timing.seconds import Clock, Rounds, seconds_of, synchronize
+from workbench.bench.timing.seconds import Clock, Rounds
 from workbench.model.decoder import Decoder
 from workbench.training.callbacks import Interrupted
 from workbench.training.run import Run, ScheduledMeasuring, Watcher
+from workbench.training.seconds import seconds_of, synchronize
 
 REAL = "workbench"
 WARM_TURNS = 2  # turns that do not count: what is compiled or allocated at first

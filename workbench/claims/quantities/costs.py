@@ -37,6 +37,28 @@ class FlopsPerToken(Quantity):
         return Measured(exact=ratio)
 
 
+class DecodeFlops(Quantity):
+    """FLOPs of one more token generated with a cache, from the configuration."""
+
+    name = "decode_flops_ratio"
+    title = "decode FLOPs per token"
+    unit = "ratio"
+    joined = "over"
+    about = (
+        "FLOPs that generating one more token takes at the study's full context, with keys and values in a "
+        "cache, as the ratio of variant over the other side: 0.5 is half. That is a forward pass of a single "
+        "token, 2 N + 4 L D T, a third of what training takes of it; it follows from the configurations, "
+        "without noise. Small models are decoded at the pace of memory and of launches, not of FLOPs."
+    )
+
+    def measure(self, study: ConfirmedStudy, sides: Sides) -> Measured:
+        """A number that has no seeds."""
+        variant, against = study.pair(sides)
+        if not variant.flops_per_token or not against.flops_per_token:
+            raise NotMeasurableError("the FLOPs per token are not recorded of both sides")
+        return Measured(exact=served_flops(variant.flops_per_token) / served_flops(against.flops_per_token))
+
+
 class Parameters(Quantity):
     """All parameters, from the configuration."""
 
@@ -116,7 +138,15 @@ class BreakEvenTokens(Quantity):
         return Measured(exact=break_even(tokens, others, variant.flops_per_token, against.flops_per_token))
 
 
-def break_even(tokens: int, other_tokens: int, flops: float, other_flops: float) -> float:
+def served_flops(flops_per_token: float) -> float:
+    """FLOPs of a token served, of those of one trained on: forward alone, where backward takes twice that.
+
+    With a cache a token at the full context takes what a forward pass takes of it: 2 N + 4 L D T.
+    """
+    return flops_per_token / 3
+
+
+def break_even(tokens: float, other_tokens: float, flops: float, other_flops: float) -> float:
     """``(c D - c' D') / ((c' - c) / 3) / D'`` for training FLOPs per token c and training tokens D.
 
     With 6 N for c it is (6 N D - 6 N' D') / (2 N' - 2 N), as a multiple of D'. Raises
@@ -124,4 +154,5 @@ def break_even(tokens: int, other_tokens: int, flops: float, other_flops: float)
     """
     if flops >= other_flops:
         raise NotMeasurableError("a token of the variant costs no less than one of the other side")
-    return (flops * tokens - other_flops * other_tokens) / ((other_flops - flops) / 3) / other_tokens
+    saved = served_flops(other_flops) - served_flops(flops)
+    return (flops * tokens - other_flops * other_tokens) / saved / other_tokens

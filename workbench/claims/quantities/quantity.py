@@ -19,6 +19,8 @@ from workbench.analysis.tuned_rates import TunedRate
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import ManifestVariant
 
+FEWEST_PAIRS = 8  # below which no card's word rests on a prediction
+
 
 class NotMeasurableError(Exception):
     """Why a study's records do not say the quantity (yet); a prediction of it stays open."""
@@ -28,12 +30,14 @@ class NotMeasurableError(Exception):
 class Sides:
     """What is compared: ``variant`` minus ``against``, the study's baseline where that is left out.
 
-    ``evaluation`` names the evaluation text, where the quantity is of one.
+    ``evaluation`` names the evaluation text, and ``cell`` where step times are measured, where the quantity
+    is of one.
     """
 
     variant: str
     against: str | None = None
     evaluation: str | None = None
+    cell: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,27 @@ class ConfirmedStudy:
         against = self.records.manifest.baseline if sides.against is None else sides.against
         return self.variant(sides.variant), self.variant(against)
 
+    def at_rungs(self, sides: Sides) -> list[tuple[str, "ConfirmedStudy", Sides]]:
+        """Each rung of a ladder, from the least compute to the most: its name, itself, and both sides there.
+
+        ``sides`` are called as all rungs call them. Raises ``NotMeasurableError`` where the study is no
+        ladder, or has no such variant.
+        """
+        recorded, title = self.records.manifest.rungs, self.records.title
+        if not recorded:
+            raise NotMeasurableError(f"{title} is no ladder; write a study with the key rungs")
+        found = []
+        for number, (rung, records) in enumerate(zip(recorded, self.records.compared, strict=True), start=1):
+            names = {called: name for name, called in rung.variants.items()}
+            for asked in (sides.variant, sides.against):
+                if asked is not None and asked not in names:
+                    known = ", ".join(names)
+                    raise NotMeasurableError(f"{title} has no variant {asked!r}; it has {known}")
+            against = None if sides.against is None else names[sides.against]
+            own = Sides(names[sides.variant], against, sides.evaluation)
+            found.append((f"rung {number}", ConfirmedStudy(records), own))
+        return found
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -93,7 +118,8 @@ class Measured:
     confidence where the quantity is no mean of the values; it gives None where there are none.
     ``reservations`` say why neither word may rest on the values besides. ``exact`` is a number that has no
     noise and no seeds, in place of the values; ``impossible`` why the variant cannot do at all what is asked,
-    whatever the seed, which counts as failing.
+    whatever the seed, which counts as failing. Where the values are of no trials, ``hardware`` says on what
+    they were measured, ``details`` how, and ``seconds`` how long one of them takes.
     """
 
     values: Sequence[float] = ()
@@ -104,6 +130,9 @@ class Measured:
     at_level: Callable[[float], Estimate | None] | None = None
     exact: float | None = None
     impossible: str | None = None
+    hardware: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    seconds: float | None = None
 
 
 class Quantity(ABC):
@@ -111,19 +140,27 @@ class Quantity(ABC):
 
     ``alone``: a prediction that names no other side is of the variant by itself. ``of_a_text``: it may name
     an evaluation text. ``at_tuned_rate``: it is of runs at the tuned learning rate, so that a rate at an edge
-    of what was tried speaks against it. ``page`` is the dashboard's page that shows more; ``joined`` stands
-    between the two sides in words.
+    of what was tried speaks against it. ``of_trials``: it is of a study's trials, and else needs none;
+    ``of_a_cell``: it is of step times in the cell that the prediction names; ``over_rungs``: it is of a
+    ladder as a whole, which no other quantity is. ``counted`` are its values, of which a card's word needs
+    ``fewest``. ``page`` is the dashboard's page that shows more, if any; ``joined`` stands between the two
+    sides in words.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     unit: ClassVar[str]
     about: ClassVar[str]
-    page: ClassVar[str] = "effects"
+    page: ClassVar[str | None] = "effects"
+    counted: ClassVar[str] = "pair"
+    fewest: ClassVar[int] = FEWEST_PAIRS
     joined: ClassVar[str] = "minus"
     alone: ClassVar[bool] = False
     of_a_text: ClassVar[bool] = False
     at_tuned_rate: ClassVar[bool] = True
+    of_trials: ClassVar[bool] = True
+    of_a_cell: ClassVar[bool] = False
+    over_rungs: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, study: ConfirmedStudy, sides: Sides) -> Measured:

@@ -3,19 +3,30 @@
 import streamlit as st
 
 from workbench.claims.card import SIZES, claims_folder
-from workbench.claims.evidence import Evidence, StudyFacts
+from workbench.claims.facts import StudyFacts
+from workbench.claims.figures import card_forest
+from workbench.claims.forest import forest_panels, without_number
 from workbench.claims.results import CardResult
+from workbench.claims.serving import Serving, served_sentence, serving_of
 from workbench.claims.tables import (
     cards_table,
     facts_of,
     notes_of,
     predictions_table,
+    render_card,
 )
-from workbench.dashboard import empty_pages, links
+from workbench.dashboard import downloads, empty_pages, links
+from workbench.dashboard.claim_charts import (
+    claim_forest,
+    served_options,
+    serving_chart,
+    serving_frame,
+)
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.state import PAGES, View, results_directory, view
 from workbench.dashboard.tables import text_frame
 from workbench.errors import UserError
+from workbench.numbers import plural
 from workbench.visible import visible
 
 _COLOURS = {"supported": "green", "refuted": "red", "undecided": "orange"}
@@ -65,12 +76,18 @@ def _card(now: View, result: CardResult) -> None:
         st.markdown(literal(card.statement))
         st.caption(f"Every primary prediction holds {result.rungs_text}.")
         st.markdown("\n".join(f"- {literal(reason)}" for reason in result.why))
+        for trend in result.trends:
+            st.caption(f"Trend over rungs, {literal(trend.text)}.")
         # Beside each other where there is room for both, else one below the other.
         with st.container(horizontal=True, gap="medium"):
             with st.container(width=_RUNS):
                 _runs(now, result)
             with st.container(width=_LITERATURE):
                 _literature(result)
+        _forest(now, result)
+        for one in result.evidence:
+            if (serving := serving_of(one)) is not None:
+                _serving(now, result, serving)
         notes = notes_of(result)
         with st.expander("Scope, rungs, texts, and what is missing", icon=":material/info:"):
             st.table({name: literal(text) for name, text in facts_of(result)}, border="horizontal")
@@ -105,12 +122,67 @@ def _literature(result: CardResult) -> None:
         st.caption(f"{literal(source.paper)}; {literal(source.where)} ({source.certainty})")
 
 
+def _forest(now: View, result: CardResult) -> None:
+    """What the predictions measured, beside the numbers of the literature; nothing without any."""
+    panels = forest_panels(result)
+    if not panels:
+        return
+    for place, panel in enumerate(panels):
+        st.altair_chart(
+            claim_forest(panel, now.ink),
+            alt=f"What the predictions of the card {result.card.id} measured, in {panel.unit}",
+            key=f"claim_forest_{result.card.id}_{place}",
+        )
+    missing = without_number(result)
+    said = f" {plural(missing, 'prediction')} at a rung without a number." if missing else ""
+    st.caption(
+        "Line and mark: interval and estimate, the word by colour and mark. Dashed: the literature, where it "
+        f"has a number in the same unit. Grey band: the margin.{said}"
+    )
+    with st.container(horizontal=True):
+        name = f"claim-{result.card.id}-{result.size}"
+        downloads.figure_buttons(lambda: card_forest(result), name)
+        downloads.csv_button(
+            lambda: str(render_card(result, "csv")), name, key=f"download_claim_{result.card.id}_csv"
+        )
+
+
+def _serving(now: View, result: CardResult, serving: Serving) -> None:
+    """Training and serving of both sides together, at as many tokens served as the reader likes."""
+    st.markdown("**Which is cheaper, by the tokens served**")
+    options = served_options()
+    key = f"served_{result.card.id}_{serving.rung}"
+    links.report_unknown(key, options, "tokens served")
+    chosen = st.select_slider(
+        "Tokens served, in multiples of the larger model's training tokens",
+        options,
+        value="1",
+        key=key,
+        bind="query-params",
+    )
+    served = float(chosen)
+    st.altair_chart(
+        serving_chart(serving, served, now.ink),
+        alt=f"FLOPs of training and serving by tokens served, at the rung {visible(serving.rung)}",
+        key=f"serving_{result.card.id}_{serving.rung}",
+    )
+    st.markdown(literal(served_sentence(serving, served)))
+    with st.container(horizontal=True):
+        downloads.csv_button(
+            lambda: serving_frame(serving).to_csv(index=False),
+            f"claim-{result.card.id}-serving",
+            key=f"download_serving_{result.card.id}_{serving.rung}",
+        )
+
+
 def _links(now: View, result: CardResult) -> None:
     """Ways into the pages that explain the numbers: one for each study and page."""
     ways: dict[tuple[str, str], StudyFacts] = {}
     for one in result.evidence:
         if one.facts is not None:
-            ways.setdefault((one.facts.title, _page_of(one)), one.facts)
+            page = one.placed.prediction.measured.page
+            if page is not None:
+                ways.setdefault((one.facts.title, page), one.facts)
     with st.container(horizontal=True):
         for (title, name), facts in ways.items():
             st.page_link(
@@ -120,10 +192,6 @@ def _links(now: View, result: CardResult) -> None:
                 query_params={"study": str(facts.path.relative_to(results_directory()))},
                 width="content",
             )
-
-
-def _page_of(one: Evidence) -> str:
-    return one.placed.prediction.measured.page
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """What the pages Attention, Position and Activations share: which runs, which view, and how it is shown."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import (
     attention_maps,
     downloads,
-    empty_pages,
     links,
     painted_text,
     state,
@@ -20,6 +19,7 @@ from workbench.dashboard import (
 from workbench.dashboard.literal_text import literal
 from workbench.dashboard.measure_button import READING, offer_measuring
 from workbench.dashboard.panel_charts import chart
+from workbench.dashboard.scope_picker import pick_scope
 from workbench.dashboard.searches import is_search, see_search
 from workbench.errors import UserError
 from workbench.files import version
@@ -29,10 +29,10 @@ from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
-from workbench.records.run import WEIGHTS, Phase, RunDirectory
+from workbench.numbers import plural
+from workbench.records.run import WEIGHTS
 
 _RESULTS = 64  # computed views in memory
-NOTHING = "—"
 
 
 def inspection_page(page: Page, title: str) -> None:
@@ -41,7 +41,7 @@ def inspection_page(page: Page, title: str) -> None:
     if is_search(state.view()):
         see_search()
         return
-    scope = _pick_scope()
+    scope = pick_scope(page)
     if scope is None:
         return
     known = {view.name: view for view in views(page)}
@@ -59,77 +59,10 @@ def inspection_page(page: Page, title: str) -> None:
     st.fragment(lambda: _view(known[name], scope))()
 
 
-def _pick_scope() -> Scope | None:
-    now = state.view()
-    runs = _inspectable(now.records.runs)
-    if runs.empty:
-        empty_pages.no_runs("No run of this study is complete yet; there are no weights to look at")
-        return None
-    labels = dict(zip(runs["run_id"], runs["label"], strict=True))
-    paths = dict(zip(runs["run_id"], runs["path"], strict=True))
-    first, second = _defaults(runs, now.baseline)
-    for key in ("inspect", "against"):
-        links.report_unknown(key, [*labels, NOTHING], "run")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        run = _pick("Run", "inspect", list(labels), labels, first)
-        others = [NOTHING, *(one for one in labels if one != run)]
-        against = _pick("Against", "against", others, {NOTHING: NOTHING, **labels}, second)
-    chosen = RunDirectory(Path(paths[run]))
-    other = None if against == NOTHING else RunDirectory(Path(paths[against]))
-    return Scope(chosen, other, now.library.study)
-
-
-def _inspectable(runs: pd.DataFrame) -> pd.DataFrame:
-    """Complete runs; those without weights, as most of a published study are, come last and say so."""
-    if runs.empty:
-        return runs
-    found = runs[runs["state"] == "complete"].copy()
-    order = {Phase.CONFIRM: 0, Phase.IMPORT: 0, Phase.TUNE: 1, Phase.PILOT: 2}
-    found["rank"] = found["phase"].map(order).fillna(3)
-    found["weightless"] = [not RunDirectory(path).weights.exists() for path in found["path"]]
-    found["label"] = [
-        f"{row.variant} · {row.phase} · seed {row.seed} · {row.run_id[:6]}"
-        + (" · no weights" if row.weightless else "")
-        for row in found.itertuples()
-    ]
-    return found.sort_values(["weightless", "rank", "variant", "seed"])
-
-
-def _defaults(runs: pd.DataFrame, baseline: str) -> tuple[str, str]:
-    """A changed variant against the baseline of the same seed, or of the first."""
-    chosen = [run for run in state.selection() if run in set(runs["run_id"])]
-    if len(chosen) >= 2:
-        return chosen[0], chosen[1]
-    changed = runs[runs["variant"] != baseline]
-    own = runs[runs["variant"] == baseline]
-    if chosen:
-        first = runs[runs["run_id"] == chosen[0]].iloc[0]
-    elif len(changed):
-        first = changed.iloc[0]
-    else:
-        first = own.iloc[0]
-    partners = own[
-        (own["seed"] == first["seed"]) & (own["phase"] == first["phase"]) & (own["run_id"] != first["run_id"])
-    ]
-    return first["run_id"], partners.iloc[0]["run_id"] if len(partners) else NOTHING
-
-
-def _pick(title: str, key: str, options: list[str], labels: dict[str, str], default: str) -> str:
-    asked = st.query_params.get(key)
-    written = st.session_state.get(f"_{key}_written")
-    now = st.session_state.get(key, written)  # pages share what was chosen on any of them
-    if asked is not None and asked != written:
-        now = asked  # a link, not what the page wrote itself
-    if now not in options:
-        now = default if default in options else options[0]
-    st.session_state[key] = now
-    chosen = st.selectbox(title, options, format_func=labels.__getitem__, key=key, width=420)
-    st.query_params[key] = st.session_state[f"_{key}_written"] = chosen
-    return chosen
-
-
 def _view(view: View, scope: Scope) -> None:
     st.caption(view.question)
+    if not view.many and scope.others:
+        scope = replace(scope, others=())
     try:
         _open(view, scope)
     except UserError as error:  # also of a run without weights or text, before anything is computed
@@ -194,12 +127,12 @@ def _ask(view: View, option: Option, scope: Scope) -> str:
 
 
 def _computed(view: View, scope: Scope, given: dict[str, str]) -> Result:
-    runs = [scope.directory(role).path for role in scope.roles]
+    runs = [scope.directory(role).path for role in scope.all_roles]
     if not view.live:
-        runs += [Path(path) for role in scope.roles for path in scope.seeds(role)["path"]]
+        runs += [Path(path) for role in scope.all_roles for path in scope.seeds(role)["path"]]
     versions = tuple(_version(path) for path in runs)
     kept: dict[Any, Result] = _kept()
-    key = (view.name, versions, tuple(sorted(given.items())))
+    key = (view.name, scope.all_roles, versions, tuple(sorted(given.items())))
     if key not in kept:
         with st.spinner("Computing …"), READING:
             kept[key] = view.show(scope, given)
@@ -219,8 +152,13 @@ def _version(path: Path) -> tuple[Any, ...]:
 
 def show(result: Result) -> None:
     """A computed view: sentences, panels, source, downloads."""
-    for answer in result.answers:
+    first, others = result.split_answers()
+    for answer in first:
         st.markdown(literal(answer))
+    if others:
+        with st.expander(f"The {plural(len(result.beside), 'variant')} beside them, in words"):
+            for answer in others:
+                st.markdown(literal(answer))
     for number, panel in enumerate(result.panels):
         with st.container(border=True):
             st.markdown(f"**{literal(panel.title)}**")

@@ -8,8 +8,7 @@ from workbench.inspection.panels import Lines, Panel, Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
-    difference_sentence,
-    paired_difference,
+    difference_sentences,
     percent_in_words,
     run_first,
     spread,
@@ -61,6 +60,7 @@ class FeedForwardUnits(View):
     question = "How many units act on a token, does any never act, and what does a gate change?"
     page = "activations"
     tables = ("feedforward",)
+    many = True
     options = (
         Option(
             name="histogram",
@@ -163,21 +163,23 @@ def _notes(scope: Scope, tokens: int) -> list[str]:
         "own.",
         "Layers count from 0. Bands are 95 % t intervals over seeds.",
     ]
-    configs = [_network(scope, role) for role in scope.roles]
+    configs = [_network(scope, role) for role in scope.all_roles]
     if len({config.feedforward.name for config in configs}) > 1:
         widths = " and ".join(
-            f"{config.feedforward.name} {config.feedforward_width:,} units" for config in configs
+            dict.fromkeys(
+                f"{config.feedforward.name} {config.feedforward_width:,} units" for config in configs
+            )
         )
         notes.insert(
             0,
-            f"Two different networks ({widths}): compare shares, not numbers. A gated network's hidden value "
+            f"Different networks ({widths}): compare shares, not numbers. A gated network's hidden value "
             "is a product, so that a threshold on it does not mean what it means for a plain one.",
         )
     return notes
 
 
 def _answers(scope: Scope, table: pd.DataFrame, tokens: int) -> list[str]:
-    sentences = [_activity(scope, role, table, tokens) for role in scope.roles]
+    sentences = [_activity(scope, role, table, tokens) for role in scope.all_roles]
     sentences += sentences_by_layer(scope, table, "effective_rank_share", "the effective rank's share")
     return sentences + _compared(scope, table)
 
@@ -211,10 +213,8 @@ def _never(own: pd.DataFrame, tokens: int) -> str:
 
 def _compared(scope: Scope, table: pd.DataFrame) -> list[str]:
     """The paired difference in active values, by the rule that every network has."""
-    if scope.against is None:
-        return []
     below = of_metric(table, "below")
     reach = below[below["x"] == SILENT].assign(value=lambda rows: 100 * (1 - rows["value"]))
     runs = reach.groupby(["role", "seed", "run_id"])["value"].mean().reset_index()
     what = "the share of values that reach 1 % (mean over layers)"
-    return [difference_sentence(scope, paired_difference(scope, runs, "value"), what, " percentage points")]
+    return difference_sentences(scope, runs, "value", what, " percentage points")

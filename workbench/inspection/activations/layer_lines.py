@@ -10,9 +10,8 @@ from workbench.analysis.statistics import Interval, mean_interval
 from workbench.inspection.panels import Lines, Rule
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
-    difference_sentence,
+    difference_sentences,
     mean_in_words,
-    paired_difference,
     run_first,
     spread,
 )
@@ -71,16 +70,15 @@ def sentences_by_layer(scope: Scope, table: pd.DataFrame, metric: str, what: str
     """For each role, ``metric`` at the last layer over seeds; then the paired difference there."""
     last = at_last_layer(of_metric(table, metric))
     sentences = []
-    for role in scope.roles:
+    for role in scope.all_roles:
         values = last.loc[last["role"] == role, "value"]
         if len(values):
             sentences.append(
                 f"{scope.series[role]}: {what} at the last layer is {mean_in_words(values)} "
                 f"({plural(len(values), 'seed')})."
             )
-    if scope.against is not None and last["role"].nunique() == len(scope.roles):
-        comparison = paired_difference(scope, last, "value")
-        sentences.append(difference_sentence(scope, comparison, f"{what} at the last layer"))
+    if last["role"].nunique() == len(scope.all_roles):
+        sentences += difference_sentences(scope, last, "value", f"{what} at the last layer")
     return sentences
 
 

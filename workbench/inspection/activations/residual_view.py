@@ -205,6 +205,7 @@ class Residual(View):
     question = "What does each norm see, remove and keep, and do a few channels or values stand out?"
     page = "activations"
     tables = ("residual",)
+    many = True
     options = (
         Option(
             name="quantity",
@@ -260,11 +261,11 @@ def _panels(scope: Scope, table: pd.DataFrame, quantity: Quantity, name: str) ->
 
 
 def _chance(scope: Scope) -> tuple[Rule, ...]:
-    widths = sorted({scope.record(role).config["model"]["width"] for role in scope.roles})
+    widths = sorted({scope.record(role).config["model"]["width"] for role in scope.all_roles})
     return tuple(Rule(at=1 / width, label=f"random direction, width {width}") for width in widths)
 
 
 def _answers(scope: Scope, table: pd.DataFrame, quantity: Quantity) -> list[str]:
-    extra = [quantity.extra(scope, role, table) for role in scope.roles]
+    extra = [quantity.extra(scope, role, table) for role in scope.all_roles]
     sentences = sentences_by_layer(scope, table, quantity.leading, quantity.what)
     return [sentence for sentence in extra if sentence] + sentences

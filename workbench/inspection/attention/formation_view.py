@@ -12,7 +12,6 @@ from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     difference_sentence,
     mean_in_words,
-    one_variant,
     paired_difference,
     run_first,
     seed_differences,
@@ -50,6 +49,7 @@ class Formation(View):
     page = "attention"
     tables = ("heads",)
     checkpoints = True
+    many = True
     options = (
         Option(name="score", label="Score", choices=lambda _: list(KINDS), default="induction"),
         Option(
@@ -107,7 +107,7 @@ def _notes(kind: Kind) -> tuple[str, ...]:
 
 
 def _with_tokens(scope: Scope, table: pd.DataFrame) -> pd.DataFrame:
-    rates = {role: _tokens_per_step(scope, role) for role in scope.roles}
+    rates = {role: _tokens_per_step(scope, role) for role in scope.all_roles}
     return table.assign(tokens=table["step"] * table["role"].map(rates).astype(int))
 
 
@@ -165,7 +165,7 @@ def _losses(scope: Scope, table: pd.DataFrame, unit: Unit) -> Lines | None:
     shown = set(table["run_id"])
     parts = [
         _losses_of(RunDirectory(row.path), row.seed).assign(series=scope.series[role])
-        for role in scope.roles
+        for role in scope.all_roles
         for row in scope.seeds(role).itertuples()
         if row.run_id in shown
     ]
@@ -204,7 +204,7 @@ def _binned(rows: pd.DataFrame) -> pd.DataFrame:
 def _formation(scope: Scope, formed: pd.DataFrame, unit: Unit) -> Dots:
     """Seeds that have formed; those that have not are counted in the name of their row, and have no dot."""
     formed = run_first(scope, formed)
-    rates = formed["role"].map({role: _tokens_per_step(scope, role) for role in scope.roles}).astype(int)
+    rates = formed["role"].map({role: _tokens_per_step(scope, role) for role in scope.all_roles}).astype(int)
     single = pd.DataFrame(
         {
             "category": formed["series"].map(_counts(formed)),
@@ -241,12 +241,11 @@ def _answers(
     score: str,
 ) -> list[str]:
     chance = chance_of(table, score)
-    sentences = [_when(scope, role, values, formed, least, chance) for role in scope.roles]
-    if scope.against is not None:
-        sentences.append(_difference(scope, formed))
+    sentences = [_when(scope, role, values, formed, least, chance) for role in scope.all_roles]
+    sentences += [_difference(scope, formed, role) for role in scope.compared]
     if score == "induction":
         earlier = formation(strongest(table, "previous_token"), least)
-        sentences += [_order(scope, role, formed, earlier) for role in scope.roles]
+        sentences += [_order(scope, role, formed, earlier) for role in scope.all_roles]
     return sentences
 
 
@@ -281,15 +280,22 @@ def _steps(steps: pd.Series) -> str:
     return f"from step {steps.median():,.0f} (median; {steps.min():,.0f} to {steps.max():,.0f})"
 
 
-def _difference(scope: Scope, formed: pd.DataFrame) -> str:
-    known = seed_differences(scope, formed.assign(one=1.0), "one").index
-    if not one_variant(scope) and formed[formed["seed"].isin(known)]["step"].isna().any():
+def _difference(scope: Scope, formed: pd.DataFrame, role: str) -> str:
+    known = seed_differences(scope, formed.assign(one=1.0), "one", role).index
+    own = formed[formed["seed"].isin(known) & formed["role"].isin([role, "against"])]
+    if own["step"].isna().any():
+        whose = (
+            f"{scope.series[role]} minus {scope.series['against']}: formation"
+            if scope.others
+            else "Formation"
+        )
         return (
-            "Formation has no mean difference: there are seeds without it by the end, and leaving them out "
+            f"{whose} has no mean difference: there are seeds without it by the end, and leaving them out "
             "would favour the variant that fails more often."
         )
-    comparison = paired_difference(scope, formed, "step")
-    return difference_sentence(scope, comparison, "the step of formation (below 0: earlier)", " steps")
+    comparison = paired_difference(scope, formed, "step", role)
+    what = "the step of formation (below 0: earlier)"
+    return difference_sentence(scope, comparison, what, " steps", role)
 
 
 def _order(scope: Scope, role: str, formed: pd.DataFrame, earlier: pd.DataFrame) -> str:

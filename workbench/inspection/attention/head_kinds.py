@@ -123,9 +123,11 @@ def run_statistics(heads: pd.DataFrame, least: float) -> pd.DataFrame:
 
     None depends on the order of the heads.
     """
-    groups = heads.groupby(["role", "series", "seed", "run_id"], sort=False)["value"]
-    return groups.agg(
-        strongest="max",
-        three=lambda values: values.nlargest(3).mean(),
-        above=lambda values: float((values >= least).sum()),
-    ).reset_index()
+    keys = ["role", "series", "seed", "run_id"]
+    ranked = heads.assign(reached=(heads["value"] >= least).astype(float))
+    ranked = ranked.sort_values("value", ascending=False)
+    groups = ranked.groupby(keys, sort=False)
+    found = groups.agg(strongest=("value", "max"), above=("reached", "sum"))
+    found.insert(1, "three", groups.head(3).groupby(keys, sort=False)["value"].mean())
+    order = heads[keys].drop_duplicates()
+    return order.merge(found.reset_index(), on=keys)

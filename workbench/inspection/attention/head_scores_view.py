@@ -18,11 +18,10 @@ from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rul
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
-    difference_sentence,
+    difference_sentences,
+    differences,
     mean_in_words,
-    paired_difference,
     run_first,
-    seed_differences,
     spread,
 )
 from workbench.inspection.views import Option, View, register
@@ -38,6 +37,7 @@ class HeadScores(View):
     question = "Which kinds of heads are there, and is that stable over seeds?"
     page = "attention"
     tables = ("heads",)
+    many = True
     options = (
         Option(
             name="score",
@@ -122,9 +122,9 @@ def _statistics(
         _dots(scope, runs, scores, title="One number per run", x=kind.label, rules=rules),
         _counts(scope, runs, least),
     ]
-    differences = _differences(scope, runs, scores, kind)
-    if differences is not None:
-        panels.append(differences)
+    difference = _differences(scope, runs, scores, kind)
+    if difference is not None:
+        panels.append(difference)
     return panels
 
 
@@ -155,20 +155,18 @@ def _counts(scope: Scope, runs: pd.DataFrame, least: float) -> Dots:
 
 
 def _differences(scope: Scope, runs: pd.DataFrame, names: dict[str, str], kind: Kind) -> Dots | None:
-    parts = [seed_differences(scope, runs, name) for name in names]
-    series = " minus ".join(scope.series.values())
+    found = [differences(scope, runs, name) for name in names]
     single = pd.concat(
-        [
-            pd.DataFrame({"category": label, "value": part, "series": series}).rename_axis("seed")
-            for label, part in zip(names.values(), parts, strict=True)
-        ]
-    ).reset_index()
+        [one.rows.assign(category=label) for one, label in zip(found, names.values(), strict=True)],
+        ignore_index=True,
+    )
     if single.empty:
         return None
     return Dots(
         title="Difference, paired by seed",
         data=spread(single, "value", ["category", "series"]),
-        x=f"difference of the {kind.label}",
+        x=f"{found[0].name}: {kind.label}" if scope.others else f"difference of the {kind.label}",
+        colours=found[0].colours,
         rules=(Rule(at=0.0, label="no difference", axis="x"),),
         seeds=single,
     )
@@ -184,14 +182,12 @@ def _answers(
     score: str,
 ) -> list[str]:
     chance = chance_of(table, score)
-    sentences = [_strongest(scope, role, heads, runs, kind, least, chance) for role in scope.roles]
+    sentences = [_strongest(scope, role, heads, runs, kind, least, chance) for role in scope.all_roles]
     if score in ATTENDED and chance is not None and runs["strongest"].max() <= 2 * chance:
         sentences.append(
             "No head of any run has twice what uniform attention gives: there are none of this kind."
         )
-    if scope.against is not None:
-        comparison = paired_difference(scope, runs, "strongest")
-        sentences.append(difference_sentence(scope, comparison, f"the {kind.most}'s score"))
+    sentences += difference_sentences(scope, runs, "strongest", f"the {kind.most}'s score")
     return sentences + (_fixed_offset(scope, table) if score in ("induction", "induction_fixed") else [])
 
 
@@ -226,10 +222,10 @@ def _counted(above: pd.Series) -> str:
 def _fixed_offset(scope: Scope, table: pd.DataFrame) -> list[str]:
     """What the fixed period says beside the random ones: it cannot tell induction from a fixed offset."""
     sentences = []
-    for role in scope.roles:
+    for role in scope.all_roles:
         own = table[table["role"] == role]
         best = [
-            run_statistics(scores_of(own, score), 0.0)["strongest"].mean()
+            scores_of(own, score).groupby("run_id")["value"].max().mean()
             for score in ("induction", "induction_fixed")
         ]
         if best[1] > 0.2 and best[0] < best[1] / 2:

@@ -13,9 +13,8 @@ from workbench.data.tasks.task import GeneratedTask
 from workbench.inspection.panels import Dots, Lines, Panel, Result, Rule
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
-    difference_sentence,
+    difference_sentences,
     mean_in_words,
-    paired_difference,
     run_first,
     spread,
 )
@@ -34,6 +33,7 @@ class AnswersView(View):
     title = "Answers"
     question = "Which answers of a generated task are right: over how far, and how long?"
     page = "position"
+    many = True
     options = (
         Option(
             name="set",
@@ -56,7 +56,7 @@ class AnswersView(View):
         """The view of every complete run of the variants, at the end of training."""
         name = options["set"]
         task = _tasks(scope)[name]
-        rows = pd.DataFrame([row for role in scope.roles for row in _answers(scope, role)])
+        rows = pd.DataFrame([row for role in scope.all_roles for row in _answers(scope, role)])
         own = rows[rows["set"] == name]
         whole = _whole(rows)
         panels = (
@@ -162,8 +162,4 @@ def _sentences(scope: Scope, own: pd.DataFrame, name: str, task: GeneratedTask) 
             f"{series}: {mean_in_words(mine['accuracy'])} of the answers of {name} are right (chance "
             f"{number(task.chance)}), and {mean_in_words(mine['exact'])} of its sequences as a whole."
         )
-    difference = difference_sentence(
-        scope, paired_difference(scope, own, "accuracy"), "the share of right ones"
-    )
-    if difference:
-        yield difference
+    yield from difference_sentences(scope, own, "accuracy", "the share of right ones")

@@ -15,9 +15,8 @@ from workbench.inspection.position.distance import attention_of_bias, binned, pr
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
-    difference_sentence,
+    difference_sentences,
     mean_in_words,
-    paired_difference,
     run_first,
     spread,
 )
@@ -51,6 +50,7 @@ class DistanceProfiles(View):
     question = "How far does each head look, and is it the position code or learned?"
     page = "position"
     tables = ("profiles", "heads")
+    many = True
     options = (
         Option(name="layer", label="Layer", choices=_layers, default=ALL, help="One layer shows its heads"),
         Option(name="quantity", label="Quantity", choices=lambda _: list(QUANTITIES), default="probability"),
@@ -61,7 +61,9 @@ class DistanceProfiles(View):
         quantity, layer = options["quantity"], options["layer"]
         table = at_the_end(scope.table("profiles"))
         table = table[table["metric"] == quantity].astype({"layer": int, "head": int})
-        theory = pd.concat([_theory(scope, role, table, quantity) for role in scope.roles], ignore_index=True)
+        theory = pd.concat(
+            [_theory(scope, role, table, quantity) for role in scope.all_roles], ignore_index=True
+        )
         distances = scores_of(at_the_end(scope.table("heads")), "distance")
         if layer == ALL:
             profiles: list[Panel] = [_by_layer(scope, table, theory, quantity)]
@@ -103,7 +105,7 @@ def _by_layer(scope: Scope, table: pd.DataFrame, theory: pd.DataFrame, quantity:
     runs = table.groupby([*_KEYS, "layer", "x"], sort=False)["value"].mean().reset_index()
     data = spread(run_first(scope, runs), "value", ["layer", "series", "x"])
     ghosts = theory.groupby(["role", "layer", "ghost", "x"], sort=False)["value"].mean().reset_index()
-    # Uniform attention is the same for both runs wherever their windows are.
+    # Uniform attention is the same for all runs wherever their windows are.
     ghosts = ghosts.drop_duplicates(["layer", "ghost", "x"]).rename(columns={"ghost": "series"})
     return _lines(
         pd.concat([data, ghosts[["layer", "series", "x", "value"]]], ignore_index=True),
@@ -202,8 +204,8 @@ def _theory(scope: Scope, role: str, table: pd.DataFrame, quantity: str) -> pd.D
 
 
 def _whose(scope: Scope, role: str) -> str:
-    names = {_config(scope, role).positions.name for role in scope.roles}
-    return f" ({scope.series[role]})" if len(names) < len(scope.roles) else ""
+    names = [_config(scope, one).positions.name for one in scope.all_roles]
+    return f" ({scope.series[role]})" if names.count(_config(scope, role).positions.name) > 1 else ""
 
 
 def _curves(by_distance: Tensor, window: int | None) -> pd.DataFrame:
@@ -246,11 +248,8 @@ def _bias(scope: Scope, role: str, length: int) -> Tensor | None:
 
 def _answers(scope: Scope, distances: pd.DataFrame) -> list[str]:
     runs = distances.groupby(_KEYS, sort=False)["value"].mean().reset_index()
-    sentences = [_how_far(scope, role, distances, runs) for role in scope.roles]
-    if scope.against is not None:
-        comparison = paired_difference(scope, runs, "value")
-        sentences.append(difference_sentence(scope, comparison, "the mean relative distance"))
-    return sentences
+    sentences = [_how_far(scope, role, distances, runs) for role in scope.all_roles]
+    return sentences + difference_sentences(scope, runs, "value", "the mean relative distance")
 
 
 def _how_far(scope: Scope, role: str, distances: pd.DataFrame, runs: pd.DataFrame) -> str:

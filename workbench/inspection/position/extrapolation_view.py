@@ -15,11 +15,11 @@ from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
     difference_sentence,
+    differences,
     mean_in_words,
     one_variant,
     paired_difference,
     run_first,
-    seed_differences,
     spread,
 )
 from workbench.inspection.views import Option, View, register
@@ -50,6 +50,7 @@ class Extrapolation(View):
     question = "Does the model generalise beyond its training length, and does it use more context?"
     page = "position"
     tables = ("extrapolation",)
+    many = True
     options = (
         Option(
             name="measure",
@@ -131,7 +132,7 @@ def changes(scope: Scope, table: pd.DataFrame, metric: str) -> pd.DataFrame:
     ``change`` is the loss minus that of the same run at L. Runs without a value at L are left out.
     """
     own = table[table["metric"] == metric]
-    lengths = {role: float(training_length(scope, role)) for role in scope.roles}
+    lengths = {role: float(training_length(scope, role)) for role in scope.all_roles}
     own = own.assign(length=own["role"].map(lengths).astype(float))  # also of a table without rows
     base = own[own["x"] == own["length"]][["role", "run_id", "value"]]
     found = own.merge(base, on=["role", "run_id"], suffixes=("", "_base"))
@@ -166,60 +167,69 @@ def _targets(table: pd.DataFrame, measure: str) -> str:
 
 
 def _change_panel(scope: Scope, shown: pd.DataFrame, measure: str, margin: float) -> Lines | None:
-    beyond = shown[shown["scale"] >= 1].rename(columns={"change": "y"}).drop(columns=["x", "value"])
-    beyond = beyond.rename(columns={"scale": "x"})
-    if beyond.empty:
+    if not (shown["scale"] >= 1).any():
         return None
+    own = shown.rename(columns={"change": "y"}).drop(columns=["x", "value"]).rename(columns={"scale": "x"})
     return Lines(
         title="Change of the loss with the length of the context",
-        data=spread(run_first(scope, beyond), "y", ["series", "x"]),
+        data=spread(run_first(scope, own), "y", ["series", "x"]),
         x="context / training length L",
         y="loss minus loss at L (nats)",
         log_x=True,
         colours=scope.colours,
-        rules=_limits(margin),
-        seeds=beyond[["series", "seed", "x", "y"]],
+        named_at_ends=True,
+        rules=(*_limits(margin), *_trained(scope, 1.0)),
+        seeds=own[["series", "seed", "x", "y"]],
         note="" if measure == "tail" else "A foil: see above.",
     )
+
+
+def _trained(scope: Scope, at: float | None = None) -> tuple[Rule, ...]:
+    """Where training ended, in tokens or ``at``; one line, if all were trained with one length."""
+    lengths = {training_length(scope, role) for role in scope.all_roles}
+    if len(lengths) > 1:
+        return (Rule(at=at, label="training length", axis="x"),) if at is not None else ()
+    (length,) = lengths
+    where = float(length) if at is None else at
+    return (Rule(at=where, label=f"training length, {length:,} tokens", axis="x"),)
 
 
 def _limits(margin: float) -> tuple[Rule, ...]:
     """What the two claims are judged by; one line if they are judged by the same."""
     if margin == 0:
         return (Rule(at=0.0, label="no change, and margin"),)
-    return (Rule(at=0.0, label="no change"), Rule(at=margin, label=f"margin {margin:g}"))
+    return (Rule(at=0.0, label=""), Rule(at=margin, label=f"margin {margin:g}"))
 
 
 def _difference_panel(scope: Scope, shown: pd.DataFrame, measure: str) -> Dots | None:
-    """The changes of both runs against each other, paired by seed, at every length that both have."""
-    name = " minus ".join(scope.series.values())
-    seeds = []
-    for scale, group in shown[shown["scale"] > 1].groupby("scale"):
-        for seed, value in seed_differences(scope, group, "change").items():
-            seeds.append({"category": f"{scale:g} x L", "value": value, "series": name, "seed": seed})
-    if not seeds:
+    """The changes of the runs against each other, paired by seed, at every length that both have."""
+    found = differences(scope, shown[shown["scale"] > 1], "change", by="scale")
+    if found.rows.empty:
         return None
-    single = pd.DataFrame(seeds)
+    single = found.rows.sort_values("scale", kind="stable")
+    single = single.assign(category=[f"{scale:g} x L" for scale in single["scale"]]).drop(columns="scale")
     return Dots(
         title="Difference of the changes, paired by seed",
         data=spread(single, "value", ["category", "series"]),
-        x=f"{name}: change of the loss (nats)",
+        x=f"{found.name}: change of the loss (nats)",
+        colours=found.colours,
         rules=(Rule(at=0.0, label="no difference", axis="x"),),
         seeds=single,
     )
 
 
 def _losses_panel(scope: Scope, table: pd.DataFrame, measure: str) -> Panel:
-    own = table[table["metric"] == measure].sort_values("x", kind="stable")
-    lengths = own["role"].map({role: training_length(scope, role) for role in scope.roles})
-    names = [f"{x / length:g} x L ({x:,.0f})" for x, length in zip(own["x"], lengths, strict=True)]
-    own = run_first(scope, own.assign(category=names)).sort_values("x", kind="stable")
-    return Dots(
-        title="Loss at each context (tokens)",
-        data=spread(own, "value", ["category", "series"]),
-        x=f"{MEASURES[measure]} (nats)",
+    own = table[table["metric"] == measure].rename(columns={"value": "y"}).sort_values("x", kind="stable")
+    return Lines(
+        title="Loss at each context",
+        data=spread(run_first(scope, own), "y", ["series", "x"]),
+        x="context in tokens",
+        y=f"{MEASURES[measure]} (nats)",
+        log_x=True,
         colours=scope.colours,
-        seeds=own[["category", "series", "seed", "value"]],
+        named_at_ends=True,
+        rules=_trained(scope),
+        seeds=own[["series", "seed", "x", "y"]],
     )
 
 
@@ -227,12 +237,11 @@ def _answers(
     scope: Scope, tail: pd.DataFrame, shown: pd.DataFrame, measure: str, scale: float, margin: float
 ) -> list[str]:
     sentences = [] if measure == "tail" else [_FOIL.format(_OTHER_TARGETS.get(measure, ""))]
-    for role in scope.roles:
+    for role in scope.all_roles:
         sentences.append(_of_variant(scope, role, tail, scale, margin))
         if measure != "tail":
             sentences.append(_beside(scope, role, tail, shown, scale))
-    if scope.against is not None:
-        sentences.append(_paired(scope, tail, scale))
+    sentences += [_paired(scope, tail, scale, role) for role in scope.compared]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -287,13 +296,15 @@ def _beside(scope: Scope, role: str, tail: pd.DataFrame, shown: pd.DataFrame, sc
     )
 
 
-def _paired(scope: Scope, tail: pd.DataFrame, scale: float) -> str:
+def _paired(scope: Scope, tail: pd.DataFrame, scale: float, role: str) -> str:
     at = tail[tail["scale"] == scale]
-    lacking = [scope.series[role] for role in scope.roles if role not in set(at["role"])]
-    if lacking and not one_variant(scope):
+    lacking = [scope.series[one] for one in (role, "against") if one not in set(at["role"])]
+    if lacking and not (role == "run" and one_variant(scope)):
+        if role != "run":
+            return ""  # that it has none is said already
         return f"There is no difference at {scale:g} x: {' and '.join(lacking)} has no value there."
-    comparison = paired_difference(scope, at, "change") if len(at) else None
-    return difference_sentence(scope, comparison, f"the change of the loss at {scale:g} x", " nats")
+    comparison = paired_difference(scope, at, "change", role) if len(at) else None
+    return difference_sentence(scope, comparison, f"the change of the loss at {scale:g} x", " nats", role)
 
 
 def _at(own: pd.DataFrame, scale: float) -> list[float]:

@@ -8,10 +8,9 @@ from workbench.inspection.position.extrapolation_view import RUN, changes, in_na
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
-    difference_sentence,
+    difference_sentences,
+    differences,
     mean_in_words,
-    one_variant,
-    paired_difference,
     run_first,
     spread,
 )
@@ -29,6 +28,7 @@ class PositionLoss(View):
     page = "position"
     tables = ("position_loss",)
     more_tables = ("extrapolation",)
+    many = True
     options = (
         Option(
             name="epsilon",
@@ -111,26 +111,24 @@ def _by_position(scope: Scope, table: pd.DataFrame) -> Lines:
         y="loss (nats)",
         log_x=True,
         colours=scope.colours,
+        named_at_ends=True,
         seeds=own[["series", "seed", "x", "y"]],
     )
 
 
 def _differences(scope: Scope, table: pd.DataFrame) -> Lines | None:
-    if scope.against is None or one_variant(scope):
+    found = differences(scope, table, "value", by="x")
+    if found.rows.empty:
         return None
-    name = " minus ".join(scope.series.values())
-    wide = table.pivot_table(index=["seed", "x"], columns="role", values="value")
-    if not {"run", "against"} <= set(wide):
-        return None
-    single = (wide["run"] - wide["against"]).dropna().rename("y").reset_index().assign(series=name)
-    if single.empty:
-        return None
+    single = found.rows.rename(columns={"value": "y"})
     return Lines(
         title="Difference by position, paired by seed",
-        data=spread(single.sort_values("x"), "y", ["series", "x"]),
+        data=spread(single.sort_values("x", kind="stable"), "y", ["series", "x"]),
         x="tokens seen",
-        y=f"{name} (nats)",
+        y=f"{found.name} (nats)",
         log_x=True,
+        colours=found.colours,
+        named_at_ends=True,
         rules=(Rule(at=0.0, label="no difference"),),
         seeds=single[["series", "seed", "x", "y"]],
     )
@@ -154,13 +152,11 @@ def _benefit_panel(scope: Scope, benefit: pd.DataFrame, epsilon: float) -> Lines
 
 def _answers(scope: Scope, table: pd.DataFrame, benefit: pd.DataFrame, epsilon: float) -> list[str]:
     late, effective = _second_half(table), effective_context(benefit, epsilon)
-    sentences = [_of_variant(table, late, role, scope.series[role]) for role in scope.roles]
-    sentences += [_effective(benefit, effective, role, scope.series[role], epsilon) for role in scope.roles]
-    if scope.against is not None:
-        comparison = paired_difference(scope, late, "value")
-        sentences.append(
-            difference_sentence(scope, comparison, "the loss in the window's second half", " nats")
-        )
+    sentences = [_of_variant(table, late, role, scope.series[role]) for role in scope.all_roles]
+    sentences += [
+        _effective(benefit, effective, role, scope.series[role], epsilon) for role in scope.all_roles
+    ]
+    sentences += difference_sentences(scope, late, "value", "the loss in the window's second half", " nats")
     return [sentence for sentence in sentences if sentence]
 
 

@@ -6,17 +6,16 @@ import pandas as pd
 
 from workbench.inspection.attention.head_kinds import KINDS, chance_of, of_run, scores_of
 from workbench.inspection.measuring import probe_of
-from workbench.inspection.panels import Bars, Dots, Lines, Result, Rule
+from workbench.inspection.panels import Bars, Dots, Lines, Panel, Result, Rule
 from workbench.inspection.position.linear_probe import LEAST, WINDOWS, position_table
 from workbench.inspection.position.picture_panels import pictures
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
-    difference_sentence,
+    difference_sentences,
+    differences,
     mean_in_words,
-    paired_difference,
     run_first,
-    seed_differences,
     spread,
 )
 from workbench.inspection.views import Option, View, register
@@ -38,6 +37,7 @@ class PositionalShare(View):
     question = "How positional is each head, and what does the position code look like?"
     page = "position"
     tables = ("heads",)
+    many = True
     options = (
         Option(
             name="probe",
@@ -93,9 +93,7 @@ def _layers(heads: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([whole, by_layer], ignore_index=True).dropna(subset="value")
 
 
-def _shares(
-    scope: Scope, heads: pd.DataFrame, layers: pd.DataFrame, chance: float | None
-) -> list[Bars | Dots]:
+def _shares(scope: Scope, heads: pd.DataFrame, layers: pd.DataFrame, chance: float | None) -> list[Panel]:
     label = f"chance {number(chance)}" if chance is not None else ""
     rules = () if chance is None else (Rule(at=chance, label=label, axis="x"),)
     means = Dots(
@@ -106,7 +104,8 @@ def _shares(
         rules=rules,
         seeds=layers[["category", "value", "series", "seed"]],
     )
-    found = [_ranked(scope, heads), means, _differences(scope, layers)]
+    ranked = _ranked_over_seeds(scope, heads) if scope.others else _ranked(scope, heads)
+    found = [ranked, means, _differences(scope, layers)]
     return [panel for panel in found if panel is not None and len(panel.data)]
 
 
@@ -124,20 +123,30 @@ def _ranked(scope: Scope, heads: pd.DataFrame) -> Bars:
     )
 
 
+def _ranked_over_seeds(scope: Scope, heads: pd.DataFrame) -> Lines:
+    """Heads of every run by rank, over seeds: bars of many variants would be too thin to compare."""
+    ranked = heads.dropna(subset="value").sort_values("value", ascending=False)
+    ranked = ranked.assign(x=ranked.groupby(["role", "run_id"]).cumcount() + 1).rename(columns={"value": "y"})
+    return Lines(
+        title="Heads sorted by their positional share: mean over seeds, each seed thin",
+        data=spread(run_first(scope, ranked.sort_values("x", kind="stable")), "y", ["series", "x"]),
+        x="rank of the head",
+        y=LABEL,
+        colours=scope.colours,
+        seeds=ranked[["x", "y", "series", "seed", "layer", "head"]],
+    )
+
+
 def _differences(scope: Scope, layers: pd.DataFrame) -> Dots | None:
-    series = " minus ".join(scope.series.values())
-    parts = []
-    for category, rows in layers.groupby("category", sort=False):
-        found = seed_differences(scope, rows, "value")
-        columns = {"category": category, "value": found, "series": series}
-        parts.append(pd.DataFrame(columns).rename_axis("seed").reset_index())
-    single = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    found = differences(scope, layers, "value", by="category")
+    single = found.rows
     if single.empty:
         return None
     return Dots(
         title="Difference of the means, paired by seed",
         data=spread(single, "value", ["category", "series"]),
-        x=f"difference of the {LABEL}",
+        x=f"{found.name}: {LABEL}" if scope.others else f"difference of the {LABEL}",
+        colours=found.colours,
         rules=(Rule(at=0.0, label="no difference", axis="x"),),
         seeds=single,
     )
@@ -145,11 +154,8 @@ def _differences(scope: Scope, layers: pd.DataFrame) -> Dots | None:
 
 def _answers(scope: Scope, heads: pd.DataFrame, layers: pd.DataFrame, chance: float | None) -> list[str]:
     whole = layers[layers["category"] == WHOLE]
-    sentences = [_share(scope, role, heads, whole, chance) for role in scope.roles]
-    if scope.against is not None:
-        comparison = paired_difference(scope, whole, "value")
-        sentences.append(difference_sentence(scope, comparison, "the mean positional share"))
-    return sentences
+    sentences = [_share(scope, role, heads, whole, chance) for role in scope.all_roles]
+    return sentences + difference_sentences(scope, whole, "value", "the mean positional share")
 
 
 def _share(scope: Scope, role: str, heads: pd.DataFrame, whole: pd.DataFrame, chance: float | None) -> str:
@@ -168,7 +174,7 @@ def _share(scope: Scope, role: str, heads: pd.DataFrame, whole: pd.DataFrame, ch
 
 def _linear_probe(scope: Scope) -> _LinearProbe:
     frames, sentences = [], []
-    for role in scope.roles:
+    for role in scope.all_roles:
         name = scope.series[role]
         if not scope.directory(role).weights.exists():
             sentences.append(

@@ -50,7 +50,7 @@ def _too_short(scope: Scope) -> str | None:
 def _count(scope: Scope, name: str, given: str, tokens: int) -> int:
     """How many texts; ``auto``: what takes about a second, if one of each makes ``tokens`` tokens."""
     if given == "auto":
-        parameters = sum(_config(scope, role).num_parameters() for role in scope.roles)
+        parameters = sum(_config(scope, role).num_parameters() for role in scope.all_roles)
         return max(1, min(_USUAL, int(_OPERATIONS / (2 * parameters * tokens))))
     if not given.isdigit() or not 1 <= int(given) <= _MOST:
         raise UserError(
@@ -68,6 +68,7 @@ class PositionShift(View):
     question = "Does the model depend on absolute positions?"
     page = "position"
     live = True
+    many = True
     options = (
         Option(
             name="windows",
@@ -84,8 +85,8 @@ class PositionShift(View):
 
     def compute(self, scope: Scope, **options: str) -> Result:
         """The view of the runs' final weights; raises ``UserError`` for a bad number of windows."""
-        # As many tokens for each run, so that both lines are about the same text where they share it.
-        length = min(window_length(_config(scope, role).context) for role in scope.roles)
+        # As many tokens for each run, so that all lines are about the same text where they share it.
+        length = min(window_length(_config(scope, role).context) for role in scope.all_roles)
         count = _count(scope, "windows", options["windows"], _FORWARDS * length)
         ids, texts = [], []
         for role, series in scope.series.items():

@@ -31,8 +31,9 @@ from workbench.training.schedules import rate_factor
 from workbench.training.trainer import stop_iteration_is_an_error
 from workbench.training.validation import Scored, SetSums, score_answers
 
-# All but cuDNN's, whose vmapped form torch 2.11 compiles to a call that fails (an output that is no tensor).
-_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+# Not cuDNN's, whose vmapped form torch 2.11 compiles to a call that fails (an output that is no tensor), nor
+# the memory-efficient one, whose backward fails after a vmapped forward ("LSE is not correctly aligned").
+_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +133,7 @@ class Population(lightning.LightningModule):
     def prepare(self) -> None:
         """Make ready to train on the device where the flat parameters are."""
         self.template.to(self.device)
-        if self.device.type == "cpu":
-            self.template.attention_kernel = "folded"
+        self.template.attention_kernel = "folded" if self.device.type == "cpu" else "flash"
         self._generators = tuple(
             generator(replica.seed, "dropout", device=self.device) for replica in self.replicas
         )
