@@ -178,6 +178,7 @@ def admitted(new_tab, address):
     tab.close()
 
 
+@pytest.mark.slow
 def test_a_study_is_asked_started_stopped_and_taken_up(admitted, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("".join(f"{number} bottles of beer on the wall\n" for number in range(4000)))
@@ -190,6 +191,8 @@ def test_a_study_is_asked_started_stopped_and_taken_up(admitted, tmp_path):
     name = page.get_by_role("textbox", name="Name of the file")
     name.fill("asked")
     name.press("Enter")
+    page.get_by_role("spinbutton", name="Trials at once").fill("1")
+    page.get_by_role("spinbutton", name="Trials at once").press("Enter")
     page.wait_for_function(BUTTON, arg="Save and start", timeout=60_000)
     page.get_by_role("button", name="Save and start").click()
     wait_for_parameter(page, "study", "asked")

@@ -151,10 +151,13 @@ def test_a_study_goes_on_by_the_command_that_ran_it(here, typed, words):
         ("workbench run ablations/asked.yaml --set seeds={tune: 3}", "cannot be taken up from a page"),
         ("workbench run ablations/asked.yaml --new-option", "cannot be taken up from a page"),
         ("rm -rf /", "goes on from a terminal only"),
+        ("workbench run ablations/other.yaml", "asks another study by now, other"),
+        ("workbench run ablations/asked.yaml --set name=other", "asks another study by now, other"),
     ],
 )
 def test_what_a_page_cannot_give_again_is_left_to_the_terminal(here, typed, why):
     study = here / "results" / "asked"
+    (here / "ablations" / "other.yaml").write_text(SMALL)
     write_yaml(study / "study.yaml", manifest("asked") | {"command": typed})
     with pytest.raises(UserError, match=why):
         drivers.words_again(study, here / "results")

@@ -53,7 +53,7 @@ def test_a_running_study_shows_its_trials_its_words_and_the_one_time_left(opened
     assert trials["step"].tolist() == ["90 of 195"]
     assert float(trials["training loss"][0]) > 2
     assert "learned" in shown
-    assert "worse after 3 pairs of 5" in shown
+    assert ":gray-badge[open] positions: rope → learned: so far worse after 3 pairs, of 5" in shown
     assert "was started in a terminal" in shown
     assert keys(app) == {"clear_selection"} & keys(app)  # it runs on another machine
     assert "It can be stopped on workstation only" in shown
@@ -98,7 +98,7 @@ def test_what_cannot_be_started_says_why(opened, here, admitted, monkeypatch):
 
 
 def test_a_study_without_a_manifest_yet_is_watched_and_said_on_other_pages(opened, here, admitted):
-    study = here / "results" / "asked"
+    study = here / "results" / "quickstart"
     write_json(study / drivers.STARTED, {"words": ["run", "ablations/quickstart.yaml"]})
     (study / drivers.CONSOLE).write_text("$ workbench run …\nerror: no such text\n")
     app = opened(here / "results", "watch")
@@ -108,7 +108,7 @@ def test_a_study_without_a_manifest_yet_is_watched_and_said_on_other_pages(opene
     assert app.button(key="watch_start").label == "Run again"
     other = opened(here / "results", "curves")
     assert not other.exception
-    assert other.title[0].value == "asked"
+    assert other.title[0].value == "quickstart"
     assert "There is no study to watch yet" in texts(opened(here / "empty", "watch"))
 
 

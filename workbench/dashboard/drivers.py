@@ -175,6 +175,10 @@ def words_again(study: Path, results: Path) -> list[str]:
             f"{study.name}: {files[0]} is not here, from which it was run; start the dashboard in the folder "
             "where it is"
         )
+    # Whatever a record says: what is started here is this study, and no other.
+    asked = load_study_file(file, _settings(kept), complete=False).name
+    if asked != study.name:
+        raise UserError(f"{study.name}: {file} asks another study by now, {asked}; rename this one, or that")
     return ["run", str(file), *kept, *_out(results)]
 
 
@@ -183,8 +187,7 @@ def with_seeds(words: Sequence[str], seeds: int) -> list[str]:
 
     Raises ``UserError`` for a study file that cannot be read, and for a number that is none more.
     """
-    overrides = [after for word, after in pairwise(words) if word == "--set"]
-    planned = load_study_file(Path(words[1]), overrides, complete=False).seeds
+    planned = load_study_file(Path(words[1]), _settings(words), complete=False).seeds
     if isinstance(planned.confirm, str):  # until_decided
         key, have, value = "seeds.at_most", planned.at_most, str(seeds)
     elif isinstance(planned.confirm, list):
@@ -296,6 +299,12 @@ def _known_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
         else:
             left.append(word)
     return kept, left
+
+
+def _settings(words: Sequence[str]) -> list[str]:
+    """What follows ``--set``, or stands in ``--set=…``."""
+    found = [after for word, after in pairwise(words) if word == "--set"]
+    return found + [word.removeprefix("--set=") for word in words if word.startswith("--set=")]
 
 
 def _out(results: Path) -> list[str]:

@@ -16,7 +16,6 @@ from workbench.numbers import MISSING, percent
 from workbench.study.level_choices import Cost, FactorChoice, factor_choices, level_costs, model_at
 
 _BYTES = 257  # the vocabulary of bytes, where the tokenizer is not a number of byte pairs
-_PICK = "ask_factors"
 
 
 def factors(values: dict[str, Any]) -> None:
@@ -26,14 +25,15 @@ def factors(values: dict[str, Any]) -> None:
     chosen: dict[str, Any] = given if isinstance(given, dict) else {}
     model = _model(values)
     with st.container(border=True):
-        st.session_state[_PICK] = list(chosen)
+        key = session.key_of(session.FORM, "factors")
+        session.show(key, list(chosen))
         st.multiselect(
             "Factors",
             [*choices, *(name for name in chosen if name not in choices)],
-            key=_PICK,
+            key=key,
             placeholder="norm, positions, optimizer, …",
             help="What is varied: parts of the model, how it is trained, its size, its text.",
-            on_change=partial(_pick, model),
+            on_change=partial(_pick, key, model),
         )
         for name, levels in chosen.items():
             _levels(choices.get(name), str(name), levels, model)
@@ -41,10 +41,10 @@ def factors(values: dict[str, Any]) -> None:
 
 def _levels(choice: FactorChoice | None, name: str, levels: Any, model: ModelConfig | None) -> None:
     """The levels of one factor: those that are chosen, and all that are registered."""
-    widget = f"ask_factor_{name}"
+    widget = session.key_of(session.FORM, f"levels_{name}")
     shown = [in_a_line(level) for level in levels] if isinstance(levels, list) else []
     names = choice.names if choice else []
-    st.session_state[widget] = shown
+    session.show(widget, shown)
     st.multiselect(
         f"Levels of {literal(name)}",
         [*names, *(level for level in shown if level not in names)],
@@ -144,12 +144,12 @@ def _example(choice: FactorChoice | None) -> str:
     return f"for example {choice.entry.examples[0]}"
 
 
-def _pick(model: ModelConfig | None) -> None:
+def _pick(key: str, model: ModelConfig | None) -> None:
     """Other factors are chosen: a new one begins with the baseline's level, and another if there is one."""
     now = session.values() or {}
     given = now.get("factors")
     before: dict[str, Any] = given if isinstance(given, dict) else {}
-    wanted = {name: before.get(name) or _first_levels(name, model) for name in st.session_state[_PICK]}
+    wanted = {name: before.get(name) or _first_levels(name, model) for name in st.session_state[key]}
     session.change(lambda values: with_value(values, "factors", wanted or None))
 
 

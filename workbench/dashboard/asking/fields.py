@@ -32,11 +32,6 @@ class Field:
     design: tuple[str, ...] = ()
     width: int = 1  # of four in a row
 
-    @property
-    def widget(self) -> str:
-        """The key of its widget in the session."""
-        return f"ask_{self.key}"
-
 
 DESIGNS = ["one_at_a_time", "full_factorial", "leave_one_out", "dismantle", "explicit", "search"]
 _TOKENIZERS = ["bytes", "{bpe: 512}", "{bpe: 4096}"]

@@ -69,24 +69,25 @@ def _field(field: Field, values: dict[str, Any]) -> None:
     """One widget, which shows the key's value and writes what is typed."""
     entry = described(field.key)
     value = value_at(values, field.key)
+    key = session.key_of(session.FORM, field.key)
     shared: dict[str, Any] = {
-        "key": field.widget,
+        "key": key,
         "help": literal(entry.about),
-        "on_change": partial(_changed, field),
+        "on_change": partial(_changed, field, key),
     }
     if field.kind is Kind.PROSE:
-        st.session_state[field.widget] = "" if value is None else str(value)
+        session.show(key, "" if value is None else str(value))
         st.text_area(field.label, height=68, **shared)
         return
     shown = untyped(value)
     width = field.width * (_WIDTH + _GAP) - _GAP
     if field.kind is Kind.VALUE:
-        st.session_state[field.widget] = shown
+        session.show(key, shown)
         st.text_input(field.label, placeholder=placeholder(entry), width=width, **shared)
         return
     options = field.options()
     shown = next((one for one in options if value is not None and typed(one) == value), shown)
-    st.session_state[field.widget] = shown or None
+    session.show(key, shown or None)
     st.selectbox(
         field.label,
         options if shown in ("", *options) else [shown, *options],
@@ -98,9 +99,9 @@ def _field(field: Field, values: dict[str, Any]) -> None:
     )
 
 
-def _changed(field: Field) -> None:
+def _changed(field: Field, key: str) -> None:
     """Write what was just typed or chosen."""
-    given = st.session_state[field.widget]
+    given = st.session_state[key]
     if field.kind is Kind.PROSE:
         value: Any = given.strip() or None
     else:

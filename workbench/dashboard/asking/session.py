@@ -1,4 +1,9 @@
-"""What a session keeps of its draft: the YAML, the name of its file, and what a design laid aside."""
+"""What a session keeps of its draft: the YAML, the name of its file, and what a design laid aside.
+
+YAML and form show the same draft, and a browser may send what either showed before it has heard of a change
+in the other. So a change in the one gives the widgets of the other new keys: what comes for the old ones is
+of no consequence.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +14,8 @@ import streamlit as st
 from workbench.dashboard.asking.draft import FIRST, read_draft, write_draft
 from workbench.errors import UserError
 
-_TEXT, _NAME, _KEPT = "_ask_text", "_ask_name", "_ask_kept"
+_TEXT, _NAME, _KEPT, _ROUNDS = "_ask_text", "_ask_name", "_ask_kept", "_ask_rounds"
+FORM, YAML, FILE = "ask", "ask_yaml", "ask_name"  # what widgets' keys begin with
 FOLDER = Path("ablations")
 FIRST_NAME = "my-study"
 
@@ -37,9 +43,16 @@ def values() -> dict[str, Any] | None:
         return None
 
 
+def key_of(kind: str, name: str = "") -> str:
+    """The key of a widget of the form, or of the YAML's or the file's own, in its present round."""
+    rounds = st.session_state.get(_ROUNDS, {})
+    return f"{kind}_{name}#{rounds.get(kind, 0)}"
+
+
 def write(new: str) -> None:
-    """Replace the YAML."""
+    """Replace the YAML by what was typed into it; the form reads it back."""
     st.session_state[_TEXT] = new
+    _next_round(FORM)
 
 
 def rename(new: str) -> None:
@@ -51,7 +64,8 @@ def change(how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Change the values of a draft that can be read; comments of the YAML are lost."""
     now = values()
     if now is not None:
-        write(write_draft(how(now)))
+        st.session_state[_TEXT] = write_draft(how(now))
+        _next_round(YAML)
 
 
 def laid_aside() -> dict[str, Any]:
@@ -64,8 +78,21 @@ def lay_aside(kept: dict[str, Any]) -> None:
     st.session_state[_KEPT] = kept
 
 
+def show(widget: str, value: Any) -> None:
+    """Have a widget show ``value``; one that does already is left alone, with what is being typed into it."""
+    if widget not in st.session_state or st.session_state[widget] != value:
+        st.session_state[widget] = value
+
+
 def open_draft(new: str, its_name: str) -> None:
     """Begin from another text: a study that there is, or one that was just begun."""
-    write(new)
+    st.session_state[_TEXT] = new
     rename(its_name)
     lay_aside({})
+    for kind in (FORM, YAML, FILE):
+        _next_round(kind)
+
+
+def _next_round(kind: str) -> None:
+    rounds = st.session_state.get(_ROUNDS, {})
+    st.session_state[_ROUNDS] = {**rounds, kind: rounds.get(kind, 0) + 1}

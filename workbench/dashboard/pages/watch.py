@@ -135,7 +135,7 @@ def _start_buttons(study: Path, now: View | None) -> None:
         if now is not None and not now.records.manifest.is_search:
             have = _seeds(now.records.manifest)
             st.number_input(
-                "Seeds" if not now.records.manifest.looks else "Seeds at most",
+                "Seeds in all" if not now.records.manifest.looks else "Seeds at most",
                 min_value=have + 1,
                 max_value=max(_MOST_SEEDS, have + 1),
                 value=min(2 * have, max(_MOST_SEEDS, have + 1)),
@@ -196,13 +196,13 @@ def _running_trials(now: View) -> None:
         rows.append(
             {
                 "variant": row["variant"],
-                "phase": row["phase"],
                 "seed": row["seed"],
-                "at": described(row["hyperparameters"]),
                 "done": (row["step"] or 0) / steps if steps else 0.0,
-                "step": f"{int(row['step'] or 0):,} of {int(steps):,}",
                 "training loss": _last(metrics, "train/loss"),
                 "validation loss": _last(metrics, "validation/loss"),
+                "step": f"{int(row['step'] or 0):,} of {int(steps):,}",
+                "phase": row["phase"],
+                "at": described(row["hyperparameters"]),
             }
         )
     config = {
@@ -221,26 +221,34 @@ def _last(metrics: pd.DataFrame, name: str) -> str:
 
 
 def _decided(now: View) -> None:
-    """Each comparison: its word so far, and how many pairs it rests on."""
+    """Each comparison: its word where it has one for good, else where it stands."""
     if now.compared is None or not now.report.comparisons:
         return
-    st.subheader("What is decided", anchor=False)
-    lines = [
-        f"- {verdict_badge(row)} {literal(row.label)}: {literal(_standing(row))}"
-        for row in now.report.comparisons
-    ]
+    st.subheader("What is decided, and what is not yet", anchor=False)
+    lines = []
+    for row in now.report.comparisons:
+        badge = verdict_badge(row) if _is_final(row) else ":gray-badge[open]"
+        lines.append(f"- {badge} {literal(row.label)}: {literal(_standing(row))}")
     st.markdown("\n".join(lines))
 
 
+def _is_final(row: VariantRow) -> bool:
+    """Whether no more pairs are to come: a word before that may change, and is no reason to stop."""
+    goes_on = row.decision is not None and row.decision.goes_on
+    return row.fate is not None or (row.status == "done" and not goes_on)
+
+
 def _standing(row: VariantRow) -> str:
+    """``worse after 8 pairs``; ``so far equivalent after 3 pairs, of 5``."""
     if row.fate:
         return str(row.fate)
     if row.decision is None:
-        known = plural(row.pairs, "pair")
         tuned = f", at the learning rate {rate(row.learning_rate)}" if row.learning_rate else ""
-        return f"not yet, {known} of {row.seeds_planned}{tuned}"
-    pairs = "" if row.decision.n >= row.seeds_planned else f" of {row.seeds_planned}"
-    return f"{look_in_words(row.decision)}{pairs}"
+        return f"{plural(row.pairs, 'pair')} of {row.seeds_planned}{tuned}"
+    words = look_in_words(row.decision)
+    if _is_final(row) or row.decision.goes_on:
+        return words
+    return f"so far {words}, of {row.seeds_planned}"
 
 
 def _console(study: Path) -> None:
