@@ -221,3 +221,25 @@ def test_levels_of_a_map_span_its_numbers(values, diverging, low, high):
     map = attention_maps._encoded(panel, "one")
     assert (map["low"], map["high"], map["diverging"]) == (low, high, diverging)
     _same(map, np.array([[values[0], np.nan], values[1:]]))
+
+
+def test_variants_beside_are_shown_left_out_and_kept_in_the_address(opened, inspected, runs):
+    app = opened(inspected, "position", inspect=runs[CHANGED, 201], against="—")
+    beside = app.multiselect[0]
+    assert (beside.options, beside.value) == (["baseline"], ["baseline"])
+    assert "The 1 variant beside them, in words" in [one.label for one in app.expander]
+    assert "beside inside/baseline, seeds 201-203" in texts(app)
+    assert "without" not in app.query_params
+    beside.set_value([]).run()
+    assert app.query_params["without"] == "baseline"
+    assert "beside inside/baseline" not in texts(app)
+    app = opened(inspected, "position", inspect=runs[CHANGED, 201], against="—", without="baseline")
+    assert app.multiselect[0].value == []
+    assert "beside inside/baseline" not in texts(app)
+    app.multiselect[0].set_value(["baseline"]).run()
+    assert "without" not in app.query_params
+
+
+def test_views_of_maps_leave_variants_beside_alone(opened, inspected, runs):
+    app = opened(inspected, "attention", inspect=runs[CHANGED, 201], against="—")
+    assert {map["series"] for map in sent(app, "attention_thumbnails")["maps"]} == {CHANGED}
