@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import empty_pages, links, live, state
+from workbench.dashboard import downloads, empty_pages, links, live, state
 from workbench.dashboard.literal_text import literal
 from workbench.errors import UserError
 from workbench.records.index import StudyRecords, list_studies
@@ -25,6 +25,7 @@ def show() -> bool:
         title = _pick_study(list(studies))
         path = studies[title]
         problem = _open(path)
+        downloads.look_control()
     if missing := links.unknown("study", studies):
         st.warning(f"There is no study {literal(missing[0])} here; this is {literal(title)}.")
     if problem:

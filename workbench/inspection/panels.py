@@ -46,6 +46,7 @@ class Lines(Panel):
     the palette. Whole numbers in ``x`` get whole ticks. ``ordinal`` gives ordinal series (layers, heads)
     shades of one colour instead. Series in ``ghosts`` are theory: each is dashed in a way of its own, and
     grey unless ``colours`` has it. Points that have no order among them (heads) are not ``joined``.
+    ``dashes`` by series: how long a stroke and a gap are, where something says so that colours do not.
     ``named_at_ends``: each line has its name where it ends, and there is no legend (not of facets).
     """
 
@@ -58,6 +59,7 @@ class Lines(Panel):
     ordinal: bool = False
     joined: bool = True
     named_at_ends: bool = False
+    dashes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     seeds: pd.DataFrame | None = None
     facet: str | None = None

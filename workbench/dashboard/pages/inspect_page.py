@@ -25,7 +25,7 @@ from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
 from workbench.inspection.measured import measured_version
-from workbench.inspection.panel_figures import figure
+from workbench.inspection.panel_figures import figure, panel_figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
@@ -161,7 +161,7 @@ def show(result: Result) -> None:
                 st.markdown(literal(answer))
     for number, panel in enumerate(result.panels):
         with st.container(border=True):
-            st.markdown(f"**{literal(panel.title)}**")
+            _heading(result, panel, number)
             _panel(panel, f"{result.view}_{number}")
             if panel.note:
                 st.caption(literal(panel.note))
@@ -169,6 +169,17 @@ def show(result: Result) -> None:
         st.caption(literal(note))
     st.caption(f"{literal(result.source)}. The address of this page reproduces it.")
     _downloads(result)
+
+
+def _heading(result: Result, panel: Panel, number: int) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{literal(panel.title)}**", width="stretch")
+        downloads.chart_menu(
+            lambda: panel_figure(panel),
+            partial(to_csv, panel.data, index=False),
+            f"{result.view}-{number}",
+            key=f"{result.view}_{number}",
+        )
 
 
 def _panel(panel: Panel, key: str) -> None:
@@ -194,7 +205,7 @@ def _chart(panel: drawing.Drawn, key: str) -> None:
 def _downloads(result: Result) -> None:
     with st.container(horizontal=True):
         downloads.figure_buttons(lambda: figure(result), result.view)
-        for number, (name, table) in enumerate(result.all_tables().items()):
+        for number, (name, table) in enumerate(result.tables.items(), start=len(result.panels)):
             st.download_button(
                 f"{literal(name)} (CSV)",
                 data=partial(to_csv, table, index=False),
