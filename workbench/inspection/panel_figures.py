@@ -454,13 +454,13 @@ def _dots(part: Figure, panel: Dots, given: Dots) -> None:
 def _bars(part: Figure, panel: Bars, given: Bars) -> None:
     grid, names, columns = _grid(part, given)
     places, drawn, ticks = order(given.data["x"]), styles(given), y_axis(panel)
-    width = 0.8 / len(drawn)
+    each = 0.8 / len(drawn)
     for axes, facet in zip(grid, names, strict=True):
         own = _rows_of(panel, facet)
         for index, (name, style) in enumerate(drawn.items()):
             rows = own[own["series"] == name]
-            at = [places.index(x) + (index - (len(drawn) - 1) / 2) * width for x in rows["x"]]
-            axes.bar(at, rows["y"], width=width, color=style.colour, label=legend_label(name))
+            at = [places.index(x) + (index - (len(drawn) - 1) / 2) * each for x in rows["x"]]
+            axes.bar(at, rows["y"], width=each, color=style.colour, label=legend_label(name))
         _names_below(axes, places, (width() - _beside()) / columns)
         axes.set_xlim(-0.6, len(places) - 0.4)
         _set_y(axes, ticks)
