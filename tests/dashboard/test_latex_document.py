@@ -1,4 +1,4 @@
-"""A paper with all figures of a study, at both widths, compiles; and each has the width that its place has."""
+"""A paper with all figures of a study, at both widths, compiles, and each has the width of its place."""
 
 import re
 import shutil

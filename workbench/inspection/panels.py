@@ -5,7 +5,7 @@ what the pointer reads.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,11 @@ class Panel:
     nothing: str = "There is nothing to draw: no value here is a number that its axes have a place for."
     labels: Mapping[str, str] = field(default_factory=dict)
     tab: str = ""
+
+
+def under(tab: str, *panels: Panel | None) -> tuple[Panel, ...]:
+    """Those of ``panels`` that are there, under a tab of that name."""
+    return tuple(replace(panel, tab=tab) for panel in panels if panel is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +178,13 @@ class Result:
     notes: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
+
+    def tabs(self) -> dict[str, list[tuple[int, Panel]]]:
+        """The panels with their numbers by their tab, in the order of the first of each."""
+        found: dict[str, list[tuple[int, Panel]]] = {}
+        for number, panel in enumerate(self.panels):
+            found.setdefault(panel.tab, []).append((number, panel))
+        return found
 
     def split_answers(self) -> tuple[list[str], list[str]]:
         """The answers on the two that are looked at, and those on the variants beside them."""

@@ -402,8 +402,9 @@ def test_names_that_are_no_variants_and_too_many_are_refused(made):
 
 def test_maps_stay_with_the_two(made):
     result = find_view("head_scores").show(_beside(made))
-    assert set(result.panels[0].data["series"]) == {"alibi", "baseline"}
-    assert result.panels[1].data["series"].nunique() == 6
+    panels = {panel.tab: panel for panel in result.panels}
+    assert set(panels["Every head"].data["series"]) == {"alibi", "baseline"}
+    assert panels["Sorted scores"].data["series"].nunique() == 6
 
 
 def test_lines_are_named_where_they_end_and_no_name_is_on_another(made):

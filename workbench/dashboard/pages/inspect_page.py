@@ -1,6 +1,6 @@
 """What the pages Attention, Position and Activations share: which runs, which view, and how it is shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -159,16 +159,37 @@ def show(result: Result) -> None:
         with st.expander(f"The {plural(len(result.beside), 'variant')} beside them, in words"):
             for answer in others:
                 st.markdown(literal(answer))
-    for number, panel in enumerate(result.panels):
+    groups = result.tabs()
+    if len(groups) > 1:
+        _tabbed(result, groups)
+    else:
+        _below_each_other(result, enumerate(result.panels))
+    for note in result.notes:
+        st.caption(literal(note))
+    st.caption(f"{literal(result.source)}. The address of this page reproduces it.")
+    _downloads(result)
+
+
+def _tabbed(result: Result, groups: dict[str, list[tuple[int, Panel]]]) -> None:
+    """Only what the open tab holds is drawn."""
+    key = f"{result.view}.part"
+    labels = {literal(name): panels for name, panels in groups.items()}
+    links.report_unknown(key, labels, "part")
+    if st.session_state.get(key) not in labels:
+        st.session_state.pop(key, None)  # of another quantity, whose parts have other names
+    for tab, panels in zip(st.tabs(list(labels), key=key, bind="query-params"), labels.values(), strict=True):
+        if tab.open:
+            with tab:
+                _below_each_other(result, panels)
+
+
+def _below_each_other(result: Result, panels: Iterable[tuple[int, Panel]]) -> None:
+    for number, panel in panels:
         with st.container(border=True):
             _heading(result, panel, number)
             _panel(panel, f"{result.view}_{number}")
             if panel.note:
                 st.caption(literal(panel.note))
-    for note in result.notes:
-        st.caption(literal(note))
-    st.caption(f"{literal(result.source)}. The address of this page reproduces it.")
-    _downloads(result)
 
 
 def _heading(result: Result, panel: Panel, number: int) -> None:
