@@ -36,8 +36,8 @@ def publish(
         bool,
         typer.Option(
             "--stopped",
-            help="A study goes in that was stopped before its verdict: the runs that have ended, and a report "
-            "that says what is still to come.",
+            help="A study goes in that was stopped before its verdict: the runs that have ended, and a "
+            "report that says how many are still to come.",
         ),
     ] = False,
     out: Out = RESULTS,
