@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.dashboard.test_literal_text import acting
-from workbench.dashboard.asking import draft, files
+from workbench.dashboard.asking import draft, files, form, session
 from workbench.dashboard.asking.checking import Checks
 from workbench.dashboard.asking.draft import (
     FIRST,
@@ -50,7 +50,7 @@ def field(app, kind, key):
 
 
 def yaml(app):
-    return field(app, "text_area", "ask_yaml_").value
+    return field(app, "text_area", "ask_yaml:").value
 
 
 def metric(app, label):
@@ -58,7 +58,7 @@ def metric(app, label):
 
 
 def edit(app, text):
-    return field(app, "text_area", "ask_yaml_").set_value(text).run()
+    return field(app, "text_area", "ask_yaml:").set_value(text).run()
 
 
 @pytest.mark.parametrize(
@@ -136,40 +136,44 @@ def test_the_check_is_the_commands_own(asked, here, monkeypatch):
 
 def test_the_form_writes_its_key_and_the_yaml_is_read_back(asked):
     edit(asked, SMALL + "grid_growth: 0\n")
-    field(asked, "text_input", "ask_size.layers").set_value("3").run()
+    field(asked, "text_input", "ask_form:size.layers").set_value("3").run()
     assert read_draft(yaml(asked)) == read_draft(SMALL) | {
         "size": {"layers": 3, "width": 64, "heads": 4},
         "grid_growth": 0,  # which the form does not know
     }
     edit(asked, yaml(asked).replace("layers: 3", "layers: 4").replace("0.0015, ", ""))
-    assert field(asked, "text_input", "ask_size.layers").value == "4"
-    assert field(asked, "text_input", "ask_learning_rates").value == "0.003, 0.006"
-    field(asked, "text_input", "ask_learning_rates").set_value("0.004").run()
+    assert field(asked, "text_input", "ask_form:size.layers").value == "4"
+    assert field(asked, "text_input", "ask_form:learning_rates").value == "0.003, 0.006"
+    field(asked, "text_input", "ask_form:learning_rates").set_value("0.004").run()
     assert read_draft(yaml(asked))["learning_rates"] == [0.004]
     assert not asked.exception
 
 
-def test_what_a_browser_sends_of_a_form_that_it_has_not_seen_change_is_of_no_consequence(asked):
-    edit(asked, SMALL)
-    stale = field(asked, "text_input", "ask_size.layers").key
-    edit(asked, SMALL.replace("layers: 2", "layers: 4"))
-    asked.session_state[stale] = "2"
-    asked.run()
-    assert read_draft(yaml(asked))["size"]["layers"] == 4
-    stale = field(asked, "text_area", "ask_yaml_").key
-    field(asked, "text_input", "ask_size.layers").set_value("5").run()
-    assert field(asked, "text_area", "ask_yaml_").key != stale
-    assert field(asked, "text_input", "ask_size.layers").value == "5"
+def test_form_and_yaml_do_not_undo_each_other_when_a_browser_is_slow(monkeypatch):
+    """It sends what the one showed before it has heard of a change in the other."""
+    state = {}
+    monkeypatch.setattr("streamlit.session_state", state)
+    context = next(one for one in FIELDS if one.key == "context")
+    shown, box = session.key_of(session.FORM, "context"), session.key_of(session.YAML)
+    state |= {shown: "128", box: SMALL.replace("context: 128", "context: 64")}
+    session.take_yaml(box)
+    form._changed(context, shown)
+    assert session.values()["context"] == 64
+    now = session.key_of(session.FORM, "context")
+    state[now] = "32"
+    form._changed(context, now)
+    session.take_yaml(box)
+    assert session.values()["context"] == 32
 
 
 def test_a_factor_begins_with_the_baselines_level_and_another(asked):
     edit(asked, SMALL)
-    field(asked, "multiselect", "ask_factors").set_value(["norm", "positions", "optimizer"]).run()
+    field(asked, "multiselect", "ask_form:factors").set_value(["norm", "positions", "optimizer"]).run()
     factors = read_draft(yaml(asked))["factors"]
     assert factors["norm"] == ["rmsnorm", "layernorm"]
     assert factors["positions"][0] == "rope"
     assert factors["optimizer"][0] == "adamw"
-    levels = field(asked, "multiselect", "ask_levels_positions")
+    levels = field(asked, "multiselect", "ask_form:levels_positions")
     levels.set_value(["rope", "{name: rope, base: 500_000}"]).run()
     assert read_draft(yaml(asked))["factors"]["positions"] == ["rope", {"name": "rope", "base": 500_000}]
     assert not asked.error
@@ -201,7 +205,7 @@ def test_what_is_no_yaml_leaves_the_text_and_gives_the_form_back(asked):
     assert "cannot be read" in asked.error[0].value
     assert not [item for item in asked.text_input if item.label == "Context"]
     edit(asked, SMALL)
-    assert field(asked, "text_input", "ask_context").value == "128"
+    assert field(asked, "text_input", "ask_form:context").value == "128"
 
 
 def test_the_yaml_of_a_stranger_is_text(asked):
@@ -212,7 +216,7 @@ def test_the_yaml_of_a_stranger_is_text(asked):
 
 def test_a_draft_is_saved_under_ablations_and_over_nothing_unasked(asked, here):
     edit(asked, SMALL)
-    field(asked, "text_input", "ask_name_").set_value("mine").run()
+    field(asked, "text_input", "ask_file:").set_value("mine").run()
     asked.button(key="ask_save").click().run()
     file = here / "ablations" / "mine.yaml"
     assert file.read_text() == SMALL
@@ -246,7 +250,7 @@ def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here, resul
     assert options == ["ablations/quickstart.yaml", "results of quickstart"]
     asked.selectbox(key="ask_begin").set_value("results of quickstart").run()
     assert yaml(asked) == SMALL
-    assert field(asked, "text_input", "ask_name_").value == "quickstart-2"
+    assert field(asked, "text_input", "ask_file:").value == "quickstart-2"
 
 
 def test_what_the_command_line_changed_is_part_of_a_clone(here):

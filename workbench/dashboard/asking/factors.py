@@ -146,6 +146,8 @@ def _example(choice: FactorChoice | None) -> str:
 
 def _pick(key: str, model: ModelConfig | None) -> None:
     """Other factors are chosen: a new one begins with the baseline's level, and another if there is one."""
+    if session.is_past(key):
+        return
     now = session.values() or {}
     given = now.get("factors")
     before: dict[str, Any] = given if isinstance(given, dict) else {}
@@ -162,6 +164,8 @@ def _first_levels(name: str, model: ModelConfig | None) -> list[Any]:
 
 def _set(name: str, widget: str) -> None:
     """Other levels of a factor are chosen."""
+    if session.is_past(widget):
+        return
     levels = [typed(level) for level in st.session_state[widget]]
 
     def change(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What a session keeps of its draft: the YAML, the name of its file, and what a design laid aside.
 
 YAML and form show the same draft, and a browser may send what either showed before it has heard of a change
-in the other. So a change in the one gives the widgets of the other new keys: what comes for the old ones is
-of no consequence.
+in the other. So a change in the one gives the widgets of the other new keys, and what comes for the old ones
+(``is_past``) is of no consequence.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from workbench.dashboard.asking.draft import FIRST, read_draft, write_draft
 from workbench.errors import UserError
 
 _TEXT, _NAME, _KEPT, _ROUNDS = "_ask_text", "_ask_name", "_ask_kept", "_ask_rounds"
-FORM, YAML, FILE = "ask", "ask_yaml", "ask_name"  # what widgets' keys begin with
+FORM, YAML, FILE = "ask_form", "ask_yaml", "ask_file"  # what widgets' keys begin with
 FOLDER = Path("ablations")
 FIRST_NAME = "my-study"
 
@@ -46,17 +46,29 @@ def values() -> dict[str, Any] | None:
 def key_of(kind: str, name: str = "") -> str:
     """The key of a widget of the form, or of the YAML's or the file's own, in its present round."""
     rounds = st.session_state.get(_ROUNDS, {})
-    return f"{kind}_{name}#{rounds.get(kind, 0)}"
+    return f"{kind}:{name}#{rounds.get(kind, 0)}"
 
 
-def write(new: str) -> None:
-    """Replace the YAML by what was typed into it; the form reads it back."""
-    st.session_state[_TEXT] = new
-    _next_round(FORM)
+def is_past(key: str) -> bool:
+    """Whether a widget's key is of an earlier round: what the browser says of it was overtaken."""
+    kind = key.partition(":")[0]
+    return int(key.rpartition("#")[2]) < st.session_state.get(_ROUNDS, {}).get(kind, 0)
 
 
-def rename(new: str) -> None:
-    """Replace the name of the file."""
+def take_yaml(widget: str) -> None:
+    """Replace the YAML by what was typed into its widget; the form reads it back."""
+    if not is_past(widget):
+        st.session_state[_TEXT] = st.session_state[widget]
+        _next_round(FORM)
+
+
+def take_name(widget: str) -> None:
+    """Replace the name of the file by what was typed into its widget."""
+    if not is_past(widget):
+        _rename(st.session_state[widget])
+
+
+def _rename(new: str) -> None:
     st.session_state[_NAME] = new.strip().removesuffix(".yaml")
 
 
@@ -87,7 +99,7 @@ def show(widget: str, value: Any) -> None:
 def open_draft(new: str, its_name: str) -> None:
     """Begin from another text: a study that there is, or one that was just begun."""
     st.session_state[_TEXT] = new
-    rename(its_name)
+    _rename(its_name)
     lay_aside({})
     for kind in (FORM, YAML, FILE):
         _next_round(kind)
