@@ -1,5 +1,6 @@
 """The page New study: a form over YAML, the command's own check beside it, files under ablations alone."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -19,11 +20,12 @@ from workbench.dashboard.asking.draft import (
 )
 from workbench.dashboard.asking.fields import FIELDS, described
 from workbench.errors import UserError
-from workbench.files import read_yaml
+from workbench.files import read_yaml, write_yaml
 from workbench.study.check import check_study
 from workbench.study.level_choices import factor_choices, level_costs, model_at
 from workbench.study.schema import load_study_file, study_files, study_of
 
+ABLATIONS, PUBLISHED = (Path(__file__).parents[2] / name for name in ("ablations", "results/published"))
 SMALL = FIRST.replace("400_000", "4_000").replace("until_decided, at_least: 4, at_most: 32", "2")
 
 
@@ -242,23 +244,37 @@ def test_a_file_that_came_in_between_is_not_replaced(here):
     assert files.save("mine", SMALL) == Path("ablations/mine.yaml")
 
 
-def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here, results):
-    files.save("quickstart", SMALL)
-    (here / "results").symlink_to(results)
+def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here):
+    files.save("asked", SMALL)
+    (here / "results").mkdir()
+    (here / "results" / "quickstart").symlink_to(PUBLISHED / "quickstart")
     asked.run()
-    options = asked.selectbox(key="ask_begin").options
-    assert options == ["ablations/quickstart.yaml", "results of quickstart"]
-    asked.selectbox(key="ask_begin").set_value("results of quickstart").run()
+    begin = asked.selectbox(key="ask_begin")
+    assert begin.options == ["ablations/asked.yaml", "results of published/quickstart"]
+    begin.set_value("ablations/asked.yaml").run()
     assert yaml(asked) == SMALL
+    assert field(asked, "text_input", "ask_file:").value == "asked"
+    asked.selectbox(key="ask_begin").set_value("results of published/quickstart").run()
+    assert not asked.exception
+    values = read_draft(yaml(asked))
+    assert values["factors"]["positions"] == ["rope", "learned"]
+    assert values["seeds"]["offset"] == 10_000
     assert field(asked, "text_input", "ask_file:").value == "quickstart-2"
+    assert not asked.error
 
 
-def test_what_the_command_line_changed_is_part_of_a_clone(here):
-    path = files.save("mine", SMALL)
-    source = files.Source("results of mine", path, "mine-2", ("training.tokens=8000", "seeds.confirm=5"))
-    values = read_draft(source.text())
-    assert values["training"]["tokens"] == 8000
-    assert values["seeds"]["confirm"] == 5
+def test_what_its_manifest_does_not_say_is_read_from_its_file_as_it_was_run(here):
+    study = here / "results" / "search"
+    shutil.copytree(PUBLISHED / "search", study, ignore=shutil.ignore_patterns("runs", "*.parquet"))
+    manifest = read_yaml(study / "study.yaml")
+    source = files.Source("results of search", study, "search-2")
+    write_yaml(study / "study.yaml", manifest | {"command": "workbench run gone.yaml --set search.trials=7"})
+    (here / "ablations").mkdir()
+    with pytest.raises(UserError, match="is a search"):
+        files.Source("results of gone", study.rename(here / "results" / "gone"), "gone-2").text()
+    study = (here / "results" / "gone").rename(study)
+    (here / "ablations" / "search.yaml").write_text((ABLATIONS / "search.yaml").read_text())
+    assert read_draft(source.text())["search"]["trials"] == 7
 
 
 def test_without_the_token_nothing_can_be_asked(opened, here):
