@@ -42,6 +42,8 @@ def asked(opened, here, monkeypatch):
     monkeypatch.setattr("workbench.dashboard.access.may_write", lambda: True)
     at_once = Checks(here / "results", submit=lambda work, *arguments: work(*arguments))
     monkeypatch.setattr("workbench.dashboard.asking.check_panel._checks", lambda results: at_once)
+    kept = {}
+    monkeypatch.setattr("workbench.dashboard.asking.session._last", lambda: kept)
     monkeypatch.setattr("workbench.study.check.probe_seconds", lambda variant, device: 1e-5)
     return opened(here / "results", "new_study")
 
@@ -155,6 +157,7 @@ def test_form_and_yaml_do_not_undo_each_other_when_a_browser_is_slow(monkeypatch
     """It sends what the one showed before it has heard of a change in the other."""
     state = {}
     monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr("workbench.dashboard.asking.session._last", dict)
     context = next(one for one in FIELDS if one.key == "context")
     shown, box = session.key_of(session.FORM, "context"), session.key_of(session.YAML)
     state |= {shown: "128", box: SMALL.replace("context: 128", "context: 64")}
@@ -244,13 +247,28 @@ def test_a_file_that_came_in_between_is_not_replaced(here):
     assert files.save("mine", SMALL) == Path("ablations/mine.yaml")
 
 
+def test_a_reloaded_page_has_the_draft_and_another_can_be_begun(asked, opened, here):
+    edit(asked, SMALL)
+    field(asked, "text_input", "ask_file:").set_value("mine").run()
+    again = opened(here / "results", "new_study")
+    assert yaml(again) == SMALL
+    assert field(again, "text_input", "ask_file:").value == "mine"
+    again.selectbox(key="ask_begin").set_value("a small example").run()
+    assert yaml(again) == FIRST
+    assert field(again, "text_input", "ask_file:").value == "my-study"
+
+
 def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here):
     files.save("asked", SMALL)
     (here / "results").mkdir()
     (here / "results" / "quickstart").symlink_to(PUBLISHED / "quickstart")
     asked.run()
     begin = asked.selectbox(key="ask_begin")
-    assert begin.options == ["ablations/asked.yaml", "results of published/quickstart"]
+    assert begin.options == [
+        "ablations/asked.yaml",
+        "results of published/quickstart",
+        "a small example",
+    ]
     begin.set_value("ablations/asked.yaml").run()
     assert yaml(asked) == SMALL
     assert field(asked, "text_input", "ask_file:").value == "asked"

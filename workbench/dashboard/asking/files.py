@@ -6,8 +6,8 @@ from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Any
 
-from workbench.dashboard.asking.draft import write_draft
-from workbench.dashboard.asking.session import FOLDER
+from workbench.dashboard.asking.draft import FIRST, write_draft
+from workbench.dashboard.asking.session import FIRST_NAME, FOLDER
 from workbench.errors import UserError
 from workbench.files import read_text_file, write_atomically, yaml_mapping
 from workbench.records.index import list_studies, study_title
@@ -21,20 +21,22 @@ class Source:
     """A study to begin from: what the reader chooses by, its file or directory, and a name for the draft."""
 
     title: str
-    path: Path
+    path: Path | None  # none: the draft that everybody begins with
     name: str
 
     def text(self) -> str:
         """Its YAML: a file as it is, results as they were asked; ``UserError`` where nothing says it."""
+        if self.path is None:
+            return FIRST
         return _asked(self.path) if self.path.is_dir() else read_text_file(self.path, "YAML")
 
 
 def sources(results: Path) -> list[Source]:
-    """The study files at hand, then the studies with results."""
+    """The study files at hand, then the studies with results, and a small example."""
     found = [Source(str(path), path, _free(path.stem, results)) for path in study_files()]
     for study in list_studies(results) if results.is_dir() else []:
         found.append(Source(f"results of {study_title(study)}", study, _free(study.name, results)))
-    return found
+    return [*found, Source("a small example", None, _free(FIRST_NAME, results))]
 
 
 def _asked(study: Path) -> str:
