@@ -83,6 +83,10 @@ FRESH = [  # what a clone can do before anything was run
         ),
     ),
     Line(
+        "workbench inspect positions --view extrapolation",
+        writes=("inspection/extrapolation-positions-*-beside-3-*.svg",),
+    ),
+    Line(
         "workbench inspect quickstart/baseline/12001 --view prompt_attention --text 'def main():' "
         "--option layer=1 --format pdf",
         writes=("inspection/prompt_attention-quickstart-baseline-12001-*-layer=1*.pdf",),

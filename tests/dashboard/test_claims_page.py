@@ -14,7 +14,7 @@ from tests.claims.claim_studies import (
     write_parts,
 )
 from workbench.files import write_yaml
-from workbench.records.step_times import write_step_times
+from workbench.records.step_times import STEP_TIMES, write_step_times
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,22 @@ def test_a_claim_about_step_times_has_blocks_hardware_and_cell_and_needs_no_tria
     assert "Testium 9, 2 cores" in shown
     assert "24 blocks of" in shown
     assert not links(app)
+
+
+def test_overview_of_a_study_of_which_steps_alone_were_measured_shows_them_and_no_queue(opened, tmp_path):
+    folder = tmp_path / "results" / "parts"
+    write_yaml(folder / "study.yaml", manifest(one_at_a_time(), name="parts"))
+    write_step_times(folder, step_times(others=0.4))
+    app = opened(tmp_path / "results", "overview")
+    assert not app.exception
+    assert [one.value for one in app.subheader] == ["How long does a training step take?"]
+    row = app.dataframe[0].value.iloc[0]
+    assert (row["variant"], row["blocks"], row["hardware"]) == (NORM, "24", "Testium 9, 2 cores")
+    assert any("other processes kept 40 % of the cores busy" in one.value for one in app.caption)
+    (folder / STEP_TIMES).write_text("{}")
+    app = opened(tmp_path / "results", "overview")
+    assert "has no key 'measurements'" in app.error[0].value
+    assert "Verdicts" in [one.value for one in app.subheader]
 
 
 def headings(app):

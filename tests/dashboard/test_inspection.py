@@ -49,10 +49,17 @@ def test_every_view_says_what_it_computes(opened, inspected, page):
         if view.available(scope):
             continue
         result = view.show(scope)
-        wanted = [*result.answers, *result.notes, result.source, *(panel.title for panel in result.panels)]
-        assert [text for text in wanted if text not in shown] == [], view.name
-        labels = [button.label for button in app.get("download_button")]
-        assert labels == ["SVG", "PDF", *(f"{name} (CSV)" for name in result.all_tables())]
+        for tab, panels in result.tabs().items():
+            if len(result.tabs()) > 1:
+                assert tab in [one.label for one in app.tabs]
+                app.session_state[f"{view.name}.part"] = tab
+                app = app.run()
+            titles = [panel.title for _, panel in panels]
+            wanted = [*result.answers, *result.notes, result.source, *titles]
+            assert [text for text in wanted if text not in texts(app)] == [], (view.name, tab)
+            labels = [button.label for button in app.get("download_button")]
+            each = ["SVG", "PDF", "CSV"] * len(panels)  # other tabs are not drawn
+            assert labels == [*each, "SVG", "PDF", *(f"{name} (CSV)" for name in result.tables)]
         drawn = [panel for panel in result.panels if not isinstance(panel, Maps | TokenMaps | Tokens)]
         assert all(chart(panel, Ink.of(dark=False)).to_dict(validate=True) for panel in drawn)
 
@@ -221,3 +228,25 @@ def test_levels_of_a_map_span_its_numbers(values, diverging, low, high):
     map = attention_maps._encoded(panel, "one")
     assert (map["low"], map["high"], map["diverging"]) == (low, high, diverging)
     _same(map, np.array([[values[0], np.nan], values[1:]]))
+
+
+def test_variants_beside_are_shown_left_out_and_kept_in_the_address(opened, inspected, runs):
+    app = opened(inspected, "position", inspect=runs[CHANGED, 201], against="—")
+    beside = app.multiselect[0]
+    assert (beside.options, beside.value) == (["baseline"], ["baseline"])
+    assert "The 1 variant beside them, in words" in [one.label for one in app.expander]
+    assert "beside inside/baseline, seeds 201-203" in texts(app)
+    assert "without" not in app.query_params
+    beside.set_value([]).run()
+    assert app.query_params["without"] == "baseline"
+    assert "beside inside/baseline" not in texts(app)
+    app = opened(inspected, "position", inspect=runs[CHANGED, 201], against="—", without="baseline")
+    assert app.multiselect[0].value == []
+    assert "beside inside/baseline" not in texts(app)
+    app.multiselect[0].set_value(["baseline"]).run()
+    assert "without" not in app.query_params
+
+
+def test_views_of_maps_leave_variants_beside_alone(opened, inspected, runs):
+    app = opened(inspected, "attention", inspect=runs[CHANGED, 201], against="—")
+    assert {map["series"] for map in sent(app, "attention_thumbnails")["maps"]} == {CHANGED}

@@ -324,6 +324,7 @@ def test_progress_names_each_view(runs, tmp_path):
     inspect_run(
         runs["rope", 2001],
         against=None,
+        beside=[],
         names=names,
         options={},
         results=WHERE,
@@ -441,3 +442,22 @@ def test_only_complete_runs_of_a_study_are_measured(copy, runs):
     run.weights.unlink()
     (run.path / PROBES).unlink()
     assert invoke("probe", "tiny", "--out", copy) == "nothing to do: every table is there\n"
+
+
+def test_a_study_is_looked_at_with_all_of_its_variants(runs, tmp_path):
+    shown = invoke("inspect", "tiny", "--view", "position_loss", "--to", tmp_path)
+    assert "positions=learned minus baseline: the loss in the window's second half" in shown
+    (figure,) = tmp_path.glob("*.svg")
+    assert figure.name.startswith("position_loss-tiny-positions=learned-2001-")
+    alone = invoke(
+        "inspect", "tiny/baseline/2001", "--beside", "all", "--view", "position_loss", "--to", tmp_path
+    )
+    assert "beside" in "".join(path.name for path in tmp_path.glob("position_loss-tiny-baseline-*.svg"))
+    assert "positions=learned: " in alone
+
+
+def test_a_variant_that_is_not_there_cannot_stand_beside(runs, refused, tmp_path):
+    message = refused("inspect", "tiny/baseline/2001", "--beside", "positions=lerned", "--to", tmp_path)
+    assert (
+        "beside: no run of 'positions=lerned' can stand beside; did you mean 'positions=learned'?" in message
+    )

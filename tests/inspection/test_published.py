@@ -102,6 +102,7 @@ def test_a_view_is_of_the_seeds_at_hand_and_says_how_many(results, tmp_path):
     done = inspect_run(
         "tiny/baseline/2002",
         against="tiny/positions=learned/2002",
+        beside=[],
         names=[LACKING, "head_scores"],
         options={},
         results=results,
@@ -127,7 +128,13 @@ def test_only_where_no_seed_has_the_table_a_view_is_refused(results, tmp_path, m
     for run in _published(results).values():
         run.weights.unlink(missing_ok=True)
     done = inspect_run(
-        "tiny/baseline/2001", against=None, names=[], options={}, results=results, to=tmp_path / "to"
+        "tiny/baseline/2001",
+        against=None,
+        beside=[],
+        names=[],
+        options={},
+        results=results,
+        to=tmp_path / "to",
     )
     reasons = {view.name: reason for view, reason in done.refused}
     assert [result.view for result, _ in done.written] == ["head_scores"]
@@ -208,6 +215,7 @@ def test_without_the_corpus_what_needs_none_is_shown(results, tmp_path, monkeypa
     done = inspect_run(
         "tiny/baseline/2001",
         against="tiny/positions=learned/2001",
+        beside=[],
         names=["prompt_attention", "head_scores", "recall", LACKING],
         options={},
         results=results,

@@ -324,6 +324,17 @@ def test_a_run_without_an_outcome_is_not_published(study, place):
     assert published(study).runs == 6
 
 
+def test_a_stopped_study_is_published_where_that_is_asked_for(study):
+    change(study, "norm=layernorm", 13, state=State.RUNNING)
+    copy = publish(study, study.parent, weights=0, limit=80, stopped=True).path
+    assert "study stopped" in (copy / "report.md").read_text()
+    states = {RunDirectory(path).read().state for path in (copy / "runs").iterdir()}
+    assert states == {State.COMPLETE}
+    write_json(study / "driver.json", {"state": "running", "updated": now()})
+    with pytest.raises(UserError, match="mine: is running"):
+        publish(study, study.parent, weights=0, limit=80, stopped=True)
+
+
 def test_publishing_again_replaces_the_copy(study):
     published(study, weights=3)
     write_probes(run_of(study, "baseline", 11).path, probes("entropy"))

@@ -23,6 +23,7 @@ from workbench.study.step_measuring import recipe_digest
 from workbench.study.texts import PreparedTexts
 from workbench.study.training_bytes import training_bytes
 from workbench.study.warnings import what_is_paired
+from workbench.terminal import console
 
 VARIANT = "gpt2"
 RATIO = 0.8  # a step of the variant takes so much of the baseline's time
@@ -200,6 +201,22 @@ def test_a_run_measures_once_and_goes_on_by_the_same_times(tmp_path, monkeypatch
     text = " ".join(map(str, notes))
     assert "a training token takes, of the baseline's time, norm=layernorm 0.800" in text
     assert "equal seconds: other processes kept 50 % of the cores busy" in text
+
+
+def test_step_times_in_doubt_are_measured_anew_until_something_was_trained_by_them(
+    plan, tmp_path, monkeypatch
+):
+    whole = plan("seconds")
+    doubtful = whole.step_times.model_copy(update={"others": 0.5})
+    whole.manifest("").model_copy(update={"step_times": doubtful}).write(tmp_path)
+    monkeypatch.setattr(
+        preparation, "measure_recipes", lambda recipes, texts, cell, **options: measured(recipes, texts, cell)
+    )
+    recipes = {one.name: one.recipe for one in whole.variants}
+    before = preparation.StepTimesBefore(tmp_path, console(), 20)
+    assert before(recipes, whole.texts, "cpu").others == pytest.approx(0.02)
+    (tmp_path / "runs" / "0123456789ab").mkdir(parents=True)
+    assert before(recipes, whole.texts, "cpu") == doubtful
 
 
 def test_step_times_of_another_model_are_measured_anew(plan, tmp_path):

@@ -6,9 +6,11 @@ import pytest
 
 from tests.in_process import workbench
 from tests.study.studies import make_study
+from workbench.cli.steptimes import CellName
 from workbench.files import read_yaml
+from workbench.records.cells import BLOCK_SECONDS, BLOCKS, CELLS
 from workbench.records.index import load_study
-from workbench.records.step_times import CELLS, read_step_times, step_digest
+from workbench.records.step_times import read_step_times, step_digest
 from workbench.training import hardware
 
 QUICK = ("--blocks", "2", "--seconds", "0.02")
@@ -75,3 +77,10 @@ def test_a_study_that_was_only_measured_is_published_with_its_step_times(home):
     report = (copy / "report.md").read_text()
     assert "no trial of this study was trained" in report
     assert "| norm=layernorm | cpu, fp32, eager |" in report
+
+
+def test_the_help_of_the_command_has_the_usual_numbers_and_cells(home):
+    text = " ".join(workbench(home, "steptimes", "--help").stdout.replace("│", " ").split())
+    assert f"Blocks of each variant. Default: {BLOCKS}." in text
+    assert f"Default: {BLOCK_SECONDS:g}." in text
+    assert [cell.value for cell in CellName] == list(CELLS)

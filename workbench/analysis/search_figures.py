@@ -6,10 +6,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE
+from workbench.analysis.figure_look import ONE, WIDTHS
 from workbench.analysis.importances import FANOVA, MAIN_EFFECTS, Importances, importances_of
 from workbench.analysis.search import COMPLETE, Objective, Search, searched
 from workbench.analysis.search_frames import baseline_points, front_between
-from workbench.analysis.study_figures import WIDTH, legend_label, paper_style, set_ticks
+from workbench.analysis.study_figures import legend_label, paper_style, set_ticks
 from workbench.analysis.ticks import linear
 from workbench.numbers import plural
 from workbench.records.index import StudyRecords
@@ -28,7 +29,7 @@ def front_plot(search: Search, x: Objective, y: Objective, baseline: Sequence[in
     """All complete points in two objectives, the front between them as steps, the baseline's as diamonds."""
     done = search.trials[search.trials["state"] == COMPLETE].dropna(subset=[x.name, y.name])
     front = front_between(search, x.name, y.name)
-    figure = Figure(figsize=(WIDTH / 2, 2.6), layout="constrained")
+    figure = Figure(figsize=(WIDTHS[ONE], 2.6), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(done[x.name], done[y.name], "o", color=_OTHERS, markersize=3, markeredgewidth=0, alpha=0.7)
     axes.step(front[x.name], front[y.name], "-", where="post", color=BLUE)
@@ -51,7 +52,7 @@ def front_plot(search: Search, x: Objective, y: Objective, baseline: Sequence[in
 def importance_plot(kinds: Mapping[str, Importances], objective: Objective) -> Figure:
     """The share of each dimension with its interval, a row for each kind of importance."""
     names = [one.dimension for one in next(iter(kinds.values())).shares]
-    figure = Figure(figsize=(WIDTH / 2, 0.8 + 0.34 * max(1, len(names))), layout="constrained")
+    figure = Figure(figsize=(WIDTHS[ONE], 0.8 + 0.34 * max(1, len(names))), layout="constrained")
     axes = figure.add_subplot()
     for row, (kind, found) in enumerate(kinds.items()):
         colour = KIND_COLOURS[kind]

@@ -28,6 +28,7 @@ from workbench.analysis.curve_seeds import MeanOver, Seed, mean_over
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling import Measured, added_to, contributions, left_out_of
 from workbench.analysis.effects import Report, study_report
+from workbench.analysis.figure_look import look, width
 from workbench.analysis.flops import validation_curve
 from workbench.analysis.gain_ladder import read_off
 from workbench.analysis.ladder_effects import LadderReport, LadderRow
@@ -52,11 +53,11 @@ if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
 FORMATS = ("png", "svg", "pdf")
-WIDTH = 6.75  # inches: a full text width; half of it is a column
 _NAME = 30  # letters in a line of a variant's name
 OUT_COLOUR, INTO_COLOUR = BLUE, VERMILLION  # of what is left out of one recipe, and added to the other
 _BAND = "#DDDDDD"
 _LEGEND = 80  # letters in a line of the legend above
+_LEGEND_LINE = 0.14  # inches of a name in a legend below a plot
 _ROOM = 1.1  # times the largest budget, where an axis of budgets ends
 _RATES = 8  # learning rates that have a label
 _PANELS = 3  # of a ladder side by side
@@ -85,7 +86,7 @@ _LOCK = RLock()
 @contextmanager
 def _style() -> Iterator[None]:
     # The settings are the process's; a dashboard draws from several threads.
-    with _LOCK, mpl.rc_context(_STYLE):
+    with _LOCK, mpl.rc_context(_STYLE | look().settings):
         yield
 
 
@@ -98,6 +99,23 @@ def paper_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
             return draw(*args, **kwargs)
 
     return within
+
+
+def legend_beside(axes: Axes) -> None:
+    """The legend to the right of a plot; below it, where that leaves the plot no room."""
+    if look().is_narrow:
+        figure = axes.get_figure()
+        assert isinstance(figure, Figure)
+        handles, labels = axes.get_legend_handles_labels()
+        figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * len(labels))
+        figure.legend(handles, labels, loc="outside lower left")
+    else:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def name_lines(name: str) -> str:
+    """A variant's name in lines that leave room for what is drawn beside it."""
+    return fill(name, _NAME // 2 if look().is_narrow else _NAME)
 
 
 def legend_label(name: str) -> str:
@@ -113,9 +131,9 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     ``colours`` maps variants to colours; without it all are drawn dark.
     """
     rows = report.comparisons
-    names = [fill(row.label, _NAME) for row in rows]
+    names = [name_lines(row.label) for row in rows]
     height = sum(0.26 + 0.12 * (1 + name.count("\n")) for name in names)
-    figure = Figure(figsize=(WIDTH, 1.0 + max(0.4, height)), layout="constrained")
+    figure = Figure(figsize=(width(), 1.0 + max(0.4, height)), layout="constrained")
     axes = figure.add_subplot()
     _draw_margins(axes, report)
     axes.axvline(0, color=BASELINE_COLOUR, linewidth=0.8)
@@ -124,7 +142,8 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     set_ticks(axes.xaxis, linear(_drawn(report), count=6), signed=True)
-    axes.set_xlabel(f"{report.metric} minus baseline ({report.unit}; left is better)")
+    label = f"{report.metric} minus baseline ({report.unit}; left is better)"
+    axes.set_xlabel(fill(label, _NAME) if look().is_narrow else label)
     if report.baseline.fate:
         axes.set_title(f"the baseline {report.baseline.fate}: nothing is compared", loc="left")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=1, borderaxespad=0.1)
@@ -164,9 +183,9 @@ def dismantling_plot(report: Report) -> Figure:
     found = report.dismantled
     assert found is not None  # who draws looks first
     rows = contributions(found)
-    names = [fill(row.name, _NAME) for row in rows]
+    names = [name_lines(row.name) for row in rows]
     height = sum(0.34 + 0.12 * name.count("\n") for name in names)
-    figure = Figure(figsize=(WIDTH, 1.1 + height), layout="constrained")
+    figure = Figure(figsize=(width(), 1.1 + height), layout="constrained")
     axes = figure.add_subplot()
     margin = fill(f"margin ±{found.margin:g}", _LEGEND)
     axes.axvspan(-found.margin, found.margin, color=_BAND, linewidth=0, label=margin)
@@ -179,7 +198,8 @@ def dismantling_plot(report: Report) -> Figure:
         for shift, one, colour, marker in ends:
             places += _draw_contribution(axes, one, place + shift, colour, marker)
         beside = axes.get_yaxis_transform()  # x in fractions of the axes, y in rows
-        axes.text(1.01, place, row.says, transform=beside, va="center", fontsize=7)
+        says = fill(row.says, _NAME // 2) if look().is_narrow else row.says
+        axes.text(1.01, place, says, transform=beside, va="center", fontsize=7)
     for label, colour, marker in (
         (left_out_of(found), OUT_COLOUR, "s"),
         (added_to(found), INTO_COLOUR, "o"),
@@ -193,7 +213,8 @@ def dismantling_plot(report: Report) -> Figure:
             f"part of the gap from {found.origin} to {found.whole} ({report.metric}, {report.unit})", _LEGEND
         )
     )
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.1)
+    columns = 1 if look().is_narrow else 3
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.1)
     return figure
 
 
@@ -205,9 +226,9 @@ def ladder_plot(found: LadderReport, colours: dict[str, str] | None = None) -> F
     dashed; it goes on beyond the top rung where rungs allow that, to an open mark with its prediction
     interval. ``colours`` maps variants of the first rung to colours; without it all are drawn dark.
     """
-    columns = min(_PANELS, len(found.rows))
+    columns = min(1 if look().is_narrow else _PANELS, len(found.rows))
     lines = math.ceil(len(found.rows) / columns)
-    figure = Figure(figsize=(WIDTH, 0.4 + 2.1 * lines), layout="constrained")
+    figure = Figure(figsize=(width(), 0.4 + 2.1 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False)
     for place, axes in enumerate(panels.flat):
         if place >= len(found.rows):
@@ -311,7 +332,7 @@ def gains_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
     axes.set_ylabel(f"{report.metric} ({report.unit})")
     if drawn:
         set_ticks(axes.yaxis, linear(drawn, count=5))
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axes)
     return figure
 
 
@@ -339,6 +360,8 @@ def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> No
     if row.blown_up and not row.fate:
         text += f", {row.blown_up} did not train"
     beside = axes.get_yaxis_transform()  # x in fractions of the axes, y in rows
+    if look().is_narrow:
+        text = fill(text, _NAME // 2)
     axes.text(1.01, place, text, transform=beside, va="center", fontsize=7)
 
 
@@ -514,14 +537,15 @@ def _readable_curves(mine: Outcomes, metric: str, x: str) -> dict[int, np.ndarra
 
 
 def _axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    height = 2.6 if look().is_narrow else 3.0
+    figure = Figure(figsize=(width(), height), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def _finished(figure: Figure, axes: Axes, empty: str) -> Figure:
     if axes.get_legend_handles_labels()[0]:
         set_ticks(axes.yaxis, linear(axes.dataLim.intervaly, count=5))
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        legend_beside(axes)
     else:
         axes.text(0.5, 0.5, empty, transform=axes.transAxes, ha="center")
     return figure

@@ -16,7 +16,7 @@ from workbench.claims.quantities.registry import QUANTITIES
 from workbench.claims.source import Section, Source, Text
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
-from workbench.records.step_times import CELLS
+from workbench.records.cells import CELLS
 from workbench.study.schema import NAME, find_named_file
 from workbench.user_input import read_as
 from workbench.user_numbers import Number

@@ -17,10 +17,11 @@ from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMe
 from workbench.claims.words import Found, Word, word_of
 from workbench.errors import UserError
 from workbench.numbers import plural, rate
+from workbench.records.cells import Cell
 from workbench.records.index import StudyRecords, load_study
 from workbench.records.manifest import SECONDS
 from workbench.records.run import Phase, State
-from workbench.records.step_times import Cell, read_step_times
+from workbench.records.step_times import read_step_times
 from workbench.study.paths import find_results
 
 _EDGES = {

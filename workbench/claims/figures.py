@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from workbench.analysis.colours import BASELINE_COLOUR, GREEN, ORANGE, VERMILLION
-from workbench.analysis.study_figures import WIDTH, paper_style, set_ticks
+from workbench.analysis.figure_look import width
+from workbench.analysis.study_figures import paper_style, set_ticks
 from workbench.analysis.ticks import linear
 from workbench.claims.forest import KINDS, LITERATURE, ForestPanel, ForestRow, forest_panels
 from workbench.claims.results import CardResult
@@ -33,7 +34,7 @@ def card_forest(result: CardResult) -> Figure:
     """
     panels = forest_panels(result)
     heights = [sum(_height(row) for row in panel.rows) for panel in panels] or [0.4]
-    figure = Figure(figsize=(WIDTH, 0.5 + sum(0.55 + height for height in heights)), layout="constrained")
+    figure = Figure(figsize=(width(), 0.5 + sum(0.55 + height for height in heights)), layout="constrained")
     drawn = figure.subplots(len(heights), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
     if not panels:
         drawn[0].text(0.5, 0.5, "no prediction has a number yet", ha="center")

@@ -13,6 +13,7 @@ from workbench.claims.results import CardResult, place
 from workbench.claims.source import Source
 from workbench.claims.wording import asked_text, estimate_text
 from workbench.claims.words import Word
+from workbench.numbers import plural
 
 LITERATURE = "literature"
 KINDS = (*map(str, Word), LITERATURE)
@@ -95,7 +96,7 @@ def without_number(result: CardResult) -> int:
 
 def _measured_row(one: Evidence) -> ForestRow:
     assert one.estimate is not None, "a row is of a prediction that has a number"
-    said = "exact" if one.is_exact else f"{one.n} pairs"
+    said = "exact" if one.is_exact else plural(one.n, one.placed.prediction.measured.counted)
     return ForestRow(
         label=f"{place(one)}{'' if one.is_primary else ', secondary'}",
         kind=str(one.word),

@@ -60,7 +60,12 @@ def rung_trends(evidence: Iterable[Evidence]) -> list[RungTrend]:
 
 
 def _effect(one: Evidence) -> RungEffect | None:
-    """The mean of the pairs with its error; None where a quantity is no mean, or a cost is not recorded."""
+    """The mean of the pairs with its error.
+
+    None where a quantity is no mean or is not of trials, and where a cost is not recorded.
+    """
+    if not one.placed.prediction.measured.of_trials:
+        return None
     if one.estimate is None or not one.sd or one.n < 2 or one.facts is None:
         return None
     compute = one.facts.costs[-1].flops if one.facts.costs else None  # a step time is of no trial

@@ -4,7 +4,7 @@ from workbench.analysis.deciding.decisions import level_text
 from workbench.claims.card import Prediction
 from workbench.claims.evidence import Evidence
 from workbench.numbers import MISSING, decimals_for, fixed, plural, with_interval
-from workbench.records.step_times import CELLS
+from workbench.records.cells import CELLS
 
 _DIRECTIONS = {
     "lower": "below {minus}",

@@ -124,7 +124,7 @@ def _run(name: str, size: Form, workers: int | None, out: Path) -> None:
 
 def _measure(study: str, file: Path, name: str, studies: "Studies") -> None:
     """Measure the step times of a study in the cell ``name``, unless sound ones are there."""
-    from workbench.records.step_times import CELLS
+    from workbench.records.cells import CELLS
     from workbench.study.step_times import measure_study
 
     cell = CELLS[name]

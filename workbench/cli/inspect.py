@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workbench.cli.shared import RESULTS, Commands, Out, RunName, print_unmeasured, progress_bar
+from workbench.cli.shared import RESULTS, Commands, Out, print_unmeasured, progress_bar
 from workbench.errors import UserError
 from workbench.numbers import plural
 from workbench.terminal import say
@@ -16,8 +16,21 @@ if TYPE_CHECKING:  # it brings torch, which --help need not wait for
 
 
 def inspect(
-    run: RunName,
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="STUDY/VARIANT/SEED, a run's id or its folder; or a study: the variant that differs most, "
+            "against the baseline, all others beside them."
+        ),
+    ],
     against: Annotated[str | None, typer.Option("--against", help="A second run to compare with.")] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--beside",
+            help="A variant of the same study that series show too; may be repeated. 'all': every one.",
+        ),
+    ] = None,
     view: Annotated[
         list[str] | None,
         typer.Option(
@@ -45,6 +58,7 @@ def inspect(
         done = inspect_run(
             run,
             against=against,
+            beside=beside or [],
             names=view or [],
             options=given,
             results=out,

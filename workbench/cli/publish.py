@@ -32,6 +32,14 @@ def publish(
             "says which views have nothing to show.",
         ),
     ] = True,
+    stopped: Annotated[
+        bool,
+        typer.Option(
+            "--stopped",
+            help="A study goes in that was stopped before its verdict: the runs that have ended, and a "
+            "report that says how many are still to come.",
+        ),
+    ] = False,
     out: Out = RESULTS,
 ) -> None:
     """Copy a finished study to results/published: records, report and figures, no paths of this machine.
@@ -49,6 +57,7 @@ def publish(
             limit=limit,
             examples=examples,
             measure=measure,
+            stopped=stopped,
             note=lambda text: say(f"note: {text}", stderr=True),
             progress=progress,
         )

@@ -10,12 +10,11 @@ import typer
 from workbench.cli.shared import RESULTS, AsJson, Commands, Out, amount, count
 from workbench.cli.studies import Overrides, refuse_mistakes_at_once, typed_command
 from workbench.errors import UserError
-from workbench.records.step_times import BLOCK_SECONDS, BLOCKS, CELLS, SHORTEST_BLOCK
 from workbench.terminal import console, give, say
 
 
 class CellName(StrEnum):
-    """Where step times are measured: the names of ``records.step_times.CELLS``."""
+    """Where step times are measured: the names of ``records.cells.CELLS``, which takes a while to import."""
 
     CPU = "cpu"
     GPU = "gpu"
@@ -35,18 +34,20 @@ def steptimes(
         ),
     ] = CellName.CPU,
     blocks: Annotated[
-        int,
-        typer.Option("--blocks", parser=count(2, 10_000), metavar="N", help="Blocks of each variant."),
-    ] = BLOCKS,
+        int | None,
+        typer.Option(
+            "--blocks", parser=count(2, 10_000), metavar="N", help="Blocks of each variant. Default: 20."
+        ),
+    ] = None,
     seconds: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--seconds",
             parser=amount(0),
             metavar="S",
-            help=f"Of a block, at least. No card's word rests on blocks below {SHORTEST_BLOCK:g} s.",
+            help="Of a block, at least. No card's word rests on blocks below a second. Default: 4.",
         ),
-    ] = BLOCK_SECONDS,
+    ] = None,
     only_show: Annotated[
         bool, typer.Option("--show", help="Measure nothing: print what was measured of a study.")
     ] = False,
@@ -56,6 +57,7 @@ def steptimes(
 ) -> None:
     """Measure a training step of each variant of a study in turn with the baseline's, and keep the times."""
     from workbench.analysis.step_time_table import step_time_table, step_times_to_json
+    from workbench.records.cells import BLOCK_SECONDS, BLOCKS, CELLS
     from workbench.records.step_times import STEP_TIMES, read_step_times
 
     if only_show:
@@ -76,8 +78,8 @@ def steptimes(
             out=out,
             console=console(stderr=True),
             command=typed_command(),
-            blocks=blocks,
-            block_seconds=seconds,
+            blocks=blocks or BLOCKS,
+            block_seconds=seconds or BLOCK_SECONDS,
         )
     measured = read_step_times(folder)
     if not measured:

@@ -49,7 +49,7 @@ def curve_chart(
     curves: Sequence[Curve], x: Axis, y: Axis, *, decimals: int = 4, zero: bool = False
 ) -> dict[str, Any]:
     """The option of a chart of curves; ``zero`` draws a line at y = 0 (for differences)."""
-    factor, unit = _scale(x, max((float(curve.line.x[-1]) for curve in curves), default=1.0))
+    factor, unit = scale_of(x, max((float(curve.line.x[-1]) for curve in curves), default=1.0))
     series: list[dict[str, Any]] = []
     datasets: list[dict[str, Any]] = []
     for curve in curves:
@@ -161,7 +161,7 @@ def _axis(axis: Axis, unit: str, *, horizontal: bool) -> dict[str, Any]:
     return kind | {"name": title, "scale": True} | placed
 
 
-def _scale(axis: Axis, largest: float) -> tuple[float, str]:
+def scale_of(axis: Axis, largest: float) -> tuple[float, str]:
     """What to divide an axis's values by, and the unit that they are in then."""
     if axis.unit == "s":
         return next(((factor, unit) for factor, unit in _TIMES if largest > 3 * factor), (1.0, "s"))

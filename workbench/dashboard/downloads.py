@@ -7,25 +7,66 @@ import streamlit as st
 from matplotlib.figure import Figure
 
 from workbench.analysis.effects import Report
+from workbench.analysis.figure_look import SANS, SERIF, TWO, WIDTHS, Look, looking
 from workbench.analysis.report import render
 from workbench.analysis.study_figures import to_bytes
 
 _TABLES = {"CSV": ("csv", "text/csv"), "Markdown": ("md", "text/markdown"), "LaTeX": ("latex", "text/x-tex")}
 _ENDINGS = {"latex": "tex"}
+_SIZE, _LETTERS = "figure_width", "figure_letters"
 
 
-def figure_buttons(draw: Callable[[], Figure], name: str) -> None:
-    """SVG and PDF of a figure for a paper."""
+def look_control() -> None:
+    """In the sidebar: how wide the figures to download are, and which letters they have."""
+    with st.popover("Figures for papers", icon=":material/straighten:", width="stretch"):
+        sizes = {size: f"{size}, {inches:g} in" for size, inches in WIDTHS.items()}
+        st.segmented_control(
+            "Width",
+            list(sizes),
+            format_func=sizes.__getitem__,
+            default=TWO,
+            required=True,
+            key=_SIZE,
+            bind="query-params",
+        )
+        st.segmented_control(
+            "Letters", [SANS, SERIF], default=SANS, required=True, key=_LETTERS, bind="query-params"
+        )
+        st.caption(
+            "Of every SVG and PDF that pages download. Letters are 6 to 8 pt on paper: include a figure at "
+            "its own width."
+        )
+
+
+def look() -> Look:
+    """What was chosen in the sidebar."""
+    size = st.session_state.get(_SIZE)
+    letters = st.session_state.get(_LETTERS)
+    return Look(size if size in WIDTHS else TWO, letters if letters in (SANS, SERIF) else SANS)
+
+
+def figure_buttons(
+    draw: Callable[[], Figure], name: str, *, key: str = "", write: Callable[[], str] | None = None
+) -> None:
+    """SVG and PDF of a figure for a paper; with ``write`` the numbers behind it as CSV."""
     for format in ("svg", "pdf"):
         st.download_button(
             format.upper(),
-            data=partial(_figure, draw, format),
+            data=partial(_figure, draw, format, look()),
             file_name=f"{name}.{format}",
             mime="image/svg+xml" if format == "svg" else "application/pdf",
-            key=f"download_{name}_{format}",
+            key=f"download_{key or name}_{format}",
             icon=":material/download:",
             on_click="ignore",
         )
+    if write is not None:
+        csv_button(write, name, key=f"download_{key or name}_csv")
+
+
+def chart_menu(draw: Callable[[], Figure], write: Callable[[], str], name: str, *, key: str) -> None:
+    """A small menu beside a chart: its figure as SVG and PDF, its numbers as CSV."""
+    with st.popover("Download", icon=":material/download:", type="tertiary", key=f"{key}_menu"):
+        figure_buttons(draw, name, key=key, write=write)
 
 
 def table_buttons(report: Report, name: str, *, page: str) -> None:
@@ -55,8 +96,9 @@ def csv_button(write: Callable[[], str], name: str, *, key: str) -> None:
     )
 
 
-def _figure(draw: Callable[[], Figure], format: str) -> bytes:
-    return to_bytes(draw(), format)
+def _figure(draw: Callable[[], Figure], format: str, chosen: Look) -> bytes:
+    with looking(chosen):
+        return to_bytes(draw(), format)
 
 
 def _table(report: Report, format: str) -> str:

@@ -49,6 +49,7 @@ from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Panel
 from workbench.numbers import number
 
 _RULE_HEIGHT = 16  # pixels of a line of labels above a plot
+_NAME_HEIGHT = 16  # pixels between the names of lines, at their ends
 _POINTS = 40  # of a line in a plot, which are marked
 _ENDS: dict[float, tuple[Literal["left", "center", "right"], int]] = {
     0.0: ("left", 4),
@@ -168,7 +169,7 @@ def _names_at_ends(panel: Lines, drawn: dict[str, Style], cell: Cell, ink: Ink) 
     where = alt.XValue(alt.ExprRef(f"{right.expr} + {END_GAP - 4}"))
     y = alt.Y("y:Q", scale=_y_scale(panel, vertical, cell))
     layers = []
-    for one in end_names(panel, LABEL_HEIGHT / cell.height):
+    for one in end_names(panel, _NAME_HEIGHT / cell.height):
         colour = readable_on(_seen(drawn[one.series].colour, ink), ink.paper)
         frame = pd.DataFrame({"name": [one.text], "y": [vertical.value_at(one.place, log=panel.log_y)]})
         text = alt.Chart(frame).mark_text(

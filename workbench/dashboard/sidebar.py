@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import empty_pages, links, live, notices, state
+from workbench.dashboard import downloads, empty_pages, links, live, notices, state
 from workbench.dashboard.drivers import begun_studies, is_begun
 from workbench.dashboard.literal_text import literal
 from workbench.errors import UserError
@@ -35,6 +35,7 @@ def show(*, needs_study: bool = True) -> bool:
         begun = is_begun(path)
         problem = None if begun else _open(path)
         notices.notice_ends()
+        downloads.look_control()
     if not needs_study:
         return True
     if begun:

@@ -74,9 +74,14 @@ class View:
 
         On a dark page dark ones are lighter, and the baseline's is nearly white.
         """
-        bound = variant_colours(self.records.manifest) | dict.fromkeys(self._rungs, BASELINE_COLOUR)
+        bound = self.paper_colours
         swap = {BASELINE_COLOUR: self.ink.baseline}
         return {name: seen_on(swap.get(colour, colour), self.ink.paper) for name, colour in bound.items()}
+
+    @property
+    def paper_colours(self) -> dict[str, str]:
+        """The same for files, which are on white whatever the page is on."""
+        return variant_colours(self.records.manifest) | dict.fromkeys(self._rungs, BASELINE_COLOUR)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """``workbench inspect``: the dashboard's views as files, without a browser; ``workbench probe``."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
+from workbench.analysis.effects import study_report
 from workbench.analysis.study_figures import FORMATS, save
 from workbench.analysis.text_escapes import to_csv
 from workbench.errors import UserError, in_one_line, suggestion
@@ -21,10 +22,11 @@ from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seeds_at_hand import NothingAtHandError
+from workbench.inspection.variants_beside import ALL, chosen_beside, first_run, most_different
 from workbench.inspection.views import View, find_view, views
 from workbench.progress import Progress
 from workbench.records.find import find_run
-from workbench.records.index import PUBLISHED, list_studies, load_study, study_title
+from workbench.records.index import PUBLISHED, StudyRecords, list_studies, load_study, study_title
 from workbench.records.run import RunDirectory
 from workbench.records.weights_at_hand import require_weights
 
@@ -50,6 +52,7 @@ def inspect_run(
     run: str,
     *,
     against: str | None,
+    beside: list[str],
     names: list[str],
     options: dict[str, str],
     results: Path,
@@ -59,13 +62,15 @@ def inspect_run(
 ) -> Inspected:
     """Compute the views ``names`` (every one, if empty); write figures and numbers into ``to``.
 
+    ``run`` may name a study: then the variant that differs most is looked at against the baseline, with all
+    others beside them. ``beside`` names variants of the run's study that every series shows too, or ``all``.
     Files are named by the view, the runs and the options given, so that another call leaves them. A view that
     cannot be shown does not keep the others from it. ``options`` go to the views that have them. Raises
-    ``UserError`` for unknown runs, views and options.
+    ``UserError`` for unknown runs, variants, views and options.
     """
     if format not in FORMATS:
         raise UserError(f"format: unknown {format!r}; {suggestion(format, list(FORMATS))}")
-    scope = Scope(find_run(results, run), find_run(results, against) if against else None)
+    scope = _scope(results, run, against, beside)
     chosen = [find_view(name) for name in names] or views()
     _check_options(chosen, options)
     done = Inspected(Path(to))
@@ -79,6 +84,30 @@ def inspect_run(
         except UserError as error:
             done.refused.append((view, in_one_line(error, None)))
     return done
+
+
+def _scope(results: Path, run: str, against: str | None, beside: list[str]) -> Scope:
+    study = _study(run, results)
+    if study is not None and against is None:
+        scope = _of_study(load_study(study))
+        beside = beside or [ALL]
+    else:
+        scope = Scope(find_run(results, run), find_run(results, against) if against else None)
+    return replace(scope, others=chosen_beside(scope.study(), scope, beside)) if beside else scope
+
+
+def _of_study(records: StudyRecords) -> Scope:
+    """The variant that differs most against the baseline; the baseline alone where there is no other."""
+    records.require_comparable()
+    rows = study_report(records).comparisons
+    sizes = {row.variant: abs(row.difference) for row in rows if row.difference is not None and not row.fate}
+    baseline = records.manifest.baseline
+    first = most_different(records, baseline, None, sizes)
+    runs = {name: first_run(records, name) for name in (baseline, first) if name is not None}
+    known = [found for found in (runs.get(first or baseline), runs[baseline]) if found is not None]
+    if not known:
+        raise UserError(f"run: {records.title}: no run of its baseline is complete; name a run of it")
+    return Scope(known[0], known[1] if len(set(known)) > 1 else None)
 
 
 def _check_options(chosen: list[View], options: dict[str, str]) -> None:
@@ -117,6 +146,8 @@ def file_stem(view: View, scope: Scope, given: dict[str, str]) -> str:
     The view, the run, what it is compared with, and the options that were given.
     """
     runs = "-against-".join(_run_name(scope, role) for role in scope.roles)
+    if scope.others and view.many:
+        runs += f"-beside-{len(scope.others)}-{_digest(str([one.run_id for one in scope.others]))}"
     options = "".join(f"-{name}={_value(value)}" for name, value in sorted(given.items()))
     stem = f"{view.name}-{runs}{options}"
     if len(stem.encode("utf-8")) <= _LONGEST_STEM:

@@ -257,6 +257,7 @@ def styles(panel: Lines | Dots | Bars) -> dict[str, Style]:
         if name in panel.colours:
             own = panel.colours[name]
             dash = _own_dash(own) if len(solid) > _FEW_SERIES else SOLID
+            dash = getattr(panel, "dashes", {}).get(name, dash)
             found[name] = Style(own, dash, *_symbol(own))
     return {name: found[name] for name in names}
 

@@ -1,16 +1,18 @@
 """Panels as matplotlib figures: SVG, PDF or PNG for a paper, without a browser."""
 
 import math
-from textwrap import fill
+from textwrap import fill, shorten
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 
 from workbench.analysis.contrast import WHITE, ink_on, readable_on
-from workbench.analysis.study_figures import WIDTH, legend_label, paper_style
+from workbench.analysis.figure_look import look, width
+from workbench.analysis.study_figures import legend_label, paper_style
 from workbench.analysis.ticks import Ticks, every, linear
 from workbench.inspection.drawing import (
     GHOST,
@@ -54,6 +56,7 @@ _AROUND = 0.75  # inches of a panel's title and axis
 _BETWEEN = 0.45  # inches of a facet's name and labels
 _WORDS = 0.55  # inches of a panel that has words in place of a plot
 _ROW, _TALLEST = 0.16, 3.6  # inches of a heatmap's rows, and of all of them
+_LEGEND_LINE = 0.14  # inches of a name in a legend below a plot
 _SERIES, _CATEGORY = 0.13, 0.17  # inches of a series, and of a category of dots beside that
 _MARGIN = 0.02  # of an axis beyond its ends, so that dots there are whole
 _LETTER = 0.062  # inches of a letter of labels
@@ -62,10 +65,12 @@ _BESIDE = 1.2  # inches that a legend or colour bar takes
 _LEGEND = 12  # names in a legend
 _MARKED = 12  # points of a line from which on they have no symbols
 _END_NAME = 0.13  # inches between names at the ends of lines
+_TOKEN = 0.055  # inches of a token's label along a map: of letters that can just be read
+_TOKENS_PER_LABEL = 4  # beyond it numbers say more than a few of the tokens
+_TOKEN_LETTERS = 8
 _GAP = 4  # pixels between maps of a mosaic
-_TITLE_WIDTH = 100  # letters of a title in a line
-_SOURCE_WIDTH = 130  # characters of the line that says what was looked at
-_LINE_WIDTH = 96  # characters of text in a row of tokens
+# Letters in an inch: of titles, of the line that says what was looked at, and of the text in a row of tokens.
+_TITLE_WIDTH, _SOURCE_WIDTH, _LINE_WIDTH = 14.5, 19, 14
 
 Dash = str | tuple[int, tuple[float, ...]]  # a name, or where in the pattern a line begins and the pattern
 
@@ -75,12 +80,24 @@ def figure(result: Result) -> Figure:
     """All panels of a view below each other, its source beneath."""
     panels = [named(panel) for panel in result.panels]
     heights = [_height(panel) for panel in panels]
-    whole = Figure(figsize=(WIDTH, sum(heights) + 0.6), layout="constrained")
+    source = fill(result.source, round(_SOURCE_WIDTH * width()))
+    around = 0.35 + 0.1 * (1 + source.count("\n"))
+    whole = Figure(figsize=(width(), sum(heights) + around), layout="constrained")
     parts = whole.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for part, panel in zip(parts, panels, strict=True):
+        part.suptitle(fill(panel.title, round(_TITLE_WIDTH * width())), fontsize=8)
         _draw(part, panel)
-    whole.suptitle(fill(result.title, _TITLE_WIDTH), fontsize=9, fontweight="bold")
-    whole.supxlabel(fill(result.source, _SOURCE_WIDTH), fontsize=6, color=GHOST)
+    whole.suptitle(fill(result.title, round(_TITLE_WIDTH * width())), fontsize=9, fontweight="bold")
+    whole.supxlabel(source, fontsize=6, color=GHOST)
+    return whole
+
+
+@paper_style
+def panel_figure(panel: Panel) -> Figure:
+    """One panel by itself, without a title: a paper's caption has that."""
+    panel = named(panel)
+    whole = Figure(figsize=(width(), _height(panel)), layout="constrained")
+    _draw(whole, panel)
     return whole
 
 
@@ -88,16 +105,41 @@ def _height(panel: Panel) -> float:
     if isinstance(panel, Maps):
         return 0.6 + 0.85 * panel.data["layer"].nunique()
     if isinstance(panel, TokenMaps):
-        return 0.8 + WIDTH / max(2, len(panel.names))
+        columns = _maps_beside(panel)
+        return math.ceil(len(panel.names) / columns) * (0.9 + width() / max(1.6, columns))
     if isinstance(panel, Tokens):
-        return 0.45 + 0.2 * math.ceil(panel.data["token"].str.len().sum() / _LINE_WIDTH)
+        return 0.45 + 0.2 * math.ceil(panel.data["token"].str.len().sum() / _letters())
     if is_empty(panel):
         return _WORDS
     assert isinstance(panel, Drawn)  # all others have axes
     facets = _facet_names(panel)
-    rows = math.ceil(len(facets) / columns_of(len(facets)))
+    rows = math.ceil(len(facets) / _columns(len(facets)))
     height = _plot_height(panel, len(facets)) + _upright_height(panel, len(facets))
-    return _AROUND + rows * height + (rows * _BETWEEN if len(facets) > 1 else 0)
+    below = _LEGEND_LINE * len(_in_legend(panel)) if look().is_narrow else 0
+    return _AROUND + rows * height + (rows * _BETWEEN if len(facets) > 1 else 0) + below
+
+
+def _columns(facets: int) -> int:
+    """How many facets stand side by side: as on a page, but two at most in a narrow figure."""
+    return min(columns_of(facets), 2) if look().is_narrow else columns_of(facets)
+
+
+def _beside() -> float:
+    """Inches that a legend or colour bar takes beside a plot."""
+    return 0.7 if look().is_narrow else _BESIDE
+
+
+def _letters() -> int:
+    """Characters in a row of tokens."""
+    return round(_LINE_WIDTH * width())
+
+
+def _in_legend(panel: Panel) -> list[str]:
+    """The names that a legend below has to hold."""
+    if not isinstance(panel, Lines | Dots | Bars) or (isinstance(panel, Dots) and not side_by_side(panel)):
+        return []
+    names = order(panel.data["series"])
+    return names[:: every(len(names), _LEGEND)] if len(names) > 1 else []
 
 
 def _upright_height(panel: Drawn, facets: int) -> float:
@@ -105,7 +147,7 @@ def _upright_height(panel: Drawn, facets: int) -> float:
     if not isinstance(panel, Heatmap | Bars):
         return 0.0
     names = order(panel.data["x"])
-    if not _are_upright(names, (WIDTH - _BESIDE) / columns_of(facets)):
+    if not _are_upright(names, (width() - _beside()) / _columns(facets)):
         return 0.0
     return _LETTER * max(len(str(name)) for name in names)
 
@@ -125,7 +167,6 @@ def _facet_names(panel: Drawn) -> list:
 
 
 def _draw(part: Figure, panel: Panel) -> None:
-    part.suptitle(fill(panel.title, _TITLE_WIDTH), fontsize=8)
     match panel:
         case Tokens():
             _tokens(part, panel)
@@ -155,20 +196,20 @@ def _words(part: Figure, words: str) -> None:
     """Words in place of a plot."""
     axes = part.subplots()
     axes.set_axis_off()
-    words = fill(words, _TITLE_WIDTH)
+    words = fill(words, round(_TITLE_WIDTH * width()))
     axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=7, transform=axes.transAxes)
 
 
 def _grid(part: Figure, given: Drawn) -> tuple[list[Axes], list, int]:
     """Axes for each facet, their names, and how many stand side by side."""
     names = _facet_names(given)
-    columns = columns_of(len(names))
+    columns = _columns(len(names))
     rows = math.ceil(len(names) / columns)
     every_axes = part.subplots(rows, columns, squeeze=False).ravel()
     for unused in every_axes[len(names) :]:
         unused.set_axis_off()
     if len(names) > 1:
-        letters = int((WIDTH - _BESIDE) / columns / _LETTER)
+        letters = int((width() - _beside()) / columns / _LETTER)
         for axes, name in zip(every_axes, names, strict=False):
             axes.set_title(fill(str(name), letters), fontsize=7)
     return list(every_axes[: len(names)]), names, columns
@@ -181,7 +222,7 @@ def _rows_of(panel: Drawn, name: object) -> pd.DataFrame:
 
 def _name_axes(part: Figure, grid: list[Axes], columns: int, x: str, y: str, height: float) -> None:
     """One title for each direction: the axes' own, or one for all facets."""
-    x = fill(x, int((WIDTH - _BESIDE) / _LETTER))
+    x = fill(x, int((width() - _beside()) / _LETTER))
     if len(grid) == 1:
         grid[0].set_xlabel(x)
         grid[0].set_ylabel(fill(y, max(14, int(height / _LETTER))))
@@ -212,7 +253,7 @@ def _set_y(axes: Axes, ticks: Ticks, log: bool = False) -> None:
 
 
 def _legend(grid: list[Axes], columns: int, names: list[str]) -> None:
-    """Beside the plots, where it hides nothing; of many names every n-th."""
+    """Beside the plots, where it hides nothing, or below narrow ones; of many names every n-th."""
     if len(names) < 2:
         return
     handles = {
@@ -222,6 +263,12 @@ def _legend(grid: list[Axes], columns: int, names: list[str]) -> None:
     }
     shown = [name for name in map(legend_label, names) if name in handles][:: every(len(names), _LEGEND)]
     last = grid[min(columns, len(grid)) - 1]
+    if look().is_narrow:
+        figure = last.get_figure()
+        assert figure is not None
+        labels = [shorten(name, 48, placeholder="…") for name in shown]
+        figure.legend([handles[name] for name in shown], labels, loc="outside lower left", borderaxespad=0.1)
+        return
     labels = [fill(name, 22) for name in shown]
     last.legend([handles[name] for name in shown], labels, loc="upper left", bbox_to_anchor=(1, 1))
 
@@ -273,7 +320,7 @@ def _lines(part: Figure, panel: Lines, given: Lines) -> None:
     _rules(grid, placed(panel.rules, vertical, "y", log=panel.log_y))
     height = _plot_height(given, len(names))
     _name_axes(part, grid, columns, panel.x, panel.y, height)
-    if has_end_names(panel):
+    if has_end_names(panel) and not look().is_narrow:
         _name_ends(grid[0], end_names(panel, _END_NAME / height), drawn)
     else:
         _legend(grid, columns, list(drawn))
@@ -317,7 +364,7 @@ def _heatmap(part: Figure, panel: Heatmap, given: Heatmap) -> None:
     low, high = heat_domain(panel)
     shades = colour_scale(panel.diverging)
     inks = panel.data.assign(ink=[ink_on(colour) for colour in cell_colours(panel)])
-    wide, height = (WIDTH - _BESIDE) / columns, _plot_height(given, len(names))
+    wide, height = (width() - _beside()) / columns, _plot_height(given, len(names))
     for axes, name in zip(grid, names, strict=True):
         own = _rows_of(panel, name)
         cells = own.pivot_table(index="y", columns="x", values="value", sort=False)
@@ -407,14 +454,14 @@ def _dots(part: Figure, panel: Dots, given: Dots) -> None:
 def _bars(part: Figure, panel: Bars, given: Bars) -> None:
     grid, names, columns = _grid(part, given)
     places, drawn, ticks = order(given.data["x"]), styles(given), y_axis(panel)
-    width = 0.8 / len(drawn)
+    each = 0.8 / len(drawn)
     for axes, facet in zip(grid, names, strict=True):
         own = _rows_of(panel, facet)
         for index, (name, style) in enumerate(drawn.items()):
             rows = own[own["series"] == name]
-            at = [places.index(x) + (index - (len(drawn) - 1) / 2) * width for x in rows["x"]]
-            axes.bar(at, rows["y"], width=width, color=style.colour, label=legend_label(name))
-        _names_below(axes, places, (WIDTH - _BESIDE) / columns)
+            at = [places.index(x) + (index - (len(drawn) - 1) / 2) * each for x in rows["x"]]
+            axes.bar(at, rows["y"], width=each, color=style.colour, label=legend_label(name))
+        _names_below(axes, places, (width() - _beside()) / columns)
         axes.set_xlim(-0.6, len(places) - 0.4)
         _set_y(axes, ticks)
     _only_left_labels(grid, columns)
@@ -463,14 +510,15 @@ def _tokens(part: Figure, panel: Tokens) -> None:
     reach = float(data["value"].abs().max()) or 1.0
     shades = mpl.colormaps["RdBu_r" if panel.diverging else "viridis"]
     column, row = 0, 0
-    lines = math.ceil(data["token"].str.len().sum() / _LINE_WIDTH) + 2
+    longest = _letters()
+    lines = math.ceil(data["token"].str.len().sum() / longest) + 2
     for token, value in zip(data["token"], data["value"], strict=True):
-        if column + len(token) > _LINE_WIDTH:
+        if column + len(token) > longest:
             column, row = 0, row + 1
         level = 0.5 + value / (2 * reach) if panel.diverging else value / reach
         level = level if math.isfinite(level) else 0.5 * panel.diverging  # the first token has no loss
         box = {"facecolor": (*shades(level)[:3], 0.55), "edgecolor": "none", "pad": 0.6}
-        place = (column / _LINE_WIDTH, 1 - (row + 1) / lines)
+        place = (column / longest, 1 - (row + 1) / lines)
         axes.text(
             *place,
             token,
@@ -509,13 +557,20 @@ def _mosaic(panel: Maps, chosen: np.ndarray) -> np.ndarray:
     return grid
 
 
+def _maps_beside(panel: TokenMaps) -> int:
+    """How many maps stand side by side."""
+    return 1 if look().is_narrow else len(panel.names)
+
+
 def _token_maps(part: Figure, panel: TokenMaps) -> None:
     """On the scale of the page: the root of the number, so that weak ones can be seen."""
-    grid = part.subplots(1, len(panel.names), squeeze=False)[0]
+    columns = _maps_beside(panel)
+    rows = math.ceil(len(panel.names) / columns)
+    grid = part.subplots(rows, columns, squeeze=False).ravel()
     first_query, first_key = panel.first
     sides = (first_key - 0.5, first_key + len(panel.keys) - 0.5)
     ends = (first_query + len(panel.queries) - 0.5, first_query - 0.5)
-    for axes, name in zip(grid, panel.names, strict=True):
+    for place, (axes, name) in enumerate(zip(grid, panel.names, strict=True)):
         values, diverging = panel.grid(name), name in panel.diverging
         reach = float(np.nanmax(np.abs(values))) or 1.0
         scale = mpl.colors.FuncNorm(_ROOT, vmin=-reach if diverging else 0.0, vmax=reach)
@@ -523,15 +578,36 @@ def _token_maps(part: Figure, panel: TokenMaps) -> None:
         image = axes.imshow(
             values, cmap=shades, aspect="equal", interpolation="nearest", norm=scale, extent=(*sides, *ends)
         )
-        axes.set_title(fill(name, 90 // len(panel.names)), fontsize=7)
-        axes.set(xlabel="key", ylabel="query")
-        for axis, ends_of in ((axes.xaxis, sides), (axes.yaxis, ends)):
-            numbers = linear((min(ends_of) + 0.5, max(ends_of) - 0.5), count=2, whole=True)
-            axis.set_ticks(numbers.values, numbers.labels)
+        axes.set_title(fill(name, 90 // columns), fontsize=7)
+        axes.set(xlabel="key", ylabel="query" if place % columns == 0 else "")
+        side = (width() - 0.5) / columns - 0.4
+        _token_labels(axes.xaxis, panel.keys, first_key, side, upright=True)
+        _token_labels(axes.yaxis, panel.queries, first_query, side)
+        if place % columns:
+            axes.tick_params(labelleft=False)
         shown = [-reach, 0.0, reach] if diverging else [0.0, reach / 4, reach]
         bar = part.colorbar(image, ax=axes, location="bottom", ticks=shown, fraction=0.06, aspect=30)
         bar.ax.set_xticklabels([f"{value:.3g}".replace("-", "−") for value in shown])
         bar.set_label("difference" if name == "difference" else panel.value, fontsize=7)
+
+
+def _token_labels(
+    axis: XAxis | YAxis, tokens: list[str], first: int, side: float, *, upright: bool = False
+) -> None:
+    """The tokens along one side of a map; of many every n-th, and numbers where hardly one has room."""
+    room = int(side / _TOKEN)
+    if len(tokens) > _TOKENS_PER_LABEL * room:
+        numbers = linear((first, first + len(tokens) - 1), count=2, whole=True)
+        axis.set_ticks(numbers.values, numbers.labels)
+        return
+    step = every(len(tokens), room)
+    places = list(range(first, first + len(tokens), step))
+    labels = [token[:_TOKEN_LETTERS] for token in tokens[::step]]
+    size = min(6.0, 72 * 0.85 * side / max(1, len(places)))  # points: the lines of neighbours do not meet
+    axis.set_ticks(places, labels, fontsize=size, rotation=90 if upright else 0)
+    for label in axis.get_ticklabels():
+        label.set_parse_math(False)
+        label.set_fontfamily("monospace")
 
 
 _ROOT = (

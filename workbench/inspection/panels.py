@@ -5,7 +5,7 @@ what the pointer reads.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -37,6 +37,11 @@ class Panel:
     tab: str = ""
 
 
+def under(tab: str, *panels: Panel | None) -> tuple[Panel, ...]:
+    """Those of ``panels`` that are there, under a tab of that name."""
+    return tuple(replace(panel, tab=tab) for panel in panels if panel is not None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lines(Panel):
     """Lines of ``data`` with columns ``x, y, series`` and, where known, ``low, high`` (a band).
@@ -46,6 +51,7 @@ class Lines(Panel):
     the palette. Whole numbers in ``x`` get whole ticks. ``ordinal`` gives ordinal series (layers, heads)
     shades of one colour instead. Series in ``ghosts`` are theory: each is dashed in a way of its own, and
     grey unless ``colours`` has it. Points that have no order among them (heads) are not ``joined``.
+    ``dashes`` by series: how long a stroke and a gap are, where something says so that colours do not.
     ``named_at_ends``: each line has its name where it ends, and there is no legend (not of facets).
     """
 
@@ -58,6 +64,7 @@ class Lines(Panel):
     ordinal: bool = False
     joined: bool = True
     named_at_ends: bool = False
+    dashes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     seeds: pd.DataFrame | None = None
     facet: str | None = None
@@ -171,6 +178,13 @@ class Result:
     notes: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
+
+    def tabs(self) -> dict[str, list[tuple[int, Panel]]]:
+        """The panels with their numbers by their tab, in the order of the first of each."""
+        found: dict[str, list[tuple[int, Panel]]] = {}
+        for number, panel in enumerate(self.panels):
+            found.setdefault(panel.tab, []).append((number, panel))
+        return found
 
     def split_answers(self) -> tuple[list[str], list[str]]:
         """The answers on the two that are looked at, and those on the variants beside them."""

@@ -96,13 +96,12 @@ def differences(scope: "Scope", table: pd.DataFrame, value: str, by: str | None 
     for role in scope.compared:
         for key, group in groups:
             found = seed_differences(scope, group, value, role)
-            columns = {} if by is None else {by: key}
             series = scope.series[role] if scope.others else scope.pair_name
-            part = pd.DataFrame(columns | {"value": found, "series": series}, index=found.index)
-            parts.append(part.rename_axis("seed").reset_index())
+            part = pd.DataFrame({"value": found, "series": series}, index=found.index)
+            part = part.rename_axis("seed").reset_index()
+            parts.append(part if by is None else part.assign(**{by: key}))
     kept = [part for part in parts if len(part)]
-    names = ["seed", *([by] if by else []), "value", "series"]
-    rows = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=names)
+    rows = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=["seed", "value", "series"])
     if not scope.others:
         return Differences(rows, scope.pair_name, {})
     return Differences(rows, f"each minus {scope.series[scope.roles[-1]]}", scope.colours)

@@ -8,7 +8,7 @@ from workbench.errors import UserError, suggestion
 from workbench.inspection.scope import MOST_SERIES, Scope
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import Manifest
-from workbench.records.run import Phase, RunDirectory, RunRecord
+from workbench.records.run import Phase, RunDirectory
 from workbench.records.training_outcome import untrained
 
 ALL = "all"
@@ -36,14 +36,24 @@ def variants_beside(records: StudyRecords, scope: Scope) -> dict[str, RunDirecto
         ]
     chosen = {}
     for variant, rows in found.groupby("variant", sort=False):
-        ranked = sorted(rows.itertuples(), key=lambda row: _rank(row, record))
-        chosen[str(variant)] = RunDirectory(ranked[0].path)
+        chosen[str(variant)] = _first_of(rows, record.seed)
     return {name: chosen[name] for name in manifest.names if name in chosen}
 
 
-def _rank(row: object, record: RunRecord) -> tuple[bool, bool, int]:
-    path, seed = row.path, row.seed  # type: ignore[attr-defined]
-    return not RunDirectory(path).weights.exists(), seed != record.seed, seed
+def first_run(records: StudyRecords, variant: str) -> RunDirectory | None:
+    """The run of ``variant`` to look at first: complete, one that confirms, one that has weights."""
+    runs = records.runs
+    done = runs[(runs["state"] == "complete") & (runs["variant"] == variant)]
+    confirming = done[done["phase"] == Phase.CONFIRM]
+    rows = confirming if len(confirming) else done
+    return _first_of(rows) if len(rows) else None
+
+
+def _first_of(rows: pd.DataFrame, seed: int | None = None) -> RunDirectory:
+    """One that has weights, of these the one of ``seed``, else the one of the lowest seed."""
+    known = [(RunDirectory(row.path), row.seed) for row in rows.itertuples()]
+    first, _ = min(known, key=lambda one: (not one[0].weights.exists(), one[1] != seed, one[1]))
+    return first
 
 
 def usually_beside(records: StudyRecords, known: Mapping[str, RunDirectory], room: int) -> list[str]:

@@ -85,6 +85,7 @@ def publish(
     limit: float,
     examples: bool = True,
     measure: bool = True,
+    stopped: bool = False,
     note: Callable[[str], None] = lambda text: None,
     progress: Progress = lambda text, part: None,
 ) -> Published:
@@ -98,13 +99,14 @@ def publish(
     ``examples``: whether beginnings of the documents that it trained on go in. Of a calibration nothing goes
     in but its manifest, the table of its final losses and curves, and what was made of it; of a study whose
     step times were measured, and which was never trained, its manifest and these.
-    Raises ``UserError`` for a study that has no verdict yet, and where the limit is exceeded.
+    ``stopped``: whether a study goes in that was stopped before its verdict, with the runs that have ended.
+    Raises ``UserError`` for another study that has no verdict yet, and where the limit is exceeded.
     """
     records = load_study(study)
     target = Path(results) / PUBLISHED / records.path.name
     if not records.is_published and is_measured_alone(records):
         return _publish_step_times(records, target, limit)
-    _refuse_unfinished(records)
+    _refuse_unfinished(records, stopped)
     if records.manifest.calibration:
         return _publish_calibration(records, target, limit)
     measuring = _complete_tables(records, note, progress) if measure else MeasuredRuns([], [], [])
@@ -214,7 +216,7 @@ def _confirm_runs(records: StudyRecords) -> list[RunDirectory]:
     return [RunDirectory(path) for path in done.loc[done["phase"] == Phase.CONFIRM, "path"]]
 
 
-def _refuse_unfinished(records: StudyRecords) -> None:
+def _refuse_unfinished(records: StudyRecords, stopped: bool) -> None:
     name = records.title
     if records.is_published:
         raise UserError(f"{name}: is published already; publish the study that it is a copy of")
@@ -227,10 +229,13 @@ def _refuse_unfinished(records: StudyRecords) -> None:
         state = ladder_report(records).state
     else:
         state = study_report(records).state
-    if state != "complete" or records.is_live:
+    if records.is_live or (state != "complete" and not (stopped and state == "stopped")):
+        remedy = f"run it to its {'end' if search else 'verdict'} first"
+        if state == "stopped" and not records.is_live:
+            remedy += ", or publish what has ended with --stopped"
         raise UserError(
             f"{name}: is {'running' if records.is_live else state}, and only finished studies are published; "
-            f"run it to its {'end' if search else 'verdict'} first"
+            f"{remedy}"
         )
     paired = any(completed_pairs(one.manifest, one.runs) for one in records.compared)
     if not search and not paired:

@@ -7,7 +7,6 @@ machine down for a while, and what drifts, falls on both.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
@@ -18,39 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.files import read_json, write_json
 from workbench.numbers import percent
+from workbench.records.cells import SHORTEST_BLOCK, Cell
 from workbench.records.damaged_files import read_checked
 from workbench.records.fields import Count, FiniteNumber, Moment
 
 STEP_TIMES = "step_times.json"
-BLOCKS = 20  # of each pair, where nobody asks for another number
-BLOCK_SECONDS = 4.0  # that a block takes, at least
-SHORTEST_BLOCK = 1.0  # seconds: shorter ones are what a clock and a scheduler do
 MOST_BUSY = 0.1  # of all cores, by other processes while it was measured
 REMEDY = "delete the file and give 'workbench steptimes' again"
 # What of a TrainingConfig decides how long a step takes, beside the cell. What is usual is not written.
 _OF_A_STEP = ("batch_size", "optimizer", "betas", "epsilon", "weight_decay", "clip", "threads")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Where step times are measured: ``device`` is "cpu" or "cuda", ``precision`` "fp32" or "bf16"."""
-
-    device: str
-    precision: str
-    compiled: bool | str
-
-    @property
-    def words(self) -> str:
-        """``cpu, fp32, eager``."""
-        how = "compiled" if self.compiled is True else str(self.compiled).replace("_", " ")
-        return f"{self.device}, {self.precision}, {how if self.compiled else 'eager'}"
-
-
-CELLS = {
-    "cpu": Cell("cpu", "fp32", False),
-    "gpu": Cell("cuda", "bf16", False),
-    "gpu-compiled": Cell("cuda", "bf16", True),
-}
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Block = Annotated[list[_Seconds], Field(min_length=2, max_length=2)]

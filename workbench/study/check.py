@@ -17,9 +17,9 @@ from workbench.model.config import ModelConfig
 from workbench.model.decoder import Decoder, Start
 from workbench.model.weights import families
 from workbench.numbers import MISSING, byte_size, duration, fixed, percent, plural, scaled
+from workbench.records.cells import BLOCKS
 from workbench.records.manifest import MEMORY, POOL, SECONDS, Manifest
 from workbench.records.run import Phase
-from workbench.records.step_times import BLOCKS
 from workbench.seeds import generator
 from workbench.study.chances import chances_table, comparisons_of, noise_lines, power_warnings
 from workbench.study.design import Variant

@@ -9,8 +9,10 @@ from workbench.data.corpora import corpus_config, untreated
 from workbench.data.tokenizers import Spec, Tokenizer, learned, parse_tokenizer
 from workbench.errors import RecordError, UserError
 from workbench.progress import progress_on
+from workbench.records.cells import BLOCKS
 from workbench.records.manifest import TextData, read_manifest
-from workbench.records.step_times import BLOCKS, StepTimes
+from workbench.records.published_tables import RUNS
+from workbench.records.step_times import StepTimes
 from workbench.study.plan import Plan
 from workbench.study.recipe import Recipe
 from workbench.study.schema import StudyFile, load_study_file
@@ -100,16 +102,19 @@ class StepTimesBefore:
             measured = measure_recipes(recipes, texts, cell, blocks=self._blocks, progress=progress)
         for doubt in measured.doubts:
             self._console.print(
-                f"note: budget: {doubt}: stop, delete {self._directory} if it is there, and begin anew",
+                f"note: budget: {doubt}: stop, delete what is in {self._directory / RUNS}, and run it then",
                 soft_wrap=True,
             )
         return measured
 
     def _frozen(self) -> StepTimes | None:
         try:
-            return read_manifest(self._directory).step_times
+            found = read_manifest(self._directory).step_times
         except RecordError:  # none is there yet, or it is damaged, and is made anew
             return None
+        # What is in doubt is measured anew as long as nothing was trained by it.
+        began = any((self._directory / RUNS).glob("*"))
+        return found if found is None or began or not found.doubts else None
 
 
 def step_times_fit(measured: StepTimes, recipes: Mapping[str, Recipe]) -> bool:

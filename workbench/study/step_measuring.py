@@ -14,9 +14,10 @@ from workbench.data.batches import TokenizedCorpus, TrainingBatches
 from workbench.data.task_batches import TaskTrainingBatches
 from workbench.errors import UserError
 from workbench.progress import Progress
+from workbench.records.cells import BLOCK_SECONDS, BLOCKS, Cell
 from workbench.records.provenance import git_state, hardware, versions
 from workbench.records.run import now
-from workbench.records.step_times import BLOCK_SECONDS, BLOCKS, Cell, StepPair, StepTimes, step_digest
+from workbench.records.step_times import StepPair, StepTimes, step_digest
 from workbench.study.recipe import Recipe
 from workbench.study.texts import Texts
 from workbench.training.step_blocks import OtherWork, measure_blocks

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from workbench.errors import UserError
 from workbench.progress import progress_on
+from workbench.records.cells import BLOCK_SECONDS, BLOCKS, Cell
 from workbench.records.manifest import MANIFEST
-from workbench.records.step_times import BLOCK_SECONDS, BLOCKS, Cell, StepTimes, write_step_times
+from workbench.records.step_times import StepTimes, write_step_times
 from workbench.study.paths import refuse_published
 from workbench.study.plan import freeze
 from workbench.study.preparation import make_plan
@@ -27,7 +28,8 @@ def measure_study(
 ) -> tuple[Path, StepTimes]:
     """Measure the step times of a study file's variants, and keep them in its folder of results.
 
-    Its manifest is frozen there if none is. Returns the folder with what was measured. Raises ``UserError``
+    Its manifest is frozen there if none is: with it, of a study whose budget is seconds, the times by which
+    they are planned. Returns the folder with what was measured. Raises ``UserError``
     where this machine has not the cell's device, and for a study whose variants are not compared as one.
     """
     require_device(cell)
@@ -42,12 +44,16 @@ def measure_study(
     if len(plan.variants) < 2:
         raise UserError(f"{name}: has no variant beside its baseline, and nothing takes turns with it")
     recipes = {variant.name: variant.recipe for variant in plan.variants}
-    with progress_on(console, "step times", announce=True) as progress:
-        measured = measure_recipes(
-            recipes, plan.texts, cell, blocks=blocks, block_seconds=block_seconds, progress=progress
-        )
+    is_new = not (directory / MANIFEST).exists()
+    if is_new and plan.step_times is not None and plan.step_times.cell == cell:
+        measured = plan.step_times  # by which its equal seconds are planned
+    else:
+        with progress_on(console, "step times", announce=True) as progress:
+            measured = measure_recipes(
+                recipes, plan.texts, cell, blocks=blocks, block_seconds=block_seconds, progress=progress
+            )
     directory.mkdir(parents=True, exist_ok=True)
-    if not (directory / MANIFEST).exists():
+    if is_new:
         freeze(plan.manifest(command), directory)
     write_step_times(directory, measured)
     return directory, measured

@@ -1,4 +1,7 @@
 import io
+import shutil
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.capture import reading
+from workbench.inspection.drawing import drawable, end_names, named
 from workbench.inspection.panel_figures import figure
 from workbench.inspection.position import extrapolation
 from workbench.inspection.position.extrapolation import (
@@ -24,6 +28,10 @@ from workbench.inspection.position.extrapolation import (
 from workbench.inspection.position.extrapolation_view import OPEN, REFUTED, SUPPORTED, Extrapolation, verdict
 from workbench.inspection.probe import Probe
 from workbench.inspection.scope import Scope
+from workbench.inspection.variants_beside import ALL, chosen_beside
+from workbench.inspection.views import find_view
+from workbench.records.probes import read_probes, write_probes
+from workbench.records.run import RunDirectory
 
 INK = Ink("#111111", "#888888", "#FFFFFF")
 FLAT = {1.25: 0.001, 1.5: 0.002, 2.0: 0.003, 4.0: 0.003, 8.0: 0.003}
@@ -337,3 +345,75 @@ def test_a_measure_that_a_text_is_too_short_for_is_refused(tmp_path):
     made = study(tmp_path, {"baseline": ("rope", seeds)})
     with pytest.raises(UserError, match="measure: the text is too short for 'full'"):
         Extrapolation().show(scope_of(made, "baseline"), {"measure": "full"})
+
+
+# Every variant of a study in one figure
+
+
+def _beside(made, variant="alibi", against="baseline", names=(ALL,)):
+    scope = scope_of(made, variant, against)
+    return replace(scope, others=chosen_beside(scope.study(), scope, list(names)))
+
+
+def test_every_variant_is_a_series_with_its_interval_colour_and_title(made):
+    scope = _beside(made)
+    result = Extrapolation().show(scope)
+    panel = result.panels[0]
+    at_2 = panel.data[panel.data["x"] == 2].set_index("series")
+    assert at_2.loc["alibi", ["y", "low", "high"]].tolist() == pytest.approx(
+        [0.003, 0.0018, 0.0042], abs=1e-4
+    )
+    assert list(at_2.index) == ["alibi", "baseline", "gains", "noisy", "single"]
+    assert panel.data[panel.data["series"] == "learned"]["x"].max() == 1  # a table of as many positions
+    assert len(set(scope.colours.values())) == 6
+    assert panel.labels["baseline"] == "RoPE (baseline)"
+    assert panel.labels["alibi"] == "alibi"  # a name that its user gave
+    _check(result)
+
+
+def test_what_is_subtracted_from_each_variant_is_the_one_it_is_compared_with(made):
+    result = Extrapolation().show(_beside(made, names=["gains", "learned"]))
+    panel = next(panel for panel in result.panels if panel.title.startswith("Difference"))
+    at_2 = panel.data[panel.data["category"] == "2 x L"].set_index("series")["value"]
+    assert at_2.to_dict() == pytest.approx({"alibi": -0.337, "gains": -0.39})
+    assert panel.x.startswith("each minus baseline")
+    assert panel.colours == result.panels[0].colours
+    own, others = result.split_answers()
+    assert [answer.partition(":")[0] for answer in own] == ["alibi", "baseline", "alibi minus baseline"]
+    assert [answer.partition(":")[0] for answer in others] == ["gains", "learned", "gains minus baseline"]
+
+
+def test_a_variant_that_lacks_what_a_view_reads_costs_the_view_that_variant(made, tmp_path):
+    copied = shutil.copytree(made, tmp_path / "heads")
+    for path in sorted((copied / "runs").iterdir()):
+        if RunDirectory(path).read().variant == "gains":
+            write_probes(path, read_probes(path).query("table != 'extrapolation'"))
+    result = Extrapolation().show(_beside(copied))
+    assert set(result.panels[0].data["series"]) == {"alibi", "baseline", "learned", "noisy", "single"}
+    assert any(answer.startswith("gains is left out: extrapolation: no seed") for answer in result.answers)
+
+
+def test_names_that_are_no_variants_and_too_many_are_refused(made):
+    with pytest.raises(UserError, match="no run of 'alib' can stand beside; did you mean"):
+        _beside(made, "noisy", names=["alib"])
+    with pytest.raises(UserError, match="no run of 'baseline'"):  # it is there already
+        _beside(made, names=["baseline"])
+
+
+def test_maps_stay_with_the_two(made):
+    result = find_view("head_scores").show(_beside(made))
+    panels = {panel.tab: panel for panel in result.panels}
+    assert set(panels["Every head"].data["series"]) == {"alibi", "baseline"}
+    assert panels["Sorted scores"].data["series"].nunique() == 6
+
+
+def test_lines_are_named_where_they_end_and_no_name_is_on_another(made):
+    panel = drawable(named(Extrapolation().show(_beside(made)).panels[0]))
+    names = end_names(panel, 0.06)
+    assert {one.text for one in names} == {
+        "alibi", "RoPE (baseline)", "gains", "learned (to 1)", "noisy", "single"
+    }  # fmt: skip
+    places = [one.place for one in names]
+    assert min(after - before for before, after in pairwise(places)) >= 0.06 - 1e-9
+    far = [one for one in names if one.series in ("RoPE (baseline)", "single")]  # both at 1.5: the highest
+    assert [names.index(one) for one in far] == [4, 5]

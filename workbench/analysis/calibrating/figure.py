@@ -9,7 +9,8 @@ from workbench.analysis.calibrating.error_rates import NONE, TWO_MARGINS, averag
 from workbench.analysis.calibrating.error_shares import EQUIVALENT, error_shares
 from workbench.analysis.calibrating.goals import PROMISED, TOLERANCE, TWO_SIDED
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, VERMILLION
-from workbench.analysis.study_figures import WIDTH, paper_style
+from workbench.analysis.figure_look import look, width
+from workbench.analysis.study_figures import paper_style
 
 _BAND = "#DDDDDD"
 
@@ -17,8 +18,8 @@ _BAND = "#DDDDDD"
 @paper_style
 def calibration_figure(found: Calibration) -> Figure:
     """False words at the study's margin, power predicted and observed, and the noise along the runs."""
-    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
-    errors, power, noise = figure.subplots(1, 3)
+    figure = Figure(figsize=(width(), 8.0 if look().is_narrow else 2.9), layout="constrained")
+    errors, power, noise = figure.subplots(3, 1) if look().is_narrow else figure.subplots(1, 3)
     _draw_errors(errors, found)
     _draw_power(power, found)
     _draw_noise(noise, found)

@@ -5,8 +5,9 @@ from workbench.analysis.report_footer import machine_words
 from workbench.claims.quantities.quantity import ConfirmedStudy, Measured, NotMeasurableError, Quantity, Sides
 from workbench.errors import RecordError
 from workbench.numbers import percent
+from workbench.records.cells import BLOCKS, CELLS
 from workbench.records.manifest import Manifest, ManifestVariant
-from workbench.records.step_times import BLOCKS, CELLS, StepPair, StepTimes, read_step_times, step_digest
+from workbench.records.step_times import StepPair, StepTimes, read_step_times, step_digest
 
 
 class StepTimeRatio(Quantity):

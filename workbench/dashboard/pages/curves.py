@@ -1,5 +1,6 @@
 """Curves: metrics while training, averaged over seeds, or as differences to the baseline."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pandas as pd
@@ -7,10 +8,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from workbench.analysis.metric_units import is_loss, why_not_comparable
+from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.training_axes import OWN_TOKENS, axes_of, bytes_per_token, default_axis
-from workbench.dashboard import empty_pages, links, state
+from workbench.dashboard import downloads, empty_pages, links, state
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.curve_charts import Axis, curve_chart
+from workbench.dashboard.curve_figure import curve_panel
 from workbench.dashboard.curve_lines import (
     AXES,
     BANDS,
@@ -27,6 +30,8 @@ from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.literal_text import literal
 from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
+from workbench.inspection.panel_figures import panel_figure
+from workbench.inspection.panels import Lines
 from workbench.numbers import plural
 from workbench.records.manifest import Manifest
 from workbench.records.training_outcome import untrained
@@ -75,7 +80,8 @@ def _panel() -> None:
         )
         choice = replace(choice, difference=False)
         drawing = draw(study, runs, choice)
-    _chart(drawing, choice, now, phases_of(runs))
+    on_paper = replace(study, colours=now.paper_colours)
+    _chart(drawing, choice, now, phases_of(runs), lambda: draw(on_paper, runs, choice))
     if len(left_out):
         names = ", ".join(dict.fromkeys(now.labels[name] for name in left_out["variant"]))
         count = plural(len(left_out), "run")
@@ -172,7 +178,9 @@ def _metric_title(metric: str) -> str:
     return visible(metric_words(metric)[0])
 
 
-def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> None:
+def _chart(
+    drawing: Drawing, choice: Choice, now: View, phases: list[str], on_paper: Callable[[], Drawing]
+) -> None:
     if not drawing.curves:
         empty_pages.no_runs("Nothing is logged in this part of training")
         return
@@ -192,6 +200,16 @@ def _chart(drawing: Drawing, choice: Choice, now: View, phases: list[str]) -> No
         if drawing.notes:
             st.caption(_notes(drawing.notes))
         st.caption(f"{literal(_caption(drawing, choice, now))} · phase: {literal(', '.join(phases))}")
+        with st.container(horizontal=True):
+
+            def panel() -> Lines:
+                return curve_panel(on_paper().curves, x, y, zero=choice.difference)
+
+            downloads.figure_buttons(
+                lambda: panel_figure(panel()),
+                f"{now.file_name}-curves",
+                write=lambda: to_csv(panel().data, index=False),
+            )
 
 
 def _notes(notes: tuple[str, ...]) -> str:

@@ -1,6 +1,6 @@
 """What the pages Attention, Position and Activations share: which runs, which view, and how it is shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
 from workbench.inspection.measured import measured_version
-from workbench.inspection.panel_figures import figure
+from workbench.inspection.panel_figures import figure, panel_figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, Page, View, views
@@ -159,16 +159,48 @@ def show(result: Result) -> None:
         with st.expander(f"The {plural(len(result.beside), 'variant')} beside them, in words"):
             for answer in others:
                 st.markdown(literal(answer))
-    for number, panel in enumerate(result.panels):
-        with st.container(border=True):
-            st.markdown(f"**{literal(panel.title)}**")
-            _panel(panel, f"{result.view}_{number}")
-            if panel.note:
-                st.caption(literal(panel.note))
+    groups = result.tabs()
+    if len(groups) > 1:
+        _tabbed(result, groups)
+    else:
+        _below_each_other(result, enumerate(result.panels))
     for note in result.notes:
         st.caption(literal(note))
     st.caption(f"{literal(result.source)}. The address of this page reproduces it.")
     _downloads(result)
+
+
+def _tabbed(result: Result, groups: dict[str, list[tuple[int, Panel]]]) -> None:
+    """Only what the open tab holds is drawn."""
+    key = f"{result.view}.part"
+    labels = {literal(name): panels for name, panels in groups.items()}
+    links.report_unknown(key, labels, "part")
+    if st.session_state.get(key) not in labels:
+        st.session_state.pop(key, None)  # of another quantity, whose parts have other names
+    for tab, panels in zip(st.tabs(list(labels), key=key, bind="query-params"), labels.values(), strict=True):
+        if tab.open:
+            with tab:
+                _below_each_other(result, panels)
+
+
+def _below_each_other(result: Result, panels: Iterable[tuple[int, Panel]]) -> None:
+    for number, panel in panels:
+        with st.container(border=True):
+            _heading(result, panel, number)
+            _panel(panel, f"{result.view}_{number}")
+            if panel.note:
+                st.caption(literal(panel.note))
+
+
+def _heading(result: Result, panel: Panel, number: int) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{literal(panel.title)}**", width="stretch")
+        downloads.chart_menu(
+            lambda: panel_figure(panel),
+            partial(to_csv, panel.data, index=False),
+            f"{result.view}-{number}",
+            key=f"{result.view}_{number}",
+        )
 
 
 def _panel(panel: Panel, key: str) -> None:
@@ -194,7 +226,7 @@ def _chart(panel: drawing.Drawn, key: str) -> None:
 def _downloads(result: Result) -> None:
     with st.container(horizontal=True):
         downloads.figure_buttons(lambda: figure(result), result.view)
-        for number, (name, table) in enumerate(result.all_tables().items()):
+        for number, (name, table) in enumerate(result.tables.items(), start=len(result.panels)):
             st.download_button(
                 f"{literal(name)} (CSV)",
                 data=partial(to_csv, table, index=False),

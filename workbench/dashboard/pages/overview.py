@@ -6,6 +6,7 @@ from workbench.analysis.answer_sentences import headline, sentence
 from workbench.analysis.colours import variant_colours
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import verdict_cell
+from workbench.analysis.step_time_table import step_time_table
 from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import downloads, empty_pages, imported_models, ladders, searches
@@ -16,8 +17,10 @@ from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.progress_panel import progress_panel
 from workbench.dashboard.searches import is_search
 from workbench.dashboard.state import View, view
-from workbench.dashboard.tables import verdict_table
+from workbench.dashboard.tables import text_frame, verdict_table
+from workbench.errors import RecordError
 from workbench.numbers import plural
+from workbench.records.step_times import read_step_times
 from workbench.visible import visible
 
 _COLOURS = {
@@ -46,6 +49,10 @@ def page() -> None:
         st.badge(
             f"exploratory: compared with {literal(now.baseline)}", icon=":material/science:", color="orange"
         )
+    measured = _step_times(now)
+    if measured and not len(now.records.runs):  # it was made for them, and nothing of it was trained
+        _provenance(now)
+        return
     _headline(now)
     if now.records.is_live:
         progress_panel(now)
@@ -57,6 +64,23 @@ def page() -> None:
         progress_panel(now)
     method_notes(now)
     _provenance(now)
+
+
+def _step_times(now: View) -> bool:
+    """How long a step of each variant takes, where it was measured; returns whether it was."""
+    try:
+        measured = read_step_times(now.records.path)
+    except RecordError as error:
+        st.error(literal(error), icon=":material/error:")
+        return False
+    if not measured:
+        return False
+    st.subheader("How long does a training step take?", anchor=False)
+    table = step_time_table(measured)
+    grid(text_frame(table), hide_index=True, alt="Training step of each variant", key="step_times")
+    doubts = dict.fromkeys(doubt for one in measured for doubt in one.doubts)
+    st.caption("  \n".join([literal(table.title), *map(literal, doubts)]))
+    return True
 
 
 def _headline(now: View) -> None:

@@ -13,7 +13,7 @@ from workbench.inspection.activations.ablation import HeadEffects, Mode, head_ef
 from workbench.inspection.attention.head_kinds import KINDS, TEXT_IN_CELLS, of_run, scores_of
 from workbench.inspection.attention.repeats import random_repeats, usual_tokens
 from workbench.inspection.measuring import probe_of
-from workbench.inspection.panels import Dots, Heatmap, Panel, Result, Rule
+from workbench.inspection.panels import Dots, Heatmap, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import at_the_end
 from workbench.inspection.subject import Subject
@@ -112,13 +112,15 @@ class HeadAblation(View):
                 found[role] = _Effects(scope, role, tokens, layers, options)
         reach = max(float(one.table["change"].abs().max()) for one in found.values())
         domain = (-reach, reach) if reach > 0 else None
-        panels: list[Panel] = [one.map(domain) for one in found.values()]
-        panels += [panel for one in found.values() for panel in one.beside()]
+        panels = (
+            *under("Every head", *(one.map(domain) for one in found.values())),
+            *under("Beside the score", *(panel for one in found.values() for panel in one.beside())),
+        )
         return Result(
             view=self.name,
             title=f"{self.title}: {options['mode']}",
             question=self.question,
-            panels=tuple(panels),
+            panels=panels,
             source=scope.source(detail=f"{found['run'].count} tokens of {options['on']}"),
             answers=tuple(sentence for one in found.values() for sentence in one.answers()),
             notes=(

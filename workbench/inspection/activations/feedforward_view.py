@@ -4,7 +4,7 @@ import pandas as pd
 
 from workbench.inspection.activations.feedforward_activity import SILENT
 from workbench.inspection.activations.layer_lines import lines_by_layer, of_metric, sentences_by_layer
-from workbench.inspection.panels import Lines, Panel, Result
+from workbench.inspection.panels import Lines, Panel, Result, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
@@ -53,7 +53,7 @@ _LINES = {
 
 @register
 class FeedForwardUnits(View):
-    """Histograms by layer, the curve over thresholds, then shares by layer over all seeds."""
+    """Shares by layer over all seeds; histograms by layer, the curve over thresholds."""
 
     name = "feedforward"
     title = "Feed-forward units"
@@ -88,9 +88,8 @@ class FeedForwardUnits(View):
             title=self.title,
             question=self.question,
             panels=(
-                _histogram(scope, table, options["histogram"]),
-                _thresholds(scope, table),
-                *_shares(scope, table),
+                *under("Shares by layer", *_shares(scope, table)),
+                *under("Values", _histogram(scope, table, options["histogram"]), _thresholds(scope, table)),
             ),
             source=scope.source(seeds=table, detail=f"{tokens:,} tokens of validation text"),
             answers=tuple(_answers(scope, table, tokens)),

@@ -44,12 +44,15 @@ def lines_by_layer(
 ) -> Lines:
     """A panel of ``metric`` by layer; ``first`` names the metric of the windows' first tokens, drawn paler.
 
+    First tokens are of the two variants that are looked at, not of those beside them.
+
     With ``log`` the axis is logarithmic, and means and intervals are of logarithms, unless a value is 0, or
     what rounding left of it.
     """
     rows = run_first(scope, of_metric(table, metric))
     if first is not None:
         own = run_first(scope, of_metric(table, first))
+        own = own[own["role"].isin(scope.roles)]  # of many variants twice as many lines would be too many
         rows = pd.concat([rows, own.assign(series=[_first(name) for name in own["series"]])])
     rows = rows.drop(columns="x").rename(columns={"layer": "x", "value": "y"})
     log = log and bool((rows["y"] > _SMALLEST).all())

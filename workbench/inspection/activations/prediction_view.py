@@ -15,7 +15,7 @@ from workbench.inspection.activations.attribution import (
     not_additive,
 )
 from workbench.inspection.activations.logit_lens import Lens, logit_lens
-from workbench.inspection.panels import Bars, Heatmap, Lines, Panel, Result
+from workbench.inspection.panels import Bars, Heatmap, Lines, Panel, Result, under
 from workbench.inspection.prompts import comparable, default_text, whole_number, window, window_size
 from workbench.inspection.scope import Scope
 from workbench.inspection.subject import Subject
@@ -82,13 +82,16 @@ class PredictionByDepth(View):
         }
         position = token - start - 1
         explained = {role: _explained(one, position, options["against"]) for role, one in read.items()}
-        panels: list[Panel] = [one.grid(slice(first, first + TILE)) for one in read.values()]
-        panels += [*_depth(scope, read), *_written(read, explained, options["against"])]
+        panels = (
+            *under("Token by token", *(one.grid(slice(first, first + TILE)) for one in read.values())),
+            *under("By layer", *_depth(scope, read)),
+            *under("Who wrote it", *_written(read, explained, options["against"])),
+        )
         return Result(
             view=self.name,
             title=self.title,
             question=self.question,
-            panels=tuple(panels),
+            panels=panels,
             source=scope.source(detail=f"tokens {start} to {last} of {len(ids)}"),
             answers=tuple(_answers(scope, read, explained, token)),
             notes=_NOTES,

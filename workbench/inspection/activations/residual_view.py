@@ -14,7 +14,7 @@ from workbench.inspection.activations.layer_lines import (
     sentences_by_layer,
 )
 from workbench.inspection.activations.residual import EMBEDDING, FIRST
-from workbench.inspection.panels import Panel, Result, Rule
+from workbench.inspection.panels import Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import at_the_end, percent_in_words
 from workbench.inspection.views import Option, View, register
@@ -22,6 +22,7 @@ from workbench.numbers import number, plural
 
 MASSIVE = 1000.0  # times the median of its layer, and above 100: Sun et al. 2024
 LARGE = 100.0
+_FEW = 2  # panels that a page shows below each other
 _INPUTS = ("attention_norm_input_mean_share", "feedforward_norm_input_mean_share")
 
 
@@ -256,8 +257,16 @@ def _panels(scope: Scope, table: pd.DataFrame, quantity: Quantity, name: str) ->
     for metric, (title, y) in quantity.metrics.items():
         first = f"{metric}{FIRST}" if quantity.first else None
         if (table["metric"] == metric).any():
-            found.append(lines_by_layer(scope, table, metric, title=title, y=y, first=first, rules=rules))
+            panel = lines_by_layer(scope, table, metric, title=title, y=y, first=first, rules=rules)
+            found += under(_tab(title, len(quantity.metrics)), panel)
     return found
+
+
+def _tab(title: str, panels: int) -> str:
+    """Where a panel goes: by itself, under what tells it from the others, where there are many."""
+    if panels <= _FEW:
+        return ""
+    return title.rpartition(": ")[2].capitalize() if ": " in title else title
 
 
 def _chance(scope: Scope) -> tuple[Rule, ...]:

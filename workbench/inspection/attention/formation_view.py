@@ -7,7 +7,7 @@ import pandas as pd
 
 from workbench.inspection.attention.formation import RUN, formation, strongest
 from workbench.inspection.attention.head_kinds import KINDS, Kind, chance_of, reference_lines, threshold
-from workbench.inspection.panels import Dots, Lines, Result, Rule
+from workbench.inspection.panels import Dots, Lines, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     difference_sentence,
@@ -77,17 +77,14 @@ class Formation(View):
         values = values.merge(table[["run_id", "role", "step", "tokens"]].drop_duplicates())
         formed = formation(values, least)
         rules = reference_lines(table, options["score"], least)
-        panels = (
-            _curves(scope, values, kind, rules, unit),
-            _losses(scope, table, unit),
-            _behaviour(scope, table, unit),
-            _formation(scope, formed, unit),
-        )
+        heads = _curves(scope, values, kind, rules, unit), _formation(scope, formed, unit)
+        model = _losses(scope, table, unit), _behaviour(scope, table, unit)
+        panels = (*under("The strongest head", *heads), *under("The whole model", *model))
         return Result(
             view=self.name,
             title=f"{self.title}: {kind.label}",
             question=self.question,
-            panels=tuple(panel for panel in panels if panel is not None and len(panel.data)),
+            panels=tuple(panel for panel in panels if len(panel.data)),
             source=scope.source(seeds=table, detail=f"{table['step'].nunique()} checkpoints"),
             answers=tuple(_answers(scope, table, values, formed, least, options["score"])),
             notes=_notes(kind),

@@ -14,7 +14,7 @@ from workbench.inspection.attention.head_kinds import (
     scores_of,
     threshold,
 )
-from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule
+from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
@@ -67,9 +67,9 @@ class HeadScores(View):
             title=f"{self.title}: {kind.label}",
             question=self.question,
             panels=(
-                _map(scope, heads, kind, least),
-                _sorted(scope, heads, kind, rules),
-                *_statistics(scope, runs, kind, rules, least),
+                *under("Sorted scores", _sorted(scope, heads, kind, rules)),
+                *under("Every head", _map(scope, heads, kind, least)),
+                *under("One number per run", *_statistics(scope, runs, kind, rules, least)),
             ),
             source=scope.source(seeds=heads, detail=f"{int(heads['n'].max())} sequences per head"),
             answers=tuple(_answers(scope, table, heads, runs, kind, least, options["score"])),

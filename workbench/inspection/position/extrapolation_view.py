@@ -10,7 +10,7 @@ import pandas as pd
 
 from workbench.analysis.statistics import mean_interval
 from workbench.errors import UserError
-from workbench.inspection.panels import Dots, Lines, Panel, Result, Rule
+from workbench.inspection.panels import Dots, Lines, Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
@@ -83,15 +83,15 @@ class Extrapolation(View):
             raise UserError(f"measure: the text is too short for {measure!r} of these runs; choose another")
         tail, shown = changes(scope, table, "tail"), changes(scope, table, measure)
         panels = (
-            _change_panel(scope, shown, measure, margin),
-            _difference_panel(scope, shown, measure),
-            _losses_panel(scope, table, measure),
+            *under("Change of the loss", _change_panel(scope, shown, measure, margin)),
+            *under("Differences", _difference_panel(scope, shown, measure)),
+            *under("Losses", _losses_panel(scope, table, measure)),
         )
         return Result(
             view=self.name,
             title=f"{self.title}: {MEASURES[measure]}",
             question=self.question,
-            panels=tuple(panel for panel in panels if panel is not None),
+            panels=panels,
             source=scope.source(seeds=table, detail=f"{_targets(table, measure)} targets of validation text"),
             answers=tuple(_answers(scope, tail, shown, measure, scale, margin)),
             notes=_notes(margin),

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from workbench.errors import UserError
-from workbench.inspection.panels import Lines, Result, Rule
+from workbench.inspection.panels import Lines, Result, Rule, under
 from workbench.inspection.position.extrapolation_view import RUN, changes, in_nats
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -45,15 +45,14 @@ class PositionLoss(View):
         table = at_the_end(scope.table("position_loss"))
         benefit = _benefit(scope)
         panels = (
-            _by_position(scope, table),
-            _differences(scope, table),
-            _benefit_panel(scope, benefit, epsilon),
+            *under("By position", _by_position(scope, table), _differences(scope, table)),
+            *under("Shorter contexts", _benefit_panel(scope, benefit, epsilon)),
         )
         return Result(
             view=self.name,
             title=self.title,
             question=self.question,
-            panels=tuple(panel for panel in panels if panel is not None),
+            panels=panels,
             source=scope.source(seeds=table, detail=f"{_windows(table)} windows of validation text"),
             answers=tuple(_answers(scope, table, benefit, epsilon)),
             notes=_notes(benefit),

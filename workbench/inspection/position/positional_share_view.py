@@ -6,7 +6,7 @@ import pandas as pd
 
 from workbench.inspection.attention.head_kinds import KINDS, chance_of, of_run, scores_of
 from workbench.inspection.measuring import probe_of
-from workbench.inspection.panels import Bars, Dots, Lines, Panel, Result, Rule
+from workbench.inspection.panels import Bars, Dots, Lines, Panel, Result, Rule, under
 from workbench.inspection.position.linear_probe import LEAST, WINDOWS, position_table
 from workbench.inspection.position.picture_panels import pictures
 from workbench.inspection.scope import Scope
@@ -60,7 +60,11 @@ class PositionalShare(View):
             view=self.name,
             title=self.title,
             question=self.question,
-            panels=(*_shares(scope, heads, layers, chance), *probe.panels, *picture.panels),
+            panels=(
+                *under("Positional share", *_shares(scope, heads, layers, chance)),
+                *under("Read from states", *probe.panels),
+                *under("The code itself", *picture.panels),
+            ),
             source=scope.source(seeds=heads, detail=f"{int(heads['n'].max())} windows of validation text"),
             answers=(*_answers(scope, heads, layers, chance), *probe.answers, *picture.answers),
             notes=(

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
-from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule
+from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule, under
 from workbench.inspection.position.bands import MEASURES
 from workbench.inspection.position.picture_bands import REMOVALS, WINDOWS, BandReading
 from workbench.inspection.probe import LONGEST
@@ -89,10 +89,11 @@ class RopeBands(View):
             title=f"{self.title}: {QUANTITIES[quantity]}",
             question=self.question,
             panels=(
-                *_maps(drawn, layer, quantity),
-                _by_wavelength(drawn, layer, quantity),
-                _wavelengths(scope, read),
-                *removal,
+                *under(
+                    "By frequency", *_maps(drawn, layer, quantity), _by_wavelength(drawn, layer, quantity)
+                ),
+                *under("Wavelengths", _wavelengths(scope, read)),
+                *under("Without rotation", *removal),
             ),
             source=scope.source(detail=" and ".join(dict.fromkeys(one.shown for one in read))),
             answers=tuple([sentence for one in read for sentence in one.answers()] + left_out),
