@@ -196,7 +196,7 @@ def test_a_factor_begins_with_the_baselines_level_and_another(asked):
 )
 def test_a_mistake_is_the_one_line_of_the_command(asked, before, after, key, remedy):
     edit(asked, FIRST.replace(before, after))
-    (line,) = [item.value for item in asked.error]
+    (line,) = {item.value for item in asked.error}
     assert key in line
     assert remedy in line
     assert not asked.exception

@@ -73,6 +73,9 @@ def _yaml() -> None:
         args=(key,),
         help="What is edited here counts, and the form reads it back. Every key is in docs/study-file.md.",
     )
+    if error := current_check().error:
+        # Once more: whoever edits here may not see the top of the page.
+        st.error(literal(error), icon=":material/error:")
     if "#" in text:
         st.caption("A change in the form writes the YAML anew, without its comments.")
 
