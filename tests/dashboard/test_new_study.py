@@ -1,12 +1,13 @@
 """The page New study: a form over YAML, the command's own check beside it, files under ablations alone."""
 
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.dashboard.test_literal_text import acting
-from workbench.dashboard.asking import draft, files
+from workbench.dashboard.asking import draft, files, form, session
 from workbench.dashboard.asking.checking import Checks
 from workbench.dashboard.asking.draft import (
     FIRST,
@@ -19,11 +20,12 @@ from workbench.dashboard.asking.draft import (
 )
 from workbench.dashboard.asking.fields import FIELDS, described
 from workbench.errors import UserError
-from workbench.files import read_yaml
+from workbench.files import read_yaml, write_yaml
 from workbench.study.check import check_study
 from workbench.study.level_choices import factor_choices, level_costs, model_at
 from workbench.study.schema import load_study_file, study_files, study_of
 
+ABLATIONS, PUBLISHED = (Path(__file__).parents[2] / name for name in ("ablations", "results/published"))
 SMALL = FIRST.replace("400_000", "4_000").replace("until_decided, at_least: 4, at_most: 32", "2")
 
 
@@ -40,6 +42,8 @@ def asked(opened, here, monkeypatch):
     monkeypatch.setattr("workbench.dashboard.access.may_write", lambda: True)
     at_once = Checks(here / "results", submit=lambda work, *arguments: work(*arguments))
     monkeypatch.setattr("workbench.dashboard.asking.check_panel._checks", lambda results: at_once)
+    kept = {}
+    monkeypatch.setattr("workbench.dashboard.asking.session._last", lambda: kept)
     monkeypatch.setattr("workbench.study.check.probe_seconds", lambda variant, device: 1e-5)
     return opened(here / "results", "new_study")
 
@@ -50,7 +54,7 @@ def field(app, kind, key):
 
 
 def yaml(app):
-    return field(app, "text_area", "ask_yaml_").value
+    return field(app, "text_area", "ask_yaml:").value
 
 
 def metric(app, label):
@@ -58,7 +62,7 @@ def metric(app, label):
 
 
 def edit(app, text):
-    return field(app, "text_area", "ask_yaml_").set_value(text).run()
+    return field(app, "text_area", "ask_yaml:").set_value(text).run()
 
 
 @pytest.mark.parametrize(
@@ -136,40 +140,45 @@ def test_the_check_is_the_commands_own(asked, here, monkeypatch):
 
 def test_the_form_writes_its_key_and_the_yaml_is_read_back(asked):
     edit(asked, SMALL + "grid_growth: 0\n")
-    field(asked, "text_input", "ask_size.layers").set_value("3").run()
+    field(asked, "text_input", "ask_form:size.layers").set_value("3").run()
     assert read_draft(yaml(asked)) == read_draft(SMALL) | {
         "size": {"layers": 3, "width": 64, "heads": 4},
         "grid_growth": 0,  # which the form does not know
     }
     edit(asked, yaml(asked).replace("layers: 3", "layers: 4").replace("0.0015, ", ""))
-    assert field(asked, "text_input", "ask_size.layers").value == "4"
-    assert field(asked, "text_input", "ask_learning_rates").value == "0.003, 0.006"
-    field(asked, "text_input", "ask_learning_rates").set_value("0.004").run()
+    assert field(asked, "text_input", "ask_form:size.layers").value == "4"
+    assert field(asked, "text_input", "ask_form:learning_rates").value == "0.003, 0.006"
+    field(asked, "text_input", "ask_form:learning_rates").set_value("0.004").run()
     assert read_draft(yaml(asked))["learning_rates"] == [0.004]
     assert not asked.exception
 
 
-def test_what_a_browser_sends_of_a_form_that_it_has_not_seen_change_is_of_no_consequence(asked):
-    edit(asked, SMALL)
-    stale = field(asked, "text_input", "ask_size.layers").key
-    edit(asked, SMALL.replace("layers: 2", "layers: 4"))
-    asked.session_state[stale] = "2"
-    asked.run()
-    assert read_draft(yaml(asked))["size"]["layers"] == 4
-    stale = field(asked, "text_area", "ask_yaml_").key
-    field(asked, "text_input", "ask_size.layers").set_value("5").run()
-    assert field(asked, "text_area", "ask_yaml_").key != stale
-    assert field(asked, "text_input", "ask_size.layers").value == "5"
+def test_form_and_yaml_do_not_undo_each_other_when_a_browser_is_slow(monkeypatch):
+    """It sends what the one showed before it has heard of a change in the other."""
+    state = {}
+    monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr("workbench.dashboard.asking.session._last", dict)
+    context = next(one for one in FIELDS if one.key == "context")
+    shown, box = session.key_of(session.FORM, "context"), session.key_of(session.YAML)
+    state |= {shown: "128", box: SMALL.replace("context: 128", "context: 64")}
+    session.take_yaml(box)
+    form._changed(context, shown)
+    assert session.values()["context"] == 64
+    now = session.key_of(session.FORM, "context")
+    state[now] = "32"
+    form._changed(context, now)
+    session.take_yaml(box)
+    assert session.values()["context"] == 32
 
 
 def test_a_factor_begins_with_the_baselines_level_and_another(asked):
     edit(asked, SMALL)
-    field(asked, "multiselect", "ask_factors").set_value(["norm", "positions", "optimizer"]).run()
+    field(asked, "multiselect", "ask_form:factors").set_value(["norm", "positions", "optimizer"]).run()
     factors = read_draft(yaml(asked))["factors"]
     assert factors["norm"] == ["rmsnorm", "layernorm"]
     assert factors["positions"][0] == "rope"
     assert factors["optimizer"][0] == "adamw"
-    levels = field(asked, "multiselect", "ask_levels_positions")
+    levels = field(asked, "multiselect", "ask_form:levels_positions")
     levels.set_value(["rope", "{name: rope, base: 500_000}"]).run()
     assert read_draft(yaml(asked))["factors"]["positions"] == ["rope", {"name": "rope", "base": 500_000}]
     assert not asked.error
@@ -187,7 +196,7 @@ def test_a_factor_begins_with_the_baselines_level_and_another(asked):
 )
 def test_a_mistake_is_the_one_line_of_the_command(asked, before, after, key, remedy):
     edit(asked, FIRST.replace(before, after))
-    (line,) = [item.value for item in asked.error]
+    (line,) = {item.value for item in asked.error}
     assert key in line
     assert remedy in line
     assert not asked.exception
@@ -201,7 +210,7 @@ def test_what_is_no_yaml_leaves_the_text_and_gives_the_form_back(asked):
     assert "cannot be read" in asked.error[0].value
     assert not [item for item in asked.text_input if item.label == "Context"]
     edit(asked, SMALL)
-    assert field(asked, "text_input", "ask_context").value == "128"
+    assert field(asked, "text_input", "ask_form:context").value == "128"
 
 
 def test_the_yaml_of_a_stranger_is_text(asked):
@@ -212,7 +221,7 @@ def test_the_yaml_of_a_stranger_is_text(asked):
 
 def test_a_draft_is_saved_under_ablations_and_over_nothing_unasked(asked, here):
     edit(asked, SMALL)
-    field(asked, "text_input", "ask_name_").set_value("mine").run()
+    field(asked, "text_input", "ask_file:").set_value("mine").run()
     asked.button(key="ask_save").click().run()
     file = here / "ablations" / "mine.yaml"
     assert file.read_text() == SMALL
@@ -238,23 +247,52 @@ def test_a_file_that_came_in_between_is_not_replaced(here):
     assert files.save("mine", SMALL) == Path("ablations/mine.yaml")
 
 
-def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here, results):
-    files.save("quickstart", SMALL)
-    (here / "results").symlink_to(results)
+def test_a_reloaded_page_has_the_draft_and_another_can_be_begun(asked, opened, here):
+    edit(asked, SMALL)
+    field(asked, "text_input", "ask_file:").set_value("mine").run()
+    again = opened(here / "results", "new_study")
+    assert yaml(again) == SMALL
+    assert field(again, "text_input", "ask_file:").value == "mine"
+    again.selectbox(key="ask_begin").set_value("a small example").run()
+    assert yaml(again) == FIRST
+    assert field(again, "text_input", "ask_file:").value == "my-study"
+
+
+def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here):
+    files.save("asked", SMALL)
+    (here / "results").mkdir()
+    (here / "results" / "quickstart").symlink_to(PUBLISHED / "quickstart")
     asked.run()
-    options = asked.selectbox(key="ask_begin").options
-    assert options == ["ablations/quickstart.yaml", "results of quickstart"]
-    asked.selectbox(key="ask_begin").set_value("results of quickstart").run()
+    begin = asked.selectbox(key="ask_begin")
+    assert begin.options == [
+        "ablations/asked.yaml",
+        "results of published/quickstart",
+        "a small example",
+    ]
+    begin.set_value("ablations/asked.yaml").run()
     assert yaml(asked) == SMALL
-    assert field(asked, "text_input", "ask_name_").value == "quickstart-2"
+    assert field(asked, "text_input", "ask_file:").value == "asked"
+    asked.selectbox(key="ask_begin").set_value("results of published/quickstart").run()
+    assert not asked.exception
+    values = read_draft(yaml(asked))
+    assert values["factors"]["positions"] == ["rope", "learned"]
+    assert values["seeds"]["offset"] == 10_000
+    assert field(asked, "text_input", "ask_file:").value == "quickstart-2"
+    assert not asked.error
 
 
-def test_what_the_command_line_changed_is_part_of_a_clone(here):
-    path = files.save("mine", SMALL)
-    source = files.Source("results of mine", path, "mine-2", ("training.tokens=8000", "seeds.confirm=5"))
-    values = read_draft(source.text())
-    assert values["training"]["tokens"] == 8000
-    assert values["seeds"]["confirm"] == 5
+def test_what_its_manifest_does_not_say_is_read_from_its_file_as_it_was_run(here):
+    study = here / "results" / "search"
+    shutil.copytree(PUBLISHED / "search", study, ignore=shutil.ignore_patterns("runs", "*.parquet"))
+    manifest = read_yaml(study / "study.yaml")
+    source = files.Source("results of search", study, "search-2")
+    write_yaml(study / "study.yaml", manifest | {"command": "workbench run gone.yaml --set search.trials=7"})
+    (here / "ablations").mkdir()
+    with pytest.raises(UserError, match="is a search"):
+        files.Source("results of gone", study.rename(here / "results" / "gone"), "gone-2").text()
+    study = (here / "results" / "gone").rename(study)
+    (here / "ablations" / "search.yaml").write_text((ABLATIONS / "search.yaml").read_text())
+    assert read_draft(source.text())["search"]["trials"] == 7
 
 
 def test_without_the_token_nothing_can_be_asked(opened, here):

@@ -88,28 +88,33 @@ def _table(
     """All registered levels, each with what it is, its formula, its paper and its cost."""
     rows = []
     for level in choice.levels:
-        row = {
-            "level": level.name + (" (baseline)" if level.name == own else ""),
-            "about": level.summary,
-            "formula": level.formula or MISSING,
-            "paper": level.paper or MISSING,
-        }
+        row = {"level": f"{level.name} (baseline)" if level.name == own else level.name}
         if costs:
-            row["cost"] = _cost(costs.get(level.name), model)
-        if level.note:
-            row["note"] = level.note
+            row |= _columns(costs.get(level.name), model)
+        row |= {"formula": level.formula, "paper": level.paper, "about": level.summary, "note": level.note}
         rows.append(row)
-    return pd.DataFrame(rows).fillna("")
+    table = pd.DataFrame(rows)
+    return table[[name for name in table if table[name].astype(bool).any()]]
+
+
+def _columns(cost: Cost | None, model: ModelConfig | None) -> dict[str, str]:
+    """A level's cost, of parameters and of FLOPs; or why it cannot be in this model."""
+    if cost is None or model is None:
+        return {}
+    if cost.parameters is None or cost.flops is None:
+        return {"parameters": MISSING, "FLOPs/token": MISSING, "refused": cost.refused}
+    return {
+        "parameters": _share(cost.parameters, model.nonembedding_parameters()),
+        "FLOPs/token": _share(cost.flops, model.flops_per_token()),
+    }
 
 
 def _cost(cost: Cost | None, model: ModelConfig | None) -> str:
     """``parameters +0.32 %, FLOPs/token ±0``: against the baseline, before widths are matched."""
-    if cost is None or model is None:
-        return ""
-    if cost.parameters is None or cost.flops is None:
-        return f"cannot be here: {cost.refused}"
-    parameters = _share(cost.parameters, model.nonembedding_parameters())
-    return f"parameters {parameters}, FLOPs/token {_share(cost.flops, model.flops_per_token())}"
+    columns = _columns(cost, model)
+    if "refused" in columns:
+        return f"cannot be here: {columns['refused']}"
+    return ", ".join(f"{name} {text}" for name, text in columns.items())
 
 
 def _share(ours: int, theirs: int) -> str:
@@ -146,6 +151,8 @@ def _example(choice: FactorChoice | None) -> str:
 
 def _pick(key: str, model: ModelConfig | None) -> None:
     """Other factors are chosen: a new one begins with the baseline's level, and another if there is one."""
+    if session.is_past(key):
+        return
     now = session.values() or {}
     given = now.get("factors")
     before: dict[str, Any] = given if isinstance(given, dict) else {}
@@ -162,6 +169,8 @@ def _first_levels(name: str, model: ModelConfig | None) -> list[Any]:
 
 def _set(name: str, widget: str) -> None:
     """Other levels of a factor are chosen."""
+    if session.is_past(widget):
+        return
     levels = [typed(level) for level in st.session_state[widget]]
 
     def change(values: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Any
 
-from workbench.dashboard.asking.draft import write_draft
-from workbench.dashboard.asking.session import FOLDER
-from workbench.errors import RecordError, UserError
+from workbench.dashboard.asking.draft import FIRST, write_draft
+from workbench.dashboard.asking.session import FIRST_NAME, FOLDER
+from workbench.errors import UserError
 from workbench.files import read_text_file, write_atomically, yaml_mapping
 from workbench.records.index import list_studies, study_title
 from workbench.records.manifest import read_manifest
@@ -18,45 +18,54 @@ from workbench.study.schema import NAME, find_named_file, study_files
 
 @dataclass(frozen=True)
 class Source:
-    """A study to begin from: what the reader chooses by, its file, and a name for the draft."""
+    """A study to begin from: what the reader chooses by, its file or directory, and a name for the draft."""
 
     title: str
-    path: Path
+    path: Path | None  # none: the draft that everybody begins with
     name: str
-    overrides: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """Its YAML, as it is in the file, or with what the command line changed; raises ``UserError``."""
-        text = read_text_file(self.path, "YAML")
-        if not self.overrides:
-            return text
-        values = yaml_mapping(text, self.path)
-        for override in self.overrides:
-            apply_override(values, override)
-        return write_draft(values)
+        """Its YAML: a file as it is, results as they were asked; ``UserError`` where nothing says it."""
+        if self.path is None:
+            return FIRST
+        return _asked(self.path) if self.path.is_dir() else read_text_file(self.path, "YAML")
 
 
 def sources(results: Path) -> list[Source]:
-    """The study files at hand, then the studies with results whose file is here, as they were run."""
+    """The study files at hand, then the studies with results, and a small example."""
     found = [Source(str(path), path, _free(path.stem, results)) for path in study_files()]
     for study in list_studies(results) if results.is_dir() else []:
-        source = _source_of(study, results)
-        if source is not None:
-            found.append(source)
-    return found
+        found.append(Source(f"results of {study_title(study)}", study, _free(study.name, results)))
+    return [*found, Source("a small example", None, _free(FIRST_NAME, results))]
 
 
-def _source_of(study: Path, results: Path) -> Source | None:
-    """The file that a study with results was run from; None where it is not here, or was no study file."""
+def _asked(study: Path) -> str:
+    """What a study with results asked: by its manifest, or by its file where a manifest does not say all."""
+    from workbench.study.from_manifest import study_values  # which brings torch
+
+    manifest = read_manifest(study)
     try:
-        words = shlex.split(read_manifest(study).command or "")
-    except (RecordError, ValueError):
-        return None
-    title = f"results of {study_title(study)}"
-    overrides = tuple(after for word, after in pairwise(words) if word == "--set")
+        return write_draft(study_values(manifest))
+    except UserError:
+        file, overrides = _file_of(study, manifest.command or "")
+        if file is None:
+            raise
+    values = yaml_mapping(read_text_file(file, "YAML"), file)
+    for override in overrides:
+        apply_override(values, override)
+    return write_draft(values)
+
+
+def _file_of(study: Path, command: str) -> tuple[Path | None, list[str]]:
+    """The file that a study was run from, where it is here, and what was set beside it."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
     named = [word for word in words[2:3] if words[:2] == ["workbench", "run"]]
-    path = next((file for word in (*named, study.name) if (file := find_named_file(word)) is not None), None)
-    return None if path is None else Source(title, path, _free(path.stem, results), overrides)
+    files = (find_named_file(word) for word in (*named, study.name))
+    overrides = [after for word, after in pairwise(words) if word == "--set"]
+    return next((file for file in files if file is not None), None), overrides
 
 
 def _free(name: str, results: Path) -> str:

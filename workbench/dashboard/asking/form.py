@@ -101,6 +101,8 @@ def _field(field: Field, values: dict[str, Any]) -> None:
 
 def _changed(field: Field, key: str) -> None:
     """Write what was just typed or chosen."""
+    if session.is_past(key):
+        return
     given = st.session_state[key]
     if field.kind is Kind.PROSE:
         value: Any = given.strip() or None

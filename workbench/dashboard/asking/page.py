@@ -69,9 +69,13 @@ def _yaml() -> None:
         "YAML",
         key=key,
         height=min(600, 60 + 21 * (text.count("\n") + 1)),
-        on_change=lambda: session.write(st.session_state[key]),
+        on_change=session.take_yaml,
+        args=(key,),
         help="What is edited here counts, and the form reads it back. Every key is in docs/study-file.md.",
     )
+    if error := current_check().error:
+        # Once more: whoever edits here may not see the top of the page.
+        st.error(literal(error), icon=":material/error:")
     if "#" in text:
         st.caption("A change in the form writes the YAML anew, without its comments.")
 
@@ -84,7 +88,8 @@ def _save() -> None:
     st.text_input(
         "Name of the file",
         key=key,
-        on_change=lambda: session.rename(st.session_state[key]),
+        on_change=session.take_name,
+        args=(key,),
         help="The study is called so, and the folder of its results.",
     )
     st.session_state.setdefault(_WORKERS, None)

@@ -1,8 +1,10 @@
 """What a session keeps of its draft: the YAML, the name of its file, and what a design laid aside.
 
 YAML and form show the same draft, and a browser may send what either showed before it has heard of a change
-in the other. So a change in the one gives the widgets of the other new keys: what comes for the old ones is
-of no consequence.
+in the other. So a change in the one gives the widgets of the other new keys, and what comes for the old ones
+(``is_past``) is of no consequence.
+
+The last draft of the server is what the next session begins with, as a reloaded page is a session of its own.
 """
 
 from collections.abc import Callable
@@ -13,26 +15,36 @@ import streamlit as st
 
 from workbench.dashboard.asking.draft import FIRST, read_draft, write_draft
 from workbench.errors import UserError
+from workbench.study.schema import NAME
 
 _TEXT, _NAME, _KEPT, _ROUNDS = "_ask_text", "_ask_name", "_ask_kept", "_ask_rounds"
-FORM, YAML, FILE = "ask", "ask_yaml", "ask_name"  # what widgets' keys begin with
+FORM, YAML, FILE = "ask_form", "ask_yaml", "ask_file"  # what widgets' keys begin with
 FOLDER = Path("ablations")
 FIRST_NAME = "my-study"
 
 
+@st.cache_resource(show_spinner=False)
+def _last() -> dict[str, str]:
+    return {}
+
+
 def text() -> str:
     """The draft's YAML."""
-    return st.session_state.setdefault(_TEXT, FIRST)
+    return st.session_state.setdefault(_TEXT, _last().get(_TEXT, FIRST))
 
 
 def name() -> str:
     """The name of its file, without the ending."""
-    return st.session_state.setdefault(_NAME, FIRST_NAME)
+    return st.session_state.setdefault(_NAME, _last().get(_NAME, FIRST_NAME))
 
 
 def path() -> Path:
-    """The file that the draft would be, for what is read relative to it; a name may still be unsound."""
-    return FOLDER / f"{Path(name()).name or FIRST_NAME}.yaml"
+    """The file that the draft would be, for what is read relative to it, whatever its name is so far."""
+    return FOLDER / f"{name() if NAME.fullmatch(name()) else FIRST_NAME}.yaml"
+
+
+def _keep(key: str, value: str) -> None:
+    st.session_state[key] = _last()[key] = value
 
 
 def values() -> dict[str, Any] | None:
@@ -46,25 +58,37 @@ def values() -> dict[str, Any] | None:
 def key_of(kind: str, name: str = "") -> str:
     """The key of a widget of the form, or of the YAML's or the file's own, in its present round."""
     rounds = st.session_state.get(_ROUNDS, {})
-    return f"{kind}_{name}#{rounds.get(kind, 0)}"
+    return f"{kind}:{name}#{rounds.get(kind, 0)}"
 
 
-def write(new: str) -> None:
-    """Replace the YAML by what was typed into it; the form reads it back."""
-    st.session_state[_TEXT] = new
-    _next_round(FORM)
+def is_past(key: str) -> bool:
+    """Whether a widget's key is of an earlier round: what the browser says of it was overtaken."""
+    kind = key.partition(":")[0]
+    return int(key.rpartition("#")[2]) < st.session_state.get(_ROUNDS, {}).get(kind, 0)
 
 
-def rename(new: str) -> None:
-    """Replace the name of the file."""
-    st.session_state[_NAME] = new.strip().removesuffix(".yaml")
+def take_yaml(widget: str) -> None:
+    """Replace the YAML by what was typed into its widget; the form reads it back."""
+    if not is_past(widget):
+        _keep(_TEXT, st.session_state[widget])
+        _next_round(FORM)
+
+
+def take_name(widget: str) -> None:
+    """Replace the name of the file by what was typed into its widget."""
+    if not is_past(widget):
+        _rename(st.session_state[widget])
+
+
+def _rename(new: str) -> None:
+    _keep(_NAME, new.strip().removesuffix(".yaml"))
 
 
 def change(how: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Change the values of a draft that can be read; comments of the YAML are lost."""
     now = values()
     if now is not None:
-        st.session_state[_TEXT] = write_draft(how(now))
+        _keep(_TEXT, write_draft(how(now)))
         _next_round(YAML)
 
 
@@ -86,8 +110,8 @@ def show(widget: str, value: Any) -> None:
 
 def open_draft(new: str, its_name: str) -> None:
     """Begin from another text: a study that there is, or one that was just begun."""
-    st.session_state[_TEXT] = new
-    rename(its_name)
+    _keep(_TEXT, new)
+    _rename(its_name)
     lay_aside({})
     for kind in (FORM, YAML, FILE):
         _next_round(kind)
