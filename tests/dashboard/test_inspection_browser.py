@@ -21,13 +21,19 @@ pytestmark = pytest.mark.browser
 def _see(panels, page):
     for panel in panels:
         page.locator("strong").get_by_text(panel.title, exact=True).wait_for()
-    charts = [one for one in panels if not isinstance(one, Maps | TokenMaps | Tokens)]
-    count = "([path, count]) => document.querySelectorAll(path).length === count"
-    page.wait_for_function(count, arg=[DRAWN, len(charts)])
+    charts = [one.title for one in panels if not isinstance(one, Maps | TokenMaps | Tokens)]
+    # Those of the tab before are there until the page has heard of this one.
+    page.wait_for_function(THESE, arg=charts)
 
 
 TEXT = "def alpha(beta):\n  return beta"
 DRAWN = "[data-testid=stVegaLiteChart] svg"
+THESE = """(names) => {
+  const charts = [...document.querySelectorAll('[data-testid=stVegaLiteChart]')]
+  const drawn = charts.filter((chart) => chart.querySelector('svg') && chart.offsetParent !== null)
+  return charts.length === names.length && drawn.length === names.length
+    && drawn.every((chart, place) => chart.getAttribute('aria-label') === names[place])
+}"""
 PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data]"
 
 

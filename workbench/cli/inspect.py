@@ -48,9 +48,13 @@ def inspect(
         "inspection"
     ),
     format: Annotated[str, typer.Option("--format", help="svg, pdf or png.")] = "svg",
+    columns: Annotated[
+        int, typer.Option("--columns", min=1, max=2, help="Columns of a paper that a figure is as wide as.")
+    ] = 2,
     out: Out = RESULTS,
 ) -> None:
     """Look inside a run: the dashboard's views as figures and tables, without a browser."""
+    from workbench.analysis.figure_look import ONE, TWO, Look
     from workbench.inspection.command import inspect_run, parse_options
 
     given = parse_options(options or []) | ({"text": text} if text is not None else {})
@@ -64,6 +68,7 @@ def inspect(
             results=out,
             to=to,
             format=format,
+            look=Look(ONE if columns == 1 else TWO),
             progress=progress,
         )
     for result, paths in done.written:

@@ -1,13 +1,18 @@
 """What pages show of a whole ladder, above what they show of the rung that was picked in the sidebar."""
 
+from functools import partial
+
+import pandas as pd
 import streamlit as st
 
 from workbench.analysis.colours import variant_colours
 from workbench.analysis.contrast import seen_on
 from workbench.analysis.ladder import LadderWord
+from workbench.analysis.ladder_effects import LadderReport
 from workbench.analysis.ladder_sentences import ladder_headline, ladder_sentence, order_sentence
 from workbench.analysis.ladder_tables import ladder_tables
 from workbench.analysis.study_figures import ladder_plot
+from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads
 from workbench.dashboard.ladder_charts import ladder_chart
 from workbench.dashboard.literal_text import grid, literal
@@ -67,7 +72,11 @@ def charts(now: View) -> None:
             "the margin."
         )
         with st.container(horizontal=True):
-            downloads.figure_buttons(lambda: ladder_plot(found, colours), f"{now.file_name}-ladder")
+            downloads.figure_buttons(
+                lambda: ladder_plot(found, colours),
+                f"{now.file_name}-ladder",
+                write=partial(_rungs_csv, found),
+            )
     for place, table in enumerate(ladder_tables(found)):
         grid(
             text_frame(table),
@@ -85,3 +94,20 @@ def _picked(now: View) -> None:
     if now.rung is not None:
         st.subheader(literal(now.rung.words.capitalize()), anchor=False)
         st.caption("Everything below is of this rung; the sidebar has the others.")
+
+
+def _rungs_csv(found: LadderReport) -> str:
+    """Each effect at each rung, as it is drawn: a row for each."""
+    rows = [
+        {
+            "change": row.label,
+            "compute": rung.recorded.compute,
+            "difference": own.difference,
+            "low": own.interval.low if own.interval else None,
+            "high": own.interval.high if own.interval else None,
+            "pairs": own.pairs,
+        }
+        for row in found.rows
+        for rung, own in zip(found.rungs, row.rows, strict=True)
+    ]
+    return to_csv(pd.DataFrame(rows), index=False)

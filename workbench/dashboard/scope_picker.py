@@ -122,8 +122,10 @@ def _pick_beside(pair: Scope, now: View) -> tuple[RunDirectory, ...]:
         max_selections=room,
         placeholder="no other variant",
     )
-    _keep(LEFT_OUT, [name for name in left_out if name not in known] + [n for n in usual if n not in picked])
-    _keep(ADDED, [name for name in added if name not in known] + [n for n in picked if n not in usual])
+    # Of the variants that another pair has beside it what was chosen stays; of another study's it does not.
+    elsewhere = [name for name in now.records.manifest.names if name not in known]
+    _keep(LEFT_OUT, [n for n in elsewhere if n in left_out] + [n for n in usual if n not in picked])
+    _keep(ADDED, [n for n in elsewhere if n in added] + [n for n in picked if n not in usual])
     return tuple(known[name] for name in known if name in picked)
 
 

@@ -162,6 +162,11 @@ def _ticks(table: pd.DataFrame, whole: bool) -> Ticks:
     return Ticks(found.values, tuple(f"{label} %" for label in found.labels), found.low, found.high)
 
 
+def kind_colours() -> dict[str, str]:
+    """The colour of each kind on paper, in the order of the parts of a bar."""
+    return _COLOURS | {LEFT_OUT: "#5F6C7A"}
+
+
 def _shades(kinds: Sequence[str], ink: Ink) -> list[str]:
     return [seen_on(_COLOURS[kind], ink.paper) if kind in _COLOURS else ink.faint for kind in kinds]
 

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from workbench.analysis.effects import study_report
+from workbench.analysis.figure_look import Look, looking
 from workbench.analysis.study_figures import FORMATS, save
 from workbench.analysis.text_escapes import to_csv
 from workbench.errors import UserError, in_one_line, suggestion
@@ -58,6 +59,7 @@ def inspect_run(
     results: Path,
     to: Path,
     format: str = "svg",
+    look: Look | None = None,
     progress: Progress = lambda text, part: None,
 ) -> Inspected:
     """Compute the views ``names`` (every one, if empty); write figures and numbers into ``to``.
@@ -65,8 +67,9 @@ def inspect_run(
     ``run`` may name a study: then the variant that differs most is looked at against the baseline, with all
     others beside them. ``beside`` names variants of the run's study that every series shows too, or ``all``.
     Files are named by the view, the runs and the options given, so that another call leaves them. A view that
-    cannot be shown does not keep the others from it. ``options`` go to the views that have them. Raises
-    ``UserError`` for unknown runs, variants, views and options.
+    cannot be shown does not keep the others from it. ``look``: the width and letters of figures.
+    ``options`` go to the views that have them. Raises ``UserError`` for unknown runs, variants, views and
+    options.
     """
     if format not in FORMATS:
         raise UserError(f"format: unknown {format!r}; {suggestion(format, list(FORMATS))}")
@@ -78,7 +81,8 @@ def inspect_run(
     for number, view in enumerate(chosen):
         progress(view.title, number / len(chosen))
         try:
-            done.written.append(_write(view, scope, options, done.folder, format))
+            with looking(look or Look()):
+                done.written.append(_write(view, scope, options, done.folder, format))
         except NothingAtHandError as error:
             done.refused.append((view, in_one_line(_why_unmeasured(view, done.unmeasured) or error, None)))
         except UserError as error:

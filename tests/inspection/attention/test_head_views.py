@@ -10,7 +10,7 @@ from workbench.dashboard.panel_charts import chart
 from workbench.errors import UserError
 from workbench.inspection.attention.formation import formation
 from workbench.inspection.attention.formation_view import Formation
-from workbench.inspection.attention.head_kinds import KINDS
+from workbench.inspection.attention.head_kinds import KINDS, usual_score
 from workbench.inspection.attention.head_scores_view import HeadScores
 from workbench.inspection.drawing import drawable, is_empty, left_out
 from workbench.inspection.panel_figures import figure
@@ -172,9 +172,15 @@ def test_heads_that_cannot_reach_are_missing_not_zero(tmp_path):
         table = read_probes(path)
         table.loc[table["metric"].isin(["induction", "induction_chance"]), "value"] = None
         write_probes(path, table)
-    result = HeadScores().show(scope_of(study, "changed"))
+    scope = scope_of(study, "changed")
+    result = HeadScores().show(scope, {"score": "induction"})
     assert "no head's window reaches" in result.answers[0]
-    _check(Formation().show(scope_of(study, "changed")))
+    _check(Formation().show(scope, {"score": "induction"}))
+    assert usual_score(scope_of(study, "changed", "baseline")) != "induction"  # it opens on what is there
+
+
+def test_induction_comes_first_where_there_are_such_heads(tmp_path):
+    assert usual_score(scope_of(_made(tmp_path), "changed", "baseline")) == "induction"
 
 
 def test_profiles_stand_beside_what_the_position_code_does_by_itself(scope):

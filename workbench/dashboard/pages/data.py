@@ -1,6 +1,7 @@
 """Data: which texts variants train on and are judged on, and what was done to them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from shlex import quote
 from typing import Any
 
@@ -9,6 +10,7 @@ import streamlit as st
 import yaml
 from pandas.api.types import is_numeric_dtype
 
+from workbench.analysis.page_figures import shares_plot
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, text_charts
 from workbench.dashboard.imported_models import is_imported
@@ -170,6 +172,12 @@ def _fates(now: View, named: dict[str, StudyText]) -> None:
             "Of the training documents as they were before anything was done to them. What is held out for "
             "validation, and what all variants are judged on, is never treated."
         )
+        with st.container(horizontal=True):
+            downloads.figure_buttons(
+                lambda: shares_plot(table, text_charts.kind_colours(), "Share of the documents"),
+                f"{now.file_name}-fates",
+                write=partial(to_csv, table, index=False),
+            )
 
 
 def _one_text() -> None:
@@ -366,6 +374,12 @@ def _rules(now: View, stages: list[tuple[str, Stage]]) -> None:
             left = sum(len(stage.rules) for _, stage in stages) - table["name"].nunique()
             if left > 0:
                 st.caption(f"{plural(left, 'more rule')} in the table.")
+            with st.container(horizontal=True):
+                downloads.figure_buttons(
+                    lambda: shares_plot(table, text_charts.kind_colours(), title),
+                    f"{now.file_name}-rules-of-{unit}",
+                    write=partial(to_csv, table, index=False),
+                )
     shown = _rule_table(stages)
     numbers = [name for name in shown if is_numeric_dtype(shown[name])]
     grid(

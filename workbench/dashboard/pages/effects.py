@@ -1,5 +1,7 @@
 """Effects: how large, how sure, at which learning rate, and how factors act together."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -11,6 +13,7 @@ from workbench.analysis.calibrating.tables import calibration_tables
 from workbench.analysis.colours import variant_colours
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling_sentences import dismantling_sentences
+from workbench.analysis.page_figures import pairs_plot
 from workbench.analysis.report_tables import (
     contributions_table,
     factorial_table,
@@ -24,9 +27,11 @@ from workbench.analysis.report_tables import (
     tuning_table,
 )
 from workbench.analysis.study_figures import best_of_plot, dismantling_plot, gains_plot, learning_rate_plot
+from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.dashboard import downloads, ladders
 from workbench.dashboard.calibration_charts import error_chart, error_frame
+from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
@@ -73,12 +78,17 @@ def page() -> None:
 
 def _pairs(now: View) -> None:
     st.subheader("The pairs behind it", anchor=False)
-    st.altair_chart(
-        paired_dots(now.report, now.colours, now.ink), alt="Runs of each seed across variants", key="pairs"
-    )
+    chart = paired_dots(now.report, now.colours, now.ink)
+    st.altair_chart(chart, alt="Runs of each seed across variants", key="pairs")
     st.caption(
         "One dot per confirm run; a line joins the runs of one seed. What the lines share, pairing takes out."
     )
+    with st.container(horizontal=True):
+        downloads.figure_buttons(
+            lambda: pairs_plot(now.report, now.paper_colours),
+            f"{now.file_name}-pairs",
+            write=partial(chart_csv, chart),
+        )
 
 
 def _parts(now: View) -> None:
@@ -99,7 +109,11 @@ def _parts(now: View) -> None:
             "part. Grey band: the margin."
         )
         with st.container(horizontal=True):
-            downloads.figure_buttons(lambda: dismantling_plot(now.report), f"{now.file_name}-parts")
+            downloads.figure_buttons(
+                lambda: dismantling_plot(now.report),
+                f"{now.file_name}-parts",
+                write=partial(to_csv, table, index=False),
+            )
     st.markdown("\n".join(f"- {literal(said)}" for said in dismantling_sentences(found, now.report.unit)))
     contributed, shares = contributions_table(now.report, found), shares_table(found)
     # Their titles have names of recipes, which an alternative text would not have as text.
@@ -130,6 +144,7 @@ def _gains(now: View) -> None:
                 downloads.figure_buttons(
                     lambda: gains_plot(now.report, variant_colours(now.records.manifest)),
                     f"{now.file_name}-gains",
+                    write=partial(to_csv, ladder, index=False),
                 )
     st.markdown("\n".join(f"- {literal(said)}" for said in gain_sentences(now.report)))
     gains, budgets = gains_table(now.report, found), gain_budgets_table(now.report, found)
@@ -158,7 +173,11 @@ def _calibration(now: View) -> None:
             "seeds. Grey band: a percentage point around the 5 % that are promised."
         )
         with st.container(horizontal=True):
-            downloads.figure_buttons(lambda: calibration_figure(found), f"{now.file_name}-calibration")
+            downloads.figure_buttons(
+                lambda: calibration_figure(found),
+                f"{now.file_name}-calibration",
+                write=partial(to_csv, error_frame(found), index=False),
+            )
     for place, table in enumerate(calibration_tables(found)):
         # Their titles name variants, which an alternative text would not have as text.
         _titled(text_frame(table), table.title, f"calibration_{place}", alt="A table of the calibration")
@@ -180,7 +199,11 @@ def _tuning(now: View) -> None:
         "diverged, failed or did not train there.  \n" + literal(tuning_caption(tuned, labels))
     )
     with st.container(horizontal=True):
-        downloads.figure_buttons(lambda: learning_rate_plot(now.records), f"{now.file_name}-learning-rates")
+        downloads.figure_buttons(
+            lambda: learning_rate_plot(now.records),
+            f"{now.file_name}-learning-rates",
+            write=lambda: to_csv(tuning_frame(tuned, labels), index=False),
+        )
 
 
 def _tuned_points(now: View, tuned: list[TunedRate]) -> None:
@@ -208,6 +231,17 @@ def _tuned_points(now: View, tuned: list[TunedRate]) -> None:
         "points ran again, by its mean over fresh seeds, which found none of them: the lowest of many owes "
         "its place to luck too."
     )
+    with st.container(horizontal=True):
+        downloads.figure_buttons(
+            lambda: learning_rate_plot(now.records),
+            f"{now.file_name}-tuned-points",
+            write=lambda: to_csv(
+                pd.concat(
+                    [points_frame(tuned, name, now.labels).assign(along=name) for name in plan.dimensions]
+                ),
+                index=False,
+            ),
+        )
 
 
 def _space(now: View) -> None:
@@ -230,7 +264,11 @@ def _space(now: View) -> None:
         "(Dodge et al. 2019). Dashed: the best so far, where points were proposed by those before them."
     )
     with st.container(horizontal=True):
-        downloads.figure_buttons(lambda: best_of_plot(now.records), f"{now.file_name}-best-of-k")
+        downloads.figure_buttons(
+            lambda: best_of_plot(now.records),
+            f"{now.file_name}-best-of-k",
+            write=lambda: to_csv(best_of_frame(found, now.labels), index=False),
+        )
     for key, table in (
         ("tuned_values", tuning_table(now.report, found)),
         ("tuning_spend", spend_table(now.report, found)),

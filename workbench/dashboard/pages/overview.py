@@ -1,5 +1,7 @@
 """Overview: the question, its answers, and what they rest on."""
 
+from functools import partial
+
 import streamlit as st
 
 from workbench.analysis.answer_sentences import headline, sentence
@@ -10,6 +12,7 @@ from workbench.analysis.step_time_table import step_time_table
 from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import downloads, empty_pages, imported_models, ladders, searches
+from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import inside_link
@@ -131,9 +134,8 @@ def forest_panel(now: View, name: str) -> None:
     """The forest plot, how to read it, and its downloads."""
     report = now.report
     with st.container(border=True):
-        st.altair_chart(
-            forest(report, now.colours, now.ink), alt="Paired differences to the baseline", key=name
-        )
+        chart = forest(report, now.colours, now.ink)
+        st.altair_chart(chart, alt="Paired differences to the baseline", key=name)
         lines = [
             "Large dot and line: mean difference over paired seeds, and the interval that its verdict "
             "follows from: all verdicts hold jointly at 95 %. "
@@ -146,7 +148,11 @@ def forest_panel(now: View, name: str) -> None:
             )
         st.caption("  \n".join(lines))
         with st.container(horizontal=True):
-            downloads.figure_buttons(lambda: forest_plot(report, variant_colours(now.records.manifest)), name)
+            downloads.figure_buttons(
+                lambda: forest_plot(report, variant_colours(now.records.manifest)),
+                name,
+                write=partial(chart_csv, chart),
+            )
 
 
 def _verdicts(now: View) -> None:

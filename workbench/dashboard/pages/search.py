@@ -7,12 +7,14 @@ import streamlit as st
 from pandas.io.formats.style import Styler
 
 from workbench.analysis.importances import FANOVA, MAIN_EFFECTS, Importances
+from workbench.analysis.page_figures import progress_plot
 from workbench.analysis.search import COMPLETE, Objective, Search
 from workbench.analysis.search_figures import front_plot, importance_plot
 from workbench.analysis.search_frames import baseline_points, front_between
 from workbench.analysis.statistics import CONFIDENCE, Interval
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, search_charts
+from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.literal_text import grid, heading, literal
 from workbench.dashboard.searches import exploratory, is_search, search_of
 from workbench.dashboard.state import View, view
@@ -76,7 +78,11 @@ def _front() -> None:
         lines.append(f"At the upper edge: trials without {y.title}, pale if infeasible, a cross if lost.")
         st.caption(literal(" ".join(lines)))
         with st.container(horizontal=True):
-            downloads.figure_buttons(lambda: front_plot(search, x, y, own), f"{now.file_name}-front")
+            downloads.figure_buttons(
+                lambda: front_plot(search, x, y, own),
+                f"{now.file_name}-front",
+                write=partial(chart_csv, chart),
+            )
 
 
 def _objective(search: Search, label: str, key: str, options: list[Objective] | None = None) -> Objective:
@@ -281,6 +287,12 @@ def _progress(now: View, search: Search, objective: Objective) -> None:
         "Dots: complete trials in the order of the search. Line: the lowest until then. Dashed: the lowest "
         "to expect of as many of these trials, drawn at random (best of k; Dodge et al. 2019)."
     )
+    with st.container(horizontal=True):
+        downloads.figure_buttons(
+            lambda: progress_plot(search, objective),
+            f"{now.file_name}-progress-{_plain(objective)}",
+            write=partial(chart_csv, chart),
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 from workbench.inspection.attention.formation import RUN, formation, strongest
-from workbench.inspection.attention.head_kinds import KINDS, Kind, chance_of, reference_lines, threshold
+from workbench.inspection.attention.head_kinds import (
+    KINDS,
+    Kind,
+    chance_of,
+    reference_lines,
+    threshold,
+    usual_score,
+)
 from workbench.inspection.panels import Dots, Lines, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -51,7 +58,7 @@ class Formation(View):
     checkpoints = True
     many = True
     options = (
-        Option(name="score", label="Score", choices=lambda _: list(KINDS), default="induction"),
+        Option(name="score", label="Score", choices=lambda _: list(KINDS), default=usual_score),
         Option(
             name="threshold",
             label="Threshold",

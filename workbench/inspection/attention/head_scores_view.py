@@ -13,6 +13,7 @@ from workbench.inspection.attention.head_kinds import (
     run_statistics,
     scores_of,
     threshold,
+    usual_score,
 )
 from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
@@ -43,8 +44,8 @@ class HeadScores(View):
             name="score",
             label="Score",
             choices=lambda _: list(KINDS),
-            default="induction",
-            help="Kind of head",
+            default=usual_score,
+            help="Kind of head; first the induction heads, or where there are none, what differs most",
         ),
         Option(
             name="threshold",
