@@ -1,5 +1,6 @@
 """Each section on models of a few thousand parameters: what it measures, and what it says of it."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -299,6 +300,18 @@ def test_all_ways_of_a_sweep_end_at_the_same_losses(tiny_sizes, setting, no_proc
     found = float(difference.split("at most ")[1].split(" ")[0])
     assert 0 <= found < 1e-5
     assert not any("Error" in note for note in outcome.notes)
+
+
+def test_a_sweep_that_does_not_fit_any_more_is_named(setting, monkeypatch):
+    def slow(*_):
+        time.sleep(0.03)
+        raise RuntimeError("no room")
+
+    extent = replace(trials.extent(setting), sizes=("nano", "1M", "3M"))
+    monkeypatch.setattr(trials, "extent", lambda setting: extent)
+    monkeypatch.setattr(trials, "_contest", slow)
+    outcome = trials.measure(replace(setting, seconds=0.04))
+    assert outcome.notes[:2] == ["nano: RuntimeError: no room", "not measured, the time was up: 1M, 3M"]
 
 
 def test_a_difference_between_ways_is_found(tmp_path):

@@ -95,7 +95,13 @@ def measure(setting: Setting) -> Outcome:
     results: list[Result] = []
     wanted = extent(setting)
     torch.set_num_threads(1)  # by hand too: several threads of a small model wait for one another
+    slowest = 0.0  # seconds of a whole sweep: compiling and warming up takes long at every size
     for number, name in enumerate(wanted.sizes):
+        if slowest > clock.left:
+            left = ", ".join(wanted.sizes[number:])
+            outcome.notes.append(f"not measured, the time was up: {left}")
+            break
+        began = clock.spent
         setting.progress(f"a sweep at {name}", clock.part)
         [size] = sizes(setting.device, name)
         size = replace(size, batch_size=wanted.batch_size)
@@ -103,6 +109,7 @@ def measure(setting: Setting) -> Outcome:
             results.append(_contest(size, wanted, setting, clock.left / (len(wanted.sizes) - number)))
         except Exception as error:  # a size that does not fit must not cost the others
             outcome.notes.append(f"{name}: {error_line(error)}")
+        slowest = max(slowest, clock.spent - began)
     outcome.tables.append(_table(results))
     for result in results:
         outcome.findings += _findings(result, setting.device)
