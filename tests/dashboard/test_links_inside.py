@@ -72,7 +72,7 @@ def test_a_link_inside_is_of_one_seed_and_needs_runs_that_are_complete(opened, t
 
 
 def test_there_is_no_link_before_there_are_answers(opened, live_results):
-    assert not opened(live_results(0), "overview").page_link
+    assert not opened(live_results(0), "overview").main.get("page_link")
 
 
 def test_behaviour_is_added_to_the_table_of_effects(opened, inspected):

@@ -16,6 +16,7 @@ from workbench.study.chances import chances_text, noise_lines
 
 _LOOK_AGAIN = 0.7  # seconds
 _DOWNLOAD = "_ask_download"
+_BESIDE = 2  # comparisons whose chances are shown in columns
 # Lines of a check that are said in words of their own above, or that are of no use before a study runs.
 _ELSEWHERE = ("time", "manifest", "warning", "note")
 
@@ -142,7 +143,10 @@ def _chances(facts: dict[str, Any]) -> None:
         return
     table = chances_text(facts["decides"])
     st.markdown(f"**{literal(table.title)}**")
-    grid(text_frame(table), hide_index=True, alt="What the seeds can decide", key="ask_chances")
+    frame = text_frame(table)
+    if len(frame) <= _BESIDE:  # then all of it fits beside the form
+        frame = frame.set_index(frame.columns[0]).T.rename_axis(frame.columns[0]).reset_index()
+    grid(frame, hide_index=True, alt="What the seeds can decide", key="ask_chances")
     st.caption("  \n".join(literal(line) for line in noise_lines(facts["decides"])))
 
 
