@@ -10,9 +10,11 @@ from tests.analysis.search_studies import write_search
 from tests.drawn_figures import Drawn, faults
 from workbench.analysis.effects import study_report
 from workbench.analysis.figure_look import WIDTHS, Look, looking
+from workbench.analysis.importances import MAIN_EFFECTS, importances_of
 from workbench.analysis.page_figures import pairs_plot, progress_plot, shares_plot
-from workbench.analysis.search import searched
+from workbench.analysis.search import COMPLETE, searched
 from workbench.analysis.search_frames import best_so_far
+from workbench.analysis.slice_figures import parallel_plot, slices_plot
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.effect_charts import paired_dots, value_frame
@@ -60,3 +62,18 @@ def test_the_best_so_far_is_drawn_over_all_trials(tmp_path):
     assert faults(Drawn(figure)) == []
     done = best_so_far(search, search.objectives[0].name)
     assert figure.axes[0].lines[1].get_ydata().tolist() == done["best"].tolist()
+
+
+def test_slices_have_all_points_in_each_panel_and_parallel_lines_one_each(tmp_path, size):
+    search = searched(write_search(tmp_path / "search"))
+    first = search.objectives[0]
+    done = search.trials[search.trials["state"] == COMPLETE]
+    found = importances_of(search, first.name, MAIN_EFFECTS)
+    slices = slices_plot(search, done, search.dimensions, first, found)
+    panels = [axes for axes in slices.axes if axes.axison]
+    assert [len(axes.lines[0].get_xdata()) for axes in panels] == [len(done)] * len(search.dimensions)
+    parallel = parallel_plot(search, done, first)
+    assert len(parallel.axes[0].lines) == len(done)
+    best = parallel.axes[0].lines[-1].get_ydata()  # drawn last, on top
+    assert best[-1] == 0
+    assert faults(Drawn(slices)) == []

@@ -104,8 +104,8 @@ def paper_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def legend_beside(axes: Axes) -> None:
     """The legend to the right of a plot; below it, where that leaves the plot no room."""
     if look().is_narrow:
-        figure = axes.get_figure()
-        assert isinstance(figure, Figure)
+        figure = axes.get_figure(root=True)
+        assert figure is not None  # the axes were made for it
         handles, labels = axes.get_legend_handles_labels()
         figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * len(labels))
         figure.legend(handles, labels, loc="outside lower left")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from workbench.dashboard import empty_pages, links, state
 from workbench.dashboard.state import View
+from workbench.errors import RecordError
 from workbench.inspection.scope import MOST_SERIES, Scope
 from workbench.inspection.variants_beside import most_different, usually_beside, variants_beside
 from workbench.inspection.views import Page
@@ -40,7 +41,10 @@ def pick_scope(page: Page) -> Scope | None:
     chosen = RunDirectory(Path(paths[run]))
     other = None if against == NOTHING else RunDirectory(Path(paths[against]))
     pair = Scope(chosen, other, now.library.study)
-    return replace(pair, others=_pick_beside(pair, now))
+    try:
+        return replace(pair, others=_pick_beside(pair, now))
+    except RecordError:  # of a calibration whose runs are not here, say: the view says what is wrong
+        return pair
 
 
 def _inspectable(runs: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from workbench.analysis.page_figures import progress_plot
 from workbench.analysis.search import COMPLETE, Objective, Search
 from workbench.analysis.search_figures import front_plot, importance_plot
 from workbench.analysis.search_frames import baseline_points, front_between
+from workbench.analysis.slice_figures import parallel_plot, slices_plot
 from workbench.analysis.statistics import CONFIDENCE, Interval
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, search_charts
@@ -250,10 +251,21 @@ def _slices(now: View, search: Search, done: pd.DataFrame, objective: Objective,
         )
     )
     levels = [name for name, kind in search.space.items() if not isinstance(kind, Range)]
+    with st.container(horizontal=True):
+        downloads.figure_buttons(
+            lambda: slices_plot(search, done, _by_importance(search, found), objective, found),
+            f"{now.file_name}-slices-{_plain(objective)}",
+            write=partial(to_csv, _points(search, done), index=False),
+        )
     table = search_charts.level_frame(found, levels)
     if len(table):
         with st.expander("Effects of levels, adjusted for the other dimensions"):
             grid(_level_texts(table), hide_index=True, alt="Adjusted effects of levels", key="level_effects")
+
+
+def _points(search: Search, done: pd.DataFrame) -> pd.DataFrame:
+    """What slices and parallel coordinates draw: each complete trial, its point and its objectives."""
+    return done[["number", *search.dimensions, *(one.name for one in search.objectives)]]
 
 
 def _by_importance(search: Search, found: Importances) -> list[str]:
@@ -277,6 +289,12 @@ def _parallel(now: View, search: Search, done: pd.DataFrame, objective: Objectiv
         option, height=height, key="parallel", alt=f"Parallel coordinates by {visible(objective.title)}"
     )
     st.caption("A line for each complete trial. Drag along an axis to keep the lines that pass there.")
+    with st.container(horizontal=True):
+        downloads.figure_buttons(
+            lambda: parallel_plot(search, done, objective),
+            f"{now.file_name}-parallel-{_plain(objective)}",
+            write=partial(to_csv, _points(search, done), index=False),
+        )
 
 
 def _progress(now: View, search: Search, objective: Objective) -> None:
