@@ -28,6 +28,9 @@ page = st.navigation(
             PAGES / "effects.py", title="Effects", help="Effect sizes, pairs, tuning and the full table."
         ),
         st.Page(
+            PAGES / "compare.py", title="Compare", help="Several studies: the same change, and what it costs."
+        ),
+        st.Page(
             PAGES / "claims.py", title="Claims", help="What the literature claims, and what runs say of it."
         ),
         st.Page(PAGES / "data.py", title="Data", help="The texts, and what was done to them."),

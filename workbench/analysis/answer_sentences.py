@@ -4,6 +4,7 @@ Each sentence says no more than its row: at this budget, against this baseline, 
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
 from workbench.analysis.deciding.decisions import level_text
@@ -151,14 +152,18 @@ def describe_change(row: VariantRow) -> str:
 def _changes(row: VariantRow) -> str:
     if is_null_twin(row.change):
         return "Null twin, which changes nothing but one draw"
-    changes = [_change(factor, old, new) for factor, (old, new) in row.change.items()]
-    if not changes:
+    if not row.change:
         return row.called or row.variant
-    text = ", ".join(changes)
-    named = len(changes) > 1 and row.label == (row.called or row.variant)
+    text = change_in_titles(row.change)
+    named = len(row.change) > 1 and row.label == (row.called or row.variant)
     if named:
         return f"{_titles().get(row.label, row.label)} ({text})"  # a name stays as it was given
     return text[0].upper() + text[1:]
+
+
+def change_in_titles(change: Mapping[str, tuple[str, str]]) -> str:
+    """What is exchanged, by factor (old, new), in titles of levels: ``LayerNorm instead of RMSNorm``."""
+    return ", ".join(_change(factor, old, new) for factor, (old, new) in change.items())
 
 
 def level_name(factor: str, label: str) -> str:

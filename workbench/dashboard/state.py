@@ -21,7 +21,7 @@ from workbench.records.index import StudyRecords
 
 PAGES = Path(__file__).parent / "pages"
 ICON = str(Path(__file__).with_name("icon.png"))
-WITHOUT_STUDY = ("New study", "Watch")  # pages that are there before any study is
+WITHOUT_STUDY = ("New study", "Watch", "Compare")  # pages that are there before any study is
 SELECTABLE = 10  # runs that can be compared side by side
 _PATH = "_study_path"
 _VIEW, _SELECTED, _PUBLISHED, _ROUND = "_view", "_selected_runs", "_published_runs", "_selection_round"

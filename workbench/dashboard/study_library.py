@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 
+from workbench.analysis.cost_points import CostPoint, cost_points
 from workbench.analysis.effects import Report, study_report
 from workbench.analysis.importances import Importances, importances_of
 from workbench.analysis.ladder_effects import LadderReport, ladder_report
@@ -24,10 +25,11 @@ from workbench.inspection.behaviour_columns import Values, read_behaviours
 from workbench.inspection.measured import measured_version
 from workbench.records.driver_state import DriverState, read_driver_state
 from workbench.records.index import MANIFEST, StudyRecords, load_study
-from workbench.records.manifest import NOTHING, Manifest, ManifestVariant
+from workbench.records.manifest import NOTHING, Manifest, ManifestVariant, read_manifest
 from workbench.records.metrics import metrics_version
 from workbench.records.run import RECORD, RunDirectory
 from workbench.records.search import SEARCH
+from workbench.records.study_notes import NOTES, StudyNotes, read_notes
 
 if TYPE_CHECKING:  # corpora bring torch, which pages of tables need not load
     from workbench.study.kept_reports import StudyText
@@ -132,6 +134,19 @@ class Library:
         """A study's records; raises ``RecordError`` when its manifest cannot be read."""
         records = self._keep(("study", path), study_version(path), lambda: load_study(path))
         return with_heartbeat(records)
+
+    def manifest(self, path: Path) -> Manifest:
+        """A study's manifest alone; raises ``RecordError`` when it cannot be read."""
+        return self._keep(("manifest", path), version(path / MANIFEST), lambda: read_manifest(path))
+
+    def notes(self, path: Path) -> StudyNotes:
+        """What readers wrote down about a study; raises ``RecordError`` for a damaged file."""
+        return self._keep(("notes", path), version(path / NOTES), lambda: read_notes(path))
+
+    def costs(self, records: StudyRecords, metric: str | None) -> list[CostPoint]:
+        """What each variant loses by ``metric``, and what that cost."""
+        key = ("costs", records.path, _rung(records), metric)
+        return self._keep(key, study_version(records.path), lambda: cost_points(records, metric))
 
     def report(self, records: StudyRecords, baseline: str) -> Report:
         """The study's report against ``baseline``, declared or not."""
