@@ -10,10 +10,13 @@ from tests.dashboard.dashboard_studies import write_study
 from tests.dashboard.inspection_pages import texts, to_view
 from tests.dashboard.inspection_studies import CHANGED, runs_of
 from tests.tiny_models import save_llama
+from workbench.dashboard.literal_text import literal
 from workbench.files import write_yaml
 from workbench.inspection.behaviour_columns import columns, names, read_behaviours
+from workbench.inspection.explanation import explain, views_of
 from workbench.inspection.views import find_view, views
 from workbench.records.index import load_study
+from workbench.records.probes import read_probes, write_probes
 from workbench.trained import imports
 
 PAGES = ("attention", "position", "activations")
@@ -44,7 +47,9 @@ def _import(folder, monkeypatch, *, tokenizer=True):
 
 def test_a_page_links_inside_from_each_answer(opened, inspected, runs):
     app = opened(inspected, "overview")
-    (link,) = app.page_link
+    explain, link = app.page_link
+    assert (explain.proto.label, explain.proto.page) == ("Explain", "effects")
+    assert parse_qs(explain.proto.query_string)["explain"] == [CHANGED]
     assert (link.proto.label, link.proto.page) == ("Look inside", "attention")
     asked = {name: value for name, (value,) in parse_qs(link.proto.query_string).items()}
     assert asked == {
@@ -64,7 +69,7 @@ def test_a_link_inside_is_of_one_seed_and_needs_runs_that_are_complete(opened, t
     for seed in (201, 202, 203):
         shutil.rmtree(runs.loc[("norm=layernorm", seed), "path"])
     app = opened(tmp_path, "overview")
-    asked = [parse_qs(link.proto.query_string) for link in app.page_link]
+    asked = [parse_qs(link.proto.query_string) for link in app.page_link if link.proto.label == "Look inside"]
     assert [(one["inspect"], one["against"]) for one in asked] == [
         ([runs.loc[(variant, 202), "run_id"]], [runs.loc[("baseline", 202), "run_id"]])
         for variant in (CHANGED, "feedforward=relu")
@@ -72,7 +77,8 @@ def test_a_link_inside_is_of_one_seed_and_needs_runs_that_are_complete(opened, t
 
 
 def test_there_is_no_link_before_there_are_answers(opened, live_results):
-    assert not opened(live_results(0), "overview").main.get("page_link")
+    found = [link.proto.label for link in opened(live_results(0), "overview").page_link]
+    assert not {"Explain", "Look inside"} & set(found)
 
 
 def test_behaviour_is_added_to_the_table_of_effects(opened, inspected):
@@ -89,6 +95,62 @@ def test_behaviour_is_added_to_the_table_of_effects(opened, inspected):
     assert after.columns.tolist() == [*before.columns[:3], *wanted.columns, *before.columns[3:]]
     assert after[wanted.columns].to_numpy().tolist() == wanted.to_numpy().tolist()
     assert [text[:8] for text in after["largest induction"]] == ["0.70 ± 0"] * 2
+
+
+def test_an_effect_that_nothing_moved_with_says_so(opened, inspected):
+    shown = texts(opened(inspected, "effects"))
+    assert "Nothing that we measure explains it: of " in shown
+    assert "Smaller shifts than these seeds can show are not ruled out" in shown
+
+
+def test_an_effect_is_explained_by_what_moved_with_it(opened, inspected, runs, tmp_path):
+    results = shutil.copytree(inspected, tmp_path / "results")
+    _copy_more(results / "inside")
+    app = opened(results, "effects")
+    values = read_behaviours(load_study(results / "inside").runs)
+    found = explain(values, CHANGED, "baseline")
+    assert [one.name for one in found.moved] == ["copy loss gap"]
+    shown = texts(app)
+    for words in (found.headline(), *found.sentences(3)):
+        assert literal(words) in shown
+    assert "need not be what moves it" in shown
+    table = next(item.value for item in app.dataframe if "Holm p" in item.value)
+    assert table["number"].tolist() == found.table()["number"].tolist()
+    links = {link.proto.label: link.proto for link in app.page_link}
+    assert set(links) <= {view.title for view in views()}
+    first, options = views_of(found.moved)[0]
+    view = find_view(first)
+    asked = {name: value for name, (value,) in parse_qs(links[view.title].query_string).items()}
+    assert asked[f"{view.page}_view"] == view.title
+    assert (asked["inspect"], asked["against"]) == (runs[CHANGED, 201], runs["baseline", 201])
+    for name, value in options.items():
+        assert asked[f"{first}.{name}"] == value
+    app = opened(results, view.page, **asked)
+    assert not app.exception
+    assert not app.warning
+
+
+def _copy_more(study):
+    """Have the changed variant gain by copying as no seed of the baseline does."""
+    for (variant, seed), run in runs_of(study).items():
+        if variant == CHANGED:
+            table = read_probes(run.path).copy()
+            table.loc[table["metric"] == "copy_loss_gap", "value"] += 500 + 0.01 * seed
+            write_probes(run.path, table)
+
+
+def test_a_link_to_an_explanation_opens_on_its_variant(opened, results):
+    app = opened(results, "effects", explain="norm=layernorm")
+    assert app.selectbox(key="explain").value == "norm=layernorm"
+    app = opened(results, "effects", explain="norm=nothing")
+    assert "the variant norm=nothing, which is not here" in app.warning[0].value
+    assert app.selectbox(key="explain").value == CHANGED  # the largest effect
+
+
+def test_an_effect_of_unmeasured_runs_says_how_to_measure(opened, unmeasured):
+    shown = texts(opened(unmeasured, "effects"))
+    assert "No number was measured of two paired seeds or more" in shown
+    assert "measures what is lacking in runs that have weights" in shown
 
 
 def test_behaviour_without_measured_runs_says_how_to_measure(opened, unmeasured):

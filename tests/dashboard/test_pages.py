@@ -189,7 +189,7 @@ def _forget(path, *phases):
 def test_effects_has_every_plot_and_the_full_table(opened, results):
     app = opened(results, "effects")
     headings = [item.value for item in app.subheader]
-    assert headings[:2] == ["The pairs behind it", "Learning rates"]
+    assert headings[:3] == ["The pairs behind it", "What moved inside", "Learning rates"]
     assert headings[-1] == "Everything in one table"
     assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 3
     assert {"verdict", "learning rate", "parameters"} <= set(app.dataframe[-1].value)

@@ -64,7 +64,7 @@ def test_a_fresh_checkout_opens_what_is_published_and_says_so(opened, checkout, 
 
 def test_the_first_pair_to_be_looked_into_has_weights(opened, checkout, ids):
     app = opened(checkout, "overview")
-    (link,) = app.page_link
+    (link,) = (one for one in app.page_link if one.proto.label == "Look inside")
     asked = {name: value for name, (value,) in parse_qs(link.proto.query_string).items()}
     assert (asked["study"], asked["inspect"]) == ("published/inside", ids[CHANGED, SEED])
     app = opened(checkout, "attention")

@@ -3,17 +3,19 @@
 import pandas as pd
 import streamlit as st
 
+from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import links
 from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.state import PAGES, View
 from workbench.errors import RecordError
 from workbench.inspection.behaviour_columns import columns, names
 from workbench.records.run import Phase, RunDirectory
+from workbench.visible import visible
 
 
 def inside_link(now: View, variant: str) -> None:
     """A link to the views of a variant's first seed against the baseline's, if both have runs."""
-    query = _query(now, variant)
+    query = inside_query(now, variant)
     if query is not None:
         st.page_link(
             PAGES / "attention.py",
@@ -25,7 +27,23 @@ def inside_link(now: View, variant: str) -> None:
         )
 
 
-def _query(now: View, variant: str) -> dict[str, str] | None:
+def explain_link(now: View, row: VariantRow) -> None:
+    """A link to what moved inside with the effect of ``row``, if two seeds or more are paired."""
+    if row.pairs < 2:
+        return
+    query = {"study": st.query_params["study"], "explain": visible(row.variant), "baseline": now.baseline}
+    st.page_link(
+        PAGES / "effects.py",
+        label="Explain",
+        icon=":material/manage_search:",
+        help=f"Which measured numbers moved with the effect of {literal(row.variant)}",
+        query_params=query,
+        width="content",
+    )
+
+
+def inside_query(now: View, variant: str) -> dict[str, str] | None:
+    """The address of the views inside ``variant`` against the baseline; None if no seed has both."""
     runs = now.records.runs
     done = runs[(runs["state"] == "complete") & (runs["phase"] == Phase.CONFIRM)]
     weights = [RunDirectory(path).weights.exists() for path in done["path"]]

@@ -41,9 +41,11 @@ def behaviours(table: pd.DataFrame, context: int) -> dict[str, float]:
 
 def _heads(rows: pd.DataFrame) -> dict[str, float]:
     found: dict[str, float] = {}
-    for metric, values in rows.groupby("metric", sort=False)["value"]:
+    for metric, largest, mean in (
+        rows.groupby("metric", sort=False)["value"].agg(["max", "mean"]).itertuples()
+    ):
         name = metric.replace("_", " ")
-        found |= {f"largest {name}": values.max(), f"mean {name}": values.mean()}
+        found |= {f"largest {name}": largest, f"mean {name}": mean}
     return found
 
 
@@ -61,11 +63,16 @@ def _extrapolation(rows: pd.DataFrame, context: int) -> dict[str, float]:
 
 
 def _layers(rows: pd.DataFrame) -> dict[str, float]:
+    keys = ["table", "metric"]
+    means = rows.groupby(keys, sort=False)["value"].mean()
+    last = (
+        rows.sort_values("layer", kind="stable").drop_duplicates(keys, keep="last").set_index(keys)["value"]
+    )
     found = {}
-    for (table, metric), group in rows.groupby(["table", "metric"], sort=False):
+    for table, metric in means.index:
         name = f"{table}: {metric.replace('_', ' ')}"
-        found[f"{name}, mean"] = group["value"].mean()
-        found[f"{name}, last layer"] = group.loc[group["layer"].idxmax(), "value"]
+        found[f"{name}, mean"] = means[table, metric]
+        found[f"{name}, last layer"] = last[table, metric]
     return found
 
 
@@ -103,14 +110,20 @@ def paired(values: Values, name: str, variant: str, baseline: str) -> PairedComp
     Nor is there a difference of what was measured on different probes, as where the variant has another
     tokenizer, corpus or context.
     """
-    seeds = sorted(seed for other, seed in values if other == variant and (baseline, seed) in values)
-    differences = []
-    for seed in seeds:
-        own = values[variant, seed]
-        other = values[baseline, seed]
-        if name in own and name in other and own.probes & other.probes:
-            differences.append(own[name] - other[name])
-    return compare_pairs(differences) if differences else None
+    found = differences(values, name, variant, baseline)
+    return compare_pairs(found) if found else None
+
+
+def differences(values: Values, name: str, variant: str, baseline: str) -> list[float]:
+    """The same as a list, by seed; empty where no seed has both."""
+    found = []
+    for other, seed in sorted(values):
+        if other != variant or (baseline, seed) not in values:
+            continue
+        own, base = values[variant, seed], values[baseline, seed]
+        if name in own and name in base and own.probes & base.probes:
+            found.append(own[name] - base[name])
+    return found
 
 
 def columns(values: Values, chosen: Iterable[str], variants: list[str], baseline: str) -> pd.DataFrame:

@@ -34,6 +34,7 @@ from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
+from workbench.dashboard.explanation_panel import explanation_panel
 from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
 from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.links_inside import with_behaviours
@@ -61,6 +62,7 @@ def page() -> None:
     if any(row.pairs >= 2 for row in now.report.comparisons):
         forest_panel(now, name=f"{now.file_name}-effects")
         _pairs(now)
+        explanation_panel(now)
     else:
         no_effects(now)
     _parts(now)

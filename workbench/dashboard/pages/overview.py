@@ -15,7 +15,7 @@ from workbench.dashboard import downloads, empty_pages, imported_models, ladders
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported_models import is_imported
-from workbench.dashboard.links_inside import inside_link
+from workbench.dashboard.links_inside import explain_link, inside_link
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.progress_panel import progress_panel
 from workbench.dashboard.searches import is_search
@@ -103,6 +103,7 @@ def _answers(now: View) -> None:
             # The sentence takes what the link leaves: on a narrow page a column would cut "Look inside".
             with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="medium"):
                 st.markdown(f"{verdict_badge(row)} &nbsp; {literal(sentence(row))}", width="stretch")
+                explain_link(now, row)
                 inside_link(now, row.variant)
 
 

@@ -22,7 +22,7 @@ HISTOGRAMS = {
     "before": "before the activation (of a gated network: the gate)",
     "after": "after the activation (of a gated network: the gate's)",
 }
-_LINES = {
+LINES = {
     "active": (
         "Units above 0 per token",
         "share of the units",
@@ -149,7 +149,7 @@ def _by_x(
 def _shares(scope: Scope, table: pd.DataFrame) -> list[Panel]:
     return [
         lines_by_layer(scope, table, metric, title=title, y=y, note=note, log=False)
-        for metric, (title, y, note) in _LINES.items()
+        for metric, (title, y, note) in LINES.items()
         if (table["metric"] == metric).any()
     ]
 
