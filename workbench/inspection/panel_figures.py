@@ -580,6 +580,7 @@ def _token_maps(part: Figure, panel: TokenMaps) -> None:
         )
         axes.set_title(fill(name, 90 // columns), fontsize=7)
         axes.set(xlabel="key", ylabel="query" if place % columns == 0 else "")
+        axes.set_label("<tokens>")  # as matplotlib marks colour bars: tokens along an axis may repeat
         side = (width() - 0.5) / columns - 0.4
         _token_labels(axes.xaxis, panel.keys, first_key, side, upright=True)
         _token_labels(axes.yaxis, panel.queries, first_query, side)
