@@ -14,6 +14,7 @@ from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import inside_link
 from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.note_panel import note_panel
 from workbench.dashboard.progress_panel import progress_panel
 from workbench.dashboard.searches import is_search
 from workbench.dashboard.state import View, view
@@ -44,6 +45,7 @@ def page() -> None:
         searches.overview(now)
         return
     st.header(literal(now.report.question or now.records.name), anchor=False)
+    note_panel(now.records.path, now.library)
     ladders.answers(now)
     if now.exploratory:
         st.badge(
