@@ -40,9 +40,11 @@ def page() -> None:
     now = view()
     if is_imported(now):
         imported_models.overview(now)
+        note_panel(now.records.path, now.library)
         return
     if is_search(now):
         searches.overview(now)
+        note_panel(now.records.path, now.library)
         return
     st.header(literal(now.report.question or now.records.name), anchor=False)
     note_panel(now.records.path, now.library)
