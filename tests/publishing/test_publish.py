@@ -26,6 +26,7 @@ from workbench.records.index import list_studies, load_study
 from workbench.records.metrics import MetricsWriter
 from workbench.records.probes import empty_probes, read_probes, write_probes
 from workbench.records.run import RunDirectory, RunRecord, State, config_hash, now, run_id, write_record
+from workbench.records.study_notes import write_remark
 from workbench.records.weights_at_hand import require_weights
 from workbench.study.paths import find_results
 from workbench.study.status import render_status, study_status
@@ -156,6 +157,7 @@ def weights_of(folder):
 
 def test_records_report_and_figures_are_copied_and_what_is_only_of_the_run_is_not(study, place):
     (run_of(study, "baseline", 11).path / "last.ckpt").write_bytes(b"checkpoint")
+    write_remark(study, "for nobody else", ["mine"])
     done = published(study)
     assert done.path == place / "results" / "published" / "mine"
     assert sorted(path.name for path in done.path.iterdir()) == [

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import downloads, empty_pages, links, live, notices, state
+from workbench.dashboard import downloads, empty_pages, links, live, notices, pins, state
+from workbench.dashboard.comparing.choice import tags_of
 from workbench.dashboard.drivers import begun_studies, is_begun
 from workbench.dashboard.literal_text import literal
 from workbench.errors import UserError
@@ -29,11 +30,12 @@ def show(*, needs_study: bool = True) -> bool:
         return not needs_study
     with st.sidebar:
         st.markdown("#### Ablation workbench")
-        title = _pick_study(list(studies))
+        title = _pick_study(studies)
         path = studies[title]
         state.choose_study(path)
         begun = is_begun(path)
         problem = None if begun else _open(path)
+        pins.show(results)
         notices.notice_ends()
         downloads.look_control()
     if not needs_study:
@@ -52,14 +54,28 @@ def _title(path: Path, results: Path) -> str:
     return str(path.relative_to(results))
 
 
-def _pick_study(titles: list[str]) -> str:
+def _pick_study(studies: dict[str, Path]) -> str:
+    titles = list(studies)
+    library = state.library()
     # Not bound to the URL: a bound widget leaves its default out, and "the newest" is another study tomorrow.
     asked = st.query_params.get("study")
     if asked in titles and asked != st.session_state.get("_published_study"):
         st.session_state["study_choice"] = asked
     elif st.session_state.get("study_choice") not in titles:
         st.session_state.pop("study_choice", None)
-    chosen = st.selectbox("Study", titles, key="study_choice", help="Newest first.", on_change=links.forget)
+
+    def named(title: str) -> str:
+        """With its tags, so that one finds a study by typing one of them."""
+        return visible(" ".join([title, *(f"#{tag}" for tag in tags_of(studies[title], library))]))
+
+    chosen = st.selectbox(
+        "Study",
+        titles,
+        format_func=named,
+        key="study_choice",
+        help="Newest first. Type a part of a name or of a tag.",
+        on_change=links.forget,
+    )
     st.query_params["study"] = st.session_state["_published_study"] = chosen
     return chosen
 
@@ -145,9 +161,19 @@ def _selected(records: StudyRecords) -> None:
     if not chosen:
         return
     rows = records.runs.set_index("run_id").loc[chosen]
+    title = str(records.path.relative_to(state.results_directory()))
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**Selected runs** ({len(chosen)})")
         for run, row in rows.iterrows():
             which = literal(f"{row['phase']} · seed {row['seed']} · {str(run)[:6]}")
             st.caption(f"**{literal(row['variant'])}**  \n{which}")
-        st.button("Clear", key="clear_selection", icon=":material/close:", on_click=state.clear_selection)
+        with st.container(horizontal=True):
+            st.button("Clear", key="clear_selection", icon=":material/close:", on_click=state.clear_selection)
+            st.button(
+                "Pin",
+                key="pin_selection",
+                icon=":material/keep:",
+                help="Keep these runs beside the curves of every study, until they are unpinned.",
+                on_click=pins.pin,
+                args=(title, chosen),
+            )

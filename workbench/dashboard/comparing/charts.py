@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from workbench.analysis.contrast import seen_on
+from workbench.analysis.contrast import readable_on, seen_on
 from workbench.analysis.cost_points import COSTS, CostPoint, on_front
 from workbench.analysis.ticks import Ticks, decades, linear
 from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
@@ -23,6 +23,7 @@ _HEADING = 34  # pixels of a change's name
 _ROW = 62  # pixels of a row: two lines of words, and an interval below them
 _TEXT = 17  # pixels of a line of words
 _LINE = 62  # letters in a line of a narrow page
+_FACTS = 84  # letters of a row's facts, which are smaller
 _LOG_FROM = 3.0  # largest over smallest cost, from which the axis is logarithmic
 BASELINE, VARIANT = "baseline", "variant"
 
@@ -49,7 +50,7 @@ def forest_frames(panel: EffectPanel) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "kind": row.kind,
                     "said": row.said,
                     "facts": row.facts,
-                    "shown": shorten(row.facts, _LINE + 6, placeholder=" …"),
+                    "shown": shorten(row.facts, _FACTS, placeholder=" …"),
                     "value": float("nan") if row.value is None else row.value,
                     "low": max(row.low, ticks.low),
                     "high": min(row.high, ticks.high),
@@ -94,7 +95,7 @@ def effects_forest(panel: EffectPanel, colours: Mapping[str, str], ink: Ink) -> 
     )
     y = partial(alt.Y, scale=alt.Scale(domain=[height, 0], nice=False, zero=False), axis=None, title=None)
     shown = [title for title in colours if title in set(table["study"])]
-    scale = alt.Scale(domain=shown, range=[seen_on(colours[title], ink.paper) for title in shown])
+    scale = alt.Scale(domain=shown, range=[readable_on(colours[title], ink.paper) for title in shown])
     colour = alt.Color("study:N", scale=scale, legend=None)  # each row has its study's name in its colour
     kinds = [word for word in WORDS if word in set(table["kind"])]
     shapes = alt.Scale(domain=kinds, range=[SHAPES[word] for word in kinds])

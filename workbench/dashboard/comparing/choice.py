@@ -13,7 +13,7 @@ from workbench.records.manifest import Manifest
 
 PARAMETER = "studies"
 MOST = 12  # studies, as many as there are colours that can be told apart
-_FIRST = 5  # that are chosen for a reader who has chosen none
+_FIRST = 4  # that are chosen for a reader who has chosen none
 _CHOSEN, _WRITTEN = "_compared_studies", "_compared_written"
 
 

@@ -69,7 +69,7 @@ def _draw_panel(axes: Axes, panel: EffectPanel, colours: Mapping[str, str]) -> N
 
 
 def _name(row: EffectRow) -> str:
-    return fill(row.study, 16) if look().is_narrow else f"{row.study}\n{row.facts}"
+    return row.study.replace("/", "/\n") if look().is_narrow else f"{row.study}\n{row.facts}"
 
 
 def _draw_row(axes: Axes, row: EffectRow, place: float, ticks: Ticks, colour: str) -> None:

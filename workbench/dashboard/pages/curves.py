@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from workbench.analysis.metric_units import is_loss, why_not_comparable
 from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.training_axes import OWN_TOKENS, axes_of, bytes_per_token, default_axis
-from workbench.dashboard import downloads, empty_pages, links, state
+from workbench.dashboard import downloads, empty_pages, links, pins, state
 from workbench.dashboard.aggregate import Band
 from workbench.dashboard.curve_charts import Axis, curve_chart
 from workbench.dashboard.curve_figure import curve_panel
@@ -81,7 +81,23 @@ def _panel() -> None:
         choice = replace(choice, difference=False)
         drawing = draw(study, runs, choice)
     on_paper = replace(study, colours=now.paper_colours)
-    _chart(drawing, choice, now, phases_of(runs), lambda: draw(on_paper, runs, choice))
+    found, _ = pins.find(state.results_directory(), now.library)  # the sidebar says which are not here
+    found = [one for one in found if one.pin.run not in set(runs["run_id"]) or not each_run]
+    beside = pins.pinned_curves(
+        found, choice, study.read, now.records, [curve.colour for curve in drawing.curves]
+    )
+
+    def with_pins(drawn: Drawing) -> Drawing:
+        return replace(drawn, curves=[*drawn.curves, *beside.curves])
+
+    _chart(with_pins(drawing), choice, now, phases_of(runs), lambda: with_pins(draw(on_paper, runs, choice)))
+    if beside.curves:
+        st.caption(
+            "Dashed, with their study's name: pinned runs, each against its own study's baseline where "
+            "differences are drawn."
+        )
+    for note in beside.notes:
+        st.caption(f":material/keep: {literal(note)}")
     if len(left_out):
         names = ", ".join(dict.fromkeys(now.labels[name] for name in left_out["variant"]))
         count = plural(len(left_out), "run")

@@ -17,6 +17,7 @@ from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import explain_link, inside_link
 from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.note_panel import note_panel
 from workbench.dashboard.progress_panel import progress_panel
 from workbench.dashboard.searches import is_search
 from workbench.dashboard.state import View, view
@@ -42,11 +43,14 @@ def page() -> None:
     now = view()
     if is_imported(now):
         imported_models.overview(now)
+        note_panel(now.records.path, now.library)
         return
     if is_search(now):
         searches.overview(now)
+        note_panel(now.records.path, now.library)
         return
     st.header(literal(now.report.question or now.records.name), anchor=False)
+    note_panel(now.records.path, now.library)
     ladders.answers(now)
     if now.exploratory:
         st.badge(

@@ -11,9 +11,10 @@ from pandas.io.formats.style import Styler
 from workbench.analysis.metric_units import why_not_comparable
 from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.without_result import above_guess
-from workbench.dashboard import downloads, empty_pages, links, state
+from workbench.dashboard import access, downloads, empty_pages, links, state
 from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.literal_text import code_span, grid, literal
+from workbench.dashboard.note_panel import note_panel, with_notes
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import (
     filter_runs,
@@ -23,6 +24,7 @@ from workbench.dashboard.tables import (
     with_live_steps,
     with_outcomes,
 )
+from workbench.errors import RecordError
 from workbench.numbers import ABSURD, MISSING, fixed, plural
 from workbench.records.training_outcome import DID_NOT_TRAIN, UNIFORM, did_not_train
 from workbench.visible import visible
@@ -126,6 +128,10 @@ def _written(table: pd.DataFrame) -> pd.DataFrame | Styler:
 
 def _table(runs: pd.DataFrame, now: View) -> None:
     table = run_table(runs)
+    try:
+        table = with_notes(table, now.library.notes(now.records.path))
+    except RecordError as error:
+        st.error(literal(error), icon=":material/error:")
     ids = [str(run) for run in table.index]
     chosen = state.selection()
     # Streamlit keeps a selection by position; a table of other rows must be another table.
@@ -198,8 +204,25 @@ def _selected(now: View) -> None:
                 literal(f"{run['variant']}, seed {run['seed']}: {DID_NOT_TRAIN}: {losses}"),
                 icon=":material/warning:",
             )
+    _notes(now, runs)
     _comparison(runs)
     _provenance(runs)
+
+
+def _notes(now: View, runs: list[dict[str, Any]]) -> None:
+    """What was written down of each selected run, where anything was or can be."""
+    try:
+        written = now.library.notes(now.records.path)
+    except RecordError:
+        return  # said above the table
+    may = access.may_write() and not now.records.is_published
+    shown = [run for run in runs if may or not written.of(run["run_id"]).is_empty]
+    if not shown:
+        return
+    st.subheader("Notes", anchor=False)
+    for run in shown:
+        st.markdown(literal(f"{run['variant']}, {run['phase']}, seed {run['seed']}"))
+        note_panel(now.records.path, now.library, run["run_id"])
 
 
 def _comparison(runs: list[dict[str, Any]]) -> None:
