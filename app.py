@@ -21,6 +21,7 @@ page = st.navigation(
         ),
         st.Page(PAGES / "watch.py", title="Watch", help="What runs now; start, stop and resume."),
         st.Page(PAGES / "runs.py", title="Runs", help="Every run: filter, select, compare configurations."),
+        st.Page(PAGES / "run.py", title="Run", help="One run: outcome, curves, log, configuration, text."),
         st.Page(
             PAGES / "curves.py", title="Curves", help="Metrics while training: mean and band over seeds."
         ),

@@ -124,7 +124,7 @@ def hostile(tmp_path_factory):
     return write_hostile(tmp_path_factory.mktemp("hostile"), HOST)
 
 
-@pytest.mark.parametrize("page", ["overview", "runs", "curves", "effects", "data", "search"])
+@pytest.mark.parametrize("page", ["overview", "runs", "curves", "effects", "data", "search", "run"])
 def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
     runs = load_study(hostile / "hostile").runs
     chosen = [*runs.loc[runs["state"].isin(["failed", "diverged"]), "run_id"], *runs["run_id"][-2:]]

@@ -26,6 +26,7 @@ import psutil
 
 import workbench
 from workbench.dashboard.access import VARIABLE
+from workbench.dashboard.text_tail import text_tail
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, write_json
 from workbench.records.driver_state import DriverState, read_driver_state
@@ -35,7 +36,6 @@ from workbench.records.run import now
 from workbench.study.schema import find_named_file, load_study_file
 
 CONSOLE, STARTED = "console.log", "started.json"
-_TAIL_BYTES = 20_000
 _CLOCKS = 2.0  # seconds by which two clocks of one machine may tell a moment apart
 # Options of ``run`` that take a value, and those that take none; what else was typed is not run from a page.
 _VALUED = (
@@ -205,14 +205,7 @@ def with_seeds(words: Sequence[str], seeds: int) -> list[str]:
 
 def console_tail(study: Path, lines: int) -> str:
     """The last lines of what drivers that a page started have printed; empty where none was."""
-    try:
-        with open(study / CONSOLE, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return text_tail(study / CONSOLE, lines)
 
 
 def is_begun(study: Path) -> bool:

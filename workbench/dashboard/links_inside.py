@@ -104,3 +104,14 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
         )
     place = 3  # beside the difference that decides
     return pd.concat([table.iloc[:, :place], added, table.iloc[:, place:]], axis=1)
+
+
+def run_link(study: str, run_id: str, label: str) -> None:
+    """A link to the page of one run."""
+    st.page_link(
+        PAGES / "run.py",
+        label=label,
+        icon=":material/article:",
+        query_params={"study": study, "run": run_id},
+        width="content",
+    )

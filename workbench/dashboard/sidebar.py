@@ -7,6 +7,7 @@ import streamlit as st
 from workbench.dashboard import downloads, empty_pages, links, live, notices, pins, state
 from workbench.dashboard.comparing.choice import tags_of
 from workbench.dashboard.drivers import begun_studies, is_begun
+from workbench.dashboard.links_inside import run_link
 from workbench.dashboard.literal_text import literal
 from workbench.errors import UserError
 from workbench.records.index import StudyRecords, list_studies
@@ -167,6 +168,7 @@ def _selected(records: StudyRecords) -> None:
         for run, row in rows.iterrows():
             which = literal(f"{row['phase']} · seed {row['seed']} · {str(run)[:6]}")
             st.caption(f"**{literal(row['variant'])}**  \n{which}")
+            run_link(st.query_params["study"], str(run), "Open this run")
         with st.container(horizontal=True):
             st.button("Clear", key="clear_selection", icon=":material/close:", on_click=state.clear_selection)
             st.button(

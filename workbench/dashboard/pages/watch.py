@@ -10,6 +10,7 @@ from workbench.analysis.decisions import look_in_words
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import access, drivers, empty_pages, notices, state
 from workbench.dashboard.drivers import Driver, Driving
+from workbench.dashboard.links_inside import run_link
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.pages.overview import verdict_badge
 from workbench.dashboard.progress_panel import progress_panel
@@ -22,6 +23,7 @@ from workbench.records.manifest import Manifest
 from workbench.records.run import State
 from workbench.visible import visible
 
+_LINKS = 8  # to running trials
 _LINES = 18  # of the console
 _SECONDS = 2  # from one look at a running study to the next
 _PROBLEM, _DRIVER = "_watch_problem", "_watch_driver"
@@ -212,6 +214,9 @@ def _running_trials(now: View) -> None:
     grid(
         table, hide_index=True, column_config=config, alt="Trials that are being trained", key="watch_trials"
     )
+    with st.container(horizontal=True, gap="small"):
+        for row in running.head(_LINKS).itertuples():
+            run_link(now.records.title, row.run_id, literal(f"{row.variant}, seed {row.seed}"))
 
 
 def _last(metrics: pd.DataFrame, name: str) -> str:

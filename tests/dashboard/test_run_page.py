@@ -1,0 +1,111 @@
+"""The page of one run: outcome, log, configuration, environment, and text on demand."""
+
+from urllib.parse import parse_qs
+
+import pytest
+import yaml
+
+from tests.dashboard.inspection_pages import texts
+from tests.dashboard.inspection_studies import CHANGED
+from workbench.dashboard.text_tail import text_tail
+from workbench.records.index import load_study
+from workbench.records.run import LOG, RunDirectory
+
+HOSTILE = "[click](http://leak) <img src=x> :red[no] $x^2$"
+
+
+@pytest.fixture(scope="module")
+def own(results):
+    """Records of the finished study by variant, for one confirming seed; and one that failed or diverged."""
+    return load_study(results / "quickstart").runs
+
+
+def test_a_link_opens_the_run_with_its_outcome_and_configuration(opened, inspected, runs):
+    app = opened(inspected, "run", run=runs[CHANGED, 202], run_part="Configuration")
+    assert not app.exception
+    assert app.selectbox(key="run").value == runs[CHANGED, 202]
+    assert app.query_params["run"] in (runs[CHANGED, 202], [runs[CHANGED, 202]])
+    table = next(frame.value for frame in app.dataframe if "key" in frame.value)
+    assert "model.positions.name" in table["key"].tolist() or "model.positions" in table["key"].tolist()
+    assert "seed" not in table["key"].tolist()  # the baseline's run of the same seed
+    (written,) = [item.value for item in app.code if "hyperparameters" in item.value]
+    assert yaml.safe_load(written)["seed"] == 202
+    assert yaml.safe_load(written)["config"]["model"]["context"] == 32
+
+
+def test_a_run_that_is_not_here_is_said_and_another_shown(opened, inspected):
+    app = opened(inspected, "run", run="gone")
+    assert not app.exception
+    assert "the run gone, which is not here" in app.warning[0].value
+    assert app.selectbox(key="run").value
+
+
+def test_a_run_that_was_lost_says_why(opened, results, own):
+    lost = own[own["error"].map(lambda error: isinstance(error, str))].iloc[0]
+    app = opened(results, "run", run=lost["run_id"])
+    assert not app.exception
+    assert app.error[0].value
+    assert lost["state"] in texts(app)
+
+
+def test_the_log_is_text_and_its_end_is_shown(opened, inspected, runs):
+    path = inspected / "inside" / "runs" / runs["baseline", 201] / LOG
+    path.write_text("".join(f"line {number}\n" for number in range(100)) + f"{HOSTILE}\x1b[2J\n")
+    try:
+        app = opened(inspected, "run", run=runs["baseline", 201], run_part="Log")
+        assert not app.exception
+        (shown,) = [item.value for item in app.code]
+        assert HOSTILE in shown
+        assert "\x1b" not in shown
+        assert "line 99" in shown
+        assert "line 59\n" not in shown
+        assert [one.label for one in app.get("download_button") if one.key == "download_log"] == ["Whole log"]
+    finally:
+        path.unlink()
+    app = opened(inspected, "run", run=runs["baseline", 201], run_part="Log")
+    assert "There is no log here" in texts(app)
+
+
+def test_the_end_of_a_text_is_whole_lines_and_of_no_file_nothing(tmp_path):
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"first\n" * 50_000 + b"\xff last\n")
+    assert text_tail(path, 2) == "first\n\ufffd last"
+    assert text_tail(tmp_path / "gone", 2) == ""
+
+
+def test_what_the_model_writes_is_what_generate_writes(opened, inspected, runs):
+    from workbench.trained.generate import generate_text
+
+    app = opened(inspected, "run", run=runs["baseline", 201], run_part="Text")
+    assert not app.code  # nothing is written before it is asked for
+    app.number_input(key="prompt_tokens").set_value(5)
+    app.text_area(key="prompt").set_value("def value")
+    app.button(key="continue").click().run()
+    assert not app.exception
+    directory = RunDirectory(inspected / "inside" / "runs" / runs["baseline", 201])
+    options = {"tokens": 5, "top_k": None, "top_p": None, "seed": 201}
+    wanted = [
+        "def value" + "".join(generate_text(directory, "def value", temperature=heat, **options))
+        for heat in (0.0, 0.8)
+    ]
+    from workbench.visible import visible
+
+    assert [item.value for item in app.code] == [visible(text) for text in wanted]
+
+
+def test_selected_runs_link_to_their_pages(opened, inspected, runs):
+    app = opened(inspected, "runs", runs=runs[CHANGED, 201])
+    (link,) = [one.proto for one in app.page_link if one.proto.label == "Open this run"]
+    assert parse_qs(link.query_string)["run"] == [runs[CHANGED, 201]]
+    assert link.page == "run"
+
+
+def test_environment_and_curves_of_a_run(opened, results, own):
+    chosen = own[own["state"] == "complete"].iloc[0]["run_id"]
+    app = opened(results, "run", run=chosen, run_part="Environment")
+    assert not app.exception
+    assert app.json or "Nothing is recorded" in texts(app)
+    app = opened(results, "run", run=chosen)
+    assert not app.exception
+    assert app.get("echarts_chart")
+    assert "values logged" in texts(app) or "value logged" in texts(app)
