@@ -134,7 +134,9 @@ def hostile(tmp_path_factory):
 def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
     runs = load_study(hostile / "hostile").runs
     chosen = [*runs.loc[runs["state"].isin(["failed", "diverged"]), "run_id"], *runs["run_id"][-2:]]
-    app = opened(hostile, page, runs=",".join(chosen), variant=f"gone{poison(HOST)}", all_keys="true")
+    pins = [f"hostile:{chosen[-1]}", f"hostile:{poison(HOST)}", f"{poison(HOST)}:1"]
+    asked = {"runs": ",".join(chosen), "variant": f"gone{poison(HOST)}", "all_keys": "true", "pin": pins}
+    app = opened(hostile, page, **asked)
     assert not app.exception
     assert acting(app) == {}
     assert literal(poison(HOST)) in texts_of(app)
