@@ -13,8 +13,10 @@ from tests.dashboard.hostile_studies import (
 )
 from tests.dashboard.inspection_pages import to_page, to_view
 from workbench.dashboard.literal_text import code_span, heading, literal
+from workbench.files import write_json
 from workbench.inspection.views import views
 from workbench.records.index import load_study
+from workbench.records.study_notes import NOTES
 
 HOST = "127.0.0.1:9"
 # What of that text would do something were it read as Markdown: none of it may stand there unescaped.
@@ -120,15 +122,23 @@ def test_a_heading_makes_no_image():
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """A results folder with a study whose every text is hostile."""
-    return write_hostile(tmp_path_factory.mktemp("hostile"), HOST)
+    """A results folder with a study whose every text is hostile, its notes too."""
+    results = write_hostile(tmp_path_factory.mktemp("hostile"), HOST)
+    remark = {"note": poison(HOST), "tags": [poison(HOST)]}
+    runs = load_study(results / "hostile").runs["run_id"]
+    write_json(results / "hostile" / NOTES, {"study": remark, "runs": dict.fromkeys(runs, remark)})
+    return results
 
 
-@pytest.mark.parametrize("page", ["overview", "runs", "curves", "effects", "data", "search", "run"])
+@pytest.mark.parametrize(
+    "page", ["overview", "runs", "curves", "effects", "compare", "data", "search", "run"]
+)
 def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
     runs = load_study(hostile / "hostile").runs
     chosen = [*runs.loc[runs["state"].isin(["failed", "diverged"]), "run_id"], *runs["run_id"][-2:]]
-    app = opened(hostile, page, runs=",".join(chosen), variant=f"gone{poison(HOST)}", all_keys="true")
+    pins = [f"hostile:{chosen[-1]}", f"hostile:{poison(HOST)}", f"{poison(HOST)}:1"]
+    asked = {"runs": ",".join(chosen), "variant": f"gone{poison(HOST)}", "all_keys": "true", "pin": pins}
+    app = opened(hostile, page, **asked)
     assert not app.exception
     assert acting(app) == {}
     assert literal(poison(HOST)) in texts_of(app)

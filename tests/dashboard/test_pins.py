@@ -73,7 +73,7 @@ def test_pins_that_are_not_here_are_said_and_can_be_unpinned(opened, folder):
     assert "other: has no run 0000" in shown
     assert "gone\\*" in shown
     assert "is no study of this results folder" in shown
-    app.button(key="unpin_other:0000").click().run()
+    app.button(key="unpin_lost_0").click().run()
     assert app.query_params["pin"] == wrong[1:]
 
 

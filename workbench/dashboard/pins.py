@@ -18,7 +18,7 @@ from workbench.dashboard.curve_lines import Choice, Study, draw, metric_words
 from workbench.dashboard.literal_text import literal
 from workbench.dashboard.study_library import Library
 from workbench.errors import UserError
-from workbench.records.index import StudyRecords
+from workbench.records.index import StudyRecords, list_studies
 
 PARAMETER = "pin"
 MOST = 12
@@ -90,9 +90,9 @@ def show(results: Path) -> None:
                         on_click=unpin,
                         args=(one.pin,),
                     )
-            for lost, why in problems.items():
+            for place, (lost, why) in enumerate(problems.items()):
                 st.caption(f":material/warning: {literal(why)}")
-                st.button("Unpin", key=f"unpin_{lost.text}", type="tertiary", on_click=unpin, args=(lost,))
+                st.button("Unpin", key=f"unpin_lost_{place}", type="tertiary", on_click=unpin, args=(lost,))
     texts = [one.text for one in pinned()]
     st.session_state[_WRITTEN] = texts
     if texts:
@@ -103,15 +103,17 @@ def show(results: Path) -> None:
 
 def find(results: Path, library: Library) -> tuple[list[Pinned], dict[Pin, str]]:
     """The pinned runs that are here; and of each other one, why it is not."""
-    found, problems = [], {}
+    found: list[Pinned] = []
+    problems: dict[Pin, str] = {}
+    if not pinned():
+        return found, problems
+    known = {str(path.relative_to(results)): path for path in list_studies(results)}
     for one in pinned():
-        path = results / one.title
-        # A link may name any folder; only one below the results folder is looked into.
-        if not path.resolve().is_relative_to(results.resolve()):
+        if one.title not in known:  # a link may name any folder; none but a study is looked into
             problems[one] = f"{one.title}: is no study of this results folder"
             continue
         try:
-            rungs = library.rungs(library.study(path))
+            rungs = library.rungs(library.study(known[one.title]))
         except UserError as error:
             problems[one] = str(error)
             continue

@@ -235,10 +235,12 @@ def cost_chart(
     shown = [study for study in colours if study in set(table["study"])]
     scale = alt.Scale(domain=shown, range=[seen_on(colours[study], ink.paper) for study in shown])
     colour = alt.Color(
-        "study:N", scale=scale, legend=alt.Legend(title=None, orient="top", labelLimit=260, columns=2)
+        "study:N",
+        scale=scale,
+        legend=alt.Legend(title=None, orient="top", labelLimit=260, columns=2, symbolOpacity=1),
     )
     shapes = alt.Scale(domain=[BASELINE, VARIANT], range=["diamond", "circle"])
-    shape = alt.Shape("what:N", scale=shapes, legend=alt.Legend(title=None, orient="top"))
+    shape = alt.Shape("what:N", scale=shapes, legend=None)  # the words below the charts say what a diamond is
     ends = table.assign(low=table["low"].clip(vertical.low), high=table["high"].clip(upper=vertical.high))
     points = alt.Chart(ends).encode(x=across("x:Q"), tooltip=_cost_tooltip(title))
     front = ends[ends["front"]].sort_values("x")
