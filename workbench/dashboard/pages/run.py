@@ -143,7 +143,7 @@ def _configuration(now: View, record: RunRecord) -> None:
     own = configuration(record.model_dump())
     other = _of_baseline(now, record)
     if other is not None:
-        table = compare({"this run": own, f"{now.baseline} (baseline)": other})
+        table = compare({"this run": own, "the baseline's run": other})
         if len(table):
             grid(table, hide_index=True, alt="Keys that differ from the baseline's", key="run_differences")
             st.caption(f"{plural(len(table), 'key')} other than those of a run of the baseline.")
