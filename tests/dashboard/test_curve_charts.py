@@ -88,3 +88,11 @@ def test_a_cross_marks_where_a_mean_ends_for_the_loss_of_a_run():
     cut = curve_chart([Curve(replace(line, cut=True), "#000")], Axis("x"), Axis("y"))
     assert "markPoint" not in whole["series"][-1]
     assert cut["series"][-1]["markPoint"]["data"] == [{"coord": [400.0, 2.0]}]
+
+
+def test_a_curve_can_be_zoomed_and_keeps_what_leads_out_of_the_plot():
+    option = curve_chart([Curve(a_line(), "#0072B2")], Axis("Tokens"), Axis("Loss", "nats/token"))
+    (slider,) = option["dataZoom"]
+    assert (slider["type"], slider["filterMode"]) == ("slider", "none")
+    assert set(option["toolbox"]["feature"]) == {"dataZoom", "restore"}
+    assert option["grid"]["bottom"] > slider["bottom"] + slider["height"]

@@ -461,3 +461,16 @@ def test_a_variant_that_is_not_there_cannot_stand_beside(runs, refused, tmp_path
     assert (
         "beside: no run of 'positions=lerned' can stand beside; did you mean 'positions=learned'?" in message
     )
+
+
+def test_what_moved_with_each_effect_is_said_and_written(runs, tmp_path, refused):
+    (study,) = {find_run(WHERE, run).path.parent.parent.name for run in runs.values()}
+    output = invoke("inspect", study, "--explain", "--to", tmp_path)
+    assert "paired seeds" in output or "two paired seeds or more" in output
+    assert "need not be what moves it" in output
+    files = sorted(tmp_path.glob("moved-*.csv"))
+    assert len(files) == len({variant for variant, _ in runs}) - 1
+    assert {"number", "difference", "low", "high", "Holm p"} <= set(pd.read_csv(files[0]))
+    said = refused("inspect", study, "--explain", "--view", "head_scores")
+    assert "--explain: takes no view" in said
+    assert "no study of this name" in refused("inspect", "gone", "--explain")

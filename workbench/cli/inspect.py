@@ -44,6 +44,13 @@ def inspect(
         list[str] | None,
         typer.Option("--option", help="An option of a view: --option layer=2", metavar="NAME=VALUE"),
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Of a study, in place of views: which measured numbers moved with each effect.",
+        ),
+    ] = False,
     to: Annotated[Path, typer.Option("--to", help="The folder that figures and tables go into.")] = Path(
         "inspection"
     ),
@@ -54,6 +61,11 @@ def inspect(
     out: Out = RESULTS,
 ) -> None:
     """Look inside a run: the dashboard's views as figures and tables, without a browser."""
+    if explain:
+        if against or beside or view or text is not None or options:
+            raise UserError("--explain: takes no view, text, option or second run; leave them out")
+        _explain(run, out, to)
+        return
     from workbench.analysis.figure_look import ONE, TWO, Look
     from workbench.inspection.command import inspect_run, parse_options
 
@@ -84,6 +96,19 @@ def inspect(
     if not done.written:
         raise UserError(f"run: no view of {run!r} can be shown, for the reasons above")
     say(f"written to: {done.folder}: {len(done.written)} of {len(done.written) + len(done.refused)} views")
+
+
+def _explain(study: str, results: Path, to: Path) -> None:
+    """Say what moved with each variant's effect, and write every number that was tested."""
+    from workbench.inspection.command import explain_study
+    from workbench.inspection.explanation import NO_CAUSE
+
+    for found, path in explain_study(study, results=results, to=to):
+        say(f"{found.variant}: {found.headline()}")
+        for sentence in found.sentences():
+            say(f"  {sentence}")
+        say(f"  every number: {path}")
+    say(NO_CAUSE)
 
 
 def probe(

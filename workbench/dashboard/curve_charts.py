@@ -24,6 +24,24 @@ _ZERO_LINE = {
     "label": {"show": False},
     "data": [{"yAxis": 0}],
 }
+# The slider keeps what lies outside of it in the lines, so that they lead out of the plot.
+_ZOOM = {
+    "type": "slider",
+    "xAxisIndex": 0,
+    "filterMode": "none",
+    "height": 20,
+    "bottom": 8,
+    "showDetail": False,
+}
+_TOOLS = {
+    "right": 8,
+    "top": 24,
+    "itemSize": 14,
+    "feature": {
+        "dataZoom": {"filterMode": "none", "title": {"zoom": "Zoom: draw a frame", "back": "Zoom back"}},
+        "restore": {"title": "Whole curves"},
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ def curve_chart(
         series[-1]["markLine"] = _ZERO_LINE
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 24, "top": 56, "bottom": 30, "containLabel": True},
+        "grid": {"left": 8, "right": 24, "top": 56, "bottom": 66, "containLabel": True},
         "legend": {
             "type": "scroll",
             "top": 0,
@@ -72,6 +90,8 @@ def curve_chart(
         },
         "tooltip": {"trigger": "axis", "valueFormatter": f"%.{decimals}f", "confine": True},
         "dataset": datasets,
+        "dataZoom": [_ZOOM],
+        "toolbox": _TOOLS,
         "xAxis": _axis(x, unit, horizontal=True) | _whole_range(curves, factor),
         "yAxis": _axis(y, y.unit, horizontal=False) | (_log_range(curves) if y.log else {}),
         "series": series,

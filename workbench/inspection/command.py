@@ -12,6 +12,8 @@ from workbench.analysis.study_figures import FORMATS, save
 from workbench.analysis.text_escapes import to_csv
 from workbench.errors import UserError, in_one_line, suggestion
 from workbench.files import write_atomically
+from workbench.inspection.behaviour_columns import read_behaviours
+from workbench.inspection.explanation import Explanation, explain
 from workbench.inspection.measuring import (
     MeasuredRuns,
     Unmeasured,
@@ -88,6 +90,29 @@ def inspect_run(
         except UserError as error:
             done.refused.append((view, in_one_line(error, None)))
     return done
+
+
+def explain_study(name: str, *, results: Path, to: Path) -> list[tuple[Explanation, Path]]:
+    """What moved of each variant of a study against its baseline; every number as a CSV file in ``to``.
+
+    Raises ``UserError`` where there is no such study, or nothing of it is compared.
+    """
+    study = _study(name, results)
+    if study is None:
+        raise UserError(f"{name}: no study of this name under {results}; 'workbench list studies' has them")
+    records = load_study(study)
+    records.require_comparable()
+    values = read_behaviours(records.runs)
+    baseline = records.manifest.baseline
+    found = []
+    for number, variant in enumerate(one for one in records.manifest.names if one != baseline):
+        told = explain(values, variant, baseline)
+        safe = "-".join(_safe(text, _LONGEST_NAME) for text in (study.name, variant))
+        path = Path(to) / f"moved-{number}-{safe}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, to_csv(told.table(), index=False))
+        found.append((told, path))
+    return found
 
 
 def _scope(results: Path, run: str, against: str | None, beside: list[str]) -> Scope:

@@ -1,6 +1,7 @@
 """Run: one run as it is recorded: outcome, curves, log, configuration, environment; what its model writes."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import streamlit as st
 
 from workbench.dashboard import empty_pages, links, run_curves, run_text, state
 from workbench.dashboard.config_differences import compare, configuration
+from workbench.dashboard.curve_lines import METRICS
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import View
 from workbench.dashboard.text_tail import text_tail
@@ -85,7 +87,7 @@ def _outcome(directory: RunDirectory, record: RunRecord) -> None:
         if "\n" in record.error.strip():
             with st.expander("The whole error"):
                 st.code(visible(record.error), language=None, wrap_lines=True)
-    facts = {name: fixed(value, 4) for name, value in record.summary.items()}
+    facts = {METRICS.get(name, (name,))[0]: fixed(value, 4) for name, value in record.summary.items()}
     facts |= _facts(record)
     with st.container(horizontal=True, gap="medium"):
         for name, text in facts.items():
@@ -101,12 +103,19 @@ def _facts(record: RunRecord) -> dict[str, str]:
         "step": f"{count(step)} of {count(steps)}" if step is not None and steps is not None else "",
         "parameters": count(record.cost.get("parameters")),
         "training time": duration(seconds),
-        "created": record.created,
-        "started": record.started or "",
-        "finished": record.finished or "",
+        "created": _moment(record.created),
+        "started": _moment(record.started),
+        "finished": _moment(record.finished),
         "attempts": count(record.attempts) if record.attempts > 1 else "",
     }
     return {name: text for name, text in found.items() if text not in ("", "—")}
+
+
+def _moment(written: str | None) -> str:
+    """``2026-11-26 18:47 UTC`` of a moment as records write it."""
+    if not written:
+        return ""
+    return f"{datetime.fromisoformat(written).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _log(directory: RunDirectory) -> None:
@@ -134,7 +143,7 @@ def _configuration(now: View, record: RunRecord) -> None:
     own = configuration(record.model_dump())
     other = _of_baseline(now, record)
     if other is not None:
-        table = compare({"this run": own, f"{now.baseline} (baseline)": other})
+        table = compare({"this run": own, "the baseline's run": other})
         if len(table):
             grid(table, hide_index=True, alt="Keys that differ from the baseline's", key="run_differences")
             st.caption(f"{plural(len(table), 'key')} other than those of a run of the baseline.")

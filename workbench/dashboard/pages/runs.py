@@ -15,6 +15,7 @@ from workbench.dashboard import access, downloads, empty_pages, links, state
 from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.note_panel import note_panel, with_notes
+from workbench.dashboard.run_query import query_runs
 from workbench.dashboard.state import SELECTABLE, View, view
 from workbench.dashboard.tables import (
     filter_runs,
@@ -24,7 +25,7 @@ from workbench.dashboard.tables import (
     with_live_steps,
     with_outcomes,
 )
-from workbench.errors import RecordError
+from workbench.errors import RecordError, UserError
 from workbench.numbers import ABSURD, MISSING, fixed, plural
 from workbench.records.training_outcome import DID_NOT_TRAIN, UNIFORM, did_not_train
 from workbench.visible import visible
@@ -59,9 +60,22 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         grouped = _grouping()
         chosen = _filters(now)
+        query = st.text_input(
+            "Query",
+            key="query",
+            bind="query-params",
+            placeholder="learning_rate > 0.002 and seed == 3",
+            help="Hyperparameters, keys of the configuration and metrics: ==, !=, <, <=, >, >=, joined by "
+            "and / or. A key of the configuration may be its end alone: width == 64.",
+            width=320,
+        )
     unreadable: dict[str, str] = {}
     everything = with_outcomes(with_live_steps(now.records.runs, state.reader(now.library, unreadable)))
     runs = filter_runs(everything, **chosen).sort_values(["phase", "seed", "variant", "learning_rate"])
+    try:
+        runs = query_runs(runs, query)
+    except UserError as error:
+        st.error(literal(error), icon=":material/error:")
     if reason := why_not_comparable(now.records.manifest, "validation/loss"):
         st.caption(f":material/warning: {literal(reason)}")
     if grouped:
