@@ -115,7 +115,7 @@ def test_a_driver_of_a_shell_is_known_by_its_sign_of_life(here):
         drivers.start(study, ["run", "x"])
     state = read_json(study / "driver.json")
     mine = {"host": platform.node(), "pid": os.getpid()}
-    write_json(study / "driver.json", state | mine)
+    write_json(study / "driver.json", state | mine | {"started": "2020-01-01T00:00:00+00:00"})
     assert not driver_of(study).can_be_stopped  # this process is younger than that driver
     write_json(study / "driver.json", state | mine | {"started": now()})
     assert driver_of(study).pid == os.getpid()

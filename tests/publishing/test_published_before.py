@@ -66,7 +66,8 @@ def test_it_opens_and_its_report_says_what_it_said(results):
 def test_a_view_of_tables_shows_what_it_showed(results):
     before = content(results)
     run, other = (find_run(results, f"quickstart/{variant}/2002") for variant in (CHANGED, "baseline"))
-    statistics = find_view("head_scores").show(Scope(run, other)).all_tables()["statistics of every run"]
+    scores = find_view("head_scores").show(Scope(run, other), {"score": "induction"})
+    statistics = scores.all_tables()["statistics of every run"]
     assert statistics["seed"].tolist() == [2002, 2003, 2004] * 2
     assert statistics["strongest"].tolist() == pytest.approx([
         0.015642449259757996, 0.016147412359714508, 0.01604657620191574,

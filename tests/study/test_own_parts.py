@@ -334,7 +334,9 @@ PUBLISHED = sorted((REPOSITORY / "results/published").glob("*/study.yaml"))
 
 @pytest.mark.parametrize("manifest", PUBLISHED, ids=lambda path: path.parent.name)
 def test_what_published_runs_are_known_by_is_as_it_was(manifest):
-    planned = {variant["name"]: variant for variant in read_yaml(manifest)["variants"]}
+    values = read_yaml(manifest)
+    rungs = (values.get("gain") or {}).get("rungs", [])  # the baseline at other budgets
+    planned = {variant["name"]: variant for variant in [*values["variants"], *rungs]}
     for path in list((manifest.parent / "runs").glob("*/run.json"))[:20]:
         record = RunDirectory(path.parent).read()
         model = ModelConfig.from_dict(record.config["model"]).to_dict()
