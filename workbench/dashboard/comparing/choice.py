@@ -10,6 +10,7 @@ from workbench.dashboard.study_library import Library
 from workbench.errors import RecordError
 from workbench.records.index import list_studies
 from workbench.records.manifest import Manifest
+from workbench.records.published_tables import RUNS
 
 PARAMETER = "studies"
 MOST = 12  # studies, as many as there are colours that can be told apart
@@ -42,14 +43,17 @@ class Candidate:
 
 
 def candidates(results: Path, library: Library) -> list[Candidate]:
-    """The studies that compare something, newest first, without searches, imports and what is damaged."""
+    """The studies that compare something, newest first, without searches, imports and what is damaged.
+
+    Nor with those that have no run: of some only step times were measured.
+    """
     found = []
     for path in list_studies(results) if results.is_dir() else []:
         try:
             manifest = library.manifest(path)
         except RecordError:
             continue  # the study's own pages say what is wrong with it
-        if manifest.is_search or manifest.is_import:
+        if manifest.is_search or manifest.is_import or not (path / RUNS).is_dir():
             continue
         found.append(Candidate(str(path.relative_to(results)), path, manifest, tags_of(path, library)))
     return found
