@@ -209,7 +209,7 @@ def test_curves_as_they_were_measured(tenths, change, direction):
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted(PUBLISHED.iterdir()) if path.name != "search"],
+    [path for path in sorted(PUBLISHED.iterdir()) if path.name != "search" and (path / "runs").is_dir()],
     ids=lambda path: path.name,
 )
 def test_published_studies_have_it_in_every_row_that_has_a_difference(path):
