@@ -14,12 +14,11 @@ from workbench.files import read_yaml
 from workbench.model.decoder import Decoder
 from workbench.model.loss import next_token_loss
 from workbench.records.manifest import Manifest
-from workbench.records.step_times import StepPair
 from workbench.study import preparation
 from workbench.study.budget import trained_tokens
 from workbench.study.plan import Plan
 from workbench.study.schema import parse_study
-from workbench.study.step_measuring import recipe_digest
+from workbench.study.step_measuring import step_pair
 from workbench.study.texts import PreparedTexts
 from workbench.study.training_bytes import training_bytes
 from workbench.study.warnings import what_is_paired
@@ -45,17 +44,7 @@ def measured(recipes, texts, cell, *, ratio=RATIO, **changes):
     """Step times as if the second recipe's step took ``ratio`` of the first one's 0.1 s."""
     (first, baseline), *variants = recipes.items()
     pairs = [
-        StepPair(
-            variant=name,
-            step=recipe_digest(recipe),
-            baseline_step=recipe_digest(baseline),
-            batch_size=recipe.training.batch_size,
-            context=recipe.model.context,
-            baseline_batch_size=baseline.training.batch_size,
-            baseline_context=baseline.model.context,
-            steps=10,
-            blocks=[[0.1 * ratio, 0.1]] * 20,
-        )
+        step_pair(name, recipe, baseline, steps=10, blocks=[[0.1 * ratio, 0.1]] * 20)
         for name, recipe in variants
     ]
     own = {"device": cell.device, "precision": cell.precision, "compiled": cell.compiled, "baseline": first}

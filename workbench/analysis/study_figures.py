@@ -338,12 +338,8 @@ def gains_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
 
 def set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> None:
     """Have ``axis`` end where ``ticks`` do, with their labels; ``signed``: a plus before what is above 0."""
-    labels = [
-        f"+{label}" if signed and value > 0 else label
-        for value, label in zip(ticks.values, ticks.labels, strict=True)
-    ]
     axis.axes.set(**{f"{axis.axis_name}lim": (ticks.low, ticks.high)})
-    axis.set_ticks(ticks.values, labels)
+    axis.set_ticks(ticks.values, ticks.signed if signed else ticks.labels)
 
 
 def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> None:

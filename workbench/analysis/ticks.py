@@ -25,6 +25,12 @@ class Ticks:
     low: float
     high: float
 
+    @property
+    def signed(self) -> tuple[str, ...]:
+        """The labels with a plus before what is above 0, for differences."""
+        pairs = zip(self.values, self.labels, strict=True)
+        return tuple(f"+{label}" if value > 0 else label for value, label in pairs)
+
     def place(self, value: float, *, log: bool = False) -> float:
         """Where ``value`` is on the axis: 0 at its low end, 1 at its high one."""
         if log:

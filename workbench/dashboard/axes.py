@@ -45,6 +45,11 @@ def ticked(ticks: Ticks, labels: Sequence[str] | None = None) -> Ticked:
     return {"values": list(ticks.values), "labelExpr": f"{words}[indexof({known}, datum.value)]"}
 
 
+def signed_axis(ticks: Ticks) -> alt.Axis:
+    """The axis of differences, with a grid: a plus before what is above 0."""
+    return alt.Axis(**ticked(ticks, ticks.signed), grid=True, labelOverlap="parity")
+
+
 def broken(lines: Mapping[str, list[str]]) -> str:
     """``labelExpr`` of an axis whose names are given in lines."""
     return f"({json.dumps(dict(lines))})[datum.value]"

@@ -12,12 +12,12 @@ from workbench.analysis.ticks import Ticks, decades, linear
 from workbench.claims.figures import KIND_COLOURS
 from workbench.claims.forest import LITERATURE, ForestPanel, labels_of
 from workbench.claims.serving import Serving, token_count
-from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
+from workbench.dashboard.row_words import TEXT, words_above
 from workbench.numbers import scaled
 
 _ROW = 46  # pixels of a row: a line of words, and an interval below it
-_TEXT = 17  # pixels of a line of words
 _LINE = 66  # letters in a line of a narrow page
 _BELOW = 10  # pixels that an interval lies below its row's middle
 _SHAPES = {"holds": "circle", "fails": "triangle-down", "open": "diamond", LITERATURE: "square"}
@@ -53,17 +53,14 @@ def claim_forest(panel: ForestPanel, ink: Ink) -> alt.LayerChart:
     """
     table = forest_frame(panel)
     lines = 1 if (table["shown"].str.len() + table["said"].str.len()).max() <= _LINE else 2
-    height = _ROW + _TEXT * (lines - 1)
-    below = _BELOW + _TEXT * (lines - 1) / 2
+    height = _ROW + TEXT * (lines - 1)
+    below = _BELOW + TEXT * (lines - 1) / 2
     y = alt.Y("label:N", scale=alt.Scale(domain=list(table["label"])), title=None, axis=None)
     ticks = linear(panel.ends)
-    signed = [
-        f"+{label}" if value > 0 else label for value, label in zip(ticks.values, ticks.labels, strict=True)
-    ]
     x = partial(
         alt.X,
         scale=between(ticks, zero=False),
-        axis=alt.Axis(**ticked(ticks, signed), grid=True, labelOverlap="parity"),
+        axis=signed_axis(ticks),
         title=wrap(panel.title, _LINE),
     )
     kinds = [kind for kind in KIND_COLOURS if kind in set(table["kind"])]
@@ -94,26 +91,10 @@ def claim_forest(panel: ForestPanel, ink: Ink) -> alt.LayerChart:
             x=x("value:Q"), color=colour, shape=shape
         )
     )
-    whole = alt.LayerChart(layer=[*layers, *_above(rows, lines, ink)])
+    layers += words_above(rows, "shown", "said", above=10, lines=lines, ink=ink)
+    whole = alt.LayerChart(layer=layers)
     whole = whole.properties(height=height * len(table), autosize=FIT_WIDTH, config=words(ink.faint))
     return whole.configure_view(strokeWidth=0)
-
-
-def _above(rows: alt.Chart, lines: int, ink: Ink) -> list[alt.Chart]:
-    """The row's name, and its word with the number: in one line where both fit."""
-    written = partial(rows.mark_text, baseline="middle", color=ink.text, fontSize=13)
-    top = -10 - _TEXT * (lines - 1) / 2
-    on_the_right = lines == 1
-    name = written(align="left", dy=top)
-    said = written(
-        align="right" if on_the_right else "left",
-        dy=top if on_the_right else top + _TEXT,
-        fontWeight="bold",
-    )
-    return [
-        name.encode(x=alt.value(0), text="shown:N"),
-        said.encode(x=alt.value("width") if on_the_right else alt.value(0), text="said:N"),
-    ]
 
 
 def _forest_tooltip() -> list[alt.Tooltip]:

@@ -10,12 +10,12 @@ from workbench.analysis.contrast import seen_on
 from workbench.analysis.dismantling import Dismantled, Measured, added_to, contributions, left_out_of
 from workbench.analysis.study_figures import INTO_COLOUR, OUT_COLOUR
 from workbench.analysis.ticks import linear
-from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, words
 from workbench.dashboard.chart_ink import Ink
+from workbench.dashboard.row_words import TEXT, words_above
 from workbench.numbers import decimals_for, with_interval
 
 _ROW = 58  # pixels of a row: a line of words, and two intervals below it
-_TEXT = 17  # pixels of a line of words
 _LINE = 62  # letters in a line of a narrow page
 _APART = 9  # pixels between the intervals of a row
 GAP = "gap"
@@ -52,17 +52,14 @@ def parts_chart(table: pd.DataFrame, found: Dismantled, unit: str, ink: Ink) -> 
     ends = list(dict.fromkeys(table["end"]))
     longest = (table["name"].str.len() + table["says"].str.len()).max()
     lines = 1 if longest < _LINE else 2
-    row_height = _ROW + _TEXT * (lines - 1)
+    row_height = _ROW + TEXT * (lines - 1)
     y = alt.Y("name:N", scale=alt.Scale(domain=names), title=None, axis=None)
     ticks = linear([*table["low"], *table["high"], 0.0, found.margin, -found.margin])
-    signed = [
-        f"+{label}" if value > 0 else label for value, label in zip(ticks.values, ticks.labels, strict=True)
-    ]
     title = f"Part of the gap from {found.origin} to {found.whole}, {unit}"
     x = partial(
         alt.X,
         scale=between(ticks, zero=False),
-        axis=alt.Axis(**ticked(ticks, signed), grid=True, labelOverlap="parity"),
+        axis=signed_axis(ticks),
         title=wrap(title, _LINE),
     )
     out, into = (seen_on(colour, ink.paper) for colour in (OUT_COLOUR, INTO_COLOUR))
@@ -84,33 +81,18 @@ def parts_chart(table: pd.DataFrame, found: Dismantled, unit: str, ink: Ink) -> 
     ]
     for place, end in enumerate(ends):
         of_end = alt.Chart(table[table["end"] == end]).encode(y=y, color=colour, tooltip=_tooltip())
-        offset = _TEXT * (lines - 1) / 2 + 4 + (0 if end == GAP else _APART * place)
+        offset = TEXT * (lines - 1) / 2 + 4 + (0 if end == GAP else _APART * place)
         layers += [
             of_end.mark_rule(strokeWidth=3, strokeCap="round", yOffset=offset).encode(
                 x=x("low:Q"), x2="high:Q"
             ),
             of_end.mark_point(filled=True, size=80, opacity=1, yOffset=offset).encode(x=x("mean:Q")),
         ]
-    whole = alt.LayerChart(layer=[*layers, *_above(table, y, lines, ink)])
+    names_of = alt.Chart(table.drop_duplicates("name")).encode(y=y)
+    layers += words_above(names_of, "name", "says", above=16, lines=lines, ink=ink)
+    whole = alt.LayerChart(layer=layers)
     whole = whole.properties(height=row_height * len(names), autosize=FIT_WIDTH, config=words(ink.faint))
     return whole.configure_view(strokeWidth=0)
-
-
-def _above(table: pd.DataFrame, y: alt.Y, lines: int, ink: Ink) -> list[alt.Chart]:
-    """A row's name, and what it says: in one line where both fit."""
-    text = alt.Chart(table.drop_duplicates("name")).encode(y=y)
-    written = partial(text.mark_text, baseline="middle", color=ink.text, fontSize=13)
-    name = written(align="left", dy=-16 - _TEXT * (lines - 1) / 2)
-    on_the_right = lines == 1
-    said = written(
-        align="right" if on_the_right else "left",
-        dy=-16 + (0 if on_the_right else _TEXT / 2),
-        fontWeight="bold",
-    )
-    return [
-        name.encode(x=alt.value(0), text="name:N"),
-        said.encode(x=alt.value("width") if on_the_right else alt.value(0), text="says:N"),
-    ]
 
 
 def _tooltip() -> list[alt.Tooltip]:

@@ -13,7 +13,7 @@ from workbench.analysis.ticks import Ticks, every, exact, linear
 from workbench.analysis.tuned_rates import TunedRate, same_rate
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import brief
-from workbench.dashboard.axes import FIT_WIDTH, between, broken, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, between, broken, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.numbers import MISSING, decimals_for, rate, with_interval
 
@@ -93,7 +93,7 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerCha
     x = partial(
         alt.X,
         scale=between(ticks, zero=False),
-        axis=_signed_axis(ticks),
+        axis=signed_axis(ticks),
         title=wrap(_title(report), _LINE),
     )
     intervals = alt.Chart(table).encode(y=y, color=colour, tooltip=_forest_tooltip(places))
@@ -129,13 +129,6 @@ def _above(table: pd.DataFrame, y: alt.Y, lines: int, ink: Ink) -> list[alt.Char
 
 def _title(report: Report) -> str:
     return f"Difference to {report.baseline.variant} in {report.metric}, {report.unit} (left of 0 is better)"
-
-
-def _signed_axis(ticks: Ticks) -> alt.Axis:
-    signed = [
-        f"+{label}" if value > 0 else label for value, label in zip(ticks.values, ticks.labels, strict=True)
-    ]
-    return alt.Axis(**ticked(ticks, signed), grid=True, labelOverlap="parity")
 
 
 def _margin_band(report: Report, x: Callable[[str], alt.X], y: alt.Y, height: int, ink: Ink) -> alt.Chart:

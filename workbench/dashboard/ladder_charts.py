@@ -82,13 +82,10 @@ def ladder_chart(row: LadderRow, found: LadderReport, colour: str, ink: Ink) -> 
         title="FLOPs of a run",
     )
     ticks = linear([*table["low"], *table["high"], *line["mean"], 0.0, row.margin, -row.margin], count=5)
-    signed = [
-        f"+{label}" if value > 0 else label for value, label in zip(ticks.values, ticks.labels, strict=True)
-    ]
     y = partial(
         alt.Y,
         scale=between(ticks, zero=False),
-        axis=alt.Axis(**ticked(ticks, signed), grid=True, labelOverlap=False),
+        axis=alt.Axis(**ticked(ticks, ticks.signed), grid=True, labelOverlap=False),
         title=wrap(f"Difference to the baseline, {found.unit}", _LINE),
     )
     band = pd.DataFrame(

@@ -68,14 +68,10 @@ def measure_recipes(
                 progress=at,
             )
             pairs.append(
-                StepPair(
-                    variant=name,
-                    step=recipe_digest(recipe),
-                    baseline_step=recipe_digest(baseline),
-                    batch_size=recipe.training.batch_size,
-                    context=recipe.model.context,
-                    baseline_batch_size=baseline.training.batch_size,
-                    baseline_context=baseline.model.context,
+                step_pair(
+                    name,
+                    recipe,
+                    baseline,
                     steps=found.steps,
                     blocks=[[ours, theirs] for theirs, ours in found.seconds],
                 )
@@ -96,6 +92,23 @@ def measure_recipes(
         versions=versions(),
         pairs=pairs,
         **git_state(),
+    )
+
+
+def step_pair(
+    name: str, recipe: Recipe, baseline: Recipe, *, steps: int, blocks: list[list[float]]
+) -> StepPair:
+    """What blocks of ``steps`` steps took of the variant ``name`` and of the baseline, in seconds a step."""
+    return StepPair(
+        variant=name,
+        step=recipe_digest(recipe),
+        baseline_step=recipe_digest(baseline),
+        batch_size=recipe.training.batch_size,
+        context=recipe.model.context,
+        baseline_batch_size=baseline.training.batch_size,
+        baseline_context=baseline.model.context,
+        steps=steps,
+        blocks=blocks,
     )
 
 

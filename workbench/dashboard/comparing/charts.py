@@ -11,7 +11,7 @@ import pandas as pd
 from workbench.analysis.contrast import readable_on, seen_on
 from workbench.analysis.cost_points import COSTS, CostPoint, on_front
 from workbench.analysis.ticks import Ticks, decades, linear
-from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.comparing.effects import WORDS, EffectPanel
 from workbench.numbers import byte_size, duration, scaled, with_interval
@@ -84,13 +84,10 @@ def effects_forest(panel: EffectPanel, colours: Mapping[str, str], ink: Ink) -> 
     table, headings = forest_frames(panel)
     height = float(table["bottom"].max())
     ticks = linear(panel.ends)
-    signed = [
-        f"+{label}" if value > 0 else label for value, label in zip(ticks.values, ticks.labels, strict=True)
-    ]
     x = partial(
         alt.X,
         scale=between(ticks, zero=False),
-        axis=alt.Axis(**ticked(ticks, signed), grid=True, labelOverlap="parity"),
+        axis=signed_axis(ticks),
         title=wrap(panel.title, _LINE),
     )
     y = partial(alt.Y, scale=alt.Scale(domain=[height, 0], nice=False, zero=False), axis=None, title=None)
