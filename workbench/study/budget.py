@@ -89,10 +89,12 @@ def equally_trained(study: StudyFile, recipes: dict[str, Recipe], costs: Costs) 
 def _of_equal_memory(study: str, recipes: dict[str, Recipe], units: dict[str, str]) -> dict[str, Recipe]:
     """The variants whose training step is to hold as many bytes as the baseline's, with the batch for it."""
     baseline = next(iter(recipes.values()))
+    judged = {name: recipe for name, recipe in list(recipes.items())[1:] if units[name] == MEMORY}
+    if not judged:
+        return {}
+    total = training_bytes(baseline).at(baseline.training.batch_size)
     solved = {}
-    for name, recipe in list(recipes.items())[1:]:
-        if units[name] != MEMORY:
-            continue
+    for name, recipe in judged.items():
         execution = recipe.training.execution
         if not execution.is_usual:
             raise UserError(
@@ -104,7 +106,6 @@ def _of_equal_memory(study: str, recipes: dict[str, Recipe], units: dict[str, st
                 f"{study}: budget: {name}: equal memory is a matter of the batch size, and the variant has "
                 "one of its own; leave batch_size out of its levels, or take another budget"
             )
-        total = training_bytes(baseline).at(baseline.training.batch_size)
         own = training_bytes(recipe)
         batch_size = own.batch_size(total)
         if abs(own.at(batch_size) / total - 1) > _MOST_MISMATCH:
