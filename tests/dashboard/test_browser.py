@@ -96,8 +96,10 @@ def test_the_page_of_data_shows_texts_their_fates_and_examples(page, address, tm
     first = next(csv.DictReader((tmp_path / "texts.csv").open(encoding="utf-8-sig")))
     assert (first["text"], first["tokens"], first["unique tokens"]) == ("as_is", "1,980,000", "1,500,000")
     text = page.get_by_role("combobox", name="Text")
-    text.evaluate("element => element.scrollIntoView({block: 'center'})")  # below it is room for its list
-    text.click()
+    # A list closes when the page moves under it, as it does until its charts are drawn.
+    page.wait_for_function("path => document.querySelectorAll(path).length >= 1", arg=DRAWN)
+    text.evaluate("element => element.scrollIntoView({block: 'center'})")
+    text.press("ArrowDown")
     page.get_by_role("option", name="near_dedup", exact=True).click()
     wait_for_parameter(page, "text", "near_dedup")
     page.get_by_text("arXiv 2406.17557").wait_for()
