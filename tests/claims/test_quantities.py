@@ -3,6 +3,8 @@
 import math
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.analysis.gain_studies import gain_of, gain_study
@@ -10,22 +12,49 @@ from tests.analysis.synthetic_studies import VOCABULARY, Study, manifest, varian
 from tests.claims.claim_studies import card, judged, prediction
 from workbench.analysis.effects import study_report
 from workbench.claims.evidence import Studies
+from workbench.claims.quantities.gradient_spikes import spike_share
 from workbench.claims.quantities.quantity import NotMeasurableError, Sides
-from workbench.claims.quantities.rate_sensitivity import common_grid, sensitivity
+from workbench.claims.quantities.rate_sweep import Swept, common_grid
 from workbench.claims.quantities.registry import QUANTITIES
 from workbench.claims.words import CardWord, Word
 from workbench.inspection.behaviour_columns import read_behaviours
 from workbench.records.index import load_study
+from workbench.records.metrics import save_frame
 
 PUBLISHED = Path(__file__).parents[2] / "results"
 GRID = [0.003 * 2**step for step in range(-3, 6)]
 TUNED = list(range(101, 109))
 
 
+def of_seed(quantity, losses, uniform):
+    rates = GRID[: len(losses)]
+    swept = Swept(rates=rates, losses=losses, runs=[Path()] * len(losses), uniform=uniform)
+    return QUANTITIES[quantity].of_seed(swept)
+
+
 def test_sensitivity_is_the_mean_excess_with_lost_runs_at_a_uniform_guess():
-    assert sensitivity([3.0, 3.0, 3.0], 5.5) == 0
-    assert sensitivity([3.5, 3.0, 3.5, math.inf], 5.0) == pytest.approx((0.5 + 0 + 0.5 + 2.0) / 4)
-    assert sensitivity([3.0, 7.0], 5.0) == pytest.approx(1.0)  # no worse than a guess
+    assert of_seed("lr_sensitivity", [3.0, 3.0, 3.0], 5.5) == 0
+    assert of_seed("lr_sensitivity", [3.5, 3.0, 3.5, math.inf], 5.0) == pytest.approx((0.5 + 0.5 + 2) / 4)
+    assert of_seed("lr_sensitivity", [3.0, 7.0], 5.0) == pytest.approx(1.0)  # no worse than a guess
+
+
+def test_the_largest_stable_rate_is_where_a_line_crosses_a_tenth_above_the_lowest():
+    doubled = math.log(2)
+    crossing = math.log(GRID[1]) + doubled * 0.1 / 0.4
+    assert of_seed("largest_stable_rate", [3.5, 3.0, 3.4, 3.0], 5.0) == pytest.approx(crossing)
+    lost = math.log(GRID[2]) + doubled * (0.1 - 0.05) / (2.0 - 0.05)  # a lost run is a uniform guess
+    assert of_seed("largest_stable_rate", [3.5, 3.0, 3.05, math.inf], 5.0) == pytest.approx(lost)
+    with pytest.raises(NotMeasurableError, match=r"no learning rate up to 0\.00075 was too large"):
+        of_seed("largest_stable_rate", [3.0, 3.05], 5.0)
+
+
+def test_a_spike_is_ten_times_the_median_of_the_steps_before_it():
+    quiet = [1.0] * 40
+    assert spike_share(np.array([*quiet, 9.9])) == 0
+    assert spike_share(np.array([*quiet, 11.0, *quiet[:9]])) == pytest.approx(1 / 40)
+    assert spike_share(np.array([50.0, *quiet, math.nan, math.inf])) == pytest.approx(2 / 33)
+    with pytest.raises(NotMeasurableError, match="fewer than 11 recorded steps"):
+        spike_share(np.ones(10))
 
 
 def losses(best, rates=GRID):
@@ -65,6 +94,25 @@ def test_sensitivity_of_a_study_is_paired_by_tuning_seed_and_needs_no_rate_of_it
     measured = QUANTITIES["lr_sensitivity"].measure(Studies(tmp_path).open("sweep"), Sides("baseline"))
     assert set(measured.values) == {0.0}
     assert math.log(VOCABULARY) > 3 + 0.05 * 16  # the guess is no better than any run that trained
+
+
+def test_spikes_and_stable_rates_of_a_study_are_paired_by_tuning_seed(tmp_path):
+    write_sweep(tmp_path, 0.3)
+    runs = load_study(tmp_path / "sweep").runs
+    for run in runs[runs["phase"] == "tune"].to_dict("records"):
+        norms = np.ones(40)
+        norms[20] = 50.0 if run["variant"] == "norm=layernorm" and run["learning_rate"] > 0.02 else 5.0
+        rows = {"step": range(40), "learning_rate": run["learning_rate"], "gradient_norm": norms}
+        save_frame(Path(run["path"]), pd.DataFrame(rows))
+    sides = Sides("norm=layernorm")
+    spikes = QUANTITIES["gradient_spikes"].measure(Studies(tmp_path).open("sweep"), sides)
+    assert spikes.values == pytest.approx([100 / 30 * 3 / 9] * len(TUNED))  # at three of nine rates
+    stable = QUANTITIES["largest_stable_rate"].measure(Studies(tmp_path).open("sweep"), sides)
+    assert len(stable.values) == len(TUNED)
+    assert all(value < -0.1 for value in stable.values)
+    (tmp_path / "sweep" / "runs" / runs["run_id"].iloc[0] / "metrics.parquet").write_bytes(b"no table")
+    with pytest.raises(NotMeasurableError, match=r"metrics\.parquet"):
+        QUANTITIES["gradient_spikes"].measure(Studies(tmp_path).open("sweep"), sides)
 
 
 @pytest.fixture(scope="module")
@@ -132,4 +180,4 @@ def test_every_quantity_says_what_it_is():
         assert one.name == name
         assert one.about.endswith(".")
         assert len(one.about.split()) > 10 or "As delta" in one.about
-        assert one.page in ("effects", "position", "runs", None)
+        assert one.page in ("effects", "position", "runs", "curves", None)

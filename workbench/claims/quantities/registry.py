@@ -10,6 +10,8 @@ from workbench.claims.quantities.costs import (
     SecondsPerToken,
 )
 from workbench.claims.quantities.extrapolation import LossChangeAtFour, LossChangeAtTwo
+from workbench.claims.quantities.gradient_spikes import GradientSpikes
+from workbench.claims.quantities.largest_stable_rate import LargestStableRate
 from workbench.claims.quantities.losses import BitsPerByte, Loss
 from workbench.claims.quantities.quantity import Quantity
 from workbench.claims.quantities.rate_sensitivity import LearningRateSensitivity
@@ -22,6 +24,8 @@ _CLASSES: tuple[type[Quantity], ...] = (
     LossChangeAtTwo,
     LossChangeAtFour,
     LearningRateSensitivity,
+    LargestStableRate,
+    GradientSpikes,
     LogGain,
     SlopeOverRungs,
     Additivity,

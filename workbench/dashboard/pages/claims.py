@@ -31,8 +31,13 @@ from workbench.visible import visible
 
 _COLOURS = {"supported": "green", "refuted": "red", "undecided": "orange"}
 _RUNS, _LITERATURE = 590, 330  # pixels
-_TITLES = {"effects": "Effects", "position": "Position", "runs": "Runs"}
-_ICONS = {"effects": ":material/bar_chart:", "position": ":material/straighten:", "runs": ":material/list:"}
+_TITLES = {"curves": "Curves", "effects": "Effects", "position": "Position", "runs": "Runs"}
+_ICONS = {
+    "curves": ":material/show_chart:",
+    "effects": ":material/bar_chart:",
+    "position": ":material/straighten:",
+    "runs": ":material/list:",
+}
 
 
 def page() -> None:
