@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from workbench.bench import studies
+from workbench.bench.outcome import Outcome
 from workbench.bench.rivals.contest import Contest, Sweep
 from workbench.bench.rivals.training_case import BARE, PLAIN, Case, Measured
 from workbench.bench.section import Effort
@@ -255,7 +256,12 @@ def test_reading_asks_what_the_pages_ask(setting, monkeypatch):
     monkeypatch.setattr(reading, "FIVE_HUNDRED", few)
     monkeypatch.setattr(reading, "POINTS", 50)
     monkeypatch.setattr(reading.write_study, "__defaults__", (50,))
+    asked = []
+    monkeypatch.setattr(reading, "measure_in_browser", lambda *given: asked.append(given) or Outcome())
     outcome = reading.measure(setting)
+    [(_, study, seconds)] = asked
+    assert study == setting.folder / "results" / "bench"
+    assert seconds == pytest.approx(0.85 * setting.seconds)
     [table] = outcome.tables
     assert len(table.rows) == 6
     assert all(row["first"].count == row["again"].count == 2 for row in table.rows)

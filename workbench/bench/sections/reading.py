@@ -1,11 +1,13 @@
-"""How long the dashboard reads and computes: 500 runs of 2,000 points, for the first time and again."""
+"""How long readers of the dashboard wait: for what the server reads and computes, and in a browser."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from workbench.analysis.colours import variant_colours
 from workbench.bench.formats import Form, shown
+from workbench.bench.in_browser.measure import measure_in_browser
 from workbench.bench.outcome import Column, Finding, Outcome, Table
 from workbench.bench.section import Effort, Section, Setting
 from workbench.bench.studies import FIVE_HUNDRED, tiny_plan, write_finished
@@ -20,14 +22,34 @@ from workbench.training.seconds import seconds_of
 COLD, WARM = "first", "again"
 POINTS = 2000
 _LEAST_ROUNDS, _MOST_ROUNDS = 2, 9
+_SERVER_ALONE = 0.15  # of the time
 
 
 def measure(setting: Setting) -> Outcome:
     """The section."""
-    clock = Clock(setting.seconds)
-    rounds = Rounds()
     setting.progress("writing a study of 500 runs", 0.0)
     path, runs = write_study(setting)
+    first = _part(setting, 0.0, _SERVER_ALONE)
+    found = measure_reading(first, path, runs)
+    second = _part(setting, _SERVER_ALONE, 1.0)
+    seen = measure_in_browser(second, path, second.seconds)
+    return Outcome(found.tables + seen.tables, found.findings + seen.findings, found.notes + seen.notes)
+
+
+def _part(setting: Setting, begin: float, end: float) -> Setting:
+    """``setting`` for what is measured between two parts of its time."""
+    share = end - begin
+    return replace(
+        setting,
+        seconds=share * setting.seconds,
+        progress=lambda text, part: setting.progress(text, begin + share * min(1.0, part)),
+    )
+
+
+def measure_reading(setting: Setting, path: Path, runs: int) -> Outcome:
+    """What the server reads and computes for the pages of the study in ``path``."""
+    clock = Clock(setting.seconds)
+    rounds = Rounds()
     number = 0
     while number < _LEAST_ROUNDS or (clock.left > 0 and number < _MOST_ROUNDS):
         setting.progress("reading it", max(0.3, clock.part))
@@ -116,10 +138,12 @@ SECTION = Section(
     name="reading",
     title="The dashboard's reading",
     about=(
-        "What the pages compute before they draw, on a study of 500 finished runs: by a server that has read "
-        "nothing yet, and again. The files were written just before, so that they come from memory, not from "
-        "the disk; sending to the browser and drawing there are not in it."
+        "First what the pages compute before they draw, on a study of 500 finished runs: by a server that "
+        "has read nothing yet, and again. The files were written just before, so that they come from memory, "
+        "not from the disk. Then what a reader sees, in a browser without a window: from an address, a click "
+        "or a key to the last change of the page, on that study and on published ones. A first load has a "
+        "server and a browser of its own, both just started; all else is measured in turn, on one server."
     ),
-    seconds={Effort.QUICK: 12.0, Effort.FULL: 60.0},
+    seconds={Effort.QUICK: 75.0, Effort.FULL: 900.0},
     measure=measure,
 )
