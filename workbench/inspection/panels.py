@@ -215,7 +215,8 @@ class Result:
 
     def split_answers(self) -> tuple[list[str], list[str]]:
         """The answers on the two that are looked at, and those on the variants beside them."""
-        begins = tuple(f"{name}{sign}" for name in self.beside for sign in (":", " minus ", " ("))
+        signs = (":", " minus ", " (", " is left out")
+        begins = tuple(f"{name}{sign}" for name in self.beside for sign in signs)
         others = [answer for answer in self.answers if answer.startswith(begins)] if begins else []
         return [answer for answer in self.answers if answer not in others], others
 
