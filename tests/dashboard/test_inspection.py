@@ -13,6 +13,7 @@ from tests.dashboard.inspection_studies import CHANGED, runs_of
 from workbench.dashboard import attention_maps
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
+from workbench.inspection import drawing
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import find_view, views
@@ -245,6 +246,32 @@ def test_variants_beside_are_shown_left_out_and_kept_in_the_address(opened, insp
     assert "beside inside/baseline" not in texts(app)
     app.multiselect[0].set_value(["baseline"]).run()
     assert "without" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    ("page", "view", "opened_view", "wanted"),
+    [
+        ("attention", "head_scores", "prompt_attention", {"layer": "1", "head": "2"}),
+        ("position", "extrapolation", "length_maps", {"length": "64"}),
+    ],
+)
+def test_a_mark_of_a_chart_opens_the_maps_behind_it(opened, inspected, runs, page, view, opened_view, wanted):
+    app = to_view(opened(inspected, page, inspect=runs[CHANGED, 201], against=runs["baseline", 201]), view)
+    result = find_view(view).show(scope_of(inspected, (CHANGED, 201), ("baseline", 201)))
+    rows = drawing.named(result.panels[0]).leads.rows
+    row = rows[rows["inspect"] == runs["baseline", 201]]
+    for name, value in wanted.items():
+        row = row[row[name].astype(str) == value]
+    (place,) = row.index
+    app.selectbox(key=f"{view}_0_lead").set_value(place).run()
+    app.button(key=f"{view}_0_open").click().run()
+    assert not app.exception
+    assert app.selectbox(key="inspect").value == runs["baseline", 201]
+    assert app.selectbox(key="against").value == runs[CHANGED, 201]
+    assert app.segmented_control(key=f"{page}_view").value == opened_view
+    for name, value in wanted.items():
+        key = f"{opened_view}.{name}"
+        assert (app.selectbox(key=key).value, app.query_params[key]) == (value, value)
 
 
 def test_views_of_maps_leave_variants_beside_alone(opened, inspected, runs):

@@ -217,6 +217,34 @@ def test_the_arrow_keys_read_a_map(tab, seen):
     assert tab.locator("p.readout").get_attribute("role") == "status"
 
 
+@pytest.mark.parametrize(
+    ("place", "more", "mark", "wanted"),
+    [
+        (
+            "attention",
+            {"attention_view": "Head scores", "head_scores.part": "Every head"},
+            "layer: 1; head: 3; .*series: learned positions|series: learned positions; .*layer: 1; head: 3",
+            {"prompt_attention.layer": "1", "prompt_attention.head": "3"},
+        ),
+        ("position", {}, "x: 4; .*series: RoPE", {"length_maps.length": "128"}),
+    ],
+)
+def test_a_click_on_a_mark_opens_its_maps(page, at, runs, place, more, mark, wanted):
+    page.goto(at(place, **more))
+    page.locator(DRAWN).first.wait_for()
+    marks = page.locator(f"{DRAWN} .role-mark path:visible")
+    names = marks.evaluate_all("(all) => all.map((one) => one.getAttribute('aria-label'))")
+    (number,) = [number for number, name in enumerate(names) if re.search(mark, name or "")]
+    marks.nth(number).scroll_into_view_if_needed()
+    box = marks.nth(number).bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)  # whatever lies on top of it
+    for name, value in wanted.items():
+        page.wait_for_url(re.compile(re.escape(f"{name}={value}")))
+    page.wait_for_url(re.compile(f"inspect={runs['baseline' if place == 'position' else CHANGED, 201]}"))
+    page.get_by_text("Layer and head in full").wait_for()
+    assert page.errors == []
+
+
 def test_an_answer_leads_to_its_runs(page, address, runs):
     page.set_viewport_size({"width": 800, "height": 1000})
     page.goto(f"{address}/?study=inside")

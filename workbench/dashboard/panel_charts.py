@@ -48,6 +48,7 @@ from workbench.inspection.drawing import (
 from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Panel
 from workbench.numbers import number
 
+CLICKED = "clicked"  # the selection of a chart whose marks lead somewhere
 _RULE_HEIGHT = 16  # pixels of a line of labels above a plot
 _NAME_HEIGHT = 16  # pixels between the names of lines, at their ends
 _POINTS = 40  # of a line in a plot, which are marked
@@ -147,7 +148,9 @@ def _lines(panel: Lines, given: Lines, cell: Cell, ink: Ink) -> list[alt.Chart]:
     size = 80
     if panel.joined:
         size = 34 if few else 12
-    points = base.mark_point(filled=True, size=size)
+    if panel.leads is not None:
+        size = max(size, 60)  # a mark that is clicked
+    points = _named_marks(base.mark_point(filled=True, size=size, **_cursor(panel)), panel, cell)
     # Dots would hide how the lines of theory are dashed.
     theory = alt.FieldOneOfPredicate(field="series", oneOf=sorted(panel.ghosts))
     seen = alt.OpacityValue(0.9 if few else 0.01, condition={"test": theory, "value": 0.01})
@@ -216,18 +219,36 @@ def _heatmap(panel: Heatmap, given: Heatmap, cell: Cell, ink: Ink) -> list[alt.C
     if "text" in panel.data:
         panel = replace(panel, data=panel.data.assign(ink=[ink_on(colour) for colour in cell_colours(panel)]))
     base = cell.rows_of(panel, panel.data).encode(x=x, y=y, tooltip=_tooltip(panel))
-    layers = [base.mark_rect().encode(color=_shade(panel, cell))]
+    rects = _named_marks(base.mark_rect(**_cursor(panel)), panel, cell)
+    layers = [rects.encode(color=_shade(panel, cell))]
     if "text" in panel.data:
         white = alt.FieldEqualPredicate(field="ink", equal=WHITE)
         written = alt.ColorValue(BLACK, condition={"test": white, "value": WHITE})
         longest = int(panel.data["text"].str.len().max()) if len(panel.data) else 0
         fits = f"{cell.wide} / {max(1, len(columns))} >= {5 * longest + 4}"
-        layers.append(
-            base.mark_text(fontSize=9, opacity=alt.ExprRef(f"{fits} ? 1 : 0")).encode(
-                text="text:N", color=written
-            )
-        )
+        seen = alt.ExprRef(f"{fits} ? 1 : 0")
+        text = base.mark_text(fontSize=9, opacity=seen, **_cursor(panel))
+        layers.append(_named_marks(text, panel, cell, "text").encode(text="text:N", color=written))
     return layers
+
+
+def _cursor(panel: Drawn) -> dict[str, str]:
+    """A hand over marks that lead somewhere."""
+    return {} if panel.leads is None else {"cursor": "pointer"}
+
+
+def _named_marks(marks: alt.Chart, panel: Drawn, cell: Cell, what: str = "mark") -> alt.Chart:
+    """Marks that lead somewhere have a name; the first of a chart listen for clicks on all of them."""
+    if panel.leads is None:
+        return marks
+    marks = marks.properties(name=f"{what}_{cell.place}")
+    if what != "mark" or cell.place > 0:
+        return marks
+    # All facets are layers of one plot, in which a parameter hears of the marks of every layer. Lines are not
+    # listened to: one is a single mark, whatever point of it is clicked.
+    named = [f"@{one}_{place}_marks:click" for place in range(cell.count) for one in ("mark", "text")]
+    fields = list(panel.leads.by)
+    return marks.add_params(alt.selection_point(name=CLICKED, fields=fields, on=", ".join(named)))
 
 
 def _shade(panel: Heatmap, cell: Cell) -> alt.Color:

@@ -104,7 +104,10 @@ def named(panel: PanelT) -> PanelT:
     """
     if not panel.labels or isinstance(panel, TokenMaps | Tokens):
         return panel
-    found: PanelT = replace(panel, data=_renamed(panel.data, panel.labels), labels={})
+    leads = panel.leads
+    if leads is not None:
+        leads = replace(leads, rows=_renamed(leads.rows, panel.labels))
+    found: PanelT = replace(panel, data=_renamed(panel.data, panel.labels), labels={}, leads=leads)
     if isinstance(found, Maps | Heatmap):
         return found
     changed = {}

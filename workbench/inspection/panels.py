@@ -6,7 +6,7 @@ what the pointer reads.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,37 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Leads:
+    """From the marks of a panel to the view that shows what is behind them.
+
+    ``rows`` has a row for each mark that leads somewhere, told by its columns ``by``, as in the panel's data:
+    ``series``, ``label`` (what a list calls the mark beside its series), the runs ``inspect`` and ``against``
+    that ``view`` is to be opened on, and a column for each of the ``options`` that it is to be opened with.
+    ``what`` is the word for a mark.
+    """
+
+    view: str
+    what: str
+    by: tuple[str, ...]
+    options: tuple[str, ...]
+    rows: pd.DataFrame
+
+    def place_of(self, mark: Mapping[str, Any]) -> int | None:
+        """The row of the mark that has the values of ``mark`` in ``by``; None of one that leads nowhere."""
+        found = pd.Series(True, index=self.rows.index)
+        for name in self.by:
+            found &= self.rows[name] == mark.get(name)
+        places = np.flatnonzero(found)
+        return int(places[0]) if len(places) else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Panel:
     """Base of all panels. ``data`` holds one row per mark; further columns appear under the pointer.
 
     ``nothing`` is said in place of a plot where no value can be drawn. ``labels``: what a reader sees of a
     series that ``data`` calls by its variant. ``tab``: panels of one go together where a page has several.
+    ``leads``: what a page opens where a mark is clicked.
     """
 
     title: str
@@ -35,6 +61,7 @@ class Panel:
     nothing: str = "There is nothing to draw: no value here is a number that its axes have a place for."
     labels: Mapping[str, str] = field(default_factory=dict)
     tab: str = ""
+    leads: Leads | None = None
 
 
 def under(tab: str, *panels: Panel | None) -> tuple[Panel, ...]:
@@ -188,7 +215,8 @@ class Result:
 
     def split_answers(self) -> tuple[list[str], list[str]]:
         """The answers on the two that are looked at, and those on the variants beside them."""
-        begins = tuple(f"{name}{sign}" for name in self.beside for sign in (":", " minus ", " ("))
+        signs = (":", " minus ", " (", " is left out")
+        begins = tuple(f"{name}{sign}" for name in self.beside for sign in signs)
         others = [answer for answer in self.answers if answer.startswith(begins)] if begins else []
         return [answer for answer in self.answers if answer not in others], others
 

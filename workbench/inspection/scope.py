@@ -80,6 +80,15 @@ class Scope:
             raise UserError("against: this view compares two runs; name a second one")
         return found
 
+    def opened_on(self, role: str) -> dict[str, str]:
+        """The ids of the runs that show the role's run by itself: as ``inspect``, and ``against`` if any is.
+
+        The run that it is against now stays, unless it is that run.
+        """
+        opened = self.directory(role)
+        other = self.run if role == "against" else self.against
+        return {"inspect": opened.run_id, "against": other.run_id if other else ""}
+
     @cached_property
     def _records(self) -> dict[str, RunRecord]:
         return {role: self.directory(role).read() for role in self.all_roles}

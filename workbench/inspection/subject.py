@@ -18,7 +18,7 @@ from workbench.seeds import generator
 from workbench.training.run_text import open_corpus, open_tokenizer
 from workbench.training.trained_decoder import load_decoder
 
-_KEPT = 8  # decoders in memory
+_KEPT = 12  # decoders in memory: one for each variant of a chart
 _SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 _CHECKED = 64  # tokens on which both attention kernels are compared
 

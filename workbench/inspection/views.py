@@ -19,6 +19,7 @@ _MODULES = (
     "attention.head_scores",
     "attention.formation",
     "position.extrapolation",
+    "position.length_maps",
     "position.loss",
     "position.distance_profiles",
     "position.rope_bands",
@@ -65,6 +66,7 @@ class View(ABC):
     too where they are there. ``checkpoints``: it needs runs that were measured at several steps.
     ``one_tokenizer``: a live view that itself leaves out a second run which splits text into other tokens.
     ``many``: what it shows is a series per variant, so that it is of the scope's other variants too.
+    ``alone``: it is of one run, and leaves out whatever that is compared with.
     """
 
     name: ClassVar[str]
@@ -77,6 +79,7 @@ class View(ABC):
     checkpoints: ClassVar[bool] = False
     one_tokenizer: ClassVar[bool] = False
     many: ClassVar[bool] = False
+    alone: ClassVar[bool] = False
     options: ClassVar[tuple[Option, ...]] = ()
 
     def available(self, scope: Scope) -> str | None:
@@ -106,6 +109,8 @@ class View(ABC):
 
     def _applicable(self, scope: Scope) -> tuple[Scope, tuple[str, ...]]:
         """``scope`` without the other variants that the view cannot show, and a sentence on each of these."""
+        if self.alone:
+            return replace(scope, against=None, others=()), ()
         if not scope.others:
             return scope, ()
         if not self.many:

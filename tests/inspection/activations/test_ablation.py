@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -6,7 +8,7 @@ from tests.inspection.activation_studies import decoder_of, stirred, tokens, wri
 from tests.inspection.attention.test_head_views import _check, _panel
 from tests.inspection.head_studies import scope_of
 from workbench.errors import UserError
-from workbench.inspection.activations.ablation import head_effects, seconds, silenced
+from workbench.inspection.activations.ablation import effects_of, head_effects, seconds, silenced
 from workbench.inspection.activations.ablation_view import REPEATS, HeadAblation
 from workbench.inspection.measuring import probe_of
 from workbench.records.probes import PROBES
@@ -154,6 +156,42 @@ def test_heads_stand_beside_their_score_the_highest_first(study):
     assert f"the strongest previous-token head, layer {layer} head {head}" in result.answers[1]
     correlation = table["score"].corr(table["change"], method="spearman")
     assert f"{correlation:+.2f}"[:4] in result.answers[1]
+
+
+@pytest.mark.parametrize("mode", ["zero", "mean"])
+def test_some_heads_have_the_effects_that_all_have(mode):
+    decoder = stirred(decoder_of())
+    every = head_effects(decoder, TEXT, mode)
+    whole, changes, errors = effects_of(decoder, TEXT, [(1, 3), (0, 1)], mode)
+    assert whole == every.loss
+    assert changes.tolist() == [every.changes[1, 3].item(), every.changes[0, 1].item()]
+    assert errors.tolist() == [every.errors[1, 3].item(), every.errors[0, 1].item()]
+
+
+def test_the_strongest_heads_of_every_variant_stand_together(tmp_path):
+    changed = {"positions": "alibi", "heads": 2}
+    variants = {"baseline": {}, "changed": changed, "learned": {"positions": "learned"}}
+    study = write_study(tmp_path, variants, seeds=(1,))
+    scope = replace(scope_of(study, "changed", "baseline"), others=(scope_of(study, "learned").run,))
+    result = VIEW.show(scope, FEW | {"score": "previous_token"})
+    _check(result)
+    data = _panel(result, "Heads with the highest").data
+    assert data["series"].tolist() == ["changed", "baseline", "learned"] * 4
+    assert list(dict.fromkeys(data["category"])) == ["highest score", "second", "third", "fourth"]
+    subject = scope.subject("other 1")
+    effects = head_effects(subject.decoder, probe_of(subject).text[:2])
+    own = data[data["series"] == "learned"]
+    assert own["score"].is_monotonic_decreasing
+    for row in own.itertuples():
+        assert row.value == pytest.approx(float(effects.changes[row.layer, row.head]))
+    titles = [panel.title.split(":")[0] for panel in result.panels if panel.tab == "Every head"]
+    assert titles == ["changed", "baseline"]
+    _, others = result.split_answers()
+    assert others[0].startswith("learned: without the strongest previous-token head")
+    (scope.directory("other 1").path / PROBES).unlink()
+    assert VIEW.show(scope, FEW | {"score": "previous_token"}).split_answers()[1] == [
+        "learned: its heads' previous-token score was not measured; 'workbench probe' does it."
+    ]
 
 
 def test_without_measured_scores_the_effects_stand_alone(tmp_path):

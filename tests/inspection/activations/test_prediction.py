@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -242,8 +244,27 @@ def test_a_run_with_another_tokenizer_is_left_out(study, monkeypatch):
     monkeypatch.setattr(type(scope), "subject", lambda self, role="run": subjects[role])
     result = VIEW.show(scope, WORDS)
     _check(result)
-    assert "baseline has another tokenizer" in result.answers[-1]
+    assert "baseline is left out: it has another tokenizer" in result.answers[-1]
     assert set(result.tables["lens at every position"]["series"]) == {"changed"}
+
+
+def test_variants_beside_have_lines_by_layer_and_no_maps(study):
+    beside = tuple(scope_of(study, name).run for name in ("post", "tanh"))
+    scope = replace(scope_of(study, "changed", "baseline"), others=beside)
+    result = VIEW.show(scope, WORDS)
+    _check(result)
+    for title in ("Loss by depth", "How far each layer"):
+        series = list(dict.fromkeys(_panel(result, title).data["series"]))
+        assert series == ["changed", "baseline", "post", "tanh"]
+    grids = [panel.title.split(":")[0] for panel in result.panels if panel.tab == "Token by token"]
+    assert grids == ["changed", "baseline"]
+    decoder = scope_of(study, "tanh").subject().decoder
+    lens = logit_lens(decoder, scope.subject().encode(WORDS["text"]))
+    data = _panel(result, "Loss by depth").data
+    assert data.loc[data["series"] == "tanh", "y"].tolist() == pytest.approx(lens.loss.mean(-1).tolist())
+    first, others = result.split_answers()
+    assert [answer.split(":")[0] for answer in others] == ["post", "tanh"]
+    assert not any("tanh" in answer for answer in first)
 
 
 def test_a_trained_study(trained):

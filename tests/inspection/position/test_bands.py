@@ -1,5 +1,6 @@
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -322,6 +323,20 @@ def test_other_codes_are_refused_or_left_out(study):
     _check(result)
     assert result.answers[-1].startswith("alibi is left out: its positions are alibi")
     assert "against" not in result.source
+
+
+def test_variants_beside_have_wavelengths_and_others_are_left_out_in_words(study):
+    runs = {name: scope_of(study, name).run for name in ("partial", "alibi")}
+    result = RopeBands().show(replace(scope_of(study, "baseline"), others=tuple(runs.values())))
+    _check(result)
+    data = next(panel for panel in result.panels if panel.title.startswith("Wavelength")).data
+    assert data.groupby("series", sort=False)["y"].size().to_dict() == {"baseline": 2, "partial": 1}
+    assert [panel.title.split(":")[0] for panel in result.panels[:1]] == ["baseline"]
+    _, others = result.split_answers()
+    assert others[0].startswith("partial: ")
+    assert "bands never complete a turn" in others[0]
+    result = RopeBands().show(replace(scope_of(study, "baseline"), others=(runs["alibi"],)))
+    assert "alibi is left out: the run's positions are alibi" in result.answers[-1]
 
 
 def test_bands_of_equal_wavelength_have_names_of_their_own(study):

@@ -12,6 +12,7 @@ from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import (
     attention_maps,
     downloads,
+    leading_marks,
     links,
     painted_text,
     state,
@@ -218,7 +219,12 @@ def _panel(panel: Panel, key: str) -> None:
 def _chart(panel: drawing.Drawn, key: str) -> None:
     """The chart, and in words what of the panel it cannot show."""
     if not drawing.is_empty(panel):
-        st.altair_chart(chart(panel, state.view().ink), alt=panel.title, key=key)
+        drawn = chart(panel, state.view().ink)
+        leads = drawing.named(panel).leads
+        if leads is None:
+            st.altair_chart(drawn, alt=panel.title, key=key)
+        else:
+            leading_marks.show(drawn, leads, panel.title, key)
     if sentence := drawing.left_out(panel):
         st.caption(literal(sentence))
 

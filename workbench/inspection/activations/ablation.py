@@ -61,22 +61,34 @@ def head_effects(
 
     ``counted (B, T)`` is True for the targets that count, all by default. The decoder is left as it was.
     """
-    decoder = uncompiled(decoder)
     layers = list(range(decoder.config.layers)) if layers is None else layers
+    heads = [(layer, head) for layer in layers for head in range(decoder.config.heads)]
+    whole, changes, errors = effects_of(decoder, tokens, heads, mode, counted=counted)
+    shape = (len(layers), -1)
+    return HeadEffects(whole, changes.unflatten(0, shape), errors.unflatten(0, shape), layers)
+
+
+def effects_of(
+    decoder: Decoder,
+    tokens: Tensor,
+    heads: list[tuple[int, int]],
+    mode: Mode = "zero",
+    *,
+    counted: Tensor | None = None,
+) -> tuple[float, Tensor, Tensor]:
+    """The loss, and for each of ``heads`` (layer and number) its change and standard error, ``(N,)`` both."""
+    decoder = uncompiled(decoder)
     tokens = tokens.to(decoder.device)
     weight = torch.ones_like(tokens[:, 1:]) if counted is None else counted.to(decoder.device)
     targets = (tokens[:, 1:], weight / weight.sum(-1, keepdim=True))  # (B, T) both
     whole = _whole(decoder, tokens[:, :-1], targets)
-    found = []
     with capture(decoder, ()):
         _fuse(decoder)
-        for layer in layers:
-            for head in range(decoder.config.heads):
-                found.append(_without(decoder, whole, layer, head, mode, targets) - whole.losses)
-    changes = torch.stack(found).cpu().unflatten(0, (len(layers), -1))  # (L, H, B)
-    count = changes.shape[-1]
-    errors = changes.std(-1) / count**0.5 if count > 1 else torch.full(changes.shape[:2], torch.nan)
-    return HeadEffects(float(whole.losses.mean()), changes.mean(-1), errors, layers)
+        found = [_without(decoder, whole, layer, head, mode, targets) - whole.losses for layer, head in heads]
+    changes = torch.stack(found).cpu()  # (N, B)
+    count = changes.shape[1]
+    errors = changes.std(-1) / count**0.5 if count > 1 else torch.full((len(heads),), torch.nan)
+    return float(whole.losses.mean()), changes.mean(-1), errors
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What the loss loses without each head, and whether the heads that look right are the ones that matter."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -9,11 +10,11 @@ import torch
 from torch import Tensor
 
 from workbench.errors import UserError
-from workbench.inspection.activations.ablation import HeadEffects, Mode, head_effects, seconds
-from workbench.inspection.attention.head_kinds import KINDS, TEXT_IN_CELLS, of_run, scores_of
+from workbench.inspection.activations.ablation import HeadEffects, Mode, effects_of, head_effects, seconds
+from workbench.inspection.attention.head_kinds import KINDS, TEXT_IN_CELLS, Kind, of_run, scores_of
 from workbench.inspection.attention.repeats import random_repeats, usual_tokens
 from workbench.inspection.measuring import probe_of
-from workbench.inspection.panels import Dots, Heatmap, Result, Rule, under
+from workbench.inspection.panels import Dots, Heatmap, Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import at_the_end
 from workbench.inspection.subject import Subject
@@ -27,6 +28,7 @@ MODES = {"zero": "zeroed", "mean": "replaced by its mean over the tokens"}
 _BUDGET = 2.0  # seconds that the view may take before anything is chosen
 _LEAST, _MOST = 64, 2048  # tokens that it is measured on before anything is chosen
 _RANKED = 12  # heads in the panel beside a score
+_RANKS = ("highest score", "second", "third", "fourth")  # heads of each variant, where all stand together
 
 
 def _config(scope: Scope, role: str) -> ModelConfig:
@@ -34,7 +36,13 @@ def _config(scope: Scope, role: str) -> ModelConfig:
 
 
 def _cost(scope: Scope, tokens: int, layer: str) -> float:
-    return sum(seconds(_config(scope, role), tokens, _layers(scope, role, layer)) for role in scope.roles)
+    """Seconds for every head of the runs that are looked at, and for some of those beside them."""
+    whole = sum(seconds(_config(scope, role), tokens, _layers(scope, role, layer)) for role in scope.roles)
+    beside = 0.0
+    for role in scope.other_roles:
+        config = _config(scope, role)
+        beside += len(_RANKS) / config.heads * seconds(config, tokens, _layers(scope, role, layer)[:1])
+    return whole + beside
 
 
 def _layers(scope: Scope, role: str, layer: str) -> list[int]:
@@ -62,6 +70,7 @@ class HeadAblation(View):
     question = "How much worse is the loss without each head, and do the heads that look right matter?"
     page = "activations"
     live = True
+    many = True
     options = (
         Option(
             name="mode",
@@ -110,10 +119,16 @@ class HeadAblation(View):
             layers = _layers(scope, role, options["layer"])
             if layers:
                 found[role] = _Effects(scope, role, tokens, layers, options)
+        beside = [
+            _Strongest(scope, role, tokens, layers, options)
+            for role in scope.other_roles
+            if (layers := _layers(scope, role, options["layer"]))
+        ]
         reach = max(float(one.table["change"].abs().max()) for one in found.values())
         domain = (-reach, reach) if reach > 0 else None
         panels = (
             *under("Every head", *(one.map(domain) for one in found.values())),
+            *under("Beside the score", _together(scope, [*found.values(), *beside])),
             *under("Beside the score", *(panel for one in found.values() for panel in one.beside())),
         )
         return Result(
@@ -122,7 +137,7 @@ class HeadAblation(View):
             question=self.question,
             panels=panels,
             source=scope.source(detail=f"{found['run'].count} tokens of {options['on']}"),
-            answers=tuple(sentence for one in found.values() for sentence in one.answers()),
+            answers=tuple(sentence for one in [*found.values(), *beside] for sentence in one.answers()),
             notes=(
                 f"Change of the mean loss when one head's output is {MODES[options['mode']]}, the others as "
                 "they "
@@ -197,7 +212,12 @@ class _Effects:
             )
         ]
 
+    def strongest(self) -> pd.DataFrame:
+        """The heads with the highest scores, ``layer, head, score, change, error``; none without scores."""
+        return self._ranked().head(len(_RANKS))
+
     def answers(self) -> list[str]:
+        """Which head matters most, and whether the ones that score highest do."""
         worst = self.table.loc[self.table["change"].idxmax()]
         sentence = (
             f"{self.series}: the loss is {number(self.found.loss)} nats. Without layer {worst['layer']} head "
@@ -215,7 +235,7 @@ class _Effects:
     def _agreement(self) -> str:
         ranked = self._ranked()
         if ranked.empty:
-            return f"{self.series}: its heads' {self.kind.label} was not measured; 'workbench probe' does it."
+            return _unmeasured(self.series, self.kind)
         first = ranked.iloc[0]
         place = int((self.table["change"] > first["change"]).sum()) + 1
         sentence = (
@@ -229,6 +249,77 @@ class _Effects:
             return f"{sentence}."
         shown = number(correlation, sign=True)
         return f"{sentence}. Over all heads the rank correlation of score and change is {shown}."
+
+
+class _Strongest:
+    """Of a run that stands beside: what the loss loses without the heads with the highest scores."""
+
+    def __init__(
+        self, scope: Scope, role: str, tokens: int, layers: list[int], options: dict[str, str]
+    ) -> None:
+        self.series = scope.series[role]
+        self.kind = KINDS[options["score"]]
+        self._table = pd.DataFrame()
+        scores = _scores(scope, role, options["score"])
+        if scores is None:
+            return
+        scores = scores[scores["layer"].isin(layers)].dropna(subset="score")
+        top = scores.sort_values("score", ascending=False, kind="stable").head(len(_RANKS))
+        if top.empty:
+            return
+        heads = list(zip(top["layer"], top["head"], strict=True))
+        subject = scope.subject(role)
+        sequences, counted = _sequences(subject, tokens, options["on"])
+        mode = cast(Mode, options["mode"])
+        _, changes, errors = effects_of(subject.decoder, sequences, heads, mode, counted=counted)
+        self._table = top.assign(change=changes.tolist(), error=errors.tolist())
+
+    def strongest(self) -> pd.DataFrame:
+        """Its heads, ``layer, head, score, change, error``; none without scores."""
+        return self._table
+
+    def answers(self) -> list[str]:
+        """What the loss loses without the head with the highest score."""
+        if self._table.empty:
+            return [_unmeasured(self.series, self.kind)]
+        first = self._table.iloc[0]
+        return [
+            f"{self.series}: without the {self.kind.most}, layer {first['layer']:.0f} head "
+            f"{first['head']:.0f} ({number(first['score'])}), the loss changes by "
+            f"{number(first['change'], sign=True)}{_error(first['error'])}."
+        ]
+
+
+def _unmeasured(series: str, kind: Kind) -> str:
+    return f"{series}: its heads' {kind.label} was not measured; 'workbench probe' does it."
+
+
+def _together(scope: Scope, all_of: Sequence["_Effects | _Strongest"]) -> Panel | None:
+    """The heads with the highest scores of every variant side by side; None unless two have scores."""
+    parts = []
+    for one in all_of:
+        top = one.strongest()
+        if len(top):
+            ranks = list(_RANKS[: len(top)])
+            parts.append(top.assign(category=ranks, series=one.series, value=top["change"]))
+    if len(parts) < 2:
+        return None
+    data = pd.concat(parts, ignore_index=True)
+    # Rank by rank, and within a rank the variants in their order.
+    data = data.sort_values("category", key=lambda names: names.map(_RANKS.index), kind="stable")
+    if data["error"].notna().all():
+        data = data.assign(low=data["value"] - data["error"], high=data["value"] + data["error"])
+    columns = ["category", "series", "value", "layer", "head", "score"]
+    columns += [name for name in ("low", "high") if name in data]
+    return Dots(
+        title=f"Heads with the highest {all_of[0].kind.label}: what the loss loses without each",
+        data=data[columns].reset_index(drop=True),
+        x="change of the loss (nats)",
+        colours=scope.colours,
+        rules=(Rule(at=0.0, label="no change", axis="x"),),
+        note="One run of each variant, whose heads are in the order of their scores. Lines: one standard "
+        "error over sequences.",
+    )
 
 
 def _sequences(subject: Subject, tokens: int, on: str) -> tuple[Tensor, Tensor]:
@@ -260,7 +351,7 @@ def _table(found: HeadEffects) -> pd.DataFrame:
 
 def _scores(scope: Scope, role: str, score: str) -> pd.DataFrame | None:
     # Heads are ranked within one run, so that the other's may be of another probe.
-    alone = replace(scope, run=scope.directory(role), against=None)
+    alone = replace(scope, run=scope.directory(role), against=None, others=())
     try:
         own = of_run(alone, "run", scores_of(at_the_end(alone.table("heads")), score))
     except UserError:  # not measured: the effects stand by themselves

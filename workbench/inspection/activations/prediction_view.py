@@ -48,6 +48,7 @@ class PredictionByDepth(View):
     question = "At which depth is the next token known, and which parts wrote it?"
     page = "activations"
     live = True
+    many = True
     one_tokenizer = True
     options = (
         Option(name="text", label="Text", kind="text", default=default_text),
@@ -73,18 +74,24 @@ class PredictionByDepth(View):
         subjects = comparable(scope)
         ids = _ids(subjects["run"], options["text"])  # (T,)
         first = whole_number("first", options["first"], len(ids) - 2)
-        start, window_ids = window(ids, first, min(map(window_size, subjects.values())))
+        beside = _beside(scope, subjects["run"])
+        sizes = map(window_size, [*subjects.values(), *beside.values()])
+        start, window_ids = window(ids, first, min(sizes))
         last = start + len(window_ids) - 1
         token = whole_number("token", options["token"] or str(last), last, start + 1)
         read = {
             role: _LensReading(subject, window_ids[None], start, scope.series[role])
             for role, subject in subjects.items()
         }
+        others = {
+            role: _LensReading(subject, window_ids[None], start, scope.series[role])
+            for role, subject in beside.items()
+        }
         position = token - start - 1
         explained = {role: _explained(one, position, options["against"]) for role, one in read.items()}
         panels = (
             *under("Token by token", *(one.grid(slice(first, first + TILE)) for one in read.values())),
-            *under("By layer", *_depth(scope, read)),
+            *under("By layer", *_depth(scope, read | others)),
             *under("Who wrote it", *_written(read, explained, options["against"])),
         )
         return Result(
@@ -93,9 +100,9 @@ class PredictionByDepth(View):
             question=self.question,
             panels=panels,
             source=scope.source(detail=f"tokens {start} to {last} of {len(ids)}"),
-            answers=tuple(_answers(scope, read, explained, token)),
+            answers=tuple(_answers(scope, read, explained, token, others)),
             notes=_NOTES,
-            tables=_tables(read, explained),
+            tables=_tables(read, explained, others),
         )
 
 
@@ -154,6 +161,12 @@ class _LensReading:
             domain=(0.0, 1.0),
             note=f"In the cells: the most probable token. Tokens {tile.start} to {end}.",
         )
+
+
+def _beside(scope: Scope, subject: Subject) -> dict[str, Subject]:
+    """The variants beside the two that are looked at, as far as they split text as ``subject`` does."""
+    found = {role: scope.subject(role) for role in scope.other_roles}
+    return {role: other for role, other in found.items() if other.splits == subject.splits}
 
 
 def _ids(subject: Subject, text: str) -> torch.Tensor:
@@ -238,16 +251,22 @@ def _heads(terms: pd.DataFrame, series: str, what: str, domain: tuple[float, flo
 
 
 def _answers(
-    scope: Scope, read: dict[str, _LensReading], explained: dict[str, Explanation], token: int
+    scope: Scope,
+    read: dict[str, _LensReading],
+    explained: dict[str, Explanation],
+    token: int,
+    others: dict[str, _LensReading],
 ) -> list[str]:
     answers = [_formed(one) for one in read.values()]
     for role, one in explained.items():
         answers.append(one if isinstance(one, str) else _wrote(read[role], one, token))
-    if len(read) < len(scope.roles):
-        answers.append(
-            f"{scope.series['against']} has another tokenizer: its predictions are of other tokens, so it is "
-            "left out."
-        )
+    answers += [_formed(one) for one in others.values()]
+    for role in scope.all_roles:
+        if role not in read and role not in others:
+            answers.append(
+                f"{scope.series[role]} is left out: it has another tokenizer, and its predictions are of "
+                "other tokens."
+            )
     return answers
 
 
@@ -289,8 +308,11 @@ def _name(part: str, layer: float, head: float) -> str:
     return f"{part} of layer {layer:.0f}" if part == FEEDFORWARD else part
 
 
-def _tables(read: dict[str, _LensReading], explained: dict[str, Explanation]) -> dict[str, pd.DataFrame]:
-    tables = {"lens at every position": pd.concat([one.table() for one in read.values()], ignore_index=True)}
+def _tables(
+    read: dict[str, _LensReading], explained: dict[str, Explanation], others: dict[str, _LensReading]
+) -> dict[str, pd.DataFrame]:
+    every = [one.table() for one in (*read.values(), *others.values())]
+    tables = {"lens at every position": pd.concat(every, ignore_index=True)}
     terms = [
         one.terms.assign(series=read[role].series)
         for role, one in explained.items()

@@ -15,7 +15,7 @@ from workbench.inspection.attention.head_kinds import (
     threshold,
     usual_score,
 )
-from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule, under
+from workbench.inspection.panels import Dots, Heatmap, Leads, Lines, Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
@@ -97,7 +97,31 @@ def _map(scope: Scope, heads: pd.DataFrame, kind: Kind, least: float) -> Heatmap
         value=kind.label,
         domain=(0.0, top) if data["value"].min() >= 0 and top > 0 else None,
         facet="series" if len(scope.roles) > 1 else None,
+        leads=_to_maps(scope, heads, scope.roles, ("series", "y", "x")),
     )
+
+
+def _to_maps(scope: Scope, heads: pd.DataFrame, roles: tuple[str, ...], by: tuple[str, ...]) -> Leads | None:
+    """From the heads of the roles' own runs, as far as these have weights, to their maps: by ``x`` and ``y``.
+
+    In a map a head is its number ``x`` in the layer ``y``, in sorted scores its rank ``x`` in the run.
+    """
+    parts = []
+    for role in roles:
+        run = scope.directory(role)
+        if not run.weights.exists():
+            continue
+        own = heads[(heads["role"] == role) & (heads["run_id"] == run.run_id)]
+        own = own.dropna(subset="value").sort_values("value", ascending=False)
+        names = [f"layer {row.layer} head {row.head}, {number(row.value)}" for row in own.itertuples()]
+        rows = own[["series", "layer", "head"]].assign(label=names, **scope.opened_on(role))
+        rows["x"] = own["head"] if "y" in by else range(1, len(own) + 1)
+        rows["y"] = own["layer"]
+        parts.append(rows)
+    if not parts:
+        return None
+    rows = pd.concat(parts, ignore_index=True)
+    return Leads(view="prompt_attention", what="head", by=by, options=("layer", "head"), rows=rows)
 
 
 def _sorted(scope: Scope, heads: pd.DataFrame, kind: Kind, rules: tuple[Rule, ...]) -> Lines:
@@ -112,6 +136,7 @@ def _sorted(scope: Scope, heads: pd.DataFrame, kind: Kind, rules: tuple[Rule, ..
         colours=scope.colours,
         rules=rules,
         seeds=ranked[["x", "y", "series", "seed", "layer", "head"]],
+        leads=_to_maps(scope, heads, scope.all_roles, ("series", "x")),
     )
 
 

@@ -61,7 +61,7 @@ class Reading:
 
     def shown(self, layer: int, head: int, show: str) -> Tensor:
         """One head's map ``(W, W)``; ``show`` is one of ``SHOWS``."""
-        attention = self._attention(layer)[head]  # (W, W)
+        attention = self.attention(layer)[head]  # (W, W)
         if show == "attention without the first token":
             return attention * (torch.arange(len(attention)) > 0)  # (W, W)
         if show == "attention x size of what is read":
@@ -70,7 +70,8 @@ class Reading:
             return attention - uniform(len(attention), self.subject.decoder.config.layer_windows[layer])
         return attention
 
-    def _attention(self, layer: int) -> Tensor:
+    def attention(self, layer: int) -> Tensor:
+        """Every head's map of one layer, ``(H, W, W)``."""
         if layer not in self._layers:
             with capture(self.subject.decoder, {"probabilities"}, [layer]) as seen:
                 self.subject.decoder(self.ids[None])

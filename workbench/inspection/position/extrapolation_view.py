@@ -10,7 +10,8 @@ import pandas as pd
 
 from workbench.analysis.statistics import mean_interval
 from workbench.errors import UserError
-from workbench.inspection.panels import Dots, Lines, Panel, Result, Rule, under
+from workbench.inspection.panels import Dots, Leads, Lines, Panel, Result, Rule, under
+from workbench.inspection.position.length_maps_view import has_maps
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
@@ -181,7 +182,25 @@ def _change_panel(scope: Scope, shown: pd.DataFrame, measure: str, margin: float
         rules=(*_limits(margin), *_trained(scope, 1.0)),
         seeds=own[["series", "seed", "x", "y"]],
         note="" if measure == "tail" else "A foil: see above.",
+        leads=_to_maps(scope, shown.assign(length=shown["x"], x=shown["scale"])),
     )
+
+
+def _to_maps(scope: Scope, points: pd.DataFrame) -> Leads | None:
+    """From the points of each variant, at ``x`` of ``length`` tokens, to what a run of it reads there."""
+    parts = []
+    for role in scope.all_roles:
+        if not scope.directory(role).weights.exists():
+            continue
+        own = points.loc[points["role"] == role, ["series", "x", "length"]].drop_duplicates()
+        own = own[[has_maps(scope.model(role), int(length)) for length in own["length"]]]
+        lengths = [f"{length:.0f}" for length in own["length"]]
+        names = [f"{int(length):,} tokens" for length in lengths]
+        parts.append(own.assign(length=lengths, label=names, **scope.opened_on(role)))
+    if not parts:
+        return None
+    rows = pd.concat(parts, ignore_index=True)
+    return Leads(view="length_maps", what="context", by=("series", "x"), options=("length",), rows=rows)
 
 
 def _trained(scope: Scope, at: float | None = None) -> tuple[Rule, ...]:
@@ -230,6 +249,7 @@ def _losses_panel(scope: Scope, table: pd.DataFrame, measure: str) -> Panel:
         named_at_ends=True,
         rules=_trained(scope),
         seeds=own[["series", "seed", "x", "y"]],
+        leads=_to_maps(scope, own.assign(length=own["x"])),
     )
 
 

@@ -106,7 +106,7 @@ class BandReading:
 
     def answers(self) -> list[str]:
         """Turns, norms, contributions, losses; then how exact the split is."""
-        sentences = [self._turns(), self._norms(), self._contributions()]
+        sentences = [self.turns(), self._norms(), self._contributions()]
         if self.losses is not None:
             sentences.append(self._removed(self.losses))
         return [*sentences, self._exactness()]
@@ -115,7 +115,8 @@ class BandReading:
     def _sizes(self) -> tuple[int, int]:
         return len(self.bands) // 2, len(self.bands)
 
-    def _turns(self) -> str:
+    def turns(self) -> str:
+        """How many bands complete no turn within the context, and how slow the slowest is."""
         slow, count = self.bands.slow(self.context), len(self.bands)
         return (
             f"{self.name}: {slow} of {count} bands never complete a turn within the context of "

@@ -55,6 +55,7 @@ class RopeBands(View):
     question = "Which frequencies does rotary attention use, and what do they do for the loss?"
     page = "position"
     live = True
+    many = True
     options = (
         Option(name="layer", label="Layer", choices=_layers, default=ALL, help="One layer shows its heads"),
         Option(name="quantity", label="Quantity", choices=lambda _: list(QUANTITIES), default="query_norm"),
@@ -80,6 +81,7 @@ class RopeBands(View):
         left_out = [] if all(_rotates(scope, role) for role in scope.roles) else [_no_bands(scope)]
         scope = replace(scope, against=None) if left_out else scope
         read = [BandReading(scope, role, options["remove"]) for role in scope.roles]
+        beside = [BandReading(scope, role, "none") for role in scope.other_roles]
         layer, quantity = options["layer"], options["quantity"]
         removal = _losses(scope, read)
         drawn = [one for one in read if layer == ALL or int(layer) < one.decoder.config.layers]
@@ -92,15 +94,21 @@ class RopeBands(View):
                 *under(
                     "By frequency", *_maps(drawn, layer, quantity), _by_wavelength(drawn, layer, quantity)
                 ),
-                *under("Wavelengths", _wavelengths(scope, read)),
+                *under("Wavelengths", _wavelengths(scope, [*read, *beside])),
                 *under("Without rotation", *removal),
             ),
             source=scope.source(detail=" and ".join(dict.fromkeys(one.shown for one in read))),
-            answers=tuple([sentence for one in read for sentence in one.answers()] + left_out),
+            answers=(*_answers(read, beside), *left_out),
             notes=_notes(read, removal),
             tables={"every head and band": pd.concat([one.table for one in read], ignore_index=True)}
             | ({"loss of every window": pd.concat([one.losses for one in read])} if removal else {}),
         )
+
+
+def _answers(read: list[BandReading], beside: list[BandReading]) -> list[str]:
+    """All that is measured of the runs that are looked at; of those beside them how often bands turn."""
+    sentences = [sentence for one in read for sentence in one.answers()]
+    return sentences + [one.turns() for one in beside]
 
 
 def _no_bands(scope: Scope) -> str:
