@@ -40,6 +40,7 @@ class ReportFormat(StrEnum):
     MARKDOWN = "md"
     CSV = "csv"
     LATEX = "latex"
+    HTML = "html"
 
 
 class Kind(StrEnum):
@@ -180,7 +181,8 @@ def status(
 def report(
     study: StudyName,
     format: Annotated[
-        ReportFormat, typer.Option("--format", help="How to print it.")
+        ReportFormat,
+        typer.Option("--format", help="How to print it. html: a page by itself, with the figures in it."),
     ] = ReportFormat.TERMINAL,
     notes: Annotated[
         bool,
@@ -192,36 +194,25 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """The verdict table of a study, finished or not; of a search its best points, and no verdict."""
-    from workbench.analysis.effects import study_report
-    from workbench.analysis.ladder_effects import ladder_report
-    from workbench.analysis.ladder_report import ladder_to_json, render_ladder
-    from workbench.analysis.report import render, to_json
-    from workbench.analysis.search_report import render_search, search_report, search_to_json
+    from workbench.analysis.any_report import facts_of, rendered, report_of
     from workbench.records.index import load_study
     from workbench.study.paths import find_results
 
     records = load_study(find_results(study, out))
-    if records.manifest.is_import:
-        raise UserError(
-            f"{study}: holds models from elsewhere, and nothing is compared; evaluate one with 'workbench "
-            f"evaluate {study}/NAME', or start a study from it with the key 'start'"
-        )
-    if records.manifest.is_search:
-        found = search_report(records)
-        facts, rendered = search_to_json(found), render_search(found, format.value)
-    elif records.manifest.is_ladder:
-        ladder = ladder_report(records)
-        facts, rendered = ladder_to_json(ladder), render_ladder(ladder, format.value, notes=notes)
-    else:
-        result = study_report(records)
-        facts, rendered = to_json(result), render(result, format.value, notes=notes)
+    found = report_of(records)
     if as_json:
-        give(json.dumps(facts, indent=2))
+        give(json.dumps(facts_of(found), indent=2))
         return
-    if isinstance(rendered, str):
-        give(rendered)
+    if format is ReportFormat.HTML:
+        from workbench.analysis.report_page import report_page
+
+        give(report_page(records, found))
+        return
+    text = rendered(found, format.value, notes=notes)
+    if isinstance(text, str):
+        give(text)
     else:
-        console().print(rendered)
+        console().print(text)
 
 
 def list_things(
