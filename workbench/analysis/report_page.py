@@ -46,7 +46,8 @@ _CSS = """
   --better: #4fd0a5; --worse: #ff9a5c; --equivalent: #6fbdf0; --open: #f0c060; --lost: #e79ac6; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem clamp(1rem, 4vw, 3rem) 4rem; max-width: 76rem;
-  background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+  background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; margin: 1rem 0 0.25rem; }
 h2, h3 { font-size: 1.25rem; margin: 2.5rem 0 0.25rem; }
 .question { color: var(--faint); margin: 0 0 1rem; }

@@ -84,7 +84,8 @@ _LOCK = RLock()
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def paper_settings() -> Iterator[None]:
+    """Draw, and write, with the figures' fonts and sizes and the look that is set."""
     # The settings are the process's; a dashboard draws from several threads.
     with _LOCK, mpl.rc_context(_STYLE | look().settings):
         yield
@@ -95,7 +96,7 @@ def paper_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @wraps(draw)
     def within(*args: Any, **kwargs: Any) -> Figure:
-        with _style():
+        with paper_settings():
             return draw(*args, **kwargs)
 
     return within
@@ -594,7 +595,7 @@ def to_bytes(figure: Figure, format: str) -> bytes:
         raise UserError(f"figure format {format!r} is none of {', '.join(FORMATS)}")
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
     target = io.BytesIO()
-    with _style(), warnings.catch_warnings():
+    with paper_settings(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands in the figure for it
         figure.savefig(target, format=format, dpi=300, metadata=dates[format])
     if format == "svg":  # XML has no place for control characters, which a name or a token may hold
