@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.completion import study_names
 from workbench.cli.shared import RESULTS, AsJson, Commands, Out, amount, count, show
 from workbench.errors import UserError, printable
 from workbench.terminal import console, give
@@ -30,7 +31,10 @@ Workers = Annotated[
 StudyPath = Annotated[
     Path, typer.Argument(help="A study file, or the name of one at hand (see list studies).")
 ]
-StudyName = Annotated[str, typer.Argument(help="A study's name, its file, or its results directory.")]
+StudyName = Annotated[
+    str,
+    typer.Argument(help="A study's name, its file, or its results directory.", autocompletion=study_names),
+]
 
 
 class ReportFormat(StrEnum):
@@ -157,7 +161,10 @@ def check(
 
 
 def status(
-    study: Annotated[str | None, typer.Argument(help="One study; all of them when left out.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Argument(help="One study; all of them when left out.", autocompletion=study_names),
+    ] = None,
     by: Annotated[
         By | None, typer.Option("--by", help="Of one study: what each machine has done of it.")
     ] = None,
