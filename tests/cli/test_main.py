@@ -1,6 +1,7 @@
 """The command line: quick to answer, machine-readable, and honest about mistakes."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -9,8 +10,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import workbench
+from workbench.cli.completion import VIEWS
 from workbench.cli.main import app
+from workbench.inspection.views import views
 from workbench.records import RunRecord, State, write_record
+from workbench.records.manifest import MANIFEST
 
 HEAVY = ("torch", "lightning", "optuna", "streamlit", "pandas", "matplotlib", "scipy")
 
@@ -140,3 +145,40 @@ def test_a_driver_that_was_killed_is_shown_as_interrupted(results):
     (results / "s" / "driver.json").write_text(json.dumps(driver))
     study = json.loads(invoke("status", "s", "--out", str(results), "--json").output)["studies"][0]
     assert study["state"] == "interrupted"
+
+
+def test_the_version_is_that_of_the_package():
+    answer = invoke("--version")
+    assert (answer.exit_code, answer.output) == (0, f"workbench {workbench.__version__}\n")
+
+
+def completed(words, folder):
+    """What bash would offer for the last of ``words``."""
+    environment = os.environ | {
+        "_WORKBENCH_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    code = "import sys; sys.argv = ['workbench']; from workbench.cli.main import main; main()"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_a_shell_completes_commands_studies_and_views(tmp_path):
+    for name in ("mine", "minor", "published/mild"):
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / name / MANIFEST).touch()
+    assert completed(["workbench", "stat"], tmp_path) == ["status"]
+    assert completed(["workbench", "report", "mi"], tmp_path) == ["mine", "minor"]
+    assert completed(["workbench", "inspect", "pub"], tmp_path) == ["published/mild"]
+    assert completed(["workbench", "inspect", "mine", "--view", "head_"], tmp_path) == [
+        "head_scores",
+        "head_ablation",
+    ]
+
+
+def test_help_and_completion_name_the_views_that_there_are():
+    assert [view.name for view in views()] == list(VIEWS)
+    assert all(name in " ".join(invoke("inspect", "--help").output.split()) for name in VIEWS)

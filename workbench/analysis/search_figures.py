@@ -1,6 +1,7 @@
 """Figures of a search for a paper, in the style of all others: its Pareto front, and its importances."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from workbench.records.index import StudyRecords
 
 KIND_COLOURS = {MAIN_EFFECTS: BLUE, FANOVA: ORANGE}
 _OTHERS = "#9AA3AD"
+_LETTERS = 36  # of an axis' title, beside names of dimensions
 
 
 def axis_words(objective: Objective) -> str:
@@ -66,7 +68,7 @@ def importance_plot(kinds: Mapping[str, Importances], objective: Objective) -> F
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(-0.02, 1.0)
     axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
-    axes.set_xlabel(f"share of the variance of {objective.title}")
+    axes.set_xlabel(fill(f"share of the variance of {objective.title}", _LETTERS))
     axes.set_title("exploratory: a search gives no verdict", loc="left")
     axes.legend(loc="lower right")
     return figure

@@ -263,11 +263,13 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
 
 
-def _tables(report: SearchReport) -> list[TextTable]:
+def search_tables(report: SearchReport) -> list[TextTable]:
+    """All tables of a search, the best points first."""
     return [best_table(report), *filter(None, [rungs_table(report), excluded_table(report)])]
 
 
-def _footer_lines(report: SearchReport) -> list[tuple[str, str]]:
+def search_footer_lines(report: SearchReport) -> list[tuple[str, str]]:
+    """What the points rest on, as (name, text) pairs."""
     footer = report.footer
     return [
         ("objectives", ", ".join(one.title for one in report.search.objectives)),
@@ -290,11 +292,11 @@ def _rung_lines(rungs: list[int]) -> list[tuple[str, str]]:
 def _terminal(report: SearchReport) -> Group:
     parts: list[RenderableType] = [styled(f"{report.study}: {report.question}", "bold")]
     parts.append(styled(headline(report), "magenta"))
-    for table in _tables(report):
+    for table in search_tables(report):
         parts += [styled(""), styled(table.title, "italic"), _rich_table(table)]
     parts += [styled(""), styled(spend_line(report))]
     parts += [styled(f"note: {note}", "yellow") for note in report.notes]
-    parts += [styled(f"{name}: {text}", "dim") for name, text in _footer_lines(report)]
+    parts += [styled(f"{name}: {text}", "dim") for name, text in search_footer_lines(report)]
     return Group(*parts)
 
 
@@ -314,7 +316,7 @@ def _markdown(report: SearchReport) -> str:
         escape_markdown(report.question),
         f"**{escape_markdown(headline(report))}**",
     ]
-    for table in _tables(report):
+    for table in search_tables(report):
         marks = [":---" if i == 0 or h in table.left else "---:" for i, h in enumerate(table.headings)]
         headings = [escape_markdown(heading) for heading in table.headings]
         lines = [headings, marks, *(list(map(escape_markdown, row)) for row in table.rows)]
@@ -322,7 +324,9 @@ def _markdown(report: SearchReport) -> str:
     parts.append(escape_markdown(spend_line(report)))
     if report.notes:
         parts.append("\n".join(f"- note: {escape_markdown(note)}" for note in report.notes))
-    parts.append("\n".join(f"- {name}: {escape_markdown(text)}" for name, text in _footer_lines(report)))
+    parts.append(
+        "\n".join(f"- {name}: {escape_markdown(text)}" for name, text in search_footer_lines(report))
+    )
     return "\n\n".join(parts) + "\n"
 
 

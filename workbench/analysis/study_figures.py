@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 _NAME = 30  # letters in a line of a variant's name
 OUT_COLOUR, INTO_COLOUR = BLUE, VERMILLION  # of what is left out of one recipe, and added to the other
-_BAND = "#DDDDDD"
+BAND = "#DDDDDD"
 _LEGEND = 80  # letters in a line of the legend above
 _LEGEND_LINE = 0.14  # inches of a name in a legend below a plot
 _ROOM = 1.1  # times the largest budget, where an axis of budgets ends
@@ -84,7 +84,8 @@ _LOCK = RLock()
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def paper_settings() -> Iterator[None]:
+    """Draw, and write, with the figures' fonts and sizes and the look that is set."""
     # The settings are the process's; a dashboard draws from several threads.
     with _LOCK, mpl.rc_context(_STYLE | look().settings):
         yield
@@ -95,7 +96,7 @@ def paper_style(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @wraps(draw)
     def within(*args: Any, **kwargs: Any) -> Figure:
-        with _style():
+        with paper_settings():
             return draw(*args, **kwargs)
 
     return within
@@ -154,13 +155,13 @@ def _draw_margins(axes: Axes, report: Report) -> None:
     """The band of the margin, or where factors have margins of their own a band in each row."""
     label = fill(f"margin {report.margin_text}", _LEGEND)
     if not isinstance(report.margins, dict):
-        axes.axvspan(-report.margin, report.margin, color=_BAND, linewidth=0, label=label)
+        axes.axvspan(-report.margin, report.margin, color=BAND, linewidth=0, label=label)
         return
     places = range(len(report.comparisons))
     halves = [row.margin for row in report.comparisons]
     left = [-half for half in halves]
     widths = [2 * half for half in halves]
-    axes.barh(places, widths, left=left, height=1.0, color=_BAND, linewidth=0, label=label, zorder=0)
+    axes.barh(places, widths, left=left, height=1.0, color=BAND, linewidth=0, label=label, zorder=0)
 
 
 def _drawn(report: Report) -> list[float]:
@@ -188,7 +189,7 @@ def dismantling_plot(report: Report) -> Figure:
     figure = Figure(figsize=(width(), 1.1 + height), layout="constrained")
     axes = figure.add_subplot()
     margin = fill(f"margin ±{found.margin:g}", _LEGEND)
-    axes.axvspan(-found.margin, found.margin, color=_BAND, linewidth=0, label=margin)
+    axes.axvspan(-found.margin, found.margin, color=BAND, linewidth=0, label=margin)
     axes.axvline(0, color=BASELINE_COLOUR, linewidth=0.8)
     places: list[float] = []
     for place, row in enumerate(rows):
@@ -245,7 +246,7 @@ def ladder_plot(found: LadderReport, colours: dict[str, str] | None = None) -> F
 def _draw_ladder(axes: Axes, row: LadderRow, found: LadderReport, colour: str) -> None:
     word = row.word or "no word yet"
     axes.set_title(f"{fill(row.label, _NAME)}\n{word}", loc="left")
-    axes.axhspan(-row.margin, row.margin, color=_BAND, linewidth=0)
+    axes.axhspan(-row.margin, row.margin, color=BAND, linewidth=0)
     axes.axhline(0, color=BASELINE_COLOUR, linewidth=0.8)
     drawn = [-row.margin, 0.0, row.margin]
     reach = [rung.recorded.compute for rung in found.rungs]
@@ -594,7 +595,7 @@ def to_bytes(figure: Figure, format: str) -> bytes:
         raise UserError(f"figure format {format!r} is none of {', '.join(FORMATS)}")
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
     target = io.BytesIO()
-    with _style(), warnings.catch_warnings():
+    with paper_settings(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box stands in the figure for it
         figure.savefig(target, format=format, dpi=300, metadata=dates[format])
     if format == "svg":  # XML has no place for control characters, which a name or a token may hold

@@ -13,11 +13,14 @@ def dashboard(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Print no token: nobody starts or stops a study from a page.")
     ] = False,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open it in this machine's browser as soon as it answers.")
+    ] = False,
 ) -> None:
     """Serve the dashboard on this machine only (127.0.0.1)."""
     from workbench.dashboard.launch import serve
 
-    serve(out, port, read_only=read_only)
+    serve(out, port, read_only=read_only, open_browser=open_browser)
 
 
 DASHBOARD_COMMANDS: Commands = {"dashboard": dashboard}

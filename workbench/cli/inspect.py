@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench.cli.completion import VIEWS, study_names, view_names
 from workbench.cli.shared import RESULTS, Commands, Out, print_unmeasured, progress_bar
 from workbench.errors import UserError
 from workbench.numbers import plural
@@ -20,7 +21,8 @@ def inspect(
         str,
         typer.Argument(
             help="STUDY/VARIANT/SEED, a run's id or its folder; or a study: the variant that differs most, "
-            "against the baseline, all others beside them."
+            "against the baseline, all others beside them.",
+            autocompletion=study_names,
         ),
     ],
     against: Annotated[str | None, typer.Option("--against", help="A second run to compare with.")] = None,
@@ -35,8 +37,10 @@ def inspect(
         list[str] | None,
         typer.Option(
             "--view",
-            help="A view's name ('workbench list views' has them); may be repeated. Default: all that are "
-            "possible.",
+            metavar="NAME",
+            help=f"{', '.join(VIEWS)}; may be repeated. Default: all that are possible. 'workbench list "
+            "views' says what each is, and its options.",
+            autocompletion=view_names,
         ),
     ] = None,
     text: Annotated[str | None, typer.Option("--text", help="The text of views that read one.")] = None,
@@ -112,7 +116,10 @@ def _explain(study: str, results: Path, to: Path) -> None:
 
 
 def probe(
-    run: Annotated[str, typer.Argument(help="A study, for all of its complete runs, or one run.")],
+    run: Annotated[
+        str,
+        typer.Argument(help="A study, for all of its complete runs, or one run.", autocompletion=study_names),
+    ],
     again: Annotated[bool, typer.Option("--again", help="Measure anew what was measured before.")] = False,
     out: Out = RESULTS,
 ) -> None:

@@ -6,9 +6,11 @@ Each group of commands is a file with its commands by name; here they become one
 import io
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from workbench import __version__
 from workbench.cli.bench import BENCH_COMMANDS
 from workbench.cli.claims import CLAIMS_COMMANDS
 from workbench.cli.dashboard import DASHBOARD_COMMANDS
@@ -25,14 +27,9 @@ from workbench.cli.published import PUBLISHED_COMMANDS
 from workbench.cli.shared import Commands
 from workbench.cli.steptimes import STEP_TIME_COMMANDS
 from workbench.cli.studies import STUDY_COMMANDS
+from workbench.terminal import give
 
-app = typer.Typer(
-    help="Does this one change to a language model help, at your budget, beyond noise?",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 _COMMANDS: Commands = {
     **STUDY_COMMANDS,
@@ -52,6 +49,22 @@ _COMMANDS: Commands = {
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        give(f"workbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def workbench(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Does this one change to a language model help, at your budget, beyond noise?"""
 
 
 def main() -> None:

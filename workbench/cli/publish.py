@@ -4,13 +4,17 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.completion import study_names
 from workbench.cli.shared import RESULTS, Commands, Out, print_unmeasured, progress_bar
 from workbench.numbers import byte_size, plural
 from workbench.terminal import say
 
 
 def publish(
-    study: Annotated[str, typer.Argument(help="A finished study's name, or its results directory.")],
+    study: Annotated[
+        str,
+        typer.Argument(help="A finished study's name, or its results directory.", autocompletion=study_names),
+    ],
     weights: Annotated[
         int, typer.Option("--weights", min=0, help="Of how many confirm seeds of each variant weights go in.")
     ] = 1,

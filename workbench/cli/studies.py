@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from workbench.cli.completion import study_names
 from workbench.cli.shared import RESULTS, AsJson, Commands, Out, amount, count, show
 from workbench.errors import UserError, printable
 from workbench.terminal import console, give
@@ -30,7 +31,10 @@ Workers = Annotated[
 StudyPath = Annotated[
     Path, typer.Argument(help="A study file, or the name of one at hand (see list studies).")
 ]
-StudyName = Annotated[str, typer.Argument(help="A study's name, its file, or its results directory.")]
+StudyName = Annotated[
+    str,
+    typer.Argument(help="A study's name, its file, or its results directory.", autocompletion=study_names),
+]
 
 
 class ReportFormat(StrEnum):
@@ -40,6 +44,7 @@ class ReportFormat(StrEnum):
     MARKDOWN = "md"
     CSV = "csv"
     LATEX = "latex"
+    HTML = "html"
 
 
 class Kind(StrEnum):
@@ -156,7 +161,10 @@ def check(
 
 
 def status(
-    study: Annotated[str | None, typer.Argument(help="One study; all of them when left out.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Argument(help="One study; all of them when left out.", autocompletion=study_names),
+    ] = None,
     by: Annotated[
         By | None, typer.Option("--by", help="Of one study: what each machine has done of it.")
     ] = None,
@@ -180,7 +188,8 @@ def status(
 def report(
     study: StudyName,
     format: Annotated[
-        ReportFormat, typer.Option("--format", help="How to print it.")
+        ReportFormat,
+        typer.Option("--format", help="How to print it. html: a page by itself, with the figures in it."),
     ] = ReportFormat.TERMINAL,
     notes: Annotated[
         bool,
@@ -192,36 +201,25 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """The verdict table of a study, finished or not; of a search its best points, and no verdict."""
-    from workbench.analysis.effects import study_report
-    from workbench.analysis.ladder_effects import ladder_report
-    from workbench.analysis.ladder_report import ladder_to_json, render_ladder
-    from workbench.analysis.report import render, to_json
-    from workbench.analysis.search_report import render_search, search_report, search_to_json
+    from workbench.analysis.any_report import facts_of, rendered, report_of
     from workbench.records.index import load_study
     from workbench.study.paths import find_results
 
     records = load_study(find_results(study, out))
-    if records.manifest.is_import:
-        raise UserError(
-            f"{study}: holds models from elsewhere, and nothing is compared; evaluate one with 'workbench "
-            f"evaluate {study}/NAME', or start a study from it with the key 'start'"
-        )
-    if records.manifest.is_search:
-        found = search_report(records)
-        facts, rendered = search_to_json(found), render_search(found, format.value)
-    elif records.manifest.is_ladder:
-        ladder = ladder_report(records)
-        facts, rendered = ladder_to_json(ladder), render_ladder(ladder, format.value, notes=notes)
-    else:
-        result = study_report(records)
-        facts, rendered = to_json(result), render(result, format.value, notes=notes)
+    found = report_of(records)
     if as_json:
-        give(json.dumps(facts, indent=2))
+        give(json.dumps(facts_of(found), indent=2))
         return
-    if isinstance(rendered, str):
-        give(rendered)
+    if format is ReportFormat.HTML:
+        from workbench.analysis.report_page import report_page
+
+        give(report_page(records, found))
+        return
+    text = rendered(found, format.value, notes=notes)
+    if isinstance(text, str):
+        give(text)
     else:
-        console().print(rendered)
+        console().print(text)
 
 
 def list_things(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from workbench.dashboard.access import PARAMETER, VARIABLE, new_token
+from workbench.dashboard.opening import open_when_up
 from workbench.errors import UserError
 from workbench.terminal import say
 
@@ -42,11 +43,14 @@ def command(results: Path, port: int | None = None) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(SERVER), *flags, *arguments]
 
 
-def serve(results: Path, port: int | None = None, *, read_only: bool = False) -> NoReturn:
+def serve(
+    results: Path, port: int | None = None, *, read_only: bool = False, open_browser: bool = False
+) -> NoReturn:
     """Become the server: this process serves until it is told to stop, by Ctrl-C or a signal.
 
     Who opens the address that is printed, with its token, may start and stop studies; with ``read_only``
-    nobody may. Raises ``UserError`` for a port that cannot be had.
+    nobody may. ``open_browser`` opens it in this machine's browser once it answers. Raises ``UserError`` for
+    a port that cannot be had.
     """
     port = DEFAULT_PORT if port is None else port
     _require_free(port)
@@ -58,6 +62,8 @@ def serve(results: Path, port: int | None = None, *, read_only: bool = False) ->
         address += f"/?{PARAMETER}={os.environ[VARIABLE]}"
     say(f"Dashboard of {results} at {address} (Ctrl-C stops it)")
     say(f"From another machine: ssh -L {port}:127.0.0.1:{port} THIS_HOST, and then the same address there")
+    if open_browser and not open_when_up(address, port):
+        say("--open: this machine has no screen to open a browser on; open the address above yourself")
     # Not a child: who stops this process, a terminal, a scheduler or a service manager, stops the server.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Streamlit's greeting says less than the line above
     words = command(results, port)

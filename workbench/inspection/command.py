@@ -79,7 +79,7 @@ def inspect_run(
     chosen = [find_view(name) for name in names] or views()
     _check_options(chosen, options)
     done = Inspected(Path(to))
-    done.unmeasured.extend(_measure(chosen, scope, progress))
+    done.unmeasured.extend(measure_for(chosen, scope, progress))
     for number, view in enumerate(chosen):
         progress(view.title, number / len(chosen))
         try:
@@ -118,15 +118,18 @@ def explain_study(name: str, *, results: Path, to: Path) -> list[tuple[Explanati
 def _scope(results: Path, run: str, against: str | None, beside: list[str]) -> Scope:
     study = _study(run, results)
     if study is not None and against is None:
-        scope = _of_study(load_study(study))
+        scope = scope_of_study(load_study(study))
         beside = beside or [ALL]
     else:
         scope = Scope(find_run(results, run), find_run(results, against) if against else None)
     return replace(scope, others=chosen_beside(scope.study(), scope, beside)) if beside else scope
 
 
-def _of_study(records: StudyRecords) -> Scope:
-    """The variant that differs most against the baseline; the baseline alone where there is no other."""
+def scope_of_study(records: StudyRecords) -> Scope:
+    """The variant that differs most against the baseline; the baseline alone where there is no other.
+
+    Raises ``UserError`` for a study that compares nothing, and where no run of it is complete.
+    """
     records.require_comparable()
     rows = study_report(records).comparisons
     sizes = {row.variant: abs(row.difference) for row in rows if row.difference is not None and not row.fate}
@@ -146,8 +149,8 @@ def _check_options(chosen: list[View], options: dict[str, str]) -> None:
             raise UserError(f"option: unknown {name!r}; {suggestion(name, sorted(known))}")
 
 
-def _measure(chosen: list[View], scope: Scope, progress: Progress) -> list[Unmeasured]:
-    """Measure what the views read that lacks and can be had."""
+def measure_for(chosen: list[View], scope: Scope, progress: Progress) -> list[Unmeasured]:
+    """Measure what the views read that lacks and can be had; returns what could not be measured, and why."""
     wanted = [view for view in chosen if not view.available(scope) and view.measurable(scope)]
     tables = list(dict.fromkeys(name for view in wanted for name in (*view.tables, *view.more_tables)))
     return measure_missing(scope.measurable(tables), tables, progress) if wanted else []

@@ -40,13 +40,16 @@ def variants_beside(records: StudyRecords, scope: Scope) -> dict[str, RunDirecto
     return {name: chosen[name] for name in manifest.names if name in chosen}
 
 
-def first_run(records: StudyRecords, variant: str) -> RunDirectory | None:
-    """The run of ``variant`` to look at first: complete, one that confirms, one that has weights."""
+def first_run(records: StudyRecords, variant: str, seed: int | None = None) -> RunDirectory | None:
+    """The run of ``variant`` to look at first: complete, one that confirms, one that has weights.
+
+    Of these the one of ``seed``, else the one of the lowest seed.
+    """
     runs = records.runs
     done = runs[(runs["state"] == "complete") & (runs["variant"] == variant)]
     confirming = done[done["phase"] == Phase.CONFIRM]
     rows = confirming if len(confirming) else done
-    return _first_of(rows) if len(rows) else None
+    return _first_of(rows, seed) if len(rows) else None
 
 
 def _first_of(rows: pd.DataFrame, seed: int | None = None) -> RunDirectory:

@@ -16,17 +16,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
+from workbench.analysis.any_report import rendered, report_of
 from workbench.analysis.calibrating.calibration import read_calibration
 from workbench.analysis.calibrating.curves import calibration_table
 from workbench.analysis.calibrating.evaluation import REPORT as CALIBRATION_REPORT
 from workbench.analysis.calibrating.evaluation import write_beside
-from workbench.analysis.effects import study_report
-from workbench.analysis.ladder_effects import ladder_report
-from workbench.analysis.ladder_report import render_ladder
-from workbench.analysis.report import render
-from workbench.analysis.search_figures import search_figures
-from workbench.analysis.search_report import render_search, search_report
-from workbench.analysis.study_figures import ladder_figures, save, study_figures
+from workbench.analysis.report_figures import report_figures
+from workbench.analysis.study_figures import save
 from workbench.data.tokenizers import kept_name
 from workbench.driver.optuna_ledger import JOURNAL, Ledger, journal_damage
 from workbench.driver.search_ledger import SearchLedger
@@ -223,12 +219,7 @@ def _refuse_unfinished(records: StudyRecords, stopped: bool) -> None:
     if records.manifest.is_import:
         raise UserError(f"{name}: holds models from elsewhere, and nothing is compared; publish a study")
     search = records.manifest.is_search
-    if search:
-        state = search_report(records).state
-    elif records.manifest.is_ladder:
-        state = ladder_report(records).state
-    else:
-        state = study_report(records).state
+    state = report_of(records).state
     if records.is_live or (state != "complete" and not (stopped and state == "stopped")):
         remedy = f"run it to its {'end' if search else 'verdict'} first"
         if state == "stopped" and not records.is_live:
@@ -395,25 +386,10 @@ def _new_hashes(runs: pd.DataFrame, scrubber: Scrubber) -> dict[str, str]:
 
 def _write_report(records: StudyRecords) -> None:
     """``report.md`` with its figures, and ``report.csv``, from the copy: they say what it says."""
-    if records.manifest.is_search:
-        found = search_report(records)
-        links = _saved(search_figures(records), records.path)
-        write_atomically(records.path / f"{REPORT}.md", f"{render_search(found, 'md')}{links}")
-        write_atomically(records.path / f"{REPORT}.csv", str(render_search(found, "csv")))
-        return
-    if records.manifest.is_ladder:
-        ladder = ladder_report(records)
-        figures = ladder_figures(records, ladder)
-        written, table = render_ladder(ladder, "md"), render_ladder(ladder, "csv")
-    else:
-        report = study_report(records)
-        figures = study_figures(records)
-        written, table = render(report, "md"), render(report, "csv")
-    if Phase.TUNE not in (records.manifest.phases or []):
-        figures = {name: one for name, one in figures.items() if not name.endswith("learning_rates")}
-    links = _saved(figures, records.path)
-    write_atomically(records.path / f"{REPORT}.md", f"{written}{links}")
-    write_atomically(records.path / f"{REPORT}.csv", str(table))
+    report = report_of(records)
+    links = _saved(report_figures(records, report), records.path)
+    write_atomically(records.path / f"{REPORT}.md", f"{rendered(report, 'md')}{links}")
+    write_atomically(records.path / f"{REPORT}.csv", str(rendered(report, "csv")))
 
 
 def _saved(figures: dict[str, Figure], folder: Path) -> str:
