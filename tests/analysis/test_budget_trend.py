@@ -12,6 +12,7 @@ from workbench.analysis.report import to_json
 from workbench.analysis.report_tables import trend_table
 from workbench.analysis.statistics import Verdict
 from workbench.records.index import load_study
+from workbench.records.measured_alone import has_runs
 from workbench.records.metrics import read_metrics, save_frame
 
 LEARNED = "positions=learned"
@@ -209,7 +210,7 @@ def test_curves_as_they_were_measured(tenths, change, direction):
 
 def _is_compared(path):
     """A search compares nothing, and of some studies only step times were measured."""
-    return path.name != "search" and ((path / "runs").is_dir() or (path / "calibration.parquet").exists())
+    return path.name != "search" and has_runs(path)
 
 
 @pytest.mark.parametrize(

@@ -156,22 +156,6 @@ def _tick(page, grid, *, row):
     page.mouse.click(box["x"] + 17, box["y"] + 50 + 35 * row)
 
 
-STUDY = """\
-question: Does LayerNorm do as well as RMSNorm?
-size: {{layers: 1, width: 16, heads: 2}}
-context: 32
-factors:
-  norm: [rmsnorm, layernorm]
-data: {{corpus: {{path: {path}}}}}
-training: {{tokens: 4096, batch_size: 8, evaluations: 2, evaluation_tokens: 1024, probes: 0}}
-learning_rates: [0.003]
-seeds: {{tune: 0, confirm: 2}}
-margin: 4
-"""
-BUTTON = """label => [...document.querySelectorAll("button")]
-    .some(one => one.innerText.includes(label) && !one.disabled)"""
-
-
 @pytest.fixture
 def admitted(new_tab, address):
     """A tab that was opened with the token; the cookie goes with it."""
@@ -180,33 +164,6 @@ def admitted(new_tab, address):
     yield tab
     tab.context.clear_cookies()
     tab.close()
-
-
-@pytest.mark.slow
-def test_a_study_is_asked_started_stopped_and_taken_up(admitted, tmp_path):
-    text = tmp_path / "text.txt"
-    text.write_text("".join(f"{number} bottles of beer on the wall\n" for number in range(4000)))
-    page = admitted
-    box = page.get_by_role("textbox", name="YAML")
-    box.wait_for()
-    assert parameters(page) == {"study": "quickstart"}
-    box.fill(STUDY.format(path=text))
-    box.press("Control+Enter")
-    name = page.get_by_role("textbox", name="Name of the file")
-    name.fill("asked")
-    name.press("Enter")
-    page.get_by_role("spinbutton", name="Trials at once").fill("1")
-    page.get_by_role("spinbutton", name="Trials at once").press("Enter")
-    page.wait_for_function(BUTTON, arg="Save and start", timeout=60_000)
-    page.get_by_role("button", name="Save and start").click()
-    wait_for_parameter(page, "study", "asked")
-    page.get_by_text("phase confirm: 4 trials").wait_for(timeout=120_000)
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Resume").click(timeout=120_000)
-    page.get_by_text("asked is done").wait_for(timeout=180_000)
-    page.get_by_text("after 2 pairs").first.wait_for()
-    assert page.locator("[data-testid=stException]").count() == 0
-    assert page.errors == []
 
 
 def test_nothing_of_a_page_holds_the_token(admitted, page, address, tmp_path):

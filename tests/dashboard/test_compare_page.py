@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,6 +14,8 @@ from workbench.dashboard.comparing.charts import SHAPES, forest_frames
 from workbench.dashboard.comparing.effects import Compared, effect_panels, shared_changes
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +126,16 @@ def test_a_study_that_the_address_names_and_is_not_here_is_said(opened, several)
     app = opened(several, "compare", studies=["small", "gone*"])
     assert "gone\\*, which is not here to compare" in app.warning[0].value
     assert app.multiselect[0].value == ["small"]
+
+
+def test_what_was_never_trained_is_not_offered_and_a_published_calibration_is(opened, tmp_path):
+    published = tmp_path / "published"
+    published.mkdir()
+    for name in ("claims-norm-cost", "noise"):
+        (published / name).symlink_to(PUBLISHED / name)
+    app = opened(tmp_path, "compare", study="published/claims-norm-cost")
+    assert not app.exception
+    assert app.multiselect[0].options == ["published/noise"]
 
 
 def test_search_is_over_names_questions_and_tags(opened, several):

@@ -1,5 +1,6 @@
 """Tables, differences of configurations, progress, and how numbers are written."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -118,6 +119,12 @@ def test_time_left_is_what_the_driver_expects(live_results, records):
     table = progress_table(records).set_index("phase")
     assert table.loc["confirm", ["complete", "running", "queued"]].tolist() == [12, 1, 7]
     assert records.seconds_left == 250.4
+
+
+def test_what_was_begun_and_has_no_driver_is_interrupted(live_results):
+    records = replace(Library().study(live_results(3) / "live"), driver=None)
+    table = progress_table(records).set_index("phase")
+    assert table.loc["confirm", ["complete", "running", "interrupted", "queued"]].tolist() == [12, 0, 1, 7]
 
 
 def test_a_running_run_shows_its_latest_logged_step(live_results):

@@ -1,14 +1,18 @@
 """The page Watch: what a running study does, what may be done about it by whom, and its end."""
 
+import shutil
+
 import pytest
 
 from tests.dashboard.dashboard_studies import beat, write_study
 from tests.dashboard.hostile_studies import poison, write_hostile
+from tests.dashboard.search_studies import write_search
 from tests.dashboard.test_literal_text import HOST, acting, texts_of
-from tests.dashboard.test_new_study import SMALL
+from tests.dashboard.test_new_study import ABLATIONS, SMALL
 from tests.dashboard.test_pages import texts
 from workbench.dashboard import drivers
-from workbench.files import read_json, write_json
+from workbench.errors import UserError
+from workbench.files import read_json, read_yaml, write_json, write_yaml
 from workbench.study.status import study_status
 
 
@@ -82,10 +86,31 @@ def test_a_study_that_stopped_is_taken_up_and_given_more_seeds(opened, here, adm
     assert not app.exception
     assert app.button(key="watch_start").label == "Resume"
     app.button(key="watch_start").click().run()
-    app.number_input(key="watch_seeds").set_value(12).run()
+    app.number_input(key="watch_many").set_value(12).run()
     app.button(key="watch_more").click().run()
     run = ["run", "ablations/quickstart.yaml"]
     assert begun == [("quickstart", run), ("quickstart", [*run, "--set", "seeds.confirm=12"])]
+
+
+def test_a_search_is_given_more_trials(opened, here, admitted, begun):
+    write_search(here / "results" / "search", trials=12)
+    study, file = here / "results" / "search", here / "ablations" / "search.yaml"
+    shutil.copy(ABLATIONS / "search.yaml", file)
+    words = ["run", "ablations/search.yaml", "--set", "search.trials=12"]
+    write_yaml(
+        study / "study.yaml", read_yaml(study / "study.yaml") | {"command": f"workbench {' '.join(words)}"}
+    )
+    app = opened(here / "results", "watch")
+    assert not app.exception
+    assert app.button(key="watch_more").label == "Add trials"
+    app.number_input(key="watch_many").set_value(20).run()
+    app.button(key="watch_more").click().run()
+    assert begun == [("search", [*words, "--set", "search.trials=20"])]
+    with pytest.raises(UserError, match="12 already; give more"):
+        drivers.with_trials(words, 12)
+    file.write_text(SMALL)
+    with pytest.raises(UserError, match="is no search by now"):
+        drivers.with_trials(words[:2], 20)
 
 
 def test_what_cannot_be_started_says_why(opened, here, admitted, monkeypatch):
@@ -95,6 +120,18 @@ def test_what_cannot_be_started_says_why(opened, here, admitted, monkeypatch):
     app.button(key="watch_start").click().run()
     assert f"{study.name}: is being run already, as process 7 on h" in app.error[0].value
     assert app.button(key="watch_stop")
+
+
+def test_who_asked_it_to_stop_sees_that_it_was_asked(opened, here, admitted, monkeypatch):
+    write_study(here / "results", "quickstart", confirm=3, live=True)
+    asked = []
+    monkeypatch.setattr(drivers, "driver_of", lambda study: drivers.Driver(drivers.Driving.RUNNING, 7, "h"))
+    monkeypatch.setattr(drivers, "stop", asked.append)
+    app = opened(here / "results", "watch")
+    app.button(key="watch_stop").click().run()
+    assert [study.name for study in asked] == ["quickstart"]
+    button = app.button(key="watch_stop")
+    assert (button.label, button.disabled) == ("Stopping …", True)
 
 
 def test_a_study_without_a_manifest_yet_is_watched_and_said_on_other_pages(opened, here, admitted):

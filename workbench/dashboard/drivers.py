@@ -203,6 +203,20 @@ def with_seeds(words: Sequence[str], seeds: int) -> list[str]:
     return [*words, "--set", f"{key}={value}"]
 
 
+def with_trials(words: Sequence[str], trials: int) -> list[str]:
+    """``words`` that run a search with so many trials in all.
+
+    Raises ``UserError`` for a study file that cannot be read or is no search, and for a number that is none
+    more.
+    """
+    search = load_study_file(Path(words[1]), _settings(words), complete=False).search
+    if search is None:
+        raise UserError(f"search.trials: {words[1]} is no search by now; run it as what it is")
+    if trials <= search.trials:
+        raise UserError(f"search.trials: it has {search.trials} already; give more")
+    return [*words, "--set", f"search.trials={trials}"]
+
+
 def console_tail(study: Path, lines: int) -> str:
     """The last lines of what drivers that a page started have printed; empty where none was."""
     return text_tail(study / CONSOLE, lines)

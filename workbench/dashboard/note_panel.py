@@ -12,7 +12,7 @@ from workbench.errors import RecordError, UserError
 from workbench.records.index import is_published
 from workbench.records.study_notes import MOST_LETTERS, MOST_TAGS, TAG_LETTERS, StudyNotes, write_remark
 
-_PROBLEM = "_note_problem"
+_PROBLEM, _SAVED = "_note_problem", "_notes_saved"
 
 
 def note_panel(study: Path, library: Library, run: str | None = None) -> None:
@@ -32,7 +32,9 @@ def note_panel(study: Path, library: Library, run: str | None = None) -> None:
         return
     what = study.name if run is None else f"{study.name}_{run}"
     label = "Change the note" if not remark.is_empty else "Add a note or tags"
-    menu = st.popover(label, icon=":material/edit_note:", type="tertiary", key=f"note_menu_{what}")
+    # Once it was saved the menu is another one, which is closed and hides nothing of the page.
+    saved = st.session_state.get(_SAVED, 0)
+    menu = st.popover(label, icon=":material/edit_note:", type="tertiary", key=f"note_menu_{what}_{saved}")
     with menu, st.form(f"note_form_{what}", border=False):
         note = st.text_area("Note", value=remark.note, key=f"note_{what}", max_chars=MOST_LETTERS, height=120)
         tags = st.text_input(
@@ -43,18 +45,21 @@ def note_panel(study: Path, library: Library, run: str | None = None) -> None:
             help="Studies can be searched by them.",
         )
         if st.form_submit_button("Save", icon=":material/save:"):
-            _save(study, note, tags, run)
+            if _save(study, note, tags, run):
+                st.session_state[_SAVED] = saved + 1
             st.rerun()
 
 
-def _save(study: Path, note: str, tags: str, run: str | None) -> None:
-    """Write it down; whoever had the form open and may not write any more is refused."""
+def _save(study: Path, note: str, tags: str, run: str | None) -> bool:
+    """Write it down; whoever had the form open and may not write any more is refused. Whether it was."""
     if not access.may_write():
-        return
+        return False
     try:
         write_remark(study, note, tags.split(","), run)
     except UserError as error:
         st.session_state[_PROBLEM] = str(error)
+        return False
+    return True
 
 
 def with_notes(table: pd.DataFrame, notes: StudyNotes) -> pd.DataFrame:

@@ -21,7 +21,8 @@ def progress_panel(now: View) -> None:
         "planned": st.column_config.NumberColumn("Planned"),
     }
     config |= {name: st.column_config.NumberColumn(name.capitalize()) for name in table if name not in config}
-    shown = table.loc[:, [name for name in table if name != "pruned" or table[name].any()]]
+    rare = ("interrupted", "pruned")
+    shown = table.loc[:, [name for name in table if name not in rare or table[name].any()]]
     grid(shown, hide_index=True, column_config=config, alt="Runs by phase and state", key="progress")
     pilot = None if now.compared is None else pilot_line(now.compared)
     lines = [time_left(now.records.seconds_left).capitalize(), literal(pilot or "")]

@@ -36,10 +36,11 @@ from workbench.progress import Progress
 from workbench.publishing.compacting import join_tables, shorten_workers
 from workbench.publishing.documents import count_examples, fitted, without_examples
 from workbench.publishing.scrub import Scrubber, legible
-from workbench.publishing.step_times import copy_step_times, is_measured_alone, write_step_report
+from workbench.publishing.step_times import copy_step_times, write_step_report
 from workbench.publishing.views_without import sentence, views_without
 from workbench.records.calibration_table import RESULT
 from workbench.records.index import MANIFEST, PUBLISHED, StudyRecords, completed_pairs, load_study
+from workbench.records.measured_alone import is_measured_alone
 from workbench.records.metrics import COMPACT, save_frame
 from workbench.records.probes import PROBES, write_probes
 from workbench.records.published_tables import RUNS
@@ -100,7 +101,7 @@ def publish(
     """
     records = load_study(study)
     target = Path(results) / PUBLISHED / records.path.name
-    if not records.is_published and is_measured_alone(records):
+    if not records.is_published and is_measured_alone(records.path):
         return _publish_step_times(records, target, limit)
     _refuse_unfinished(records, stopped)
     if records.manifest.calibration:

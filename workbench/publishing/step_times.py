@@ -11,14 +11,6 @@ from workbench.records.index import StudyRecords
 from workbench.records.step_times import STEP_TIMES, read_step_times
 
 
-def is_measured_alone(records: StudyRecords) -> bool:
-    """Whether step times are all that there is of a study: none of its trials began.
-
-    Raises ``RecordError`` where their file is damaged.
-    """
-    return not len(records.runs) and bool(read_step_times(records.path))
-
-
 def copy_step_times(study: Path, copy: Path, scrubber: Scrubber) -> None:
     """Copy what was measured, if anything was; raises ``RecordError`` where it is damaged."""
     if read_step_times(study):

@@ -10,7 +10,7 @@ from workbench.dashboard.study_library import Library
 from workbench.errors import RecordError
 from workbench.records.index import list_studies
 from workbench.records.manifest import Manifest
-from workbench.records.published_tables import RUNS
+from workbench.records.measured_alone import has_runs
 
 PARAMETER = "studies"
 MOST = 12  # studies, as many as there are colours that can be told apart
@@ -45,7 +45,7 @@ class Candidate:
 def candidates(results: Path, library: Library) -> list[Candidate]:
     """The studies that compare something, newest first, without searches, imports and what is damaged.
 
-    Nor with those that have no run: of some only step times were measured.
+    Nor with those that were never trained: of some only step times were measured.
     """
     found = []
     for path in list_studies(results) if results.is_dir() else []:
@@ -53,7 +53,7 @@ def candidates(results: Path, library: Library) -> list[Candidate]:
             manifest = library.manifest(path)
         except RecordError:
             continue  # the study's own pages say what is wrong with it
-        if manifest.is_search or manifest.is_import or not (path / RUNS).is_dir():
+        if manifest.is_search or manifest.is_import or not has_runs(path):
             continue
         found.append(Candidate(str(path.relative_to(results)), path, manifest, tags_of(path, library)))
     return found

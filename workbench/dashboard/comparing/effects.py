@@ -6,6 +6,7 @@ A report's word and interval are taken as they are; nothing is pooled, and nothi
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -212,10 +213,11 @@ def _text(manifest: Manifest) -> tuple[str, str]:
     data = manifest.text_of(manifest.baseline_variant)
     corpus = data.get("corpus")
     if isinstance(corpus, dict):
-        corpus = corpus.get("name") or corpus.get("generated") or corpus.get("path")
-    return str(corpus or data.get("description") or "a text without a name"), str(
-        data.get("fingerprint") or ""
-    )
+        # Of a path its last part: a row has no room for more, and a fingerprint tells equal names apart.
+        path = PurePath(str(corpus.get("path") or "")).name
+        corpus = corpus.get("name") or corpus.get("generated") or path
+    name = str(corpus or data.get("description") or "a text without a name")
+    return name, str(data.get("fingerprint") or "")
 
 
 def tokenizer_name(manifest: Manifest) -> str:

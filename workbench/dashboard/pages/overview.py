@@ -24,6 +24,7 @@ from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import text_frame, verdict_table
 from workbench.errors import RecordError
 from workbench.numbers import plural
+from workbench.records.measured_alone import has_runs
 from workbench.records.step_times import read_step_times
 from workbench.visible import visible
 
@@ -57,7 +58,7 @@ def page() -> None:
             f"exploratory: compared with {literal(now.baseline)}", icon=":material/science:", color="orange"
         )
     measured = _step_times(now)
-    if measured and not len(now.records.runs):  # it was made for them, and nothing of it was trained
+    if measured and not has_runs(now.records.path):  # it was made for them, and nothing of it was trained
         _provenance(now)
         return
     _headline(now)

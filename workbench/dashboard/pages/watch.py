@@ -26,8 +26,8 @@ from workbench.visible import visible
 _LINKS = 8  # to running trials
 _LINES = 18  # of the console
 _SECONDS = 2  # from one look at a running study to the next
-_PROBLEM, _DRIVER = "_watch_problem", "_watch_driver"
-_MOST_SEEDS = 1_024
+_PROBLEM, _DRIVER, _ASKED = "_watch_problem", "_watch_driver", "_watch_asked_to_stop"
+_MOST_SEEDS, _MOST_TRIALS = 1_024, 100_000
 
 
 def page() -> None:
@@ -79,13 +79,15 @@ def _controls(study: Path, now: View | None, driver: Driver) -> None:
         elif driver.driving is Driving.NONE:
             _start_buttons(study, now)
         elif driver.can_be_stopped:
+            asked = st.session_state.get(_ASKED) == driver.pid
             st.button(
-                "Stop",
+                "Stopping …" if asked else "Stop the study",
                 key="watch_stop",
                 icon=":material/stop_circle:",
                 help="As Ctrl-C: each trial finishes its step and writes a checkpoint.",
                 on_click=_stop,
-                args=(study,),
+                args=(study, driver),
+                disabled=asked,
             )
         else:
             st.caption(f"It can be stopped on {literal(driver.host)} only.")
@@ -117,7 +119,7 @@ def _words(study: Path, now: View | None, driver: Driver) -> str:
 
 
 def _start_buttons(study: Path, now: View | None) -> None:
-    """Go on, and more seeds, by the command that ran the study last."""
+    """Go on, and more seeds or trials, by the command that ran the study last."""
     try:
         words = drivers.words_again(study, state.results_directory())
     except UserError as error:
@@ -134,25 +136,36 @@ def _start_buttons(study: Path, now: View | None) -> None:
             on_click=_start,
             args=(study, words),
         )
-        if now is not None and not now.records.manifest.is_search:
-            have = _seeds(now.records.manifest)
-            st.number_input(
-                "Seeds in all" if not now.records.manifest.looks else "Seeds at most",
-                min_value=have + 1,
-                max_value=max(_MOST_SEEDS, have + 1),
-                value=min(2 * have, max(_MOST_SEEDS, have + 1)),
-                key="watch_seeds",
-                width=130,
-            )
-            st.button(
-                "Add seeds",
-                key="watch_more",
-                icon=":material/add:",
-                help=f"It has {plural(have, 'confirmation seed')}; those that are there stay.",
-                on_click=_more,
-                args=(study, words),
-            )
+        if now is not None:
+            _more_of_it(study, now.records.manifest, words)
     st.caption(code_span(" ".join(["workbench", *words])))
+
+
+def _more_of_it(study: Path, manifest: Manifest, words: list[str]) -> None:
+    """More seeds, or more trials of a search: how many in all, and the button."""
+    if manifest.search is not None:
+        have, most, label, button = manifest.search.trials, _MOST_TRIALS, "Trials in all", "Add trials"
+        there = plural(have, "trial")
+    else:
+        have, most, button = _seeds(manifest), _MOST_SEEDS, "Add seeds"
+        label = "Seeds at most" if manifest.looks else "Seeds in all"
+        there = plural(have, "confirmation seed")
+    st.number_input(
+        label,
+        min_value=have + 1,
+        max_value=max(most, have + 1),
+        value=min(2 * have, max(most, have + 1)),
+        key="watch_many",
+        width=130,
+    )
+    st.button(
+        button,
+        key="watch_more",
+        icon=":material/add:",
+        help=f"It has {there}; those that are there stay.",
+        on_click=_more,
+        args=(study, manifest.is_search, words),
+    )
 
 
 def _seeds(manifest: Manifest) -> int:
@@ -168,17 +181,19 @@ def _start(study: Path, words: list[str]) -> None:
         st.session_state[_PROBLEM] = str(error)
 
 
-def _more(study: Path, words: list[str]) -> None:
+def _more(study: Path, is_search: bool, words: list[str]) -> None:
+    with_more = drivers.with_trials if is_search else drivers.with_seeds
     try:
-        drivers.start(study, drivers.with_seeds(words, int(st.session_state["watch_seeds"])))
+        drivers.start(study, with_more(words, int(st.session_state["watch_many"])))
         notices.watch(study)
     except UserError as error:
         st.session_state[_PROBLEM] = str(error)
 
 
-def _stop(study: Path) -> None:
+def _stop(study: Path, driver: Driver) -> None:
     try:
         drivers.stop(study)
+        st.session_state[_ASKED] = driver.pid
     except UserError as error:
         st.session_state[_PROBLEM] = str(error)
 
