@@ -7,9 +7,11 @@ import yaml
 
 from tests.dashboard.inspection_pages import texts
 from tests.dashboard.inspection_studies import CHANGED
+from tests.dashboard.test_literal_text import acting
 from workbench.dashboard.text_tail import text_tail
 from workbench.records.index import load_study
 from workbench.records.run import LOG, RunDirectory
+from workbench.records.samples import SAMPLES, Sample, append_samples
 
 HOSTILE = "[click](http://leak) <img src=x> :red[no] $x^2$"
 
@@ -91,6 +93,39 @@ def test_what_the_model_writes_is_what_generate_writes(opened, inspected, runs):
     from workbench.visible import visible
 
     assert [item.value for item in app.code] == [visible(text) for text in wanted]
+
+
+def test_samples_are_text_and_shown_step_by_step(opened, inspected, runs):
+    directory = RunDirectory(inspected / "inside" / "runs" / runs["baseline", 202])
+    app = opened(inspected, "run", run=directory.run_id, run_part="Samples")
+    assert "This run has written nothing while it trained" in texts(app)
+    written = [
+        Sample(step=step, number=number, prompt=f"prompt {number}", text=f"{HOSTILE} {step}.{number}\x1b[2J")
+        for step in (0, 40, 80)
+        for number in (0, 1)
+    ]
+    append_samples(directory.path, [*written[:-1], written[-1].model_copy(update={"error": HOSTILE})])
+    try:
+        app = opened(inspected, "run", run=directory.run_id, run_part="Samples")
+        assert not app.exception
+        assert acting(app) == {}
+        assert [item.value for item in app.code] == [
+            "prompt 0", f"{HOSTILE} 80.0\\x1b[2J", "prompt 1"
+        ]  # fmt: skip
+        assert f"It was not continued: {HOSTILE}" in app.warning[0].value.replace("\\", "").replace(
+            ":color[:]", ":"
+        )
+        app.select_slider(key="sample_step").set_value("40").run()
+        assert app.code[1].value == f"{HOSTILE} 40.0\\x1b[2J"
+        app = opened(inspected, "run", run=directory.run_id, run_part="Samples", sample_step="0")
+        assert app.code[1].value == f"{HOSTILE} 0.0\\x1b[2J"
+        table = next(frame.value for frame in app.dataframe if "prompt 1" in frame.value)
+        assert table["step"].tolist() == [0, 40, 80]
+        (directory.path / SAMPLES).write_text("[\n")
+        app = opened(inspected, "run", run=directory.run_id, run_part="Samples")
+        assert "is no line of JSON" in app.error[0].value
+    finally:
+        (directory.path / SAMPLES).unlink()
 
 
 def test_selected_runs_link_to_their_pages(opened, inspected, runs):

@@ -24,6 +24,7 @@ STUDY = {
         "evaluations": 2,
         "evaluation_tokens": 512,
         "probes": 100.0,
+        "samples": ["alpha", "beta gamma"],
     },
     "learning_rates": [0.01],
     "grid_growth": 0,

@@ -6,6 +6,7 @@ from workbench.inspection.scheduled_measuring import log_spaced, plan
 from workbench.inspection.tables import known_tables
 from workbench.records.probes import read_probes
 from workbench.records.run import RunDirectory, State
+from workbench.records.samples import read_samples
 from workbench.training.run import Watcher
 from workbench.training.trial import run_trial
 
@@ -14,6 +15,15 @@ def test_checkpoints_are_halves_of_the_run_and_its_beginning():
     assert log_spaced(400) == [200, 100, 50, 25, 12, 6, 3, 1, 0]
     assert log_spaced(1) == [0]
     assert log_spaced(100_000)[-2:] == [195, 0]
+
+
+def test_runs_of_a_study_write_what_it_asks_for(trained):
+    for run in (trained.run, trained.against):
+        found = read_samples(run.path)
+        assert {one.prompt for one in found} == {"alpha", "beta gamma"}
+        assert {one.step for one in found} == {0, 4, 8}
+        assert all(one.text and one.error is None for one in found)
+        assert "samples" not in run.read().config["training"]
 
 
 COSTS = {"heads": 10.0, "profiles": 5.0, "residual": 2.0}

@@ -52,7 +52,7 @@ def config(dropout=0.0, **levels):
     }
 
 
-def train(folder, corpus, settings=None, *, seed=7, rate=0.01, stop_at=None):
+def train(folder, corpus, settings=None, *, seed=7, rate=0.01, stop_at=None, **watching):
     record = RunRecord(
         run_id="run",
         study="s",
@@ -69,6 +69,7 @@ def train(folder, corpus, settings=None, *, seed=7, rate=0.01, stop_at=None):
     watcher = Watcher(
         report=lambda event: steps.append(event.get("step", steps[-1])),
         should_stop=lambda: stop_at is not None and steps[-1] >= stop_at,
+        **watching,
     )
     return run_trial(directory, lambda data: corpus, watcher), directory
 

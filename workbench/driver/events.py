@@ -134,7 +134,8 @@ class Task(_Line):
     """Runs, by their directories, to train together; ``halving`` stops the worse learning rates early.
 
     ``attempt`` is what the directories say whose they are (``records.attempts``); None: nobody else's ever.
-    ``execution`` is how a run that trains alone is computed.
+    ``execution`` is how a run that trains alone is computed. ``samples``: how many texts each run writes
+    while it trains, or from which prompts.
     """
 
     message: Literal["task"] = "task"
@@ -142,6 +143,7 @@ class Task(_Line):
     halving: Halving | None = None
     attempt: str | None = None
     execution: Execution = USUAL
+    samples: int | list[str] = 0
 
 
 class Stop(_Line):

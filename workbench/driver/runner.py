@@ -376,6 +376,7 @@ class Runner:
                 self._groups[record.run_id] = group
             runs = [self._directory_of(record).path for record in group.records]
             attempt = secrets.token_hex(8)
+            samples = self.plan.study.training.samples
             for run in runs:
                 claim(run, attempt)
             task = Task(
@@ -383,6 +384,7 @@ class Runner:
                 halving=self._halving(group),
                 attempt=attempt,
                 execution=self.plan.study.training.execution,
+                samples=samples if isinstance(samples, int) else list(samples),
             )
             self.executor.submit(slot, task)
             self.display.started(group.records)

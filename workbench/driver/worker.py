@@ -38,6 +38,7 @@ from workbench.driver.watch import SIGN_SECONDS
 from workbench.files import write_atomically
 from workbench.inspection.scheduled_measuring import schedule_measuring
 from workbench.records.run import LOG, RunDirectory, RunRecord, State
+from workbench.trained.scheduled_samples import schedule_samples
 from workbench.training.hardware import release_memory
 from workbench.training.population import trial as population_trial
 from workbench.training.population.vmappable import NotVmappable
@@ -168,7 +169,7 @@ def serve(task: Task, driver: Driver, pulse: Pulse | None = None) -> bool:
     watcher = Watcher(
         report=report,
         should_stop=driver.should_stop,
-        measuring=schedule_measuring,
+        measuring=lambda run: schedule_measuring(run).and_then(schedule_samples(run, task.samples)),
         pulse=pulse or Pulse(),
     )
     try:

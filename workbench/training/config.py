@@ -32,6 +32,7 @@ _SAME_FOR_ALL = (
     "evaluations",
     "evaluation_tokens",
     "probes",
+    "samples",
     "compile",
     "threads",
     *_EXECUTION,
@@ -39,6 +40,8 @@ _SAME_FOR_ALL = (
 LARGEST_BATCH = 2**24
 _MOST_THREADS = 4096
 _MOST_DEVICES = 1024
+MOST_SAMPLES = 16
+_Prompt = Annotated[str, Field(min_length=1, max_length=2000)]
 _Decay = Annotated[Number, Field(ge=0, lt=1)]
 # The levels by default: kept as their names, so that nobody loads torch for them, and left out of what is
 # written, so that the hashes of studies from before there were others still hold.
@@ -153,6 +156,17 @@ class TrainingConfig(BaseModel):
         description="Time for measuring attention heads and positions, as a share of the training time. The "
         "dashboard's views show them. 0 measures nothing meanwhile; workbench probe can do it later.",
     )
+    # Nothing that is measured depends on it: no record's configuration has it, and no run's identity.
+    samples: Whole | tuple[_Prompt, ...] = Field(
+        0,
+        exclude=True,
+        description="What each trial's model writes while it trains, before the first step and at every "
+        "evaluation: continuations of so many beginnings from the validation text, or of the prompts in this "
+        "list. The page Run shows them, step by step. Each has 48 tokens, drawn at temperature 0.8 by a "
+        "generator of its own: losses are the same without them, and so is a run's identity. The clock of "
+        "training stands still meanwhile. Left out: 0, none.",
+        examples=[2, ["The ", "def main("]],
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
         description="Which numbers are computed with: 32-bit floats, or bfloat16 where PyTorch's autocast "
@@ -239,6 +253,18 @@ class TrainingConfig(BaseModel):
     def _schedule_fits(self) -> Self:
         if self.schedule != _USUAL["schedule"]:
             self.schedule.check(self)
+        return self
+
+    @model_validator(mode="after")
+    def _samples_can_be_written(self) -> Self:
+        count = self.samples if isinstance(self.samples, int) else len(self.samples)
+        if not 0 <= count <= MOST_SAMPLES:
+            raise ValueError(f"samples: {count:,} are not 0 to {MOST_SAMPLES}; give fewer")
+        if count and self.strategy == "fsdp":
+            raise ValueError(
+                "samples: with 'strategy: fsdp' no device has the whole model that would write; leave "
+                "samples out, and ask 'workbench generate' when a run is complete"
+            )
         return self
 
     @model_validator(mode="after")

@@ -57,6 +57,16 @@ class ScheduledMeasuring:
     steps: frozenset[int] = frozenset()
     measure: Callable[[Decoder, int], None] = lambda decoder, step: None
 
+    def and_then(self, other: "ScheduledMeasuring") -> "ScheduledMeasuring":
+        """What does both, each at its own steps, this first."""
+
+        def measure(decoder: Decoder, step: int) -> None:
+            for one in (self, other):
+                if step in one.steps:
+                    one.measure(decoder, step)
+
+        return ScheduledMeasuring(steps=self.steps | other.steps, measure=measure)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Watcher:

@@ -1,4 +1,4 @@
-"""Run: one run as it is recorded: outcome, curves, log, configuration, environment; what its model writes."""
+"""Run: one run as it is recorded: outcome, curves, log, samples, configuration, environment, and its text."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from workbench.dashboard import empty_pages, links, run_curves, run_text, state
+from workbench.dashboard import empty_pages, links, run_curves, run_samples, run_text, state
 from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.curve_lines import METRICS
 from workbench.dashboard.literal_text import code_span, grid, literal
@@ -43,6 +43,7 @@ def page() -> None:
         "Curves": lambda: run_curves.curves(now, directory),
         "Log": lambda: _log(directory),
         "Configuration": lambda: _configuration(now, record),
+        "Samples": lambda: run_samples.samples(directory, record),
         "Text": lambda: run_text.writing(directory, record),
         "Environment": lambda: _environment(record),
     }

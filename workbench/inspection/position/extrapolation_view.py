@@ -194,6 +194,7 @@ def _to_maps(scope: Scope, points: pd.DataFrame) -> Leads | None:
             continue
         own = points.loc[points["role"] == role, ["series", "x", "length"]].drop_duplicates()
         own = own[[has_maps(scope.model(role), int(length)) for length in own["length"]]]
+        own = own.sort_values("length", ascending=False)
         lengths = [f"{length:.0f}" for length in own["length"]]
         names = [f"{int(length):,} tokens" for length in lengths]
         parts.append(own.assign(length=lengths, label=names, **scope.opened_on(role)))
