@@ -73,7 +73,7 @@ def _number(card: Card, one: Evidence) -> str:
     if one.interval is None:
         return f"{rung}{one.word}, {fixed(one.estimate, decimals, sign=True)}"
     number = with_interval(one.estimate, one.interval, decimals, sign=True)
-    return f"{rung}{one.word}, {number} ({plural(one.n, 'pair')})"
+    return f"{rung}{one.word}, {number} ({plural(one.n, one.placed.prediction.measured.counted)})"
 
 
 def _remedies(result: CardResult) -> list[str]:
@@ -99,7 +99,7 @@ def _lacking(one: Evidence) -> str:
     if one.needed is None:
         return ""
     pairs = one.needed.pairs
-    return f"likely {pairs.text(max(pairs.likely, FEWEST_PAIRS))} pairs"
+    return f"likely {pairs.text(max(pairs.likely, FEWEST_PAIRS))} {one.placed.prediction.measured.counted}s"
 
 
 def written_into(text: str, summary: str, name: str) -> str:
