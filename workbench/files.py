@@ -94,7 +94,7 @@ def put_folder_in_place(finished: Path, path: Path) -> None:
     shutil.rmtree(before, ignore_errors=True)
 
 
-def version(path: Path) -> tuple[int, int]:
+def version(path: Path | str) -> tuple[int, int]:
     """Modification time (ns) and size of a file, equal while it is the same; zeros where there is none."""
     try:
         status = os.stat(path)

@@ -77,11 +77,20 @@ class Evidence:
 
 
 class Studies:
-    """The studies of a results folder, each read once. ``load`` reads one; it may keep what it has read."""
+    """The studies of a results folder, each read once.
 
-    def __init__(self, results: Path, load: Callable[[Path], StudyRecords] = load_study) -> None:
+    ``load`` reads one and ``confirm`` makes of it what quantities read; both may keep what they have made.
+    """
+
+    def __init__(
+        self,
+        results: Path,
+        load: Callable[[Path], StudyRecords] = load_study,
+        confirm: Callable[[StudyRecords], ConfirmedStudy] = ConfirmedStudy,
+    ) -> None:
         self.results = results
         self._load = load
+        self._confirm = confirm
         self._known: dict[str, ConfirmedStudy] = {}
 
     def path(self, name: str) -> Path | None:
@@ -121,7 +130,7 @@ class Studies:
                     one.require_comparable()
             except UserError as error:
                 raise NotMeasurableError(str(error)) from None
-            self._known[name] = ConfirmedStudy(records)
+            self._known[name] = self._confirm(records)
         return self._known[name]
 
 

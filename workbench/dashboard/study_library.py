@@ -4,6 +4,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,8 +17,9 @@ from workbench.analysis.importances import Importances, importances_of
 from workbench.analysis.ladder_effects import LadderReport, ladder_report
 from workbench.analysis.notes import reading
 from workbench.analysis.search import Search, searched
-from workbench.claims.card import card_files, load_cards
+from workbench.claims.card import Card, card_files, load_cards
 from workbench.claims.evidence import Studies
+from workbench.claims.quantities.quantity import ConfirmedStudy
 from workbench.claims.results import CardResult, card_result
 from workbench.errors import RecordError
 from workbench.files import version
@@ -27,8 +29,10 @@ from workbench.records.driver_state import DriverState, read_driver_state
 from workbench.records.index import MANIFEST, StudyRecords, load_study
 from workbench.records.manifest import NOTHING, Manifest, ManifestVariant, read_manifest
 from workbench.records.metrics import metrics_version
+from workbench.records.published_tables import RUNS
 from workbench.records.run import RECORD, RunDirectory
 from workbench.records.search import SEARCH
+from workbench.records.step_times import STEP_TIMES
 from workbench.records.study_notes import NOTES, StudyNotes, read_notes
 
 if TYPE_CHECKING:  # corpora bring torch, which pages of tables need not load
@@ -40,10 +44,12 @@ _FRAMES = 1_500  # runs whose metrics stay in memory: about 100 kB each
 
 def study_version(path: Path) -> tuple[Hashable, ...]:
     """Version of a study's manifest, points and every run's record. The driver's heartbeat is left out."""
-    runs = path / "runs"
-    names = sorted(entry.name for entry in os.scandir(runs)) if runs.is_dir() else []
+    runs = os.path.join(path, RUNS)
+    names = sorted(os.listdir(runs)) if os.path.isdir(runs) else []
     points = version(path / SEARCH)  # of a search
-    return (version(path / MANIFEST), points, *((name, version(runs / name / RECORD)) for name in names))
+    # Hundreds of names, at every click: joined as text, which is many times as fast.
+    records = ((name, version(os.path.join(runs, name, RECORD))) for name in names)
+    return (version(path / MANIFEST), points, *records)
 
 
 def pulse(records: StudyRecords) -> tuple[Hashable, ...]:
@@ -188,32 +194,52 @@ class Library:
 
     def behaviours(self, records: StudyRecords) -> Values:
         """What the probes of the study's confirm runs say of each."""
-        current = tuple(measured_version(path) for path in records.runs["path"])
+        current = tuple(map(measured_version, records.runs["path"]))
         return self._keep(
             ("behaviours", records.path, _rung(records)), current, lambda: read_behaviours(records.runs)
         )
 
     def claims(self, results: Path, size: str) -> list[CardResult]:
         """Every claim card with its word; raises ``UserError`` for a mistake in one."""
+        look = cache(self._all_of)  # at each study once, though several cards ask for it
+        return [self.claim(card, results, size, look) for card in self.cards()]
+
+    def cards(self) -> list[Card]:
+        """Every claim card; raises ``UserError`` for a mistake in one."""
         files = card_files()
         written = tuple((path, version(path)) for path in files)
-        cards = self._keep(("cards", tuple(files)), written, load_cards)
-        studies = Studies(results, self.study)
-        paths = {studies.path(name) for card in cards for name in card.studies(size)} - {None}
-        current = tuple((path, self._all_of(path)) for path in sorted(filter(None, paths)))
+        return self._keep(("cards", tuple(files)), written, load_cards)
+
+    def claim(
+        self, card: Card, results: Path, size: str, look: Callable[[Path], Hashable] | None = None
+    ) -> CardResult:
+        """One card with its word. Cards share what was made of a study's records.
+
+        ``look`` gives the version of a study with all that was measured of it.
+        """
+        look = look or self._all_of
+        studies = Studies(results, self.study, self._confirmed)
+        paths = {name: studies.path(name) for name in card.studies(size)}
+        current = tuple((name, path and look(path)) for name, path in sorted(paths.items()))
         return self._keep(
-            ("claims", results, size),
-            (written, current),
-            lambda: [card_result(card, size, studies) for card in cards],
+            ("claim", card.id, results, size),
+            (card, current),
+            lambda: card_result(card, size, studies),
         )
 
+    def _confirmed(self, records: StudyRecords) -> ConfirmedStudy:
+        """The records with what claims read of their confirm phase."""
+        key = ("confirmed", records.path, _rung(records))
+        return self._keep(key, study_version(records.path), lambda: ConfirmedStudy(records))
+
     def _all_of(self, path: Path) -> Hashable:
-        """The version of a study's records and of what was measured on its runs."""
+        """The version of a study's records, and of what was measured beside them and on its runs."""
+        own = (path, study_version(path), version(path / STEP_TIMES))
         try:
             runs = self.study(path).runs["path"]
         except RecordError:
-            return study_version(path)
-        return study_version(path), tuple(measured_version(Path(run)) for run in runs)
+            return own
+        return own, tuple(map(measured_version, runs))
 
     def texts(self, records: StudyRecords) -> "tuple[list[StudyText], str]":
         """The texts of a study with their reports, as far as they are at hand; and what is wrong with these.

@@ -4,7 +4,7 @@ Heads have no identity across runs, so that a score of heads becomes its largest
 have becomes its mean and the last layer's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import pandas as pd
 
 from workbench.analysis.statistics import PairedComparison, compare_pairs
 from workbench.inspection.measured import common_probe, read_measured
-from workbench.inspection.seed_spread import at_the_end
 from workbench.numbers import number, with_interval
 from workbench.records.run import Phase, RunDirectory
 
@@ -30,50 +29,57 @@ Values = dict[tuple[str, int], Behaviour]  # by variant and seed
 
 def behaviours(table: pd.DataFrame, context: int) -> dict[str, float]:
     """Every number by its name, from the measured ``table`` of one run trained at ``context``."""
-    last = at_the_end(table.assign(run_id=""))
+    return _behaviours(table.assign(cell=0), [context])[0]
+
+
+def _behaviours(table: pd.DataFrame, contexts: Sequence[int]) -> list[dict[str, float]]:
+    """The same of many runs: ``cell`` numbers the run that a row is of, and ``contexts`` has that of each.
+
+    All at once: a study has a hundred runs, and pandas takes as long for the groups of one of them.
+    """
+    last = table[table["step"] == table.groupby("cell")["step"].transform("max")]
     last = last[np.isfinite(last["value"]) & ~last["metric"].str.endswith("_chance")]
-    found = _heads(last[last["head"].notna() & (last["table"] == "heads")])
-    found |= _whole(last[last["layer"].isna() & (last["table"] == "heads")])
-    found |= _extrapolation(last[(last["table"] == "extrapolation") & (last["metric"] == "tail")], context)
-    single = last["head"].isna() & last["layer"].notna() & last["x"].isna() & (last["table"] != "heads")
-    return found | _layers(last[single])
+    found: list[dict[str, float]] = [{} for _ in contexts]
+    of_heads = last["table"] == "heads"
+    _add_heads(found, last[last["head"].notna() & of_heads])
+    _add_whole(found, last[last["layer"].isna() & of_heads])
+    _add_extrapolation(found, last[(last["table"] == "extrapolation") & (last["metric"] == "tail")], contexts)
+    single = last["head"].isna() & last["layer"].notna() & last["x"].isna() & ~of_heads
+    _add_layers(found, last[single])
+    return found
 
 
-def _heads(rows: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for metric, largest, mean in (
-        rows.groupby("metric", sort=False)["value"].agg(["max", "mean"]).itertuples()
-    ):
+def _add_heads(found: list[dict[str, float]], rows: pd.DataFrame) -> None:
+    groups = rows.groupby(["cell", "metric"], sort=False)["value"].agg(["max", "mean"])
+    for (cell, metric), largest, mean in groups.itertuples():
         name = metric.replace("_", " ")
-        found |= {f"largest {name}": largest, f"mean {name}": mean}
-    return found
+        found[cell] |= {f"largest {name}": largest, f"mean {name}": mean}
 
 
-def _whole(rows: pd.DataFrame) -> dict[str, float]:
-    return {row.metric.replace("_", " "): row.value for row in rows.itertuples()}
+def _add_whole(found: list[dict[str, float]], rows: pd.DataFrame) -> None:
+    for cell, metric, value in zip(rows["cell"], rows["metric"], rows["value"], strict=True):
+        found[cell][metric.replace("_", " ")] = value
 
 
-def _extrapolation(rows: pd.DataFrame, context: int) -> dict[str, float]:
-    losses = dict(zip(rows["x"], rows["value"], strict=True))
-    if context not in losses:
-        return {}
-    return {
-        f"ΔCE at {x / context:g}×": value - losses[context] for x, value in losses.items() if x != context
-    }
+def _add_extrapolation(found: list[dict[str, float]], rows: pd.DataFrame, contexts: Sequence[int]) -> None:
+    losses: list[dict[float, float]] = [{} for _ in contexts]
+    for cell, x, value in zip(rows["cell"], rows["x"], rows["value"], strict=True):
+        losses[cell][x] = value
+    for own, known, context in zip(found, losses, contexts, strict=True):
+        for x, value in known.items():
+            if context in known and x != context:
+                own[f"ΔCE at {x / context:g}×"] = value - known[context]
 
 
-def _layers(rows: pd.DataFrame) -> dict[str, float]:
-    keys = ["table", "metric"]
+def _add_layers(found: list[dict[str, float]], rows: pd.DataFrame) -> None:
+    keys = ["cell", "table", "metric"]
     means = rows.groupby(keys, sort=False)["value"].mean()
-    last = (
-        rows.sort_values("layer", kind="stable").drop_duplicates(keys, keep="last").set_index(keys)["value"]
-    )
-    found = {}
-    for table, metric in means.index:
+    ordered = rows.sort_values("layer", kind="stable").drop_duplicates(keys, keep="last")
+    last = ordered.set_index(keys)["value"].to_dict()
+    for (cell, table, metric), mean in means.items():
         name = f"{table}: {metric.replace('_', ' ')}"
-        found[f"{name}, mean"] = means[table, metric]
-        found[f"{name}, last layer"] = last[table, metric]
-    return found
+        found[cell][f"{name}, mean"] = mean
+        found[cell][f"{name}, last layer"] = last[cell, table, metric]
 
 
 def read_behaviours(runs: pd.DataFrame) -> Values:
@@ -82,21 +88,38 @@ def read_behaviours(runs: pd.DataFrame) -> Values:
     Each table of a variant is of one probe: of the one that most of its seeds were measured on.
     """
     chosen = runs[(runs["state"] == "complete") & (runs["phase"] == Phase.CONFIRM)]
-    found: Values = {}
+    cells: list[tuple[str, int]] = []
+    contexts: list[int] = []
+    tables: list[pd.DataFrame] = []
     for variant, group in chosen.groupby("variant", sort=False):
         context = {row.seed: row.config["model"]["context"] for row in group.itertuples()}
-        tables = [
-            read_measured(RunDirectory(Path(row.path))).assign(run_id=row.path, seed=row.seed, role="run")
-            for row in group.itertuples()
-        ]
-        known = pd.concat(tables, ignore_index=True)
-        if known.empty:
-            continue
-        probe = known.groupby("table").apply(common_probe, include_groups=False)
-        known = known[known["probe_hash"] == known["table"].map(probe)]
-        for seed, table in known.groupby("seed"):
-            found[variant, seed] = Behaviour(behaviours(table, context[seed]), table["probe_hash"])
-    return found
+        place = {seed: len(cells) + number for number, seed in enumerate(sorted(context))}
+        cells += [(variant, seed) for seed in sorted(context)]
+        contexts += [context[seed] for seed in sorted(context)]
+        known = pd.concat(
+            [
+                read_measured(RunDirectory(Path(row.path))).assign(run_id=row.path, cell=place[row.seed])
+                for row in group.itertuples()
+            ],
+            ignore_index=True,
+        )
+        if not known.empty:
+            tables.append(_of_one_probe(known))
+    if not tables:
+        return {}
+    everything = pd.concat(tables, ignore_index=True)
+    probes = everything.groupby("cell")["probe_hash"].unique()
+    numbers = _behaviours(everything, contexts)
+    return {cells[cell]: Behaviour(numbers[cell], own) for cell, own in probes.items()}
+
+
+def _of_one_probe(known: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a variant's runs that are of the probe of their table."""
+    hashes = known.groupby("table")["probe_hash"].unique()
+    if (hashes.str.len() == 1).all():  # as nearly always
+        return known
+    probe = known.assign(role="run").groupby("table").apply(common_probe, include_groups=False)
+    return known[known["probe_hash"] == known["table"].map(probe)]
 
 
 def names(values: Values) -> list[str]:

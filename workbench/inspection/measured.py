@@ -5,6 +5,7 @@ is kept in the cache: a file for each table and probe, in a folder for each run 
 """
 
 import errno
+import os
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -109,11 +110,17 @@ def drop_other_probes(directory: RunDirectory, probe_hash: str) -> None:
             raise
 
 
-def measured_version(run: Path) -> Hashable:
-    """What changes whenever there is more, or other, to be read of the run."""
-    run = Path(run)
-    cached = sorted((_cache() / run.name).glob("*/*.parquet"))
-    return (probes_version(run), *((str(path), version(path)) for path in (run / RECORD, *cached)))
+def measured_version(run: Path | str) -> Hashable:
+    """What changes whenever there is more, or other, to be read of the run.
+
+    Asked of every run of a study at every click: names are joined as text, which is many times as fast.
+    """
+    run = os.fspath(run)
+    folder = os.path.join(_cache(), os.path.basename(run))
+    cached: list[str] = []
+    if os.path.isdir(folder):  # of few runs there is one
+        cached = sorted(map(str, Path(folder).glob("*/*.parquet")))
+    return (probes_version(run), *((path, version(path)) for path in (os.path.join(run, RECORD), *cached)))
 
 
 def measurements(directory: RunDirectory) -> tuple[tuple[int, str, str], ...]:

@@ -5,6 +5,7 @@ on. A published study has the rows of all its runs in one such file (``joint_fil
 its own is read from there.
 """
 
+import os
 from collections.abc import Hashable
 from functools import lru_cache
 from pathlib import Path
@@ -53,9 +54,9 @@ def _read_of_study(run: Path, current: tuple[int, int]) -> pd.DataFrame:
     return empty_probes() if rows is None else rows.to_pandas(use_threads=False).astype(COLUMNS)
 
 
-def probes_version(run: Path) -> Hashable:
+def probes_version(run: Path | str) -> Hashable:
     """What changes whenever the run's table does."""
-    return (version(run / PROBES), joint_version(run, PROBES))
+    return (version(os.path.join(run, PROBES)), joint_version(run, PROBES))
 
 
 def read_probe_file(path: Path) -> pd.DataFrame:

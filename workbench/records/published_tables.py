@@ -7,6 +7,7 @@ read from here.
 """
 
 import json
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,9 +31,12 @@ def joint_path(run: Path, name: str) -> Path:
     return run.parent.parent / name
 
 
-def joint_version(run: Path, name: str) -> tuple[int, int]:
+def joint_version(run: Path | str, name: str) -> tuple[int, int]:
     """Modification time (ns) and size of that file; zeros where the run's study has none."""
-    return version(joint_path(run, name)) if run.parent.name == RUNS else (0, 0)
+    runs = os.path.dirname(run)
+    if os.path.basename(runs) != RUNS:
+        return (0, 0)
+    return version(os.path.join(os.path.dirname(runs), name))
 
 
 def write_joint(path: Path, tables: dict[str, pa.Table]) -> None:

@@ -50,6 +50,10 @@ class ConfirmedStudy:
     def _confirmed(self) -> tuple[dict[str, TunedRate | None], dict[str, Outcomes]]:
         return confirm_phase(self.records)
 
+    @cached_property
+    def _rungs(self) -> list["ConfirmedStudy"]:
+        return [ConfirmedStudy(records) for records in self.records.compared]
+
     @property
     def tuned(self) -> Mapping[str, TunedRate | None]:
         """The learning rate that each variant was tuned to."""
@@ -89,7 +93,7 @@ class ConfirmedStudy:
         if not recorded:
             raise NotMeasurableError(f"{title} is no ladder; write a study with the key rungs")
         found = []
-        for number, (rung, records) in enumerate(zip(recorded, self.records.compared, strict=True), start=1):
+        for number, (rung, study) in enumerate(zip(recorded, self._rungs, strict=True), start=1):
             names = {called: name for name, called in rung.variants.items()}
             for asked in (sides.variant, sides.against):
                 if asked is not None and asked not in names:
@@ -97,7 +101,7 @@ class ConfirmedStudy:
                     raise NotMeasurableError(f"{title} has no variant {asked!r}; it has {known}")
             against = None if sides.against is None else names[sides.against]
             own = Sides(names[sides.variant], against, sides.evaluation)
-            found.append((f"rung {number}", ConfirmedStudy(records), own))
+            found.append((f"rung {number}", study, own))
         return found
 
 

@@ -15,5 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from workbench.dashboard.content_security_policy import OnlyThisServer
 from workbench.dashboard.launch import app_file
 from workbench.dashboard.server.admission import Admission
+from workbench.dashboard.warm_up import begin
 
+begin()
 app = App(app_file(), middleware=[Middleware(OnlyThisServer), Middleware(Admission)])
