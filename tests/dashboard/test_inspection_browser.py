@@ -167,7 +167,12 @@ def test_a_thumbnail_chooses_its_head(tab, seen):
 
 
 def test_what_is_seen_is_in_the_address(tab, browser, seen):
-    tab.get_by_role("combobox", name="Show").click()
+    show = tab.get_by_role("combobox", name="Show")
+    # A list closes when the page moves under it, as it does until maps and text are drawn.
+    tab.locator("canvas[role=img]").last.wait_for()
+    tab.locator("#prompt_attention_2 > span").last.wait_for()
+    show.evaluate("element => element.scrollIntoView({block: 'center'})")
+    show.press("ArrowDown")
     tab.get_by_role("option", name="attention minus uniform").click()
     tab.wait_for_url(re.compile(r"prompt_attention\.show=attention\+minus"))
     tab.get_by_text("Point at a map for its numbers (weight minus uniform)").wait_for()
