@@ -28,7 +28,9 @@ def archive_menu(study: Path | None, results: Path) -> None:
     archived = archived_studies(results)
     if not access.may_write() or (own is None and not archived):
         return
-    with st.popover("Archive and delete", icon=":material/inventory_2:", width="stretch", key="archive_menu"):
+    # Of another study it is another menu, which is closed: a second click must not reach the next study.
+    key = f"archive_menu_{'' if own is None else own.name}_{len(archived)}"
+    with st.popover("Archive and delete", icon=":material/inventory_2:", width="stretch", key=key):
         if own is not None:
             _of_the_open_study(own, results)
         if archived:

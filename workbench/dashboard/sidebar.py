@@ -69,8 +69,8 @@ def _pick_study(studies: dict[str, Path]) -> str:
     asked = st.query_params.get("study")
     if asked in titles and asked != st.session_state.get("_published_study"):
         st.session_state["study_choice"] = asked
-    elif st.session_state.get("study_choice") not in titles:
-        st.session_state.pop("study_choice", None)
+    elif st.session_state.get("study_choice", titles[0]) not in titles:
+        st.session_state["study_choice"] = titles[0]  # the other one was archived, deleted or moved
 
     def named(title: str) -> str:
         """With its tags, so that one finds a study by typing one of them."""
