@@ -5,6 +5,7 @@ import yaml
 
 from workbench.cli.bench import BENCHMARKS
 from workbench.errors import UserError
+from workbench.records.archive import ARCHIVE
 from workbench.records.index import PUBLISHED
 from workbench.study.schema import RATES, TAKEN_NAMES, load_study_file, parse_study
 from workbench.trained.imports import STUDY as IMPORTED
@@ -225,7 +226,7 @@ def test_evaluations_that_were_left_out_are_as_many_as_there_are_steps():
 
 
 def test_names_that_are_taken_are_the_folders_beside_the_studies():
-    assert set(TAKEN_NAMES) == {PUBLISHED, IMPORTED, BENCHMARKS.name}
+    assert set(TAKEN_NAMES) == {PUBLISHED, IMPORTED, BENCHMARKS.name, ARCHIVE}
 
 
 def test_an_alias_that_stands_for_much_is_shown_in_short(tmp_path):

@@ -150,7 +150,7 @@ def _lines(panel: Lines, given: Lines, cell: Cell, ink: Ink) -> list[alt.Chart]:
         size = 34 if few else 12
     if panel.leads is not None:
         size = max(size, 60)  # a mark that is clicked
-    points = _named_marks(base.mark_point(filled=True, size=size, **_cursor(panel)), panel, cell)
+    points = _named_marks(base.mark_point(filled=True, size=size, cursor=_cursor(panel)), panel, cell)
     # Dots would hide how the lines of theory are dashed.
     theory = alt.FieldOneOfPredicate(field="series", oneOf=sorted(panel.ghosts))
     seen = alt.OpacityValue(0.9 if few else 0.01, condition={"test": theory, "value": 0.01})
@@ -219,7 +219,7 @@ def _heatmap(panel: Heatmap, given: Heatmap, cell: Cell, ink: Ink) -> list[alt.C
     if "text" in panel.data:
         panel = replace(panel, data=panel.data.assign(ink=[ink_on(colour) for colour in cell_colours(panel)]))
     base = cell.rows_of(panel, panel.data).encode(x=x, y=y, tooltip=_tooltip(panel))
-    rects = _named_marks(base.mark_rect(**_cursor(panel)), panel, cell)
+    rects = _named_marks(base.mark_rect(cursor=_cursor(panel)), panel, cell)
     layers = [rects.encode(color=_shade(panel, cell))]
     if "text" in panel.data:
         white = alt.FieldEqualPredicate(field="ink", equal=WHITE)
@@ -227,14 +227,14 @@ def _heatmap(panel: Heatmap, given: Heatmap, cell: Cell, ink: Ink) -> list[alt.C
         longest = int(panel.data["text"].str.len().max()) if len(panel.data) else 0
         fits = f"{cell.wide} / {max(1, len(columns))} >= {5 * longest + 4}"
         seen = alt.ExprRef(f"{fits} ? 1 : 0")
-        text = base.mark_text(fontSize=9, opacity=seen, **_cursor(panel))
+        text = base.mark_text(fontSize=9, opacity=seen, cursor=_cursor(panel))
         layers.append(_named_marks(text, panel, cell, "text").encode(text="text:N", color=written))
     return layers
 
 
-def _cursor(panel: Drawn) -> dict[str, str]:
+def _cursor(panel: Drawn) -> Literal["pointer"] | UndefinedType:
     """A hand over marks that lead somewhere."""
-    return {} if panel.leads is None else {"cursor": "pointer"}
+    return alt.Undefined if panel.leads is None else "pointer"
 
 
 def _named_marks(marks: alt.Chart, panel: Drawn, cell: Cell, what: str = "mark") -> alt.Chart:

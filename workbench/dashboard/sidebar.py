@@ -5,13 +5,17 @@ from pathlib import Path
 import streamlit as st
 
 from workbench.dashboard import downloads, empty_pages, links, live, notices, pins, state
+from workbench.dashboard.archive_panel import archive_menu
 from workbench.dashboard.comparing.choice import tags_of
 from workbench.dashboard.drivers import begun_studies, is_begun
 from workbench.dashboard.links_inside import run_link
 from workbench.dashboard.literal_text import literal
+from workbench.dashboard.study_search import has_words, words_of
 from workbench.errors import UserError
 from workbench.records.index import StudyRecords, list_studies
 from workbench.visible import visible
+
+_SEARCHABLE = 4  # studies from which on there is a search
 
 
 def show(*, needs_study: bool = True) -> bool:
@@ -26,6 +30,8 @@ def show(*, needs_study: bool = True) -> bool:
     studies = {_title(path, results): path for path in found}
     st.logo(state.ICON, size="large")
     if not studies:
+        with st.sidebar:
+            archive_menu(None, results)  # all may be archived
         if needs_study:
             empty_pages.no_studies(results)
         return not needs_study
@@ -36,6 +42,7 @@ def show(*, needs_study: bool = True) -> bool:
         state.choose_study(path)
         begun = is_begun(path)
         problem = None if begun else _open(path)
+        archive_menu(path, results)
         pins.show(results)
         notices.notice_ends()
         downloads.look_control()
@@ -62,8 +69,8 @@ def _pick_study(studies: dict[str, Path]) -> str:
     asked = st.query_params.get("study")
     if asked in titles and asked != st.session_state.get("_published_study"):
         st.session_state["study_choice"] = asked
-    elif st.session_state.get("study_choice") not in titles:
-        st.session_state.pop("study_choice", None)
+    elif st.session_state.get("study_choice", titles[0]) not in titles:
+        st.session_state["study_choice"] = titles[0]  # the other one was archived, deleted or moved
 
     def named(title: str) -> str:
         """With its tags, so that one finds a study by typing one of them."""
@@ -71,14 +78,35 @@ def _pick_study(studies: dict[str, Path]) -> str:
 
     chosen = st.selectbox(
         "Study",
-        titles,
+        _searched(studies),
         format_func=named,
         key="study_choice",
-        help="Newest first. Type a part of a name or of a tag.",
+        help="Newest first. Type a part of a name or of a tag; questions and notes are searched above.",
         on_change=links.forget,
     )
     st.query_params["study"] = st.session_state["_published_study"] = chosen
     return chosen
+
+
+def _searched(studies: dict[str, Path]) -> list[str]:
+    """The titles that have what is searched for, and the one that is open whatever that is."""
+    titles = list(studies)
+    if len(titles) < _SEARCHABLE:
+        return titles
+    asked = st.text_input(
+        "Search studies",
+        key="study_search",
+        placeholder="name, question, tag or note",
+        icon=":material/search:",
+        label_visibility="collapsed",
+    )
+    if not asked.strip():
+        return titles
+    library = state.library()
+    found = [title for title in titles if has_words(words_of(title, studies[title], library), asked)]
+    st.caption(f"{len(found)} of {len(titles)} studies")
+    opened = st.session_state.get("study_choice", titles[0])
+    return found if opened in found else [opened, *found]
 
 
 def _open(path: Path) -> UserError | None:

@@ -12,10 +12,9 @@ from filelock import FileLock, Timeout
 
 from workbench.errors import RecordError, UserError
 from workbench.files import write_json
-from workbench.records.driver_state import DRIVER, read_driver_state
+from workbench.records.driver_state import DRIVER, LOCK, read_driver_state
 from workbench.records.run import now
 
-LOCK = "driver.lock"
 _BEAT_SECONDS = 2.0
 _LOOK_SECONDS = 8.0  # a network's file system may show a file some seconds late
 

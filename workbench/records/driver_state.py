@@ -12,6 +12,7 @@ from workbench.records.damaged_files import read_checked
 from workbench.records.fields import Day, FiniteNumber
 
 DRIVER = "driver.json"
+LOCK = "driver.lock"  # held while a driver lives
 _LIVE_SECONDS = 30.0
 _REMEDY = "it says nothing of the runs: delete it, or run the study again"
 

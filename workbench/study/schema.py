@@ -58,7 +58,7 @@ _Rates = Annotated[
 _Margin = Annotated[Number, Field(gt=0)]
 _Design = Literal["one_at_a_time", "full_factorial", "leave_one_out", "dismantle", "explicit", "search"]
 # What the workbench keeps under results beside studies.
-TAKEN_NAMES = ("published", "imported", "benchmarks")
+TAKEN_NAMES = ("published", "imported", "benchmarks", "archive")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _EVALUATION_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN_METRICS = ("train", "validation")  # what metrics of every run begin with

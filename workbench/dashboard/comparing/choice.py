@@ -1,4 +1,4 @@
-"""Which studies are compared: the reader's choice, searched by name, question and tags, in the address."""
+"""Which studies are compared: the reader's choice, searched as everywhere, in the address."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from workbench.dashboard.study_library import Library
+from workbench.dashboard.study_search import has_words, words_of
 from workbench.errors import RecordError
 from workbench.records.index import list_studies
 from workbench.records.manifest import Manifest
@@ -20,17 +21,17 @@ _CHOSEN, _WRITTEN = "_compared_studies", "_compared_written"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A study that can be compared; its title, its question and its tags are what it is searched by."""
+    """A study that can be compared; ``words`` are what it is searched by."""
 
     title: str
     path: Path
     manifest: Manifest
     tags: tuple[str, ...]
+    words: str
 
     def has(self, text: str) -> bool:
-        """Whether each word of ``text`` is in its name, its question or a tag."""
-        known = " ".join([self.title, self.manifest.question, *self.tags]).casefold()
-        return all(word in known for word in text.casefold().split())
+        """Whether each word of ``text`` is in its name, its question, a tag or a note."""
+        return has_words(self.words, text)
 
     @property
     def changes(self) -> set[tuple[str, str, str]]:
@@ -55,7 +56,9 @@ def candidates(results: Path, library: Library) -> list[Candidate]:
             continue  # the study's own pages say what is wrong with it
         if manifest.is_search or manifest.is_import or not has_runs(path):
             continue
-        found.append(Candidate(str(path.relative_to(results)), path, manifest, tags_of(path, library)))
+        title = str(path.relative_to(results))
+        words = words_of(title, path, library)
+        found.append(Candidate(title, path, manifest, tags_of(path, library), words))
     return found
 
 

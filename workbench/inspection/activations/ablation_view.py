@@ -124,11 +124,12 @@ class HeadAblation(View):
             for role in scope.other_roles
             if (layers := _layers(scope, role, options["layer"]))
         ]
+        every: list[_Effects | _Strongest] = [*found.values(), *beside]
         reach = max(float(one.table["change"].abs().max()) for one in found.values())
         domain = (-reach, reach) if reach > 0 else None
         panels = (
             *under("Every head", *(one.map(domain) for one in found.values())),
-            *under("Beside the score", _together(scope, [*found.values(), *beside])),
+            *under("Beside the score", _together(scope, every)),
             *under("Beside the score", *(panel for one in found.values() for panel in one.beside())),
         )
         return Result(
@@ -137,7 +138,7 @@ class HeadAblation(View):
             question=self.question,
             panels=panels,
             source=scope.source(detail=f"{found['run'].count} tokens of {options['on']}"),
-            answers=tuple(sentence for one in [*found.values(), *beside] for sentence in one.answers()),
+            answers=tuple(sentence for one in every for sentence in one.answers()),
             notes=(
                 f"Change of the mean loss when one head's output is {MODES[options['mode']]}, the others as "
                 "they "
