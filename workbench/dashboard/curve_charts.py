@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.analysis.ticks import decades
 from workbench.dashboard.aggregate import Line
+from workbench.dashboard.curve_ticks import scale_option, x_ticks, y_ticks
 from workbench.numbers import prefix_for
 
 _FEW = 30  # a line of so few points shows where they are
@@ -75,6 +75,8 @@ def curve_chart(
         if curve.line.cut:
             series[-1]["markPoint"] = _end_mark(curve, factor)
         datasets.append({"source": _table(curve.line, factor, y.log)})
+    across = x_ticks([curve.line.x / factor for curve in curves], log=x.log)
+    up = y_ticks(_numbers(curves), log=y.log, zero=zero)
     if zero and series:
         series[-1]["markLine"] = _ZERO_LINE
     return {
@@ -92,8 +94,8 @@ def curve_chart(
         "dataset": datasets,
         "dataZoom": [_ZOOM],
         "toolbox": _TOOLS,
-        "xAxis": _axis(x, unit, horizontal=True) | _whole_range(curves, factor),
-        "yAxis": _axis(y, y.unit, horizontal=False) | (_log_range(curves) if y.log else {}),
+        "xAxis": _axis(x, unit, horizontal=True) | scale_option(across, log=x.log),
+        "yAxis": _axis(y, y.unit, horizontal=False) | scale_option(up, log=y.log),
         "series": series,
     }
 
@@ -189,23 +191,7 @@ def scale_of(axis: Axis, largest: float) -> tuple[float, str]:
     return factor, f"{prefix}{axis.unit}"
 
 
-def _whole_range(curves: Sequence[Curve], factor: float) -> dict[str, Any]:
-    """From the first point to the last; their odd values are not labelled."""
-    ends = [(curve.line.x[0], curve.line.x[-1]) for curve in curves if len(curve.line.x) > 1]
-    if not ends:
-        return {}
-    low, high = min(first for first, _ in ends), max(last for _, last in ends)
-    hidden = {"showMinLabel": False, "showMaxLabel": False}
-    return {"min": float(low / factor), "max": float(high / factor), "axisLabel": hidden}
-
-
-def _log_range(curves: Sequence[Curve]) -> dict[str, Any]:
-    """Bounds near the data, and ticks between them: ECharts has ticks at powers alone."""
-    drawn = [(curve.line.mean, curve.line.low, curve.line.high) for curve in curves]
-    values = np.concatenate([edge for edges in drawn for edge in edges if edge is not None])
-    positive = values[np.isfinite(values) & (values > 0)]
-    if not len(positive):
-        return {}
-    low, high = float(f"{positive.min() * 0.97:.2g}"), float(f"{positive.max() * 1.03:.2g}")
-    places = {"customValues": [value for value in decades((low, high)).values if low <= value <= high]}
-    return {"min": low, "max": high, "axisLabel": places, "axisTick": places}
+def _numbers(curves: Sequence[Curve]) -> list[np.ndarray]:
+    """All numbers that stand on the vertical axis."""
+    edges = [edge for curve in curves for edge in (curve.line.mean, curve.line.low, curve.line.high)]
+    return [edge for edge in edges if edge is not None]

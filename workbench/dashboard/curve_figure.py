@@ -31,6 +31,8 @@ def curve_panel(curves: Sequence[Curve], x: Axis, y: Axis, *, zero: bool = False
         colours={curve.line.name: curve.colour for curve in ordered},
         dashes={curve.line.name: _DASHES[curve.dash] for curve in ordered},
         rules=(Rule(at=0.0, label=""),) if zero else (),
+        tight=True,
+        every_seed=True,
         seeds=pd.concat(faint, ignore_index=True) if means and faint else None,
     )
 

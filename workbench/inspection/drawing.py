@@ -204,10 +204,12 @@ def x_axis(panel: Lines | Dots) -> Ticks:
         drawn = single or parts[:1]
         whole = all(_are_counts(values) for values in drawn) and "low" not in panel.data
         return linear(_all(*parts, *single, _at(panel, "x")), count=count, whole=whole)
-    values = _all(panel.data["x"], _at(panel, "x"))
+    thin = thin_seeds(panel)
+    values = _all(panel.data["x"], [] if thin is None else thin["x"], _at(panel, "x"))
     if panel.log_x:
         return doublings(values, count=count)
-    return linear(values, count=count, whole=is_whole(panel.data["x"]))
+    ticks = linear(values, count=count, whole=is_whole(panel.data["x"]))
+    return ticks.within(min(values), max(values)) if panel.tight and len(set(values)) > 1 else ticks
 
 
 def _are_counts(values: pd.Series) -> bool:
@@ -282,8 +284,8 @@ def _own_dash(colour: str) -> tuple[int, ...]:
 
 def thin_seeds(panel: Lines) -> pd.DataFrame | None:
     """The single seeds that are drawn behind the lines: none of many series, whose bands stand for them."""
-    few = panel.data["series"].nunique() <= _FEW_SERIES
-    return panel.seeds if few and panel.facet is None else None
+    shown = panel.every_seed or panel.data["series"].nunique() <= _FEW_SERIES
+    return panel.seeds if shown and panel.facet is None else None
 
 
 def has_end_names(panel: Lines) -> bool:

@@ -79,7 +79,9 @@ class Lines(Panel):
     shades of one colour instead. Series in ``ghosts`` are theory: each is dashed in a way of its own, and
     grey unless ``colours`` has it. Points that have no order among them (heads) are not ``joined``.
     ``dashes`` by series: how long a stroke and a gap are, where something says so that colours do not.
-    ``named_at_ends``: each line has its name where it ends, and there is no legend (not of facets).
+    ``tight``: the horizontal axis ends where the lines do, and not at ticks. ``every_seed``: thin lines are
+    drawn of many series, too. ``named_at_ends``: each line has its name where it ends, and there is no
+    legend (not of facets).
     """
 
     x: str
@@ -91,6 +93,8 @@ class Lines(Panel):
     ordinal: bool = False
     joined: bool = True
     named_at_ends: bool = False
+    tight: bool = False
+    every_seed: bool = False
     dashes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     seeds: pd.DataFrame | None = None
