@@ -16,6 +16,7 @@ from workbench.dashboard import (
     painted_text,
     state,
 )
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.literal_text import literal
 from workbench.dashboard.measure_button import READING, offer_measuring
 from workbench.dashboard.panel_charts import chart
@@ -218,7 +219,7 @@ def _panel(panel: Panel, key: str) -> None:
 def _chart(panel: drawing.Drawn, key: str) -> None:
     """The chart, and in words what of the panel it cannot show."""
     if not drawing.is_empty(panel):
-        st.altair_chart(chart(panel, state.view().ink), alt=panel.title, key=key)
+        show_chart(partial(chart, panel, state.view().ink), alt=panel.title, key=key)
     if sentence := drawing.left_out(panel):
         st.caption(literal(sentence))
 
