@@ -14,6 +14,7 @@ from workbench.analysis.ladder_tables import ladder_tables
 from workbench.analysis.study_figures import ladder_plot
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.ladder_charts import ladder_chart
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.state import View
@@ -61,8 +62,8 @@ def charts(now: View) -> None:
                 with column:
                     st.markdown(f"**{literal(row.label)}**: {literal(row.word or 'no word yet')}")
                     colour = seen_on(colours[row.rows[0].variant], now.ink.paper)
-                    st.altair_chart(
-                        ladder_chart(row, found, colour, now.ink),
+                    show_chart(
+                        partial(ladder_chart, row, found, colour, now.ink),
                         alt="An effect at each rung of the ladder",
                         key=f"ladder-{row.called}",
                     )

@@ -1,8 +1,8 @@
 """From a mark of a chart to the view of what is behind it: by a click on it, or picked from a list."""
 
-import altair as alt
 import streamlit as st
 
+from workbench.dashboard.drawn_chart import Build, show_chart
 from workbench.dashboard.panel_charts import CLICKED
 from workbench.dashboard.scope_picker import NOTHING
 from workbench.inspection.panels import Leads
@@ -12,9 +12,9 @@ from workbench.visible import visible
 _LEFT = "_left_by_a_mark"
 
 
-def show(chart: alt.LayerChart, leads: Leads, title: str, key: str) -> None:
-    """Draw ``chart``, whose marks open the view that ``leads`` names, and beside it a list of them."""
-    st.altair_chart(chart, alt=title, key=key, on_select=lambda: _clicked(leads, key))
+def show(build: Build, leads: Leads, title: str, key: str) -> None:
+    """Draw what ``build`` makes, whose marks open the view that ``leads`` names, and beside it a list."""
+    show_chart(build, alt=title, key=key, on_select=lambda: _clicked(leads, key))
     rows = leads.rows
     labels = [visible(f"{row.series}: {row.label}") for row in rows.itertuples()]
     view = find_view(leads.view)

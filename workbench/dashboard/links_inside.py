@@ -45,7 +45,11 @@ def explain_link(now: View, row: VariantRow) -> None:
 def inside_query(now: View, variant: str) -> dict[str, str] | None:
     """The address of the views inside ``variant`` against the baseline; None if no seed has both."""
     runs = now.records.runs
-    done = runs[(runs["state"] == "complete") & (runs["phase"] == Phase.CONFIRM)]
+    done = runs[
+        (runs["state"] == "complete")
+        & (runs["phase"] == Phase.CONFIRM)
+        & runs["variant"].isin((variant, now.baseline))
+    ]
     weights = [RunDirectory(path).weights.exists() for path in done["path"]]
     # A published study has the weights of few runs: a pair that can be looked into as far as possible.
     pairs = [*_pairs(done.loc[weights], variant, now.baseline), *_pairs(done, variant, now.baseline)]
@@ -57,12 +61,12 @@ def inside_query(now: View, variant: str) -> dict[str, str] | None:
 
 
 def _pairs(runs: pd.DataFrame, variant: str, baseline: str) -> list[tuple[str, str]]:
-    """Run ids of both variants at each seed that both have."""
-    by_seed = runs.pivot_table(index="seed", columns="variant", values="run_id", aggfunc="first")
-    if not {variant, baseline} <= set(by_seed):
-        return []
-    both = by_seed[[variant, baseline]].dropna()
-    return list(zip(both[variant], both[baseline], strict=True))
+    """Run ids of both variants at each seed that both have, the first run of each where there are several."""
+    own: dict[str, dict[int, str]] = {variant: {}, baseline: {}}
+    for name, seed, run in zip(runs["variant"], runs["seed"], runs["run_id"], strict=True):
+        own[name].setdefault(seed, run)
+    both = sorted(own[variant].keys() & own[baseline].keys())
+    return [(own[variant][seed], own[baseline][seed]) for seed in both]
 
 
 def _without_difference(now: View, added: pd.DataFrame) -> list[str]:

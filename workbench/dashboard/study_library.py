@@ -24,7 +24,7 @@ from workbench.claims.results import CardResult, card_result
 from workbench.errors import RecordError
 from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
-from workbench.inspection.measured import measured_version
+from workbench.inspection.measured import measured_versions
 from workbench.records.driver_state import DriverState, read_driver_state
 from workbench.records.index import MANIFEST, StudyRecords, load_study
 from workbench.records.manifest import NOTHING, Manifest, ManifestVariant, read_manifest
@@ -194,7 +194,7 @@ class Library:
 
     def behaviours(self, records: StudyRecords) -> Values:
         """What the probes of the study's confirm runs say of each."""
-        current = tuple(map(measured_version, records.runs["path"]))
+        current = measured_versions(records.runs["path"])
         return self._keep(
             ("behaviours", records.path, _rung(records)), current, lambda: read_behaviours(records.runs)
         )
@@ -218,7 +218,7 @@ class Library:
         ``look`` gives the version of a study with all that was measured of it.
         """
         look = look or self._all_of
-        studies = Studies(results, self.study, self._confirmed)
+        studies = Studies(results, self.study, self.confirmed)
         paths = {name: studies.path(name) for name in card.studies(size)}
         current = tuple((name, path and look(path)) for name, path in sorted(paths.items()))
         return self._keep(
@@ -227,8 +227,8 @@ class Library:
             lambda: card_result(card, size, studies),
         )
 
-    def _confirmed(self, records: StudyRecords) -> ConfirmedStudy:
-        """The records with what claims read of their confirm phase."""
+    def confirmed(self, records: StudyRecords) -> ConfirmedStudy:
+        """The records with what became of their confirm phase, and the rates that it was at."""
         key = ("confirmed", records.path, _rung(records))
         return self._keep(key, study_version(records.path), lambda: ConfirmedStudy(records))
 
@@ -239,7 +239,7 @@ class Library:
             runs = self.study(path).runs["path"]
         except RecordError:
             return own
-        return own, tuple(map(measured_version, runs))
+        return own, measured_versions(runs)
 
     def texts(self, records: StudyRecords) -> "tuple[list[StudyText], str]":
         """The texts of a study with their reports, as far as they are at hand; and what is wrong with these.

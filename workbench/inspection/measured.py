@@ -6,7 +6,7 @@ is kept in the cache: a file for each table and probe, in a folder for each run 
 
 import errno
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -111,12 +111,18 @@ def drop_other_probes(directory: RunDirectory, probe_hash: str) -> None:
 
 
 def measured_version(run: Path | str) -> Hashable:
-    """What changes whenever there is more, or other, to be read of the run.
+    """What changes whenever there is more, or other, to be read of the run."""
+    return _version(os.fspath(run), str(_cache()))
 
-    Asked of every run of a study at every click: names are joined as text, which is many times as fast.
-    """
-    run = os.fspath(run)
-    folder = os.path.join(_cache(), os.path.basename(run))
+
+def measured_versions(runs: Iterable[Path | str]) -> Hashable:
+    """The same of many runs: it is asked of all of a study's at every click."""
+    cache = str(_cache())
+    return tuple(_version(os.fspath(run), cache) for run in runs)
+
+
+def _version(run: str, cache: str) -> Hashable:
+    folder = os.path.join(cache, os.path.basename(run))  # joined as text, which is many times as fast
     cached: list[str] = []
     if os.path.isdir(folder):  # of few runs there is one
         cached = sorted(map(str, Path(folder).glob("*/*.parquet")))

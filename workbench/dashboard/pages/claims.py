@@ -1,5 +1,7 @@
 """Claims: the cards, each with its word, the runs that it rests on, and what the literature says."""
 
+from functools import partial
+
 import streamlit as st
 
 from workbench.claims.card import SIZES, claims_folder
@@ -22,6 +24,7 @@ from workbench.dashboard.claim_charts import (
     serving_chart,
     serving_frame,
 )
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.state import PAGES, View, results_directory, view
 from workbench.dashboard.tables import text_frame
@@ -133,8 +136,8 @@ def _forest(now: View, result: CardResult) -> None:
     if not panels:
         return
     for place, panel in enumerate(panels):
-        st.altair_chart(
-            claim_forest(panel, now.ink),
+        show_chart(
+            partial(claim_forest, panel, now.ink),
             alt=f"What the predictions of the card {result.card.id} measured, in {panel.unit}",
             key=f"claim_forest_{result.card.id}_{place}",
         )
@@ -166,8 +169,8 @@ def _serving(now: View, result: CardResult, serving: Serving) -> None:
         bind="query-params",
     )
     served = float(chosen)
-    st.altair_chart(
-        serving_chart(serving, served, now.ink),
+    show_chart(
+        partial(serving_chart, serving, served, now.ink),
         alt=f"FLOPs of training and serving by tokens served, at the rung {visible(serving.rung)}",
         key=f"serving_{result.card.id}_{serving.rung}",
     )

@@ -25,6 +25,7 @@ from workbench.dashboard.comparing.effects import (
     text_names,
 )
 from workbench.dashboard.comparing.figures import cost_figure, effects_figure
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.literal_text import grid, literal
 from workbench.errors import UserError
 from workbench.numbers import plural
@@ -127,8 +128,8 @@ def _effects(studies: Sequence[Compared], colours: Mapping[str, str]) -> None:
     ink = Ink.of(state.is_dark())
     for place, panel in enumerate(panels):
         with st.container(border=True):
-            st.altair_chart(
-                effects_forest(panel, colours, ink),
+            show_chart(
+                partial(effects_forest, panel, colours, ink),
                 alt=f"The same changes in {plural(len(studies), 'comparison')}: {visible(panel.title)}",
                 key=f"compared_effects_{place}",
             )
@@ -220,8 +221,8 @@ def _cost_panel(
     title = f"{ground.metric} ({ground.unit})"
     with st.container(border=True):
         st.markdown(f"**{literal(title)}**, trained on {literal(texts)}")
-        st.altair_chart(
-            cost_chart(table, cost, title, colours, Ink.of(state.is_dark())),
+        show_chart(
+            partial(cost_chart, table, cost, title, colours, Ink.of(state.is_dark())),
             alt=f"{title} by {COSTS[cost].lower()}, {plural(len(table), 'variant')}",
             key=f"cost_chart_{place}",
         )

@@ -13,6 +13,7 @@ from pandas.api.types import is_numeric_dtype
 from workbench.analysis.page_figures import shares_plot
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, text_charts
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import View, view
@@ -166,8 +167,8 @@ def _fates(now: View, named: dict[str, StudyText]) -> None:
         return
     st.subheader("What became of the documents", anchor=False)
     with st.container(border=True):
-        chart = text_charts.bars(table, "Share of the documents", now.ink, whole=True)
-        st.altair_chart(chart, alt="What became of the documents of each text", key="fates")
+        chart = partial(text_charts.bars, table, "Share of the documents", now.ink, whole=True)
+        show_chart(chart, alt="What became of the documents of each text", key="fates")
         st.caption(
             "Of the training documents as they were before anything was done to them. What is held out for "
             "validation, and what all variants are judged on, is never treated."
@@ -366,8 +367,8 @@ def _rules(now: View, stages: list[tuple[str, Stage]]) -> None:
     if len(table):
         with st.container(border=True):
             title = f"Share of the {unit} that came into the stage"
-            st.altair_chart(
-                text_charts.bars(table, title, now.ink, whole=False),
+            show_chart(
+                partial(text_charts.bars, table, title, now.ink, whole=False),
                 alt=f"What each rule took of {unit}",
                 key="rules",
             )

@@ -11,7 +11,6 @@ from workbench.analysis.calibrating.figure import calibration_figure
 from workbench.analysis.calibrating.report import lines_of
 from workbench.analysis.calibrating.tables import calibration_tables
 from workbench.analysis.colours import variant_colours
-from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling_sentences import dismantling_sentences
 from workbench.analysis.page_figures import pairs_plot
 from workbench.analysis.report_tables import (
@@ -33,6 +32,7 @@ from workbench.dashboard import downloads, ladders
 from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
 from workbench.dashboard.explanation_panel import explanation_panel
 from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
@@ -80,8 +80,8 @@ def page() -> None:
 
 def _pairs(now: View) -> None:
     st.subheader("The pairs behind it", anchor=False)
-    chart = paired_dots(now.report, now.colours, now.ink)
-    st.altair_chart(chart, alt="Runs of each seed across variants", key="pairs")
+    chart = partial(paired_dots, now.report, now.colours, now.ink)
+    show_chart(chart, alt="Runs of each seed across variants", key="pairs")
     st.caption(
         "One dot per confirm run; a line joins the runs of one seed. What the lines share, pairing takes out."
     )
@@ -89,7 +89,7 @@ def _pairs(now: View) -> None:
         downloads.figure_buttons(
             lambda: pairs_plot(now.report, now.paper_colours),
             f"{now.file_name}-pairs",
-            write=partial(chart_csv, chart),
+            write=lambda: chart_csv(chart()),
         )
 
 
@@ -101,8 +101,8 @@ def _parts(now: View) -> None:
     st.subheader("Part by part", anchor=False)
     table = contribution_frame(found, now.report.margin)
     with st.container(border=True):
-        st.altair_chart(
-            parts_chart(table, found, now.report.unit, now.ink),
+        show_chart(
+            partial(parts_chart, table, found, now.report.unit, now.ink),
             alt="What each part contributes to the gap between the two recipes",
             key="parts",
         )
@@ -132,8 +132,10 @@ def _gains(now: View) -> None:
     ladder = budget_frame(found, now.report.margin)
     if len(ladder):
         with st.container(border=True):
-            st.altair_chart(
-                gains_chart(ladder, read_off_frame(now.report, found), now.colours, now.report, now.ink),
+            show_chart(
+                partial(
+                    gains_chart, ladder, read_off_frame(now.report, found), now.colours, now.report, now.ink
+                ),
                 alt="The baseline's loss by its budget, and each variant's loss read off it",
                 key="gains",
             )
@@ -166,8 +168,8 @@ def _calibration(now: View) -> None:
         return
     st.markdown("\n".join(f"- {literal(line)}" for line in lines_of(found)))
     with st.container(border=True):
-        st.altair_chart(
-            error_chart(error_frame(found), now.ink), alt="False words by design", key="calibration"
+        show_chart(
+            partial(error_chart, error_frame(found), now.ink), alt="False words by design", key="calibration"
         )
         st.caption(
             f"One comparison whose true difference lies exactly at the margin, ±{found.margin:g}: better or "
@@ -186,7 +188,7 @@ def _calibration(now: View) -> None:
 
 
 def _tuning(now: View) -> None:
-    tuned = [one for one in confirm_phase(now.records)[0].values() if one is not None]
+    tuned = [one for one in now.library.confirmed(now.records).tuned.values() if one is not None]
     if not tuned:
         return
     report, labels = now.report, now.labels
@@ -194,8 +196,8 @@ def _tuning(now: View) -> None:
         _tuned_points(now, tuned)
         return
     st.subheader("Learning rates", anchor=False)
-    chart = tuning(tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
-    st.altair_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
+    chart = partial(tuning, tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
+    show_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
     st.caption(
         "Mean over tuning seeds. Ring: the chosen rate, between two by a curve through them. Cross: a run "
         "diverged, failed or did not train there.  \n" + literal(tuning_caption(tuned, labels))
@@ -218,7 +220,8 @@ def _tuned_points(now: View, tuned: list[TunedRate]) -> None:
         if table.empty:
             continue
         dimension = plan.space[name]
-        chart = points(
+        chart = partial(
+            points,
             table,
             name,
             now.colours,
@@ -227,7 +230,7 @@ def _tuned_points(now: View, tuned: list[TunedRate]) -> None:
             now.ink,
             log=isinstance(dimension, Range) and dimension.log,
         )
-        st.altair_chart(chart, alt=f"Loss against {name} for each point", key=f"tuning-{name}")
+        show_chart(chart, alt=f"Loss against {name} for each point", key=f"tuning-{name}")
     st.caption(
         "Mean over tuning seeds, one dot per point. Ring: the point that was confirmed; where the best "
         "points ran again, by its mean over fresh seeds, which found none of them: the lowest of many owes "
@@ -252,7 +255,8 @@ def _space(now: View) -> None:
     if found is None or not any(one.best_of for one in found.variants):
         return
     st.subheader("Best of k points", anchor=False)
-    chart = best_of(
+    chart = partial(
+        best_of,
         best_of_frame(found, now.labels),
         now.colours,
         now.report.metric,
@@ -260,7 +264,7 @@ def _space(now: View) -> None:
         now.ink,
         in_order=not found.shared,
     )
-    st.altair_chart(chart, alt="Expected best loss against the number of points tried", key="best_of_k")
+    show_chart(chart, alt="Expected best loss against the number of points tried", key="best_of_k")
     st.caption(
         "Expected lowest mean loss of k random draws of a variant's points, and one standard deviation of it "
         "(Dodge et al. 2019). Dashed: the best so far, where points were proposed by those before them."

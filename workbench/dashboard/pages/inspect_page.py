@@ -17,6 +17,7 @@ from workbench.dashboard import (
     painted_text,
     state,
 )
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.literal_text import literal
 from workbench.dashboard.measure_button import READING, offer_measuring
 from workbench.dashboard.panel_charts import chart
@@ -219,12 +220,12 @@ def _panel(panel: Panel, key: str) -> None:
 def _chart(panel: drawing.Drawn, key: str) -> None:
     """The chart, and in words what of the panel it cannot show."""
     if not drawing.is_empty(panel):
-        drawn = chart(panel, state.view().ink)
+        build = partial(chart, panel, state.view().ink)
         leads = drawing.named(panel).leads
         if leads is None:
-            st.altair_chart(drawn, alt=panel.title, key=key)
+            show_chart(build, alt=panel.title, key=key)
         else:
-            leading_marks.show(drawn, leads, panel.title, key)
+            leading_marks.show(build, leads, panel.title, key)
     if sentence := drawing.left_out(panel):
         st.caption(literal(sentence))
 

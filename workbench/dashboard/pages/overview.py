@@ -13,6 +13,7 @@ from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import downloads, empty_pages, imported_models, ladders, searches
 from workbench.dashboard.chart_numbers import chart_csv
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import explain_link, inside_link
@@ -140,8 +141,8 @@ def forest_panel(now: View, name: str) -> None:
     """The forest plot, how to read it, and its downloads."""
     report = now.report
     with st.container(border=True):
-        chart = forest(report, now.colours, now.ink)
-        st.altair_chart(chart, alt="Paired differences to the baseline", key=name)
+        chart = partial(forest, report, now.colours, now.ink)
+        show_chart(chart, alt="Paired differences to the baseline", key=name)
         lines = [
             "Large dot and line: mean difference over paired seeds, and the interval that its verdict "
             "follows from: all verdicts hold jointly at 95 %. "
@@ -157,7 +158,7 @@ def forest_panel(now: View, name: str) -> None:
             downloads.figure_buttons(
                 lambda: forest_plot(report, variant_colours(now.records.manifest)),
                 name,
-                write=partial(chart_csv, chart),
+                write=lambda: chart_csv(chart()),
             )
 
 

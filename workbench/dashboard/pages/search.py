@@ -16,6 +16,7 @@ from workbench.analysis.statistics import CONFIDENCE, Interval
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, search_charts
 from workbench.dashboard.chart_numbers import chart_csv
+from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.literal_text import grid, heading, literal
 from workbench.dashboard.searches import exploratory, is_search, search_of
 from workbench.dashboard.state import View, view
@@ -68,8 +69,8 @@ def _front() -> None:
     own = baseline_points(search, manifest)
     front = front_between(search, x.name, y.name)
     with st.container(border=True):
-        chart = search_charts.pareto(search, x, y, own, now.ink)
-        st.altair_chart(chart, alt=f"Pareto front of {visible(y.title)} and {visible(x.title)}", key="front")
+        chart = partial(search_charts.pareto, search, x, y, own, now.ink)
+        show_chart(chart, alt=f"Pareto front of {visible(y.title)} and {visible(x.title)}", key="front")
         lines = [f"Lower is better in both. Line and large dots: the front, {plural(len(front), 'point')}."]
         shown = search.trials[search.trials["number"].isin(own) & (search.trials["state"] == COMPLETE)]
         if len(shown):
@@ -82,7 +83,7 @@ def _front() -> None:
             downloads.figure_buttons(
                 lambda: front_plot(search, x, y, own),
                 f"{now.file_name}-front",
-                write=partial(chart_csv, chart),
+                write=lambda: chart_csv(chart()),
             )
 
 
@@ -196,8 +197,8 @@ def _importances(now: View, kinds: dict[str, Importances], objective: Objective)
     if not known:
         return
     with st.container(border=True):
-        chart = search_charts.importances(known, objective, now.ink)
-        st.altair_chart(chart, alt=f"Importances for {visible(objective.title)}", key="importances")
+        chart = partial(search_charts.importances, known, objective, now.ink)
+        show_chart(chart, alt=f"Importances for {visible(objective.title)}", key="importances")
         lines = [
             "Share of the variance over the space that each dimension has by itself, with its 95 % interval. "
             "Main effects: least squares, other dimensions equal, without what noise would give. fANOVA: a "
@@ -236,8 +237,10 @@ def _slices(now: View, search: Search, done: pd.DataFrame, objective: Objective,
     with st.container(horizontal=True, gap="medium"):
         for place, dimension in enumerate(_by_importance(search, found)):
             own = effects.get(dimension)
-            chart = search_charts.slice_of(search, done, dimension, objective, own, found.centre, now.ink)
-            st.altair_chart(
+            chart = partial(
+                search_charts.slice_of, search, done, dimension, objective, own, found.centre, now.ink
+            )
+            show_chart(
                 chart,
                 width=search_charts.SLICE,
                 alt=f"{visible(objective.title)} against {visible(dimension)}",
@@ -299,8 +302,8 @@ def _parallel(now: View, search: Search, done: pd.DataFrame, objective: Objectiv
 
 def _progress(now: View, search: Search, objective: Objective) -> None:
     st.subheader("Best so far", anchor=False)
-    chart = search_charts.progress(search, objective, now.ink)
-    st.altair_chart(chart, alt=f"Best {visible(objective.title)} so far", key="search_progress")
+    chart = partial(search_charts.progress, search, objective, now.ink)
+    show_chart(chart, alt=f"Best {visible(objective.title)} so far", key="search_progress")
     st.caption(
         "Dots: complete trials in the order of the search. Line: the lowest until then. Dashed: the lowest "
         "to expect of as many of these trials, drawn at random (best of k; Dodge et al. 2019)."
@@ -309,7 +312,7 @@ def _progress(now: View, search: Search, objective: Objective) -> None:
         downloads.figure_buttons(
             lambda: progress_plot(search, objective),
             f"{now.file_name}-progress-{_plain(objective)}",
-            write=partial(chart_csv, chart),
+            write=lambda: chart_csv(chart()),
         )
 
 
