@@ -91,7 +91,7 @@ def _outcome(directory: RunDirectory, record: RunRecord) -> None:
     facts |= _facts(record)
     with st.container(horizontal=True, gap="medium"):
         for name, text in facts.items():
-            st.markdown(f"{literal(name)}  \n**{literal(text)}**", width="content")
+            st.markdown(f"{literal(name[0].upper() + name[1:])}  \n**{literal(text)}**", width="content")
     st.caption(code_span(directory.path))
 
 
