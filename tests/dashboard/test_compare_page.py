@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from tests.analysis.synthetic_studies import BASELINE_LOSSES, Study, full_study,
 from tests.dashboard.test_pages import texts
 from workbench.analysis.effects import study_report
 from workbench.dashboard.comparing.charts import SHAPES, forest_frames
-from workbench.dashboard.comparing.effects import Compared, effect_panels, shared_changes
+from workbench.dashboard.comparing.effects import Compared, effect_panels, facts_of, shared_changes
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
 
@@ -66,6 +67,17 @@ def test_the_same_change_is_one_group_and_units_have_panels_of_their_own(compare
     small, large = next(iter(nats.changes.values()))
     assert small.facts == "123 k parameters, 500 k tokens, stdlib aaaa11, 5 pairs"
     assert large.facts == "1.6 M parameters, 500 k tokens, stdlib cccc22, 5 pairs"
+
+
+def test_of_a_long_text_the_number_of_pairs_is_still_seen(compared):
+    text = "A corpus with a description that is far too long for a row of a chart"
+    rows = [
+        replace(row, facts=facts_of(row.numbers | {"text": text}), numbers=row.numbers | {"text": text})
+        for row in effect_panels(compared)[0].rows
+    ]
+    table, _ = forest_frames(replace(effect_panels(compared)[0], rows=tuple(rows)))
+    assert table["shown"].str.endswith("A corpus with a …, 5 pairs").all()
+    assert table["facts"].str.contains(text).all()
 
 
 def test_words_and_intervals_are_those_of_each_report(compared):

@@ -5,10 +5,12 @@ import json
 import pytest
 
 from tests.dashboard.dashboard_studies import write_study
+from tests.dashboard.test_pages import texts
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
 
-PAGES = ["overview", "runs", "curves", "effects", "attention"]
+NEWER = ["watch", "compare", "claims", "new_study", "run"]
+PAGES = ["overview", "runs", "curves", "effects", "attention", *NEWER]
 # The damages that broke a page once, each in a run of its own.
 DAMAGES = [
     ("seed", None),
@@ -98,6 +100,25 @@ _SOUND = {
     "baseline": "baseline",
     "metric": "validation/loss",
 }
+
+
+@pytest.mark.parametrize("page", NEWER)
+def test_a_damaged_manifest_takes_down_no_page(opened, tmp_path, page):
+    study = write_study(tmp_path, "broken", confirm=0, seeds={"pilot": [1], "tune": [], "confirm": [2]})
+    write_yaml(study / "study.yaml", read_yaml(study / "study.yaml") | {"variants": "x"})
+    app = opened(tmp_path, page, study="broken", studies="broken")
+    assert not app.exception
+    if page in ("watch", "run"):  # the others are about more than that one
+        assert "study.yaml: variants" in app.error[0].value
+
+
+@pytest.mark.parametrize("page", NEWER)
+def test_an_empty_folder_has_a_way_on_from_every_page(opened, tmp_path, page):
+    app = opened(tmp_path, page)
+    assert not app.exception
+    assert not app.error
+    said = {"compare": "no study yet", "watch": "no study to watch", "run": "A study asks one question"}
+    assert said.get(page, "") in texts(app)
 
 
 def test_a_damaged_sign_of_life_is_a_problem_of_its_own(opened, tmp_path):

@@ -18,7 +18,7 @@ from workbench.visible import visible
 pytestmark = pytest.mark.browser
 STRANGER = "127.0.0.1:9"
 PAGES = {  # by study: the page to begin with, and the pages to look at
-    "hostile": ("", ["Overview", "Runs", "Curves", "Effects"]),
+    "hostile": ("", ["Overview", "Runs", "Curves", "Effects", "Watch", "Run", "Compare"]),
     "inside": ("attention", ["Attention", "Position", "Activations"]),
 }
 # What would be on a page had any of the text been taken for mark-up.
@@ -67,7 +67,8 @@ def test_nothing_is_made_of_a_strangers_text_and_nobody_else_is_asked(page, addr
         page.goto(f"{address}/{first}?study={study}&runs={chosen}&variant={poison(STRANGER)}")
         for title in titles:
             page.get_by_role("link", name=title, exact=True).click()
-            page.locator(f"h2:has-text('{'Which' if title == 'Overview' else title}')").wait_for()
+            heading = {"Overview": "Which", "Watch": "hostile"}.get(title, title)
+            page.locator(f"h2:has-text('{heading}')").wait_for()
             page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
             folded = page.locator("[data-testid=stMain] summary")
             for place in range(folded.count()):

@@ -131,7 +131,7 @@ def hostile(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "page", ["overview", "runs", "curves", "effects", "compare", "data", "search", "run"]
+    "page", ["overview", "runs", "curves", "effects", "compare", "data", "search", "run", "watch"]
 )
 def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
     runs = load_study(hostile / "hostile").runs

@@ -1,6 +1,8 @@
 """Files of charts on Effects, Data and Search: the marks of the page, and its numbers as a table."""
 
+import ast
 import io
+from pathlib import Path
 
 import altair as alt
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 
 from tests.analysis.search_studies import write_search
 from tests.drawn_figures import Drawn, faults
+from workbench import dashboard
 from workbench.analysis.effects import study_report
 from workbench.analysis.figure_look import WIDTHS, Look, looking
 from workbench.analysis.importances import MAIN_EFFECTS, importances_of
@@ -77,3 +80,16 @@ def test_slices_have_all_points_in_each_panel_and_parallel_lines_one_each(tmp_pa
     best = parallel.axes[0].lines[-1].get_ydata()  # drawn last, on top
     assert best[-1] == 0
     assert faults(Drawn(slices)) == []
+
+
+def test_every_chart_and_table_of_a_page_says_what_it_is():
+    """As its alternative text, which is what a screen reader has of it."""
+    unnamed = []
+    for file in sorted(Path(dashboard.__file__).parent.rglob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text("utf-8"))):
+            name = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
+            if name in ("st.altair_chart", "st.echarts_chart", "grid"):
+                unnamed += (
+                    [] if "alt" in [one.arg for one in call.keywords] else [f"{file.name}:{call.lineno}"]
+                )
+    assert unnamed == []

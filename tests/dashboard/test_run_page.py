@@ -5,10 +5,12 @@ from urllib.parse import parse_qs
 import pytest
 import yaml
 
+from tests.dashboard.dashboard_studies import write_study
 from tests.dashboard.inspection_pages import texts
 from tests.dashboard.inspection_studies import CHANGED
 from tests.dashboard.test_literal_text import acting
 from workbench.dashboard.text_tail import text_tail
+from workbench.files import read_json, write_json
 from workbench.records.index import load_study
 from workbench.records.run import LOG, RunDirectory
 from workbench.records.samples import SAMPLES, Sample, append_samples
@@ -48,6 +50,16 @@ def test_a_run_that_was_lost_says_why(opened, results, own):
     assert not app.exception
     assert app.error[0].value
     assert lost["state"] in texts(app)
+
+
+@pytest.mark.parametrize(("state", "word"), [("running", "running"), ("stopped", "interrupted")])
+def test_a_run_whose_driver_was_stopped_does_not_run(opened, tmp_path, state, word):
+    study = write_study(tmp_path, "live", confirm=4, live=True)
+    write_json(study / "driver.json", read_json(study / "driver.json") | {"state": state})
+    runs = load_study(study).runs
+    app = opened(tmp_path, "run", run=runs.loc[runs["state"] == "running", "run_id"].item())
+    assert not app.exception
+    assert f":gray-badge[{word}]" in texts(app)
 
 
 def test_the_log_is_text_and_its_end_is_shown(opened, inspected, runs):

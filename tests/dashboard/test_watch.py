@@ -49,9 +49,7 @@ def test_a_running_study_shows_its_trials_its_words_and_the_one_time_left(opened
     assert not app.exception
     (facts,) = study_status("live", results)["studies"]
     shown = texts(app)
-    assert (
-        ":green-badge[:material/sensors: running] confirm · confirm: seed 4 of 5 · about 4 min left" in shown
-    )
+    assert ":green-badge[:material/sensors: running] confirm: seed 4 of 5 · about 4 min left" in shown
     assert facts["seconds_left"] == 250.4
     (trials,) = [item.value for item in app.dataframe if "training loss" in item.value]
     assert trials["step"].tolist() == ["90 of 195"]
@@ -147,6 +145,20 @@ def test_a_study_without_a_manifest_yet_is_watched_and_said_on_other_pages(opene
     assert not other.exception
     assert other.title[0].value == "quickstart"
     assert "There is no study to watch yet" in texts(opened(here / "empty", "watch"))
+
+
+def test_a_study_that_cannot_be_read_says_so_and_can_be_run_again(opened, here, admitted, begun):
+    study = write_study(here / "results", "quickstart", confirm=2)
+    write_yaml(study / "study.yaml", read_yaml(study / "study.yaml") | {"variants": "x"})
+    app = opened(here / "results", "watch")
+    assert not app.exception
+    assert "study.yaml: variants: should be a valid list" in app.error[0].value
+    assert "cannot be read" in texts(app)
+    assert "which command ran it is not recorded" in texts(app)
+    write_json(study / drivers.STARTED, {"words": ["run", "ablations/quickstart.yaml"]})
+    app = opened(here / "results", "watch")
+    app.button(key="watch_start").click().run()
+    assert begun == [("quickstart", ["run", "ablations/quickstart.yaml"])]
 
 
 def test_the_end_of_a_study_is_noticed_on_any_page(opened, here):

@@ -87,7 +87,7 @@ def test_a_users_whole_morning(new_tab, serve, results, text, tmp_path):
     decided, still_open = line_of(page, "positions: rope → none"), line_of(page, "feedforward: swiglu → relu")
     decided.get_by_text("equivalent", exact=True).wait_for(timeout=TRAINED)
     assert still_open.get_by_text("open", exact=True).count() == 1
-    page.get_by_role("button", name="Stop the study").click()
+    page.get_by_role("button", name="Stop the study").press("Enter")  # as who has no mouse
     page.get_by_role("button", name="Resume").wait_for(timeout=TRAINED)
     study = results / "morning"
     assert read_driver_state(study).state == "stopped"
@@ -166,7 +166,7 @@ def _write_a_note(page, study):
     page.get_by_role("button", name="Add a note or tags").click()
     page.get_by_role("textbox", name="Note", exact=True).fill("ReLU: try a longer run")
     page.get_by_role("textbox", name="Tags").fill("todo, relu")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save").press("Enter")
     page.get_by_role("button", name="Change the note").wait_for()
     page.locator("[data-testid=stPopoverBody]").wait_for(state="hidden")  # it hides nothing of the page
     page.get_by_text("ReLU: try a longer run").wait_for()

@@ -33,6 +33,7 @@ def test_without_a_terminal_each_trial_is_a_line_with_an_eta(shown):
     display, stream = shown
     display.phase("confirm", 2, 2, [])
     display.started([record("a", State.QUEUED)])
+    display.progress(record("a"), 5, 2.7)
     display.progress(record("a"), 10, 2.6)
     display.ended(record("a"))
     lines = stream.getvalue().splitlines()
@@ -130,9 +131,13 @@ def test_the_time_that_is_left_is_one_number(shown, monkeypatch):
     display, _ = shown
     assert display.seconds_left() is None
     display.started([record("a", State.QUEUED)])
-    display.progress(record("a"), 10, 2.6)
-    monkeypatch.setattr("time.monotonic", lambda: display._started + 5)
-    assert display.seconds_left() == 10  # 20 of 30 steps are left
+    now = 20.0  # seconds that the worker took to start
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    display.progress(record("a"), 1, 2.6)
+    assert display.seconds_left() is None
+    now = 25.0
+    display.progress(record("a"), 6, 2.6)
+    assert display.seconds_left() == 24  # of 30 steps, at one a second
     assert display.message() == "confirm: 0/3 trials"
 
 

@@ -161,6 +161,10 @@ def words_again(study: Path, results: Path) -> list[str]:
     Raises ``UserError`` where a page cannot give it: another command made the study, or its file is not here.
     """
     command = _last_command(study)
+    if not command:
+        raise UserError(
+            f"{study.name}: which command ran it is not recorded; in a terminal: workbench run, and its file"
+        )
     if command[:1] != ["run"] or len(command) < 2:
         typed = " ".join(["workbench", *command])
         raise UserError(f"{study.name}: was made by '{typed}', which goes on from a terminal only")

@@ -42,9 +42,30 @@ def nothing_to_watch() -> None:
     st.page_link(PAGES / "new_study.py", label="Ask a new study", icon=":material/add_circle:")
 
 
+def published(study: str) -> None:
+    """A published study on a page of those that can be started; ``study`` is its title."""
+    st.info("This study is published: it is here to be read, and stays as it is.", icon=":material/public:")
+    with st.container(horizontal=True):
+        st.page_link(
+            PAGES / "overview.py",
+            label="What it found",
+            icon=":material/article:",
+            query_params={"study": study},
+            width="content",
+        )
+        st.page_link(
+            PAGES / "new_study.py", label="Ask it again", icon=":material/add_circle:", width="content"
+        )
+
+
 def unreadable(path: Path, error: Exception) -> None:
     """A study whose manifest is damaged; the others can still be chosen."""
     st.title("This study cannot be read")
+    damaged(path, error)
+
+
+def damaged(path: Path, error: Exception) -> None:
+    """What is wrong with a study's manifest, and what can be done about it."""
     st.error(literal(error), icon=":material/error:")
     st.markdown(
         f"Its runs in {code_span(path)} are untouched. Running the study again rebuilds its manifest."

@@ -42,6 +42,8 @@ def show(*, needs_study: bool = True) -> bool:
         state.choose_study(path)
         begun = is_begun(path)
         problem = None if begun else _open(path)
+        if problem:
+            state.keep_problem(problem)
         archive_menu(path, results)
         pins.show(results)
         notices.notice_ends()

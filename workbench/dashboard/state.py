@@ -16,14 +16,14 @@ from workbench.analysis.effects import Report
 from workbench.analysis.ladder_effects import LadderReport, RungReport
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.study_library import Library, with_heartbeat
-from workbench.errors import RecordError
+from workbench.errors import RecordError, UserError
 from workbench.records.index import StudyRecords
 
 PAGES = Path(__file__).parent / "pages"
 ICON = str(Path(__file__).with_name("icon.png"))
-WITHOUT_STUDY = ("New study", "Watch", "Compare")  # pages that are there before any study is
+WITHOUT_STUDY = ("New study", "Watch", "Compare", "Claims")  # pages that are there before any study is
 SELECTABLE = 10  # runs that can be compared side by side
-_PATH = "_study_path"
+_PATH, _UNREADABLE = "_study_path", "_study_problem"
 _VIEW, _SELECTED, _PUBLISHED, _ROUND = "_view", "_selected_runs", "_published_runs", "_selection_round"
 _SESSION = "_session"
 
@@ -126,11 +126,22 @@ def choose_study(path: Path | None) -> None:
     """Say which study the sidebar has picked, before it is known whether it can be opened."""
     st.session_state[_PATH] = path
     st.session_state.pop(_VIEW, None)
+    st.session_state.pop(_UNREADABLE, None)
 
 
 def study_path() -> Path | None:
     """The directory of the study that the sidebar has picked; None where there is none."""
     return st.session_state.get(_PATH)
+
+
+def keep_problem(problem: UserError) -> None:
+    """Say why the study that the sidebar has picked could not be opened."""
+    st.session_state[_UNREADABLE] = problem
+
+
+def problem() -> UserError | None:
+    """Why the picked study could not be opened, in words; None where it was, or has not begun."""
+    return st.session_state.get(_UNREADABLE)
 
 
 def view_of(path: Path) -> View | None:

@@ -40,7 +40,7 @@ class Display:
         self._seen: set[str] = set()
         self._warned: set[str] = set()
         self._waits: list[str] = []
-        self._started = time.monotonic()
+        self._pace_from: tuple[float, float] | None = None  # when the first steps were done, and how many
         self._clock = LineClock()
         self._bars = bars(console) if console.is_terminal else None
         self._tasks: dict[str, TaskID] = {}
@@ -140,6 +140,8 @@ class Display:
         new = max(0, step - self._current.get(record.run_id, 0))
         self._steps_done += self._counted(record, new)
         self._current[record.run_id] = max(step, self._current.get(record.run_id, 0))
+        if self._pace_from is None:
+            self._pace_from = time.monotonic(), self._steps_done
         if self._bars is not None:
             self._bars.update(self._tasks[record.run_id], completed=step, info=f"loss {fixed(loss, 3)}")
 
@@ -205,9 +207,15 @@ class Display:
         return "".join(f"; {line}" for line in shown)
 
     def seconds_left(self) -> float | None:
-        """Time left at the speed seen so far; None before there is one."""
+        """Time left at the speed seen so far; None before there is one.
+
+        What passes until the first step, while workers start, says nothing of the others.
+        """
+        if self._pace_from is None:
+            return None
+        began, first = self._pace_from
         left = self._total - self._steps_before - self._steps_done
-        return seconds_left(left, self._steps_done, time.monotonic() - self._started)
+        return seconds_left(left, self._steps_done - first, time.monotonic() - began)
 
     def _steps_of(self, record: RunRecord) -> int:
         return record.progress.get("steps") or self._steps

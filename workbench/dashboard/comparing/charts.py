@@ -13,7 +13,7 @@ from workbench.analysis.cost_points import COSTS, CostPoint, on_front
 from workbench.analysis.ticks import Ticks, decades, linear
 from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
-from workbench.dashboard.comparing.effects import WORDS, EffectPanel
+from workbench.dashboard.comparing.effects import WORDS, EffectPanel, facts_of
 from workbench.numbers import byte_size, duration, scaled, with_interval
 
 SHAPES = dict(
@@ -24,6 +24,7 @@ _ROW = 62  # pixels of a row: two lines of words, and an interval below them
 _TEXT = 17  # pixels of a line of words
 _LINE = 62  # letters in a line of a narrow page
 _FACTS = 84  # letters of a row's facts, which are smaller
+_TEXT_LETTERS = 24  # of a text's name, where they are more: how many pairs there are is to be seen too
 _LOG_FROM = 3.0  # largest over smallest cost, from which the axis is logarithmic
 BASELINE, VARIANT = "baseline", "variant"
 
@@ -50,7 +51,7 @@ def forest_frames(panel: EffectPanel) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "kind": row.kind,
                     "said": row.said,
                     "facts": row.facts,
-                    "shown": shorten(row.facts, _FACTS, placeholder=" …"),
+                    "shown": row.facts if len(row.facts) <= _FACTS else facts_of(row.numbers, _TEXT_LETTERS),
                     "value": float("nan") if row.value is None else row.value,
                     "low": max(row.low, ticks.low),
                     "high": min(row.high, ticks.high),
@@ -220,7 +221,7 @@ def cost_chart(
     across = partial(
         alt.X,
         scale=between(horizontal, type="log") if log else between(horizontal, zero=False),
-        axis=alt.Axis(**ticked(horizontal, labels), labelOverlap="parity"),
+        axis=alt.Axis(**ticked(horizontal, labels), labelOverlap="parity", labelSeparation=8),
         title=title,
     )
     up = partial(

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from textwrap import shorten
 from typing import Any
 
 import pandas as pd
@@ -169,7 +170,7 @@ def effect_row(one: Compared, row: VariantRow, text: str) -> EffectRow:
         study=one.title,
         change=change_of(row),
         heading=heading[0].upper() + heading[1:],
-        facts=_facts(numbers),
+        facts=facts_of(numbers),
         numbers=numbers,
     )
 
@@ -178,13 +179,16 @@ def _kind(row: VariantRow) -> str:
     return str(row.verdict) if row.verdict in WORDS else "no verdict"
 
 
-def _facts(numbers: dict[str, Any]) -> str:
-    """``2 layers, 119 k parameters, 410 k tokens, python-stdlib, 8 pairs``; what is not known is left out."""
+def facts_of(numbers: dict[str, Any], letters: int | None = None) -> str:
+    """``2 layers, 119 k parameters, 410 k tokens, python-stdlib, 8 pairs``; what is not known is left out.
+
+    ``letters``: of the text's name, if not all of them.
+    """
     parts = [
         plural(numbers["layers"], "layer") if numbers["layers"] else "",
         f"{compact(numbers['parameters'])} parameters" if numbers["parameters"] else "",
         f"{compact(numbers['tokens'])} tokens" if numbers["tokens"] else "",
-        numbers["text"],
+        shorten(numbers["text"], letters, placeholder=" …") if letters else numbers["text"],
         plural(numbers["pairs"], "pair"),
     ]
     return ", ".join(part for part in parts if part)

@@ -18,6 +18,7 @@ from workbench.claims.tables import (
     render_card,
 )
 from workbench.dashboard import downloads, empty_pages, links
+from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.claim_charts import (
     claim_forest,
     served_options,
@@ -26,7 +27,7 @@ from workbench.dashboard.claim_charts import (
 )
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.literal_text import grid, literal
-from workbench.dashboard.state import PAGES, View, results_directory, view
+from workbench.dashboard.state import PAGES, is_dark, library, results_directory
 from workbench.dashboard.tables import text_frame
 from workbench.errors import UserError
 from workbench.numbers import plural
@@ -45,7 +46,6 @@ _ICONS = {
 
 def page() -> None:
     """Draw the page."""
-    now = view()
     st.header("Claims", anchor=False)
     links.report_unknown("size", SIZES, "form")
     size = st.segmented_control(
@@ -58,7 +58,7 @@ def page() -> None:
         help="nano: what two cores of a CPU can run; gpu: what one card can.",
     )
     try:
-        results = now.library.claims(results_directory(), size or SIZES[0])
+        results = library().claims(results_directory(), size or SIZES[0])
     except UserError as error:
         st.error(literal(error), icon=":material/error:")
         return
@@ -72,10 +72,10 @@ def page() -> None:
         "unequal tuning or a learning rate at an edge forbid to rest a word on the numbers."
     )
     for result in results:
-        _card(now, result)
+        _card(result)
 
 
-def _card(now: View, result: CardResult) -> None:
+def _card(result: CardResult) -> None:
     """One card: the claim and its word, what runs say, and beside it what the literature says."""
     card = result.card
     with st.container(border=True):
@@ -89,13 +89,13 @@ def _card(now: View, result: CardResult) -> None:
         # Beside each other where there is room for both, else one below the other.
         with st.container(horizontal=True, gap="medium"):
             with st.container(width=_RUNS):
-                _runs(now, result)
+                _runs(result)
             with st.container(width=_LITERATURE):
                 _literature(result)
-        _forest(now, result)
+        _forest(result)
         for one in result.evidence:
             if (serving := serving_of(one)) is not None:
-                _serving(now, result, serving)
+                _serving(result, serving)
         notes = notes_of(result)
         with st.expander("Scope, rungs, texts, and what is missing", icon=":material/info:"):
             st.table({name: literal(text) for name, text in facts_of(result)}, border="horizontal")
@@ -107,7 +107,7 @@ def _card(now: View, result: CardResult) -> None:
             st.code(visible("\n".join(commands)), language="bash")
 
 
-def _runs(now: View, result: CardResult) -> None:
+def _runs(result: CardResult) -> None:
     st.markdown("**What the runs say**")
     if not result.evidence:
         st.caption("The card has no rung of this form.")
@@ -118,7 +118,7 @@ def _runs(now: View, result: CardResult) -> None:
         alt=f"Predictions of the card {result.card.id}",
         key=f"claim_{result.card.id}",
     )
-    _links(now, result)
+    _links(result)
 
 
 def _literature(result: CardResult) -> None:
@@ -130,14 +130,14 @@ def _literature(result: CardResult) -> None:
         st.caption(f"{literal(source.paper)}; {literal(source.where)} ({source.certainty})")
 
 
-def _forest(now: View, result: CardResult) -> None:
+def _forest(result: CardResult) -> None:
     """What the predictions measured, beside the numbers of the literature; nothing without any."""
     panels = forest_panels(result)
     if not panels:
         return
     for place, panel in enumerate(panels):
         show_chart(
-            partial(claim_forest, panel, now.ink),
+            partial(claim_forest, panel, Ink.of(is_dark())),
             alt=f"What the predictions of the card {result.card.id} measured, in {panel.unit}",
             key=f"claim_forest_{result.card.id}_{place}",
         )
@@ -155,7 +155,7 @@ def _forest(now: View, result: CardResult) -> None:
         )
 
 
-def _serving(now: View, result: CardResult, serving: Serving) -> None:
+def _serving(result: CardResult, serving: Serving) -> None:
     """Training and serving of both sides together, at as many tokens served as the reader likes."""
     st.markdown("**Which is cheaper, by the tokens served**")
     options = served_options()
@@ -170,7 +170,7 @@ def _serving(now: View, result: CardResult, serving: Serving) -> None:
     )
     served = float(chosen)
     show_chart(
-        partial(serving_chart, serving, served, now.ink),
+        partial(serving_chart, serving, served, Ink.of(is_dark())),
         alt=f"FLOPs of training and serving by tokens served, at the rung {visible(serving.rung)}",
         key=f"serving_{result.card.id}_{serving.rung}",
     )
@@ -183,7 +183,7 @@ def _serving(now: View, result: CardResult, serving: Serving) -> None:
         )
 
 
-def _links(now: View, result: CardResult) -> None:
+def _links(result: CardResult) -> None:
     """Ways into the pages that explain the numbers: one for each study and page."""
     ways: dict[tuple[str, str], StudyFacts] = {}
     for one in result.evidence:

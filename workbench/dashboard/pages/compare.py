@@ -87,6 +87,8 @@ def _pick(known: Mapping[str, Candidate]) -> list[str]:
     if text:
         st.caption(f"{found} of {len(known)} studies found.")
     choice.keep(chosen)
+    if not chosen:
+        return chosen
     with st.expander("Their questions", icon=":material/help:"):
         for title in chosen:
             one = known[title]

@@ -18,7 +18,7 @@ from workbench.errors import RecordError
 from workbench.files import to_yaml
 from workbench.numbers import count, duration, fixed, plural
 from workbench.records.hyperparameters import described
-from workbench.records.run import LOG, RunDirectory, RunRecord, error_line
+from workbench.records.run import LOG, RunDirectory, RunRecord, State, error_line
 from workbench.visible import visible
 
 _LINES = 40  # of the log
@@ -38,7 +38,7 @@ def page() -> None:
     except RecordError as error:
         st.error(literal(error), icon=":material/error:")
         return
-    _outcome(directory, record)
+    _outcome(now, directory, record)
     parts: dict[str, Callable[[], None]] = {
         "Curves": lambda: run_curves.curves(now, directory),
         "Log": lambda: _log(directory),
@@ -78,11 +78,14 @@ def _pick(now: View) -> RunDirectory:
     return RunDirectory(Path(paths[picked]))
 
 
-def _outcome(directory: RunDirectory, record: RunRecord) -> None:
+def _outcome(now: View, directory: RunDirectory, record: RunRecord) -> None:
     """State, what it scored and took, and what went wrong."""
     point = described(record.hyperparameters)
     where = f"{record.phase} · seed {record.seed} · {point}"
-    st.markdown(f":gray-badge[{literal(record.state)}] **{literal(record.variant)}** · {literal(where)}")
+    # A record says that it runs until somebody takes it up again, also where its driver was stopped.
+    is_left = record.state == State.RUNNING and not now.records.is_live
+    word = "interrupted" if is_left else record.state
+    st.markdown(f":gray-badge[{literal(word)}] **{literal(record.variant)}** · {literal(where)}")
     if record.error:
         st.error(literal(error_line(record.error)), icon=":material/error:")
         if "\n" in record.error.strip():
@@ -92,7 +95,7 @@ def _outcome(directory: RunDirectory, record: RunRecord) -> None:
     facts |= _facts(record)
     with st.container(horizontal=True, gap="medium"):
         for name, text in facts.items():
-            st.markdown(f"{literal(name)}  \n**{literal(text)}**", width="content")
+            st.markdown(f"{literal(name[0].upper() + name[1:])}  \n**{literal(text)}**", width="content")
     st.caption(code_span(directory.path))
 
 

@@ -42,10 +42,10 @@ def page() -> None:
     if now is not None:
         st.markdown(literal(now.records.manifest.question))
     if now is not None and now.records.is_published:
-        st.info(
-            "This study is published: it is here to be read, and stays as it is.", icon=":material/public:"
-        )
+        empty_pages.published(now.records.title)
         return
+    if (problem := state.problem()) is not None:
+        empty_pages.damaged(study, problem)
     driver = drivers.driver_of(study)
     _controls(study, now, driver)
     st.session_state[_DRIVER] = driver
@@ -61,7 +61,8 @@ def _panel() -> None:
         return
     now = state.view_of(study)
     driver = drivers.driver_of(study)
-    if driver != st.session_state[_DRIVER] or (now is None) != drivers.is_begun(study):
+    was_begun = now is None and state.problem() is None  # and had no manifest, when the page was drawn
+    if driver != st.session_state[_DRIVER] or was_begun != drivers.is_begun(study):
         st.rerun()
     if now is not None:
         _running_trials(now)
@@ -104,8 +105,12 @@ def _words(study: Path, now: View | None, driver: Driver) -> str:
         said = "" if records is None or records.driver is None else records.driver.message
         left = "" if records is None else time_left(records.seconds_left)
         phase = "" if records is None or records.driver is None else records.driver.phase or ""
-        facts = " · ".join(filter(None, [phase, said, left, drivers.where(driver)]))
+        # What a driver says begins with its phase, as a rule.
+        opening = "" if said.startswith(phase) else phase
+        facts = " · ".join(filter(None, [opening, said, left, drivers.where(driver)]))
         return f":green-badge[:material/sensors: running] {literal(facts)}"
+    if records is None and state.problem() is not None:
+        return ":red-badge[:material/error: cannot be read]"
     if records is None:
         return ":red-badge[:material/error: not started] The console says why."
     word = "interrupted"
