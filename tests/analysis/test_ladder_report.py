@@ -17,6 +17,7 @@ from workbench.analysis.ladder_sentences import ladder_headline, ladder_sentence
 from workbench.analysis.ladder_tables import ladder_table, ladder_tables, rungs_table
 from workbench.analysis.statistics import Verdict
 from workbench.analysis.study_figures import ladder_figures, ladder_plot
+from workbench.analysis.verdict_colours import verdict_colour
 from workbench.errors import RecordError, UserError
 from workbench.files import write_yaml
 from workbench.records.index import load_study
@@ -195,7 +196,7 @@ def test_a_variant_that_did_not_train_at_a_rung_has_no_word(tmp_path):
 
 
 def test_a_panel_has_a_mark_for_each_rung_and_the_trend(study, found, four):
-    figure = ladder_plot(found, variant_colours(study.manifest))
+    figure = ladder_plot(found)
     assert len(figure.axes) == 3
     panel = figure.axes[1]
     lines = panel.get_lines()
@@ -204,6 +205,9 @@ def test_a_panel_has_a_mark_for_each_rung_and_the_trend(study, found, four):
     assert list(dashed[0].get_xdata()) == pytest.approx([4e10, 4e12])
     marks = [line.get_ydata()[0] for line in lines if line.get_marker() == "s"]
     assert marks == pytest.approx([0.30, 0.22, 0.14])
+    verdicts = [own.verdict for own in found.rows[1].rows]
+    colours = [line.get_color() for line in lines if line.get_marker() == "s"]
+    assert colours == [verdict_colour(verdict) for verdict in verdicts]
     assert [text.get_text() for text in panel.get_xticklabels()] == ["40 G", "400 G", "4 T"]
     beyond = ladder_plot(four).axes[1].get_lines()
     assert max(line.get_xdata()[-1] for line in beyond if line.get_linestyle() == "--") == pytest.approx(4e14)

@@ -62,8 +62,7 @@ def test_each_row_of_the_forest_has_its_band(report):
 
 
 def test_each_row_of_the_pages_forest_has_its_band(report):
-    colours = dict.fromkeys((row.variant for row in report.rows), "#000000")
-    chart = forest(report, colours, Ink.of(False)).to_dict()
+    chart = forest(report, Ink.of(False)).to_dict()
     band = next(layer for layer in chart["layer"] if layer["mark"].get("opacity") == 0.16)
     rows = chart["datasets"][band["data"]["name"]]
     assert [(row["low"], row["high"], row["what"]) for row in rows] == [

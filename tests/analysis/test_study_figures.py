@@ -7,7 +7,7 @@ import pytest
 
 from tests.analysis.synthetic_studies import Study, full_study, manifest
 from tests.drawn_figures import Drawn, faults, labels
-from workbench.analysis.colours import variant_colours
+from workbench.analysis.colours import BLUE, VERMILLION
 from workbench.analysis.effects import study_report
 from workbench.analysis.study_figures import (
     curves_plot,
@@ -17,6 +17,7 @@ from workbench.analysis.study_figures import (
     study_figures,
     to_bytes,
 )
+from workbench.analysis.verdict_colours import OPEN_COLOUR
 from workbench.errors import UserError
 from workbench.records.metrics import save_frame
 from workbench.records.run import RunDirectory
@@ -61,11 +62,19 @@ def test_equal_data_gives_an_equal_file(study):
 
 def test_every_seed_is_a_dot(study):
     report = study_report(study)
-    (axes,) = forest_plot(report, variant_colours(study.manifest)).axes
+    (axes,) = forest_plot(report).axes
     dots = [line for line in axes.lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in dots] == [5, 5, 5]
     assert list(dots[0].get_xdata()) == pytest.approx(list(report.rows[1].differences.values()))
-    assert dots[0].get_color() == "#E69F00"
+
+
+def test_a_row_of_the_forest_looks_as_its_verdict(study):
+    (axes,) = forest_plot(study_report(study)).axes
+    marks = [line for line in axes.lines if line.get_marker() == "s"]
+    assert [line.get_color() for line in marks] == [VERMILLION, BLUE, OPEN_COLOUR]  # the last is undecided
+    assert [line.get_markerfacecolor() for line in marks] == [VERMILLION, BLUE, "white"]
+    widths = [line.get_linewidth() for line in axes.lines if len(line.get_xdata()) == 2]
+    assert widths[-3:] == [1.6, 1.6, 0.8]
 
 
 def test_rates_and_curves_show_the_data(study):

@@ -11,8 +11,10 @@ import pytest
 from tests.analysis.synthetic_studies import BASELINE_LOSSES, Study, full_study, manifest, shifted
 from tests.dashboard.test_pages import texts
 from workbench.analysis.effects import study_report
-from workbench.dashboard.comparing.charts import SHAPES, forest_frames
+from workbench.dashboard.chart_ink import Ink
+from workbench.dashboard.comparing.charts import SHAPES, effects_forest, forest_frames
 from workbench.dashboard.comparing.effects import Compared, effect_panels, facts_of, shared_changes
+from workbench.dashboard.comparing.figures import effects_figure
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
 
@@ -99,6 +101,23 @@ def test_a_variant_without_a_result_is_named_and_has_no_mark(compared):
     assert len(lost) == 1
     assert lost["value"].isna().all()
     assert all(map(pd.notna, panel.ends))
+
+
+def test_a_row_that_is_open_is_thin_and_hollow_wherever_its_mean_lies(compared):
+    panel = effect_panels(compared)[0]
+    table, _ = forest_frames(panel)
+    kinds = {kind: rows["open"].tolist() for kind, rows in table.groupby("kind")}
+    assert {"worse", "equivalent", "inconclusive"} <= set(kinds)
+    for kind, found in kinds.items():
+        assert all(is_hollow == (kind not in ("better", "worse", "equivalent")) for is_hollow in found)
+    ink, colours = Ink.of(False), {one.title: "#0072B2" for one in compared}
+    layers = effects_forest(panel, colours, ink).to_dict()["layer"]
+    (fills,) = [one["encoding"]["fill"]["condition"] for one in layers if "fill" in one["encoding"]]
+    assert (fills["test"], fills["value"]) == ("datum.open", ink.paper)
+    (axes,) = effects_figure([panel], colours).axes
+    marks = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
+    drawn = table[table["value"].notna()]
+    assert [line.get_markerfacecolor() == "white" for line in marks] == drawn["open"].tolist()
 
 
 def test_a_change_is_shared_when_two_studies_have_it(compared):

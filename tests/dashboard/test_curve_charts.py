@@ -52,6 +52,17 @@ def test_time_is_in_seconds_minutes_or_hours(seconds, unit, end):
     assert option["xAxis"]["max"] == end
 
 
+def test_the_pointer_reads_the_mean_with_its_interval_and_the_unit():
+    option = curve_chart([Curve(a_line(), "#000")], Axis("x"), Axis("Loss", "nats/token"), decimals=3)
+    assert option["tooltip"]["valueFormatter"] == "%.3f nats/token"
+    assert option["series"][-1]["encode"]["tooltip"] == ["mean", "low", "high"]
+    table = option["dataset"][0]["source"]
+    assert table["high"].to_numpy() == pytest.approx(a_line().high)
+    without = curve_chart([Curve(a_line(band=False), "#000")], Axis("x"), Axis("Learning rate"))
+    assert without["series"][-1]["encode"]["tooltip"] == ["mean"]
+    assert without["tooltip"]["valueFormatter"] == "%.4f"
+
+
 def test_few_points_are_marked_and_many_are_not():
     few = curve_chart([Curve(a_line(points=10), "#000")], Axis("x"), Axis("y"))
     many = curve_chart([Curve(a_line(points=300), "#000")], Axis("x"), Axis("y"))

@@ -1,5 +1,6 @@
 """The chart of curves has the scales of its file: the same ends, the same ticks."""
 
+import json
 import math
 import random
 
@@ -12,6 +13,7 @@ from workbench.dashboard.curve_charts import Axis, Curve, curve_chart
 from workbench.dashboard.curve_figure import curve_panel
 from workbench.dashboard.curve_ticks import echarts_step, scale_option
 from workbench.inspection.drawing import drawable, x_axis, y_axis
+from workbench.inspection.panel_figures import panel_figure
 
 
 def ticks_of(option):
@@ -42,6 +44,20 @@ AXES = {
     "log x": (Axis("Training tokens", log=True), Axis("Validation loss", "nats/token")),
     "seconds": (Axis("Training time", "s"), Axis("Validation loss", "nats/token")),
 }
+
+
+def test_the_margin_is_a_band_on_page_and_file_and_both_scales_have_room_for_it():
+    drawn = curves(-0.004, 0.001)
+    x, y = AXES["loss"]
+    option = curve_chart(drawn, x, y, zero=True, margin=0.02)
+    panel = drawable(curve_panel(drawn, x, y, zero=True, margin=0.02))
+    assert option["series"][-1]["markArea"]["data"] == [[{"yAxis": -0.02}, {"yAxis": 0.02}]]
+    assert panel.band == (-0.02, 0.02)
+    assert (option["yAxis"]["min"], option["yAxis"]["max"]) == (-0.02, 0.02)
+    assert ticks_of(option["yAxis"]) == pytest.approx(y_axis(panel).values)
+    (axes,) = panel_figure(panel).axes
+    assert any(patch.get_extents().height > 0 for patch in axes.patches)
+    assert "markArea" not in json.dumps(curve_chart(drawn, x, y, zero=True)["series"])
 
 
 @pytest.mark.parametrize("seeds", [False, True], ids=["means", "single seeds"])

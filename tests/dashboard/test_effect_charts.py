@@ -6,8 +6,10 @@ import altair as alt
 import pytest
 
 from tests.analysis.synthetic_studies import Study, manifest
-from workbench.analysis.colours import variant_colours
+from workbench.analysis.colours import GREEN, VERMILLION, variant_colours
+from workbench.analysis.contrast import seen_on
 from workbench.analysis.decisions import confirm_phase
+from workbench.analysis.verdict_colours import OPEN_COLOUR
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.effect_charts import (
     forest,
@@ -53,14 +55,41 @@ def test_charts_are_valid_and_use_the_bound_colours(report, records):
     tuned = [one for one in confirm_phase(records)[0].values() if one]
     table = tuning_frame(tuned, {})
     charts = [
-        forest(report, colours, Ink.of(False)),
         paired_dots(report, colours, Ink.of(True)),
         tuning(table, colours, report.metric, report.unit, Ink.of(False)),
     ]
     for chart in charts:
         text = json.dumps(chart.to_dict())  # Altair checks the specification against its schema
         assert colours["positions=learned"] in text
-    assert isinstance(charts[0], alt.LayerChart)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_row_looks_as_its_verdict_wherever_its_mean_lies(report, dark):
+    """Of the report's rows one is worse, one equivalent and one, with a large difference, open."""
+    ink = Ink.of(dark)
+    words = forest_frame(report).set_index("variant")["word"]
+    assert words.to_dict() == {
+        "positions=learned": "worse",
+        "norm=layernorm": "equivalent",
+        "feedforward=relu": "open",
+    }
+    chart = forest(report, ink).to_dict()
+    scale = next(one["encoding"]["color"]["scale"] for one in chart["layer"] if "color" in one["encoding"])
+    colours = dict(zip(scale["domain"], scale["range"], strict=True))
+    assert colours["worse"] == seen_on(VERMILLION, ink.paper)
+    assert colours["better"] == seen_on(GREEN, ink.paper)
+    assert colours["open"] == seen_on(OPEN_COLOUR, ink.paper)
+    is_open = "(datum.word === 'open')"
+    (widths,) = [one["encoding"]["strokeWidth"] for one in chart["layer"] if "strokeWidth" in one["encoding"]]
+    assert (widths["condition"]["test"], widths["condition"]["value"]) == (is_open, 1.5)
+    (fills,) = [one["encoding"]["fill"] for one in chart["layer"] if "fill" in one["encoding"]]
+    assert (fills["condition"]["test"], fills["condition"]["value"]) == (is_open, ink.paper)
+
+
+def test_no_mark_of_the_forest_has_the_colour_of_a_level(report, records):
+    text = json.dumps(forest(report, Ink.of(False)).to_dict())
+    assert variant_colours(records.manifest)["positions=learned"] not in text
+    assert isinstance(forest(report, Ink.of(False)), alt.LayerChart)
 
 
 def test_tuning_marks_the_chosen_rate_and_lost_runs(records):

@@ -136,8 +136,7 @@ def test_the_forest_names_them_in_their_rows_without_a_mark(report):
     assert table.loc["positions=learned", ["mean", "low", "high"]].isna().all()
     assert set(seed_frame(report)["variant"]) == {"feedforward=relu"}
     assert table["high"].max() < 1
-    colours = dict.fromkeys((row.variant for row in report.rows), "#000000")
-    forest(report, colours, Ink.of(False)).to_dict()  # Altair checks the specification against its schema
+    forest(report, Ink.of(False)).to_dict()  # Altair checks the specification against its schema
 
 
 def test_a_rate_at_which_nothing_trained_has_its_cross(mixed):

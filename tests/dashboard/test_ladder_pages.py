@@ -9,8 +9,10 @@ from tests.dashboard.hostile_studies import poison
 from tests.dashboard.test_literal_text import HOST, acting
 from tests.dashboard.test_pages import texts
 from workbench.analysis.ladder_effects import ladder_report
+from workbench.analysis.verdict_colours import DECIDED
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.ladder_charts import LINE, MEASURED, ladder_chart, ladder_frame, line_frame
+from workbench.dashboard.verdict_marks import OPEN, word_of
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
 
@@ -76,10 +78,14 @@ def test_the_chart_has_each_rung_and_what_lies_beyond(found):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_chart_is_as_wide_as_its_column_and_valid(found, dark):
-    drawn = ladder_chart(found.rows[0], found, "#112233", Ink.of(dark)).to_dict()  # against the schema
+    drawn = ladder_chart(found.rows[0], found, Ink.of(dark)).to_dict()  # against the schema
     assert drawn["autosize"]["type"] == "fit-x"
     assert "width" not in drawn
     assert "rung 3: 3 layers" in json.dumps(drawn, ensure_ascii=False)
+    scales = [one["encoding"]["color"]["scale"] for one in drawn["layer"] if "color" in one["encoding"]]
+    assert all(scale["domain"] == [OPEN, *DECIDED] for scale in scales)
+    words = ladder_frame(found.rows[0], found)["word"]
+    assert list(words)[:4] == [word_of(row) for row in found.rows[0].rows]
 
 
 def test_a_ladder_that_is_not_done_opens(opened, tmp_path):

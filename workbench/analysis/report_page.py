@@ -40,10 +40,10 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _CSS = """
 :root { color-scheme: light dark;
   --ink: #1f2933; --faint: #5b6672; --paper: #ffffff; --line: #d5dae0; --band: #dddddd; --shade: #00000033;
-  --better: #00694d; --worse: #a63c00; --equivalent: #005b8f; --open: #7a5200; --lost: #7d2a63; }
+  --better: #00694d; --worse: #a63c00; --equivalent: #005b8f; --open: #5b6672; --lost: #7d2a63; }
 @media (prefers-color-scheme: dark) { :root {
   --ink: #e6e9ed; --faint: #a7b0ba; --paper: #14181d; --line: #39424c; --band: #3a424b; --shade: #ffffff33;
-  --better: #4fd0a5; --worse: #ff9a5c; --equivalent: #6fbdf0; --open: #f0c060; --lost: #e79ac6; } }
+  --better: #4fd0a5; --worse: #ff9a5c; --equivalent: #6fbdf0; --open: #a7b0ba; --lost: #e79ac6; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem clamp(1rem, 4vw, 3rem) 4rem; max-width: 76rem;
   background: var(--paper); color: var(--ink);

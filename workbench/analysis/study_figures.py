@@ -39,6 +39,7 @@ from workbench.analysis.training_axes import axes_of, axis_title, bytes_per_toke
 from workbench.analysis.tuned_rates import TunedRate
 from workbench.analysis.tuning_report import TuningReport, tuning_report
 from workbench.analysis.variant_row import VariantRow
+from workbench.analysis.verdict_colours import is_open, verdict_colour
 from workbench.analysis.verdicts import fate
 from workbench.analysis.without_result import brief
 from workbench.errors import RecordError, UserError
@@ -125,11 +126,11 @@ def legend_label(name: str) -> str:
 
 
 @paper_style
-def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure:
+def forest_plot(report: Report) -> Figure:
     """Paired differences with the intervals of their verdicts, every seed as a dot, the margin as a band.
 
-    A variant that failed or did not train is named in its row and has no mark: it would set the scale.
-    ``colours`` maps variants to colours; without it all are drawn dark.
+    A row has the colour of its verdict; one that is open is grey, thin and hollow. A variant that failed or
+    did not train is named in its row and has no mark: it would set the scale.
     """
     rows = report.comparisons
     names = [name_lines(row.label) for row in rows]
@@ -139,7 +140,7 @@ def forest_plot(report: Report, colours: dict[str, str] | None = None) -> Figure
     _draw_margins(axes, report)
     axes.axvline(0, color=BASELINE_COLOUR, linewidth=0.8)
     for place, row in enumerate(rows):
-        _draw_difference(axes, row, place, (colours or {}).get(row.variant, BASELINE_COLOUR))
+        _draw_difference(axes, row, place)
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     set_ticks(axes.xaxis, linear(_drawn(report), count=6), signed=True)
@@ -220,12 +221,12 @@ def dismantling_plot(report: Report) -> Figure:
 
 
 @paper_style
-def ladder_plot(found: LadderReport, colours: dict[str, str] | None = None) -> Figure:
+def ladder_plot(found: LadderReport) -> Figure:
     """Each effect against the compute of its rung, with the trend and the margin.
 
     Intervals are those of the verdicts. One panel for each change, since effects differ in size. The line is
     dashed; it goes on beyond the top rung where rungs allow that, to an open mark with its prediction
-    interval. ``colours`` maps variants of the first rung to colours; without it all are drawn dark.
+    interval. Each rung's mark has the colour of its verdict; one that is open is grey and thin.
     """
     columns = min(1 if look().is_narrow else _PANELS, len(found.rows))
     lines = math.ceil(len(found.rows) / columns)
@@ -236,14 +237,14 @@ def ladder_plot(found: LadderReport, colours: dict[str, str] | None = None) -> F
             axes.set_axis_off()
             continue
         row = found.rows[place]
-        _draw_ladder(axes, row, found, (colours or {}).get(row.rows[0].variant, BASELINE_COLOUR))
+        _draw_ladder(axes, row, found)
         axes.set_xlabel("training FLOPs of a run")
         if place % columns == 0:
             axes.set_ylabel(fill(f"{found.metric} minus baseline ({found.unit})", _NAME))
     return figure
 
 
-def _draw_ladder(axes: Axes, row: LadderRow, found: LadderReport, colour: str) -> None:
+def _draw_ladder(axes: Axes, row: LadderRow, found: LadderReport) -> None:
     word = row.word or "no word yet"
     axes.set_title(f"{fill(row.label, _NAME)}\n{word}", loc="left")
     axes.axhspan(-row.margin, row.margin, color=BAND, linewidth=0)
@@ -254,10 +255,12 @@ def _draw_ladder(axes: Axes, row: LadderRow, found: LadderReport, colour: str) -
         if own.difference is None:
             continue
         drawn.append(own.difference)
+        colour = verdict_colour(own.verdict)
         axes.plot(compute, own.difference, "s", color=colour, markersize=3.5)
         if own.interval:
             ends = [own.interval.low, own.interval.high]
-            axes.plot([compute, compute], ends, color=colour, linewidth=1.6)
+            thick = 0.8 if is_open(own.verdict) else 1.6
+            axes.plot([compute, compute], ends, color=colour, linewidth=thick)
             drawn += ends
     if row.trend is not None:
         ends_at = [one.compute for one in row.effects]
@@ -266,11 +269,12 @@ def _draw_ladder(axes: Axes, row: LadderRow, found: LadderReport, colour: str) -
             ends_at.append(far.compute)
             reach.append(far.compute)
             ends = [far.interval.low, far.interval.high]
-            axes.plot([far.compute] * 2, ends, ":", color=colour, linewidth=1.2)
-            axes.plot(far.compute, far.mean, "s", color=colour, markersize=3.5, fillstyle="none")
+            axes.plot([far.compute] * 2, ends, ":", color=BASELINE_COLOUR, linewidth=1.2)
+            axes.plot(far.compute, far.mean, "s", color=BASELINE_COLOUR, markersize=3.5, fillstyle="none")
             drawn += ends
         ends_at = [min(ends_at), max(ends_at)]
-        axes.plot(ends_at, [row.trend.at(one) for one in ends_at], "--", color=colour, linewidth=0.9)
+        heights = [row.trend.at(one) for one in ends_at]
+        axes.plot(ends_at, heights, "--", color=BASELINE_COLOUR, linewidth=0.9)
     axes.set_xscale("log")
     axes.set_xlim(min(reach) / 1.6, max(reach) * 1.6)
     step = every(len(reach), _RUNGS)
@@ -343,16 +347,19 @@ def set_ticks(axis: XAxis | YAxis, ticks: Ticks, *, signed: bool = False) -> Non
     axis.set_ticks(ticks.values, ticks.signed if signed else ticks.labels)
 
 
-def _draw_difference(axes: Axes, row: VariantRow, place: int, colour: str) -> None:
+def _draw_difference(axes: Axes, row: VariantRow, place: int) -> None:
+    colour, is_thin = verdict_colour(row.verdict), is_open(row.verdict)
     seeds = list(row.differences.values())
     axes.plot(
         seeds, [place + 0.2] * len(seeds), "o", color=colour, markersize=2.5, alpha=0.5, markeredgewidth=0
     )
     text = brief(row)
     if row.interval:
-        axes.plot([row.interval.low, row.interval.high], [place, place], color=colour, linewidth=1.6)
+        ends = [row.interval.low, row.interval.high]
+        axes.plot(ends, [place, place], color=colour, linewidth=0.8 if is_thin else 1.6)
     if row.difference is not None:
-        axes.plot(row.difference, place, "s", color=colour, markersize=3.5)
+        inside = "white" if is_thin else colour
+        axes.plot(row.difference, place, "s", color=colour, markersize=3.5, markerfacecolor=inside)
         text += f", {row.pairs} seeds"
     if row.blown_up and not row.fate:
         text += f", {row.blown_up} did not train"
@@ -555,7 +562,7 @@ def _metric_label(study: StudyRecords) -> str:
 
 def ladder_figures(study: StudyRecords, found: LadderReport) -> dict[str, Figure]:
     """All figures of a ladder by name: ``ladder``, and those of each rung, as ``rung-1-forest``."""
-    figures = {"ladder": ladder_plot(found, variant_colours(study.manifest))}
+    figures = {"ladder": ladder_plot(found)}
     for number, rung in enumerate(study.compared, start=1):
         figures |= {f"rung-{number}-{name}": one for name, one in study_figures(rung).items()}
     return figures
@@ -569,7 +576,7 @@ def study_figures(study: StudyRecords) -> dict[str, Figure]:
     """
     report = study_report(study)
     figures = {
-        "forest": forest_plot(report, variant_colours(study.manifest)),
+        "forest": forest_plot(report),
         "learning_rates": learning_rate_plot(study),
         "curves": curves_plot(study),
     }

@@ -36,9 +36,23 @@ def explain(
         bool,
         typer.Option("--claim-file", help="Print the keys of a claim card as docs/claim-file.md has them."),
     ] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            help="Print the keys of a study file as JSON Schema, by which an editor completes them.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """What the keys of a study file mean: type, what leaving one out means, an example."""
+    if schema:
+        if key is not None or markdown or claim_file or as_json:
+            raise UserError("--schema: prints one document of JSON; give it alone")
+        from workbench.study.reference.json_schema import json_schema
+
+        give(json.dumps(json_schema(), indent=2))
+        return
     if claim_file:
         if key is not None or markdown or as_json:
             raise UserError("--claim-file: prints a whole page in Markdown; give it alone")

@@ -24,6 +24,7 @@ _ZERO_LINE = {
     "label": {"show": False},
     "data": [{"yAxis": 0}],
 }
+_BAND = {"silent": True, "itemStyle": {"color": "#8A97A6", "opacity": 0.14}, "label": {"show": False}}
 # The slider keeps what lies outside of it in the lines, so that they lead out of the plot.
 _ZOOM = {
     "type": "slider",
@@ -64,9 +65,18 @@ class Curve:
 
 
 def curve_chart(
-    curves: Sequence[Curve], x: Axis, y: Axis, *, decimals: int = 4, zero: bool = False
+    curves: Sequence[Curve],
+    x: Axis,
+    y: Axis,
+    *,
+    decimals: int = 4,
+    zero: bool = False,
+    margin: float | None = None,
 ) -> dict[str, Any]:
-    """The option of a chart of curves; ``zero`` draws a line at y = 0 (for differences)."""
+    """The option of a chart of curves.
+
+    ``zero`` draws a line at y = 0 (for differences), and ``margin`` a band of as much around it.
+    """
     factor, unit = scale_of(x, max((float(curve.line.x[-1]) for curve in curves), default=1.0))
     series: list[dict[str, Any]] = []
     datasets: list[dict[str, Any]] = []
@@ -76,9 +86,11 @@ def curve_chart(
             series[-1]["markPoint"] = _end_mark(curve, factor)
         datasets.append({"source": _table(curve.line, factor, y.log)})
     across = x_ticks([curve.line.x / factor for curve in curves], log=x.log)
-    up = y_ticks(_numbers(curves), log=y.log, zero=zero)
+    up = y_ticks([*_numbers(curves), *band_ends(margin)], log=y.log, zero=zero)
     if zero and series:
         series[-1]["markLine"] = _ZERO_LINE
+    if margin is not None and series:
+        series[-1]["markArea"] = _BAND | {"data": [[{"yAxis": -margin}, {"yAxis": margin}]]}
     return {
         "animation": False,
         "grid": {"left": 8, "right": 24, "top": 56, "bottom": 66, "containLabel": True},
@@ -90,7 +102,7 @@ def curve_chart(
             "icon": "roundRect",
             "data": _legend(curves),
         },
-        "tooltip": {"trigger": "axis", "valueFormatter": f"%.{decimals}f", "confine": True},
+        "tooltip": {"trigger": "axis", "valueFormatter": _written(decimals, y.unit), "confine": True},
         "dataset": datasets,
         "dataZoom": [_ZOOM],
         "toolbox": _TOOLS,
@@ -100,13 +112,23 @@ def curve_chart(
     }
 
 
+def _written(decimals: int, unit: str) -> str:
+    """How a value is written under the pointer: Streamlit takes it as a format of C."""
+    return f"%.{decimals}f {unit}".rstrip()
+
+
+def band_ends(margin: float | None) -> list[np.ndarray]:
+    """The numbers that a band of a margin has on the vertical axis."""
+    return [] if margin is None else [np.array([-margin, margin])]
+
+
 def _table(line: Line, factor: float, log: bool) -> pd.DataFrame:
     table = pd.DataFrame({"x": line.x / factor, "mean": line.mean})  # not its name, which may be "x"
     if line.low is None or line.high is None:
         return table
     # A logarithmic axis has no place for an edge at or below zero.
     low = np.where(line.low > 0, line.low, line.mean) if log else line.low
-    return table.assign(low=low, band=line.high - low)
+    return table.assign(low=low, band=line.high - low, high=line.high)
 
 
 def _series(curve: Curve, dataset: int, *, labelled: bool) -> list[dict[str, Any]]:
@@ -139,12 +161,13 @@ def _series(curve: Curve, dataset: int, *, labelled: bool) -> list[dict[str, Any
 def _mean_series(curve: Curve, dataset: int) -> dict[str, Any]:
     few = len(curve.line.x) <= _FEW and not curve.faint
     width = 0.8 if curve.faint else 2.2
+    shown = ["mean"] if curve.line.low is None else ["mean", "low", "high"]
     style = {"color": curve.colour, "width": width, "opacity": 0.32 if curve.faint else 1.0}
     return {
         "type": "line",
         "name": curve.line.name,
         "datasetIndex": dataset,
-        "encode": {"x": "x", "y": "mean", "tooltip": ["mean"]},
+        "encode": {"x": "x", "y": "mean", "tooltip": shown},
         "showSymbol": few,
         "symbol": "circle",
         "symbolSize": 5,

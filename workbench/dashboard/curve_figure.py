@@ -11,10 +11,12 @@ from workbench.inspection.panels import Lines, Rule
 _DASHES = {"solid": (), "dashed": (7, 3), "dotted": (2, 2)}
 
 
-def curve_panel(curves: Sequence[Curve], x: Axis, y: Axis, *, zero: bool = False) -> Lines:
+def curve_panel(
+    curves: Sequence[Curve], x: Axis, y: Axis, *, zero: bool = False, margin: float | None = None
+) -> Lines:
     """``curves`` as they are drawn on the page: means with their bands, single runs thin behind them.
 
-    ``zero`` draws a line at y = 0 (for differences).
+    ``zero`` draws a line at y = 0 (for differences), and ``margin`` a band of as much around it.
     """
     largest = max((float(curve.line.x[-1]) for curve in curves if len(curve.line.x)), default=1.0)
     factor, unit = scale_of(x, largest)
@@ -31,6 +33,7 @@ def curve_panel(curves: Sequence[Curve], x: Axis, y: Axis, *, zero: bool = False
         colours={curve.line.name: curve.colour for curve in ordered},
         dashes={curve.line.name: _DASHES[curve.dash] for curve in ordered},
         rules=(Rule(at=0.0, label=""),) if zero else (),
+        band=None if margin is None else (-margin, margin),
         tight=True,
         every_seed=True,
         seeds=pd.concat(faint, ignore_index=True) if means and faint else None,

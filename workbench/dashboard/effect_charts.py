@@ -15,6 +15,7 @@ from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import brief
 from workbench.dashboard.axes import FIT_WIDTH, between, broken, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
+from workbench.dashboard.verdict_marks import OPEN, thickness, word_colour, word_of
 from workbench.numbers import MISSING, decimals_for, rate, with_interval
 
 ROW = 66  # pixels per variant in a forest plot
@@ -44,7 +45,7 @@ def _forest_row(row: VariantRow) -> dict:
         verdict, _, seeds = brief(row).partition(", ")
         numbers = f"{seeds}, not drawn" if seeds else "not drawn"
         said = f"{verdict}   {numbers}"
-        return names | nothing | {"numbers": numbers, "verdict": verdict, "said": said}
+        return names | nothing | {"numbers": numbers, "verdict": verdict, "said": said, "word": OPEN}
     verdict = brief(row) if row.verdict else "not judged yet"
     return names | {
         "mean": row.difference,
@@ -53,6 +54,7 @@ def _forest_row(row: VariantRow) -> dict:
         "numbers": difference_text(row),
         "verdict": verdict,
         "said": f"{verdict}   {difference_text(row)}",
+        "word": word_of(row),
         "wins": f"{row.wins} of {row.pairs}",
     }
 
@@ -61,11 +63,17 @@ def seed_frame(report: Report) -> pd.DataFrame:
     """One row per paired difference."""
     return pd.DataFrame(
         [
-            {"variant": row.variant, "label": row.label, "seed": seed, "difference": value}
+            {
+                "variant": row.variant,
+                "label": row.label,
+                "seed": seed,
+                "difference": value,
+                "word": word_of(row),
+            }
             for row in report.comparisons
             for seed, value in row.differences.items()
         ],
-        columns=["variant", "label", "seed", "difference"],
+        columns=["variant", "label", "seed", "difference", "word"],
     )
 
 
@@ -76,17 +84,18 @@ def difference_text(row: VariantRow) -> str:
     return with_interval(row.difference, row.interval, decimals_for(row.margin), sign=True)
 
 
-def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerChart:
+def forest(report: Report, ink: Ink) -> alt.LayerChart:
     """Paired differences with the intervals of their verdicts, the margin as a band, and every seed as a dot.
 
-    Names and numbers stand above each interval, not beside it: so it keeps its width on a narrow page.
+    A row has the colour of its verdict; one that is open is grey, thin and hollow. Names and numbers stand
+    above each interval, not beside it: so it keeps its width on a narrow page.
     """
     table = forest_frame(report)
     seeds = seed_frame(report)
     order = [row.label for row in _named_rows(report)]
     places = decimals_for(report.margin)
     y = alt.Y("label:N", scale=alt.Scale(domain=order), title=None, axis=None)
-    colour = variant_colour(table, colours)
+    colour = word_colour(ink)
     ends = [*table["low"], *table["high"], *table["mean"], *seeds["difference"]]
     margins = [report.margin, *(row.margin for row in report.comparisons)]
     ticks = linear([*ends, 0.0, *margins, *(-margin for margin in margins)])
@@ -97,13 +106,16 @@ def forest(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.LayerCha
         title=wrap(_title(report), _LINE),
     )
     intervals = alt.Chart(table).encode(y=y, color=colour, tooltip=_forest_tooltip(places))
-    rule = intervals.mark_rule(strokeWidth=3, strokeCap="round", yOffset=_INTERVAL)
+    rule = intervals.mark_rule(strokeCap="round", yOffset=_INTERVAL).encode(strokeWidth=thickness())
+    mark = intervals.mark_point(filled=True, size=130, opacity=1, yOffset=_INTERVAL, strokeWidth=2).encode(
+        fill=alt.condition(alt.datum.word == OPEN, alt.value(ink.paper), colour), stroke=colour
+    )
     lines = 1 if (table["label"].str.len() + table["said"].str.len()).max() <= _LINE else 2
     layers = [
         _margin_band(report, x, y, ROW + _TEXT * (lines - 1), ink),
         alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=ink.faint, strokeWidth=1).encode(x=x("x:Q")),
         rule.encode(x=x("low:Q"), x2="high:Q"),
-        intervals.mark_point(filled=True, size=130, opacity=1, yOffset=_INTERVAL).encode(x=x("mean:Q")),
+        mark.encode(x=x("mean:Q")),
         _seed_dots(seeds, y, x, colour, places),
         *_above(table, y, lines, ink),
     ]

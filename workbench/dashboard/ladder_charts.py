@@ -11,6 +11,7 @@ from workbench.analysis.report_tables import verdict_cell
 from workbench.analysis.ticks import Ticks, linear
 from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
 from workbench.dashboard.chart_ink import Ink
+from workbench.dashboard.verdict_marks import OPEN, thickness, word_colour, word_of
 from workbench.numbers import decimals_for, scaled, with_interval
 
 _HEIGHT = 230  # pixels
@@ -36,6 +37,7 @@ def ladder_frame(row: LadderRow, found: LadderReport) -> pd.DataFrame:
                 "numbers": with_interval(own.difference, own.interval, decimals, sign=True),
                 "verdict": verdict_cell(own),
                 "kind": MEASURED,
+                "word": word_of(own),
             }
         )
     if row.extrapolation is not None:
@@ -50,9 +52,10 @@ def ladder_frame(row: LadderRow, found: LadderReport) -> pd.DataFrame:
                 "numbers": with_interval(far.mean, far.interval, decimals, sign=True),
                 "verdict": f"{LINE}, 95 % prediction interval",
                 "kind": LINE,
+                "word": OPEN,
             }
         )
-    columns = ["rung", "compute", "mean", "low", "high", "numbers", "verdict", "kind"]
+    columns = ["rung", "compute", "mean", "low", "high", "numbers", "verdict", "kind", "word"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -67,8 +70,11 @@ def line_frame(row: LadderRow) -> pd.DataFrame:
     return pd.DataFrame({"compute": ends, "mean": [row.trend.at(one) for one in ends]})
 
 
-def ladder_chart(row: LadderRow, found: LadderReport, colour: str, ink: Ink) -> alt.LayerChart:
-    """The rows of ``ladder_frame`` with the trend as a dashed line, and the margin as a band."""
+def ladder_chart(row: LadderRow, found: LadderReport, ink: Ink) -> alt.LayerChart:
+    """The rows of ``ladder_frame`` with the trend as a dashed line, and the margin as a band.
+
+    Each rung's mark has the colour of its verdict; one that is open is grey and thin.
+    """
     table, line = ladder_frame(row, found), line_frame(row)
     places = [rung.recorded.compute for rung in found.rungs]
     if row.extrapolation is not None:
@@ -91,6 +97,7 @@ def ladder_chart(row: LadderRow, found: LadderReport, colour: str, ink: Ink) -> 
     band = pd.DataFrame(
         {"low": [-row.margin], "high": [row.margin], "what": [f"±{row.margin:g} {found.unit}"]}
     )
+    colour = word_colour(ink)
     shown = alt.Chart(table).encode(x=x("compute:Q"), tooltip=_tooltip())
     measured = shown.transform_filter(alt.datum.kind == MEASURED)
     layers = [
@@ -101,18 +108,20 @@ def ladder_chart(row: LadderRow, found: LadderReport, colour: str, ink: Ink) -> 
         ),
         alt.Chart(pd.DataFrame({"y": [0.0]})).mark_rule(color=ink.faint, strokeWidth=1).encode(y=y("y:Q")),
         alt.Chart(line)
-        .mark_line(color=colour, strokeWidth=1.5, strokeDash=[5, 4])
+        .mark_line(color=ink.faint, strokeWidth=1.5, strokeDash=[5, 4])
         .encode(x=x("compute:Q"), y=y("mean:Q")),
-        measured.mark_rule(color=colour, strokeWidth=3, strokeCap="round").encode(y=y("low:Q"), y2="high:Q"),
-        measured.mark_point(color=colour, filled=True, size=110, opacity=1).encode(y=y("mean:Q")),
+        measured.mark_rule(strokeCap="round").encode(
+            y=y("low:Q"), y2="high:Q", color=colour, strokeWidth=thickness()
+        ),
+        measured.mark_point(filled=True, size=110, opacity=1).encode(y=y("mean:Q"), color=colour),
     ]
     if row.extrapolation is not None:
         beyond = shown.transform_filter(alt.datum.kind == LINE)
         layers += [
-            beyond.mark_rule(color=colour, strokeWidth=2, strokeDash=[2, 3]).encode(
+            beyond.mark_rule(color=ink.faint, strokeWidth=2, strokeDash=[2, 3]).encode(
                 y=y("low:Q"), y2="high:Q"
             ),
-            beyond.mark_point(color=colour, filled=False, size=110, opacity=1).encode(y=y("mean:Q")),
+            beyond.mark_point(color=ink.faint, filled=False, size=110, opacity=1).encode(y=y("mean:Q")),
         ]
     whole = alt.LayerChart(layer=layers)
     return whole.properties(height=_HEIGHT, autosize=FIT_WIDTH, config=words(ink.faint))

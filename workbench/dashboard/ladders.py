@@ -5,8 +5,6 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from workbench.analysis.colours import variant_colours
-from workbench.analysis.contrast import seen_on
 from workbench.analysis.ladder import LadderWord
 from workbench.analysis.ladder_effects import LadderReport
 from workbench.analysis.ladder_sentences import ladder_headline, ladder_sentence, order_sentence
@@ -54,27 +52,25 @@ def charts(now: View) -> None:
     if found is None:
         return
     st.subheader("Over the ladder", anchor=False)
-    colours = variant_colours(now.whole.manifest)
     with st.container(border=True):
         for first in range(0, len(found.rows), _COLUMNS):
             columns = st.columns(_COLUMNS)
             for column, row in zip(columns, found.rows[first : first + _COLUMNS], strict=False):
                 with column:
                     st.markdown(f"**{literal(row.label)}**: {literal(row.word or 'no word yet')}")
-                    colour = seen_on(colours[row.rows[0].variant], now.ink.paper)
                     show_chart(
-                        partial(ladder_chart, row, found, colour, now.ink),
+                        partial(ladder_chart, row, found, now.ink),
                         alt="An effect at each rung of the ladder",
                         key=f"ladder-{row.called}",
                     )
         st.caption(
             "Dot and line: mean difference at a rung, and the interval that its verdict follows from; "
-            "verdicts hold jointly within a rung. Dashed: the trend on the logarithm of compute. Grey band: "
-            "the margin."
+            "verdicts hold jointly within a rung. Colour: the verdict; grey and thin: open. Dashed: the "
+            "trend on the logarithm of compute. Grey band: the margin."
         )
         with st.container(horizontal=True):
             downloads.figure_buttons(
-                lambda: ladder_plot(found, colours),
+                lambda: ladder_plot(found),
                 f"{now.file_name}-ladder",
                 write=partial(_rungs_csv, found),
             )

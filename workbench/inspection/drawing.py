@@ -223,7 +223,7 @@ def y_axis(panel: Lines | Bars) -> Ticks:
     parts = [panel.data[name] for name in ("y", "low", "high") if name in panel.data]
     thin = thin_seeds(panel)
     single = [] if thin is None else [thin["y"]]
-    values = _all(*parts, *single, _at(panel, "y"))
+    values = _all(*parts, *single, _at(panel, "y"), getattr(panel, "band", None) or ())
     return decades(values, count=5) if panel.log_y else linear(values, count=5)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from workbench.analysis.contrast import WHITE, ink_on, readable_on
 from workbench.analysis.figure_look import look, width
-from workbench.analysis.study_figures import legend_label, paper_style
+from workbench.analysis.study_figures import BAND, legend_label, paper_style
 from workbench.analysis.ticks import Ticks, every, linear
 from workbench.inspection.drawing import (
     GHOST,
@@ -284,6 +284,8 @@ def _lines(part: Figure, panel: Lines, given: Lines) -> None:
     horizontal, vertical = x_axis(panel), y_axis(panel)
     for axes, name in zip(grid, names, strict=True):
         rows = _rows_of(panel, name)
+        if panel.band is not None:
+            axes.axhspan(*panel.band, color=BAND, linewidth=0, zorder=0)
         for series, style in drawn.items():
             line = rows[rows["series"] == series].sort_values("x", kind="stable")
             if line.empty:

@@ -81,7 +81,7 @@ class Lines(Panel):
     ``dashes`` by series: how long a stroke and a gap are, where something says so that colours do not.
     ``tight``: the horizontal axis ends where the lines do, and not at ticks. ``every_seed``: thin lines are
     drawn of many series, too. ``named_at_ends``: each line has its name where it ends, and there is no
-    legend (not of facets).
+    legend (not of facets). ``band``: a level stretch that is shaded behind the lines, in figures alone.
     """
 
     x: str
@@ -95,6 +95,7 @@ class Lines(Panel):
     named_at_ends: bool = False
     tight: bool = False
     every_seed: bool = False
+    band: tuple[float, float] | None = None
     dashes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     seeds: pd.DataFrame | None = None

@@ -11,6 +11,7 @@ import pandas as pd
 from workbench.analysis.contrast import readable_on, seen_on
 from workbench.analysis.cost_points import COSTS, CostPoint, on_front
 from workbench.analysis.ticks import Ticks, decades, linear
+from workbench.analysis.verdict_colours import is_open
 from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.comparing.effects import WORDS, EffectPanel, facts_of
@@ -49,6 +50,7 @@ def forest_frames(panel: EffectPanel) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "heading": row.heading,
                     "study": row.study,
                     "kind": row.kind,
+                    "open": is_open(row.kind),
                     "said": row.said,
                     "facts": row.facts,
                     "shown": row.facts if len(row.facts) <= _FACTS else facts_of(row.numbers, _TEXT_LETTERS),
@@ -79,8 +81,8 @@ def _lines(panel: EffectPanel) -> int:
 def effects_forest(panel: EffectPanel, colours: Mapping[str, str], ink: Ink) -> alt.LayerChart:
     """The rows of ``forest_frames``: colour by study, mark by verdict, in each row the band of its margin.
 
-    ``colours`` are by title. Names and numbers stand above each interval, which so keeps its width on a
-    narrow page. A row without a difference has words and no mark.
+    A row that is open is thin, its mark hollow. ``colours`` are by title. Names and numbers stand above each
+    interval, which so keeps its width on a narrow page. A row without a difference has words and no mark.
     """
     table, headings = forest_frames(panel)
     height = float(table["bottom"].max())
@@ -109,11 +111,19 @@ def effects_forest(panel: EffectPanel, colours: Mapping[str, str], ink: Ink) -> 
     ]
     if table["value"].notna().any():  # an empty layer would be a drawing without a name
         layers += [
-            drawn.mark_rule(strokeWidth=3, strokeCap="round").encode(
-                x=x("low:Q"), x2="high:Q", y=y("mark:Q"), color=colour
+            drawn.mark_rule(strokeCap="round").encode(
+                x=x("low:Q"),
+                x2="high:Q",
+                y=y("mark:Q"),
+                color=colour,
+                strokeWidth=alt.condition(alt.datum.open, alt.value(1.5), alt.value(3)),
             ),
-            drawn.mark_point(filled=True, size=110, opacity=1).encode(
-                x=x("value:Q"), y=y("mark:Q"), color=colour, shape=shape
+            drawn.mark_point(filled=True, size=110, opacity=1, strokeWidth=2).encode(
+                x=x("value:Q"),
+                y=y("mark:Q"),
+                fill=alt.condition(alt.datum.open, alt.value(ink.paper), colour),
+                stroke=colour,
+                shape=shape,
             ),
         ]
     layers += _words_above(rows, headings, y, colour, _lines(panel), ink)

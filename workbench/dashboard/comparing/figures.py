@@ -13,6 +13,7 @@ from workbench.analysis.cost_points import COSTS
 from workbench.analysis.figure_look import look, width
 from workbench.analysis.study_figures import legend_label, paper_style, set_ticks
 from workbench.analysis.ticks import Ticks, linear
+from workbench.analysis.verdict_colours import is_open
 from workbench.dashboard.comparing.charts import BASELINE, cost_ticks, cost_words, loss_ends
 from workbench.dashboard.comparing.effects import WORDS, EffectPanel, EffectRow
 
@@ -32,7 +33,16 @@ def effects_figure(panels: Sequence[EffectPanel], colours: Mapping[str, str]) ->
         _draw_panel(axes, panel, colours)
     known = [word for word in WORDS if any(row.kind == word for panel in panels for row in panel.rows)]
     handles = [
-        Line2D([], [], color=BASELINE_COLOUR, marker=_MARKERS[word], markersize=4, linestyle="", label=word)
+        Line2D(
+            [],
+            [],
+            color=BASELINE_COLOUR,
+            marker=_MARKERS[word],
+            markersize=4,
+            markerfacecolor="white" if is_open(word) else BASELINE_COLOUR,
+            linestyle="",
+            label=word,
+        )
         for word in known
     ]
     columns = 2 if look().is_narrow else len(handles)
@@ -77,8 +87,9 @@ def _draw_row(axes: Axes, row: EffectRow, place: float, ticks: Ticks, colour: st
     axes.barh(place, high - low, left=low, height=_ROW, color=_BAND, linewidth=0, zorder=0)
     if row.value is not None:
         ends = [min(max(end, ticks.low), ticks.high) for end in (row.low, row.high)]
-        axes.plot(ends, [place, place], "-", color=colour, linewidth=1.6)
-        axes.plot(row.value, place, _MARKERS[row.kind], color=colour, markersize=4.5)
+        inside = "white" if is_open(row.kind) else colour
+        axes.plot(ends, [place, place], "-", color=colour, linewidth=0.8 if is_open(row.kind) else 1.6)
+        axes.plot(row.value, place, _MARKERS[row.kind], color=colour, markersize=4.5, markerfacecolor=inside)
     if not look().is_narrow:
         beside = axes.get_yaxis_transform()  # x in fractions of the axes, y in rows
         axes.text(1.01, place, row.said, transform=beside, va="center", fontsize=6)

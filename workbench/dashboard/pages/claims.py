@@ -33,7 +33,7 @@ from workbench.errors import UserError
 from workbench.numbers import plural
 from workbench.visible import visible
 
-_COLOURS = {"supported": "green", "refuted": "red", "undecided": "orange"}
+_COLOURS = {"supported": "green", "refuted": "red", "undecided": "gray"}
 _RUNS, _LITERATURE = 590, 330  # pixels
 _TITLES = {"curves": "Curves", "effects": "Effects", "position": "Position", "runs": "Runs"}
 _ICONS = {

@@ -137,8 +137,8 @@ def _effects(studies: Sequence[Compared], colours: Mapping[str, str]) -> None:
             )
     st.caption(
         "Line and mark: the difference to each study's own baseline with the interval that its own verdict "
-        "follows from; colour: the study; mark: its verdict; grey: its margin. Each is of its own size, "
-        "tokens and text, as its row says; nothing is pooled."
+        "follows from; colour: the study; mark: its verdict, hollow where that is open; grey: its margin. "
+        "Each is of its own size, tokens and text, as its row says; nothing is pooled."
     )
     table = effect_table(panels)
     with st.container(horizontal=True):

@@ -1,5 +1,6 @@
 """Curves: metrics while training, averaged over seeds, or as differences to the baseline."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -208,24 +209,36 @@ def _chart(
         along = f"{along} {OWN_TOKENS}"
     x = Axis(along, measure, log=st.session_state.get("log_x", False))
     y = Axis(name, unit, log=st.session_state.get("log_y", False) and not choice.difference)
-    option = curve_chart(drawing.curves, x, y, decimals=decimals, zero=choice.difference)
+    margin = _margin(choice, manifest)
+    option = curve_chart(drawing.curves, x, y, decimals=decimals, zero=choice.difference, margin=margin)
     with st.container(border=True):
         st.echarts_chart(option, height=520, key="curves", alt=f"{name} along {choice.axis}")
         if reason := why_not_comparable(manifest, choice.metric):
             st.caption(f":material/warning: {literal(reason)}")
         if drawing.notes:
             st.caption(_notes(drawing.notes))
-        st.caption(f"{literal(_caption(drawing, choice, now))} · phase: {literal(', '.join(phases))}")
+        st.caption(f"{literal(_caption(drawing, choice, now, margin))} · phase: {literal(', '.join(phases))}")
         with st.container(horizontal=True):
 
             def panel() -> Lines:
-                return curve_panel(on_paper().curves, x, y, zero=choice.difference)
+                return curve_panel(on_paper().curves, x, y, zero=choice.difference, margin=margin)
 
             downloads.figure_buttons(
                 lambda: panel_figure(panel()),
                 f"{now.file_name}-curves",
                 write=lambda: to_csv(panel().data, index=False),
             )
+
+
+def _margin(choice: Choice, manifest: Manifest) -> float | None:
+    """What is too small to matter at the end of differences of the study's metric; by factor there is no one.
+
+    It is of the runs' ends: a difference earlier in them is judged by nothing.
+    """
+    margin = manifest.margin
+    if not choice.difference or choice.metric != manifest.metric or not isinstance(margin, int | float):
+        return None
+    return float(margin) if math.isfinite(margin) else None
 
 
 def _notes(notes: tuple[str, ...]) -> str:
@@ -236,7 +249,7 @@ def _notes(notes: tuple[str, ...]) -> str:
     return literal("\n".join(lines))
 
 
-def _caption(drawing: Drawing, choice: Choice, now: View) -> str:
+def _caption(drawing: Drawing, choice: Choice, now: View, margin: float | None) -> str:
     parts = [f"{plural(drawing.runs, 'run')}, {plural(drawing.points, 'point')}"]
     if choice.difference:
         sign = "; below 0 is better" if is_loss(choice.metric) else ""
@@ -248,6 +261,8 @@ def _caption(drawing: Drawing, choice: Choice, now: View) -> str:
         parts.append(f"line: mean over seeds, band: {choice.band}")
     elif sum(not curve.faint for curve in drawing.curves) > BANDS:
         parts.append(f"line: mean over seeds; no bands with more than {BANDS} lines")
+    if margin is not None:
+        parts.append(f"grey: ±{margin:g}, too small to matter at the end")
     if choice.smoothing:
         parts.append("each run smoothed on its own (bias-corrected exponential average), then averaged")
     if drawing.unpaired:

@@ -5,12 +5,12 @@ from functools import partial
 import streamlit as st
 
 from workbench.analysis.answer_sentences import headline, sentence
-from workbench.analysis.colours import variant_colours
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import verdict_cell
 from workbench.analysis.step_time_table import step_time_table
 from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
+from workbench.analysis.verdict_colours import badge_colour
 from workbench.dashboard import downloads, empty_pages, imported_models, ladders, searches
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.drawn_chart import show_chart
@@ -28,16 +28,6 @@ from workbench.numbers import plural
 from workbench.records.measured_alone import has_runs
 from workbench.records.step_times import read_step_times
 from workbench.visible import visible
-
-_COLOURS = {
-    "better": "green",
-    "worse": "red",
-    "equivalent": "blue",
-    "inconclusive": "orange",
-    "at the margin": "orange",
-    "did not train": "violet",
-    "failed": "violet",
-}
 
 
 def page() -> None:
@@ -116,7 +106,7 @@ def _answers(now: View) -> None:
 def verdict_badge(row: VariantRow) -> str:
     """The verdict as a coloured word; the status where there is none yet."""
     word = verdict_cell(row)
-    return f":{_COLOURS.get(word.partition(':')[0], 'gray')}-badge[{literal(word)}]"
+    return f":{badge_colour(word.partition(':')[0])}-badge[{literal(word)}]"
 
 
 def _effects(now: View) -> None:
@@ -141,11 +131,11 @@ def forest_panel(now: View, name: str) -> None:
     """The forest plot, how to read it, and its downloads."""
     report = now.report
     with st.container(border=True):
-        chart = partial(forest, report, now.colours, now.ink)
+        chart = partial(forest, report, now.ink)
         show_chart(chart, alt="Paired differences to the baseline", key=name)
         lines = [
             "Large dot and line: mean difference over paired seeds, and the interval that its verdict "
-            "follows from: all verdicts hold jointly at 95 %. "
+            "follows from: all verdicts hold jointly at 95 %. Colour: the verdict; grey and hollow: open. "
             "Small dots: single seeds. "
             f"Grey band: {literal(report.margin_text)} {literal(report.unit)}, declared too small to matter."
         ]
@@ -156,7 +146,7 @@ def forest_panel(now: View, name: str) -> None:
         st.caption("  \n".join(lines))
         with st.container(horizontal=True):
             downloads.figure_buttons(
-                lambda: forest_plot(report, variant_colours(now.records.manifest)),
+                lambda: forest_plot(report),
                 name,
                 write=lambda: chart_csv(chart()),
             )
