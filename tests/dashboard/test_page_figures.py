@@ -88,8 +88,7 @@ def test_every_chart_and_table_of_a_page_says_what_it_is():
     for file in sorted(Path(dashboard.__file__).parent.rglob("*.py")):
         for call in ast.walk(ast.parse(file.read_text("utf-8"))):
             name = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
-            if name in ("st.altair_chart", "st.echarts_chart", "grid"):
-                unnamed += (
-                    [] if "alt" in [one.arg for one in call.keywords] else [f"{file.name}:{call.lineno}"]
-                )
+            named = [one.arg for one in call.keywords] if name else []
+            if name in ("st.altair_chart", "st.echarts_chart", "grid") and "alt" not in named:
+                unnamed.append(f"{file.name}:{call.lineno}")
     assert unnamed == []

@@ -60,6 +60,8 @@ def test_a_run_whose_driver_was_stopped_does_not_run(opened, tmp_path, state, wo
     app = opened(tmp_path, "run", run=runs.loc[runs["state"] == "running", "run_id"].item())
     assert not app.exception
     assert f":gray-badge[{word}]" in texts(app)
+    table = opened(tmp_path, "runs", state=word).dataframe[0].value
+    assert table["state"].tolist() == [word]
 
 
 def test_the_log_is_text_and_its_end_is_shown(opened, inspected, runs):

@@ -5,7 +5,7 @@ import streamlit as st
 from workbench.analysis.report_tables import pilot_line
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.state import View
-from workbench.dashboard.study_progress import progress_table
+from workbench.dashboard.study_progress import INTERRUPTED, progress_table
 from workbench.numbers import time_left
 
 
@@ -21,7 +21,7 @@ def progress_panel(now: View) -> None:
         "planned": st.column_config.NumberColumn("Planned"),
     }
     config |= {name: st.column_config.NumberColumn(name.capitalize()) for name in table if name not in config}
-    rare = ("interrupted", "pruned")
+    rare = (INTERRUPTED, "pruned")
     shown = table.loc[:, [name for name in table if name not in rare or table[name].any()]]
     grid(shown, hide_index=True, column_config=config, alt="Runs by phase and state", key="progress")
     pilot = None if now.compared is None else pilot_line(now.compared)

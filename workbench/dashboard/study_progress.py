@@ -8,7 +8,8 @@ from workbench.analysis.hyperband import brackets
 from workbench.records.index import StudyRecords
 from workbench.records.run import Phase
 
-STATES = ["complete", "running", "interrupted", "queued", "diverged", "failed", "pruned"]
+INTERRUPTED = "interrupted"  # the state of a run that was begun, while nobody drives its study
+STATES = ["complete", "running", INTERRUPTED, "queued", "diverged", "failed", "pruned"]
 ENDED = ["complete", "diverged", "failed", "pruned"]
 
 
@@ -38,16 +39,13 @@ def planned(records: StudyRecords) -> dict[str, int]:
 
 
 def progress_table(records: StudyRecords) -> pd.DataFrame:
-    """One row per phase: the share that has ended, and runs by state; what is not yet written is queued.
-
-    A run that was begun is interrupted while nobody drives the study.
-    """
+    """One row per phase: the share that has ended, and runs by state; what is not yet written is queued."""
     rows = []
     for phase, total in planned(records).items():
         states = records.runs.loc[records.runs["phase"] == phase, "state"].value_counts()
         counts = {state: int(states.get(state, 0)) for state in STATES}
         if not records.is_live:
-            counts |= {"running": 0, "interrupted": counts["running"]}
+            counts |= {"running": 0, INTERRUPTED: counts["running"]}
         counts["queued"] = total - sum(count for state, count in counts.items() if state != "queued")
         ended = sum(counts[state] for state in ENDED)
         rows.append({"phase": phase, "progress": ended / total if total else 1.0, "planned": total} | counts)

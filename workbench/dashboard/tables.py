@@ -15,7 +15,9 @@ from workbench.analysis.report_tables import (
     variants_table,
 )
 from workbench.dashboard.config_differences import flatten, varying
+from workbench.dashboard.study_progress import INTERRUPTED
 from workbench.numbers import fixed
+from workbench.records.run import State
 from workbench.records.training_outcome import DID_NOT_TRAIN, untrained
 
 IDENTITY = ["variant", "phase", "seed", "learning_rate", "state"]
@@ -81,9 +83,14 @@ def with_live_steps(runs: pd.DataFrame, read: Callable[[str], pd.DataFrame]) -> 
     return runs
 
 
-def with_outcomes(runs: pd.DataFrame) -> pd.DataFrame:
-    """``runs`` with *did not train* as the state of those that are complete and did not."""
-    return runs.assign(state=runs["state"].mask(untrained(runs), DID_NOT_TRAIN))
+def with_outcomes(runs: pd.DataFrame, *, live: bool) -> pd.DataFrame:
+    """``runs`` with *did not train* as the state of those that are complete and did not.
+
+    And *interrupted* where a run was begun and the study is not ``live``: its record says that it runs until
+    somebody takes it up again.
+    """
+    states = runs["state"].mask(untrained(runs), DID_NOT_TRAIN)
+    return runs.assign(state=states if live else states.replace(str(State.RUNNING), INTERRUPTED))
 
 
 def run_table(runs: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.curve_lines import METRICS
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import View
+from workbench.dashboard.study_progress import INTERRUPTED
 from workbench.dashboard.text_tail import text_tail
 from workbench.errors import RecordError
 from workbench.files import to_yaml
@@ -82,9 +83,8 @@ def _outcome(now: View, directory: RunDirectory, record: RunRecord) -> None:
     """State, what it scored and took, and what went wrong."""
     point = described(record.hyperparameters)
     where = f"{record.phase} · seed {record.seed} · {point}"
-    # A record says that it runs until somebody takes it up again, also where its driver was stopped.
     is_left = record.state == State.RUNNING and not now.records.is_live
-    word = "interrupted" if is_left else record.state
+    word = INTERRUPTED if is_left else record.state
     st.markdown(f":gray-badge[{literal(word)}] **{literal(record.variant)}** · {literal(where)}")
     if record.error:
         st.error(literal(error_line(record.error)), icon=":material/error:")

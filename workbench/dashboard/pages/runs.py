@@ -55,11 +55,12 @@ def page() -> None:
         empty_pages.no_runs()
         empty_pages.problems(damaged)
         return
+    known = with_outcomes(now.records.runs, live=now.records.is_live)
     for name in FILTERS:
-        links.report_unknown(name, now.records.runs[name].unique(), name)
+        links.report_unknown(name, known[name].unique(), name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         grouped = _grouping()
-        chosen = _filters(now)
+        chosen = _filters(known)
         query = st.text_input(
             "Query",
             key="query",
@@ -70,7 +71,8 @@ def page() -> None:
             width=320,
         )
     unreadable: dict[str, str] = {}
-    everything = with_outcomes(with_live_steps(now.records.runs, state.reader(now.library, unreadable)))
+    stepped = with_live_steps(now.records.runs, state.reader(now.library, unreadable))
+    everything = with_outcomes(stepped, live=now.records.is_live)
     runs = filter_runs(everything, **chosen).sort_values(["phase", "seed", "variant", "learning_rate"])
     try:
         runs = query_runs(runs, query)
@@ -93,8 +95,7 @@ def _grouping() -> bool:
     return choice == "variant"
 
 
-def _filters(now: View) -> dict[str, list[Any]]:
-    runs = with_outcomes(now.records.runs)
+def _filters(runs: pd.DataFrame) -> dict[str, list[Any]]:
     return {name: _filter(name, sorted(runs[name].unique().tolist())) for name in FILTERS}
 
 
