@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from workbench.errors import UserError
 from workbench.inspection.capture import capture
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.panel_figures import figure
+from workbench.inspection.position import length_maps_view
 from workbench.inspection.position.extrapolation import scored_targets, tail_losses
 from workbench.inspection.views import find_view
 
@@ -63,6 +65,20 @@ def test_attention_beyond_the_training_length_is_its_share(rotary):
         far = [float(attention[query, : query - TRAINED + 1].sum()) for query in range(48, 64)]
         assert shares[layer, head] == pytest.approx(100 * np.mean(far), abs=1e-3)
     assert "goes further back than any in training" in " ".join(result.answers)
+
+
+def test_what_cannot_be_shown_is_said(rotary, monkeypatch):
+    monkeypatch.setattr(length_maps_view, "_LARGEST", 2 * TRAINED**2)  # as many as two heads have
+    length = next(option for option in VIEW.options if option.name == "length")
+    assert max(map(int, length.choices(rotary))) == TRAINED
+    monkeypatch.setattr(length_maps_view, "_LARGEST", 2 * TRAINED**2 - 1)
+    with pytest.raises(UserError, match="maps of the 32 tokens that it was trained on take too much memory"):
+        VIEW.show(rotary)
+    whole = probe_of(rotary.subject())
+    short = replace(whole, long=whole.long[:, :20])
+    monkeypatch.setattr(length_maps_view, "probe_of", lambda subject: short)
+    with pytest.raises(UserError, match="text is too short for contexts of 32 tokens"):
+        VIEW.show(rotary)
 
 
 def test_a_table_of_positions_has_maps_up_to_its_end(trained):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbench.errors import UserError
 from workbench.inspection.attention.prompt_attention_view import TILE, heads_of, layers_of
 from workbench.inspection.attention.reading import Reading
 from workbench.inspection.capture import reading
@@ -29,15 +30,27 @@ _KEPT = 4  # readings in memory
 
 
 def has_maps(config: ModelConfig, length: int) -> bool:
-    """Whether a layer's maps of ``length`` tokens are small enough to be computed."""
-    return config.heads * length**2 <= _LARGEST
+    """Whether a layer's maps of ``length`` tokens, and of the training length, fit in memory."""
+    return config.heads * max(length, config.context) ** 2 <= _LARGEST
 
 
 def _lengths(scope: Scope) -> list[str]:
-    """The contexts of length extrapolation, as far as their maps are small enough."""
+    """The contexts of length extrapolation, as far as their maps are small enough.
+
+    Raises ``UserError`` where there are none of the training length.
+    """
     subject = scope.subject()
+    config = subject.decoder.config
     measured = contexts(subject.decoder, probe_of(subject))
-    return [str(length) for length in measured if has_maps(subject.decoder.config, length)]
+    if config.context not in measured:
+        raise UserError(f"length: the validation text is too short for contexts of {config.context:,} tokens")
+    found = [str(length) for length in measured if has_maps(config, length)]
+    if not found:
+        raise UserError(
+            f"length: maps of the {config.context:,} tokens that it was trained on take too much memory; "
+            "look at a part of a text on the page Attention"
+        )
+    return found
 
 
 def _usual_length(scope: Scope) -> str:
