@@ -83,6 +83,43 @@ def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
     assert [text for text in texts if text.startswith("worse") and "[0." in text]
 
 
+# What of a page a keyboard or a pointer can use, and of which a screen reader could say nothing.
+NAMELESS = """
+() => [...document.querySelector("[data-testid=stMain]")
+  .querySelectorAll("a[href], button, input, textarea, [role=tab], [role=img]")
+].filter(one => one.offsetParent !== null && one.type !== "file")
+  .filter(one => ![one.innerText, one.ariaLabel, one.title, one.labels?.[0]?.innerText,
+    document.getElementById(one.getAttribute("aria-labelledby"))?.innerText].some(text => text?.trim()))
+  .map(one => one.outerHTML.slice(0, 200))
+"""
+NEWER = {  # by address: what is there once all of the page is
+    "new_study": "Save and start",
+    "watch": "This study was started in a terminal",
+    "compare": "nothing is pooled",
+    "run": "values logged",
+    "claims": "has no claim card in it",
+}
+
+
+@pytest.mark.parametrize("path", NEWER)
+def test_a_newer_page_fits_a_narrow_window_and_names_all_that_can_be_used(narrow, address, path):
+    narrow.goto(f"{address}/{path}?study=quickstart&token={TOKEN}")
+    narrow.get_by_text(NEWER[path]).first.wait_for()
+    narrow.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    narrow.wait_for_function(
+        "path => [...document.querySelectorAll(path)].every(one => one.querySelector('svg, canvas'))",
+        arg="[data-testid=stVegaLiteChart]",
+    )
+    wide, room = narrow.locator("[data-testid=stMain]").evaluate("one => [one.scrollWidth, one.clientWidth]")
+    assert wide <= room
+    assert narrow.evaluate(NAMELESS) == []
+    faults = [fault for chart in read_charts(narrow) for fault in chart.faults()]
+    # A text's name is cut on purpose, before how many pairs there are.
+    assert [fault for fault in faults if not fault.endswith(", 5 pairs' is cut")] == []
+    assert narrow.locator("[data-testid=stException]").count() == 0
+    narrow.context.clear_cookies()
+
+
 def test_the_page_of_data_shows_texts_their_fates_and_examples(page, address, tmp_path):
     page.add_init_script("delete window.showSaveFilePicker")  # which asks a user for a place
     page.goto(f"{address}/data?study=texts")

@@ -16,6 +16,7 @@ from workbench.dashboard.chart_ink import Ink
 from workbench.records.calibration_table import RESULT, TABLE
 
 _PAGES = ("overview", "curves", "effects", "runs", "data", "search", "attention", "position", "activations")
+_PAGES += ("new_study", "watch", "compare", "claims", "run")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
 
 PAGES = ("overview", "runs", "curves", "effects", "data", "search", "attention", "position", "activations")
+PAGES += ("new_study", "watch", "compare", "claims", "run")
 
 
 @pytest.fixture(scope="module")

@@ -244,7 +244,7 @@ def test_pausing_a_live_study_keeps_the_choices(opened, live_results):
     assert app.segmented_control(key="x").value == "flops"
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "compare", "run"])
 def test_a_study_of_which_nothing_has_run(opened, tmp_path, page):
     write_yaml(tmp_path / "new" / "study.yaml", dashboard_studies.manifest("new"))
     app = opened(tmp_path, page)
@@ -366,6 +366,13 @@ def _seconds(action):
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
+
+
+@pytest.mark.parametrize("page", ["new_study", "watch", "compare", "claims", "run"])
+def test_every_other_page_of_imported_models_opens(opened, imported, page):
+    app = opened(imported, page)
+    assert not app.exception
+    assert not app.error
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -11,6 +11,7 @@ from workbench.inspection.views import views
 from workbench.publishing.publish import publish
 
 PAGES = ("overview", "runs", "curves", "effects", "data", "attention", "position", "activations")
+PAGES += ("new_study", "watch", "compare", "claims", "run")
 SEED = 203  # the seed whose weights are published: not the one that pages would choose by themselves
 
 

@@ -92,7 +92,10 @@ def test_other_studies_have_one_line(opened, results):
     assert not app.dataframe
 
 
-@pytest.mark.parametrize("page", ["overview", "runs", "curves", "effects", "data", "attention"])
+@pytest.mark.parametrize(
+    "page",
+    ["overview", "runs", "curves", "effects", "data", "attention", "watch", "compare", "claims", "run"],
+)
 def test_every_other_page_of_a_search_works(opened, results, page):
     app = opened(results, page, study="search")
     assert not app.exception
