@@ -7,6 +7,7 @@ from tests.dashboard.hostile_studies import poison
 from tests.dashboard.test_literal_text import HOST, acting
 from tests.dashboard.test_pages import texts
 from workbench.records.archive import ARCHIVE, archive_study, archived_studies
+from workbench.records.driver_state import DRIVER
 from workbench.records.index import PUBLISHED, list_studies
 from workbench.records.study_notes import write_remark
 
@@ -127,11 +128,15 @@ def test_who_only_reads_and_what_is_published_or_runs_changes_nothing(opened, fo
     app = opened(folder, study="published/shown")
     assert not keys(app) & {"archive_study", "delete_open"}
     write_study(folder, "running", confirm=1, live=True)
-    beat(folder / "running")
+    sign = (folder / "running" / DRIVER).rename(folder / "sign")
     app = opened(folder, study="running")
+    sign.rename(folder / "running" / DRIVER)  # a driver begins while the menu is open
+    beat(folder / "running")
     app.sidebar.button(key="archive_study").click().run()
     assert "running: is being run" in " ".join(error.value for error in app.error)
     assert (folder / "running").is_dir()
+    assert "running is being run: stop it first" in texts(app)
+    assert not keys(app) & {"archive_study", "delete_open"}
 
 
 def test_names_of_folders_are_text(opened, tmp_path, admitted):

@@ -39,6 +39,9 @@ def archive_menu(study: Path | None, results: Path) -> None:
 
 def _of_the_open_study(study: Path, results: Path) -> None:
     name = visible(study.name)
+    if driver_of(study).driving is not Driving.NONE:
+        st.caption(f"{literal(study.name)} is being run: stop it first, or wait for its end.")
+        return
     if (study / MANIFEST).exists():
         st.markdown(f"**Archive {literal(study.name)}?**")
         st.caption("It goes to the folder archive of the results, is in no list, and can be brought back.")

@@ -23,8 +23,8 @@ def samples(directory: RunDirectory, record: RunRecord) -> None:
         return
     if not found:
         st.caption(
-            f"This run has written nothing while it trained. A study asks for it with "
-            f"{code_span('training: {samples: 2}')}, and may do so later: run identities stay the same. What "
+            "This run has written nothing while it trained, or was published without that. A study asks for "
+            f"it with {code_span('training: {samples: 2}')}, of the trials that it runs from then on. What "
             "the finished model writes is under Text."
         )
         return
