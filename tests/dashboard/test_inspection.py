@@ -14,6 +14,7 @@ from workbench.dashboard import attention_maps
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
+from workbench.inspection.position.extrapolation_view import MEASURES
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import find_view, views
 from workbench.records.probes import read_probes
@@ -250,3 +251,16 @@ def test_variants_beside_are_shown_left_out_and_kept_in_the_address(opened, insp
 def test_views_of_maps_leave_variants_beside_alone(opened, inspected, runs):
     app = opened(inspected, "attention", inspect=runs[CHANGED, 201], against="—")
     assert {map["series"] for map in sent(app, "attention_thumbnails")["maps"]} == {CHANGED}
+
+
+def test_a_choice_is_shown_in_words_and_keeps_its_short_name(opened, inspected):
+    app = opened(inspected, "position", position_view="Length extrapolation")
+    assert not app.exception
+    measure = app.selectbox(key="extrapolation.measure")
+    assert measure.value == "tail"
+    assert measure.options == list(MEASURES.values())
+    app = opened(
+        inspected, "position", position_view="Length extrapolation", **{"extrapolation.measure": "full"}
+    )
+    assert app.selectbox(key="extrapolation.measure").value == "full"
+    assert "which is not here" not in texts(app)
