@@ -15,6 +15,7 @@ from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
 from workbench.inspection import drawing
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
+from workbench.inspection.position.extrapolation_view import MEASURES
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import find_view, views
 from workbench.records.probes import read_probes
@@ -277,3 +278,16 @@ def test_a_mark_of_a_chart_opens_the_maps_behind_it(opened, inspected, runs, pag
 def test_views_of_maps_leave_variants_beside_alone(opened, inspected, runs):
     app = opened(inspected, "attention", inspect=runs[CHANGED, 201], against="—")
     assert {map["series"] for map in sent(app, "attention_thumbnails")["maps"]} == {CHANGED}
+
+
+def test_a_choice_is_shown_in_words_and_keeps_its_short_name(opened, inspected):
+    app = opened(inspected, "position", position_view="Length extrapolation")
+    assert not app.exception
+    measure = app.selectbox(key="extrapolation.measure")
+    assert measure.value == "tail"
+    assert measure.options == list(MEASURES.values())
+    app = opened(
+        inspected, "position", position_view="Length extrapolation", **{"extrapolation.measure": "full"}
+    )
+    assert app.selectbox(key="extrapolation.measure").value == "full"
+    assert "which is not here" not in texts(app)

@@ -1,8 +1,8 @@
 """The views by name. A view turns a scope (which runs) and a few options into a result."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
@@ -39,6 +39,7 @@ class Option:
     """Something to choose about a view. ``choices`` are offered for the scope; None means free text.
 
     ``default`` is a value, or a function of the scope. Values are text; ``kind`` says how a page asks.
+    ``words``: what a page shows of a choice whose name is short, as a command takes it.
     """
 
     name: str
@@ -47,6 +48,11 @@ class Option:
     choices: Callable[[Scope], list[str]] | None = None
     default: str | Callable[[Scope], str] = ""
     help: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    def shown(self, choice: str) -> str:
+        """A choice as a page shows it."""
+        return self.words.get(choice, choice)
 
     def value(self, scope: Scope, given: str | None) -> str:
         """``given`` if it is sound, the default if it is None; raises ``UserError`` naming the choices."""

@@ -93,7 +93,15 @@ def _ask_all(view: View, scope: Scope) -> dict[str, str]:
     given = {}
     for option in view.options:
         if option.choices is not None:
-            links.report_unknown(f"{view.name}.{option.name}", option.choices(scope), option.label)
+            key = f"{view.name}.{option.name}"
+            if (
+                asked := st.query_params.get(key, "")
+            ) in option.words:  # by its short name, as a command has it
+                st.session_state[key] = asked
+                del st.query_params[key]
+                continue
+            shown = [option.shown(choice) for choice in option.choices(scope)]
+            links.report_unknown(key, shown, option.label)
     for option in view.options:
         if option.kind == "text":
             given[option.name] = _ask(view, option, scope)
@@ -119,7 +127,13 @@ def _ask(view: View, option: Option, scope: Scope) -> str:
         known = option.choices(scope)
         index = known.index(default) if default in known else 0
         return st.selectbox(
-            option.label, known, index=index, key=key, bind="query-params", help=option.help or None
+            option.label,
+            known,
+            index=index,
+            format_func=option.shown,
+            key=key,
+            bind="query-params",
+            help=option.help or None,
         )
     if option.kind == "toggle":
         return str(

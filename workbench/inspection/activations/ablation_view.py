@@ -76,6 +76,7 @@ class HeadAblation(View):
             name="mode",
             label="A silenced head's output is",
             choices=lambda _: list(MODES),
+            words=MODES,
             default="zero",
             help="Zero takes away the constant part of its output too; mean keeps it",
         ),

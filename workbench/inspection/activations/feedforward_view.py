@@ -66,6 +66,7 @@ class FeedForwardUnits(View):
             name="histogram",
             label="Histogram",
             choices=lambda _: list(HISTOGRAMS),
+            words=HISTOGRAMS,
             default="before",
             help="Of the values before the activation, or after it; of a gated network its gate's",
         ),

@@ -53,7 +53,13 @@ class DistanceProfiles(View):
     many = True
     options = (
         Option(name="layer", label="Layer", choices=_layers, default=ALL, help="One layer shows its heads"),
-        Option(name="quantity", label="Quantity", choices=lambda _: list(QUANTITIES), default="probability"),
+        Option(
+            name="quantity",
+            label="Quantity",
+            choices=lambda _: list(QUANTITIES),
+            default="probability",
+            words=QUANTITIES,
+        ),
     )
 
     def compute(self, scope: Scope, **options: str) -> Result:

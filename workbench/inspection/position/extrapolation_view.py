@@ -57,8 +57,10 @@ class Extrapolation(View):
             name="measure",
             label="Measure",
             choices=lambda _: list(MEASURES),
+            words=MEASURES,
             default="tail",
-            help="tail: the same targets at every length; the other two show what usual measures suggest",
+            help="Claims are judged by the loss of the same targets at every length (tail); the other two "
+            "show what usual measures suggest",
         ),
         Option(
             name="length",

@@ -58,11 +58,18 @@ class RopeBands(View):
     many = True
     options = (
         Option(name="layer", label="Layer", choices=_layers, default=ALL, help="One layer shows its heads"),
-        Option(name="quantity", label="Quantity", choices=lambda _: list(QUANTITIES), default="query_norm"),
+        Option(
+            name="quantity",
+            label="Quantity",
+            choices=lambda _: list(QUANTITIES),
+            default="query_norm",
+            words=QUANTITIES,
+        ),
         Option(
             name="remove",
             label="Rotation left out",
             choices=lambda _: list(REMOVALS),
+            words={"halves": "of each half of the frequencies", "octaves": "octave by octave"},
             default=_removal,
             help="Sets frequencies to 0 and measures the loss. Each group costs a pass over the text: halves "
             "four, octaves about ten; two seconds each for 10 million parameters on a CPU",

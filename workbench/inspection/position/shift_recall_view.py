@@ -191,8 +191,20 @@ class RecallView(View):
     page = "position"
     live = True
     options = (
-        Option(name="test", label="Test", choices=lambda _: list(TESTS), default="pairs"),
-        Option(name="quantity", label="Quantity", choices=lambda _: list(QUANTITIES), default="accuracy"),
+        Option(
+            name="test",
+            label="Test",
+            choices=lambda _: list(TESTS),
+            default="pairs",
+            words={str(name): words for name, words in TESTS.items()},
+        ),
+        Option(
+            name="quantity",
+            label="Quantity",
+            choices=lambda _: list(QUANTITIES),
+            default="accuracy",
+            words=QUANTITIES,
+        ),
         Option(
             name="longest",
             label="Longest text in tokens",
