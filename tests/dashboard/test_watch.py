@@ -61,6 +61,25 @@ def test_a_running_study_shows_its_trials_its_words_and_the_one_time_left(opened
     assert "It can be stopped on workstation only" in shown
 
 
+def test_a_study_whose_first_sign_of_life_comes_while_the_page_is_drawn_is_followed(
+    opened, here, monkeypatch
+):
+    study = write_study(here / "results", "quickstart", confirm=3, live=True)
+    running = read_json(study / "driver.json")
+    (study / "driver.json").unlink()
+    driver_of = drivers.driver_of
+
+    def begins(study):
+        write_json(study / "driver.json", running)
+        return driver_of(study)
+
+    monkeypatch.setattr(drivers, "driver_of", begins)
+    app = opened(here / "results", "watch")
+    assert not app.exception
+    assert ":green-badge[:material/sensors: Live · confirm]" in texts(app)
+    assert "90 of 195" in app.dataframe[0].value["step"].tolist()
+
+
 def test_without_the_token_a_page_only_reads(opened, results, live_results):
     for folder in (results, live_results(3)):
         app = opened(folder, "watch")

@@ -14,10 +14,12 @@ from workbench.records.index import StudyRecords
 from workbench.records.weights_at_hand import with_weights
 
 SECONDS = 3
+_FOLLOWED = "_followed"
 
 
 def indicator(records: StudyRecords) -> None:
     """Say whether the study is running; while it is, follow it unless paused."""
+    st.session_state[_FOLLOWED] = records.is_live
     if records.is_published:
         _published(records)
         return
@@ -37,6 +39,11 @@ def indicator(records: StudyRecords) -> None:
     if not paused:
         st.session_state["_pulse"] = pulse(records)
         st.fragment(_watch, run_every=SECONDS)()
+
+
+def is_followed() -> bool:
+    """Whether the study was running when the page was drawn: else nobody looks whether it has news."""
+    return bool(st.session_state.get(_FOLLOWED))
 
 
 def _published(records: StudyRecords) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from workbench.analysis.decisions import look_in_words
 from workbench.analysis.variant_row import VariantRow
-from workbench.dashboard import access, drivers, empty_pages, notices, state
+from workbench.dashboard import access, drivers, empty_pages, live, notices, state
 from workbench.dashboard.drivers import Driver, Driving
 from workbench.dashboard.links_inside import run_link
 from workbench.dashboard.literal_text import code_span, grid, literal
@@ -64,6 +64,8 @@ def _panel() -> None:
     was_begun = now is None and state.problem() is None  # and had no manifest, when the page was drawn
     if driver != st.session_state[_DRIVER] or was_begun != drivers.is_begun(study):
         st.rerun()
+    if now is not None and now.records.is_live and not live.is_followed():
+        st.rerun()  # its first sign of life came while the page was being drawn
     if now is not None:
         _running_trials(now)
         _decided(now)
