@@ -1,6 +1,6 @@
 // Notes when a page last changed, and whether Streamlit has answered since the reader's last click or key.
 (() => {
-  const watch = { since: 0, changed: 0, answers: 0, running: true };
+  const watch = { since: 0, changed: 0, answers: 0 };
   window.workbenchWatch = watch;
   const STATE = "data-test-script-state";
   // Streamlit's own sign of being at work is no content: it goes some time after the page is there.
@@ -9,8 +9,7 @@
     for (const change of changes) {
       const element = change.target.nodeType === Node.ELEMENT_NODE ? change.target : change.target.parentElement;
       if (change.type === "attributes" && change.attributeName === STATE) {
-        watch.running = element.getAttribute(STATE) !== "notRunning";
-        if (!watch.running) watch.answers += 1;
+        if (element.getAttribute(STATE) === "notRunning") watch.answers += 1;
       } else if (!element?.closest(ASIDE)) {
         watch.changed = performance.now();
       }
@@ -27,11 +26,13 @@
     watch.answers = 0;
   };
   for (const kind of ["click", "keydown"]) window.addEventListener(kind, began, true);
-  // The milliseconds from the beginning to the last change, in a list, once nothing has changed for so long.
-  watch.taken = (quiet) => {
-    const busy = watch.running || watch.answers === 0;
-    const waiting = document.querySelector("[data-testid=stSkeleton], [data-testid=stSpinner]");
-    const still = performance.now() - watch.changed > quiet;
-    return !busy && !waiting && still && [watch.changed - watch.since];
+  // What the page is waited for; nothing once nothing has changed for so many milliseconds.
+  watch.waiting = (quiet) => {
+    if (watch.answers === 0) return "the server has not answered";
+    if (!document.querySelector(`[${STATE}=notRunning]`)) return "the server is at work";
+    if (document.querySelector("[data-testid=stSkeleton], [data-testid=stSpinner]")) return "a part is to come";
+    return performance.now() - watch.changed > quiet ? null : "it is still changing";
   };
+  // The milliseconds from the beginning to the last change, in a list, once nothing is waited for.
+  watch.taken = (quiet) => watch.waiting(quiet) === null && [watch.changed - watch.since];
 })();

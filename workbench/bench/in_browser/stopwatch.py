@@ -30,7 +30,7 @@ class Stopwatch:
     def seconds_of(self, act: Callable[["Page"], None]) -> float:
         """Seconds from the last click or key of ``act`` to the last change that follows from it.
 
-        Raises Playwright's ``TimeoutError`` where the server does not answer to it.
+        Raises ``RuntimeError`` with what is waited for where it is not drawn within a minute.
         """
         act(self.page)
         return self._taken()
@@ -46,6 +46,14 @@ class Stopwatch:
         self.page.context.close()
 
     def _taken(self) -> float:
-        taken = self.page.wait_for_function("quiet => workbenchWatch.taken(quiet)", arg=_QUIET, polling=50)
+        from playwright.sync_api import TimeoutError as TookTooLongError
+
+        try:
+            taken = self.page.wait_for_function(
+                "quiet => workbenchWatch.taken(quiet)", arg=_QUIET, polling=50
+            )
+        except TookTooLongError:
+            waiting = self.page.evaluate("quiet => workbenchWatch.waiting(quiet)", _QUIET)
+            raise RuntimeError(f"not drawn within {_PATIENCE / 1000:.0f} s: {waiting}") from None
         (milliseconds,) = taken.json_value()
         return float(milliseconds) / 1000
