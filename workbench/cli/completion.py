@@ -13,6 +13,7 @@ VIEWS = (
     "head_scores",
     "formation",
     "extrapolation",
+    "length_maps",
     "position_loss",
     "distance_profiles",
     "rope_bands",
