@@ -44,7 +44,7 @@ def test_the_usual_levels_are_in_no_record_however_they_are_written():
 
 def test_nothing_else_is_left_out():
     written = training(clip=None, optimizer="lion").model_dump(mode="json")
-    as_usual = {"schedule", "rate_multiplier", "draws"}
+    as_usual = {"schedule", "rate_multiplier", "draws", "samples"}
     assert written.keys() == TrainingConfig.model_fields.keys() - as_usual - Execution.model_fields.keys()
     twin = training(draws="twin", rate_multiplier=1.1).model_dump(mode="json")
     assert (twin["draws"], twin["rate_multiplier"]) == ("twin", 1.1)
