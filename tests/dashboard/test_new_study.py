@@ -171,6 +171,33 @@ def test_form_and_yaml_do_not_undo_each_other_when_a_browser_is_slow(monkeypatch
     assert session.values()["context"] == 32
 
 
+def test_what_a_stopped_run_told_a_widget_is_told_again(monkeypatch):
+    """Else the widget is empty, and what it sends empties the draft."""
+
+    class State(dict):
+        set_now = ()
+
+        def __setitem__(self, key, value):
+            self.set_now = {*self.set_now, key}
+            super().__setitem__(key, value)
+
+    def run(*, to_its_end):
+        state.set_now = set()
+        session.show("factors", ["norm"])
+        told = "factors" in state.set_now
+        if to_its_end:
+            session.drawn()
+        return told
+
+    state = State()
+    monkeypatch.setattr("streamlit.session_state", state)
+    assert [run(to_its_end=end) for end in (False, False, True, True, True, False)] == [True] * 4 + [
+        False
+    ] * 2
+    state["factors"] = ["positions"]  # an older browser's, of which the draft knows nothing
+    assert run(to_its_end=True)
+
+
 def test_a_factor_begins_with_the_baselines_level_and_another(asked):
     edit(asked, SMALL)
     field(asked, "multiselect", "ask_form:factors").set_value(["norm", "positions", "optimizer"]).run()

@@ -24,7 +24,7 @@ _WITH_TORCH = ("effects", "run", "data", "attention", "position", "activations")
 
 
 class Turns:
-    """Either pages are drawn, any number at once, or a step is taken."""
+    """Either pages are drawn (and drafts checked), any number at once, or a step is taken."""
 
     def __init__(self) -> None:
         self._free = Condition()

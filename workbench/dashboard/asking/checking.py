@@ -16,6 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from workbench.dashboard.asking.draft import SOURCE, read_draft
+from workbench.dashboard.warm_up import TURNS
 from workbench.errors import UserError, in_one_line
 from workbench.study.schema import StudyFile, study_of
 from workbench.terminal import Terminal
@@ -89,7 +90,8 @@ class Checks:
                 self._checks.pop(key, None)
                 return
         try:
-            self._work(check, study_from(key[1], path), download)
+            with TURNS.drawing():  # what it imports, nobody imports meanwhile to be ready for a reader
+                self._work(check, study_from(key[1], path), download)
         except UserError as error:
             check.error = str(error).removeprefix(f"{path.stem}: ")
         except Exception as error:  # a user's part, or a defect of ours: the page lives on

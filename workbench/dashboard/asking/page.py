@@ -31,6 +31,7 @@ def draw() -> None:
             st.subheader("What it would do", anchor=False)
             check_panel()
             _save()
+    session.drawn()
 
 
 def _begin() -> None:

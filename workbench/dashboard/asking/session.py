@@ -4,6 +4,10 @@ YAML and form show the same draft, and a browser may send what either showed bef
 in the other. So a change in the one gives the widgets of the other new keys, and what comes for the old ones
 (``is_past``) is of no consequence.
 
+What a widget is told to show can be lost on the way: a browser that sends something stops the run that says
+so, and what that run has queued is dropped. A widget that was told nothing is empty, and says so the next
+time, as if a reader had emptied it. So it is told again until two runs have come to their end (``drawn``).
+
 The last draft of the server is what the next session begins with, as a reloaded page is a session of its own.
 """
 
@@ -18,6 +22,8 @@ from workbench.errors import UserError
 from workbench.study.schema import NAME
 
 _TEXT, _NAME, _KEPT, _ROUNDS = "_ask_text", "_ask_name", "_ask_kept", "_ask_rounds"
+_TOLD = "_ask_told"
+_RUNS_TO_TELL = 2  # the last messages of one may be dropped when the next begins
 FORM, YAML, FILE = "ask_form", "ask_yaml", "ask_file"  # what widgets' keys begin with
 FOLDER = Path("ablations")
 FIRST_NAME = "my-study"
@@ -104,8 +110,17 @@ def lay_aside(kept: dict[str, Any]) -> None:
 
 def show(widget: str, value: Any) -> None:
     """Have a widget show ``value``; one that does already is left alone, with what is being typed into it."""
+    told = st.session_state.setdefault(_TOLD, {})
     if widget not in st.session_state or st.session_state[widget] != value:
+        told[widget] = _RUNS_TO_TELL
+    if widget in told:
         st.session_state[widget] = value
+
+
+def drawn() -> None:
+    """The page is drawn to its end: what its widgets were told is on its way."""
+    told = st.session_state.get(_TOLD, {})
+    st.session_state[_TOLD] = {widget: left - 1 for widget, left in told.items() if left > 1}
 
 
 def open_draft(new: str, its_name: str) -> None:
