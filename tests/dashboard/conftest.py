@@ -1,7 +1,7 @@
 """Studies for the dashboard's tests, written once: pages only read."""
 
+import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,12 +15,11 @@ from streamlit.testing.v1 import AppTest
 
 from tests.dashboard import inspection_studies
 from tests.dashboard.dashboard_studies import beat, write_study
+from workbench.bench.in_browser import browser as installed
 from workbench.dashboard.access import VARIABLE
 from workbench.dashboard.launch import SERVER, command
 
 APP = Path(__file__).parents[2] / "app.py"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROME_OWN = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
 
 
 @pytest.fixture(scope="session")
@@ -110,14 +109,13 @@ def imported(tmp_path):
 @pytest.fixture(scope="module")
 def browser():
     """A Chromium that is installed on this machine."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the path")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox", *CHROME_OWN])
+    with contextlib.ExitStack() as stack:
+        try:
+            driver = stack.enter_context(installed.playwright())
+            chromium = stack.enter_context(installed.browser(driver))
+        except installed.NoBrowserError as error:
+            pytest.skip(str(error))
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

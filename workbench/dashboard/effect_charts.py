@@ -15,12 +15,12 @@ from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import brief
 from workbench.dashboard.axes import FIT_WIDTH, between, broken, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
+from workbench.dashboard.row_words import TEXT, words_above
 from workbench.dashboard.verdict_marks import OPEN, thickness, word_colour, word_of
 from workbench.numbers import MISSING, decimals_for, rate, with_interval
 
 ROW = 66  # pixels per variant in a forest plot
 _INTERVAL = 6  # pixels that an interval lies below its row's middle, where there is room for words above
-_TEXT = 17  # pixels of a line of words
 _LINE = 62  # letters in a line of a narrow page
 _LETTER = 7  # pixels of a letter
 _RATES = 8  # learning rates that have a label
@@ -111,32 +111,21 @@ def forest(report: Report, ink: Ink) -> alt.LayerChart:
         fill=alt.condition(alt.datum.word == OPEN, alt.value(ink.paper), colour), stroke=colour
     )
     lines = 1 if (table["label"].str.len() + table["said"].str.len()).max() <= _LINE else 2
+    names = alt.Chart(table).encode(y=y)
     layers = [
-        _margin_band(report, x, y, ROW + _TEXT * (lines - 1), ink),
+        _margin_band(report, x, y, ROW + TEXT * (lines - 1), ink),
         alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=ink.faint, strokeWidth=1).encode(x=x("x:Q")),
         rule.encode(x=x("low:Q"), x2="high:Q"),
         mark.encode(x=x("mean:Q")),
         _seed_dots(seeds, y, x, colour, places),
-        *_above(table, y, lines, ink),
+        *words_above(names, "label", "said", above=18 + TEXT * (lines - 1) / 2, lines=lines, ink=ink),
     ]
     whole = alt.LayerChart(layer=layers).properties(
-        height=(ROW + _TEXT * (lines - 1)) * len(order),
+        height=(ROW + TEXT * (lines - 1)) * len(order),
         autosize=FIT_WIDTH,
         config=words(ink.faint),
     )
     return whole.configure_view(strokeWidth=0)
-
-
-def _above(table: pd.DataFrame, y: alt.Y, lines: int, ink: Ink) -> list[alt.Chart]:
-    """The variant's name, and the verdict with its numbers: in one line where both fit."""
-    text = alt.Chart(table).encode(y=y)
-    written = partial(text.mark_text, baseline="middle", color=ink.text, fontSize=13)
-    name = written(align="left", dy=-18 - _TEXT * (lines - 1))
-    said = written(align="right" if lines == 1 else "left", dy=-18, fontWeight="bold")
-    return [
-        name.encode(x=alt.value(0), text="label:N"),
-        said.encode(x=alt.value("width") if lines == 1 else alt.value(0), text="said:N"),
-    ]
 
 
 def _title(report: Report) -> str:

@@ -8,7 +8,7 @@ from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.errors import RecordError
 from workbench.numbers import count, plural
 from workbench.records.run import RunDirectory, RunRecord
-from workbench.records.samples import Sample, read_samples
+from workbench.records.samples import SAMPLE_TEMPERATURE, SAMPLE_TOKENS, Sample, read_samples
 from workbench.visible import visible
 
 _STEP = "sample_step"
@@ -47,8 +47,8 @@ def _at_a_step(found: list[Sample]) -> None:
         )
     own = [one for one in found if str(one.step) == step]
     st.caption(
-        f"{plural(len(own), 'prompt')} continued after step {count(int(step))}: 48 tokens each, drawn at "
-        "temperature 0.8, with the same draws at every step."
+        f"{plural(len(own), 'prompt')} continued after step {count(int(step))}: {SAMPLE_TOKENS} tokens each, "
+        f"drawn at temperature {SAMPLE_TEMPERATURE}, with the same draws at every step."
     )
     for one in own:
         with st.container(border=True):

@@ -6,11 +6,19 @@ import pandas as pd
 
 from workbench.analysis.hyperband import brackets
 from workbench.records.index import StudyRecords
-from workbench.records.run import Phase
+from workbench.records.run import Phase, State
 
 INTERRUPTED = "interrupted"  # the state of a run that was begun, while nobody drives its study
 STATES = ["complete", "running", INTERRUPTED, "queued", "diverged", "failed", "pruned"]
 ENDED = ["complete", "diverged", "failed", "pruned"]
+
+
+def shown_state(state: str, *, live: bool) -> str:
+    """A run's state as readers see it: a record says that its run goes on until somebody takes it up again.
+
+    ``live``: somebody drives the study.
+    """
+    return INTERRUPTED if state == State.RUNNING and not live else str(state)
 
 
 def planned(records: StudyRecords) -> dict[str, int]:

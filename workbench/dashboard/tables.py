@@ -1,6 +1,7 @@
 """The frames behind the dashboard's tables. Numbers stay numbers, so that a click on a heading sorts them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -15,9 +16,8 @@ from workbench.analysis.report_tables import (
     variants_table,
 )
 from workbench.dashboard.config_differences import flatten, varying
-from workbench.dashboard.study_progress import INTERRUPTED
+from workbench.dashboard.study_progress import shown_state
 from workbench.numbers import fixed
-from workbench.records.run import State
 from workbench.records.training_outcome import DID_NOT_TRAIN, untrained
 
 IDENTITY = ["variant", "phase", "seed", "learning_rate", "state"]
@@ -86,11 +86,10 @@ def with_live_steps(runs: pd.DataFrame, read: Callable[[str], pd.DataFrame]) -> 
 def with_outcomes(runs: pd.DataFrame, *, live: bool) -> pd.DataFrame:
     """``runs`` with *did not train* as the state of those that are complete and did not.
 
-    And *interrupted* where a run was begun and the study is not ``live``: its record says that it runs until
-    somebody takes it up again.
+    And *interrupted* where a run was begun and the study is not ``live``.
     """
     states = runs["state"].mask(untrained(runs), DID_NOT_TRAIN)
-    return runs.assign(state=states if live else states.replace(str(State.RUNNING), INTERRUPTED))
+    return runs.assign(state=states.map(partial(shown_state, live=live)))
 
 
 def run_table(runs: pd.DataFrame) -> pd.DataFrame:

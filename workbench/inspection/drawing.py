@@ -18,6 +18,7 @@ from workbench.inspection.panels import (
     Bars,
     Dots,
     Heatmap,
+    Leads,
     Lines,
     Maps,
     Panel,
@@ -104,10 +105,8 @@ def named(panel: PanelT) -> PanelT:
     """
     if not panel.labels or isinstance(panel, TokenMaps | Tokens):
         return panel
-    leads = panel.leads
-    if leads is not None:
-        leads = replace(leads, rows=_renamed(leads.rows, panel.labels))
-    found: PanelT = replace(panel, data=_renamed(panel.data, panel.labels), labels={}, leads=leads)
+    data = _renamed(panel.data, panel.labels)
+    found: PanelT = replace(panel, data=data, labels={}, leads=named_leads(panel))
     if isinstance(found, Maps | Heatmap):
         return found
     changed = {}
@@ -118,6 +117,13 @@ def named(panel: PanelT) -> PanelT:
     if isinstance(found, Lines):
         changed["ghosts"] = frozenset(_label(name, panel.labels) for name in found.ghosts)
     return replace(found, **changed)
+
+
+def named_leads(panel: Panel) -> Leads | None:
+    """Where the marks of ``panel`` lead, with the series called as ``labels`` has it."""
+    if panel.leads is None or not panel.labels:
+        return panel.leads
+    return replace(panel.leads, rows=_renamed(panel.leads.rows, panel.labels))
 
 
 def _renamed(rows: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:

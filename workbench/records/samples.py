@@ -13,6 +13,8 @@ from workbench.errors import RecordError
 from workbench.records.fields import Count, damage
 
 SAMPLES = "samples.jsonl"
+SAMPLE_TOKENS = 48  # that go on from a prompt
+SAMPLE_TEMPERATURE = 0.8
 _REMEDY = "delete the file, on which no number rests"
 
 

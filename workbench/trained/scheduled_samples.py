@@ -15,14 +15,12 @@ from workbench.inspection.capture import reading
 from workbench.model.decoder import Decoder
 from workbench.model.generation import stream
 from workbench.records.run import RunDirectory, error_line
-from workbench.records.samples import Sample, append_samples, begin_samples
+from workbench.records.samples import SAMPLE_TEMPERATURE, SAMPLE_TOKENS, Sample, append_samples, begin_samples
 from workbench.seeds import generator
 from workbench.training.hardware import out_of_memory
 from workbench.training.machine_faults import is_machine_fault
 from workbench.training.run import Run, ScheduledMeasuring
 
-TOKENS = 48  # that go on from a prompt
-TEMPERATURE = 0.8
 _PROMPT = 16  # tokens of a prompt that is taken from the validation text, at most
 
 
@@ -76,7 +74,7 @@ def _sample(decoder: Decoder, tokenizer: Tokenizer, prompt: str, step: int, numb
 def continuation(decoder: Decoder, tokenizer: Tokenizer, prompt: str, seed: int, number: int) -> str:
     """What goes on from ``prompt``, drawn by a generator of the run's ``seed`` and the prompt's ``number``.
 
-    It ends after ``TOKENS`` tokens, or where the text does.
+    It ends after ``SAMPLE_TOKENS`` tokens, or where the text does.
     """
     ids = tokenizer.encode(prompt)
     tokenizer.require_known(ids, decoder.config.vocabulary, "training.samples")
@@ -85,7 +83,14 @@ def continuation(decoder: Decoder, tokenizer: Tokenizer, prompt: str, seed: int,
     with reading(decoder) as plain:
         start = torch.tensor([read], dtype=torch.int64, device=plain.device)  # (1, T)
         draws = generator(seed, "samples", number, device=plain.device)
-        for token in stream(plain, start, new_tokens=TOKENS, temperature=TEMPERATURE, generator=draws):
+        written = stream(
+            plain,
+            start,
+            new_tokens=SAMPLE_TOKENS,
+            temperature=SAMPLE_TEMPERATURE,
+            generator=draws,
+        )
+        for token in written:
             if int(token) in ends:
                 break
             read.append(int(token))

@@ -18,6 +18,7 @@ from pydantic import (
 
 from workbench.errors import UserError
 from workbench.records.execution import Execution, Strategy
+from workbench.records.samples import SAMPLE_TEMPERATURE, SAMPLE_TOKENS
 from workbench.user_input import read_as
 from workbench.user_numbers import LARGEST_TOKENS, Number, Whole
 
@@ -162,7 +163,8 @@ class TrainingConfig(BaseModel):
         exclude=True,
         description="What each trial's model writes while it trains, before the first step and at every "
         "evaluation: continuations of so many beginnings from the validation text, or of the prompts in this "
-        "list. The page Run shows them, step by step. Each has 48 tokens, drawn at temperature 0.8 by a "
+        "list. The page Run shows them, step by step. "
+        f"Each has {SAMPLE_TOKENS} tokens, drawn at temperature {SAMPLE_TEMPERATURE} by a "
         "generator of its own: losses are the same without them, and so is a run's identity. The clock of "
         "training stands still meanwhile. Left out: 0, none.",
         examples=[2, ["The ", "def main("]],

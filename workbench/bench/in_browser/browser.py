@@ -13,7 +13,13 @@ if TYPE_CHECKING:  # an extra of the tests: nobody else needs it
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Without a GPU and without what a browser asks its maker for: neither belongs to a page.
-_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+)
 
 
 class NoBrowserError(UserError):

@@ -15,6 +15,7 @@ from workbench.analysis.verdict_colours import is_open
 from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.comparing.effects import WORDS, EffectPanel, facts_of
+from workbench.dashboard.row_words import TEXT
 from workbench.numbers import byte_size, duration, scaled, with_interval
 
 SHAPES = dict(
@@ -22,7 +23,6 @@ SHAPES = dict(
 )
 _HEADING = 34  # pixels of a change's name
 _ROW = 62  # pixels of a row: two lines of words, and an interval below them
-_TEXT = 17  # pixels of a line of words
 _LINE = 62  # letters in a line of a narrow page
 _FACTS = 84  # letters of a row's facts, which are smaller
 _TEXT_LETTERS = 24  # of a text's name, where they are more: how many pairs there are is to be seen too
@@ -71,7 +71,7 @@ def forest_frames(panel: EffectPanel) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def row_height(panel: EffectPanel) -> int:
     """Pixels of a row: one line of words more where study and word do not fit beside each other."""
-    return _ROW + _TEXT * (_lines(panel) - 1)
+    return _ROW + TEXT * (_lines(panel) - 1)
 
 
 def _lines(panel: EffectPanel) -> int:
@@ -143,10 +143,10 @@ def _words_above(
     )
     study = written(align="left", dy=10, fontWeight="bold")
     said = written(
-        align="right" if right else "left", dy=10 if right else 10 + _TEXT, color=ink.text, fontWeight="bold"
+        align="right" if right else "left", dy=10 if right else 10 + TEXT, color=ink.text, fontWeight="bold"
     )
     facts = rows.mark_text(
-        align="left", baseline="middle", fontSize=12, color=ink.faint, dy=10 + _TEXT * lines
+        align="left", baseline="middle", fontSize=12, color=ink.faint, dy=10 + TEXT * lines
     )
     return [
         named.encode(x=alt.value(0), y=y("y:Q"), text="heading:N"),

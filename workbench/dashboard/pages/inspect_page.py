@@ -94,9 +94,8 @@ def _ask_all(view: View, scope: Scope) -> dict[str, str]:
     for option in view.options:
         if option.choices is not None:
             key = f"{view.name}.{option.name}"
-            if (
-                asked := st.query_params.get(key, "")
-            ) in option.words:  # by its short name, as a command has it
+            asked = st.query_params.get(key, "")
+            if asked in option.words:  # by its short name, as a command has it
                 st.session_state[key] = asked
                 del st.query_params[key]
                 continue
@@ -235,7 +234,7 @@ def _chart(panel: drawing.Drawn, key: str) -> None:
     """The chart, and in words what of the panel it cannot show."""
     if not drawing.is_empty(panel):
         build = partial(chart, panel, state.view().ink)
-        leads = drawing.named(panel).leads
+        leads = drawing.named_leads(panel)
         if leads is None:
             show_chart(build, alt=panel.title, key=key)
         else:

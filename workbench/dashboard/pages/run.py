@@ -13,13 +13,13 @@ from workbench.dashboard.config_differences import compare, configuration
 from workbench.dashboard.curve_lines import METRICS
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import View
-from workbench.dashboard.study_progress import INTERRUPTED
+from workbench.dashboard.study_progress import shown_state
 from workbench.dashboard.text_tail import text_tail
 from workbench.errors import RecordError
 from workbench.files import to_yaml
 from workbench.numbers import count, duration, fixed, plural
 from workbench.records.hyperparameters import described
-from workbench.records.run import LOG, RunDirectory, RunRecord, State, error_line
+from workbench.records.run import LOG, RunDirectory, RunRecord, error_line
 from workbench.visible import visible
 
 _LINES = 40  # of the log
@@ -83,8 +83,7 @@ def _outcome(now: View, directory: RunDirectory, record: RunRecord) -> None:
     """State, what it scored and took, and what went wrong."""
     point = described(record.hyperparameters)
     where = f"{record.phase} · seed {record.seed} · {point}"
-    is_left = record.state == State.RUNNING and not now.records.is_live
-    word = INTERRUPTED if is_left else record.state
+    word = shown_state(record.state, live=now.records.is_live)
     st.markdown(f":gray-badge[{literal(word)}] **{literal(record.variant)}** · {literal(where)}")
     if record.error:
         st.error(literal(error_line(record.error)), icon=":material/error:")
