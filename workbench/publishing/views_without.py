@@ -23,7 +23,7 @@ def views_without(runs: Sequence[RunDirectory]) -> tuple[str, ...]:
 def sentence(titles: Sequence[str]) -> str:
     """What the copy's report says of them, as Markdown with a line break at its end."""
     names = ", ".join(escape_markdown(title) for title in titles)
-    return f"- views: no run here was measured for {names}, which show nothing of this study\n"
+    return f"- views: no run here was measured for {names}: nothing of this study is shown there\n"
 
 
 def _steps(run: RunDirectory) -> dict[str, set[int]]:
