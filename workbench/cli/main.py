@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from workbench import __version__
+from workbench.cli.archive import ARCHIVE_COMMANDS
 from workbench.cli.bench import BENCH_COMMANDS
 from workbench.cli.claims import CLAIMS_COMMANDS
 from workbench.cli.dashboard import DASHBOARD_COMMANDS
@@ -40,6 +41,7 @@ _COMMANDS: Commands = {
     **STEP_TIME_COMMANDS,
     **EXPLAIN_COMMANDS,
     **DATA_COMMANDS,
+    **ARCHIVE_COMMANDS,
     **DASHBOARD_COMMANDS,
     **INSPECT_COMMANDS,
     **MODEL_COMMANDS,
