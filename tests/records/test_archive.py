@@ -77,7 +77,16 @@ def test_what_a_link_leads_to_is_never_touched(results, tmp_path):
 def test_only_studies_of_the_results_are_changed(results, tmp_path, change):
     outside = write_study(tmp_path / "other", "outside", confirm=1)
     published = write_study(results / PUBLISHED, "shown", confirm=1)
-    for path in (outside, results / "gone", results / ".." / "other" / "outside", results, tmp_path):
+    (results / "benchmarks").mkdir()
+    for path in (
+        outside,
+        results / PUBLISHED,
+        results / "benchmarks",
+        results / "gone",
+        results / ".." / "other" / "outside",
+        results,
+        tmp_path,
+    ):
         with pytest.raises(UserError, match="is no study of"):
             change(path, results)
     with pytest.raises(UserError, match="is published"):

@@ -1,4 +1,4 @@
-"""``workbench list``: the studies, components, presets, corpora and views at hand."""
+"""``workbench list``: the studies, components, presets, corpora and views at hand, and the archive."""
 
 from itertools import groupby
 from pathlib import Path
@@ -7,8 +7,11 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-from workbench.errors import UserError
+from workbench.errors import RecordError, UserError
+from workbench.records.archive import archived_studies
 from workbench.records.index import is_published, list_studies
+from workbench.records.manifest import read_manifest
+from workbench.records.run import RECORD
 from workbench.study.schema import load_study_file, study_files
 from workbench.terminal import styled
 from workbench.training.config import TrainingConfig
@@ -126,13 +129,26 @@ def _views(results: Path) -> list[dict[str, str]]:
     ]
 
 
-_NUMBERS = ("parameters", "layers", "width", "heads (kv)", "context")
+def _archive(results: Path) -> list[dict[str, str]]:
+    rows = []
+    for path in archived_studies(results):
+        try:
+            question = read_manifest(path).question
+        except RecordError as error:
+            question = f"cannot be read: {error}"
+        runs = len(list(path.glob(f"runs/*/{RECORD}")))
+        rows.append({"name": path.name, "about": question, "runs": str(runs)})
+    return rows
+
+
+_NUMBERS = ("runs", "parameters", "layers", "width", "heads (kv)", "context")
 _LISTS = {
     "studies": _studies,
     "components": _components,
     "presets": _presets,
     "corpora": _corpora,
     "views": _views,
+    "archive": _archive,
 }
 
 

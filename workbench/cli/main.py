@@ -11,12 +11,14 @@ from typing import Annotated
 import typer
 
 from workbench import __version__
+from workbench.cli.archive import ARCHIVE_COMMANDS
 from workbench.cli.bench import BENCH_COMMANDS
 from workbench.cli.claims import CLAIMS_COMMANDS
 from workbench.cli.dashboard import DASHBOARD_COMMANDS
 from workbench.cli.data import DATA_COMMANDS
 from workbench.cli.errors import ended
 from workbench.cli.explain import EXPLAIN_COMMANDS
+from workbench.cli.init import INIT_COMMANDS
 from workbench.cli.inspect import INSPECT_COMMANDS
 from workbench.cli.models import MODEL_COMMANDS
 from workbench.cli.noise import NOISE_COMMANDS
@@ -32,6 +34,7 @@ from workbench.terminal import give
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
 _COMMANDS: Commands = {
+    **INIT_COMMANDS,
     **STUDY_COMMANDS,
     **PLAN_COMMANDS,
     **NOISE_COMMANDS,
@@ -40,6 +43,7 @@ _COMMANDS: Commands = {
     **STEP_TIME_COMMANDS,
     **EXPLAIN_COMMANDS,
     **DATA_COMMANDS,
+    **ARCHIVE_COMMANDS,
     **DASHBOARD_COMMANDS,
     **INSPECT_COMMANDS,
     **MODEL_COMMANDS,

@@ -55,6 +55,7 @@ class Kind(StrEnum):
     PRESETS = "presets"
     CORPORA = "corpora"
     VIEWS = "views"
+    ARCHIVE = "archive"
 
 
 class By(StrEnum):
@@ -227,7 +228,7 @@ def list_things(
     out: Out = RESULTS,
     as_json: AsJson = False,
 ) -> None:
-    """What there is to work with: studies, components, presets, corpora, views of 'inspect'."""
+    """What there is to work with: studies, components, presets, corpora, views of 'inspect', the archive."""
     from workbench.cli.catalogue import catalogue, render_catalogue
 
     facts = catalogue([kind.value] if kind else [item.value for item in Kind], out)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import access, drivers, links
-from workbench.dashboard.drivers import Driving, driver_of
+from workbench.dashboard import access, links
 from workbench.dashboard.literal_text import literal
 from workbench.errors import UserError
 from workbench.records.archive import archive_study, archived_studies, delete_study, restore_study
+from workbench.records.driving import Driving, driver_of
 from workbench.records.index import is_published
 from workbench.records.manifest import MANIFEST
 from workbench.visible import visible
@@ -51,7 +51,7 @@ def _of_the_open_study(study: Path, results: Path) -> None:
             key="archive_study",
             icon=":material/inventory_2:",
             on_click=_do,
-            args=(study, move, f"{name} is archived."),
+            args=(move, f"{name} is archived."),
         )
     _deletion(study, results, "open")
 
@@ -66,7 +66,7 @@ def _of_archived_studies(archived: list[Path], results: Path) -> None:
         key="restore_study",
         icon=":material/unarchive:",
         on_click=_do,
-        args=(known[name], move, f"{visible(name)} is back."),
+        args=(move, f"{visible(name)} is back."),
     )
     _deletion(known[name], results, "archived")
 
@@ -88,19 +88,15 @@ def _deletion(study: Path, results: Path, which: str) -> None:
 def _delete(study: Path, results: Path, which: str) -> None:
     key = f"delete_{which}_name"
     if st.session_state.get(key, "").strip() == study.name:
-        _do(study, partial(delete_study, study, results), f"{visible(study.name)} is deleted.")
+        _do(partial(delete_study, study, results), f"{visible(study.name)} is deleted.")
     st.session_state[key] = ""
 
 
-def _do(study: Path, change: Callable[[], object], said: str) -> None:
+def _do(change: Callable[[], object], said: str) -> None:
     """Make the change, and say so; whoever may not write any more is refused, and so is a study that runs."""
     if not access.may_write():
         return
     try:
-        driver = driver_of(study)
-        if driver.driving is not Driving.NONE:
-            where = drivers.where(driver)
-            raise UserError(f"{study.name}: is being run, {where}; stop it, or wait for it")
         change()
     except UserError as error:
         st.session_state[_PROBLEM] = str(error)

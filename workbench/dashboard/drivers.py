@@ -14,29 +14,23 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
-
-import psutil
 
 import workbench
 from workbench.dashboard.access import VARIABLE
 from workbench.dashboard.text_tail import text_tail
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, write_json
-from workbench.records.driver_state import DriverState, read_driver_state
+from workbench.records.driving import STARTED, Driving, driver_of, where
 from workbench.records.index import is_published
 from workbench.records.manifest import MANIFEST, read_manifest
 from workbench.records.run import now
 from workbench.study.schema import find_named_file, load_study_file
 
-CONSOLE, STARTED = "console.log", "started.json"
-_CLOCKS = 2.0  # seconds by which two clocks of one machine may tell a moment apart
+CONSOLE = "console.log"
 # Options of ``run`` that take a value, and those that take none; what else was typed is not run from a page.
 _VALUED = (
     "--set",
@@ -49,56 +43,6 @@ _VALUED = (
 )
 _PLAIN = ("--retry-failed",)
 _starting = Lock()  # of two clicks at once one finds the other's process
-
-
-class Driving(StrEnum):
-    """Whether a study has a driver."""
-
-    NONE = "none"
-    STARTING = "starting"  # started from a page, and not yet at its first trial
-    RUNNING = "running"  # gives signs of life
-
-
-@dataclass(frozen=True)
-class Driver:
-    """Who drives a study, as far as a page of this machine can tell.
-
-    ``pid`` is None where no process of this machine can be asked: nobody drives, or ``host`` is another.
-    """
-
-    driving: Driving
-    pid: int | None = None
-    host: str = ""
-
-    @property
-    def can_be_stopped(self) -> bool:
-        """Whether a page can ask it to."""
-        return self.pid is not None
-
-
-def driver_of(study: Path) -> Driver:
-    """Who drives the study in the directory ``study``."""
-    state = _state(study)
-    if state is not None and state.is_live:
-        own = state.pid if state.host == platform.node() and _lives(state.pid, state.started) else None
-        return Driver(Driving.RUNNING, own, state.host)
-    pid = started_here(study)
-    # Once it said that it is done, or has stopped, the process has its report left to print.
-    if pid is None or (state is not None and state.pid == pid and state.state != "running"):
-        return Driver(Driving.NONE)
-    return Driver(Driving.STARTING, pid, platform.node())
-
-
-def started_here(study: Path) -> int | None:
-    """The process that a page started for the study, while it lives."""
-    try:
-        started = read_json(study / STARTED)
-    except RecordError:
-        return None
-    pid, host, when = (started.get(key) for key in ("pid", "host", "started"))
-    if host != platform.node() or not isinstance(pid, int) or not isinstance(when, str):
-        return None
-    return pid if _lives(pid, when) else None
 
 
 def run_words(
@@ -145,14 +89,6 @@ def stop(study: Path) -> None:
     # The driver takes it for Ctrl-C, whose own signal a process that a script started may ignore.
     with suppress(ProcessLookupError):
         os.kill(driver.pid, signal.SIGTERM)
-
-
-def where(driver: Driver) -> str:
-    """``as process 41 on gpu-box``."""
-    process = f"as process {driver.pid}" if driver.pid is not None else ""
-    return (
-        " ".join(filter(None, [process, f"on {driver.host}" if driver.host else ""])) or "by another process"
-    )
 
 
 def words_again(study: Path, results: Path) -> list[str]:
@@ -252,26 +188,6 @@ def _begin(study: Path, words: Sequence[str]) -> "subprocess.Popen[bytes]":
             env=environment,
             start_new_session=True,
         )
-
-
-def _state(study: Path) -> DriverState | None:
-    try:
-        return read_driver_state(study)
-    except RecordError:  # there never was one; a damaged one is listed among the study's problems
-        return None
-
-
-def _lives(pid: int | None, started: str | None) -> bool:
-    """Whether the process that was there at ``started`` still is: numbers of processes come again."""
-    if pid is None or started is None:
-        return False
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return process.create_time() <= datetime.fromisoformat(started).timestamp() + _CLOCKS
-    except (psutil.Error, ValueError):
-        return False
 
 
 def _last_command(study: Path) -> list[str]:

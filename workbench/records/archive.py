@@ -13,12 +13,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from workbench.errors import UserError
+from workbench.errors import UserError, suggestion
 from workbench.records.driver_state import LOCK
-from workbench.records.index import is_published
+from workbench.records.driving import Driving, driver_of, where
+from workbench.records.index import PUBLISHED, is_published
 from workbench.records.manifest import MANIFEST
 
 ARCHIVE = "archive"
+_OTHERS = (ARCHIVE, PUBLISHED, "benchmarks")  # folders of results that are no studies
 _DELETED = ".deleted-"  # the folder that a study is moved into before it is taken apart
 
 
@@ -27,13 +29,22 @@ def archived_studies(results: Path) -> list[Path]:
     return sorted(manifest.parent for manifest in (results / ARCHIVE).glob(f"*/{MANIFEST}"))
 
 
+def archived_study(name: str, results: Path) -> Path:
+    """The directory of the archived study ``name`` (or ``archive/NAME``); raises ``UserError`` for none."""
+    known = {study.name: study for study in archived_studies(results)}
+    plain = name.removeprefix(f"{ARCHIVE}/")
+    if plain not in known:
+        raise UserError(f"{name}: is not in the archive of {results}; {suggestion(plain, known)}")
+    return known[plain]
+
+
 def archive_study(study: Path, results: Path) -> Path:
     """Move the study's directory into the archive; gives where it is now.
 
     Raises ``UserError`` for what is no study of ``results``, is published, a link, or being run, and where an
     archived study has its name.
     """
-    _require_own(study, results)
+    require_own(study, results)
     if not (study / MANIFEST).is_file():
         raise UserError(f"{study.name}: has no manifest, and nothing to keep; delete it")
     if (results / ARCHIVE / MANIFEST).exists():
@@ -56,7 +67,7 @@ def restore_study(study: Path, results: Path) -> Path:
 
     Raises ``UserError`` for what is none, and where another study has its name by now.
     """
-    _require_own(study, results)
+    require_own(study, results)
     target = results / study.name
     if study.parent.name != ARCHIVE:
         raise UserError(f"{study.name}: is not archived")
@@ -75,7 +86,7 @@ def delete_study(study: Path, results: Path) -> None:
     It is out of sight at once, and then taken apart; links in it are removed, and not what they lead to.
     Raises ``UserError`` as ``archive_study`` does.
     """
-    _require_own(study, results)
+    require_own(study, results)
     with _undriven(study), _writing(study):
         # A level deeper than studies are looked for: one that is half deleted is in no list.
         grave = Path(tempfile.mkdtemp(prefix=_DELETED, dir=results))
@@ -88,7 +99,7 @@ def delete_study(study: Path, results: Path) -> None:
         shutil.rmtree(grave)
 
 
-def _require_own(study: Path, results: Path) -> None:
+def require_own(study: Path, results: Path) -> None:
     """Raise ``UserError`` unless ``study`` is a directory of its own in ``results``, or in its archive."""
     if is_published(study):
         raise UserError(f"{study.name}: is published, and stays as it is")
@@ -99,13 +110,19 @@ def _require_own(study: Path, results: Path) -> None:
         )
     if study.parent.resolve() not in [folder.resolve() for folder in folders] or not study.is_dir():
         raise UserError(f"{study}: is no study of {results}")
-    if study.name in ("", ".", "..", ARCHIVE):
+    if study.name in ("", ".", "..", *_OTHERS):
         raise UserError(f"{study}: is no study of {results}")
 
 
 @contextmanager
 def _undriven(study: Path) -> Iterator[None]:
-    """Hold the lock of the study's driver meanwhile; raises ``UserError`` where somebody has it."""
+    """Hold the lock of the study's driver meanwhile; raises ``UserError`` where somebody drives it.
+
+    A driver on another machine, or one that has only just been started, need not hold the lock here.
+    """
+    driver = driver_of(study)
+    if driver.driving is not Driving.NONE:
+        raise UserError(f"{study.name}: is being run, {where(driver)}; stop it, or wait for it")
     lock = FileLock(study / LOCK)
     try:
         lock.acquire(timeout=0)

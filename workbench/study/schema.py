@@ -150,7 +150,7 @@ class Data(_Section):
 
     corpus: str | dict[str, Any] = Field(
         "python-stdlib",
-        description="The text that is trained and validated on: one of the corpora below. Documents are "
+        description="The text that is trained and validated on (workbench list corpora). Documents are "
         "split into training and validation by their content. Left out: python-stdlib; with start, that "
         "run's.",
     )

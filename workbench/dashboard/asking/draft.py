@@ -8,24 +8,12 @@ from typing import Any
 
 from workbench.files import to_yaml, yaml_mapping
 from workbench.study.schema import UNTIL_DECIDED, StudyFile
+from workbench.study.templates import COMPARE
 from workbench.yaml_text import parse_yaml
 
 SOURCE = "the YAML"  # how errors name what has no file yet
 
-FIRST = """\
-question: Does LayerNorm do as well as RMSNorm in a very small model?
-baseline: llama
-size: {layers: 2, width: 64, heads: 4}
-context: 128
-design: one_at_a_time
-factors:
-  norm: [rmsnorm, layernorm]
-data: {corpus: python-stdlib, tokenizer: bytes}
-training: {tokens: 400_000, batch_size: 8}
-learning_rates: [0.0015, 0.003, 0.006]
-seeds: {tune: 3, confirm: until_decided, at_least: 4, at_most: 32}
-margin: 0.04
-"""
+FIRST = COMPARE  # what everybody begins with
 # What each design needs, and others have no use for.
 KEYS_OF_DESIGN = {
     "one_at_a_time": ("factors",),

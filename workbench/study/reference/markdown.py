@@ -68,7 +68,7 @@ _CODE = (
     r"\{[^{}]+\}",
     r"[\w.:/-]*\w_\w[\w.:/-]*\w",
     r"\b[a-z]+\.[a-z]+\b",
-    r"\bworkbench [a-z]+(?: presets)?\b",
+    r"\bworkbench [a-z]+(?: presets| corpora)?\b",
 )
 
 
