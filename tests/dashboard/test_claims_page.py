@@ -1,4 +1,4 @@
-"""The page Claims: with none, one and ten cards, their words and numbers, and the ways into other pages."""
+"""The page Claims: with none, one and ten cards, the picked one's numbers, and the ways into other pages."""
 
 import pytest
 
@@ -113,13 +113,29 @@ def test_one_card_has_its_word_its_numbers_the_literature_and_a_way_in(opened, p
     assert links(app)["Effects of parts"] == "study=parts"
 
 
-def test_ten_cards_are_all_there_and_open_ones_say_what_decides_them(opened, parts, cards):
+def test_ten_cards_are_in_the_table_and_the_one_that_is_picked_is_drawn(opened, parts, cards):
     cards(10)
     app = opened(parts, "claims")
     assert not app.exception
-    assert len(headings(app)) == 10
-    assert sum("undecided" in one for one in headings(app)) == 9
+    assert len(app.dataframe[0].value) == 10
+    assert headings(app) == ["#### Claim 0 &nbsp; :green-badge[supported]"]
+    app.selectbox(key="card").select("card7").run()
+    assert not app.exception
+    assert headings(app) == ["#### Claim 7 &nbsp; :gray-badge[undecided]"]
     assert any("later has not run" in one.value for one in app.markdown)
+    assert app.query_params["card"] in ("card7", ["card7"])
+
+
+def test_a_link_opens_its_card_in_both_forms_and_what_is_not_here_is_said(opened, parts, cards):
+    cards(3)
+    app = opened(parts, "claims", card="card2")
+    assert headings(app) == ["#### Claim 2 &nbsp; :gray-badge[undecided]"]
+    app.segmented_control(key="size").set_value("gpu").run()
+    assert headings(app) == ["#### Claim 2 &nbsp; :gray-badge[undecided]"]
+    app = opened(parts, "claims", card="gone")
+    assert not app.exception
+    assert "the card gone, which is not here" in app.warning[0].value
+    assert headings(app) == ["#### Claim 0 &nbsp; :green-badge[supported]"]
 
 
 def test_a_changed_card_and_the_other_form_are_shown_at_once(opened, parts, cards):

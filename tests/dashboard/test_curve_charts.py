@@ -107,3 +107,32 @@ def test_a_curve_can_be_zoomed_and_keeps_what_leads_out_of_the_plot():
     assert (slider["type"], slider["filterMode"]) == ("slider", "none")
     assert set(option["toolbox"]["feature"]) == {"dataZoom", "restore"}
     assert option["grid"]["bottom"] > slider["bottom"] + slider["height"]
+
+
+def test_a_line_under_the_pointer_greys_the_others_and_leaves_every_band_and_the_margin_as_they_are():
+    curves = [Curve(a_line(), "#0072B2"), Curve(a_line("alibi"), "#D55E00")]
+    option = curve_chart(curves, Axis("x"), Axis("y"), zero=True, margin=0.02)
+    means = [series for series in option["series"] if "stack" not in series]
+    stacked = [series for series in option["series"] if "stack" in series]
+    bands = [series for series in stacked if "areaStyle" in series]
+    assert [series["emphasis"]["focus"] for series in means] == ["series", "series"]
+    assert [series["emphasis"]["endLabel"]["formatter"] for series in means] == ["rope", "alibi"]
+    assert {series["blur"]["lineStyle"]["color"] for series in means} == {"#8A97A6"}
+    assert [series["blur"]["areaStyle"]["opacity"] for series in bands] == [
+        series["areaStyle"]["opacity"] for series in bands
+    ]
+    assert {series["blur"]["lineStyle"]["opacity"] for series in stacked} == {0}
+    for mark, style in (("markLine", "lineStyle"), ("markArea", "itemStyle")):
+        assert means[-1][mark]["blur"][style] == means[-1][mark][style]
+    assert option["tooltip"]["axisPointer"] == {"triggerEmphasis": False}  # or all lines would be pointed at
+
+
+def test_a_single_run_under_the_pointer_says_which_it_is_and_among_hundreds_none_does():
+    seed = Curve(a_line(band=False), "#000", faint=True, run="rope{a} · seed 7 · 1f3a2b")
+    single, *_ = curve_chart([seed, Curve(a_line(), "#000")], Axis("x"), Axis("y"))["series"]
+    assert not single["silent"]
+    assert single["emphasis"]["endLabel"]["formatter"] == "rope{\u2060a} · seed 7 · 1f3a2b"
+    assert not single["legendHoverLink"]  # else the names of all runs would lie on one another
+    many = curve_chart([seed] * 100 + [Curve(a_line(), "#000")], Axis("x"), Axis("y"))["series"]
+    assert {series["emphasis"]["disabled"] for series in many} == {True}
+    assert many[0]["silent"]

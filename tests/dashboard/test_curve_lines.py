@@ -91,7 +91,9 @@ def test_many_lines_have_no_bands_and_rates_have_dashes():
 
 def test_single_seeds_and_single_runs(paired):
     drawing = draw(paired, paired.runs, choice(seeds=True))
-    assert sum(curve.faint for curve in drawing.curves) == 5
+    singles = [curve for curve in drawing.curves if curve.faint]
+    assert all(curve.run.startswith(f"{curve.line.name.partition(' (')[0]} · seed ") for curve in singles)
+    assert len({curve.run for curve in singles}) == len(singles) == 5
     each = draw(paired, paired.runs, choice(each_run=True)).curves
     assert len({curve.line.name for curve in each}) == 5
     assert len({curve.colour for curve in each}) == 5

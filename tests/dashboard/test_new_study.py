@@ -3,6 +3,7 @@
 import shutil
 import time
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -306,6 +307,25 @@ def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here):
     assert values["seeds"]["offset"] == 10_000
     assert field(asked, "text_input", "ask_file:").value == "quickstart-2"
     assert not asked.error
+
+
+def test_a_link_asks_a_study_again_once(asked, opened, here):
+    (here / "results" / "published").mkdir(parents=True)
+    (here / "results" / "published" / "quickstart").symlink_to(PUBLISHED / "quickstart")
+    watch = opened(here / "results", "watch", study="published/quickstart")
+    (link,) = [one.proto for one in watch.get("page_link") if one.proto.label == "Ask it again"]
+    query = {name: values[0] for name, values in parse_qs(link.query_string).items()}
+    app = opened(here / "results", link.page, **query)
+    assert not app.exception
+    assert read_draft(yaml(app))["factors"]["positions"] == ["rope", "learned"]
+    assert field(app, "text_input", "ask_file:").value == "quickstart"
+    assert "begin" not in app.query_params  # or a reload would take what is written since
+    question = field(app, "text_area", "ask_form:question")
+    question.set_value("Another one").run()
+    assert read_draft(yaml(app))["question"] == "Another one"
+    again = opened(here / "results", "new_study", begin="published/gone")
+    assert "published/gone again, which has no results here" in again.error[0].value
+    assert read_draft(yaml(again))["question"] == "Another one"
 
 
 def test_what_its_manifest_does_not_say_is_read_from_its_file_as_it_was_run(here):

@@ -3,12 +3,14 @@
 from urllib.parse import parse_qs
 
 import pytest
+import streamlit as st
 import yaml
 
 from tests.dashboard.dashboard_studies import write_study
 from tests.dashboard.inspection_pages import texts
 from tests.dashboard.inspection_studies import CHANGED
 from tests.dashboard.test_literal_text import acting
+from workbench.dashboard.live import SECONDS
 from workbench.dashboard.text_tail import text_tail
 from workbench.files import read_json, write_json
 from workbench.records.index import load_study
@@ -138,6 +140,45 @@ def test_samples_are_text_and_shown_step_by_step(opened, inspected, runs):
         (directory.path / SAMPLES).write_text("[\n")
         app = opened(inspected, "run", run=directory.run_id, run_part="Samples")
         assert "is no line of JSON" in app.error[0].value
+    finally:
+        (directory.path / SAMPLES).unlink()
+
+
+def test_samples_of_a_run_that_trains_come_by_themselves_unless_updates_are_paused(
+    opened, live_results, monkeypatch
+):
+    results = live_results(4)
+    runs = load_study(results / "live").runs
+    directory = RunDirectory(runs.loc[runs["state"] == "running", "path"].item())
+
+    def write(step):
+        append_samples(directory.path, [Sample(step=step, number=0, prompt="def", text=f" after {step}")])
+
+    every = {}
+    fragment = st.fragment
+
+    def noted(function, *, run_every=None):
+        every[function.__module__] = run_every
+        return fragment(function, run_every=run_every)
+
+    monkeypatch.setattr(st, "fragment", noted)
+    write(0)
+    try:
+        app = opened(results, "run", run=directory.run_id, run_part="Samples")
+        assert not app.exception
+        assert every["workbench.dashboard.run_samples"] == SECONDS
+        for step in (40, 80):
+            write(step)
+            assert app.run().code[1].value == f" after {step}"
+        app.select_slider(key="sample_step").set_value("40").run()
+        write(120)
+        assert app.run().code[1].value == " after 40"
+        assert app.select_slider(key="sample_step").options == ["0", "40", "80", "120"]
+        app.toggle(key="paused").set_value(True).run()
+        assert every["workbench.dashboard.run_samples"] is None
+        done = runs.loc[runs["state"] == "complete", "run_id"].iloc[0]
+        app = opened(results, "run", run=done, run_part="Samples")
+        assert every["workbench.dashboard.run_samples"] is None
     finally:
         (directory.path / SAMPLES).unlink()
 

@@ -16,15 +16,26 @@ from workbench.dashboard.curve_ticks import scale_option, x_ticks, y_ticks
 from workbench.numbers import prefix_for
 
 _FEW = 30  # a line of so few points shows where they are
+_POINTED = 100  # lines; of more, those under the pointer would be late
+_BAND_OPACITY = 0.16
+_GREY = "#8A97A6"
 _TIMES = ((3600.0, "h"), (60.0, "min"))
+_ZERO_STYLE = {"color": _GREY, "type": "dashed", "width": 1, "opacity": 1.0}
 _ZERO_LINE = {
     "silent": True,
     "symbol": "none",
-    "lineStyle": {"color": "#8A97A6", "type": "dashed", "width": 1},
+    "lineStyle": _ZERO_STYLE,
+    "blur": {"lineStyle": _ZERO_STYLE},
     "label": {"show": False},
     "data": [{"yAxis": 0}],
 }
-_BAND = {"silent": True, "itemStyle": {"color": "#8A97A6", "opacity": 0.14}, "label": {"show": False}}
+_MARGIN_STYLE = {"color": _GREY, "opacity": 0.14}
+_BAND = {
+    "silent": True,
+    "itemStyle": _MARGIN_STYLE,
+    "blur": {"itemStyle": _MARGIN_STYLE},
+    "label": {"show": False},
+}
 # The slider keeps what lies outside of it in the lines, so that they lead out of the plot.
 _ZOOM = {
     "type": "slider",
@@ -56,12 +67,16 @@ class Axis:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line with its colour and dash; ``faint`` for the single runs behind a mean."""
+    """A line with its colour and dash; ``faint`` for the single runs behind a mean.
+
+    ``run`` says which run it is, where its name is that of all runs of a variant.
+    """
 
     line: Line
     colour: str
     faint: bool = False
     dash: str = "solid"
+    run: str = ""
 
 
 def curve_chart(
@@ -80,8 +95,9 @@ def curve_chart(
     factor, unit = scale_of(x, max((float(curve.line.x[-1]) for curve in curves), default=1.0))
     series: list[dict[str, Any]] = []
     datasets: list[dict[str, Any]] = []
+    pointed = len(curves) <= _POINTED
     for curve in curves:
-        series += _series(curve, len(datasets), labelled=not curve.faint)
+        series += _series(curve, len(datasets), pointed=pointed)
         if curve.line.cut:
             series[-1]["markPoint"] = _end_mark(curve, factor)
         datasets.append({"source": _table(curve.line, factor, y.log)})
@@ -102,7 +118,12 @@ def curve_chart(
             "icon": "roundRect",
             "data": _legend(curves),
         },
-        "tooltip": {"trigger": "axis", "valueFormatter": _written(decimals, y.unit), "confine": True},
+        "tooltip": {
+            "trigger": "axis",
+            "valueFormatter": _written(decimals, y.unit),
+            "confine": True,
+            "axisPointer": {"triggerEmphasis": False},  # all lines have a point there
+        },
         "dataset": datasets,
         "dataZoom": [_ZOOM],
         "toolbox": _TOOLS,
@@ -131,11 +152,12 @@ def _table(line: Line, factor: float, log: bool) -> pd.DataFrame:
     return table.assign(low=low, band=line.high - low, high=line.high)
 
 
-def _series(curve: Curve, dataset: int, *, labelled: bool) -> list[dict[str, Any]]:
+def _series(curve: Curve, dataset: int, *, pointed: bool) -> list[dict[str, Any]]:
     line = curve.line
-    drawn = _mean_series(curve, dataset)
-    if not labelled:
-        return [drawn | {"silent": True, "tooltip": {"show": False}}]
+    drawn = _mean_series(curve, dataset) | _under_the_pointer(curve, pointed=pointed)
+    if curve.faint:
+        # A name in the legend is that of the mean: the names of all its runs would lie on one another.
+        return [drawn | {"silent": not pointed, "tooltip": {"show": False}, "legendHoverLink": False}]
     if line.low is None:
         return [drawn]
     common = {
@@ -149,11 +171,13 @@ def _series(curve: Curve, dataset: int, *, labelled: bool) -> list[dict[str, Any
         "lineStyle": {"opacity": 0},
         "itemStyle": {"color": curve.colour},
         "tooltip": {"show": False},
+        # A line under the pointer greys other lines, and leaves bands as they are: its own is one of them.
         "emphasis": {"disabled": True},
+        "blur": {"lineStyle": {"opacity": 0}, "areaStyle": {"opacity": _BAND_OPACITY}},
         "z": 1,
     }
     lower = common | {"encode": {"x": "x", "y": "low", "tooltip": []}}
-    filled = {"areaStyle": {"color": curve.colour, "opacity": 0.16}}
+    filled = {"areaStyle": {"color": curve.colour, "opacity": _BAND_OPACITY}}
     upper = common | {"encode": {"x": "x", "y": "band", "tooltip": []}} | filled
     return [lower, upper, drawn]
 
@@ -173,8 +197,28 @@ def _mean_series(curve: Curve, dataset: int) -> dict[str, Any]:
         "symbolSize": 5,
         "lineStyle": style | {"type": curve.dash},
         "itemStyle": {"color": curve.colour},
-        "emphasis": {"disabled": True},
         "z": 2 if curve.faint else 3,
+    }
+
+
+def _under_the_pointer(curve: Curve, *, pointed: bool) -> dict[str, Any]:
+    """A line that is pointed at, itself or in the legend, says at its end which it is; others are grey."""
+    if not pointed:
+        return {"emphasis": {"disabled": True}}
+    shown = (curve.run or curve.line.name).replace("{", "{\u2060")  # or ECharts takes it for a template
+    label = {
+        "show": True,
+        "formatter": shown,
+        "color": curve.colour,
+        "fontWeight": "bold",
+        "align": "right",
+        "verticalAlign": "bottom",
+        "offset": [-100, -8],  # beside the tools, which are in the corner
+    }
+    grey = {"color": _GREY, "opacity": 0.3}
+    return {
+        "emphasis": {"focus": "series", "lineStyle": {"width": 3, "opacity": 1.0}, "endLabel": label},
+        "blur": {"lineStyle": grey, "itemStyle": grey},
     }
 
 

@@ -276,16 +276,20 @@ def _group(
     line = aggregate(name, [group[place].shown for place in chosen.members], choice.band)
     curves = []
     if choice.seeds or chosen.singly:
-        singles = [one for member in group if (one := single(name, member.shown))]
-        if line is not None:
-            curves += [Curve(one, colour, faint=True) for one in singles]
-        else:  # no mean to carry the name in legend and tooltip
-            curves += [Curve(one, colour, dash=dash) for one in singles]
+        faint = line is not None  # else there is no mean to carry the name in legend and tooltip
+        for member in group:
+            if one := single(name, member.shown):
+                run = _run_name(name, member.row)
+                curves.append(Curve(one, colour, faint=faint, dash="solid" if faint else dash, run=run))
     if line is not None:
         drawn = line if with_band else replace(line, low=None, high=None)
         cut = bool(chosen.lost) and chosen.lost[0].reached <= line.x[-1]
         curves.append(Curve(replace(drawn, cut=cut), colour, dash=dash))
     return curves, chosen.note(drawn=line is not None, what="pair" if choice.difference else "seed")
+
+
+def _run_name(of: str, row: Mapping[str, Any]) -> str:
+    return f"{of} · seed {row['seed']} · {row['run_id'][:6]}"
 
 
 def _each(study: Study, rows: list[dict[str, Any]], traces: dict[str, Trace]) -> list[Curve]:
@@ -295,7 +299,7 @@ def _each(study: Study, rows: list[dict[str, Any]], traces: dict[str, Trace]) ->
         own = study.colours[row["variant"]]
         colour = own if own not in taken else next((c for c in PALETTE if c not in taken), own)
         taken.add(colour)
-        name = f"{study.labels[row['variant']]} · seed {row['seed']} · {row['run_id'][:6]}"
+        name = _run_name(study.labels[row["variant"]], row)
         if line := single(name, traces[row["run_id"]]):
             curves.append(Curve(line, colour))
     return curves

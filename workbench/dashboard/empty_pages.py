@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from workbench.dashboard.links import BEGIN
 from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.state import PAGES
 from workbench.visible import visible
@@ -54,7 +55,11 @@ def published(study: str) -> None:
             width="content",
         )
         st.page_link(
-            PAGES / "new_study.py", label="Ask it again", icon=":material/add_circle:", width="content"
+            PAGES / "new_study.py",
+            label="Ask it again",
+            icon=":material/add_circle:",
+            query_params={"study": study, BEGIN: study},
+            width="content",
         )
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from workbench.dashboard.literal_text import literal
 
+BEGIN = "begin"  # the study that New study is to ask again, in a link
 _LINK, _SHOWN = "_link", "_link_shown"
 
 

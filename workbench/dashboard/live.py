@@ -14,7 +14,7 @@ from workbench.records.index import StudyRecords
 from workbench.records.weights_at_hand import with_weights
 
 SECONDS = 3
-_FOLLOWED = "_followed"
+_FOLLOWED, _PAUSED = "_followed", "paused"
 
 
 def indicator(records: StudyRecords) -> None:
@@ -34,7 +34,7 @@ def indicator(records: StudyRecords) -> None:
         expected = time_left(records.seconds_left)
         st.caption(literal(" · ".join(filter(None, [driver.message if driver else "", expected]))))
         st.page_link(PAGES / "watch.py", label="Watch", icon=":material/monitoring:")
-        paused = st.toggle("Pause updates", key="paused", persist_state="session")
+        paused = st.toggle("Pause updates", key=_PAUSED, persist_state="session")
     # Charts lose their zoom when their data changes, so that updates can be held.
     if not paused:
         st.session_state["_pulse"] = pulse(records)
@@ -44,6 +44,11 @@ def indicator(records: StudyRecords) -> None:
 def is_followed() -> bool:
     """Whether the study was running when the page was drawn: else nobody looks whether it has news."""
     return bool(st.session_state.get(_FOLLOWED))
+
+
+def follows() -> bool:
+    """Whether what is new is to be shown by itself: the study runs, and updates are not paused."""
+    return is_followed() and not st.session_state.get(_PAUSED, False)
 
 
 def _published(records: StudyRecords) -> None:

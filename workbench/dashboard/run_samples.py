@@ -3,39 +3,50 @@
 import pandas as pd
 import streamlit as st
 
-from workbench.dashboard import links
+from workbench.dashboard import links, live
 from workbench.dashboard.literal_text import code_span, grid, literal
+from workbench.dashboard.state import View
 from workbench.errors import RecordError
 from workbench.numbers import count, plural
-from workbench.records.run import RunDirectory, RunRecord
+from workbench.records.run import RunDirectory, RunRecord, State
 from workbench.records.samples import SAMPLE_TEMPERATURE, SAMPLE_TOKENS, Sample, read_samples
 from workbench.visible import visible
 
-_STEP = "sample_step"
+_STEP, _NEWEST = "sample_step", "_sample_newest"
 
 
-def samples(directory: RunDirectory, record: RunRecord) -> None:
-    """The samples of the step that is picked, and a table of all."""
+def samples(now: View, directory: RunDirectory, record: RunRecord) -> None:
+    """The samples of the step that is picked, and a table of all; while the run trains, as they come."""
+    trains = now.records.is_live and record.state == State.RUNNING
+    # Metrics have the whole page drawn anew, and are written before samples are.
+    st.fragment(_panel, run_every=live.SECONDS if trains and live.follows() else None)(directory, trains)
+
+
+def _panel(directory: RunDirectory, trains: bool) -> None:
     try:
         found = read_samples(directory.path)
     except RecordError as error:
         st.error(literal(error), icon=":material/error:")
         return
     if not found:
+        nothing = "while it trained, or was published without that"
         st.caption(
-            "This run has written nothing while it trained, or was published without that. A study asks for "
-            f"it with {code_span('training: {samples: 2}')}, of the trials that it runs from then on. What "
-            "the finished model writes is under Text."
+            f"This run has written nothing {'so far' if trains else nothing}. A study asks for it with "
+            f"{code_span('training: {samples: 2}')}, of the trials that it runs from then on. What the "
+            "finished model writes is under Text."
         )
         return
-    st.fragment(lambda: _at_a_step(found))()
+    _at_a_step(found)
 
 
 def _at_a_step(found: list[Sample]) -> None:
     steps = [str(step) for step in dict.fromkeys(one.step for one in found)]
     links.report_unknown(_STEP, steps, "step")
-    if st.session_state.get(_STEP) not in steps:
-        st.session_state.pop(_STEP, None)  # of another run
+    shown = st.session_state.get(_STEP)
+    # Who looks at the newest step sees the next one when it comes; who went back to another stays there.
+    if shown not in steps or shown == st.session_state.get(_NEWEST):
+        st.session_state.pop(_STEP, None)
+    st.session_state[_NEWEST] = steps[-1]
     step = steps[0]
     if len(steps) > 1:
         step = st.select_slider(

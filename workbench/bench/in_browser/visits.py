@@ -93,7 +93,7 @@ CURVES = Visit(
 )
 EFFECTS = Visit("Effects", "effects", (Change("effect to explain", option("explain")), BASELINE))
 COMPARE = Visit("Compare", "compare", (Change("tab", tab()),))
-CLAIMS = Visit("Claims", "claims", (Change("form", segment("size")),))
+CLAIMS = Visit("Claims", "claims", (Change("form", segment("size")), Change("card", option("card"))))
 DATA = Visit("Data", "data", (Change("text", option("text")), Change("unit", segment("unit"))))
 SEARCH = Visit(
     "Search", "search", (Change("points drawn", segment("drawn")), Change("objective", option("objective")))

@@ -1,6 +1,7 @@
 """Drafts and files: saved under ``ablations/`` and nowhere else, and begun from studies that there are."""
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain, count, pairwise
 from pathlib import Path
@@ -33,10 +34,17 @@ class Source:
 
 def sources(results: Path) -> list[Source]:
     """The study files at hand, then the studies with results, and a small example."""
-    found = [Source(str(path), path, _free(path.stem, results)) for path in study_files()]
+    files = study_files()
+    found = [Source(str(path), path, _free(path.stem, results)) for path in files]
+    taken = {path.stem for path in files}
     for study in list_studies(results) if results.is_dir() else []:
-        found.append(Source(f"results of {study_title(study)}", study, _free(study.name, results)))
+        found.append(Source(results_of(study_title(study)), study, _free(study.name, results, taken)))
     return [*found, Source("a small example", None, _free(FIRST_NAME, results))]
+
+
+def results_of(title: str) -> str:
+    """What a study that has results is called among the ``sources``; ``title`` is the study's own."""
+    return f"results of {title}"
 
 
 def _asked(study: Path) -> str:
@@ -68,10 +76,11 @@ def _file_of(study: Path, command: str) -> tuple[Path | None, list[str]]:
     return next((file for file in files if file is not None), None), overrides
 
 
-def _free(name: str, results: Path) -> str:
-    """``name`` while no study of that name has results; then the first number behind it that is free."""
+def _free(name: str, results: Path, taken: Collection[str] = ()) -> str:
+    """``name`` while no study of that name has results, nor is ``taken``; else with the first free number."""
     numbers = (f"{name}-{number}" for number in count(2))
-    return next(one for one in chain([name], numbers) if not (results / one).exists())
+    names = chain([name], numbers)
+    return next(one for one in names if one not in taken and not (results / one).exists())
 
 
 def file_of(name: str) -> Path:

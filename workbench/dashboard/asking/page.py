@@ -1,5 +1,6 @@
 """The page *New study* for who may write: a question as form and as YAML, its check, its file, its start."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -8,15 +9,17 @@ from workbench.dashboard import drivers, notices
 from workbench.dashboard.asking import files, session
 from workbench.dashboard.asking.check_panel import check_panel, current_check
 from workbench.dashboard.asking.checking import study_from
+from workbench.dashboard.asking.files import Source
 from workbench.dashboard.asking.form import form
 from workbench.dashboard.drivers import Driving
+from workbench.dashboard.links import BEGIN
 from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.state import PAGES, results_directory
 from workbench.errors import UserError
 from workbench.records.manifest import MANIFEST
 
 _FORM, _CHECK = 520, 456  # pixels
-_BEGIN, _WORKERS = "ask_begin", "ask_workers"
+_BEGIN, _WORKERS, _PROBLEM = "ask_begin", "ask_workers", "_ask_problem"
 
 
 def draw() -> None:
@@ -37,16 +40,13 @@ def draw() -> None:
 def _begin() -> None:
     """Where the draft comes from: a study that there is, in its own words, or the one that is shown."""
     known = {source.title: source for source in files.sources(results_directory())}
+    _from_a_link(known)
 
     def clone() -> None:
         chosen = known.get(st.session_state[_BEGIN] or "")
-        if chosen is None:
-            return
-        try:
-            session.open_draft(chosen.text(), chosen.name)
-        except UserError as error:
-            st.session_state["_ask_problem"] = str(error)
-        st.session_state[_BEGIN] = None
+        if chosen is not None:
+            _open(chosen)
+            st.session_state[_BEGIN] = None
 
     st.selectbox(
         "Begin from a study that there is",
@@ -57,8 +57,35 @@ def _begin() -> None:
         placeholder="its file in ablations, or the results of one",
         help="Its YAML takes the place of the draft below; the study itself stays as it is.",
     )
-    if problem := st.session_state.pop("_ask_problem", ""):
+    # The page may be drawn anew at any moment: it is said until the draft is another.
+    problem, draft = st.session_state.get(_PROBLEM, ("", None))
+    if problem and draft == session.text():
         st.error(literal(problem), icon=":material/error:")
+
+
+def _from_a_link(known: Mapping[str, Source]) -> None:
+    """What a link asks for again takes the draft's place, once: a reload keeps what was written since."""
+    asked = st.query_params.get(BEGIN)
+    if asked is None:
+        return
+    del st.query_params[BEGIN]
+    source = known.get(files.results_of(asked))
+    if source is None:
+        _say(f"The link asks {asked} again, which has no results here.")
+        return
+    _open(source)
+
+
+def _open(source: Source) -> None:
+    try:
+        session.open_draft(source.text(), source.name)
+    except UserError as error:
+        _say(str(error))
+
+
+def _say(problem: str) -> None:
+    """Say why the draft stays what it was."""
+    st.session_state[_PROBLEM] = (problem, session.text())
 
 
 def _yaml() -> None:

@@ -1,5 +1,6 @@
-"""Claims: the cards, each with its word, the runs that it rests on, and what the literature says."""
+"""Claims: all cards in short; of one the word, the runs that it rests on, and what the literature says."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -17,6 +18,7 @@ from workbench.claims.tables import (
     predictions_table,
     render_card,
 )
+from workbench.claims.words import CardWord
 from workbench.dashboard import downloads, empty_pages, links
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.claim_charts import (
@@ -35,6 +37,7 @@ from workbench.visible import visible
 
 _COLOURS = {"supported": "green", "refuted": "red", "undecided": "gray"}
 _RUNS, _LITERATURE = 590, 330  # pixels
+_KEY, _WRITTEN, _TABLE = "card", "_card_written", "cards"
 _TITLES = {"curves": "Curves", "effects": "Effects", "position": "Position", "runs": "Runs"}
 _ICONS = {
     "curves": ":material/show_chart:",
@@ -65,14 +68,67 @@ def page() -> None:
     if not results:
         empty_pages.no_claims(claims_folder())
         return
-    grid(text_frame(cards_table(results)), hide_index=True, alt="Claims and their words", key="cards")
+    chosen = _chosen(results)
+    _table(results, chosen)
     st.caption(
         "Supported: every primary prediction holds at every primary rung. Refuted: one fails, with Holm over "
         "the card's primary predictions. Undecided: all else, also where fewer than 8 pairs, lost pairs, "
         "unequal tuning or a learning rate at an edge forbid to rest a word on the numbers."
     )
-    for result in results:
-        _card(result)
+    _pick(results)
+    _card(chosen)
+
+
+def _chosen(results: Sequence[CardResult]) -> CardResult:
+    """The card that the address or the reader asks for; else the first that has a word."""
+    known = {result.card.id: result for result in results}
+    links.report_unknown(_KEY, known, "card")
+    asked, written = st.query_params.get(_KEY), st.session_state.get(_WRITTEN)
+    chosen = asked if asked is not None and asked != written else st.session_state.get(_KEY, written)
+    if chosen not in known:
+        decided = (name for name, result in known.items() if result.word is not CardWord.UNDECIDED)
+        chosen = next(decided, next(iter(known)))
+    st.session_state[_KEY] = st.session_state[_WRITTEN] = st.query_params[_KEY] = chosen
+    return known[chosen]
+
+
+def _table(results: Sequence[CardResult], chosen: CardResult) -> None:
+    """All cards in short; the row that is marked is the card below."""
+    ids = [result.card.id for result in results]
+    marked = {"rows": [ids.index(chosen.card.id)], "columns": [], "cells": []}
+    st.session_state[_TABLE] = {"selection": marked}
+    grid(
+        text_frame(cards_table(results)),
+        hide_index=True,
+        on_select=lambda: _take(ids),
+        selection_mode="single-row-required",
+        alt="Claims and their words",
+        key=_TABLE,
+    )
+
+
+def _take(ids: list[str]) -> None:
+    """Make the row that was marked the chosen card."""
+    rows = st.session_state[_TABLE].selection.rows
+    if rows:
+        st.session_state[_KEY] = ids[rows[0]]
+
+
+def _pick(results: Sequence[CardResult]) -> None:
+    """The same choice as a list: found by typing, and without a mouse."""
+    labels = {result.card.id: _label(result) for result in results}
+    st.selectbox(
+        "Card",
+        list(labels),
+        format_func=labels.__getitem__,
+        key=_KEY,
+        width=640,
+        help="A click on a row of the table chooses as well.",
+    )
+
+
+def _label(result: CardResult) -> str:
+    return visible(f"{result.card.title} · {result.word} · {result.card.id}")
 
 
 def _card(result: CardResult) -> None:

@@ -44,7 +44,7 @@ def page() -> None:
         "Curves": lambda: run_curves.curves(now, directory),
         "Log": lambda: _log(directory),
         "Configuration": lambda: _configuration(now, record),
-        "Samples": lambda: run_samples.samples(directory, record),
+        "Samples": lambda: run_samples.samples(now, directory, record),
         "Text": lambda: run_text.writing(directory, record),
         "Environment": lambda: _environment(record),
     }
