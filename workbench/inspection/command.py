@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workbench.analysis.effects import study_report
 from workbench.analysis.figure_look import Look, looking
-from workbench.analysis.study_figures import FORMATS, save
+from workbench.analysis.paper_figures import FORMATS, save
 from workbench.analysis.text_escapes import to_csv
 from workbench.errors import UserError, in_one_line, suggestion
 from workbench.file_names import digest_of, file_part, told_apart

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workbench.analysis.figure_look import SANS, looking
+from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.report_html import html_list, html_text
-from workbench.analysis.study_figures import to_bytes
 from workbench.analysis.text_escapes import escape_markdown
 from workbench.errors import UserError, suggestion
 from workbench.inspection.command import measure_for, scope_of_study
