@@ -12,11 +12,13 @@ from tests.analysis.dismantled_studies import EFFECTS, SEEDS, apart_manifest, ap
 from tests.analysis.synthetic_studies import Study, shifted
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.dismantling import share_of
+from workbench.analysis.dismantling_figure import dismantling_plot
 from workbench.analysis.effects import study_report
+from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.report import render, to_json
 from workbench.analysis.report_tables import contributions_table, shares_table
 from workbench.analysis.statistics import Verdict
-from workbench.analysis.study_figures import dismantling_plot, study_figures, to_bytes
+from workbench.analysis.study_figures import study_figures
 from workbench.errors import UserError
 
 TWO = ("positions", "norm")

@@ -22,10 +22,11 @@ from workbench.analysis.answer_sentences import answers, gain_sentence
 from workbench.analysis.compute_gain import Gain
 from workbench.analysis.effects import study_report
 from workbench.analysis.gain_ladder import VariantGain, interpolated, read_off, rung_rates
+from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.report import render, to_json
 from workbench.analysis.report_tables import effects_table, gain_budgets_table, gains_table
 from workbench.analysis.statistics import Interval
-from workbench.analysis.study_figures import study_figures, to_bytes
+from workbench.analysis.study_figures import study_figures
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
 

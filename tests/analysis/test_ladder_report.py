@@ -12,11 +12,12 @@ from workbench.analysis.colours import variant_colours
 from workbench.analysis.effects import study_report
 from workbench.analysis.ladder import LadderWord
 from workbench.analysis.ladder_effects import ladder_report
+from workbench.analysis.ladder_figure import ladder_plot
 from workbench.analysis.ladder_report import ladder_to_json, render_ladder
 from workbench.analysis.ladder_sentences import ladder_headline, ladder_sentence
 from workbench.analysis.ladder_tables import ladder_table, ladder_tables, rungs_table
 from workbench.analysis.statistics import Verdict
-from workbench.analysis.study_figures import ladder_figures, ladder_plot
+from workbench.analysis.study_figures import ladder_figures
 from workbench.analysis.verdict_colours import verdict_colour
 from workbench.errors import RecordError, UserError
 from workbench.files import write_yaml

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from tests.analysis.synthetic_studies import full_study
 from workbench.analysis.effects import study_report
+from workbench.analysis.forest_figure import forest_plot
 from workbench.analysis.report import escape_latex, render, to_json
 from workbench.analysis.report_tables import effects_table
-from workbench.analysis.study_figures import forest_plot
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.effect_charts import forest
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from tests.analysis.recipe_studies import TOKENIZERS, Recipe, RecipeStudy, bpe
 from tests.analysis.synthetic_studies import full_study
 from workbench.analysis.answer_sentences import answers, headline, level_name
+from workbench.analysis.curves_figure import curves_plot
 from workbench.analysis.effects import study_report
 from workbench.analysis.report import render, to_json
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import budgets_table, other_sets_table, report_tables
 from workbench.analysis.statistics import Verdict
-from workbench.analysis.study_figures import curves_plot
 from workbench.dashboard.study_library import rebased
 from workbench.errors import UserError
 from workbench.records.index import load_study

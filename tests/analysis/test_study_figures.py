@@ -8,15 +8,12 @@ import pytest
 from tests.analysis.synthetic_studies import Study, full_study, manifest
 from tests.drawn_figures import Drawn, faults, labels
 from workbench.analysis.colours import BLUE, VERMILLION
+from workbench.analysis.curves_figure import curves_plot
 from workbench.analysis.effects import study_report
-from workbench.analysis.study_figures import (
-    curves_plot,
-    forest_plot,
-    learning_rate_plot,
-    save,
-    study_figures,
-    to_bytes,
-)
+from workbench.analysis.forest_figure import forest_plot
+from workbench.analysis.paper_figures import save, to_bytes
+from workbench.analysis.study_figures import study_figures
+from workbench.analysis.tuning_figures import learning_rate_plot
 from workbench.analysis.verdict_colours import OPEN_COLOUR
 from workbench.errors import UserError
 from workbench.records.metrics import save_frame

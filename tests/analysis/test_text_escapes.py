@@ -13,8 +13,9 @@ from markdown_it import MarkdownIt
 
 from tests.analysis.synthetic_studies import BASELINE_LOSSES, Study, manifest, shifted, variant
 from workbench.analysis.effects import study_report
+from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.report import render
-from workbench.analysis.study_figures import study_figures, to_bytes
+from workbench.analysis.study_figures import study_figures
 from workbench.analysis.text_escapes import escape_formula, escape_latex, escape_markdown, to_csv
 
 HOSTILE = (

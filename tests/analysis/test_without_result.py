@@ -19,11 +19,12 @@ from tests.analysis.synthetic_studies import (
     variant,
 )
 from workbench.analysis.answer_sentences import answers, headline
+from workbench.analysis.curves_figure import curves_plot
 from workbench.analysis.decisions import confirm_phase
 from workbench.analysis.effects import study_report
+from workbench.analysis.forest_figure import forest_plot
 from workbench.analysis.report import render, to_json
 from workbench.analysis.statistics import Verdict
-from workbench.analysis.study_figures import curves_plot, forest_plot
 from workbench.analysis.tuned_rates import choose_learning_rates
 from workbench.records.training_outcome import BEFORE_LEARNING
 

@@ -15,8 +15,8 @@ from tests.claims.claim_studies import (
     repaid,
     write_parts,
 )
+from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.statistics import Interval
-from workbench.analysis.study_figures import to_bytes
 from workbench.claims.figures import card_forest
 from workbench.claims.forest import LITERATURE, forest_panels, labels_of, without_number
 from workbench.claims.serving import Serving, served_sentence, serving_of

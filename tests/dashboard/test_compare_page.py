@@ -198,7 +198,7 @@ def test_losses_by_cost_have_a_front_for_each_text_and_bits_too(opened, several)
 
 def test_figures_and_files_say_what_the_page_says(opened, several, compared):
     from workbench.analysis.cost_points import cost_points
-    from workbench.analysis.study_figures import to_bytes
+    from workbench.analysis.paper_figures import to_bytes
     from workbench.dashboard.comparing.charts import cost_frame
     from workbench.dashboard.comparing.effects import effect_table
     from workbench.dashboard.comparing.figures import cost_figure, effects_figure

@@ -8,7 +8,8 @@ import pytest
 
 from tests.odd_panels import result
 from workbench.analysis.figure_look import ONE, SERIF, TWO, WIDTHS, Look, looking
-from workbench.analysis.study_figures import save, study_figures
+from workbench.analysis.paper_figures import save
+from workbench.analysis.study_figures import study_figures
 from workbench.inspection.panel_figures import figure, panel_figure
 from workbench.records.index import load_study
 

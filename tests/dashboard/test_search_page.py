@@ -7,10 +7,10 @@ import pytest
 from tests.dashboard.dashboard_studies import write_study
 from tests.dashboard.search_studies import space, write_search
 from workbench.analysis.importances import FANOVA, MAIN_EFFECTS
+from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.search import searched
 from workbench.analysis.search_figures import front_plot, importance_plot
 from workbench.analysis.search_frames import baseline_points, best_so_far, front_between
-from workbench.analysis.study_figures import to_bytes
 from workbench.dashboard import search_charts
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.study_library import Library

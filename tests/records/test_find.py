@@ -4,7 +4,7 @@ import pytest
 
 from workbench.errors import UserError
 from workbench.files import write_yaml
-from workbench.records.find import find_run
+from workbench.records.find import find_run, find_seed
 from workbench.records.run import RunRecord, State, config_hash, write_record
 
 RUNS = [
@@ -77,6 +77,7 @@ def test_of_a_study_that_was_changed_the_runs_of_its_present_manifest_come_first
     [
         ("bbb", "there is no run 'bbb'"),
         ("tiny/tow", "no complete run of 'tiny/tow'; did you mean 'two'"),
+        ("tiny/one/9", "no complete run of 'tiny/one/9'; seeds of one are 1, 2"),
         ("other/one", "there is no run 'other/one'"),
     ],
 )
@@ -124,3 +125,16 @@ def test_a_published_study_alone_answers_to_its_own_name(published):
     assert find_run(published, "tiny/two/1").path.parents[1] == published / "published" / "tiny"
     with pytest.raises(UserError, match="no complete run of 'tiny/one/3'; seeds of one are 1, 2"):
         find_run(published, "tiny/one/3")
+
+
+def test_a_seed_of_a_study_is_found_as_by_its_name(results):
+    study = results / "tiny"
+    assert find_seed(study, "one", 2).run_id == find_run(results, "tiny/one/2").run_id
+    assert find_seed(study, "two").run_id == "bbbb11112222"
+    with pytest.raises(UserError, match="against: no complete run of 'tiny/one/3'; seeds of one are 1, 2"):
+        find_seed(study, "one", 3, key="against")
+    with pytest.raises(UserError, match="run: no complete run of 'tiny/tow'; did you mean 'two'"):
+        find_seed(study, "tow")
+    (study / "runs" / "bbbb11112222" / "run.json").unlink()
+    with pytest.raises(UserError, match="no complete run of 'tiny/two'; finish it with 'workbench run'"):
+        find_seed(study, "two")

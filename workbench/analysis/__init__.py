@@ -9,5 +9,6 @@ beside a verdict: ``trimmed_means``, ``budget_trend``, ``text_uncertainty``. ``d
 whole families of comparisons, over looks at growing numbers of pairs; ``decisions`` has its words on a study.
 ``effects`` makes the ``Report`` of all of it, a ``variant_row`` for each variant by ``row_building``, with a
 ``footer``. How it reads: ``answers`` and ``fates`` in sentences, ``report_tables`` in cells, ``report`` in
-each format with its ``escapes``, ``study_figures`` with ``colours``, ``contrast`` and ``ticks``.
+each format with its ``escapes``, ``study_figures`` (a file each, by ``paper_figures``) with ``colours``,
+``contrast`` and ``ticks``.
 """

@@ -9,10 +9,10 @@ from workbench.analysis.best_of_k import best_of_k
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE
 from workbench.analysis.effects import Report
 from workbench.analysis.figure_look import look, width
+from workbench.analysis.paper_figures import legend_beside, legend_label, name_lines, paper_style, set_ticks
 from workbench.analysis.search import Objective, Search
 from workbench.analysis.search_figures import axis_words
 from workbench.analysis.search_frames import best_so_far
-from workbench.analysis.study_figures import legend_beside, legend_label, name_lines, paper_style, set_ticks
 from workbench.analysis.ticks import linear
 
 _JOINED, _DOT = "#9AA3AD", "#9AA3AD"

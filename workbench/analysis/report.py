@@ -22,21 +22,14 @@ from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import TextTable, pilot_line, report_tables
 from workbench.analysis.text_escapes import escape_formula, escape_latex, escape_markdown
 from workbench.analysis.variant_row import comparison_columns, flat, plain
+from workbench.analysis.verdict_colours import terminal_style
 from workbench.errors import UserError
 from workbench.numbers import plural
 from workbench.terminal import FirstThatFits, styled
 from workbench.visible import visible
 
 _NO_WIDER = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
-_STYLES = {
-    "better": "green",
-    "worse": "red",
-    "equivalent": "blue",
-    "inconclusive": "yellow",
-    "at the margin": "yellow",
-    "did not train": "magenta",
-    "failed": "magenta",
-    # Of claim cards and their predictions.
+_CLAIM_STYLES = {  # of claim cards and their predictions
     "supported": "green",
     "holds": "green",
     "refuted": "red",
@@ -208,8 +201,12 @@ def _rich_table(table: TextTable) -> Table:
         wraps = heading in (*_WRAPPED, *_OF_CLAIMS)
         drawn.add_column(heading, justify="left" if left else "right", overflow="fold", no_wrap=not wraps)
     for row in table.rows:
-        drawn.add_row(*(styled(cell, _STYLES.get(cell.partition(":")[0], "")) for cell in row))
+        drawn.add_row(*(styled(cell, _style(cell)) for cell in row))
     return drawn
+
+
+def _style(cell: str) -> str:
+    return terminal_style(cell) or _CLAIM_STYLES.get(cell.partition(":")[0], "")
 
 
 def _markdown(report: Report) -> str:

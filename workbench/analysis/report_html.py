@@ -8,20 +8,11 @@ from html import escape
 
 from workbench.analysis.report_outline import Outline
 from workbench.analysis.report_tables import TextTable
+from workbench.analysis.verdict_colours import html_class
 from workbench.numbers import plural
 from workbench.visible import visible
 
 _OF_A_RUNG = "rung-"  # as the names of a ladder's figures begin
-# The class of a verdict: what a page sets off from other cells.
-_WORDS = {
-    "better": "better",
-    "worse": "worse",
-    "equivalent": "equivalent",
-    "inconclusive": "open",
-    "at the margin": "open",
-    "did not train": "lost",
-    "failed": "lost",
-}
 
 
 def html_text(text: object) -> str:
@@ -51,7 +42,7 @@ def html_table(table: TextTable) -> str:
 def _cell(text: str, side: str, place: int) -> str:
     if place == 0:  # a name, which may be a word of ours
         return f'<th scope="row" class="{side}">{_lines(text)}</th>'
-    word = _WORDS.get(text.partition(":")[0])
+    word = html_class(text)
     shown = f'<span class="word {word}">{_lines(text)}</span>' if word else _lines(text)
     return f'<td class="{side}">{shown}</td>'
 

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from workbench.analysis.any_report import AnyReport, report_of
 from workbench.analysis.colours import BASELINE_COLOUR
 from workbench.analysis.contrast import seen_on
+from workbench.analysis.paper_figures import BAND, to_bytes
 from workbench.analysis.report_figures import report_figures
 from workbench.analysis.report_html import html_report, html_text
 from workbench.analysis.report_outline import outline
-from workbench.analysis.study_figures import BAND, to_bytes
 from workbench.records.index import StudyRecords
 
 # What is ink or paper in a figure follows the page.

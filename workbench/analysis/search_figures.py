@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE
 from workbench.analysis.figure_look import ONE, WIDTHS
 from workbench.analysis.importances import FANOVA, MAIN_EFFECTS, Importances, importances_of
+from workbench.analysis.paper_figures import legend_label, paper_style, set_ticks
 from workbench.analysis.search import COMPLETE, Objective, Search, searched
 from workbench.analysis.search_frames import baseline_points, front_between
-from workbench.analysis.study_figures import legend_label, paper_style, set_ticks
 from workbench.analysis.ticks import linear
 from workbench.numbers import plural
 from workbench.records.index import StudyRecords

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from workbench.analysis.colours import BLUE, ORANGE
 from workbench.analysis.figure_look import look, width
 from workbench.analysis.importances import Importance, Importances
+from workbench.analysis.paper_figures import paper_style, set_ticks
 from workbench.analysis.search import Objective, Search
 from workbench.analysis.search_figures import axis_words
-from workbench.analysis.study_figures import paper_style, set_ticks
 from workbench.analysis.ticks import FEW, decades, linear
 from workbench.records.space import Range
 

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from workbench.analysis.colours import BASELINE_COLOUR, GREEN, VERMILLION
 from workbench.analysis.figure_look import width
-from workbench.analysis.study_figures import paper_style, set_ticks
+from workbench.analysis.paper_figures import paper_style, set_ticks
 from workbench.analysis.ticks import linear
 from workbench.analysis.verdict_colours import OPEN_COLOUR
 from workbench.claims.forest import KINDS, LITERATURE, ForestPanel, ForestRow, forest_panels

@@ -27,6 +27,7 @@ class Target(StrEnum):
     """Whose tools an export is for, beside those that read models."""
 
     OPTUNA = "optuna"
+    TENSORBOARD = "tensorboard"
 
 
 class Layout(StrEnum):
@@ -68,14 +69,19 @@ def import_model(
 
 
 def export_model(
-    run: Annotated[str, typer.Argument(help="A run's id or study/variant/seed; with --to optuna, a study.")],
-    path: Annotated[Path | None, typer.Argument(help="A new folder to write a model into.")] = None,
+    run: Annotated[str, typer.Argument(help="A run's id or study/variant/seed; with --to, a study.")],
+    path: Annotated[
+        Path | None, typer.Argument(help="A new folder to write a model, or curves, into.")
+    ] = None,
     layout: Annotated[Layout, typer.Option("--layout", help="Whose layout.")] = Layout.HUGGINGFACE,
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="fp32, bf16 or fp16. Default: as it came, or fp32.")
     ] = None,
     to: Annotated[
-        Target | None, typer.Option("--to", help="optuna: the trials of a study, in place of a model.")
+        Target | None,
+        typer.Option(
+            "--to", help="In place of a model: optuna, the trials of a study; tensorboard, its runs' curves."
+        ),
     ] = None,
     storage: Annotated[
         str | None,
@@ -85,12 +91,15 @@ def export_model(
     ] = None,
     out: Out = RESULTS,
 ) -> None:
-    """Write a run's model for transformers or in Meta's layout; or a study's trials for Optuna's tools."""
-    if to is not None:
+    """Write a run's model for transformers or in Meta's layout; or a study for Optuna or TensorBoard."""
+    if to is Target.OPTUNA:
         _export_trials(run, path, storage, out)
         return
     if storage is not None:
-        raise UserError("--storage: is where trials go; write --to optuna as well, or leave it out")
+        raise UserError("--storage: is where trials go; write --to optuna, or leave it out")
+    if to is Target.TENSORBOARD:
+        _export_curves(run, path, out)
+        return
     if path is None:
         raise UserError("path: give a new folder to write the model into, or --to optuna --storage URL")
     from workbench.records.find import find_run
@@ -112,6 +121,18 @@ def _export_trials(study: str, path: Path | None, storage: str | None, out: Path
     for name, trials in copied.items():
         say(f"{name}: {plural(trials, 'trial')}")
     say(f"written: {storage}")
+
+
+def _export_curves(study: str, path: Path | None, out: Path) -> None:
+    if path is None:
+        raise UserError("path: give a new folder to write the curves into")
+    from workbench.study.paths import find_results
+    from workbench.trained.tensorboard_export import export_curves
+
+    with progress_bar() as progress:
+        written = export_curves(find_results(study, out), path, progress)
+    say(f"written: {path}: {plural(written, 'run')}")
+    say(f"To see them: tensorboard --logdir {path}")
 
 
 def evaluate(

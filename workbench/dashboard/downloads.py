@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from workbench.analysis.effects import Report
 from workbench.analysis.figure_look import SANS, SERIF, TWO, WIDTHS, Look, looking
+from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.report import render
-from workbench.analysis.study_figures import to_bytes
 
 _TABLES = {"CSV": ("csv", "text/csv"), "Markdown": ("md", "text/markdown"), "LaTeX": ("latex", "text/x-tex")}
 _ENDINGS = {"latex": "tex"}

@@ -7,9 +7,9 @@ import streamlit as st
 
 from workbench.analysis.ladder import LadderWord
 from workbench.analysis.ladder_effects import LadderReport
+from workbench.analysis.ladder_figure import ladder_plot
 from workbench.analysis.ladder_sentences import ladder_headline, ladder_sentence, order_sentence
 from workbench.analysis.ladder_tables import ladder_tables
-from workbench.analysis.study_figures import ladder_plot
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads
 from workbench.dashboard.drawn_chart import show_chart

@@ -50,10 +50,9 @@ def progress_table(records: StudyRecords) -> pd.DataFrame:
     """One row per phase: the share that has ended, and runs by state; what is not yet written is queued."""
     rows = []
     for phase, total in planned(records).items():
-        states = records.runs.loc[records.runs["phase"] == phase, "state"].value_counts()
-        counts = {state: int(states.get(state, 0)) for state in STATES}
-        if not records.is_live:
-            counts |= {"running": 0, INTERRUPTED: counts["running"]}
+        states = records.runs.loc[records.runs["phase"] == phase, "state"]
+        shown = states.map(lambda state: shown_state(state, live=records.is_live)).value_counts()
+        counts = {state: int(shown.get(state, 0)) for state in STATES}
         counts["queued"] = total - sum(count for state, count in counts.items() if state != "queued")
         ended = sum(counts[state] for state in ENDED)
         rows.append({"phase": phase, "progress": ended / total if total else 1.0, "planned": total} | counts)

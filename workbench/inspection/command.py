@@ -1,16 +1,15 @@
 """``workbench inspect``: the dashboard's views as files, without a browser; ``workbench probe``."""
 
-import re
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
 from workbench.analysis.effects import study_report
 from workbench.analysis.figure_look import Look, looking
-from workbench.analysis.study_figures import FORMATS, save
+from workbench.analysis.paper_figures import FORMATS, save
 from workbench.analysis.text_escapes import to_csv
 from workbench.errors import UserError, in_one_line, suggestion
+from workbench.file_names import digest_of, file_part, told_apart
 from workbench.files import write_atomically
 from workbench.inspection.behaviour_columns import read_behaviours
 from workbench.inspection.explanation import Explanation, explain
@@ -107,7 +106,7 @@ def explain_study(name: str, *, results: Path, to: Path) -> list[tuple[Explanati
     found = []
     for number, variant in enumerate(one for one in records.manifest.names if one != baseline):
         told = explain(values, variant, baseline)
-        safe = "-".join(_safe(text, _LONGEST_NAME) for text in (study.name, variant))
+        safe = "-".join(file_part(text, _LONGEST_NAME) for text in (study.name, variant))
         path = Path(to) / f"moved-{number}-{safe}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_csv(told.table(), index=False))
@@ -179,12 +178,12 @@ def file_stem(view: View, scope: Scope, given: dict[str, str]) -> str:
     """
     runs = "-against-".join(_run_name(scope, role) for role in scope.roles)
     if scope.others and view.many:
-        runs += f"-beside-{len(scope.others)}-{_digest(str([one.run_id for one in scope.others]))}"
-    options = "".join(f"-{name}={_value(value)}" for name, value in sorted(given.items()))
+        runs += f"-beside-{len(scope.others)}-{digest_of(str([one.run_id for one in scope.others]))}"
+    options = "".join(f"-{name}={told_apart(value, _LONGEST_VALUE)}" for name, value in sorted(given.items()))
     stem = f"{view.name}-{runs}{options}"
     if len(stem.encode("utf-8")) <= _LONGEST_STEM:
         return stem
-    return f"{stem.encode('utf-8')[:_LONGEST_STEM].decode('utf-8', 'ignore')}-{_digest(stem)}"
+    return f"{stem.encode('utf-8')[:_LONGEST_STEM].decode('utf-8', 'ignore')}-{digest_of(stem)}"
 
 
 def _forget_tables(folder: Path, stem: str, first: int) -> None:
@@ -199,24 +198,8 @@ def _forget_tables(folder: Path, stem: str, first: int) -> None:
 def _run_name(scope: Scope, role: str) -> str:
     """Study, variant, seed and the beginning of the run's id, which tells apart runs that share the rest."""
     record = scope.record(role)
-    name = f"{_safe(record.study, _LONGEST_NAME)}-{_safe(record.variant, _LONGEST_NAME)}"
-    return f"{name}-{record.seed}-{_safe(record.run_id, 8)}"
-
-
-def _value(text: str) -> str:
-    """An option's value as part of a file's name; with a few digits that tell it from others if changed."""
-    safe = _safe(text, _LONGEST_VALUE)
-    return safe if safe == text else f"{safe}-{_digest(text)}"
-
-
-def _digest(text: str) -> str:
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-
-
-def _safe(text: str, longest: int) -> str:
-    """Without what separates folders or is a sign to a shell: ``longest`` bytes at most."""
-    safe = re.sub(r"[^\w=.,+]+", "-", text).strip("-.")
-    return safe.encode("utf-8")[:longest].decode("utf-8", "ignore")
+    name = f"{file_part(record.study, _LONGEST_NAME)}-{file_part(record.variant, _LONGEST_NAME)}"
+    return f"{name}-{record.seed}-{file_part(record.run_id, 8)}"
 
 
 def _why_unmeasured(view: View, unmeasured: list[Unmeasured]) -> str:

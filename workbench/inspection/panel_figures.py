@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from workbench.analysis.contrast import WHITE, ink_on, readable_on
 from workbench.analysis.figure_look import look, width
-from workbench.analysis.study_figures import BAND, legend_label, paper_style
+from workbench.analysis.paper_figures import BAND, legend_label, paper_style
 from workbench.analysis.ticks import Ticks, every, linear
 from workbench.inspection.drawing import (
     GHOST,

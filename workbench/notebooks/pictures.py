@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from workbench.analysis.figure_look import ONE, TWO, Look, looking
-from workbench.analysis.study_figures import paper_settings, to_bytes
+from workbench.analysis.paper_figures import paper_settings, to_bytes
 from workbench.errors import UserError
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workbench.analysis.figure_look import SANS, looking
+from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.report_html import html_list, html_text
-from workbench.analysis.study_figures import to_bytes
 from workbench.analysis.text_escapes import escape_markdown
-from workbench.errors import UserError, suggestion
+from workbench.errors import UserError
 from workbench.inspection.command import measure_for, scope_of_study
 from workbench.inspection.panel_figures import figure as draw
 from workbench.inspection.panels import Result
@@ -19,8 +19,9 @@ from workbench.inspection.variants_beside import ALL, chosen_beside, first_run
 from workbench.inspection.views import find_view
 from workbench.notebooks.pictures import look_of, shown_as_svg
 from workbench.progress import progress_on
+from workbench.records.find import find_seed
 from workbench.records.index import StudyRecords
-from workbench.records.run import Phase, RunDirectory
+from workbench.records.run import RunDirectory
 from workbench.terminal import console
 
 
@@ -125,19 +126,7 @@ def _run(
     key: str = "variant",
 ) -> RunDirectory:
     """A complete run of ``variant``: of ``seed``, else of the seed of ``like``, else the first to look at."""
-    runs = study.runs
-    known = list(dict.fromkeys([*study.manifest.names, *runs["variant"]]))
-    if variant not in known:
-        raise UserError(f"{key}: {study.title} has no {variant!r}; {suggestion(variant, known)}")
+    found = None
     if seed is None:
         found = first_run(study, variant, None if like is None else like.read().seed)
-        if found is None:
-            raise UserError(f"{key}: no run of {variant!r} is complete; finish it with 'workbench run'")
-        return found
-    done = runs[(runs["variant"] == variant) & (runs["state"] == "complete")]
-    done = done[done["phase"].isin([Phase.CONFIRM, Phase.SEARCH])]
-    paths = done.loc[done["seed"] == seed, "path"].tolist()
-    if not paths:
-        seeds = ", ".join(map(str, sorted(set(done["seed"])))) or "none"
-        raise UserError(f"seed: no complete run of {variant!r} has {seed}; there are: {seeds}")
-    return RunDirectory(paths[0])
+    return found or find_seed(study.path, variant, seed, key=key if seed is None else "seed")

@@ -21,8 +21,8 @@ from workbench.analysis.calibrating.calibration import read_calibration
 from workbench.analysis.calibrating.curves import calibration_table
 from workbench.analysis.calibrating.evaluation import REPORT as CALIBRATION_REPORT
 from workbench.analysis.calibrating.evaluation import write_beside
+from workbench.analysis.paper_figures import save
 from workbench.analysis.report_figures import report_figures
-from workbench.analysis.study_figures import save
 from workbench.data.tokenizers import kept_name
 from workbench.driver.optuna_ledger import JOURNAL, Ledger, journal_damage
 from workbench.driver.search_ledger import SearchLedger

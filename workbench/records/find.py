@@ -1,5 +1,6 @@
 """Which run a user means: by id, by the beginning of an id, by path, or as ``study/variant/seed``."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from workbench.errors import RecordError, UserError, suggestion
@@ -9,6 +10,7 @@ from workbench.records.run import Phase, RunDirectory, RunRecord, State, config_
 
 _SHORTEST = 4  # characters of an id that may stand for it
 _SHOWN = 5
+_ITS_OWN = (Phase.CONFIRM, Phase.SEARCH)  # phases in which a variant has a run at each of its seeds
 
 # What became of a run that is not complete.
 _BECAME = {
@@ -63,6 +65,21 @@ def find_seeds(results: Path, name: str) -> list[RunDirectory]:
     return sorted(confirming, key=lambda one: one.read().seed)
 
 
+def find_seed(study: Path, variant: str, seed: int | None = None, *, key: str = "run") -> RunDirectory:
+    """The complete run of ``variant`` that confirms, or searches, at ``seed`` in the study's directory.
+
+    Without a seed any complete run of it. Of several those of the present manifest come first, and of these
+    one that has weights. Raises ``UserError``, which begins with ``key``, where there is none.
+    """
+    here = _runs_of([study])
+    found = [one for one in here if _is(one, variant, seed)]
+    found = found if len(found) < 2 else _of_the_present(found)
+    if not found:
+        asked = variant if seed is None else f"{variant}/{seed}"
+        raise UserError(f"{key}: {_none_of(here, f'{study_title(study)}/{asked}', variant, seed)}")
+    return _one_of_each(found)[0]
+
+
 def readable(directory: RunDirectory) -> RunRecord | None:
     """The run's record; None for a damaged one, which its study lists as a problem: it is nobody's choice."""
     try:
@@ -74,7 +91,11 @@ def readable(directory: RunDirectory) -> RunRecord | None:
 def _all_runs(results: Path) -> list[RunDirectory]:
     if not results.is_dir():
         return []
-    paths = [path for study in list_studies(results) for path in sorted((study / "runs").glob("*/run.json"))]
+    return _runs_of(list_studies(results))
+
+
+def _runs_of(studies: list[Path]) -> list[RunDirectory]:
+    paths = [path for study in studies for path in sorted((study / "runs").glob("*/run.json"))]
     return [RunDirectory(path.parent) for path in paths if not path.parent.name.startswith(".")]
 
 
@@ -129,7 +150,7 @@ def _is(directory: RunDirectory, variant: str, seed: int | None = None) -> bool:
     record = readable(directory)
     if record is None:
         return False
-    its_own = record.phase in (Phase.CONFIRM, Phase.SEARCH)
+    its_own = record.phase in _ITS_OWN
     wanted = seed is None or (record.seed == seed and its_own)
     return record.variant == variant and record.state is State.COMPLETE and wanted
 
@@ -147,16 +168,33 @@ def _unknown(name: str, directories: list[RunDirectory], results: Path) -> str:
     here, rest = _of_study(directories, name)
     if here:
         variant, _, seed = rest.rpartition("/")
-        records = [record for record in map(readable, here) if record is not None]
-        mine = [one for one in records if one.variant == variant and one.phase is Phase.CONFIRM]
-        seeds = sorted(one.seed for one in mine)
-        if seed.isdigit() and seeds:
-            state = next((_BECAME.get(one.state, "") for one in mine if one.seed == int(seed)), "")
-            known = ", ".join(map(str, seeds))
-            return f"run: no complete run of {name!r}{state}; seeds of {variant} are {known}"
-        variants = sorted({one.variant for one in records})
-        return f"run: no complete run of {name!r}; {suggestion(rest, variants)}"
+        if seed.isdigit() and rest not in _variants(here):
+            return f"run: {_none_of(here, name, variant, int(seed))}"
+        return f"run: {_none_of(here, name, rest, None)}"
     return (
         f"run: there is no run {name!r} under {results}; the dashboard's Runs page has their ids, and "
         f"study/variant names the run of a variant that has only one"
     )
+
+
+def _none_of(here: list[RunDirectory], name: str, variant: str, seed: int | None) -> str:
+    """Why the runs of a study, ``here``, have none that ``name`` stands for, and what there is."""
+    records = [record for record in map(readable, here) if record is not None]
+    mine = [one for one in records if one.variant == variant and one.phase in _ITS_OWN]
+    if seed is not None and mine:
+        state = next((_BECAME.get(one.state, "") for one in mine if one.seed == seed), "")
+        known = ", ".join(str(one) for one in sorted({one.seed for one in mine}))
+        return f"no complete run of {name!r}{state}; seeds of {variant} are {known}"
+    known_variants = _variants(here)
+    if variant in known_variants:
+        return f"no complete run of {name!r}; finish it with 'workbench run'"
+    return f"no complete run of {name!r}; {suggestion(variant, sorted(known_variants))}"
+
+
+def _variants(here: list[RunDirectory]) -> set[str]:
+    """The variants of a study: those that it plans, and those that its runs are of."""
+    found = {record.variant for record in map(readable, here) if record is not None}
+    if here:
+        with suppress(RecordError):
+            found |= set(read_manifest(here[0].path.parent.parent).names)
+    return found

@@ -7,7 +7,7 @@ from workbench.analysis.calibrating.curves import calibration_table, curves_of
 from workbench.analysis.calibrating.error_rates import STUDIES
 from workbench.analysis.calibrating.figure import calibration_figure
 from workbench.analysis.calibrating.report import render_calibration
-from workbench.analysis.study_figures import save
+from workbench.analysis.paper_figures import save
 from workbench.files import write_atomically
 from workbench.progress import Progress
 from workbench.records.calibration_table import RESULT

@@ -10,7 +10,7 @@ from workbench.analysis.calibrating.error_shares import EQUIVALENT, error_shares
 from workbench.analysis.calibrating.goals import PROMISED, TOLERANCE, TWO_SIDED
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, VERMILLION
 from workbench.analysis.figure_look import look, width
-from workbench.analysis.study_figures import paper_style
+from workbench.analysis.paper_figures import paper_style
 
 _BAND = "#DDDDDD"
 

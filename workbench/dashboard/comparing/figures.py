@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from workbench.analysis.colours import BASELINE_COLOUR
 from workbench.analysis.cost_points import COSTS
 from workbench.analysis.figure_look import look, width
-from workbench.analysis.study_figures import legend_label, paper_style, set_ticks
+from workbench.analysis.paper_figures import legend_label, paper_style, set_ticks
 from workbench.analysis.ticks import Ticks, linear
 from workbench.analysis.verdict_colours import is_open
 from workbench.dashboard.comparing.charts import BASELINE, cost_ticks, cost_words, loss_ends

@@ -11,7 +11,9 @@ from workbench.analysis.calibrating.figure import calibration_figure
 from workbench.analysis.calibrating.report import lines_of
 from workbench.analysis.calibrating.tables import calibration_tables
 from workbench.analysis.colours import variant_colours
+from workbench.analysis.dismantling_figure import dismantling_plot
 from workbench.analysis.dismantling_sentences import dismantling_sentences
+from workbench.analysis.gains_figure import gains_plot
 from workbench.analysis.page_figures import pairs_plot
 from workbench.analysis.report_tables import (
     contributions_table,
@@ -25,9 +27,9 @@ from workbench.analysis.report_tables import (
     spend_table,
     tuning_table,
 )
-from workbench.analysis.study_figures import best_of_plot, dismantling_plot, gains_plot, learning_rate_plot
 from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.tuned_rates import TunedRate
+from workbench.analysis.tuning_figures import best_of_plot, learning_rate_plot
 from workbench.dashboard import downloads, ladders
 from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.chart_numbers import chart_csv

@@ -5,10 +5,10 @@ from functools import partial
 import streamlit as st
 
 from workbench.analysis.answer_sentences import headline, sentence
+from workbench.analysis.forest_figure import forest_plot
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import verdict_cell
 from workbench.analysis.step_time_table import step_time_table
-from workbench.analysis.study_figures import forest_plot
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.verdict_colours import badge_colour
 from workbench.dashboard import downloads, empty_pages, imported_models, ladders, searches
