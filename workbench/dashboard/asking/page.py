@@ -14,26 +14,27 @@ from workbench.dashboard.asking.form import form
 from workbench.dashboard.drivers import Driving
 from workbench.dashboard.links import BEGIN
 from workbench.dashboard.literal_text import code_span, literal
+from workbench.dashboard.side_by_side import side_by_side
 from workbench.dashboard.state import PAGES, results_directory
 from workbench.errors import UserError
 from workbench.records.manifest import MANIFEST
 
-_FORM, _CHECK = 520, 456  # pixels
+_FORM, _CHECK = 520, 456  # pixels, at least
 _BEGIN, _WORKERS, _PROBLEM = "ask_begin", "ask_workers", "_ask_problem"
 
 
 def draw() -> None:
     """Draw all below the page's heading."""
     _begin()
-    # Beside each other where there is room for both, else one below the other.
-    with st.container(horizontal=True, gap="medium"):
-        with st.container(width=_FORM):
-            form()
-            _yaml()
-        with st.container(width=_CHECK):
-            st.subheader("What it would do", anchor=False)
-            check_panel()
-            _save()
+    # Fields have widths of their own: what is left over is for the check, and for the form where it is alone.
+    asked, checked = side_by_side("ask_parts", (_FORM, 1), (_CHECK, 1_000))
+    with asked:
+        form()
+        _yaml()
+    with checked:
+        st.subheader("What it would do", anchor=False)
+        check_panel()
+        _save()
     session.drawn()
 
 
