@@ -20,7 +20,7 @@ from workbench.errors import UserError
 from workbench.records.manifest import MANIFEST
 
 _FORM, _CHECK = 520, 456  # pixels, at least
-_BEGIN, _WORKERS, _PROBLEM = "ask_begin", "ask_workers", "_ask_problem"
+_BEGIN, _WORKERS, _PROBLEM, _CODE = "ask_begin", "ask_workers", "_ask_problem", "ask_code"
 
 
 def draw() -> None:
@@ -94,14 +94,17 @@ def _yaml() -> None:
     text = session.text()
     key = session.key_of(session.YAML)
     session.show(key, text)
-    st.text_area(
-        "YAML",
-        key=key,
-        height=min(600, 60 + 21 * (text.count("\n") + 1)),
-        on_change=session.take_yaml,
-        args=(key,),
-        help="What is edited here counts, and the form reads it back. Every key is in docs/study-file.md.",
-    )
+    with st.container(key=_CODE):
+        # Where white space carries meaning each letter is as wide as the next.
+        st.html(f'<style>.st-key-{_CODE} textarea{{font-family:"Source Code Pro",monospace}}</style>')
+        st.text_area(
+            "YAML",
+            key=key,
+            height=min(600, 60 + 21 * (text.count("\n") + 1)),
+            on_change=session.take_yaml,
+            args=(key,),
+            help="What is edited here counts, and the form reads it back. docs/study-file.md has every key.",
+        )
     if error := current_check().error:
         # Once more: whoever edits here may not see the top of the page.
         st.error(literal(error), icon=":material/error:")
