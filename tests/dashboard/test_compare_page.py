@@ -112,6 +112,8 @@ def test_a_row_that_is_open_is_thin_and_hollow_wherever_its_mean_lies(compared):
         assert all(is_hollow == (kind not in ("better", "worse", "equivalent")) for is_hollow in found)
     ink, colours = Ink.of(False), {one.title: "#0072B2" for one in compared}
     layers = effects_forest(panel, colours, ink).to_dict()["layer"]
+    legends = [layer["encoding"]["shape"]["legend"] for layer in layers if "shape" in layer["encoding"]]
+    assert [legend["symbolOpacity"] for legend in legends] == [1]  # or its marks are as faint as the bands
     (fills,) = [one["encoding"]["fill"]["condition"] for one in layers if "fill" in one["encoding"]]
     assert (fills["test"], fills["value"]) == ("datum.open", ink.paper)
     (axes,) = effects_figure([panel], colours).axes

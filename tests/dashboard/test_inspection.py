@@ -291,3 +291,19 @@ def test_a_choice_is_shown_in_words_and_keeps_its_short_name(opened, inspected):
     )
     assert app.selectbox(key="extrapolation.measure").value == "full"
     assert "which is not here" not in texts(app)
+
+
+def test_an_example_takes_the_texts_place_and_the_one_that_is_read_is_marked(opened, inspected, runs):
+    app = opened(inspected, "attention", inspect=runs["baseline", 201])
+    key = "prompt_attention.text"
+    assert app.pills(key=f"{key}.example").value == "validation text"
+    app.pills(key=f"{key}.example").set_value("letters in random order, twice").run()
+    assert not app.exception
+    text = app.text_area(key=key).value
+    half = len(text) // 2
+    assert text[:half] == text[half:]
+    assert len(set(text)) == half  # or a letter would have two followers
+    assert not app.warning
+    app.text_area(key=key).set_value("my own").run()
+    assert app.pills(key=f"{key}.example").value is None
+    assert app.text_area(key=key).value == "my own"

@@ -143,6 +143,33 @@ def _read(page, panel, place, row, column):
     assert spans.nth(row).get_attribute("class") == "query"
 
 
+def test_a_click_keeps_the_numbers_until_another_click_or_escape(tab, seen):
+    panel = seen.panels[1]
+    grid = panel.grid(panel.names[0])
+
+    def read():
+        return tab.locator("p.readout").inner_text()
+
+    canvas = _point(tab, 0, row=20, column=4, cells=len(panel.keys))
+    kept = read()
+    tab.mouse.down()
+    tab.mouse.up()
+    tab.get_by_text("Kept. Click another cell or token, or press Escape.").wait_for()
+    _point(tab, 1, row=12, column=9, cells=len(panel.keys))
+    assert read() == kept
+    marks = tab.locator("figure > div > i")
+    assert [one.is_visible() for one in marks.all()] == [True] * len(panel.names)
+    cell, whole = marks.first.bounding_box(), canvas.bounding_box()
+    assert (cell["y"] - whole["y"]) / whole["height"] == pytest.approx(20 / len(panel.queries), abs=0.01)
+    tab.locator("p.text span").nth(15).click()  # a query: what it reads most
+    most = int(np.nanargmax(grid[15]))
+    assert read().startswith(f"{panel.names[0]}: query 15 {panel.queries[15]} → key {most} ")
+    tab.keyboard.press("Escape")
+    assert not any(one.is_visible() for one in marks.all())
+    _point(tab, 1, row=12, column=9, cells=len(panel.keys))
+    assert read().startswith(f"{panel.names[1]}: query 12 ")
+
+
 def test_each_token_tells_its_loss(tab, seen):
     data = seen.panels[2].data
     spans = tab.locator("#prompt_attention_2 > span")

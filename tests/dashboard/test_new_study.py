@@ -1,5 +1,6 @@
 """The page New study: a form over YAML, the command's own check beside it, files under ablations alone."""
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -383,3 +384,10 @@ def test_checking_makes_nobody_wait(here):
         assert time.monotonic() - began < 30
         time.sleep(0.02)
     assert "cannot be read as YAML" in check.error
+
+
+def test_what_is_left_of_the_width_goes_to_the_check(asked):
+    (style,) = [one.proto.body for one in asked.get("html") if "ask_parts" in one.proto.body]
+    (form_share, form_width), (check_share, check_width) = re.findall(r"flex:(\d+) 1 (\d+)px", style)
+    assert int(check_share) > 100 * int(form_share)
+    assert int(form_width) + int(check_width) <= 976  # of a page of 1440 pixels with its sidebar

@@ -38,13 +38,15 @@ _TOKEN_MAPS = st.components.v2.component(
 figure {{ margin: 0; flex: 1 1 0; min-width: 220px; max-width: 480px; }}
 figcaption {{ font-size: 14px; margin-bottom: 4px; }}
 small {{ opacity: 0.8; }}
-canvas {{ width: 100%; image-rendering: pixelated; border: 1px solid var(--st-border-color);
-  cursor: crosshair; }}
+figure > div {{ position: relative; border: 1px solid var(--st-border-color); line-height: 0; }}
+figure > div > i {{ position: absolute; outline: 2px solid var(--st-primary-color); pointer-events: none; }}
+canvas {{ width: 100%; image-rendering: pixelated; cursor: crosshair; }}
 canvas:focus-visible {{ outline: 2px solid var(--st-primary-color); }}
-p.readout {{ font-size: 14px; margin: 8px 0; min-height: 1.5em; }}
+p.readout {{ font-size: 14px; margin: 8px 0 0; min-height: 1.5em; }}
+p.readout + small {{ display: block; min-height: 1.8em; }}
 p.text {{ font-family: var(--st-code-font); font-size: 14px; line-height: 1.8; white-space: pre-wrap;
   word-break: break-all; margin: 0; }}
-span {{ border-radius: 3px; }}
+span {{ border-radius: 3px; cursor: pointer; }}
 span.query {{ outline: 1px solid var(--st-text-color); }}
 """,
 )
@@ -79,7 +81,8 @@ def token_maps(panel: TokenMaps, key: str) -> None:
             "queries": panel.queries,
             "keys": panel.keys,
             "first": list(panel.first),
-            "hint": f"Point at a map for its numbers ({panel.value}), or go through it with the arrow keys.",
+            "hint": f"Point at a map for its numbers ({panel.value}), or go through it with the arrow keys. "
+            "A click on a cell, or on a token of the text, keeps them.",
         },
     )
 

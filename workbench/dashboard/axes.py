@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any, TypedDict
 
 import altair as alt
@@ -48,6 +49,15 @@ def ticked(ticks: Ticks, labels: Sequence[str] | None = None) -> Ticked:
 def signed_axis(ticks: Ticks) -> alt.Axis:
     """The axis of differences, with a grid: a plus before what is above 0."""
     return alt.Axis(**ticked(ticks, ticks.signed), grid=True, labelOverlap="parity")
+
+
+def balanced(text: str, most: int) -> list[str]:
+    """``text`` in as few lines of at most so many letters as it takes, all about as long as one another."""
+    lines = wrap(text, most)
+    if len(lines) < 2:
+        return lines
+    narrower = (wrap(text, width) for width in range(len(text) // len(lines), most))
+    return next((found for found in narrower if len(found) == len(lines)), lines)
 
 
 def broken(lines: Mapping[str, list[str]]) -> str:

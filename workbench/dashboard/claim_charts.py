@@ -1,7 +1,7 @@
 """Altair charts of claim cards: the forest of a card's numbers, and what serving costs."""
 
 from functools import partial
-from textwrap import shorten, wrap
+from textwrap import shorten
 
 import altair as alt
 import pandas as pd
@@ -12,7 +12,7 @@ from workbench.analysis.ticks import Ticks, decades, linear
 from workbench.claims.figures import KIND_COLOURS
 from workbench.claims.forest import LITERATURE, ForestPanel, labels_of
 from workbench.claims.serving import Serving, token_count
-from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, balanced, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.row_words import TEXT, words_above
 from workbench.numbers import scaled
@@ -61,7 +61,7 @@ def claim_forest(panel: ForestPanel, ink: Ink) -> alt.LayerChart:
         alt.X,
         scale=between(ticks, zero=False),
         axis=signed_axis(ticks),
-        title=wrap(panel.title, _LINE),
+        title=balanced(panel.title, _LINE),
     )
     kinds = [kind for kind in KIND_COLOURS if kind in set(table["kind"])]
     inks = [ink.text if kind == LITERATURE else seen_on(KIND_COLOURS[kind], ink.paper) for kind in kinds]
@@ -141,7 +141,7 @@ def serving_chart(serving: Serving, served: float, ink: Ink) -> alt.LayerChart:
         alt.X,
         scale=alt.Scale(type="log", domain=[at.low, at.high], nice=False, clamp=True),
         axis=alt.Axis(**ticked(at), grid=False),
-        title=wrap(f"Tokens served, in multiples of the {token_count(serving.tokens)} of training", 44),
+        title=balanced(f"Tokens served, in multiples of the {token_count(serving.tokens)} of training", 44),
     )
     ticks = decades(table["total"], count=6)
     y = partial(

@@ -1,7 +1,6 @@
 """Altair chart of two recipes taken apart: what each part contributes from both ends, their sum, the gap."""
 
 from functools import partial
-from textwrap import wrap
 
 import altair as alt
 import pandas as pd
@@ -10,7 +9,7 @@ from workbench.analysis.contrast import seen_on
 from workbench.analysis.dismantling import Dismantled, Measured, added_to, contributions, left_out_of
 from workbench.analysis.dismantling_figure import INTO_COLOUR, OUT_COLOUR
 from workbench.analysis.ticks import linear
-from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, words
+from workbench.dashboard.axes import FIT_WIDTH, balanced, between, signed_axis, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.row_words import TEXT, words_above
 from workbench.numbers import decimals_for, with_interval
@@ -60,7 +59,7 @@ def parts_chart(table: pd.DataFrame, found: Dismantled, unit: str, ink: Ink) -> 
         alt.X,
         scale=between(ticks, zero=False),
         axis=signed_axis(ticks),
-        title=wrap(title, _LINE),
+        title=balanced(title, _LINE),
     )
     out, into = (seen_on(colour, ink.paper) for colour in (OUT_COLOUR, INTO_COLOUR))
     colours = {left_out_of(found): out, added_to(found): into, GAP: ink.text}

@@ -13,7 +13,7 @@ from workbench.analysis.ticks import Ticks, every, exact, linear
 from workbench.analysis.tuned_rates import TunedRate, same_rate
 from workbench.analysis.variant_row import VariantRow
 from workbench.analysis.without_result import brief
-from workbench.dashboard.axes import FIT_WIDTH, between, broken, signed_axis, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, balanced, between, broken, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.row_words import TEXT, words_above
 from workbench.dashboard.verdict_marks import OPEN, thickness, word_colour, word_of
@@ -103,7 +103,7 @@ def forest(report: Report, ink: Ink) -> alt.LayerChart:
         alt.X,
         scale=between(ticks, zero=False),
         axis=signed_axis(ticks),
-        title=wrap(_title(report), _LINE),
+        title=balanced(_title(report), _LINE),
     )
     intervals = alt.Chart(table).encode(y=y, color=colour, tooltip=_forest_tooltip(places))
     rule = intervals.mark_rule(strokeCap="round", yOffset=_INTERVAL).encode(strokeWidth=thickness())
@@ -213,7 +213,7 @@ def paired_dots(report: Report, colours: Mapping[str, str], ink: Ink) -> alt.Lay
     order = [row.label for row in report.rows]
     x = alt.X("label:N", scale=alt.Scale(domain=order), title=None, axis=_variant_axis(order, ink))
     ticks = linear(table["value"], count=6)
-    title = wrap(f"{report.metric} ({report.unit})", 48)
+    title = balanced(f"{report.metric} ({report.unit})", 48)
     y = alt.Y(
         "value:Q",
         scale=between(ticks, zero=False),
@@ -316,7 +316,7 @@ def tuning(
         axis=alt.Axis(**ticked(places), grid=False, labelOverlap="parity"),
     )
     ticks = linear(table["loss"], count=6)
-    title = wrap(f"{metric} ({unit})", 48)
+    title = balanced(f"{metric} ({unit})", 48)
     y = partial(
         alt.Y,
         scale=between(ticks, zero=False),

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from textwrap import wrap
 
 import altair as alt
 import pandas as pd
@@ -11,7 +10,7 @@ from workbench.analysis.effects import Report
 from workbench.analysis.gain_ladder import ComputeGains, read_off
 from workbench.analysis.statistics import mean_interval
 from workbench.analysis.ticks import doublings, linear
-from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, balanced, between, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.effect_charts import variant_colour
 from workbench.numbers import decimals_for, with_interval
@@ -77,7 +76,7 @@ def gains_chart(
     y = partial(
         alt.Y,
         scale=between(ticks, zero=False),
-        title=wrap(f"{report.metric} ({report.unit})", _LINE),
+        title=balanced(f"{report.metric} ({report.unit})", _LINE),
         axis=alt.Axis(**ticked(ticks), labelOverlap=False),
     )
     baseline = alt.Chart(ladder).encode(

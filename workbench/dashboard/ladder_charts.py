@@ -1,7 +1,6 @@
 """Altair chart of one effect over a ladder: its intervals against the compute of a run, and the trend."""
 
 from functools import partial
-from textwrap import wrap
 
 import altair as alt
 import pandas as pd
@@ -9,7 +8,7 @@ import pandas as pd
 from workbench.analysis.ladder_effects import LadderReport, LadderRow
 from workbench.analysis.report_tables import verdict_cell
 from workbench.analysis.ticks import Ticks, linear
-from workbench.dashboard.axes import FIT_WIDTH, between, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, balanced, between, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.verdict_marks import OPEN, thickness, word_colour, word_of
 from workbench.numbers import decimals_for, scaled, with_interval
@@ -92,7 +91,7 @@ def ladder_chart(row: LadderRow, found: LadderReport, ink: Ink) -> alt.LayerChar
         alt.Y,
         scale=between(ticks, zero=False),
         axis=alt.Axis(**ticked(ticks, ticks.signed), grid=True, labelOverlap=False),
-        title=wrap(f"Difference to the baseline, {found.unit}", _LINE),
+        title=balanced(f"Difference to the baseline, {found.unit}", _LINE),
     )
     band = pd.DataFrame(
         {"low": [-row.margin], "high": [row.margin], "what": [f"±{row.margin:g} {found.unit}"]}

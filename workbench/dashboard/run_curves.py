@@ -48,5 +48,6 @@ def curves(now: View, directory: RunDirectory) -> None:
     )
     colour = now.colours[now.baseline]
     option = curve_chart([Curve(line, colour)], Axis("Step"), Axis(visible(title), unit), decimals=decimals)
+    option["legend"]["show"] = False  # of one line, which the axis names
     st.echarts_chart(option, height=380, key="run_curve", alt=f"{title} of the run along its steps")
     st.caption(f"{plural(len(found.x), 'value')} logged.")

@@ -5,7 +5,6 @@ All draw points that are complete; the front's chart says of others what is know
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from textwrap import wrap
 from typing import Any
 
 import altair as alt
@@ -21,7 +20,7 @@ from workbench.analysis.search import COMPLETE, INFEASIBLE, Objective, Search
 from workbench.analysis.search_figures import KIND_COLOURS, axis_words
 from workbench.analysis.search_frames import best_so_far, front_between
 from workbench.analysis.ticks import FEW, Ticks, decades, linear
-from workbench.dashboard.axes import FIT_WIDTH, Layers, between, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, Layers, balanced, between, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.records.run import State
 from workbench.records.space import Choice, Range
@@ -67,13 +66,13 @@ def pareto(search: Search, x: Objective, y: Objective, baseline: Collection[int]
     across = alt.X(
         "x:Q",
         scale=between(horizontal, zero=False),
-        title=wrap(axis_words(x), 48),
+        title=balanced(axis_words(x), 48),
         axis=alt.Axis(**ticked(horizontal), labelOverlap="parity"),
     )
     up = alt.Y(
         "y:Q",
         scale=between(vertical, zero=False),
-        title=wrap(axis_words(y), 48),
+        title=balanced(axis_words(y), 48),
         axis=alt.Axis(**ticked(vertical), labelOverlap=False),
     )
     colour = seen_on(BLUE, ink.paper)
@@ -145,7 +144,7 @@ def importances(kinds: Mapping[str, Importances], objective: Objective, ink: Ink
     x = alt.X(
         "share:Q",
         scale=between(ticks),
-        title=wrap(f"Share of the variance of {objective.title} over the space", 48),
+        title=balanced(f"Share of the variance of {objective.title} over the space", 48),
         axis=alt.Axis(**ticked(ticks), labelOverlap=False),
     )
     y = alt.Y(
@@ -219,7 +218,7 @@ def slice_of(
 
 
 def _across(kind: Range | list[Choice], dimension: str, values: pd.Series) -> alt.X:
-    title = wrap(dimension, 2 * _NAME)
+    title = balanced(dimension, 2 * _NAME)
     if isinstance(kind, Range):
         ends = [float(kind.low), float(kind.high), *values.astype(float)]
         ticks = decades(ends, count=FEW) if kind.log else linear(ends, count=FEW, whole=kind.is_whole)
@@ -274,7 +273,7 @@ def progress(search: Search, objective: Objective, ink: Ink) -> Layers:
         axis=alt.Axis(**ticked(order), grid=False, labelOverlap="parity"),
     )
     up = between(ticks, zero=False)
-    title = wrap(axis_words(objective), 48)
+    title = balanced(axis_words(objective), 48)
     tooltip = [
         alt.Tooltip("number:Q", title="trial"),
         alt.Tooltip("value:Q", title=objective.title, format=",.5~g"),

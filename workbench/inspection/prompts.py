@@ -10,6 +10,23 @@ from workbench.inspection.subject import Subject
 
 PROMPT = 64  # tokens of the text that is shown before another is typed
 WITHOUT_CORPUS = "The quick brown fox jumps over the lazy dog."
+# Each letter has one follower, which only its first half tells: induction (Olsson et al. 2022).
+_LETTERS = "qmzfkxbjwvhcypdgtnslr" * 2
+_COPIED = """\
+counts[word] = counts.get(word, 0) + 1
+total += 1
+counts[word] = counts.get(word, 0) + 1
+"""
+_INDENTED = """\
+def first(rows):
+    for row in rows:
+        if row:
+            return row
+    return None
+
+def last(rows):
+    for row in"""
+_BRACKETS = "print(max([len(word), (a + b) * {c: [d, (e - f)]}[c][0]], key=int))"
 LEAST_WINDOW = 256  # tokens that are read at once also where the context is shorter
 
 
@@ -24,6 +41,17 @@ def default_text(scope: Scope) -> str:
         return subject.tokenizer.decode(subject.corpus.validation[: min(PROMPT, *contexts)])
     except UserError:
         return WITHOUT_CORPUS
+
+
+def example_texts(scope: Scope) -> dict[str, str]:
+    """Texts on which heads show what they do, by what that is; short enough for a context of 128 bytes."""
+    return {
+        "validation text": default_text(scope),
+        "letters in random order, twice": _LETTERS,
+        "a line that comes again": _COPIED,
+        "indentation": _INDENTED,
+        "brackets": _BRACKETS,
+    }
 
 
 def comparable(scope: Scope) -> dict[str, Subject]:

@@ -40,6 +40,7 @@ class Option:
 
     ``default`` is a value, or a function of the scope. Values are text; ``kind`` says how a page asks.
     ``words``: what a page shows of a choice whose name is short, as a command takes it.
+    ``examples``: texts that a page offers to begin with, by what they show.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Option:
     default: str | Callable[[Scope], str] = ""
     help: str = ""
     words: Mapping[str, str] = field(default_factory=dict)
+    examples: Callable[[Scope], Mapping[str, str]] | None = None
 
     def shown(self, choice: str) -> str:
         """A choice as a page shows it."""

@@ -14,26 +14,27 @@ from workbench.dashboard.asking.form import form
 from workbench.dashboard.drivers import Driving
 from workbench.dashboard.links import BEGIN
 from workbench.dashboard.literal_text import code_span, literal
+from workbench.dashboard.side_by_side import side_by_side
 from workbench.dashboard.state import PAGES, results_directory
 from workbench.errors import UserError
 from workbench.records.manifest import MANIFEST
 
-_FORM, _CHECK = 520, 456  # pixels
-_BEGIN, _WORKERS, _PROBLEM = "ask_begin", "ask_workers", "_ask_problem"
+_FORM, _CHECK = 520, 456  # pixels, at least
+_BEGIN, _WORKERS, _PROBLEM, _CODE = "ask_begin", "ask_workers", "_ask_problem", "ask_code"
 
 
 def draw() -> None:
     """Draw all below the page's heading."""
     _begin()
-    # Beside each other where there is room for both, else one below the other.
-    with st.container(horizontal=True, gap="medium"):
-        with st.container(width=_FORM):
-            form()
-            _yaml()
-        with st.container(width=_CHECK):
-            st.subheader("What it would do", anchor=False)
-            check_panel()
-            _save()
+    # Fields have widths of their own: what is left over is for the check, and for the form where it is alone.
+    asked, checked = side_by_side("ask_parts", (_FORM, 1), (_CHECK, 1_000))
+    with asked:
+        form()
+        _yaml()
+    with checked:
+        st.subheader("What it would do", anchor=False)
+        check_panel()
+        _save()
     session.drawn()
 
 
@@ -93,14 +94,17 @@ def _yaml() -> None:
     text = session.text()
     key = session.key_of(session.YAML)
     session.show(key, text)
-    st.text_area(
-        "YAML",
-        key=key,
-        height=min(600, 60 + 21 * (text.count("\n") + 1)),
-        on_change=session.take_yaml,
-        args=(key,),
-        help="What is edited here counts, and the form reads it back. Every key is in docs/study-file.md.",
-    )
+    with st.container(key=_CODE):
+        # Where white space carries meaning each letter is as wide as the next.
+        st.html(f'<style>.st-key-{_CODE} textarea{{font-family:"Source Code Pro",monospace}}</style>')
+        st.text_area(
+            "YAML",
+            key=key,
+            height=min(600, 60 + 21 * (text.count("\n") + 1)),
+            on_change=session.take_yaml,
+            args=(key,),
+            help="What is edited here counts, and the form reads it back. docs/study-file.md has every key.",
+        )
     if error := current_check().error:
         # Once more: whoever edits here may not see the top of the page.
         st.error(literal(error), icon=":material/error:")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from textwrap import shorten, wrap
+from textwrap import shorten
 from typing import Any
 
 import altair as alt
@@ -12,7 +12,7 @@ from workbench.analysis.contrast import readable_on, seen_on
 from workbench.analysis.cost_points import COSTS, CostPoint, on_front
 from workbench.analysis.ticks import Ticks, decades, linear
 from workbench.analysis.verdict_colours import is_open
-from workbench.dashboard.axes import FIT_WIDTH, between, signed_axis, ticked, words
+from workbench.dashboard.axes import FIT_WIDTH, balanced, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.comparing.effects import WORDS, EffectPanel, facts_of
 from workbench.dashboard.row_words import TEXT
@@ -91,7 +91,7 @@ def effects_forest(panel: EffectPanel, colours: Mapping[str, str], ink: Ink) -> 
         alt.X,
         scale=between(ticks, zero=False),
         axis=signed_axis(ticks),
-        title=wrap(panel.title, _LINE),
+        title=balanced(panel.title, _LINE),
     )
     y = partial(alt.Y, scale=alt.Scale(domain=[height, 0], nice=False, zero=False), axis=None, title=None)
     shown = [title for title in colours if title in set(table["study"])]
@@ -99,7 +99,13 @@ def effects_forest(panel: EffectPanel, colours: Mapping[str, str], ink: Ink) -> 
     colour = alt.Color("study:N", scale=scale, legend=None)  # each row has its study's name in its colour
     kinds = [word for word in WORDS if word in set(table["kind"])]
     shapes = alt.Scale(domain=kinds, range=[SHAPES[word] for word in kinds])
-    legend = alt.Legend(title=None, orient="top", symbolFillColor=ink.text, symbolStrokeColor=ink.text)
+    legend = alt.Legend(
+        title=None,
+        orient="top",
+        symbolFillColor=ink.text,
+        symbolStrokeColor=ink.text,
+        symbolOpacity=1,  # else that of the first layer, the bands'
+    )
     shape = alt.Shape("kind:N", scale=shapes, legend=legend)
     rows = alt.Chart(table).encode(tooltip=_forest_tooltip())
     drawn = alt.Chart(table[table["value"].notna()]).encode(tooltip=_forest_tooltip())
@@ -238,7 +244,7 @@ def cost_chart(
         alt.Y,
         scale=between(vertical, zero=False),
         axis=alt.Axis(**ticked(vertical), labelOverlap=False),
-        title=wrap(loss, 44),
+        title=balanced(loss, 44),
     )
     shown = [study for study in colours if study in set(table["study"])]
     scale = alt.Scale(domain=shown, range=[seen_on(colours[study], ink.paper) for study in shown])

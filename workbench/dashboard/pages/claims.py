@@ -29,6 +29,7 @@ from workbench.dashboard.claim_charts import (
 )
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.side_by_side import side_by_side
 from workbench.dashboard.state import PAGES, is_dark, library, results_directory
 from workbench.dashboard.tables import text_frame
 from workbench.errors import UserError
@@ -36,7 +37,7 @@ from workbench.numbers import plural
 from workbench.visible import visible
 
 _COLOURS = {"supported": "green", "refuted": "red", "undecided": "gray"}
-_RUNS, _LITERATURE = 590, 330  # pixels
+_RUNS, _LITERATURE = 590, 330  # pixels, at least
 _KEY, _WRITTEN, _TABLE = "card", "_card_written", "cards"
 _TITLES = {"curves": "Curves", "effects": "Effects", "position": "Position", "runs": "Runs"}
 _ICONS = {
@@ -142,12 +143,11 @@ def _card(result: CardResult) -> None:
         st.markdown("\n".join(f"- {literal(reason)}" for reason in result.why))
         for trend in result.trends:
             st.caption(f"Trend over rungs, {literal(trend.text)}.")
-        # Beside each other where there is room for both, else one below the other.
-        with st.container(horizontal=True, gap="medium"):
-            with st.container(width=_RUNS):
-                _runs(result)
-            with st.container(width=_LITERATURE):
-                _literature(result)
+        runs, literature = side_by_side("claim_parts", (_RUNS, 2), (_LITERATURE, 1))
+        with runs:
+            _runs(result)
+        with literature:
+            _literature(result)
         _forest(result)
         for one in result.evidence:
             if (serving := serving_of(one)) is not None:

@@ -1,6 +1,6 @@
 """What the pages Attention, Position and Activations share: which runs, which view, and how it is shown."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -103,12 +103,27 @@ def _ask_all(view: View, scope: Scope) -> dict[str, str]:
             links.report_unknown(key, shown, option.label)
     for option in view.options:
         if option.kind == "text":
+            if option.examples is not None:
+                _offer_examples(f"{view.name}.{option.name}", option, option.examples(scope), scope)
             given[option.name] = _ask(view, option, scope)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for option in view.options:
             if option.kind != "text":
                 given[option.name] = _ask(view, option, scope)
     return given
+
+
+def _offer_examples(key: str, option: Option, examples: Mapping[str, str], scope: Scope) -> None:
+    """Texts to begin with; the one that stands below is marked, whoever wrote it there."""
+    own = f"{key}.example"
+    text = st.session_state.get(key, option.value(scope, None))
+    st.session_state[own] = next((name for name, example in examples.items() if example == text), None)
+
+    def take() -> None:
+        if chosen := st.session_state[own]:
+            st.session_state[key] = examples[chosen]
+
+    st.pills("Examples", list(examples), key=own, on_change=take)
 
 
 def _choose(key: str, layer: int, head: int) -> None:

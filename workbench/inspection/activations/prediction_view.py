@@ -16,7 +16,14 @@ from workbench.inspection.activations.attribution import (
 )
 from workbench.inspection.activations.logit_lens import Lens, logit_lens
 from workbench.inspection.panels import Bars, Heatmap, Lines, Panel, Result, under
-from workbench.inspection.prompts import comparable, default_text, whole_number, window, window_size
+from workbench.inspection.prompts import (
+    comparable,
+    default_text,
+    example_texts,
+    whole_number,
+    window,
+    window_size,
+)
 from workbench.inspection.scope import Scope
 from workbench.inspection.subject import Subject
 from workbench.inspection.views import Option, View, register
@@ -51,7 +58,7 @@ class PredictionByDepth(View):
     many = True
     one_tokenizer = True
     options = (
-        Option(name="text", label="Text", kind="text", default=default_text),
+        Option(name="text", label="Text", kind="text", default=default_text, examples=example_texts),
         Option(name="first", label="First token of the grid", kind="number", default="0"),
         Option(
             name="token",

@@ -11,7 +11,7 @@ from workbench.errors import UserError
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
 from workbench.inspection.attention.reading import SHOWS, Reading, read_prompt
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
-from workbench.inspection.prompts import comparable, default_text, whole_number, window_size
+from workbench.inspection.prompts import comparable, default_text, example_texts, whole_number, window_size
 from workbench.inspection.scope import Scope
 from workbench.inspection.subject import Subject, open_subject
 from workbench.inspection.views import Option, View, register
@@ -42,7 +42,7 @@ class PromptAttention(View):
     live = True
     one_tokenizer = True
     options = (
-        Option(name="text", label="Text", kind="text", default=default_text),
+        Option(name="text", label="Text", kind="text", default=default_text, examples=example_texts),
         Option(name="layer", label="Layer", choices=layers_of, default="0"),
         Option(name="head", label="Head", choices=heads_of, default="0"),
         Option(name="show", label="Show", choices=lambda _: list(SHOWS), default="attention"),
