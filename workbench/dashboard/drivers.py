@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 import workbench
-from workbench.dashboard.access import VARIABLE
+from workbench.dashboard.launch_token import VARIABLE
 from workbench.dashboard.text_tail import text_tail
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, write_json
