@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from tests.dashboard import inspection_studies
 from tests.dashboard.dashboard_studies import beat, write_study
 from workbench.bench.in_browser import browser as installed
-from workbench.dashboard.access import VARIABLE
 from workbench.dashboard.launch import SERVER, command
+from workbench.dashboard.launch_token import VARIABLE
 
 APP = Path(__file__).parents[2] / "app.py"
 

@@ -5,7 +5,7 @@ from http.cookies import SimpleCookie
 
 import pytest
 
-from workbench.dashboard import access, launch
+from workbench.dashboard import launch, launch_token
 from workbench.dashboard.server.admission import Admission
 
 TOKEN = "a-token-for-tests-0123456789abcdef"
@@ -14,7 +14,7 @@ TOKEN = "a-token-for-tests-0123456789abcdef"
 @pytest.fixture
 def with_token(monkeypatch):
     """A server that was given a token."""
-    monkeypatch.setenv(access.VARIABLE, TOKEN)
+    monkeypatch.setenv(launch_token.VARIABLE, TOKEN)
 
 
 def ask(path="/", query="", *, kind="http", method="GET", headers=()):
@@ -49,8 +49,8 @@ def test_the_right_token_gives_a_cookie_and_the_address_without_it(with_token):
     assert sent[0]["status"] == 303
     found = headers_of(sent)
     assert found["location"] == "/watch?study=a+b&runs=1%2C2"
-    cookie = SimpleCookie(found["set-cookie"])[access.cookie_name(8501)]
-    assert access.is_pass(cookie.value)
+    cookie = SimpleCookie(found["set-cookie"])[launch_token.cookie_name(8501)]
+    assert launch_token.is_pass(cookie.value)
     assert cookie["httponly"]
     assert cookie["samesite"] == "Strict"
     assert TOKEN not in str(sent[0]["headers"]) + str(sent[1])
@@ -68,11 +68,11 @@ def test_any_other_leaves_the_address_too_and_opens_nothing(with_token, query):
 
 
 def test_a_server_without_a_token_lets_nobody_write(monkeypatch):
-    monkeypatch.delenv(access.VARIABLE, raising=False)
+    monkeypatch.delenv(launch_token.VARIABLE, raising=False)
     sent, _ = ask("/", "token=")
     assert "set-cookie" not in headers_of(sent)
-    assert not access.is_pass(access.pass_for(""))
-    assert not access.is_token("")
+    assert not launch_token.is_pass(launch_token.pass_for(""))
+    assert not launch_token.is_token("")
 
 
 def test_an_address_leads_to_no_other_host(with_token):
@@ -108,15 +108,15 @@ def test_each_launch_has_its_own_token_which_is_no_argument(tmp_path, monkeypatc
     monkeypatch.setattr(launch, "_require_free", lambda port: None)
     monkeypatch.setattr(launch.os, "dup2", lambda *_: None)
     monkeypatch.setattr(launch.os, "execv", lambda program, words: started.append(words))
-    monkeypatch.setenv(access.VARIABLE, "of an earlier launch")
+    monkeypatch.setenv(launch_token.VARIABLE, "of an earlier launch")
     tokens = set()
     for _ in range(2):
         launch.serve(tmp_path)
-        token = launch.os.environ[access.VARIABLE]
+        token = launch.os.environ[launch_token.VARIABLE]
         assert f"/?token={token} " in said[-2]
         assert token not in " ".join(started[-1])
         tokens.add(token)
     assert len(tokens) == 2
     launch.serve(tmp_path, read_only=True)
-    assert access.VARIABLE not in launch.os.environ
+    assert launch_token.VARIABLE not in launch.os.environ
     assert "token" not in said[-2]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.dashboard.dashboard_studies import manifest, write_study
 from tests.dashboard.test_new_study import SMALL
-from workbench.dashboard import access, drivers
+from workbench.dashboard import drivers, launch_token
 from workbench.dashboard.drivers import Driving, driver_of
 from workbench.errors import UserError
 from workbench.files import read_json, write_json, write_yaml
@@ -41,7 +41,7 @@ def here(tmp_path, monkeypatch):
 def driver(here, monkeypatch):
     """A process that is started in place of the workbench."""
     script = here / "driver.py"
-    script.write_text(DRIVER.format(variable=access.VARIABLE))
+    script.write_text(DRIVER.format(variable=launch_token.VARIABLE))
     real = drivers.subprocess.Popen
     begun = []
 
@@ -66,7 +66,7 @@ def until(what):
 
 
 def test_a_study_has_one_driver_which_outlives_the_page_and_is_stopped(here, driver, monkeypatch):
-    monkeypatch.setenv(access.VARIABLE, "secret")
+    monkeypatch.setenv(launch_token.VARIABLE, "secret")
     study = here / "results" / "asked"
     words = drivers.run_words(here / "ablations" / "asked.yaml", here / "results", workers=1)
     drivers.start(study, words)

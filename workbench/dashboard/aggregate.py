@@ -10,8 +10,7 @@ from enum import StrEnum
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.signal import lfilter
+from scipy.special import stdtrit
 
 POINTS = 400  # per line: more cannot be told apart on a screen
 
@@ -63,6 +62,8 @@ def smooth(run: Trace, weight: float) -> Trace:
     """Exponential moving average with bias correction (Kingma & Ba 2015): the first point stays itself."""
     if weight <= 0 or len(run.y) < 2:
         return run
+    from scipy.signal import lfilter  # which takes half a second to import
+
     averaged = lfilter([1 - weight], [1, -weight], run.y)
     return Trace(run.x, averaged / (1 - weight ** np.arange(1, len(run.y) + 1)))
 
@@ -137,7 +138,7 @@ def _summarise(values: np.ndarray, band: Band) -> tuple[np.ndarray, np.ndarray |
         return mean, values.min(axis=0), values.max(axis=0)
     half = values.std(axis=0, ddof=1)
     if band is Band.INTERVAL:
-        half = half * stats.t.ppf(0.975, count - 1) / np.sqrt(count)
+        half = half * stdtrit(count - 1, 0.975) / np.sqrt(count)
     return mean, mean - half, mean + half
 
 

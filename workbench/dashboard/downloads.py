@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
-from matplotlib.figure import Figure
 
 from workbench.analysis.effects import Report
 from workbench.analysis.figure_look import SANS, SERIF, TWO, WIDTHS, Look, looking
-from workbench.analysis.paper_figures import to_bytes
 from workbench.analysis.report import render
+
+if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
+    from matplotlib.figure import Figure
 
 _TABLES = {"CSV": ("csv", "text/csv"), "Markdown": ("md", "text/markdown"), "LaTeX": ("latex", "text/x-tex")}
 _ENDINGS = {"latex": "tex"}
@@ -46,7 +48,7 @@ def look() -> Look:
 
 
 def figure_buttons(
-    draw: Callable[[], Figure], name: str, *, key: str = "", write: Callable[[], str] | None = None
+    draw: "Callable[[], Figure]", name: str, *, key: str = "", write: Callable[[], str] | None = None
 ) -> None:
     """SVG and PDF of a figure for a paper; with ``write`` the numbers behind it as CSV."""
     for format in ("svg", "pdf"):
@@ -63,7 +65,7 @@ def figure_buttons(
         csv_button(write, name, key=f"download_{key or name}_csv")
 
 
-def chart_menu(draw: Callable[[], Figure], write: Callable[[], str], name: str, *, key: str) -> None:
+def chart_menu(draw: "Callable[[], Figure]", write: Callable[[], str], name: str, *, key: str) -> None:
     """A small menu beside a chart: its figure as SVG and PDF, its numbers as CSV."""
     with st.popover("Download", icon=":material/download:", type="tertiary", key=f"{key}_menu"):
         figure_buttons(draw, name, key=key, write=write)
@@ -96,7 +98,9 @@ def csv_button(write: Callable[[], str], name: str, *, key: str) -> None:
     )
 
 
-def _figure(draw: Callable[[], Figure], format: str, chosen: Look) -> bytes:
+def _figure(draw: "Callable[[], Figure]", format: str, chosen: Look) -> bytes:
+    from workbench.analysis.paper_figures import to_bytes
+
     with looking(chosen):
         return to_bytes(draw(), format)
 

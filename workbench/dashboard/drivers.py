@@ -20,7 +20,7 @@ from threading import Lock, Thread
 from typing import Any
 
 import workbench
-from workbench.dashboard.access import VARIABLE
+from workbench.dashboard.launch_token import VARIABLE
 from workbench.dashboard.text_tail import text_tail
 from workbench.errors import RecordError, UserError
 from workbench.files import read_json, write_json

@@ -1,13 +1,13 @@
 """What pages show of a whole ladder, above what they show of the rung that was picked in the sidebar."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from workbench.analysis.ladder import LadderWord
 from workbench.analysis.ladder_effects import LadderReport
-from workbench.analysis.ladder_figure import ladder_plot
 from workbench.analysis.ladder_sentences import ladder_headline, ladder_sentence, order_sentence
 from workbench.analysis.ladder_tables import ladder_tables
 from workbench.analysis.text_escapes import to_csv
@@ -17,6 +17,9 @@ from workbench.dashboard.ladder_charts import ladder_chart
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.state import View
 from workbench.dashboard.tables import text_frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _COLUMNS = 3  # charts side by side
 _WORDS = {
@@ -70,7 +73,7 @@ def charts(now: View) -> None:
         )
         with st.container(horizontal=True):
             downloads.figure_buttons(
-                lambda: ladder_plot(found),
+                partial(_ladder_figure, found),
                 f"{now.file_name}-ladder",
                 write=partial(_rungs_csv, found),
             )
@@ -84,6 +87,12 @@ def charts(now: View) -> None:
         )
         st.caption(f"{literal(table.title)}.")
     _picked(now)
+
+
+def _ladder_figure(found: LadderReport) -> "Figure":
+    from workbench.analysis.ladder_figure import ladder_plot  # matplotlib, for those who want the file
+
+    return ladder_plot(found)
 
 
 def _picked(now: View) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from workbench.dashboard.access import PARAMETER, VARIABLE, new_token
+from workbench.dashboard.launch_token import PARAMETER, VARIABLE, new_token
 from workbench.dashboard.opening import open_when_up
 from workbench.errors import UserError
 from workbench.terminal import say

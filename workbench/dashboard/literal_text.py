@@ -8,13 +8,15 @@ to choose from read no Markdown and take the text itself.
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
-from pandas.io.formats.style import Styler
 
 from workbench.visible import visible
+
+if TYPE_CHECKING:  # jinja2 comes with it, which few tables need
+    from pandas.io.formats.style import Styler
 
 # What begins or ends something wherever it stands. An underscore within a word does not, nor do the brackets
 # of an interval: only a definition would make it a link, and none can be written.
@@ -57,7 +59,9 @@ def code_span(text: object) -> str:
 
 
 def grid(
-    table: pd.DataFrame, style: Callable[[pd.DataFrame], pd.DataFrame | Styler] | None = None, **options: Any
+    table: pd.DataFrame,
+    style: "Callable[[pd.DataFrame], pd.DataFrame | Styler] | None" = None,
+    **options: Any,
 ) -> Any:
     """``st.dataframe``: cells and headings are text, but the menu of columns reads headings as Markdown.
 

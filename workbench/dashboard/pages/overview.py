@@ -1,11 +1,11 @@
 """Overview: the question, its answers, and what they rest on."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from workbench.analysis.answer_sentences import headline, sentence
-from workbench.analysis.forest_figure import forest_plot
 from workbench.analysis.report_footer import footer_lines
 from workbench.analysis.report_tables import verdict_cell
 from workbench.analysis.step_time_table import step_time_table
@@ -28,6 +28,11 @@ from workbench.numbers import plural
 from workbench.records.measured_alone import has_runs
 from workbench.records.step_times import read_step_times
 from workbench.visible import visible
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from workbench.analysis.effects import Report
 
 
 def page() -> None:
@@ -146,10 +151,16 @@ def forest_panel(now: View, name: str) -> None:
         st.caption("  \n".join(lines))
         with st.container(horizontal=True):
             downloads.figure_buttons(
-                lambda: forest_plot(report),
+                partial(_forest_figure, report),
                 name,
                 write=lambda: chart_csv(chart()),
             )
+
+
+def _forest_figure(report: "Report") -> "Figure":
+    from workbench.analysis.forest_figure import forest_plot  # matplotlib, for those who want the file
+
+    return forest_plot(report)
 
 
 def _verdicts(now: View) -> None:

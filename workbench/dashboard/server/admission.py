@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from workbench.dashboard.access import PARAMETER, cookie_name, expected, is_token, pass_for
+from workbench.dashboard.launch_token import PARAMETER, cookie_name, expected, is_token, pass_for
 
 
 class Admission:
