@@ -24,6 +24,7 @@ import numpy as np
 from scipy.special import chdtri, ndtr, ndtri, stdtrit
 
 from workbench.analysis.deciding.looks import Rule
+from workbench.analysis.deciding.sobol import sobol_points
 from workbench.analysis.power import POWER, SEED_LIMIT
 
 _DRAWS = 256
@@ -253,9 +254,7 @@ def _draws(n: int, blocks: tuple[int, ...]) -> _Draws:
 @lru_cache(maxsize=16)
 def _points(dimensions: int) -> np.ndarray:
     """Evenly spread points of the open unit cube, (draws, dimensions)."""
-    from scipy.stats import qmc  # which takes half a second to import: only where something is open
-
-    return qmc.Sobol(dimensions, seed=0).random(_DRAWS).clip(1e-9, 1 - 1e-9)
+    return sobol_points(dimensions, _DRAWS).clip(1e-9, 1 - 1e-9)
 
 
 def _sd_factors(n: int, points: np.ndarray) -> np.ndarray:
