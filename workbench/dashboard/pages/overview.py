@@ -44,10 +44,14 @@ def page() -> None:
     st.header(literal(now.report.question or now.records.name), anchor=False)
     note_panel(now.records.path, now.library)
     ladders.answers(now)
-    if now.exploratory:
-        st.badge(
-            f"exploratory: compared with {literal(now.baseline)}", icon=":material/science:", color="orange"
-        )
+    # Also when there is nothing to say: what stands below keeps its place, and the browser what it drew.
+    with st.container():
+        if now.exploratory:
+            st.badge(
+                f"exploratory: compared with {literal(now.baseline)}",
+                icon=":material/science:",
+                color="orange",
+            )
     measured = _step_times(now)
     if measured and not has_runs(now.records.path):  # it was made for them, and nothing of it was trained
         _provenance(now)
@@ -163,10 +167,11 @@ def _cautions(now: View) -> None:
     """What changes how a verdict is to be read, and what is wrong with the records."""
     problems = [problem.message for problem in now.records.problems]
     notes = [note for note in now.report.reading if note not in problems]
-    if notes:
-        with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:", expanded=True):
-            st.markdown("\n".join(f"- {literal(note)}" for note in notes))
-    empty_pages.problems(problems)
+    with st.container():  # another baseline has other notes, perhaps none
+        if notes:
+            with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:", expanded=True):
+                st.markdown("\n".join(f"- {literal(note)}" for note in notes))
+        empty_pages.problems(problems)
 
 
 def method_notes(now: View) -> None:
