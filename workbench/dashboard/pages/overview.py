@@ -15,6 +15,7 @@ from workbench.dashboard import downloads, empty_pages, imported_models, ladders
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.effect_charts import forest
+from workbench.dashboard.folded import folded
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import explain_link, inside_link
 from workbench.dashboard.literal_text import grid, literal
@@ -183,14 +184,22 @@ def method_notes(now: View) -> None:
 
 
 def _provenance(now: View) -> None:
-    facts = [(name, text) for name, text in footer_lines(now.report.footer) if name != "command"]
-    with st.expander("Where these numbers come from", icon=":material/fingerprint:", expanded=False):
-        st.table({name: literal(text) for name, text in facts}, border="horizontal")
-        if now.records.superseded:
-            st.caption(f"{plural(now.records.superseded, 'run')} of an earlier manifest left out.")
+    folded(
+        "Where these numbers come from",
+        partial(_facts, now),
+        key="provenance",
+        icon=":material/fingerprint:",
+    )
     if command := now.report.footer["command"]:
         st.caption("Made by")
         st.code(visible(command), language="bash")
+
+
+def _facts(now: View) -> None:
+    facts = [(name, text) for name, text in footer_lines(now.report.footer) if name != "command"]
+    st.table({name: literal(text) for name, text in facts}, border="horizontal")
+    if now.records.superseded:
+        st.caption(f"{plural(now.records.superseded, 'run')} of an earlier manifest left out.")
 
 
 if __name__ == "__main__":
