@@ -13,6 +13,7 @@ from tests.claims.claim_studies import (
     step_times,
     write_parts,
 )
+from tests.dashboard.unfolded import unfolded
 from workbench.files import write_yaml
 from workbench.records.step_times import STEP_TIMES, write_step_times
 
@@ -58,7 +59,8 @@ def test_a_claim_about_step_times_has_blocks_hardware_and_cell_and_needs_no_tria
     row = app.dataframe[1].value.iloc[0]
     assert (row["pairs"], row["tokens"], row["learning rates"]) == ("24 blocks", "—", "—")
     assert "on cpu, fp32, eager" in row["asked"]
-    (facts,) = app.table
+    assert not app.table  # it is made once a reader opens its panel
+    (facts,) = unfolded(app).table
     shown = facts.value.to_string()
     assert "Testium 9, 2 cores" in shown
     assert "24 blocks of" in shown

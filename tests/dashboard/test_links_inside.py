@@ -9,6 +9,7 @@ from tests.dashboard import dashboard_studies, inspection_studies
 from tests.dashboard.dashboard_studies import write_study
 from tests.dashboard.inspection_pages import texts, to_view
 from tests.dashboard.inspection_studies import CHANGED, runs_of
+from tests.dashboard.unfolded import unfolded
 from tests.tiny_models import save_llama
 from workbench.dashboard.literal_text import literal
 from workbench.files import write_yaml
@@ -114,7 +115,7 @@ def test_an_effect_is_explained_by_what_moved_with_it(opened, inspected, runs, t
     for words in (found.headline(), *found.sentences(3)):
         assert literal(words) in shown
     assert "need not be what moves it" in shown
-    table = next(item.value for item in app.dataframe if "Holm p" in item.value)
+    table = next(item.value for item in unfolded(app).dataframe if "Holm p" in item.value)
     assert table["number"].tolist() == found.table()["number"].tolist()
     links = {link.proto.label: link.proto for link in app.page_link}
     assert set(links) <= {view.title for view in views()}

@@ -12,6 +12,7 @@ from tests.dashboard.hostile_studies import (
     write_hostile_search,
 )
 from tests.dashboard.inspection_pages import to_page, to_view
+from tests.dashboard.unfolded import unfolded
 from workbench.dashboard.literal_text import code_span, heading, literal
 from workbench.files import write_json
 from workbench.inspection.views import views
@@ -139,6 +140,8 @@ def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
     pins = [f"hostile:{chosen[-1]}", f"hostile:{poison(HOST)}", f"{poison(HOST)}:1"]
     asked = {"runs": ",".join(chosen), "variant": f"gone{poison(HOST)}", "all_keys": "true", "pin": pins}
     app = opened(hostile, page, **asked)
+    if page in ("overview", "compare"):
+        app = unfolded(app)
     assert not app.exception
     assert acting(app) == {}
     assert literal(poison(HOST)) in texts_of(app)
@@ -153,6 +156,8 @@ def hostile_search(tmp_path_factory):
 @pytest.mark.parametrize("page", ["search", "overview", "runs", "curves"])
 def test_no_page_of_a_search_reads_the_text_of_a_record(opened, hostile_search, page):
     app = opened(hostile_search, page, objective=poison(HOST), front_x=poison(HOST))
+    if page == "search":
+        app = unfolded(app)
     assert not app.exception
     assert acting(app) == {}
     if page in ("search", "overview"):  # the others show no more of it than numbers
@@ -162,7 +167,7 @@ def test_no_page_of_a_search_reads_the_text_of_a_record(opened, hostile_search, 
 def test_no_page_reads_the_text_of_a_claim_card(opened, hostile, tmp_path, monkeypatch):
     write_hostile_cards(tmp_path, HOST)
     monkeypatch.chdir(tmp_path)
-    app = opened(hostile, "claims", size=poison(HOST))
+    app = unfolded(opened(hostile, "claims", size=poison(HOST)))
     assert not app.exception
     assert acting(app) == {}
     assert "gone has not run" in texts_of(app)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, links
+from workbench.dashboard.folded import folded
 from workbench.dashboard.links_inside import inside_query
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import PAGES, View, view
@@ -70,8 +71,8 @@ def _show(now: View, found: Explanation) -> None:
         "Mean difference to the baseline with its 95 % interval, paired by seed over the confirmation runs. "
         f"{literal(NO_CAUSE)}"
     )
-    with st.expander(f"All {plural(len(found.shifts), 'number')} that were tested"):
-        _table(now, found)
+    label = f"All {plural(len(found.shifts), 'number')} that were tested"
+    folded(label, partial(_table, now, found), key="explanation")
 
 
 def _views(now: View, found: Explanation) -> None:

@@ -179,11 +179,14 @@ def _pick_baseline(records: StudyRecords) -> str:
         bind="query-params",
         help="The study's own baseline decides. Another one re-bases every difference, for exploring only.",
     )
-    if chosen != declared:
-        st.badge("exploratory", icon=":material/science:", color="orange")
-        st.caption(
-            f"The study declared **{literal(declared)}** as its baseline; these comparisons were not planned."
-        )
+    # Also when there is nothing to say: what stands below keeps its place, and the browser what it drew.
+    with st.container():
+        if chosen != declared:
+            st.badge("exploratory", icon=":material/science:", color="orange")
+            st.caption(
+                f"The study declared **{literal(declared)}** as its baseline; these comparisons were not "
+                "planned."
+            )
     return chosen
 
 

@@ -28,6 +28,7 @@ from workbench.dashboard.claim_charts import (
     serving_frame,
 )
 from workbench.dashboard.drawn_chart import show_chart
+from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.side_by_side import side_by_side
 from workbench.dashboard.state import PAGES, is_dark, library, results_directory
@@ -152,15 +153,22 @@ def _card(result: CardResult) -> None:
         for one in result.evidence:
             if (serving := serving_of(one)) is not None:
                 _serving(result, serving)
-        notes = notes_of(result)
-        with st.expander("Scope, rungs, texts, and what is missing", icon=":material/info:"):
-            st.table({name: literal(text) for name, text in facts_of(result)}, border="horizontal")
-            if notes:
-                st.markdown("\n".join(f"- {literal(note)}" for note in notes))
+        folded(
+            "Scope, rungs, texts, and what is missing",
+            partial(_facts, result),
+            key=f"facts_{card.id}",
+            icon=":material/info:",
+        )
         if commands := dict.fromkeys(
             one.command for one in result.primaries if one.command and not one.facts
         ):
             st.code(visible("\n".join(commands)), language="bash")
+
+
+def _facts(result: CardResult) -> None:
+    st.table({name: literal(text) for name, text in facts_of(result)}, border="horizontal")
+    if notes := notes_of(result):
+        st.markdown("\n".join(f"- {literal(note)}" for note in notes))
 
 
 def _runs(result: CardResult) -> None:

@@ -26,6 +26,7 @@ from workbench.dashboard.comparing.effects import (
 )
 from workbench.dashboard.comparing.figures import cost_figure, effects_figure
 from workbench.dashboard.drawn_chart import show_chart
+from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import grid, literal
 from workbench.errors import UserError
 from workbench.numbers import plural
@@ -89,12 +90,19 @@ def _pick(known: Mapping[str, Candidate]) -> list[str]:
     choice.keep(chosen)
     if not chosen:
         return chosen
-    with st.expander("Their questions", icon=":material/help:"):
-        for title in chosen:
-            one = known[title]
-            tags = " ".join(f":gray-badge[{literal(tag)}]" for tag in one.tags)
-            st.markdown(f"**{literal(title)}** {tags}  \n{literal(one.manifest.question)}")
+    folded(
+        "Their questions",
+        partial(_questions, [known[title] for title in chosen]),
+        key="questions",
+        icon=":material/help:",
+    )
     return chosen
+
+
+def _questions(chosen: Sequence[Candidate]) -> None:
+    for one in chosen:
+        tags = " ".join(f":gray-badge[{literal(tag)}]" for tag in one.tags)
+        st.markdown(f"**{literal(one.title)}** {tags}  \n{literal(one.manifest.question)}")
 
 
 def _read(chosen: Sequence[Candidate]) -> list[Compared]:

@@ -15,6 +15,7 @@ from workbench.dashboard import downloads, empty_pages, imported_models, ladders
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.effect_charts import forest
+from workbench.dashboard.folded import folded
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import explain_link, inside_link
 from workbench.dashboard.literal_text import grid, literal
@@ -49,10 +50,14 @@ def page() -> None:
     st.header(literal(now.report.question or now.records.name), anchor=False)
     note_panel(now.records.path, now.library)
     ladders.answers(now)
-    if now.exploratory:
-        st.badge(
-            f"exploratory: compared with {literal(now.baseline)}", icon=":material/science:", color="orange"
-        )
+    # Also when there is nothing to say: what stands below keeps its place, and the browser what it drew.
+    with st.container():
+        if now.exploratory:
+            st.badge(
+                f"exploratory: compared with {literal(now.baseline)}",
+                icon=":material/science:",
+                color="orange",
+            )
     measured = _step_times(now)
     if measured and not has_runs(now.records.path):  # it was made for them, and nothing of it was trained
         _provenance(now)
@@ -174,10 +179,11 @@ def _cautions(now: View) -> None:
     """What changes how a verdict is to be read, and what is wrong with the records."""
     problems = [problem.message for problem in now.records.problems]
     notes = [note for note in now.report.reading if note not in problems]
-    if notes:
-        with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:", expanded=True):
-            st.markdown("\n".join(f"- {literal(note)}" for note in notes))
-    empty_pages.problems(problems)
+    with st.container():  # another baseline has other notes, perhaps none
+        if notes:
+            with st.expander(f"To keep in mind ({len(notes)})", icon=":material/info:", expanded=True):
+                st.markdown("\n".join(f"- {literal(note)}" for note in notes))
+        empty_pages.problems(problems)
 
 
 def method_notes(now: View) -> None:
@@ -189,14 +195,22 @@ def method_notes(now: View) -> None:
 
 
 def _provenance(now: View) -> None:
-    facts = [(name, text) for name, text in footer_lines(now.report.footer) if name != "command"]
-    with st.expander("Where these numbers come from", icon=":material/fingerprint:", expanded=False):
-        st.table({name: literal(text) for name, text in facts}, border="horizontal")
-        if now.records.superseded:
-            st.caption(f"{plural(now.records.superseded, 'run')} of an earlier manifest left out.")
+    folded(
+        "Where these numbers come from",
+        partial(_facts, now),
+        key="provenance",
+        icon=":material/fingerprint:",
+    )
     if command := now.report.footer["command"]:
         st.caption("Made by")
         st.code(visible(command), language="bash")
+
+
+def _facts(now: View) -> None:
+    facts = [(name, text) for name, text in footer_lines(now.report.footer) if name != "command"]
+    st.table({name: literal(text) for name, text in facts}, border="horizontal")
+    if now.records.superseded:
+        st.caption(f"{plural(now.records.superseded, 'run')} of an earlier manifest left out.")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, search_charts
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.drawn_chart import show_chart
+from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import grid, heading, literal
 from workbench.dashboard.searches import exploratory, is_search, search_of
 from workbench.dashboard.state import View, view
@@ -262,8 +263,15 @@ def _slices(now: View, search: Search, done: pd.DataFrame, objective: Objective,
         )
     table = search_charts.level_frame(found, levels)
     if len(table):
-        with st.expander("Effects of levels, adjusted for the other dimensions"):
-            grid(_level_texts(table), hide_index=True, alt="Adjusted effects of levels", key="level_effects")
+        folded(
+            "Effects of levels, adjusted for the other dimensions",
+            partial(_level_effects, table),
+            key="level_effects",
+        )
+
+
+def _level_effects(table: pd.DataFrame) -> None:
+    grid(_level_texts(table), hide_index=True, alt="Adjusted effects of levels", key="level_effects")
 
 
 def _points(search: Search, done: pd.DataFrame) -> pd.DataFrame:
