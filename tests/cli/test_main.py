@@ -47,7 +47,8 @@ def _children_seconds():
 
 
 def test_every_command_has_help():
-    for command in ("run", "status", "report", "list", "check", "plan", "noise", "dashboard"):
+    studies = ("init", "run", "status", "report", "list", "check", "plan", "noise", "archive", "delete")
+    for command in (*studies, "dashboard", "export"):
         answer = invoke(command, "--help")
         assert answer.exit_code == 0
         assert len(answer.output) > 100

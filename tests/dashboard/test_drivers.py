@@ -10,9 +10,9 @@ import pytest
 from tests.dashboard.dashboard_studies import manifest, write_study
 from tests.dashboard.test_new_study import SMALL
 from workbench.dashboard import drivers, launch_token
-from workbench.dashboard.drivers import Driving, driver_of
 from workbench.errors import UserError
 from workbench.files import read_json, write_json, write_yaml
+from workbench.records.driving import Driving, driver_of
 from workbench.records.run import now
 
 # Stands for the driver: says what it was started with, and then waits to be stopped.

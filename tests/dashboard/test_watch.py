@@ -13,6 +13,7 @@ from tests.dashboard.test_pages import texts
 from workbench.dashboard import drivers
 from workbench.errors import UserError
 from workbench.files import read_json, read_yaml, write_json, write_yaml
+from workbench.records.driving import Driver, Driving
 from workbench.study.status import study_status
 
 
@@ -133,7 +134,7 @@ def test_a_search_is_given_more_trials(opened, here, admitted, begun):
 def test_what_cannot_be_started_says_why(opened, here, admitted, monkeypatch):
     study = write_study(here / "results", "quickstart")
     app = opened(here / "results", "watch")
-    monkeypatch.setattr(drivers, "driver_of", lambda study: drivers.Driver(drivers.Driving.RUNNING, 7, "h"))
+    monkeypatch.setattr(drivers, "driver_of", lambda study: Driver(Driving.RUNNING, 7, "h"))
     app.button(key="watch_start").click().run()
     assert f"{study.name}: is being run already, as process 7 on h" in app.error[0].value
     assert app.button(key="watch_stop")
@@ -142,7 +143,7 @@ def test_what_cannot_be_started_says_why(opened, here, admitted, monkeypatch):
 def test_who_asked_it_to_stop_sees_that_it_was_asked(opened, here, admitted, monkeypatch):
     write_study(here / "results", "quickstart", confirm=3, live=True)
     asked = []
-    monkeypatch.setattr(drivers, "driver_of", lambda study: drivers.Driver(drivers.Driving.RUNNING, 7, "h"))
+    monkeypatch.setattr(drivers, "driver_of", lambda study: Driver(Driving.RUNNING, 7, "h"))
     monkeypatch.setattr(drivers, "stop", asked.append)
     app = opened(here / "results", "watch")
     app.button(key="watch_stop").click().run()

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard.drivers import Driving, driver_of, is_begun
+from workbench.dashboard.drivers import is_begun
 from workbench.dashboard.literal_text import literal
 from workbench.errors import RecordError
 from workbench.records.driver_state import read_driver_state
+from workbench.records.driving import Driving, driver_of
 from workbench.records.index import study_title
 
 _WATCHED = "_watched_studies"

@@ -11,12 +11,12 @@ from workbench.dashboard.asking.check_panel import check_panel, current_check
 from workbench.dashboard.asking.checking import study_from
 from workbench.dashboard.asking.files import Source
 from workbench.dashboard.asking.form import form
-from workbench.dashboard.drivers import Driving
 from workbench.dashboard.links import BEGIN
 from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.side_by_side import side_by_side
 from workbench.dashboard.state import PAGES, results_directory
 from workbench.errors import UserError
+from workbench.records.driving import Driving
 from workbench.records.manifest import MANIFEST
 
 _FORM, _CHECK = 520, 456  # pixels, at least

@@ -9,7 +9,6 @@ import streamlit as st
 from workbench.analysis.decisions import look_in_words
 from workbench.analysis.variant_row import VariantRow
 from workbench.dashboard import access, drivers, empty_pages, live, notices, state
-from workbench.dashboard.drivers import Driver, Driving
 from workbench.dashboard.links_inside import run_link
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.pages.overview import verdict_badge
@@ -18,6 +17,7 @@ from workbench.dashboard.state import View
 from workbench.dashboard.tables import with_live_steps
 from workbench.errors import UserError
 from workbench.numbers import fixed, plural, rate, time_left
+from workbench.records.driving import Driver, Driving
 from workbench.records.hyperparameters import described
 from workbench.records.manifest import Manifest
 from workbench.records.run import State
