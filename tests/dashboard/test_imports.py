@@ -28,7 +28,7 @@ library = Library()
 records = library.study(Path("results/published/quickstart"))
 report = library.report(records, records.manifest.baseline)
 assert len(verdict_table(report)) > 1
-assert any(row.pairs_needed is not None for row in report.rows)  # of a row that is open
+assert "at the margin" in [row.verdict for row in report.rows]  # open: with a chance to be decided
 """
     assert loaded(program, HEAVY) == []
 
