@@ -28,6 +28,7 @@ library = Library()
 records = library.study(Path("results/published/quickstart"))
 report = library.report(records, records.manifest.baseline)
 assert len(verdict_table(report)) > 1
+assert "at the margin" in [row.verdict for row in report.rows]  # open: with a chance to be decided
 """
     # The chances of a verdict are foreseen with the Sobol points of scipy.
     assert loaded(program, tuple(name for name in HEAVY if name != "scipy.stats")) == []

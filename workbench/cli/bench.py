@@ -29,7 +29,7 @@ def bench(
             help="trials, training, workers, levels, decoding, driver, reading, scaling; all when left out."
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Small sizes only: 4 minutes on 2 cores.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes only: 6 minutes on 2 cores.")] = False,
     out: Annotated[
         Path, typer.Option("--out", help="Where the report is kept.", show_default=True)
     ] = BENCHMARKS,

@@ -16,15 +16,16 @@ from workbench.bench.in_browser.visits import (
     Visit,
 )
 from workbench.bench.outcome import Outcome
-from workbench.bench.section import Setting
+from workbench.bench.section import Effort, Setting
 from workbench.bench.timing.seconds import Clock
 from workbench.records.index import MANIFEST, PUBLISHED
 
 MANY_RUNS = "500 runs"
 _START = Visit("Overview", "", ())  # from which the one page of interest is opened
 _STUDIES = {"quickstart": OF_PUBLISHED, "data-quality": (DATA, _START), "search": (SEARCH, _START)}
-_FIRST_LOADS = 0.5  # of the time; the rest is for changes
-_MOST_LOADS, _LEAST_ROUNDS, _MOST_ROUNDS = 5, 2, 20
+_FIRST_LOADS = {Effort.QUICK: 0.2, Effort.FULL: 0.5}  # of the time; the rest is for changes
+_LEAST_ROUNDS = {Effort.QUICK: 1, Effort.FULL: 2}  # a round takes a minute, and one more warms up
+_MOST_LOADS, _MOST_ROUNDS = 5, 20
 
 
 def measure_in_browser(setting: Setting, study: Path, seconds: float) -> Outcome:
@@ -39,14 +40,15 @@ def measure_in_browser(setting: Setting, study: Path, seconds: float) -> Outcome
             executable(driver)
             measuring = Measuring(driver, study.parent, setting.folder / "cache", tours)
             measuring.taken.notes += left_out
-            clock = Clock(_FIRST_LOADS * seconds)
+            clock = Clock(_FIRST_LOADS[setting.effort] * seconds)
             visits = [(tour, visit) for tour in tours for visit in tour.visits]
             if setting.is_quick:  # the page that a reader opens first
                 visits = [(tour, OVERVIEW) for tour in tours[:2]]
                 measuring.taken.notes.append("first loads of all other pages: measured without --quick")
             measuring.first_loads(visits, clock, _MOST_LOADS, setting.progress)
             clock = Clock(seconds - clock.spent)
-            measuring.changes(clock, _LEAST_ROUNDS, _MOST_ROUNDS, setting.progress)
+            least = _LEAST_ROUNDS[setting.effort]
+            measuring.changes(clock, least, _MOST_ROUNDS, setting.progress)
     except NoBrowserError as error:
         return Outcome(notes=[f"left out: the pages in a browser ({error})"])
     return outcome_of(measuring.taken, tours)
