@@ -11,7 +11,7 @@ from workbench.dashboard.links_inside import inside_query
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import PAGES, View, view
 from workbench.errors import RecordError
-from workbench.inspection.explanation import NO_CAUSE, Explanation, explain, views_of
+from workbench.inspection.explanation import NO_CAUSE, Explanation, views_of
 from workbench.inspection.views import find_view
 from workbench.numbers import plural
 from workbench.visible import visible
@@ -48,11 +48,11 @@ def _panel(variants: list[str]) -> None:
         width=420,
     )
     try:
-        values = now.library.behaviours(now.records)
+        found = now.library.explanation(now.records, variant, now.baseline)
     except RecordError as error:
         st.warning(literal(error), icon=":material/warning:")
         return
-    _show(now, explain(values, variant, now.baseline))
+    _show(now, found)
 
 
 def _show(now: View, found: Explanation) -> None:

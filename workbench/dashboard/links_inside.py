@@ -12,6 +12,8 @@ from workbench.inspection.behaviour_columns import columns, names
 from workbench.records.run import Phase, RunDirectory
 from workbench.visible import visible
 
+_Seeds = dict[int, list[tuple[str, str]]]  # id and path of each run, by seed
+
 
 def inside_link(now: View, variant: str) -> None:
     """A link to the views of a variant's first seed against the baseline's, if both have runs."""
@@ -45,28 +47,32 @@ def explain_link(now: View, row: VariantRow) -> None:
 def inside_query(now: View, variant: str) -> dict[str, str] | None:
     """The address of the views inside ``variant`` against the baseline; None if no seed has both."""
     runs = now.records.runs
-    done = runs[
-        (runs["state"] == "complete")
-        & (runs["phase"] == Phase.CONFIRM)
-        & runs["variant"].isin((variant, now.baseline))
-    ]
-    weights = [RunDirectory(path).weights.exists() for path in done["path"]]
-    # A published study has the weights of few runs: a pair that can be looked into as far as possible.
-    pairs = [*_pairs(done.loc[weights], variant, now.baseline), *_pairs(done, variant, now.baseline)]
-    if not pairs:
+    columns = (runs[name].tolist() for name in ("state", "phase", "variant", "seed", "run_id", "path"))
+    # Runs with their paths, by seed. Rows one by one: at every click, and a frame of few rows takes longer.
+    own: dict[str, _Seeds] = {variant: {}, now.baseline: {}}
+    for state, phase, name, seed, run, path in zip(*columns, strict=True):
+        if name in own and state == "complete" and phase == Phase.CONFIRM:
+            own[name].setdefault(seed, []).append((run, path))
+    pair = _pair(own[variant], own[now.baseline])
+    if pair is None:
         return None
-    inspect, against = pairs[0]
+    inspect, against = pair
     query = {"study": st.query_params["study"], "inspect": inspect}
     return query | {"against": against, "baseline": now.baseline}
 
 
-def _pairs(runs: pd.DataFrame, variant: str, baseline: str) -> list[tuple[str, str]]:
-    """Run ids of both variants at each seed that both have, the first run of each where there are several."""
-    own: dict[str, dict[int, str]] = {variant: {}, baseline: {}}
-    for name, seed, run in zip(runs["variant"], runs["seed"], runs["run_id"], strict=True):
-        own[name].setdefault(seed, run)
-    both = sorted(own[variant].keys() & own[baseline].keys())
-    return [(own[variant][seed], own[baseline][seed]) for seed in both]
+def _pair(changed: _Seeds, baseline: _Seeds) -> tuple[str, str] | None:
+    """Run ids of both at the first seed at which both have weights; else at the first that both have."""
+    both = sorted(changed.keys() & baseline.keys())
+    for seed in both:  # a published study has the weights of few runs
+        kept = [_with_weights(changed[seed]), _with_weights(baseline[seed])]
+        if all(kept):
+            return kept[0][0], kept[1][0]
+    return (changed[both[0]][0][0], baseline[both[0]][0][0]) if both else None
+
+
+def _with_weights(runs: list[tuple[str, str]]) -> list[str]:
+    return [run for run, path in runs if RunDirectory(path).weights.exists()]
 
 
 def _without_difference(now: View, added: pd.DataFrame) -> list[str]:

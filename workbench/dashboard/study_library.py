@@ -24,6 +24,7 @@ from workbench.claims.results import CardResult, card_result
 from workbench.errors import RecordError
 from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
+from workbench.inspection.explanation import Explanation, explain
 from workbench.inspection.measured import measured_versions
 from workbench.records.driver_state import DriverState, read_driver_state
 from workbench.records.index import MANIFEST, StudyRecords, load_study
@@ -198,6 +199,12 @@ class Library:
         return self._keep(
             ("behaviours", records.path, _rung(records)), current, lambda: read_behaviours(records.runs)
         )
+
+    def explanation(self, records: StudyRecords, variant: str, baseline: str) -> Explanation:
+        """Which of these numbers moved with the effect of ``variant``."""
+        values = self.behaviours(records)
+        key = ("explanation", records.path, _rung(records), variant, baseline)
+        return self._keep(key, values, lambda: explain(values, variant, baseline))
 
     def claims(self, results: Path, size: str) -> list[CardResult]:
         """Every claim card with its word; raises ``UserError`` for a mistake in one."""
