@@ -24,7 +24,6 @@ from workbench.claims.results import CardResult, card_result
 from workbench.errors import RecordError
 from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
-from workbench.inspection.explanation import Explanation, explain
 from workbench.inspection.measured import measured_versions
 from workbench.records.driver_state import DriverState, read_driver_state
 from workbench.records.index import MANIFEST, StudyRecords, load_study
@@ -36,7 +35,8 @@ from workbench.records.search import SEARCH
 from workbench.records.step_times import STEP_TIMES
 from workbench.records.study_notes import NOTES, StudyNotes, read_notes
 
-if TYPE_CHECKING:  # corpora bring torch, which pages of tables need not load
+if TYPE_CHECKING:  # corpora and views bring torch, which pages of tables need not load
+    from workbench.inspection.explanation import Explanation
     from workbench.study.kept_reports import StudyText
 
 Value = TypeVar("Value")
@@ -200,8 +200,10 @@ class Library:
             ("behaviours", records.path, _rung(records)), current, lambda: read_behaviours(records.runs)
         )
 
-    def explanation(self, records: StudyRecords, variant: str, baseline: str) -> Explanation:
+    def explanation(self, records: StudyRecords, variant: str, baseline: str) -> "Explanation":
         """Which of these numbers moved with the effect of ``variant``."""
+        from workbench.inspection.explanation import explain
+
         values = self.behaviours(records)
         key = ("explanation", records.path, _rung(records), variant, baseline)
         return self._keep(key, values, lambda: explain(values, variant, baseline))
