@@ -6,7 +6,9 @@ from threading import Event, Thread
 import pytest
 
 from tests.dashboard.dashboard_studies import write_study
-from workbench.dashboard import state, warm_up
+from tests.dashboard.search_studies import write_search
+from workbench.dashboard import drawn_chart, state, warm_up
+from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.study_library import Library
 from workbench.errors import UserError
 
@@ -58,7 +60,8 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken():
     assert taken == [1]
 
 
-def test_the_newest_study_and_all_claims_are_read(tmp_path, monkeypatch):
+def test_the_newest_study_all_claims_and_searches_are_read(tmp_path, monkeypatch):
+    write_search(tmp_path / "search", trials=12)
     write_study(tmp_path, "quickstart")
     monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(tmp_path)])
     own = Library()
@@ -69,6 +72,17 @@ def test_the_newest_study_and_all_claims_are_read(tmp_path, monkeypatch):
     for what in ("study", "report", "behaviours"):
         assert (what, tmp_path / "quickstart") in kept
     assert {("claim", card.id) for card in own.cards()} <= kept
+    assert ("importances", tmp_path / "search") in kept
+
+
+def test_the_chart_of_the_newest_study_is_that_of_its_page(tmp_path, monkeypatch, opened):
+    write_study(tmp_path, "quickstart")
+    monkeypatch.setattr(drawn_chart, "_kept", {})
+    monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(tmp_path)])
+    warm_up._draw_newest()
+    made = [id(spec) for _, spec in drawn_chart._kept[(forest, "quickstart-forest")]]
+    assert not opened(tmp_path).exception
+    assert [id(spec) for _, spec in drawn_chart._kept[(forest, "quickstart-forest")]] == made
 
 
 @pytest.mark.parametrize("studies", [[], ["other"]])

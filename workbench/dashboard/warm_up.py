@@ -80,19 +80,21 @@ def take(these: Iterable[Step], turns: Turns) -> None:
 
 
 def steps() -> Iterator[Step]:
-    """Import what pages need, read the newest study, then what takes long of it and of the published ones.
+    """Import what pages need, read and draw the newest study, then what takes long of it and of all others.
 
     Each is short: a reader who comes meanwhile waits for its end.
     """
     yield partial(_import, _FIRST)
     yield _spare
     yield _read_newest
+    yield _draw_newest
     yield partial(_import, _pages(_PAGES))
     yield _spare
     yield partial(_import, _pages(_WITH_TORCH))
     yield _spare
     yield _read_inside
     yield from _claims()
+    yield from _searches()
 
 
 def _pages(names: Iterable[str]) -> list[str]:
@@ -136,6 +138,21 @@ def _read_newest() -> None:
             library().report(one, one.manifest.baseline)
 
 
+def _draw_newest() -> None:
+    """The chart that the first page shows, which is kept; Altair's first takes twice as long as others."""
+    from workbench.dashboard.chart_ink import Ink
+    from workbench.dashboard.drawn_chart import spec_of
+    from workbench.dashboard.effect_charts import forest
+    from workbench.dashboard.state import library
+
+    for one in _newest()[-1:]:  # of a ladder the rung that pages begin with
+        if one.manifest.is_search:
+            continue
+        report = library().report(one, one.manifest.baseline)
+        if any(row.pairs >= 2 for row in report.comparisons):
+            spec_of(partial(forest, report, Ink.of(dark=False)), f"{one.path.name}-forest")
+
+
 def _read_inside() -> None:
     """What the probes of its runs say."""
     from workbench.dashboard.state import library
@@ -155,3 +172,24 @@ def _claims() -> Iterator[Step]:
         return
     for card in cards:
         yield partial(library().claim, card, results_directory(), SIZES[0])
+
+
+def _searches() -> Iterator[Step]:
+    """How much each dimension of a search matters, by forests too: what the page Search waits for longest."""
+    from workbench.analysis.importances import FANOVA, MAIN_EFFECTS
+    from workbench.dashboard.state import library, results_directory
+    from workbench.records.index import list_studies
+
+    results = results_directory()
+    for path in list_studies(results) if results.is_dir() else []:
+        try:
+            records = library().study(path)
+            found = library().search(records) if records.manifest.is_search else None
+        except (UserError, OSError):  # which its page says
+            continue
+        if found is None:
+            continue
+        yield partial(importlib.import_module, "optuna.importance")  # with scikit-learn
+        for objective in found.objectives:
+            for kind in (MAIN_EFFECTS, FANOVA):
+                yield partial(library().importances, records, objective.name, kind)

@@ -18,7 +18,7 @@ from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.folded import folded
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import explain_link, inside_link
-from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.note_panel import note_panel
 from workbench.dashboard.progress_panel import progress_panel
 from workbench.dashboard.searches import is_search
@@ -28,7 +28,6 @@ from workbench.errors import RecordError
 from workbench.numbers import plural
 from workbench.records.measured_alone import has_runs
 from workbench.records.step_times import read_step_times
-from workbench.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -202,8 +201,8 @@ def _provenance(now: View) -> None:
         icon=":material/fingerprint:",
     )
     if command := now.report.footer["command"]:
-        st.caption("Made by")
-        st.code(visible(command), language="bash")
+        # Not st.code: its colours are 1.6 MB of script, which the first page would wait for.
+        st.markdown(f"Made by {code_span(command)}")
 
 
 def _facts(now: View) -> None:
