@@ -112,14 +112,15 @@ def test_a_row_that_is_open_is_thin_and_hollow_wherever_its_mean_lies(compared):
         assert all(is_hollow == (kind not in ("better", "worse", "equivalent")) for is_hollow in found)
     ink, colours = Ink.of(False), {one.title: "#0072B2" for one in compared}
     layers = effects_forest(panel, colours, ink).to_dict()["layer"]
-    legends = [layer["encoding"]["shape"]["legend"] for layer in layers if "shape" in layer["encoding"]]
-    assert [legend["symbolOpacity"] for legend in legends] == [1]  # or its marks are as faint as the bands
-    (fills,) = [one["encoding"]["fill"]["condition"] for one in layers if "fill" in one["encoding"]]
-    assert (fills["test"], fills["value"]) == ("datum.open", ink.paper)
+    (marks,) = [one for one in layers if "fill" in one["encoding"]]
+    fill, legend = marks["encoding"]["fill"], marks["encoding"]["shape"]["legend"]
+    assert (fill["scale"]["domain"][-1], fill["scale"]["range"][-1]) == ("", ink.paper)
+    assert fill["field"] == "fill"  # of a condition the legend's marks would have the paper's colour
+    assert legend["symbolFillColor"] == ink.text
     (axes,) = effects_figure([panel], colours).axes
-    marks = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
+    shapes = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
     drawn = table[table["value"].notna()]
-    assert [line.get_markerfacecolor() == "white" for line in marks] == drawn["open"].tolist()
+    assert [line.get_markerfacecolor() == "white" for line in shapes] == drawn["open"].tolist()
 
 
 def test_a_change_is_shared_when_two_studies_have_it(compared):

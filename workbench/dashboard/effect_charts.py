@@ -23,6 +23,7 @@ ROW = 66  # pixels per variant in a forest plot
 _INTERVAL = 6  # pixels that an interval lies below its row's middle, where there is room for words above
 _LINE = 62  # letters in a line of a narrow page
 _LETTER = 7  # pixels of a letter
+_SYMBOL = 34  # pixels of a mark in a legend, with the room around it
 _RATES = 8  # learning rates that have a label
 
 
@@ -189,7 +190,7 @@ def variant_colour(table: pd.DataFrame, colours: Mapping[str, str], *, legend: b
     shown = [colours[name] for name in names.values()]
     drawn = None
     if legend:
-        widest = max((len(name) for name in names), default=0) * _LETTER + 40
+        widest = max((len(name) for name in names), default=0) * _LETTER + _SYMBOL
         columns = max(1, min(4, int(_LINE * _LETTER / widest)))
         drawn = alt.Legend(title=None, orient="top", labelLimit=440, columns=columns, symbolType="circle")
     return alt.Color("label:N", scale=alt.Scale(domain=list(names), range=shown), legend=drawn)

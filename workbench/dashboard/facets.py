@@ -18,6 +18,7 @@ from workbench.inspection.panels import Dots, Heatmap, Lines
 
 NARROW = 440  # pixels of a plot on a narrow page: what has to fit there is broken into lines
 LETTER = 6.6  # pixels of a letter
+SYMBOL = 34  # pixels of a mark in a legend, with the room around it
 LABEL_HEIGHT = 13  # pixels of a label of an axis
 _HEIGHT = 270  # pixels of a plot, without its axes
 _FACET_HEIGHT = 150

@@ -20,6 +20,7 @@ from workbench.dashboard.facets import (
     LABEL_HEIGHT,
     LETTER,
     NARROW,
+    SYMBOL,
     AxisPlace,
     Cell,
     category_lines,
@@ -49,6 +50,7 @@ from workbench.inspection.panels import Bars, Dots, Heatmap, Lines, Panel
 from workbench.numbers import number
 
 CLICKED = "clicked"  # the selection of a chart whose marks lead somewhere
+_NAME_LETTER = 6  # pixels of a letter in a legend, on the average of a name
 _RULE_HEIGHT = 16  # pixels of a line of labels above a plot
 _NAME_HEIGHT = 16  # pixels between the names of lines, at their ends
 _POINTS = 40  # of a line in a plot, which are marked
@@ -334,7 +336,7 @@ def _colour(
     legend = None
     at_ends = isinstance(panel, Lines) and has_end_names(panel)
     if named and len(drawn) > 1 and not at_ends:
-        widest = max(map(len, drawn)) * LETTER + 50
+        widest = max(map(len, drawn)) * _NAME_LETTER + SYMBOL
         legend = alt.Legend(
             orient="top",
             columns=max(1, min(4, int(NARROW / widest))),

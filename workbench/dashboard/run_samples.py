@@ -43,9 +43,10 @@ def _at_a_step(found: list[Sample]) -> None:
     steps = [str(step) for step in dict.fromkeys(one.step for one in found)]
     links.report_unknown(_STEP, steps, "step")
     shown = st.session_state.get(_STEP)
-    # Who looks at the newest step sees the next one when it comes; who went back to another stays there.
-    if shown not in steps or shown == st.session_state.get(_NEWEST):
-        st.session_state.pop(_STEP, None)
+    if shown not in steps:
+        st.session_state.pop(_STEP, None)  # of another run
+    elif shown == st.session_state.get(_NEWEST):
+        st.session_state[_STEP] = steps[-1]  # who went back to another step stays there
     st.session_state[_NEWEST] = steps[-1]
     step = steps[0]
     if len(steps) > 1:

@@ -24,6 +24,7 @@ SHAPES = dict(
 _HEADING = 34  # pixels of a change's name
 _ROW = 62  # pixels of a row: two lines of words, and an interval below them
 _LINE = 62  # letters in a line of a narrow page
+_HOLLOW = ""  # in place of a study, whose title is never empty
 _FACTS = 84  # letters of a row's facts, which are smaller
 _TEXT_LETTERS = 24  # of a text's name, where they are more: how many pairs there are is to be seen too
 _LOG_FROM = 3.0  # largest over smallest cost, from which the axis is logarithmic
@@ -97,15 +98,12 @@ def effects_forest(panel: EffectPanel, colours: Mapping[str, str], ink: Ink) -> 
     shown = [title for title in colours if title in set(table["study"])]
     scale = alt.Scale(domain=shown, range=[readable_on(colours[title], ink.paper) for title in shown])
     colour = alt.Color("study:N", scale=scale, legend=None)  # each row has its study's name in its colour
+    # Of a condition the legend would take the value: the paper's colour, and its marks would not be seen.
+    table = table.assign(fill=table["study"].mask(table["open"].astype(bool), _HOLLOW))
+    fills = alt.Scale(domain=[*shown, _HOLLOW], range=[*scale.range, ink.paper])
     kinds = [word for word in WORDS if word in set(table["kind"])]
     shapes = alt.Scale(domain=kinds, range=[SHAPES[word] for word in kinds])
-    legend = alt.Legend(
-        title=None,
-        orient="top",
-        symbolFillColor=ink.text,
-        symbolStrokeColor=ink.text,
-        symbolOpacity=1,  # else that of the first layer, the bands'
-    )
+    legend = alt.Legend(title=None, orient="top", symbolFillColor=ink.text, symbolStrokeColor=ink.text)
     shape = alt.Shape("kind:N", scale=shapes, legend=legend)
     rows = alt.Chart(table).encode(tooltip=_forest_tooltip())
     drawn = alt.Chart(table[table["value"].notna()]).encode(tooltip=_forest_tooltip())
@@ -127,7 +125,7 @@ def effects_forest(panel: EffectPanel, colours: Mapping[str, str], ink: Ink) -> 
             drawn.mark_point(filled=True, size=110, opacity=1, strokeWidth=2).encode(
                 x=x("value:Q"),
                 y=y("mark:Q"),
-                fill=alt.condition(alt.datum.open, alt.value(ink.paper), colour),
+                fill=alt.Fill("fill:N", scale=fills, legend=None),
                 stroke=colour,
                 shape=shape,
             ),

@@ -35,6 +35,7 @@ from workbench.numbers import plural
 from workbench.records.run import WEIGHTS
 
 _RESULTS = 64  # computed views in memory
+_SHORT, _LETTER = 18, 7  # letters of a choice that always fits; pixels of a letter
 
 
 def inspection_page(page: Page, title: str) -> None:
@@ -140,6 +141,7 @@ def _ask(view: View, option: Option, scope: Scope) -> str:
     if option.choices is not None:
         known = option.choices(scope)
         index = known.index(default) if default in known else 0
+        longest = max((len(option.shown(choice)) for choice in known), default=0)
         return st.selectbox(
             option.label,
             known,
@@ -148,6 +150,8 @@ def _ask(view: View, option: Option, scope: Scope) -> str:
             key=key,
             bind="query-params",
             help=option.help or None,
+            # Several share a line: what is long would be cut on a narrow page.
+            width="stretch" if longest < _SHORT else _LETTER * longest + 60,
         )
     if option.kind == "toggle":
         return str(
