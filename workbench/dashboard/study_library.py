@@ -204,9 +204,9 @@ class Library:
         """Which of these numbers moved with the effect of ``variant``."""
         from workbench.inspection.explanation import explain
 
-        values = self.behaviours(records)
+        current = measured_versions(records.runs["path"])
         key = ("explanation", records.path, _rung(records), variant, baseline)
-        return self._keep(key, values, lambda: explain(values, variant, baseline))
+        return self._keep(key, current, lambda: explain(self.behaviours(records), variant, baseline))
 
     def claims(self, results: Path, size: str) -> list[CardResult]:
         """Every claim card with its word; raises ``UserError`` for a mistake in one."""
