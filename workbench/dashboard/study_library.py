@@ -17,10 +17,6 @@ from workbench.analysis.importances import Importances, importances_of
 from workbench.analysis.ladder_effects import LadderReport, ladder_report
 from workbench.analysis.notes import reading
 from workbench.analysis.search import Search, searched
-from workbench.claims.card import Card, card_files, load_cards
-from workbench.claims.evidence import Studies
-from workbench.claims.quantities.quantity import ConfirmedStudy
-from workbench.claims.results import CardResult, card_result
 from workbench.errors import RecordError
 from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
@@ -35,7 +31,12 @@ from workbench.records.search import SEARCH
 from workbench.records.step_times import STEP_TIMES
 from workbench.records.study_notes import NOTES, StudyNotes, read_notes
 
-if TYPE_CHECKING:  # corpora and views bring torch, which pages of tables need not load
+if (
+    TYPE_CHECKING
+):  # claims bring the schema of studies, corpora and views torch: no page but their own need load them
+    from workbench.claims.card import Card
+    from workbench.claims.quantities.quantity import ConfirmedStudy
+    from workbench.claims.results import CardResult
     from workbench.inspection.explanation import Explanation
     from workbench.study.kept_reports import StudyText
 
@@ -208,24 +209,29 @@ class Library:
         key = ("explanation", records.path, _rung(records), variant, baseline)
         return self._keep(key, current, lambda: explain(self.behaviours(records), variant, baseline))
 
-    def claims(self, results: Path, size: str) -> list[CardResult]:
+    def claims(self, results: Path, size: str) -> "list[CardResult]":
         """Every claim card with its word; raises ``UserError`` for a mistake in one."""
         look = cache(self._all_of)  # at each study once, though several cards ask for it
         return [self.claim(card, results, size, look) for card in self.cards()]
 
-    def cards(self) -> list[Card]:
+    def cards(self) -> "list[Card]":
         """Every claim card; raises ``UserError`` for a mistake in one."""
+        from workbench.claims.card import card_files, load_cards
+
         files = card_files()
         written = tuple((path, version(path)) for path in files)
         return self._keep(("cards", tuple(files)), written, load_cards)
 
     def claim(
-        self, card: Card, results: Path, size: str, look: Callable[[Path], Hashable] | None = None
-    ) -> CardResult:
+        self, card: "Card", results: Path, size: str, look: Callable[[Path], Hashable] | None = None
+    ) -> "CardResult":
         """One card with its word. Cards share what was made of a study's records.
 
         ``look`` gives the version of a study with all that was measured of it.
         """
+        from workbench.claims.evidence import Studies
+        from workbench.claims.results import card_result
+
         look = look or self._all_of
         studies = Studies(results, self.study, self.confirmed)
         paths = {name: studies.path(name) for name in card.studies(size)}
@@ -236,8 +242,10 @@ class Library:
             lambda: card_result(card, size, studies),
         )
 
-    def confirmed(self, records: StudyRecords) -> ConfirmedStudy:
+    def confirmed(self, records: StudyRecords) -> "ConfirmedStudy":
         """The records with what became of their confirm phase, and the rates that it was at."""
+        from workbench.claims.quantities.quantity import ConfirmedStudy
+
         key = ("confirmed", records.path, _rung(records))
         return self._keep(key, study_version(records.path), lambda: ConfirmedStudy(records))
 
