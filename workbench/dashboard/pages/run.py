@@ -19,7 +19,7 @@ from workbench.errors import RecordError
 from workbench.files import to_yaml
 from workbench.numbers import count, duration, fixed, plural
 from workbench.records.hyperparameters import described
-from workbench.records.run import LOG, RunDirectory, RunRecord, error_line
+from workbench.records.run import LOG, RunDirectory, RunRecord, State, error_line
 from workbench.visible import visible
 
 _LINES = 40  # of the log
@@ -91,16 +91,25 @@ def _outcome(now: View, directory: RunDirectory, record: RunRecord) -> None:
             with st.expander("The whole error"):
                 st.code(visible(record.error), language=None, wrap_lines=True)
     facts = {METRICS.get(name, (name,))[0]: fixed(value, 4) for name, value in record.summary.items()}
-    facts |= _facts(record)
+    facts |= _facts(record, _step(now, directory, record))
     with st.container(horizontal=True, gap="medium"):
         for name, text in facts.items():
             st.markdown(f"{literal(name[0].upper() + name[1:])}  \n**{literal(text)}**", width="content")
     st.caption(code_span(directory.path))
 
 
-def _facts(record: RunRecord) -> dict[str, str]:
+def _step(now: View, directory: RunDirectory, record: RunRecord) -> float | None:
+    """How far it is: of a run that trains what it logged last, as its record lags behind."""
+    step = record.progress.get("step")
+    if record.state != State.RUNNING:
+        return step
+    logged = state.reader(now.library, {})(str(directory.path))
+    return step if logged.empty or "step" not in logged else float(logged["step"].max())
+
+
+def _facts(record: RunRecord, step: float | None) -> dict[str, str]:
     """What is known of how far it went and what it cost, in words."""
-    step, steps = record.progress.get("step"), record.progress.get("steps")
+    steps = record.progress.get("steps")
     seconds = record.cost.get("seconds")
     found = {
         "step": f"{count(step)} of {count(steps)}" if step is not None and steps is not None else "",
