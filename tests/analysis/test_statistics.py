@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from workbench.analysis.statistics import (
     Verdict,
@@ -11,7 +10,6 @@ from workbench.analysis.statistics import (
     compare_pairs,
     holm,
     judge,
-    share_interval,
 )
 from workbench.errors import UserError
 
@@ -137,24 +135,3 @@ def test_holm_by_hand():
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([0.8, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-def test_the_t_interval_and_its_p_value_are_scipys_to_the_last_digit():
-    generator = np.random.default_rng(3)
-    for n in (2, 3, 4, 7, 8, 16, 33):
-        for scale in (1e-6, 0.02, 5.0):
-            sample = generator.normal(scale, scale, n)
-            test = stats.ttest_1samp(sample, 0)
-            found = compare_pairs(sample)
-            assert found.p == test.pvalue
-            for interval in (found.interval, found.equivalence_interval):
-                expected = test.confidence_interval(interval.level)
-                assert (interval.low, interval.high) == (expected.low, expected.high)
-
-
-def test_the_interval_of_a_share_is_wilsons_as_statsmodels_has_it():
-    for n in (1, 2, 8, 30, 1000):
-        for count in {0, 1, n // 3, n - 1, n}:
-            found = share_interval(count, n)
-            expected = proportion_confint(count, n, alpha=0.05, method="wilson")
-            assert (found.low, found.high) == pytest.approx(expected, rel=1e-14, abs=1e-16)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.stats import mstats
 
 from tests.analysis.synthetic_studies import Study, manifest, one_at_a_time
 from workbench.analysis.effects import study_report
@@ -39,18 +38,6 @@ def test_it_is_scipys_of_a_sample_and_zeros():
     assert found.mean / found.interval.half_width * stats.t.ppf(0.975, 7) == pytest.approx(
         reference.statistic
     )
-
-
-def test_its_mean_and_what_is_winsorised_are_scipys():
-    generator = np.random.default_rng(5)
-    for n in (8, 9, 13, 32):
-        sample = generator.normal(0.01, 0.02, n)
-        found = compare_trimmed(by_seed(sample))
-        left = n - 2 * int(0.2 * n)
-        winsorised = np.asarray(mstats.winsorize(sample, limits=(0.2, 0.2)))
-        error = np.sqrt((n - 1) * winsorised.var(ddof=1) / (left * (left - 1)))
-        assert found.mean == stats.trim_mean(sample, 0.2)
-        assert found.interval.high == found.mean + stats.t.ppf(0.975, left - 1) * error
 
 
 def test_below_eight_pairs_there_is_none():

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "lightning", "matplotlib", "optuna", "scipy.stats", "sklearn", "statsmodels")
+HEAVY = ("torch", "lightning", "matplotlib", "optuna", "sklearn")
 
 
 def loaded(program, names):
@@ -30,9 +30,8 @@ report = library.report(records, records.manifest.baseline)
 assert len(verdict_table(report)) > 1
 assert "at the margin" in [row.verdict for row in report.rows]  # open: with a chance to be decided
 """
-    # The chances of a verdict are foreseen with the Sobol points of scipy.
-    assert loaded(program, tuple(name for name in HEAVY if name != "scipy.stats")) == []
+    assert loaded(program, HEAVY) == []
 
 
 def test_the_command_prints_its_address_before_streamlit_is_imported():
-    assert loaded("import workbench.dashboard.launch", ("streamlit", "pandas", *HEAVY)) == []
+    assert loaded("import workbench.dashboard.launch", ("streamlit", "pandas", "scipy.stats", *HEAVY)) == []

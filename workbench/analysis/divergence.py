@@ -13,9 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.deciding.nominal_levels import nominal_level
-from workbench.analysis.statistics import Interval, Verdict, holm, share_interval
+from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict, holm
 from workbench.numbers import percent, plural, probability
 from workbench.records.training_outcome import DID_NOT_TRAIN
 
@@ -149,15 +152,17 @@ def mcnemar(one_way: int, other_way: int) -> float:
     discordant = one_way + other_way
     if not discordant:
         return 1.0
-    from scipy import stats  # which takes half a second to import, and seeds are seldom lost
-
     return float(stats.binomtest(one_way, discordant, 0.5).pvalue)
 
 
 def _share(mine: Outcomes) -> LostShare:
     lost, trained = mine.blown_up, mine.count(_TRAINED)
     runs = lost + trained
-    return LostShare(lost=lost, runs=runs, interval=share_interval(lost, runs) if runs else None)
+    interval = None
+    if runs:
+        low, high = proportion_confint(lost, runs, alpha=1 - CONFIDENCE, method="wilson")
+        interval = Interval(float(low), float(high), CONFIDENCE)
+    return LostShare(lost=lost, runs=runs, interval=interval)
 
 
 def _equals(p: float) -> str:

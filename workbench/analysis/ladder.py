@@ -33,9 +33,10 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, stdtrit
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
-from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict, share_interval
+from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict
 
 FEWEST_TO_EXTRAPOLATE = 4  # rungs
 DECADES_TO_EXTRAPOLATE = 1.5  # of compute, from the first rung to the top one
@@ -182,7 +183,7 @@ def pooled(effects: Sequence[RungEffect]) -> Pooled | None:
         prediction = _interval(mean, reach, degrees - 1)
     return Pooled(
         q=q,
-        p=float(chdtrc(degrees, q)),
+        p=float(stats.chi2.sf(q, degrees)),
         i2=max(0.0, 1 - degrees / q) if q else 0.0,
         tau2=tau2,
         mean=mean,
@@ -287,7 +288,8 @@ def ordered_pairs(rung: Mapping[str, float], top: Mapping[str, float]) -> Ordere
     if not pairs:
         return None
     same = sum((rung[one] - rung[other]) * (top[one] - top[other]) > 0 for one, other in pairs)
-    return OrderedPairs(same=same, pairs=len(pairs), interval=share_interval(same, len(pairs)))
+    low, high = proportion_confint(same, len(pairs), alpha=1 - CONFIDENCE, method="wilson")
+    return OrderedPairs(same=same, pairs=len(pairs), interval=Interval(float(low), float(high), CONFIDENCE))
 
 
 def _are_known(effects: Sequence[RungEffect]) -> bool:
@@ -318,5 +320,5 @@ def _line(x: _Array, means: _Array, weights: _Array) -> tuple[float, float, _Arr
 
 
 def _interval(middle: float, error: float, degrees: float, level: float = CONFIDENCE) -> Interval:
-    half = float(stdtrit(degrees, (1 + level) / 2)) * error
+    half = float(stats.t.ppf((1 + level) / 2, degrees)) * error
     return Interval(middle - half, middle + half, level)

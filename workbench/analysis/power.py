@@ -1,7 +1,7 @@
 """How many seeds a question needs, and what a number of seeds can see.
 
 *Different*: the 95 % interval of a paired difference lies beyond the margin's nearer border; power by the
-noncentral t distribution. *Equivalent*: the 90 % interval lies within the margin, two one-sided
+noncentral t distribution (statsmodels). *Equivalent*: the 90 % interval lies within the margin, two one-sided
 t tests; power by integrating over the sd that a sample may have. With several comparisons each test has its
 share of the 5 % (Bonferroni), which Holm's steps, the rule of the verdict, never fall short of.
 """
@@ -11,7 +11,8 @@ from functools import lru_cache, partial
 from math import isnan, sqrt
 
 import numpy as np
-from scipy.special import gammaincinv, nctdtr, ndtr, stdtrit
+from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from workbench.errors import UserError
 
@@ -33,15 +34,7 @@ def detectable_effect(sd: float, n: int, *, comparisons: int = 1, power: float =
     if n < 2:
         return None
     alpha = _share(comparisons) / 2
-    low, high = 0.0, 1.0
-    while _one_sided(high, n, alpha) < power:
-        low, high = high, 2 * high
-    while low < (middle := (low + high) / 2) < high:  # to the last digit
-        if _one_sided(middle, n, alpha) < power:
-            low = middle
-        else:
-            high = middle
-    return sd * high
+    return sd * float(TTestPower().solve_power(nobs=n, alpha=alpha, power=power, alternative="larger"))
 
 
 def seeds_needed(sd: float, effect: float, *, comparisons: int = 1, power: float = POWER) -> int:
@@ -78,9 +71,9 @@ def equivalence_power(margin: float, sd: float, n: int, *, true: float = 0.0, co
         return float(abs(true) < margin)
     error = sd / sqrt(n)
     # Half of the interval at each of the sds that a sample may have.
-    half = -stdtrit(n - 1, _share(comparisons)) * error * _relative_sds(n - 1)  # (4000,)
-    low = ndtr((half - margin - true) / error)
-    high = ndtr((margin - half - true) / error)
+    half = stats.t.isf(_share(comparisons), n - 1) * error * _relative_sds(n - 1)  # (4000,)
+    low = stats.norm.cdf((half - margin - true) / error)
+    high = stats.norm.cdf((margin - half - true) / error)
     return float(np.maximum(high - low, 0).mean())
 
 
@@ -134,7 +127,7 @@ def _share(comparisons: int) -> float:
 def _relative_sds(degrees: int) -> np.ndarray:
     """What the sd of a sample with so many degrees of freedom is of the true one, (4000,): each as likely."""
     middles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    return np.sqrt(2 * gammaincinv(degrees / 2, middles) / degrees)
+    return np.sqrt(stats.chi2.ppf(middles, degrees) / degrees)
 
 
 def _power(effect: float, n: int, alpha: float) -> float:
@@ -145,14 +138,8 @@ def _power(effect: float, n: int, alpha: float) -> float:
     """
     if n < 2:
         return 0.0
-    power = _one_sided(min(effect, _LARGEST), n, alpha)
+    power = float(TTestPower().power(min(effect, _LARGEST), n, alpha, alternative="larger"))
     return 1.0 if isnan(power) else power
-
-
-def _one_sided(effect: float, n: int, alpha: float) -> float:
-    """The chance that the t statistic of ``n`` pairs is beyond the limit that noise passes with ``alpha``."""
-    limit = -stdtrit(n - 1, alpha)
-    return 1 - float(nctdtr(n - 1, effect * sqrt(n), limit))
 
 
 def _fewest(chance: Callable[[int], float], power: float) -> int:

@@ -7,7 +7,7 @@ half of s to six times s, so that whatever is reckoned from s has a *likely* val
 from dataclasses import dataclass
 from math import sqrt
 
-from scipy.special import chdtri, gammaincinv
+from scipy import stats
 
 from workbench.errors import UserError
 
@@ -26,21 +26,16 @@ class SdRange:
 def safe_sd(sd: float, degrees: int) -> float:
     """The one-sided 80 % upper bound of the true sd, given ``sd`` with ``degrees`` of freedom (n - 1)."""
     _check(sd, degrees)
-    return sd * sqrt(degrees / _chi_square(1 - SAFE, degrees))
+    return sd * sqrt(degrees / float(stats.chi2.ppf(1 - SAFE, degrees)))
 
 
 def sd_range(sd: float, degrees: int) -> SdRange:
     """The 95 % range of the true sd, given ``sd`` with ``degrees`` of freedom (n - 1)."""
     _check(sd, degrees)
     tail = (1 - _CONFIDENCE) / 2
-    low = sd * sqrt(degrees / float(chdtri(degrees, tail)))
-    high = sd * sqrt(degrees / _chi_square(tail, degrees))
+    low = sd * sqrt(degrees / float(stats.chi2.isf(tail, degrees)))
+    high = sd * sqrt(degrees / float(stats.chi2.ppf(tail, degrees)))
     return SdRange(low, high)
-
-
-def _chi_square(share: float, degrees: int) -> float:
-    """The point of the chi-square distribution below which ``share`` of it lies."""
-    return 2 * float(gammaincinv(degrees / 2, share))
 
 
 def _check(sd: float, degrees: int) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from workbench.analysis.power import detectable_effect, seeds_needed
 from workbench.errors import UserError
@@ -30,7 +31,6 @@ __all__ = [
     "judge_intervals",
     "mean_interval",
     "seeds_needed",
-    "share_interval",
     "standard_deviation",
 ]
 
@@ -111,7 +111,7 @@ def compare_pairs(differences: Sequence[float]) -> PairedComparison:
         equivalence_interval=equivalence,
         p=p,
         wins=wins,
-        wins_interval=share_interval(wins, n),
+        wins_interval=_wilson(wins, n),
         bootstrap_t=bootstrap,
         bootstrap_equivalence=bootstrap_equivalence,
     )
@@ -138,29 +138,14 @@ def _t_test(sample: np.ndarray, *levels: float) -> tuple[float, list[Interval]]:
     if _constant(sample):
         mean = float(sample.mean())
         return float(not sample.any()), [Interval(mean, mean, level) for level in levels]
-    n = len(sample)
-    mean = sample.mean()
-    # In the order of scipy's own sums, so that no digit differs from ``scipy.stats.ttest_1samp``.
-    error = np.sqrt(((sample - mean) ** 2).mean() * (n / (n - 1)) / n)
-    p = 2 * float(stdtr(n - 1, -abs(mean / error)))
-    intervals = []
-    for level in levels:
-        tail = (1 - level) / 2
-        low = stdtrit(n - 1, tail) * error + mean
-        high = stdtrit(n - 1, 1 - tail) * error + mean
-        intervals.append(Interval(float(low), float(high), level))
-    return p, intervals
+    test = stats.ttest_1samp(sample, 0)
+    ends = [(test.confidence_interval(level), level) for level in levels]
+    return float(test.pvalue), [Interval(float(x.low), float(x.high), level) for x, level in ends]
 
 
-def share_interval(count: int, n: int) -> Interval:
-    """The 95 % interval of a share of which ``count`` of ``n`` cases were seen (Wilson 1927)."""
-    share = count / n
-    normal = -ndtri((1 - CONFIDENCE) / 2)
-    square = normal**2
-    shrunk = 1 + square / n
-    centre = (share + square / (2 * n)) / shrunk
-    reach = normal * np.sqrt(share * (1 - share) / n + square / (4 * n**2)) / shrunk
-    return Interval(max(0.0, float(centre - reach)), min(1.0, float(centre + reach)), CONFIDENCE)
+def _wilson(wins: int, n: int) -> Interval:
+    low, high = proportion_confint(wins, n, alpha=1 - CONFIDENCE, method="wilson")
+    return Interval(float(low), float(high), CONFIDENCE)
 
 
 def _bootstrap_t(sample: np.ndarray) -> tuple[Interval, Interval] | tuple[None, None]:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy import stats
+from scipy.stats import mstats
 
 from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.statistics import (
@@ -62,13 +63,9 @@ def compare_trimmed(differences: Mapping[int, float]) -> TrimmedComparison | Non
     if n < LEAST_PAIRS:
         return None
     sample = np.array(list(differences.values()), dtype=float)
-    cut = int(TRIMMED * n)
-    left = n - 2 * cut
-    mean = float(np.partition(sample, (cut, n - cut - 1))[cut : n - cut].mean())
-    winsorised = sample.copy()
-    order = sample.argsort()
-    winsorised[order[:cut]] = sample[order[cut]]
-    winsorised[order[n - cut :]] = sample[order[n - cut - 1]]
+    mean = float(stats.trim_mean(sample, TRIMMED))
+    left = n - 2 * int(TRIMMED * n)
+    winsorised = np.asarray(mstats.winsorize(sample, limits=(TRIMMED, TRIMMED)))
     # Yuen: the winsorised sum of squares over what is left after trimming, with its degrees of freedom.
     error = float(np.sqrt((n - 1) * winsorised.var(ddof=1) / (left * (left - 1))))
     distances = np.abs(sample - np.median(sample))
@@ -113,5 +110,5 @@ def trimmed_notes(
 
 
 def _interval(mean: float, error: float, degrees: int, level: float) -> Interval:
-    reach = float(stdtrit(degrees, (1 + level) / 2)) * error
+    reach = float(stats.t.ppf((1 + level) / 2, degrees)) * error
     return Interval(mean - reach, mean + reach, level)

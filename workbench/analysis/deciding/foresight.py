@@ -22,6 +22,7 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.special import chdtri, ndtr, ndtri, stdtrit
+from scipy.stats import qmc
 
 from workbench.analysis.deciding.looks import Rule
 from workbench.analysis.power import POWER, SEED_LIMIT
@@ -253,8 +254,6 @@ def _draws(n: int, blocks: tuple[int, ...]) -> _Draws:
 @lru_cache(maxsize=16)
 def _points(dimensions: int) -> np.ndarray:
     """Evenly spread points of the open unit cube, (draws, dimensions)."""
-    from scipy.stats import qmc  # which takes half a second to import: only where something is open
-
     return qmc.Sobol(dimensions, seed=0).random(_DRAWS).clip(1e-9, 1 - 1e-9)
 
 
