@@ -1,5 +1,7 @@
 """From a row of the results to what happens inside its runs: links, and columns of behaviour."""
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
@@ -72,7 +74,7 @@ def _pair(changed: _Seeds, baseline: _Seeds) -> tuple[str, str] | None:
 
 
 def _with_weights(runs: list[tuple[str, str]]) -> list[str]:
-    return [run for run, path in runs if RunDirectory(path).weights.exists()]
+    return [run for run, path in runs if RunDirectory(Path(path)).weights.exists()]
 
 
 def _without_difference(now: View, added: pd.DataFrame) -> list[str]:

@@ -134,7 +134,7 @@ class Library:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[object, Any]] = OrderedDict()
         self._lock = RLock()
 
     def study(self, path: Path) -> StudyRecords:
@@ -206,7 +206,8 @@ class Library:
 
         values = self.behaviours(records)
         key = ("explanation", records.path, _rung(records), variant, baseline)
-        return self._keep(key, values, lambda: explain(values, variant, baseline))
+        current = {which: (run, run.probes) for which, run in values.items()}
+        return self._keep(key, current, lambda: explain(values, variant, baseline))
 
     def claims(self, results: Path, size: str) -> list[CardResult]:
         """Every claim card with its word; raises ``UserError`` for a mistake in one."""
@@ -276,7 +277,7 @@ class Library:
         reports = [*own, *(report for report in found if report is not None)]
         return study_texts(records.manifest, reports), problem
 
-    def _keep(self, key: Hashable, current: Hashable, read: Callable[[], Value]) -> Value:
+    def _keep(self, key: Hashable, current: object, read: Callable[[], Value]) -> Value:
         with self._lock:
             known = self._kept.get(key)
             if known and known[0] == current:
