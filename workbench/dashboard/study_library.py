@@ -135,7 +135,7 @@ class Library:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[object, Any]] = OrderedDict()
         self._lock = RLock()
 
     def study(self, path: Path) -> StudyRecords:
@@ -284,7 +284,7 @@ class Library:
         reports = [*own, *(report for report in found if report is not None)]
         return study_texts(records.manifest, reports), problem
 
-    def _keep(self, key: Hashable, current: Hashable, read: Callable[[], Value]) -> Value:
+    def _keep(self, key: Hashable, current: object, read: Callable[[], Value]) -> Value:
         with self._lock:
             known = self._kept.get(key)
             if known and known[0] == current:

@@ -60,24 +60,35 @@ def page() -> None:
     if is_search(now):
         see_search()
         return
-    ladders.charts(now)
-    if any(row.pairs >= 2 for row in now.report.comparisons):
-        forest_panel(now, name=f"{now.file_name}-effects")
-        _pairs(now)
-        explanation_panel(now)
-    else:
+    for draw in (
+        ladders.charts,
+        _effects,
+        _parts,
+        _gains,
+        _calibration,
+        _other_sets,
+        _recovery,
+        _tuning,
+        _space,
+        _factorial,
+        _equal_flops,
+        _table,
+        method_notes,
+    ):
+        # Where another baseline has more or less to say, what stands below keeps its place, and the browser
+        # what it drew. An empty container takes no room.
+        with st.container():
+            draw(now)
+
+
+def _effects(now: View) -> None:
+    if not any(row.pairs >= 2 for row in now.report.comparisons):
         no_effects(now)
-    _parts(now)
-    _gains(now)
-    _calibration(now)
-    _other_sets(now)
-    _recovery(now)
-    _tuning(now)
-    _space(now)
-    _factorial(now)
-    _equal_flops(now)
-    _table(now)
-    method_notes(now)
+        return
+    forest_panel(now, name=f"{now.file_name}-effects")
+    _pairs(now)
+    with st.container():  # of each effect it says more or less
+        explanation_panel(now)
 
 
 def _pairs(now: View) -> None:
