@@ -26,7 +26,20 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Who collects garbage (a worker after each task, Streamlit after each page) may skip the libraries."""
+    _skip_what_is_there()
+    gc.enable()
+
+
+@pytest.hookimpl(trylast=True)  # once fixtures have been torn down
+def pytest_runtest_teardown(item, nextitem):
+    if nextitem is None or nextitem.path != item.path:
+        _skip_what_is_there()
+
+
+def _skip_what_is_there():
+    """Who collects garbage (a worker after each task, Streamlit after each page, statsmodels) may skip it.
+
+    Libraries that tests import on the way, torch's compiler above all, would take 0.1 s and more each time.
+    """
     gc.collect()
     gc.freeze()
-    gc.enable()
