@@ -85,3 +85,12 @@ def workbench(
         with redirect_stdout(output), redirect_stderr(errors), pytest.raises(SystemExit) as ended:
             main.main()
     return CompletedProcess(arguments, ended.value.code or 0, output.getvalue(), errors.getvalue())
+
+
+def refused(answer, *words):
+    """Asserts that a command ended with one error, which has all ``words``."""
+    [line] = answer.stderr.splitlines()
+    assert answer.returncode == 2
+    assert line.startswith("error: ")
+    for word in words:
+        assert word in line

@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from tests.cli.test_main import completed
 from tests.dashboard.dashboard_studies import write_study
-from tests.in_process import workbench
+from tests.in_process import refused, workbench
 from workbench.records.driver_state import LOCK
 from workbench.records.index import PUBLISHED
 
@@ -25,14 +25,6 @@ def folder(tmp_path):
 
 def answer_with(monkeypatch, typed):
     monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-
-
-def refused(answer, *words):
-    [line] = answer.stderr.splitlines()
-    assert answer.returncode == 2
-    assert line.startswith("error: ")
-    for word in words:
-        assert word in line
 
 
 def test_a_study_is_archived_listed_there_and_brought_back(folder):

@@ -6,7 +6,7 @@ import random
 import pytest
 import yaml
 
-from tests.in_process import workbench
+from tests.in_process import refused, workbench
 from workbench.cli.init import TemplateName
 from workbench.study.reference.entries import split_description
 from workbench.study.schema import StudyFile
@@ -23,14 +23,6 @@ def place(tmp_path_factory):
     for number in range(40):
         (folder / "texts" / f"{number}.txt").write_text(" ".join(draw.choices(words, k=1500)))
     return folder
-
-
-def refused(answer, *words):
-    [line] = answer.stderr.splitlines()
-    assert answer.returncode == 2
-    assert line.startswith("error: ")
-    for word in words:
-        assert word in line
 
 
 def without_breaks(text):
