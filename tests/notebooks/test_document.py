@@ -6,13 +6,23 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 import workbench as wb
 
 CHECKOUT = Path(__file__).parents[2]
 
 
-def test_the_examples_do_what_the_page_says(monkeypatch):
-    monkeypatch.chdir(CHECKOUT)
+@pytest.fixture(autouse=True)
+def _fresh_checkout(tmp_path, monkeypatch):
+    """A checkout that has what is published alone: one's own quickstart comes before the published one."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "published").symlink_to(CHECKOUT / "results" / "published")
+    (tmp_path / "ablations").symlink_to(CHECKOUT / "ablations")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_examples_do_what_the_page_says():
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     found = doctest.testfile(
         str(CHECKOUT / "docs" / "notebooks.md"), module_relative=False, optionflags=options
@@ -44,7 +54,6 @@ def test_the_recipe_for_another_tool_gives_it_every_run_and_value(monkeypatch):
     begun = []
     tool = SimpleNamespace(init=lambda **given: begun.append(Begun(**given)) or begun[-1])
     monkeypatch.setitem(sys.modules, "wandb", tool)
-    monkeypatch.chdir(CHECKOUT)
     [recipe] = re.findall(
         r"^```python\n(.*?)^```", (CHECKOUT / "docs" / "notebooks.md").read_text(), re.S | re.M
     )
