@@ -200,6 +200,26 @@ def test_what_a_stopped_run_told_a_widget_is_told_again(monkeypatch):
     assert run(to_its_end=True)
 
 
+def test_what_is_being_typed_is_left_alone(asked):
+    """A field that were told its text anew would lose what is typed and not sent yet."""
+    texts = [*asked.get("text_input"), *asked.get("text_area")]
+    edit(asked, SMALL)
+    after = [*asked.get("text_input"), *asked.get("text_area")]
+    asked_for = {item.key.partition("#")[0]: item.value for item in after}
+    assert asked_for["ask_file:"] == "my-study"
+    assert asked_for["ask_form:margin"] == "0.04"
+    assert [item.key for item in [*texts, *after] if item.proto.set_value] == []
+
+
+def test_a_field_that_comes_back_shows_the_draft(asked):
+    edit(asked, FIRST)
+    assert field(asked, "text_input", "ask_form:seeds.at_most").value == "32"
+    field(asked, "selectbox", "ask_form:seeds.confirm").set_value("8").run()
+    field(asked, "selectbox", "ask_form:seeds.confirm").set_value("until_decided").run()
+    at_most = read_draft(yaml(asked))["seeds"].get("at_most")
+    assert field(asked, "text_input", "ask_form:seeds.at_most").value == untyped(at_most)
+
+
 def test_a_factor_begins_with_the_baselines_level_and_another(asked):
     edit(asked, SMALL)
     field(asked, "multiselect", "ask_form:factors").set_value(["norm", "positions", "optimizer"]).run()

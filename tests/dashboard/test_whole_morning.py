@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TOKEN = "a-token-for-tests-0123456789abcdef"
 PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "quickstart"
 QUESTION = "What of a very small LLaMA can be exchanged?"
-# Without positions nothing changes in so short a run, which two pairs say; ReLU gains about its margin.
+# Without positions nothing changes in so short a run, which two pairs say; ReLU gains about its margin. So
+# much evaluating, which changes neither, has a trial take long enough to be seen and stopped while it runs.
 STUDY = """\
 question: To be asked
 size: {{layers: 1, width: 16, heads: 2}}
@@ -26,7 +27,7 @@ factors:
   positions: [rope, none]
   feedforward: [swiglu, relu]
 data: {{corpus: {{path: {path}}}}}
-training: {{tokens: 16_384, batch_size: 8, evaluations: 2, evaluation_tokens: 1024, probes: 0}}
+training: {{tokens: 16_384, batch_size: 8, evaluations: 16, evaluation_tokens: 16_384, probes: 0}}
 learning_rates: [0.003]
 seeds: {{tune: 0, confirm: until_decided, at_least: 2, at_most: 8}}
 margin: 0.05
@@ -50,7 +51,7 @@ def results(tmp_path):
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
     path = tmp_path_factory.mktemp("texts") / "text.txt"
-    path.write_text("".join(f"{number} bottles of beer on the wall\n" for number in range(4000)))
+    path.write_text("".join(f"{number} bottles of beer on the wall\n" for number in range(8000)))
     return path
 
 

@@ -15,6 +15,7 @@ from workbench.dashboard.asking.fields import (
     DATA,
     DECIDING,
     DESIGN,
+    FIELDS,
     QUESTION,
     SIZE,
     WHAT,
@@ -27,6 +28,7 @@ from workbench.dashboard.literal_text import literal
 from workbench.study.schema import UNTIL_DECIDED
 
 _WIDTH, _GAP = 109, 16  # pixels of a field of width 1, and between two
+_BOUNDS = ("seeds.at_least", "seeds.at_most")  # of looks, which a number of seeds has none of
 
 
 def form() -> None:
@@ -37,9 +39,12 @@ def form() -> None:
             "The YAML cannot be read as it stands; the form is back when it can.", icon=":material/edit_note:"
         )
         return
+    for field in FIELDS:
+        if not _is_asked(field, values):
+            session.forget(session.key_of(session.FORM, field.key))
     _field(QUESTION, values)
-    design = str(values.get("design", DESIGN.options()[0]))
-    _rows([DESIGN, *(field for field in WHAT if design in field.design)], values)
+    design = _design(values)
+    _rows([DESIGN, *WHAT], values)
     if design in ("one_at_a_time", "full_factorial"):
         factors(values)
     elif design in ("explicit", "search"):
@@ -53,16 +58,26 @@ def form() -> None:
         _rows(BUDGET, values)
     with st.container(border=True):
         st.markdown("**Deciding**")
-        bounded = value_at(values, CONFIRM.key) == UNTIL_DECIDED
-        bounds = ("seeds.at_least", "seeds.at_most")
-        _rows([field for field in DECIDING if bounded or field.key not in bounds], values)
+        _rows(DECIDING, values)
+
+
+def _is_asked(field: Field, values: dict[str, Any]) -> bool:
+    """Whether the draft's design, and how it is confirmed, have a use for the field."""
+    if field in WHAT:
+        return _design(values) in field.design
+    return field.key not in _BOUNDS or value_at(values, CONFIRM.key) == UNTIL_DECIDED
+
+
+def _design(values: dict[str, Any]) -> str:
+    return str(values.get("design", DESIGN.options()[0]))
 
 
 def _rows(fields: Iterable[Field], values: dict[str, Any]) -> None:
-    """Fields beside each other, as many as there is room for."""
+    """Those that are asked, beside each other, as many as there is room for."""
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         for field in fields:
-            _field(field, values)
+            if _is_asked(field, values):
+                _field(field, values)
 
 
 def _field(field: Field, values: dict[str, Any]) -> None:
@@ -76,14 +91,12 @@ def _field(field: Field, values: dict[str, Any]) -> None:
         "on_change": partial(_changed, field, key),
     }
     if field.kind is Kind.PROSE:
-        session.show(key, "" if value is None else str(value))
-        st.text_area(field.label, height=68, **shared)
+        st.text_area(field.label, value="" if value is None else str(value), height=68, **shared)
         return
     shown = untyped(value)
     width = field.width * (_WIDTH + _GAP) - _GAP
     if field.kind is Kind.VALUE:
-        session.show(key, shown)
-        st.text_input(field.label, placeholder=placeholder(entry), width=width, **shared)
+        st.text_input(field.label, value=shown, placeholder=placeholder(entry), width=width, **shared)
         return
     options = field.options()
     shown = next((one for one in options if value is not None and typed(one) == value), shown)

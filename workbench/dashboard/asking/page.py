@@ -93,12 +93,12 @@ def _yaml() -> None:
     """The draft itself, to be edited in place."""
     text = session.text()
     key = session.key_of(session.YAML)
-    session.show(key, text)
     with st.container(key=_CODE):
         # Where white space carries meaning each letter is as wide as the next.
         st.html(f'<style>.st-key-{_CODE} textarea{{font-family:"Source Code Pro",monospace}}</style>')
         st.text_area(
             "YAML",
+            value=text,
             key=key,
             height=min(600, 60 + 21 * (text.count("\n") + 1)),
             on_change=session.take_yaml,
@@ -116,9 +116,9 @@ def _save() -> None:
     """Keep the draft: as a file under ``ablations``, or as a download."""
     st.subheader("Keep it", anchor=False)
     key = session.key_of(session.FILE)
-    session.show(key, session.name())
     st.text_input(
         "Name of the file",
+        value=session.name(),
         key=key,
         on_change=session.take_name,
         args=(key,),

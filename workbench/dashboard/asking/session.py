@@ -4,9 +4,11 @@ YAML and form show the same draft, and a browser may send what either showed bef
 in the other. So a change in the one gives the widgets of the other new keys, and what comes for the old ones
 (``is_past``) is of no consequence.
 
-What a widget is told to show can be lost on the way: a browser that sends something stops the run that says
+What a choice is told to show can be lost on the way: a browser that sends something stops the run that says
 so, and what that run has queued is dropped. A widget that was told nothing is empty, and says so the next
 time, as if a reader had emptied it. So it is told again until two runs have come to their end (``drawn``).
+A field of text is told nothing, as that would undo what is being typed into it: it begins, as a widget of its
+round, with the draft's text.
 
 The last draft of the server is what the next session begins with, as a reloaded page is a session of its own.
 """
@@ -109,12 +111,17 @@ def lay_aside(kept: dict[str, Any]) -> None:
 
 
 def show(widget: str, value: Any) -> None:
-    """Have a widget show ``value``; one that does already is left alone, with what is being typed into it."""
+    """Have a choice show ``value``; one that does already is left alone."""
     told = st.session_state.setdefault(_TOLD, {})
     if widget not in st.session_state or st.session_state[widget] != value:
         told[widget] = _RUNS_TO_TELL
     if widget in told:
         st.session_state[widget] = value
+
+
+def forget(widget: str) -> None:
+    """A widget that is not drawn: should it come back in this round, it begins with the draft's text."""
+    st.session_state.pop(widget, None)
 
 
 def drawn() -> None:
