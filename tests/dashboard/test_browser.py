@@ -2,6 +2,7 @@
 
 import csv
 import os
+from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -54,6 +55,18 @@ def test_every_page_shows_its_numbers_and_nothing_leaves_the_machine(page, addre
     assert page.errors == []
     hosts = {urlparse(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))}
     assert hosts == {"127.0.0.1"}
+
+
+def test_the_scripts_of_a_page_are_asked_for_with_the_page(page, address):
+    """Not one after the other, each when what was drawn before it turns out to need it."""
+    answer = page.goto(address)
+    page.locator("[data-testid=stVegaLiteChart] svg").first.wait_for()
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    used = {Path(urlparse(url).path).name for url in page.asked if urlparse(url).path.endswith(".js")}
+    announced = answer.text() + answer.headers["link"]
+    assert len(used) > 100
+    late = {name.partition(".")[0] for name in used if name not in announced}
+    assert late <= {"StreamlitSyntaxHighlighter", "hastscript"}  # the damaged record's path is shown as code
 
 
 @pytest.fixture(scope="module")
