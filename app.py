@@ -6,7 +6,7 @@ from workbench.dashboard.warm_up import TURNS
 
 with TURNS.drawing():  # from the first import: no module is imported in two threads at once
     from workbench.dashboard import sidebar
-    from workbench.dashboard.garbage_collection import spare_libraries
+    from workbench.dashboard.garbage_collection import set_apart
     from workbench.dashboard.state import ICON, PAGES, WITHOUT_STUDY
 
     st.set_page_config(page_title="Ablation workbench", page_icon=ICON, layout="wide")
@@ -59,4 +59,4 @@ with TURNS.drawing():  # from the first import: no module is imported in two thr
     )
     if sidebar.show(needs_study=page.title not in WITHOUT_STUDY):
         page.run()
-    spare_libraries()
+    set_apart()

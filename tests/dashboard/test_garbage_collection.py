@@ -1,4 +1,4 @@
-"""Collections skip the libraries once they are imported, and still take what a session leaves."""
+"""Collections skip libraries and what is kept of studies, and still take what a session leaves."""
 
 import gc
 import sys
@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from workbench.dashboard.garbage_collection import spare_libraries
+from workbench.dashboard.garbage_collection import set_apart
 
 
 class Leaves:
@@ -25,21 +25,32 @@ def imported(monkeypatch):
 
 def test_libraries_are_set_apart_once_for_each_import(imported):
     imported("made_up_library")
-    spare_libraries()
+    set_apart()
     before = gc.get_freeze_count()
     assert before > 10_000
     kept = [[] for _ in range(500)]
-    spare_libraries()
+    set_apart()
     assert gc.get_freeze_count() <= before
     imported("another_made_up_library")
-    spare_libraries()
+    set_apart()
     assert gc.get_freeze_count() >= before + len(kept)
+
+
+def test_much_that_is_kept_is_set_apart_too():
+    set_apart()
+    before = gc.get_freeze_count()
+    few = [[] for _ in range(500)]
+    set_apart()
+    assert gc.get_freeze_count() <= before
+    many = [[] for _ in range(30_000)]
+    set_apart()
+    assert gc.get_freeze_count() >= before + len(few) + len(many)
 
 
 def test_what_is_garbage_by_then_and_what_a_session_leaves_later_is_collected(imported):
     early = weakref.ref(Leaves())
     imported("made_up_library")
-    spare_libraries()
+    set_apart()
     assert early() is None
     late = weakref.ref(Leaves())
     gc.collect()

@@ -1,23 +1,25 @@
-"""Collecting garbage at the price of what there is of it, not of the libraries.
+"""Collecting garbage at the price of what there is of it, not of libraries and studies.
 
 Streamlit collects garbage after every run of a page, while its answer waits for the interpreter. With torch,
 pandas and scipy imported that is a look at 400,000 objects which never go: more than half of a click. They
-are set apart here; what sessions leave behind is collected after every run as before.
+are set apart here, and so is what was read of studies and is kept; what sessions leave behind is collected
+after every run as before.
 """
 
 import gc
 import sys
 
+_MANY = 20_000  # objects: a look at them takes about 10 ms
 _seen = {"modules": 0}  # when libraries were last set apart
 
 
-def spare_libraries() -> None:
-    """Set apart all that is there, if something was imported since this was last done; else do nothing.
+def set_apart() -> None:
+    """Set apart all that is there, if something was imported since this was last done, or if it is much.
 
-    Called at the end of a page, when all that it needs is imported. What is garbage by then is collected
-    first; what is alive and not a library's is freed as ever when nothing refers to it.
+    Called at the end of a page, when all that it needs is imported and read. What is garbage by then is
+    collected first; what is alive and not a library's is freed as ever when nothing refers to it.
     """
-    if len(sys.modules) != _seen["modules"]:
+    if len(sys.modules) != _seen["modules"] or len(gc.get_objects()) > _MANY:
         _seen["modules"] = len(sys.modules)
         gc.collect()
         gc.freeze()

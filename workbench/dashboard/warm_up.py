@@ -112,9 +112,9 @@ def _import(modules: Iterable[str]) -> None:
 
 
 def _spare() -> None:
-    from workbench.dashboard.garbage_collection import spare_libraries
+    from workbench.dashboard.garbage_collection import set_apart
 
-    spare_libraries()
+    set_apart()
 
 
 def _newest() -> "list[StudyRecords]":

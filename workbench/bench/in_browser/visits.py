@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 Act = Callable[["Page"], None]
+_OPENED, _OPENS = 5, 200  # times that a list is opened, which closes when it moves; milliseconds until it is
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,14 @@ def option(key: str) -> Act:
 
     def act(page: "Page") -> None:
         field = page.locator(f".st-key-{key} [role=combobox]").first
-        field.evaluate("element => element.scrollIntoView({block: 'center'})")  # a list closes when it moves
-        field.press("ArrowDown")
-        page.locator("[role=option][aria-selected=false]").first.click()
+        others = page.locator("[role=option][aria-selected=false]")
+        for _ in range(_OPENED):
+            field.evaluate("element => element.scrollIntoView({block: 'center'})")
+            field.press("ArrowDown")
+            page.wait_for_timeout(_OPENS)
+            if others.count():
+                break
+        others.first.click()
 
     return act
 

@@ -29,7 +29,7 @@ from workbench.dashboard.claim_charts import (
 )
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.folded import folded
-from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.side_by_side import side_by_side
 from workbench.dashboard.state import PAGES, is_dark, library, results_directory
 from workbench.dashboard.tables import text_frame
@@ -162,7 +162,7 @@ def _card(result: CardResult) -> None:
         if commands := dict.fromkeys(
             one.command for one in result.primaries if one.command and not one.facts
         ):
-            st.code(visible("\n".join(commands)), language="bash")
+            st.markdown("\n".join(f"- {code_span(command)}" for command in commands))
 
 
 def _facts(result: CardResult) -> None:
