@@ -17,6 +17,7 @@ from workbench.dashboard.study_library import Library
 from workbench.records.index import load_study
 
 INK = Ink.of(False)
+PARTS = ["Importances", "Slices", "Parallel coordinates", "Best so far"]
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +55,25 @@ def test_the_page_shows_what_was_found_and_gives_no_verdict(opened, results, sea
     assert "A search gives no verdict" in shown
     assert "workbench promote search" in shown
     assert f"{len(complete(search))} of 40 trials complete" in shown
-    for title in ("Pareto front", "Trials", "What mattered", "Slices", "Parallel coordinates", "Best so far"):
+    for title in ("Pareto front", "Trials", "What mattered"):
         assert title in [item.value for item in app.subheader]
+    assert [tab.label for tab in app.tabs] == PARTS
     table = app.dataframe[0].value
     assert table["trial"].tolist()[0] == search.complete["number"].iloc[0]
     assert sorted(table.loc[table["front"], "trial"]) == sorted(search.front)
-    assert len(app.get("vega_lite_chart")) == 3 + len(search.dimensions)
+    assert len(app.get("vega_lite_chart")) == 2
     assert {item.label for item in app.get("download_button")} == {"SVG", "PDF", "CSV"}
+
+
+def test_each_part_of_what_mattered_is_drawn_when_it_is_opened(opened, results, search):
+    charts = {}
+    for part in PARTS:
+        app = opened(results, "search", study="search", mattered=part)
+        assert not app.exception
+        charts[part] = (len(app.get("vega_lite_chart")) - 1, len(app.get("echarts_chart")))
+        assert {item.label for item in app.get("download_button")} == {"SVG", "PDF", "CSV"}
+    drawn = [(1, 0), (len(search.dimensions), 0), (0, 1), (1, 0)]
+    assert charts == dict(zip(PARTS, drawn, strict=True))
 
 
 def test_links_choose_objectives_and_what_is_drawn(opened, results, search):
@@ -71,6 +84,7 @@ def test_links_choose_objectives_and_what_is_drawn(opened, results, search):
         objective="training FLOPs per token",
         front_y="training FLOPs per token",
         drawn="better half",
+        mattered="Slices",
     )
     assert not app.exception
     assert app.selectbox(key="objective").value == "flops_per_token"

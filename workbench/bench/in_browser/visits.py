@@ -102,7 +102,13 @@ COMPARE = Visit("Compare", "compare", (Change("tab", tab()),))
 CLAIMS = Visit("Claims", "claims", (Change("form", segment("size")), Change("card", option("card"))))
 DATA = Visit("Data", "data", (Change("text", option("text")), Change("unit", segment("unit"))))
 SEARCH = Visit(
-    "Search", "search", (Change("points drawn", segment("drawn")), Change("objective", option("objective")))
+    "Search",
+    "search",
+    (
+        Change("tab", tab()),
+        Change("points drawn", segment("drawn")),
+        Change("objective", option("objective")),
+    ),
 )
 ATTENTION = Visit(
     "Attention",

@@ -1,5 +1,6 @@
 """Search: what a search tried, what looked best, and what mattered; exploratory by name and colour."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
@@ -176,21 +177,28 @@ def _what_mattered() -> None:
         which = st.segmented_control(
             "Draw", [_ALL, _BETTER], default=_ALL, required=True, key="drawn", bind="query-params"
         )
-    first = st.container()  # filled at the end: a forest takes seconds, and all else is there at once
     main = now.library.importances(now.records, objective.name, MAIN_EFFECTS)
     done = search.trials[search.trials["state"] == COMPLETE].dropna(subset=[objective.name])
     if which == _BETTER:
         done = search_charts.better_half(done, objective)
-    _slices(now, search, done, objective, main)
-    _parallel(now, search, done, objective)
-    _progress(now, search, objective)
-    with first:
-        with st.spinner("Fitting forests …"):
-            forest = now.library.importances(now.records, objective.name, FANOVA)
-        _importances(now, {MAIN_EFFECTS: main, FANOVA: forest}, objective)
+    parts: dict[str, Callable[[], object]] = {
+        "Importances": partial(_importances, now, main, objective),
+        "Slices": partial(_slices, now, search, done, objective, main),
+        "Parallel coordinates": partial(_parallel, now, search, done, objective),
+        "Best so far": partial(_progress, now, search, objective),
+    }
+    # Only what is open is drawn: a dozen charts take a browser half a second.
+    tabs = st.tabs(list(parts), key="mattered", on_change="rerun", bind="query-params")
+    for tab, draw in zip(tabs, parts.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
 
 
-def _importances(now: View, kinds: dict[str, Importances], objective: Objective) -> None:
+def _importances(now: View, main: Importances, objective: Objective) -> None:
+    with st.spinner("Fitting forests …"):
+        forest = now.library.importances(now.records, objective.name, FANOVA)
+    kinds = {MAIN_EFFECTS: main, FANOVA: forest}
     known = {kind: found for kind, found in kinds.items() if found.shares}
     for kind, found in kinds.items():
         if found.reason:
@@ -233,7 +241,6 @@ def _sources(found: Importances) -> str:
 
 
 def _slices(now: View, search: Search, done: pd.DataFrame, objective: Objective, found: Importances) -> None:
-    st.subheader("Slices", anchor=False)
     effects = {one.dimension: one for one in found.shares}
     with st.container(horizontal=True, gap="medium"):
         for place, dimension in enumerate(_by_importance(search, found)):
@@ -294,7 +301,6 @@ def _level_texts(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parallel(now: View, search: Search, done: pd.DataFrame, objective: Objective) -> None:
-    st.subheader("Parallel coordinates", anchor=False)
     option, height = search_charts.parallel(search, done, objective, now.ink, dark=now.dark)
     st.echarts_chart(
         option, height=height, key="parallel", alt=f"Parallel coordinates by {visible(objective.title)}"
@@ -309,7 +315,6 @@ def _parallel(now: View, search: Search, done: pd.DataFrame, objective: Objectiv
 
 
 def _progress(now: View, search: Search, objective: Objective) -> None:
-    st.subheader("Best so far", anchor=False)
     chart = partial(search_charts.progress, search, objective, now.ink)
     show_chart(chart, alt=f"Best {visible(objective.title)} so far", key="search_progress")
     st.caption(
