@@ -1,6 +1,8 @@
 """The page *Data*: which texts a study trains on, what was done to them, and examples as they are."""
 
 import lzma
+import re
+from html import unescape
 
 import pytest
 import yaml
@@ -27,6 +29,12 @@ def results(tmp_path_factory):
 
 
 def documents(app):
+    """Those that are shown, without what dresses them; what is mark-up in them would be lost here."""
+    bodies = [item.proto.body for item in app.get("html")]
+    return [unescape(re.sub("<[^>]*>", "", body)) for body in bodies if "pre-wrap" in body]
+
+
+def commands(app):
     return [item.value for item in app.code]
 
 
@@ -148,7 +156,7 @@ def test_a_damaged_file_costs_the_examples_and_is_named(opened, tmp_path):
         assert not app.exception
         assert "run the study again to have it written anew" in app.warning[0].value
         assert frame(app, "text")["documents"].tolist() == ["1,000 → 990", "1,000 → 693", "1,000 → 940"]
-        assert "workbench data '{path: pool}'" in documents(app)
+        assert "workbench data '{path: pool}'" in commands(app)
 
 
 def test_damaged_counts_of_the_manifest_are_one_error(opened, tmp_path):
@@ -167,7 +175,7 @@ def test_without_a_report_the_command_that_gives_it_is_shown(opened, tmp_path):
     app = opened(tmp_path, "data", text="curated(steps=exact_dedup+line_dedup(times=3))")
     assert not app.exception
     assert "not kept with the study" in app.info[0].value
-    [command] = documents(app)
+    [command] = commands(app)
     treatment = command.partition("--treatment ")[2].strip("'")
     assert command.startswith("workbench data '{path: pool}' --treatment ")
     assert yaml.safe_load(treatment)["steps"] == [
@@ -247,7 +255,7 @@ def test_a_mixture_has_its_corpora_and_a_task_its_first_sequence(opened, tmp_pat
     app = opened(tmp_path, "data", study="task")
     assert not app.exception
     assert "by chance" in texts(app)
-    command, sequence = documents(app)
+    [command], [sequence] = commands(app), documents(app)
     assert command == "workbench data '{generated: copying, sequences: 100}'"
     assert all(part.isdigit() for part in sequence.split())
 

@@ -155,14 +155,22 @@ def hostile_search(tmp_path_factory):
     return write_hostile_search(tmp_path_factory.mktemp("hostile_search"), HOST)
 
 
-@pytest.mark.parametrize("page", ["search", "overview", "runs", "curves"])
-def test_no_page_of_a_search_reads_the_text_of_a_record(opened, hostile_search, page):
-    app = opened(hostile_search, page, objective=poison(HOST), front_x=poison(HOST))
-    if page == "search":
+@pytest.mark.parametrize("part", ["Importances", "Slices", "Parallel coordinates", "Best so far"])
+def test_no_part_of_a_search_reads_the_text_of_a_record(opened, hostile_search, part):
+    app = opened(hostile_search, "search", objective=poison(HOST), front_x=poison(HOST), mattered=part)
+    if part == "Slices":
         app = unfolded(app)
     assert not app.exception
     assert acting(app) == {}
-    if page in ("search", "overview"):  # the others show no more of it than numbers
+    assert literal(poison(HOST)) in texts_of(app)
+
+
+@pytest.mark.parametrize("page", ["overview", "runs", "curves"])
+def test_no_page_of_a_search_reads_the_text_of_a_record(opened, hostile_search, page):
+    app = opened(hostile_search, page, objective=poison(HOST), front_x=poison(HOST))
+    assert not app.exception
+    assert acting(app) == {}
+    if page == "overview":  # the others show no more of it than numbers
         assert literal(poison(HOST)) in texts_of(app)
 
 

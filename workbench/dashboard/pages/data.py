@@ -13,6 +13,7 @@ from pandas.api.types import is_numeric_dtype
 from workbench.analysis.page_figures import shares_plot
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, text_charts
+from workbench.dashboard.documents import document
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.literal_text import code_span, grid, literal
@@ -309,7 +310,7 @@ def _task(text: StudyText) -> None:
         "answers are right."
     )
     st.caption("The first sequence that is held out")
-    st.code(visible(as_text(task.held_out(1))[0].strip()), language=None, wrap_lines=True)
+    document(as_text(task.held_out(1))[0].strip())
 
 
 def _mixture(text: StudyText) -> None:
@@ -476,10 +477,11 @@ def _documents(examples: list[Example]) -> None:
                 column.markdown(f"**{title}**")
         for example in examples:
             if example.became is None:
-                st.code(visible(example.text), language=None, wrap_lines=True)
+                document(example.text)
                 continue
             for column, shown in zip(st.columns(2), (example.text, example.became), strict=True):
-                column.code(visible(shown), language=None, wrap_lines=True)
+                with column:
+                    document(shown)
 
 
 def _judged_on(manifest: Manifest) -> None:
