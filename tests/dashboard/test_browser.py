@@ -34,6 +34,19 @@ def go_to(page, title):
     page.get_by_role("link", name=title, exact=True).click()
 
 
+def choose(page, label, name):
+    """Choose from a list, which closes when the page moves under it, as it does until all is drawn."""
+    box = page.get_by_role("combobox", name=label)
+    option = page.get_by_role("option", name=name, exact=True)
+    for _ in range(10):
+        box.evaluate("element => element.scrollIntoView({block: 'center'})")
+        box.press("ArrowDown")
+        page.wait_for_timeout(300)
+        if option.count():
+            break
+    option.click()
+
+
 def wait_for_parameter(page, name, value):
     page.wait_for_function(
         "([name, value]) => new URL(location).searchParams.get(name) === value", arg=[name, value]
@@ -145,12 +158,8 @@ def test_the_page_of_data_shows_texts_their_fates_and_examples(page, address, tm
     download.value.save_as(tmp_path / "texts.csv")
     first = next(csv.DictReader((tmp_path / "texts.csv").open(encoding="utf-8-sig")))
     assert (first["text"], first["tokens"], first["unique tokens"]) == ("as_is", "1,980,000", "1,500,000")
-    text = page.get_by_role("combobox", name="Text")
-    # A list closes when the page moves under it, as it does until its charts are drawn.
     page.wait_for_function("path => document.querySelectorAll(path).length >= 1", arg=DRAWN)
-    text.evaluate("element => element.scrollIntoView({block: 'center'})")
-    text.press("ArrowDown")
-    page.get_by_role("option", name="near_dedup", exact=True).click()
+    choose(page, "Text", "near_dedup")
     wait_for_parameter(page, "text", "near_dedup")
     page.get_by_text("arXiv 2406.17557").wait_for()
     page.get_by_text("dropped by near_copy 0", exact=True).wait_for()

@@ -93,10 +93,11 @@ def test_links_choose_objectives_and_what_is_drawn(opened, results, search):
     assert app.segmented_control(key="drawn").value == "better half"
 
 
-def test_an_objective_that_is_not_here_is_said(opened, results):
-    app = opened(results, "search", study="search", objective="speed")
+def test_an_objective_and_a_part_that_are_not_here_are_said(opened, results):
+    app = opened(results, "search", study="search", objective="speed", mattered="luck")
     assert not app.exception
     assert "The link asks for the objective speed, which is not here" in texts(app)
+    assert "The link asks for the part luck, which is not here" in texts(app)
 
 
 def test_other_studies_have_one_line(opened, results):

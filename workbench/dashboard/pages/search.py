@@ -187,6 +187,7 @@ def _what_mattered() -> None:
         "Parallel coordinates": partial(_parallel, now, search, done, objective),
         "Best so far": partial(_progress, now, search, objective),
     }
+    links.report_unknown("mattered", parts, "part")
     # Only what is open is drawn: a dozen charts take a browser half a second.
     tabs = st.tabs(list(parts), key="mattered", on_change="rerun", bind="query-params")
     for tab, draw in zip(tabs, parts.values(), strict=True):
