@@ -284,7 +284,8 @@ def test_a_stopped_worker_is_replaced_and_sigterm_to_all_saves(undisturbed_slow,
     assert re.search(r"confirm: \d/8 trials; worker 0: no sign of life for \d+ s", sabotage.told)
     assert "worker lost (no sign of life for 15 s); it is tried again" in answer.stdout
     assert answer.returncode == 130, answer.stdout
-    assert "stopped, resumes next time" in answer.stdout  # it reported, though it was to end itself
+    # It reported, though it was to end itself.
+    assert "stopped, resumes next time" in answer.stdout, answer.stdout
     assert len(running(tmp_path, "confirm")) == 1
     monkeypatch.delenv(PATIENCE)
     again = command()
