@@ -23,6 +23,7 @@ from workbench.dashboard.measure_button import READING, offer_measuring
 from workbench.dashboard.panel_charts import chart
 from workbench.dashboard.scope_picker import pick_scope
 from workbench.dashboard.searches import is_search, see_search
+from workbench.dashboard.tabbed import tabbed
 from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
@@ -205,16 +206,11 @@ def show(result: Result) -> None:
 
 
 def _tabbed(result: Result, groups: dict[str, list[tuple[int, Panel]]]) -> None:
-    """Only what the open tab holds is drawn."""
     key = f"{result.view}.part"
-    labels = {literal(name): panels for name, panels in groups.items()}
-    links.report_unknown(key, labels, "part")
-    if st.session_state.get(key) not in labels:
+    parts = {literal(name): partial(_below_each_other, result, panels) for name, panels in groups.items()}
+    if st.session_state.get(key) not in parts:
         st.session_state.pop(key, None)  # of another quantity, whose parts have other names
-    for tab, panels in zip(st.tabs(list(labels), key=key, bind="query-params"), labels.values(), strict=True):
-        if tab.open:
-            with tab:
-                _below_each_other(result, panels)
+    tabbed(parts, key)
 
 
 def _below_each_other(result: Result, panels: Iterable[tuple[int, Panel]]) -> None:

@@ -14,6 +14,7 @@ from workbench.dashboard.curve_lines import METRICS
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import View
 from workbench.dashboard.study_progress import shown_state
+from workbench.dashboard.tabbed import tabbed
 from workbench.dashboard.text_tail import text_tail
 from workbench.errors import RecordError
 from workbench.files import to_yaml
@@ -48,14 +49,7 @@ def page() -> None:
         "Text": lambda: run_text.writing(directory, record),
         "Environment": lambda: _environment(record),
     }
-    links.report_unknown("run_part", parts, "part")
-    # Only what the open tab holds is drawn.
-    for tab, draw in zip(
-        st.tabs(list(parts), key="run_part", bind="query-params"), parts.values(), strict=True
-    ):
-        if tab.open:
-            with tab:
-                draw()
+    tabbed(parts, "run_part")
 
 
 def _pick(now: View) -> RunDirectory:

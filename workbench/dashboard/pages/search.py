@@ -22,6 +22,7 @@ from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import grid, heading, literal
 from workbench.dashboard.searches import exploratory, is_search, search_of
 from workbench.dashboard.state import View, view
+from workbench.dashboard.tabbed import tabbed
 from workbench.numbers import MISSING, percent, plural, with_interval
 from workbench.records.space import Range
 from workbench.visible import visible
@@ -187,13 +188,7 @@ def _what_mattered() -> None:
         "Parallel coordinates": partial(_parallel, now, search, done, objective),
         "Best so far": partial(_progress, now, search, objective),
     }
-    links.report_unknown("mattered", parts, "part")
-    # Only what is open is drawn: a dozen charts take a browser half a second.
-    tabs = st.tabs(list(parts), key="mattered", on_change="rerun", bind="query-params")
-    for tab, draw in zip(tabs, parts.values(), strict=True):
-        if tab.open:
-            with tab:
-                draw()
+    tabbed(parts, "mattered")  # all at once, a dozen charts, would take a browser half a second
 
 
 def _importances(now: View, main: Importances, objective: Objective) -> None:
