@@ -27,7 +27,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.analysis.confirm_outcomes import Outcomes, paired_differences
 from workbench.analysis.deciding.decisions import decide_study
@@ -365,7 +365,7 @@ def share_of(contribution: Mapping[int, float], gap: Mapping[int, float], level:
         denominator,
         variances=(of_part, of_gap),
         covariance=both,
-        quantile=float(stats.t.ppf((1 + level) / 2, n - 1)),
+        quantile=float(stdtrit(n - 1, (1 + level) / 2)),
         level=level,
     )
     return None if interval is None else Share(value=numerator / denominator, interval=interval)

@@ -13,12 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
-
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.deciding.nominal_levels import nominal_level
-from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict, holm
+from workbench.analysis.statistics import Interval, Verdict, holm, wilson
 from workbench.numbers import percent, plural, probability
 from workbench.records.training_outcome import DID_NOT_TRAIN
 
@@ -29,11 +26,15 @@ _LOST = ("diverged", DID_NOT_TRAIN)
 
 @dataclass(frozen=True, kw_only=True)
 class LostShare:
-    """``lost`` of ``runs`` did not train, with the 95 % Wilson interval of the share; None without a run."""
+    """``lost`` of ``runs`` did not train."""
 
     lost: int
     runs: int
-    interval: Interval | None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % Wilson interval of the share; None without a run."""
+        return wilson(self.lost, self.runs) if self.runs else None
 
     def __str__(self) -> str:
         """``5 of 8 (31 % to 86 %)``."""
@@ -152,17 +153,13 @@ def mcnemar(one_way: int, other_way: int) -> float:
     discordant = one_way + other_way
     if not discordant:
         return 1.0
-    return float(stats.binomtest(one_way, discordant, 0.5).pvalue)
+    from scipy.stats import binomtest  # which takes half a second to import
+
+    return float(binomtest(one_way, discordant, 0.5).pvalue)
 
 
 def _share(mine: Outcomes) -> LostShare:
-    lost, trained = mine.blown_up, mine.count(_TRAINED)
-    runs = lost + trained
-    interval = None
-    if runs:
-        low, high = proportion_confint(lost, runs, alpha=1 - CONFIDENCE, method="wilson")
-        interval = Interval(float(low), float(high), CONFIDENCE)
-    return LostShare(lost=lost, runs=runs, interval=interval)
+    return LostShare(lost=mine.blown_up, runs=mine.blown_up + mine.count(_TRAINED))
 
 
 def _equals(p: float) -> str:

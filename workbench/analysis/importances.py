@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import fdtri, stdtrit
 
 from workbench.analysis.search import COMPLETE, Search
 from workbench.analysis.statistics import CONFIDENCE, Interval
@@ -190,14 +190,14 @@ def _ends(plain: float, by_noise: float, along: float, rank: int, freedom: int) 
     """The ends of a dimension's variance: t around its root, and 0 where noise alone may have given it."""
     size, half = np.sqrt(max(0.0, plain)), np.sqrt(along) * _t(freedom)
     high = float((size + half) ** 2)
-    if plain <= by_noise * float(stats.f.ppf((1 + CONFIDENCE) / 2, rank, freedom)) or size <= half:
+    if plain <= by_noise * float(fdtri(rank, freedom, (1 + CONFIDENCE) / 2)) or size <= half:
         return 0.0, high
     across = max(0.0, by_noise - along)  # noise in other directions has only made it larger
     return max(0.0, float((size - half) ** 2) - across), high
 
 
 def _t(freedom: int) -> float:
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def _importance(term: _Term, variance: _Variance, chosen: np.ndarray, total: float) -> Importance:

@@ -33,10 +33,9 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+from scipy.special import chdtrc, stdtrit
 
-from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict
+from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict, wilson
 
 FEWEST_TO_EXTRAPOLATE = 4  # rungs
 DECADES_TO_EXTRAPOLATE = 1.5  # of compute, from the first rung to the top one
@@ -157,7 +156,11 @@ class OrderedPairs:
 
     same: int
     pairs: int
-    interval: Interval
+
+    @property
+    def interval(self) -> Interval:
+        """Of the share, 95 %."""
+        return wilson(self.same, self.pairs)
 
     @property
     def share(self) -> float:
@@ -183,7 +186,7 @@ def pooled(effects: Sequence[RungEffect]) -> Pooled | None:
         prediction = _interval(mean, reach, degrees - 1)
     return Pooled(
         q=q,
-        p=float(stats.chi2.sf(q, degrees)),
+        p=float(chdtrc(degrees, q)),
         i2=max(0.0, 1 - degrees / q) if q else 0.0,
         tau2=tau2,
         mean=mean,
@@ -288,8 +291,7 @@ def ordered_pairs(rung: Mapping[str, float], top: Mapping[str, float]) -> Ordere
     if not pairs:
         return None
     same = sum((rung[one] - rung[other]) * (top[one] - top[other]) > 0 for one, other in pairs)
-    low, high = proportion_confint(same, len(pairs), alpha=1 - CONFIDENCE, method="wilson")
-    return OrderedPairs(same=same, pairs=len(pairs), interval=Interval(float(low), float(high), CONFIDENCE))
+    return OrderedPairs(same=same, pairs=len(pairs))
 
 
 def _are_known(effects: Sequence[RungEffect]) -> bool:
@@ -320,5 +322,5 @@ def _line(x: _Array, means: _Array, weights: _Array) -> tuple[float, float, _Arr
 
 
 def _interval(middle: float, error: float, degrees: float, level: float = CONFIDENCE) -> Interval:
-    half = float(stats.t.ppf((1 + level) / 2, degrees)) * error
+    half = float(stdtrit(degrees, (1 + level) / 2)) * error
     return Interval(middle - half, middle + half, level)

@@ -53,7 +53,8 @@ def ladder_to_json(found: LadderReport) -> dict[str, Any]:
             rung.recorded.model_dump(exclude_unset=True)
             | {
                 "rung": rung.number,
-                "ordered_as_top": order and {**asdict(order), "share": order.share},
+                "ordered_as_top": order
+                and {**asdict(order), "interval": asdict(order.interval), "share": order.share},
                 "report": to_json(rung.report),
             }
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
+from scipy.special import fdtrc, stdtrit
 
 OCTAVES = 2.0  # from the best rate that was tried: further away no loss is a quadratic
 FEWEST_RATES = 3
@@ -69,7 +69,7 @@ class RateCurve:
         """
         if self.noise is None or self.curvature <= 0:
             return None
-        t = float(stats.t.ppf((1 + _LEVEL) / 2, self.noise.df))
+        t = float(stdtrit(self.noise.df, (1 + _LEVEL) / 2))
         (aa, ab), (_, bb) = t**2 * self._variance * self.covariance
         # The slope at z octaves from the centre is 2 a z + b; the interval has all z at which it may be zero.
         square = 4 * (self.curvature**2 - aa)
@@ -153,7 +153,7 @@ def fit_curve(losses: Mapping[float, Sequence[float]], noise: RunNoise | None) -
     while True:
         curve, squares = _through({rate: means[rate] for rate in near}, seeds, noise)
         spare = len(near) - FEWEST_RATES
-        if not spare or stats.f.sf(squares / spare * seeds / noise.variance, spare, noise.df) >= _MISFIT:
+        if not spare or fdtrc(spare, noise.df, squares / spare * seeds / noise.variance) >= _MISFIT:
             return curve
         near = near[:-1]
 

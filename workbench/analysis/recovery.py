@@ -10,7 +10,7 @@ from statistics import mean
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.decisions import confirm_phase
@@ -124,7 +124,7 @@ def _share_interval(remaining: list[float], damage: list[float]) -> Interval | N
         mean(damage),
         variances=(of_remaining, of_damage),
         covariance=both,
-        quantile=float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)),
+        quantile=float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)),
         level=CONFIDENCE,
     )
     return None if ratio is None else Interval(1 - ratio.high, 1 - ratio.low, ratio.level)

@@ -7,7 +7,7 @@ half of s to six times s, so that whatever is reckoned from s has a *likely* val
 from dataclasses import dataclass
 from math import sqrt
 
-from scipy import stats
+from scipy.special import chdtri
 
 from workbench.errors import UserError
 
@@ -26,15 +26,15 @@ class SdRange:
 def safe_sd(sd: float, degrees: int) -> float:
     """The one-sided 80 % upper bound of the true sd, given ``sd`` with ``degrees`` of freedom (n - 1)."""
     _check(sd, degrees)
-    return sd * sqrt(degrees / float(stats.chi2.ppf(1 - SAFE, degrees)))
+    return sd * sqrt(degrees / float(chdtri(degrees, SAFE)))
 
 
 def sd_range(sd: float, degrees: int) -> SdRange:
     """The 95 % range of the true sd, given ``sd`` with ``degrees`` of freedom (n - 1)."""
     _check(sd, degrees)
     tail = (1 - _CONFIDENCE) / 2
-    low = sd * sqrt(degrees / float(stats.chi2.isf(tail, degrees)))
-    high = sd * sqrt(degrees / float(stats.chi2.ppf(tail, degrees)))
+    low = sd * sqrt(degrees / float(chdtri(degrees, tail)))
+    high = sd * sqrt(degrees / float(chdtri(degrees, 1 - tail)))
     return SdRange(low, high)
 
 

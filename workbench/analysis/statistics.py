@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+from scipy.special import stdtr, stdtrit
 
 from workbench.analysis.power import detectable_effect, seeds_needed
 from workbench.errors import UserError
@@ -88,9 +87,13 @@ class PairedComparison:
     equivalence_interval: Interval | None
     p: float | None
     wins: int
-    wins_interval: Interval
     bootstrap_t: Interval | None = None
     bootstrap_equivalence: Interval | None = None
+
+    @property
+    def wins_interval(self) -> Interval:
+        """Wilson's of the share of wins."""
+        return wilson(self.wins, self.n)
 
 
 def compare_pairs(differences: Sequence[float]) -> PairedComparison:
@@ -111,7 +114,6 @@ def compare_pairs(differences: Sequence[float]) -> PairedComparison:
         equivalence_interval=equivalence,
         p=p,
         wins=wins,
-        wins_interval=_wilson(wins, n),
         bootstrap_t=bootstrap,
         bootstrap_equivalence=bootstrap_equivalence,
     )
@@ -138,13 +140,18 @@ def _t_test(sample: np.ndarray, *levels: float) -> tuple[float, list[Interval]]:
     if _constant(sample):
         mean = float(sample.mean())
         return float(not sample.any()), [Interval(mean, mean, level) for level in levels]
-    test = stats.ttest_1samp(sample, 0)
-    ends = [(test.confidence_interval(level), level) for level in levels]
-    return float(test.pvalue), [Interval(float(x.low), float(x.high), level) for x, level in ends]
+    mean, degrees = float(sample.mean()), len(sample) - 1
+    error = float(sample.std(ddof=1) / np.sqrt(len(sample)))
+    p = 2 * float(stdtr(degrees, -abs(mean) / error))
+    halves = [float(stdtrit(degrees, (1 + level) / 2)) * error for level in levels]
+    return p, [Interval(mean - half, mean + half, level) for half, level in zip(halves, levels, strict=True)]
 
 
-def _wilson(wins: int, n: int) -> Interval:
-    low, high = proportion_confint(wins, n, alpha=1 - CONFIDENCE, method="wilson")
+def wilson(count: int, n: int) -> Interval:
+    """Wilson's 95 % interval of a share, of which ``count`` of ``n`` (1 or more) were seen."""
+    from statsmodels.stats.proportion import proportion_confint  # which takes half a second to import
+
+    low, high = proportion_confint(count, n, alpha=1 - CONFIDENCE, method="wilson")
     return Interval(float(low), float(high), CONFIDENCE)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.notes import Note, method, reading
@@ -259,5 +259,5 @@ def _text(run: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _interval(mean: float, error: float, degrees: int) -> Interval:
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees)) * error
+    reach = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
     return Interval(mean - reach, mean + reach, CONFIDENCE)

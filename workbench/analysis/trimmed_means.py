@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-from scipy.stats import mstats
+from scipy.special import stdtrit
 
 from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.statistics import (
@@ -63,9 +62,10 @@ def compare_trimmed(differences: Mapping[int, float]) -> TrimmedComparison | Non
     if n < LEAST_PAIRS:
         return None
     sample = np.array(list(differences.values()), dtype=float)
-    mean = float(stats.trim_mean(sample, TRIMMED))
-    left = n - 2 * int(TRIMMED * n)
-    winsorised = np.asarray(mstats.winsorize(sample, limits=(TRIMMED, TRIMMED)))
+    cut = int(TRIMMED * n)
+    middle = np.sort(sample)[cut : n - cut]
+    mean, left = float(middle.mean()), len(middle)
+    winsorised = sample.clip(middle[0], middle[-1])
     # Yuen: the winsorised sum of squares over what is left after trimming, with its degrees of freedom.
     error = float(np.sqrt((n - 1) * winsorised.var(ddof=1) / (left * (left - 1))))
     distances = np.abs(sample - np.median(sample))
@@ -110,5 +110,5 @@ def trimmed_notes(
 
 
 def _interval(mean: float, error: float, degrees: int, level: float) -> Interval:
-    reach = float(stats.t.ppf((1 + level) / 2, degrees)) * error
+    reach = float(stdtrit(degrees, (1 + level) / 2)) * error
     return Interval(mean - reach, mean + reach, level)

@@ -201,7 +201,7 @@ def flat(row: VariantRow) -> dict[str, Any]:
 
 def comparison_columns(comparison: PairedComparison | None) -> dict[str, Any]:
     """A comparison as columns: the difference, its intervals, p and wins."""
-    known = {} if comparison is None else vars(comparison)
+    known = {} if comparison is None else vars(comparison) | {"wins_interval": comparison.wins_interval}
     return {
         "pairs": known.get("n", 0),
         "difference": known.get("mean"),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.analysis.deciding.decisions import decide_study
 from workbench.analysis.deciding.foresight import PairsNeeded, pairs_for_fixed
@@ -302,7 +302,7 @@ def _sd_of_interval(numbers: _Numbers) -> float | None:
     """
     if numbers.interval is None or numbers.n < 2 or not math.isfinite(numbers.interval.half_width):
         return None
-    quantile = float(stats.t.ppf((1 + numbers.interval.level) / 2, numbers.n - 1))
+    quantile = float(stdtrit(numbers.n - 1, (1 + numbers.interval.level) / 2))
     return numbers.interval.half_width * math.sqrt(numbers.n) / quantile
 
 

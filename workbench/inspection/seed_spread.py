@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from workbench.analysis.statistics import CONFIDENCE, PairedComparison, compare_pairs, mean_interval
 from workbench.numbers import plural, with_interval
@@ -49,7 +49,7 @@ def _reach(groups: pd.DataFrame) -> pd.Series:
     """Half of ``mean_interval`` of each group, all at once: tables of profiles have hundreds."""
     constant = groups["max"] - groups["min"] <= _EQUAL * groups[["min", "max"]].abs().max(axis=1)
     deviation = groups["std"].mask(constant & (groups["count"] > 1), 0.0)
-    return stats.t.ppf((1 + CONFIDENCE) / 2, groups["count"] - 1) * deviation / np.sqrt(groups["count"])
+    return stdtrit(groups["count"] - 1, (1 + CONFIDENCE) / 2) * deviation / np.sqrt(groups["count"])
 
 
 def paired_difference(

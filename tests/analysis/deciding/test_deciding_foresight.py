@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.stats.qmc import Sobol
 
 from workbench.analysis.deciding.foresight import (
+    _points,
     chance_of_verdict,
     pairs_for_fixed,
     pairs_until_decided,
     power_at,
 )
 from workbench.analysis.deciding.looks import Rule
+from workbench.analysis.deciding.nominal_levels import MOST_PAIRS
 from workbench.analysis.deciding.steps import p_values, step_down
 
 
@@ -154,3 +157,15 @@ def test_a_far_effect_stays_far_whatever_the_margin():
 def test_before_the_first_look_there_is_nothing_to_look_ahead_from():
     with pytest.raises(ValueError, match="look: 0"):
         pairs_until_decided(3, 0.1, 1.0, 0.5, rule=Rule.until(4, 64, 1), look=0, levels=(0.01, 0.01))
+
+
+@pytest.mark.parametrize("dimensions", range(2, 21, 2))
+def test_the_stored_points_are_those_of_scipy(dimensions):
+    scipys = Sobol(dimensions, seed=0).random(256)
+    np.testing.assert_array_equal(_points(dimensions), scipys.clip(1e-9, 1 - 1e-9))
+
+
+def test_there_are_points_for_as_many_looks_as_a_study_may_have():
+    most = Rule.until(2, MOST_PAIRS, comparisons=1)
+    found = pairs_until_decided(2, 0.0, 1.0, 1.0, rule=most, look=1, levels=(0.05, 0.05))
+    assert found.limit == MOST_PAIRS

@@ -12,21 +12,23 @@ pairs scatter more widely than truths do. With these it is right within .03 on t
 eight pairs on, and within .05 at each of half the sd of a difference or wider; and the density's long tails
 leave a large effect what it is.
 
-The draws are 256 points of a Sobol sequence with a fixed seed: the same pairs have the same chance
-everywhere.
+The draws are 256 points of a Sobol sequence, scrambled with a fixed seed: the same pairs have the same chance
+everywhere. They are stored, as scipy's ``qmc.Sobol(dimensions, seed=0)`` gave them in units of 2⁻³⁰, by their
+number of dimensions: to import it takes half a second, for which a page, or a command, would wait.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from scipy.special import chdtri, ndtr, ndtri, stdtrit
-from scipy.stats import qmc
 
 from workbench.analysis.deciding.looks import Rule
 from workbench.analysis.power import POWER, SEED_LIMIT
 
+_POINTS = Path(__file__).with_name("sobol_points.npz")
 _DRAWS = 256
 _SPREADS = 24  # quantiles of the sd of a future sample
 _QUANTILES = (0.2, 0.5, 0.8)
@@ -253,8 +255,9 @@ def _draws(n: int, blocks: tuple[int, ...]) -> _Draws:
 
 @lru_cache(maxsize=16)
 def _points(dimensions: int) -> np.ndarray:
-    """Evenly spread points of the open unit cube, (draws, dimensions)."""
-    return qmc.Sobol(dimensions, seed=0).random(_DRAWS).clip(1e-9, 1 - 1e-9)
+    """Evenly spread points of the open unit cube, (draws, dimensions): an even number of up to 20."""
+    with np.load(_POINTS) as stored:
+        return (stored[str(dimensions)] / 2**30).clip(1e-9, 1 - 1e-9)
 
 
 def _sd_factors(n: int, points: np.ndarray) -> np.ndarray:
