@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from workbench.dashboard.warm_up import TURNS
+from workbench.dashboard.turns import TURNS
 
 with TURNS.drawing():  # from the first import: no module is imported in two threads at once
     from workbench.dashboard import sidebar

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from workbench.dashboard.garbage_collection import set_apart
+from workbench.dashboard.garbage_collection import set_apart, set_libraries_apart
 
 
 class Leaves:
@@ -55,6 +55,16 @@ def test_what_is_garbage_by_then_and_what_a_session_leaves_later_is_collected(im
     late = weakref.ref(Leaves())
     gc.collect()
     assert late() is None
+
+
+def test_libraries_are_set_apart_without_a_collection_and_need_not_be_again(imported):
+    imported("made_up_library")
+    garbage = weakref.ref(Leaves())
+    set_libraries_apart()
+    frozen = gc.get_freeze_count()
+    assert garbage() is not None
+    set_apart()
+    assert gc.get_freeze_count() <= frozen
 
 
 def test_a_page_sets_them_apart(opened, results, imported):

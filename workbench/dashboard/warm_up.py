@@ -1,17 +1,19 @@
 """What the first reader of a server would wait for, done before that reader comes: imports, the newest study.
 
-A thread does it in steps, the most wanted first, and takes none while a page is being drawn: the reader comes
-first, and no module is imported in two threads at once.
+A thread does it in steps, the most wanted first: what a first page consists of, while its reader's browser
+starts, and then what others need, in the times when no page is drawn.
 """
 
 import gc
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from threading import Condition, Thread
+from threading import Thread
 from typing import TYPE_CHECKING
 
+from workbench.dashboard.garbage_collection import set_libraries_apart
+from workbench.dashboard.turns import TURNS, Turns
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,75 +25,51 @@ _PAGES = ("runs", "curves", "compare", "claims", "search", "watch", "new_study")
 _WITH_TORCH = ("effects", "run", "data", "attention", "position", "activations")
 
 
-class Turns:
-    """Either pages are drawn (and drafts checked), any number at once, or a step is taken."""
-
-    def __init__(self) -> None:
-        self._free = Condition()
-        self._drawing = 0
-        self._stepping = False
-
-    @contextmanager
-    def drawing(self) -> Iterator[None]:
-        """Draw a page within the block, once the step that is being taken is done."""
-        with self._free:
-            self._drawing += 1  # said first: no other step begins
-            self._free.wait_for(lambda: not self._stepping)
-        try:
-            yield
-        finally:
-            with self._free:
-                self._drawing -= 1
-                self._free.notify_all()
-
-    @contextmanager
-    def stepping(self) -> Iterator[None]:
-        """Take a step within the block, once no page is being drawn."""
-        with self._free:
-            self._free.wait_for(lambda: self._drawing == 0)
-            self._stepping = True
-        try:
-            yield
-        finally:
-            with self._free:
-                self._stepping = False
-                self._free.notify_all()
-
-
-TURNS = Turns()
 _begun: list[Thread] = []
 
 
 def begin() -> None:
     """Begin with the steps, once in a process."""
     if not _begun:
-        _begun.append(Thread(target=take, args=(steps(), TURNS), name="warm-up", daemon=True))
+        _begun.append(Thread(target=_take_all, name="warm-up", daemon=True))
         _begun[0].start()
 
 
-def take(these: Iterable[Step], turns: Turns) -> None:
-    """Take one step after the other; what a step cannot do, the page that needs it will say."""
+def _take_all() -> None:
+    take(first_page(), TURNS, for_page=True)
+    take(steps(), TURNS)
+
+
+def take(these: Iterable[Step], turns: Turns, *, for_page: bool = False) -> None:
+    """Take one step after the other; what a step cannot do, the page that needs it will say.
+
+    With ``for_page`` the page that is on its way needs them, which else goes first.
+    """
     for step in these:
-        with turns.stepping():
+        with turns.stepping(for_page=for_page):
             try:
                 step()
             except (UserError, OSError):
                 continue
 
 
+def first_page() -> Iterator[Step]:
+    """Import what the first page needs, and read and draw its study: the one asked for, or the newest."""
+    yield partial(_import, _FIRST)
+    yield _read_opened
+    yield _draw_opened
+    # At a process's first element Streamlit asks who called it. For that inspect looks up the file of every
+    # module (60 ms), and remembers it.
+    yield inspect.stack
+
+
 def steps() -> Iterator[Step]:
-    """Import what pages need, read and draw the newest study, then what takes long of it and of all others.
+    """Import what other pages need, then read what takes long of the newest study and of all others.
 
     Each is short: a reader who comes meanwhile waits for its end.
     """
-    yield partial(_import, _FIRST)
-    yield _spare
-    yield _read_newest
-    yield _draw_newest
     yield partial(_import, _pages(_PAGES))
-    yield _spare
     yield partial(_import, _pages(_WITH_TORCH))
-    yield _spare
     yield _read_inside
     yield from _claims()
     yield from _searches()
@@ -102,50 +80,44 @@ def _pages(names: Iterable[str]) -> list[str]:
 
 
 def _import(modules: Iterable[str]) -> None:
-    """Import modules, with no look for garbage on the way: libraries make little of it."""
+    """Import modules, with no look for garbage on the way or after it: libraries make little of it."""
     gc.disable()
     try:
         for name in modules:
             importlib.import_module(f"workbench.dashboard.{name}")
+        set_libraries_apart()
     finally:
         gc.enable()
 
 
-def _spare() -> None:
-    from workbench.dashboard.garbage_collection import set_apart
-
-    set_apart()
-
-
-def _newest() -> "list[StudyRecords]":
+def _opened() -> "list[StudyRecords]":
     """The records of the study that a page opens on, of a ladder by rung; none where there is no study."""
     from workbench.dashboard.state import library, results_directory
     from workbench.records.index import list_studies
 
-    return [
-        one
-        for path in list_studies(results_directory())[:1]
-        for one in library().rungs(library().study(path))
-    ]
+    results = results_directory()
+    found = list_studies(results)
+    asked = [path for path in found if str(path.relative_to(results)) == TURNS.asked]
+    return [one for path in (asked or found)[:1] for one in library().rungs(library().study(path))]
 
 
-def _read_newest() -> None:
+def _read_opened() -> None:
     """What every page of that study needs."""
     from workbench.dashboard.state import library
 
-    for one in _newest():
+    for one in _opened():
         if not one.manifest.is_search:
             library().report(one, one.manifest.baseline)
 
 
-def _draw_newest() -> None:
+def _draw_opened() -> None:
     """The chart that the first page shows, which is kept; Altair's first takes twice as long as others."""
     from workbench.dashboard.chart_ink import Ink
     from workbench.dashboard.drawn_chart import spec_of
     from workbench.dashboard.effect_charts import forest
     from workbench.dashboard.state import library
 
-    for one in _newest()[-1:]:  # of a ladder the rung that pages begin with
+    for one in _opened()[-1:]:  # of a ladder the rung that pages begin with
         if one.manifest.is_search:
             continue
         report = library().report(one, one.manifest.baseline)
@@ -157,7 +129,7 @@ def _read_inside() -> None:
     """What the probes of its runs say."""
     from workbench.dashboard.state import library
 
-    for one in _newest():
+    for one in _opened():
         library().behaviours(one)
 
 

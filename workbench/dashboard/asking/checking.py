@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from workbench.dashboard.asking.draft import SOURCE, read_draft
-from workbench.dashboard.warm_up import TURNS
+from workbench.dashboard.turns import TURNS
 from workbench.errors import UserError, in_one_line
 from workbench.study.schema import StudyFile, study_of
 from workbench.terminal import Terminal

@@ -16,9 +16,19 @@ from workbench.dashboard.content_security_policy import OnlyThisServer
 from workbench.dashboard.launch import app_file
 from workbench.dashboard.server.admission import Admission
 from workbench.dashboard.server.preloading import Preloading
+from workbench.dashboard.server.readers_first import ReadersFirst
 from workbench.dashboard.server.small_packets import send_small_packets_at_once
+from workbench.dashboard.turns import TURNS
 from workbench.dashboard.warm_up import begin
 
 send_small_packets_at_once()  # this file is imported when the server has bound its address
 begin()
-app = App(app_file(), middleware=[Middleware(Preloading), Middleware(OnlyThisServer), Middleware(Admission)])
+app = App(
+    app_file(),
+    middleware=[
+        Middleware(Preloading),
+        Middleware(ReadersFirst, turns=TURNS),
+        Middleware(OnlyThisServer),
+        Middleware(Admission),
+    ],
+)

@@ -54,13 +54,14 @@ class Preloading:
         """Pass on what comes; to a page add the header."""
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_page(message):
+            if message["type"] == "http.response.start" and is_page(message):
                 message = {**message, "headers": [*message["headers"], self._header]}
             await send(message)
 
         await self._app(scope, receive, answer)
 
 
-def _is_page(message: Message) -> bool:
+def is_page(message: Message) -> bool:
+    """Whether a response that starts is a page."""
     found = {name.lower(): value for name, value in message.get("headers", ())}
     return found.get(b"content-type", b"").startswith(b"text/html")

@@ -1,0 +1,27 @@
+"""Who has asked for a page is about to be shown one: the warm-up begins no step before that."""
+
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workbench.dashboard.server.preloading import is_page
+from workbench.dashboard.turns import Turns
+
+
+class ReadersFirst:
+    """ASGI middleware that tells ``turns`` of every page that is sent."""
+
+    def __init__(self, app: ASGIApp, turns: Turns) -> None:
+        self._app = app
+        self._turns = turns
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what comes, and what is answered."""
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and is_page(message):
+                asked = parse_qs(scope["query_string"].decode("latin-1")).get("study", [])
+                self._turns.expect_page(asked[0] if asked else None)
+            await send(message)
+
+        await self._app(scope, receive, answer)
