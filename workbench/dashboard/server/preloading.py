@@ -16,8 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _STATIC = Path(streamlit.__file__).parent / "static"
 # What the pages consist of; one that a version of Streamlit calls something else is found as it always was.
 _PARTS = (
-    "TextInput",
+    "ButtonGroup",
+    "Checkbox",
+    "Multiselect",
+    "NumberInput",
     "Selectbox",
+    "Slider",
+    "TextArea",
+    "TextInput",
     "PageLink",
     "ArrowVegaLiteChart",
     "embed",  # Vega
