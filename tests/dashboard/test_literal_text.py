@@ -155,9 +155,11 @@ def hostile_search(tmp_path_factory):
     return write_hostile_search(tmp_path_factory.mktemp("hostile_search"), HOST)
 
 
-@pytest.mark.parametrize("part", ["Importances", "Slices", "Parallel coordinates", "Best so far"])
+@pytest.mark.parametrize(
+    "part", ["Pareto front", "Trials", "Importances", "Slices", "Parallel coordinates", "Best so far"]
+)
 def test_no_part_of_a_search_reads_the_text_of_a_record(opened, hostile_search, part):
-    app = opened(hostile_search, "search", objective=poison(HOST), front_x=poison(HOST), mattered=part)
+    app = opened(hostile_search, "search", objective=poison(HOST), front_x=poison(HOST), part=part)
     if part == "Slices":
         app = unfolded(app)
     assert not app.exception

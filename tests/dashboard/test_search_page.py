@@ -17,7 +17,8 @@ from workbench.dashboard.study_library import Library
 from workbench.records.index import load_study
 
 INK = Ink.of(False)
-PARTS = ["Importances", "Slices", "Parallel coordinates", "Best so far"]
+PARTS = ["Pareto front", "Trials", "Importances", "Slices", "Parallel coordinates", "Best so far"]
+CHARTS = [part for part in PARTS if part != "Trials"]
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +56,28 @@ def test_the_page_shows_what_was_found_and_gives_no_verdict(opened, results, sea
     assert "A search gives no verdict" in shown
     assert "workbench promote search" in shown
     assert f"{len(complete(search))} of 40 trials complete" in shown
-    for title in ("Pareto front", "Trials", "What mattered"):
-        assert title in [item.value for item in app.subheader]
     assert [tab.label for tab in app.tabs] == PARTS
+    assert len(app.get("vega_lite_chart")) == 1
+
+
+def test_its_trials_are_a_table_with_the_best_first(opened, results, search):
+    app = opened(results, "search", study="search", part="Trials")
+    assert not app.exception
     table = app.dataframe[0].value
     assert table["trial"].tolist()[0] == search.complete["number"].iloc[0]
     assert sorted(table.loc[table["front"], "trial"]) == sorted(search.front)
-    assert len(app.get("vega_lite_chart")) == 2
-    assert {item.label for item in app.get("download_button")} == {"SVG", "PDF", "CSV"}
+    assert {item.label for item in app.get("download_button")} == {"CSV"}
 
 
-def test_each_part_of_what_mattered_is_drawn_when_it_is_opened(opened, results, search):
+def test_each_chart_is_drawn_when_it_is_opened(opened, results, search):
     charts = {}
-    for part in PARTS:
-        app = opened(results, "search", study="search", mattered=part)
+    for part in CHARTS:
+        app = opened(results, "search", study="search", part=part)
         assert not app.exception
-        charts[part] = (len(app.get("vega_lite_chart")) - 1, len(app.get("echarts_chart")))
+        charts[part] = (len(app.get("vega_lite_chart")), len(app.get("echarts_chart")))
         assert {item.label for item in app.get("download_button")} == {"SVG", "PDF", "CSV"}
-    drawn = [(1, 0), (len(search.dimensions), 0), (0, 1), (1, 0)]
-    assert charts == dict(zip(PARTS, drawn, strict=True))
+    drawn = [(1, 0), (1, 0), (len(search.dimensions), 0), (0, 1), (1, 0)]
+    assert charts == dict(zip(CHARTS, drawn, strict=True))
 
 
 def test_links_choose_objectives_and_what_is_drawn(opened, results, search):
@@ -82,19 +86,24 @@ def test_links_choose_objectives_and_what_is_drawn(opened, results, search):
         "search",
         study="search",
         objective="training FLOPs per token",
-        front_y="training FLOPs per token",
         drawn="better half",
-        mattered="Slices",
+        part="Slices",
     )
     assert not app.exception
     assert app.selectbox(key="objective").value == "flops_per_token"
-    assert app.selectbox(key="front_x").value == "validation/loss"
     assert "training FLOPs per token (FLOP) of" in texts(app)
     assert app.segmented_control(key="drawn").value == "better half"
 
 
+def test_a_link_chooses_the_axes_of_the_front(opened, results):
+    app = opened(results, "search", study="search", front_y="training FLOPs per token")
+    assert not app.exception
+    assert app.selectbox(key="front_y").value == "flops_per_token"
+    assert app.selectbox(key="front_x").value == "validation/loss"
+
+
 def test_an_objective_and_a_part_that_are_not_here_are_said(opened, results):
-    app = opened(results, "search", study="search", objective="speed", mattered="luck")
+    app = opened(results, "search", study="search", front_y="speed", part="luck")
     assert not app.exception
     assert "The link asks for the objective speed, which is not here" in texts(app)
     assert "The link asks for the part luck, which is not here" in texts(app)
@@ -124,7 +133,7 @@ def test_a_search_that_has_only_begun_says_so(opened, tmp_path):
     assert not app.exception
     assert "No trial was proposed yet" in app.info[0].value
     write_search(tmp_path / "few", trials=4)
-    app = opened(tmp_path, "search", study="few")
+    app = opened(tmp_path, "search", study="few", part="Importances")
     assert not app.exception
     assert "trials are too few" in "\n".join(item.value for item in app.info)
 

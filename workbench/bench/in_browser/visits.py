@@ -72,9 +72,10 @@ def switch(key: str) -> Act:
     return lambda page: page.locator(f".st-key-{key} label").first.click()
 
 
-def tab() -> Act:
-    """Click the first tab that is not open."""
-    return lambda page: page.locator("[role=tab][aria-selected=false]").first.click()
+def tab(name: str = "") -> Act:
+    """Click the first tab that is not open, of those whose name has ``name`` in it."""
+    others = "[role=tab][aria-selected=false]"
+    return lambda page: page.locator(others, has_text=name).first.click()
 
 
 def text(key: str, first: str, second: str) -> Act:
@@ -105,7 +106,7 @@ SEARCH = Visit(
     "Search",
     "search",
     (
-        Change("tab", tab()),
+        Change("tab", tab("Importances")),
         Change("points drawn", segment("drawn")),
         Change("objective", option("objective")),
     ),

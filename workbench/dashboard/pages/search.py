@@ -51,19 +51,26 @@ def page() -> None:
         empty_pages.no_runs("No trial was proposed yet")
         empty_pages.problems(problems)
         return
-    has_results = bool((search.trials["state"] == COMPLETE).any())
-    if has_results and len(search.objectives) > 1:
-        st.fragment(_front)()
-    _table(now, search)
-    if has_results:
-        st.fragment(_what_mattered)()
+    st.fragment(_parts)()
     empty_pages.problems(problems)
 
 
-def _front() -> None:
+def _parts() -> None:
+    """What was tried and what mattered, a part at a time: all at once would take a browser half a second."""
     now = view()
     search = search_of(now)
-    st.subheader("Pareto front", anchor=False)
+    has_results = bool((search.trials["state"] == COMPLETE).any())
+    parts: dict[str, Callable[[], object]] = {}
+    if has_results and len(search.objectives) > 1:
+        parts["Pareto front"] = partial(_front, now, search)
+    parts["Trials"] = partial(_table, now, search)
+    if has_results:
+        for part in ("Importances", "Slices", "Parallel coordinates", "Best so far"):
+            parts[part] = partial(_what_mattered, now, search, part)
+    tabbed(parts, "part")
+
+
+def _front(now: View, search: Search) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         y = _objective(search, "Objective", "front_y")
         others = [one for one in search.objectives if one.name != y.name]
@@ -109,7 +116,6 @@ def _objective(search: Search, label: str, key: str, options: list[Objective] | 
 
 
 def _table(now: View, search: Search) -> None:
-    st.subheader("Trials", anchor=False)
     shown = _trials(search)
     formats = {
         one.name: st.column_config.NumberColumn(_heading(one), format=_format(one))
@@ -169,10 +175,8 @@ def _format(objective: Objective) -> str:
     return "%.4f" if "/" in objective.name else "localized"
 
 
-def _what_mattered() -> None:
-    now = view()
-    search = search_of(now)
-    st.subheader("What mattered", anchor=False)
+def _what_mattered(now: View, search: Search, part: str) -> None:
+    """One of the parts that are about one objective, which is chosen for all of them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         objective = _objective(search, "Objective", "objective")
         which = st.segmented_control(
@@ -182,13 +186,15 @@ def _what_mattered() -> None:
     done = search.trials[search.trials["state"] == COMPLETE].dropna(subset=[objective.name])
     if which == _BETTER:
         done = search_charts.better_half(done, objective)
-    parts: dict[str, Callable[[], object]] = {
-        "Importances": partial(_importances, now, main, objective),
-        "Slices": partial(_slices, now, search, done, objective, main),
-        "Parallel coordinates": partial(_parallel, now, search, done, objective),
-        "Best so far": partial(_progress, now, search, objective),
-    }
-    tabbed(parts, "mattered")  # all at once, a dozen charts, would take a browser half a second
+    match part:
+        case "Importances":
+            _importances(now, main, objective)
+        case "Slices":
+            _slices(now, search, done, objective, main)
+        case "Parallel coordinates":
+            _parallel(now, search, done, objective)
+        case _:
+            _progress(now, search, objective)
 
 
 def _importances(now: View, main: Importances, objective: Objective) -> None:
