@@ -1,13 +1,14 @@
 """What the driver decides: which rates are tried, what runs again, and what is over."""
 
 import math
+from functools import partial
 
 import pytest
 from optuna.trial import TrialState
 
 from tests.driver.test_populations import Silent, Workers, plan_of
 from tests.study import studies
-from workbench.driver.events import Evaluation
+from workbench.driver.events import Evaluation, Fault, Lost, TooLarge
 from workbench.driver.runner import Runner
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory, State
@@ -141,6 +142,29 @@ def test_a_trial_that_stopped_goes_on_for_optuna(runner):
     driver._execute("confirm", driver.plan.confirm(CHOSEN)[:1])
     (trial,) = driver.ledger._study("baseline").get_trials()
     assert trial.state is TrialState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("befalls", "cause"),
+    [
+        (partial(Lost, status=-9), "worker lost (killed by signal 9, perhaps for want of memory)"),
+        (partial(Lost, status=1, unbegun=True), "worker lost (exit status 1)"),
+        (partial(Fault, error="OSError: no space left", leaves=True), "OSError: no space left"),
+        (partial(TooLarge, error="out of memory", leaves=True), "does not fit into memory"),
+    ],
+)
+def test_a_trial_that_is_lost_while_the_study_stops_is_said_to_resume(runner, befalls, cause):
+    driver = runner()
+    (record, *_) = driver.plan.confirm(CHOSEN)
+    RunDirectory(driver.directory / "runs" / record.run_id).write(record)
+    driver._running[record.run_id] = record
+    driver._stopping = True
+    driver._handle(befalls(run_ids=[record.run_id]))
+    seed = record.seed
+    assert driver.display.notes[-1] == (
+        f"baseline seed {seed}: {cause}; resumes next time from its last checkpoint"
+    )
+    assert not driver._waiting
 
 
 def test_rates_that_the_grid_grew_by_are_not_halved(runner):

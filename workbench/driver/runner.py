@@ -417,14 +417,18 @@ class Runner:
         if not left:
             return
         self._revoke(left)
+        if self._stopping:
+            cause = _cause(event)
+            self.display.note(f"{_named(left)}: {cause}; resumes next time from its last checkpoint")
+            return
         match event:
             case TooLarge():
-                self._split(left, "does not fit into memory")
+                self._split(left, _cause(event))
             case Unpopulatable():
                 self._one_by_one(left, event.error)
             case Fault():
                 self._try_again(left, event.error)
-            case Lost(machine=machine) if machine and not self._stopping:
+            case Lost(machine=machine) if machine:
                 self.display.note(
                     f"{_named(left)}: node {machine} was lost ({event.given_up}); it goes on elsewhere from "
                     f"its last checkpoint"
@@ -440,8 +444,7 @@ class Runner:
                 cause = f"its worker could not start ({event.given_up or _status(event.status)})"
                 self._try_again(left, cause, log=event.log)
             case Lost():
-                cause = f"worker lost ({event.given_up or _status(event.status)})"
-                self._try_again(left, cause, perhaps_too_many=True)
+                self._try_again(left, _cause(event), perhaps_too_many=True)
 
     def _heard(self, record: RunRecord, event: Progress | Evaluation | Ended) -> None:
         match event:
@@ -505,8 +508,6 @@ class Runner:
         ``perhaps_too_many``: their process may have been killed for the memory that they took together.
         ``log`` says more of what befell them than their own does.
         """
-        if self._stopping:
-            return
         most = max(self._losses.add(record.run_id, self._step_of(record)) for record in records)
         if perhaps_too_many and len(records) > 1 and most >= _ATTEMPTS_TOGETHER:
             self._split(records, f"was lost again ({cause})")
@@ -584,6 +585,17 @@ class Losses:
 def _named(records: list[RunRecord]) -> str:
     seeds = sorted({record.seed for record in records})
     return f"{records[0].variant} seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _cause(event: Lost | Fault | TooLarge | Unpopulatable) -> str:
+    """What befell trials, whoever they go on with."""
+    match event:
+        case TooLarge():
+            return "does not fit into memory"
+        case Lost():
+            return f"worker lost ({event.given_up or _status(event.status)})"
+        case _:
+            return event.error
 
 
 def _status(status: int) -> str:
