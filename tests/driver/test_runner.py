@@ -167,6 +167,19 @@ def test_a_trial_that_is_lost_while_the_study_stops_is_said_to_resume(runner, be
     assert not driver._waiting
 
 
+def test_a_trial_whose_worker_ended_in_good_order_while_the_study_stops_has_stopped(runner):
+    driver = runner()
+    (record, *_) = driver.plan.confirm(CHOSEN)
+    RunDirectory(driver.directory / "runs" / record.run_id).write(record)
+    driver._running[record.run_id] = record
+    driver._stopping = True
+    ended = []
+    driver.display.ended = ended.append
+    driver._handle(Lost(run_ids=[record.run_id], status=0))
+    assert [one.run_id for one in ended] == [record.run_id]
+    assert not driver._running
+
+
 def test_rates_that_the_grid_grew_by_are_not_halved(runner):
     driver = runner(halving=True)
     groups = driver._grouped(driver.plan.tune(shared([0.01, 0.02, 0.04])))

@@ -418,8 +418,7 @@ class Runner:
             return
         self._revoke(left)
         if self._stopping:
-            cause = _cause(event)
-            self.display.note(f"{_named(left)}: {cause}; resumes next time from its last checkpoint")
+            self._left_by_stopping(left, event)
             return
         match event:
             case TooLarge():
@@ -468,11 +467,30 @@ class Runner:
         if self._ended_after_all(record):
             return
         if self._stopping:
-            del self._running[record.run_id]
-            self.display.ended(self._known(self._directory_of(record)) or record)
+            self._stopped(record)
         else:
             self._revoke([record])
             self._try_again([record], "ended without an outcome")
+
+    def _stopped(self, record: RunRecord) -> None:
+        """A trial that was asked to stop has done so."""
+        del self._running[record.run_id]
+        self.display.ended(self._known(self._directory_of(record)) or record)
+
+    def _left_by_stopping(
+        self, records: list[RunRecord], event: Lost | Fault | TooLarge | Unpopulatable
+    ) -> None:
+        """Trials without an outcome whose worker ended while the study stops: what else befell them is said.
+
+        A worker that ended in good order had no trial any more. Its last words may have been at hand when the
+        driver itself was asked to stop, which cuts short whatever it is at.
+        """
+        if isinstance(event, Lost) and event.status == 0:
+            for record in records:
+                self._stopped(record)
+        else:
+            cause = _cause(event)
+            self.display.note(f"{_named(records)}: {cause}; resumes next time from its last checkpoint")
 
     def _catch_up(self, run: RunDirectory, told: dict[str, Any]) -> None:
         """Write the outcome that a worker tells of where this machine does not see it.
