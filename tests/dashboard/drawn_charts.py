@@ -17,7 +17,9 @@ _READ = """
   }
   const style = getComputedStyle
   const lines = (one) => [...one.querySelectorAll('tspan')].map((part) => part.textContent).join(' ')
-  const texts = [...svg.querySelectorAll('text')].filter((one) => one.textContent.trim() && seen(one))
+  const rim = (one) => one.closest('.role-mark[aria-hidden]') !== null  // drawn once more, under the words
+  const texts = [...svg.querySelectorAll('text')]
+    .filter((one) => one.textContent.trim() && seen(one) && !rim(one))
   const marks = [...svg.querySelectorAll('.role-mark path, .role-mark line')]
   const labels = (axis) => [...axis.querySelectorAll('.role-axis-label text')].filter(seen)
   return {

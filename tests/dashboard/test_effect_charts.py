@@ -64,6 +64,19 @@ def test_charts_are_valid_and_use_the_bound_colours(report, records):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_words_of_a_row_lie_over_a_rim_that_covers_the_margin_and_the_lines(report, dark):
+    ink = Ink.of(dark)
+    layers = forest(report, ink).to_dict()["layer"]
+    first = next(place for place, layer in enumerate(layers) if layer["mark"]["type"] == "text")
+    under, name, also_under, said = layers[first:]  # after all else: nothing is drawn over them
+    for rim, words in ((under, name), (also_under, said)):
+        assert rim["encoding"] == words["encoding"]
+        own = {key: rim["mark"].pop(key) for key in ("stroke", "strokeWidth", "strokeJoin", "aria")}
+        assert own == {"stroke": ink.paper, "strokeWidth": 4, "strokeJoin": "round", "aria": False}
+        assert rim["mark"] == words["mark"]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_row_looks_as_its_verdict_wherever_its_mean_lies(report, dark):
     """Of the report's rows one is worse, one equivalent and one, with a large difference, open."""
     ink = Ink.of(dark)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.dashboard.aggregate import Line
+from workbench.dashboard.curve_legend import TOP, legend, media
 from workbench.dashboard.curve_ticks import scale_option, x_ticks, y_ticks
 from workbench.numbers import prefix_for
 
@@ -107,17 +108,12 @@ def curve_chart(
         series[-1]["markLine"] = _ZERO_LINE
     if margin is not None and series:
         series[-1]["markArea"] = _BAND | {"data": [[{"yAxis": -margin}, {"yAxis": margin}]]}
+    names = _named(curves)
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 24, "top": 56, "bottom": 66, "containLabel": True},
-        "legend": {
-            "type": "scroll",
-            "top": 0,
-            "left": 0,
-            "itemGap": 18,
-            "icon": "roundRect",
-            "data": _legend(curves),
-        },
+        "grid": {"left": 8, "right": 24, "top": TOP, "bottom": 66, "containLabel": True},
+        "legend": legend(names),
+        "media": media(names, _TOOLS["top"]),
         "tooltip": {
             "trigger": "axis",
             "valueFormatter": _written(decimals, y.unit),
@@ -235,7 +231,7 @@ def _end_mark(curve: Curve, factor: float) -> dict[str, Any]:
     }
 
 
-def _legend(curves: Sequence[Curve]) -> list[str]:
+def _named(curves: Sequence[Curve]) -> list[str]:
     return list(dict.fromkeys(curve.line.name for curve in curves if not curve.faint))
 
 

@@ -22,6 +22,7 @@ Build = partial[Any]  # of any kind of Altair's charts
 _MOST = 8  # of one chart: other studies, baselines, choices; both themes
 _MOST_CHARTS = 150  # names of charts; 8 of each are some megabytes
 _TRANSFORMER = "workbench"
+_BELOW = 2  # pixels below a chart, whose labels are within it: Streamlit would leave 20, before its own gap
 
 _kept: dict[tuple[Any, str], list[tuple[Build, dict[str, Any]]]] = {}
 _lock = RLock()  # Altair's themes and transformers are of the whole process
@@ -67,12 +68,12 @@ def spec_of(build: Build, key: str) -> dict[str, Any]:
 
 
 def _spec(chart: altair.TopLevelMixin) -> dict[str, Any]:
-    """The chart written out as ``st.altair_chart`` would; only tests check it against the schema."""
+    """The chart as ``st.altair_chart`` writes it out, with less room below; only tests check its schema."""
     datasets: dict[str, bytes] = {}
     altair.data_transformers.register(_TRANSFORMER, _into)
     with altair.theme.enable("none"), altair.data_transformers.enable(_TRANSFORMER, datasets=datasets):
         spec = chart.to_dict(validate=False)
-    return spec | {"datasets": datasets}
+    return spec | {"datasets": datasets, "padding": {"bottom": _BELOW}}
 
 
 def _into(data: Any, datasets: dict[str, bytes]) -> dict[str, str]:

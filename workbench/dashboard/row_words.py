@@ -7,6 +7,7 @@ import altair as alt
 from workbench.dashboard.chart_ink import Ink
 
 TEXT = 17  # pixels of a line of words
+_RIM = 4  # pixels, half of them outside of the letters
 
 
 def words_above(
@@ -26,6 +27,14 @@ def words_above(
         fontWeight="bold",
     )
     return [
-        called.encode(x=alt.value(0), text=f"{name}:N"),
-        told.encode(x=alt.value("width") if on_the_right else alt.value(0), text=f"{said}:N"),
+        *with_rim(called.encode(x=alt.value(0), text=f"{name}:N"), ink),
+        *with_rim(told.encode(x=alt.value("width") if on_the_right else alt.value(0), text=f"{said}:N"), ink),
     ]
+
+
+def with_rim(words: alt.Chart, ink: Ink) -> list[alt.Chart]:
+    """``words`` over a rim of the page's colour: no line behind them runs through their letters."""
+    given = words.mark.to_dict()
+    given.pop("type")
+    rim = {"stroke": ink.paper, "strokeWidth": _RIM, "strokeJoin": "round", "aria": False}
+    return [words.mark_text(**given | rim), words]

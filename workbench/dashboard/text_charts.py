@@ -11,6 +11,7 @@ from workbench.analysis.contrast import seen_on
 from workbench.analysis.ticks import Ticks, linear
 from workbench.dashboard.axes import FIT_WIDTH, Layers, between, ticked, words
 from workbench.dashboard.chart_ink import Ink
+from workbench.dashboard.row_words import with_rim
 from workbench.data.documents import DECONTAMINATE, NEAR_COPIES
 from workbench.data.report import RuleCounts, Stage
 from workbench.numbers import byte_size, percent, plural
@@ -147,7 +148,7 @@ def bars(table: pd.DataFrame, title: str, ink: Ink, *, whole: bool) -> Layers:
     beside = alt.value("width") if lines == 1 else alt.value(0)
     said = written(align="right" if lines == 1 else "left", dy=12 - row / 2 + _TEXT * (lines - 1))
     return Layers(
-        layer=[parts, names, said.encode(x=beside, text="left:N")],
+        layer=[parts, *with_rim(names, ink), *with_rim(said.encode(x=beside, text="left:N"), ink)],
         height=row * len(order),
         autosize=FIT_WIDTH,
         config=words(ink.faint),

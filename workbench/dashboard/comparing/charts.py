@@ -15,7 +15,7 @@ from workbench.analysis.verdict_colours import is_open
 from workbench.dashboard.axes import FIT_WIDTH, balanced, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.comparing.effects import WORDS, EffectPanel, facts_of
-from workbench.dashboard.row_words import TEXT
+from workbench.dashboard.row_words import TEXT, with_rim
 from workbench.numbers import byte_size, duration, scaled, with_interval
 
 SHAPES = dict(
@@ -152,12 +152,13 @@ def _words_above(
     facts = rows.mark_text(
         align="left", baseline="middle", fontSize=12, color=ink.faint, dy=10 + TEXT * lines
     )
-    return [
+    layers = [
         named.encode(x=alt.value(0), y=y("y:Q"), text="heading:N"),
         study.encode(x=alt.value(0), y=y("top:Q"), text="study:N", color=colour),
         said.encode(x=alt.value("width") if right else alt.value(0), y=y("top:Q"), text="said:N"),
         facts.encode(x=alt.value(0), y=y("top:Q"), text="shown:N"),
     ]
+    return [drawn for words in layers for drawn in with_rim(words, ink)]
 
 
 def _forest_tooltip() -> list[alt.Tooltip]:
