@@ -1,5 +1,7 @@
 """Study files: what is accepted, and errors that name file, key and remedy."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -7,7 +9,15 @@ from workbench.cli.bench import BENCHMARKS
 from workbench.errors import UserError
 from workbench.records.archive import ARCHIVE
 from workbench.records.index import PUBLISHED
-from workbench.study.schema import RATES, TAKEN_NAMES, load_study_file, parse_study
+from workbench.study import schema
+from workbench.study.schema import (
+    RATES,
+    TAKEN_NAMES,
+    find_study_file,
+    load_study_file,
+    parse_study,
+    study_files,
+)
 from workbench.trained.imports import STUDY as IMPORTED
 from workbench.user_numbers import LARGEST_SEED
 from workbench.yaml_text import parse_yaml
@@ -299,3 +309,22 @@ def test_a_missing_and_a_broken_file_are_named(tmp_path):
     broken.write_text("a: [")
     with pytest.raises(UserError, match=r"broken\.yaml: cannot be read as YAML"):
         load_study_file(broken)
+
+
+def test_studies_that_are_shipped_stand_beside_ones_own_which_go_before_their_namesakes(
+    tmp_path, monkeypatch
+):
+    shipped = tmp_path / "shipped"
+    monkeypatch.setattr(schema, "_SHIPPED", shipped)
+    monkeypatch.chdir(tmp_path)
+    for path in (shipped / "quickstart.yaml", shipped / "norms.yaml"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("question: as shipped\n")
+    assert study_files() == [shipped / "norms.yaml", shipped / "quickstart.yaml"]
+    Path("ablations").mkdir()
+    for name in ("mine.yaml", "norms.yaml"):
+        Path("ablations", name).write_text("question: my own\n")
+    own = [Path("ablations/mine.yaml"), Path("ablations/norms.yaml")]
+    assert study_files() == [*own, shipped / "quickstart.yaml"]
+    assert find_study_file(Path("norms")) == Path("ablations/norms.yaml")
+    assert find_study_file(Path("quickstart")) == shipped / "quickstart.yaml"

@@ -50,6 +50,7 @@ UNTIL_DECIDED = "until_decided"
 DISMANTLE = "dismantle"
 MOST_RUNGS = 16
 AT_LEAST, AT_MOST, MOST_PAIRS = 4, 64, 1_024
+_SHIPPED = Path(__file__).parent.parent / "ablations"  # in an installed package
 _MOST_SEEDS, _MOST_RATES = 1_000, 100
 _LARGEST_OFFSET = 10**12  # far below the largest seed
 _Rates = Annotated[
@@ -1035,9 +1036,9 @@ class StudyFile(_Section):
 
 
 def study_files() -> list[Path]:
-    """The study files here, or else the ones that the package ships."""
-    here = sorted(Path("ablations").glob("*.yaml"))
-    return here or sorted((Path(__file__).parent.parent / "ablations").glob("*.yaml"))
+    """The study files that the package ships and those here, by name; one here goes before its namesake."""
+    found = {path.name: path for folder in (_SHIPPED, Path("ablations")) for path in folder.glob("*.yaml")}
+    return [found[name] for name in sorted(found)]
 
 
 def find_study_file(study: Path) -> Path:
