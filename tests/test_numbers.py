@@ -143,7 +143,11 @@ def test_each_kind_has_one_form(text, expected):
         (2.4e12, "2.4 TFLOP"),
         (810_000, "0.81 MFLOP"),  # beside millions in one column
         (100_000, "0.1 MFLOP"),
-        (99_999, "1e+05 FLOP"),
+        (99_999, "99,999 FLOP"),
+        (80_216, "80,216 FLOP"),
+        (1_000, "1,000 FLOP"),
+        (999, "999 FLOP"),
+        (0.0123, "0.0123 FLOP"),
         (1e6, "1 MFLOP"),
         (1.03e14, "103 TFLOP"),
         (12, "12 FLOP"),

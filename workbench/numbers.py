@@ -121,11 +121,11 @@ def plural(count: int, noun: str) -> str:
 
 
 def scaled(value: float | None, unit: str) -> str:
-    """``value`` with an SI prefix before ``unit``, no smaller one than M: ``0.81 MFLOP``, ``2.30 TFLOP``."""
+    """``value`` with an SI prefix before ``unit``, no smaller one than M: ``80,216 FLOP``, ``2.30 TFLOP``."""
     if value is None:
         return MISSING
     if abs(value) < 1e5:
-        return f"{value:.3g} {unit}"
+        return f"{value:,.0f} {unit}" if abs(value) >= 1000 else f"{value:.3g} {unit}"
     factor, prefix = prefix_for(max(abs(value), 1e6))
     return f"{value / factor:.3g} {prefix}{unit}"
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.dashboard.drawn_charts import read_charts
 from tests.dashboard.text_studies import UNIQUE, write_text_study
+from workbench.analysis.contrast import TEXT, contrast
+from workbench.dashboard.chart_ink import Ink
 from workbench.records.index import MANIFEST, load_study
 
 pytestmark = pytest.mark.browser
@@ -107,6 +109,18 @@ def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
     texts = [text for text, _, _ in forest.texts]
     assert "positions: rope → learned" in texts
     assert [text for text in texts if text.startswith("worse") and "[0." in text]
+
+
+def test_the_button_of_an_open_menu_can_be_read_in_the_dark(narrow, address):
+    narrow.goto(f"{address}/?study=quickstart&token={TOKEN}")
+    menu = narrow.get_by_role("button", name="Add a note or tags")
+    menu.click()
+    narrow.get_by_role("textbox", name="Note").wait_for()
+    letters = menu.locator("p").evaluate("one => getComputedStyle(one).color.match(/[0-9]+/g).map(Number)")
+    colour = "#" + "".join(f"{channel:02X}" for channel in letters[:3])
+    assert contrast(colour, Ink.of(True).paper) > TEXT
+    narrow.keyboard.press("Escape")
+    narrow.context.clear_cookies()
 
 
 # What of a page a keyboard or a pointer can use, and of which a screen reader could say nothing.

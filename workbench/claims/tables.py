@@ -118,6 +118,11 @@ def notes_of(result: CardResult) -> list[str]:
 
 def facts_of(result: CardResult) -> list[tuple[str, str]]:
     """Texts and machines that the numbers are of, and rungs in words."""
+    return [(name, "; ".join(parts) or MISSING) for name, parts in facts_in_parts(result)]
+
+
+def facts_in_parts(result: CardResult) -> list[tuple[str, list[str]]]:
+    """The same, each rung, trend, study, text and machine by itself; none where nothing is known."""
     corpora = dict.fromkeys(one.facts.corpus for one in result.evidence if one.facts)
     machines = dict.fromkeys(name for one in result.evidence if one.facts for name in one.facts.hardware)
     studies: dict[str, StudyFacts] = {}
@@ -129,15 +134,15 @@ def facts_of(result: CardResult) -> list[tuple[str, str]]:
     sizes = [_size_text(name, facts, rates[name]) for name, facts in studies.items()]
     details = dict.fromkeys(text for one in result.evidence if one.facts for text in one.facts.details)
     rungs = [f"{name} ({rung.about}, {rung.role})" for name, rung in result.card.rungs.items()]
-    trends = [("trend over rungs", "; ".join(one.text for one in result.trends))] if result.trends else []
+    trends = [one.text for one in result.trends]
     return [
-        ("rungs", "; ".join(rungs)),
-        *trends,
-        ("studies", "; ".join(sizes) or MISSING),
-        ("text", "; ".join(corpora) or MISSING),
-        ("hardware", "; ".join(machines) or MISSING),
-        *([("step times", "; ".join(details))] if details else []),
-        ("scope", result.card.scope),
+        ("rungs", rungs),
+        *([("trend over rungs", trends)] if trends else []),
+        ("studies", sizes),
+        ("text", list(corpora)),
+        ("hardware", list(machines)),
+        *([("step times", list(details))] if details else []),
+        ("scope", [result.card.scope]),
     ]
 
 

@@ -46,7 +46,7 @@ _ZOOM = {
     "bottom": 8,
     "showDetail": False,
 }
-_TOOLS = {
+_TOOLS: dict[str, Any] = {
     "right": 8,
     "top": 24,
     "itemSize": 14,

@@ -67,7 +67,7 @@ def figure_buttons(
 
 def chart_menu(draw: "Callable[[], Figure]", write: Callable[[], str], name: str, *, key: str) -> None:
     """A small menu beside a chart: its figure as SVG and PDF, its numbers as CSV."""
-    with st.popover("Download", icon=":material/download:", type="tertiary", key=f"{key}_menu"):
+    with st.popover("Download", icon=":material/download:", key=f"{key}_menu"):
         figure_buttons(draw, name, key=key, write=write)
 
 

@@ -34,7 +34,7 @@ def note_panel(study: Path, library: Library, run: str | None = None) -> None:
     label = "Change the note" if not remark.is_empty else "Add a note or tags"
     # Once it was saved the menu is another one, which is closed and hides nothing of the page.
     saved = st.session_state.get(_SAVED, 0)
-    menu = st.popover(label, icon=":material/edit_note:", type="tertiary", key=f"note_menu_{what}_{saved}")
+    menu = st.popover(label, icon=":material/edit_note:", key=f"note_menu_{what}_{saved}")
     with menu, st.form(f"note_form_{what}", border=False):
         note = st.text_area("Note", value=remark.note, key=f"note_{what}", max_chars=MOST_LETTERS, height=120)
         tags = st.text_input(

@@ -9,6 +9,7 @@ import streamlit as st
 from workbench.dashboard import state
 from workbench.dashboard.asking import session
 from workbench.dashboard.asking.checking import Check, Checks
+from workbench.dashboard.fact_list import fact_list
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.tables import text_frame
 from workbench.numbers import MISSING, duration, percent, plural
@@ -161,6 +162,6 @@ def _lines(facts: dict[str, Any]) -> None:
             rows.append((what, text.strip()))
     notes = list(facts.get("notes", ()))
     with st.expander("Data, budget, pairing", icon=":material/info:"):
-        st.markdown("\n".join(f"- **{literal(what)}**: {literal(text)}" for what, text in rows))
+        fact_list(rows)
         for note in notes:
             st.caption(literal(note))

@@ -13,7 +13,7 @@ from workbench.claims.results import CardResult
 from workbench.claims.serving import Serving, served_sentence, serving_of
 from workbench.claims.tables import (
     cards_table,
-    facts_of,
+    facts_in_parts,
     notes_of,
     predictions_table,
     render_card,
@@ -28,6 +28,7 @@ from workbench.dashboard.claim_charts import (
     serving_frame,
 )
 from workbench.dashboard.drawn_chart import show_chart
+from workbench.dashboard.fact_list import fact_list
 from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.side_by_side import side_by_side
@@ -166,7 +167,7 @@ def _card(result: CardResult) -> None:
 
 
 def _facts(result: CardResult) -> None:
-    st.table({name: literal(text) for name, text in facts_of(result)}, border="horizontal")
+    fact_list(facts_in_parts(result))
     if notes := notes_of(result):
         st.markdown("\n".join(f"- {literal(note)}" for note in notes))
 

@@ -15,6 +15,7 @@ from workbench.dashboard import downloads, empty_pages, imported_models, ladders
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.effect_charts import forest
+from workbench.dashboard.fact_list import fact_list
 from workbench.dashboard.folded import folded
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import explain_link, inside_link
@@ -207,7 +208,7 @@ def _provenance(now: View) -> None:
 
 def _facts(now: View) -> None:
     facts = [(name, text) for name, text in footer_lines(now.report.footer) if name != "command"]
-    st.table({name: literal(text) for name, text in facts}, border="horizontal")
+    fact_list(facts)
     if now.records.superseded:
         st.caption(f"{plural(now.records.superseded, 'run')} of an earlier manifest left out.")
 

@@ -89,7 +89,7 @@ def _outcome(now: View, directory: RunDirectory, record: RunRecord) -> None:
     with st.container(horizontal=True, gap="medium"):
         for name, text in facts.items():
             st.markdown(f"{literal(name[0].upper() + name[1:])}  \n**{literal(text)}**", width="content")
-    st.caption(code_span(directory.path))
+    st.markdown(code_span(directory.path))
 
 
 def _step(now: View, directory: RunDirectory, record: RunRecord) -> float | None:

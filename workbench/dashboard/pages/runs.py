@@ -264,7 +264,7 @@ def _provenance(runs: list[dict[str, Any]]) -> None:
         for run in runs:
             where = literal(f"{run['phase']}, seed {run['seed']}, run {run['run_id']}")
             st.markdown(f"**{literal(run['variant'])}**, {where}")
-            st.caption(code_span(run["path"]))
+            st.markdown(code_span(run["path"]))
             st.json(run["provenance"] or {}, expanded=1)
 
 

@@ -145,7 +145,7 @@ def _start_buttons(study: Path, now: View | None) -> None:
         )
         if now is not None:
             _more_of_it(study, now.records.manifest, words)
-    st.caption(code_span(" ".join(["workbench", *words])))
+    st.markdown(code_span(" ".join(["workbench", *words])))
 
 
 def _more_of_it(study: Path, manifest: Manifest, words: list[str]) -> None:
