@@ -33,9 +33,9 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtrc, stdtrit
+from scipy.special import chdtrc
 
-from workbench.analysis.statistics import CONFIDENCE, Interval, Verdict, wilson
+from workbench.analysis.statistics import Interval, Verdict, t_interval, wilson
 
 FEWEST_TO_EXTRAPOLATE = 4  # rungs
 DECADES_TO_EXTRAPOLATE = 1.5  # of compute, from the first rung to the top one
@@ -115,7 +115,7 @@ class Trend:
     def per_decade_at(self, level: float) -> Interval:
         """The interval of ``per_decade`` at another level of confidence."""
         error = math.sqrt(self.slope_variance) * DECADE
-        return _interval(self.per_decade, error, self.degrees, level)
+        return t_interval(self.per_decade, error, self.degrees, level)
 
     def at(self, compute: float) -> float:
         """The height of the line at so many FLOPs."""
@@ -183,14 +183,14 @@ def pooled(effects: Sequence[RungEffect]) -> Pooled | None:
     prediction = None
     if degrees > 1:
         reach = math.sqrt(tau2 + 1 / float(weights.sum()))
-        prediction = _interval(mean, reach, degrees - 1)
+        prediction = t_interval(mean, reach, degrees - 1)
     return Pooled(
         q=q,
         p=float(chdtrc(degrees, q)),
         i2=max(0.0, 1 - degrees / q) if q else 0.0,
         tau2=tau2,
         mean=mean,
-        interval=_interval(mean, error, degrees),
+        interval=t_interval(mean, error, degrees),
         prediction=prediction,
     )
 
@@ -226,7 +226,7 @@ def trend(effects: Sequence[RungEffect]) -> Trend | None:
         center=center,
         level=float((weights * means).sum() / weights.sum()),
         slope=slope,
-        interval=_interval(slope, math.sqrt(variance), degrees),
+        interval=t_interval(slope, math.sqrt(variance), degrees),
         degrees=degrees,
         tau2=tau2,
         level_variance=1 / float(weights.sum()),
@@ -273,12 +273,12 @@ def extrapolation(effects: Sequence[RungEffect], decades: float = 1.0) -> Extrap
     return Extrapolation(
         compute=compute,
         mean=line.at(compute),
-        interval=_interval(
+        interval=t_interval(
             line.at(compute), math.sqrt(line.variance_at(compute) + line.tau2), len(ordered) - 2
         ),
         backtest=Backtest(
             predicted=before.at(top.compute),
-            interval=_interval(before.at(top.compute), spread, len(ordered) - 3),
+            interval=t_interval(before.at(top.compute), spread, len(ordered) - 3),
             measured=top.mean,
         ),
     )
@@ -319,8 +319,3 @@ def _line(x: _Array, means: _Array, weights: _Array) -> tuple[float, float, _Arr
     level = (weights * means).sum() / weights.sum()
     slope = (weights * (x - center) * means).sum() / spread
     return center, spread, means - level - slope * (x - center)
-
-
-def _interval(middle: float, error: float, degrees: float, level: float = CONFIDENCE) -> Interval:
-    half = float(stdtrit(degrees, (1 + level) / 2)) * error
-    return Interval(middle - half, middle + half, level)

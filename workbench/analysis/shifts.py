@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from workbench.analysis.statistics import CONFIDENCE, Interval, holm, standard_deviation
+from workbench.analysis.statistics import Interval, holm, standard_deviation, t_interval
 
 LEVEL = 0.05  # of Holm's adjusted p
 
@@ -64,7 +64,5 @@ def _two_sided(t: float, n: int) -> float:
 
 
 def _interval(sample: np.ndarray) -> Interval:
-    n = len(sample)
-    reach = special.stdtrit(n - 1, (1 + CONFIDENCE) / 2) * standard_deviation(sample) / math.sqrt(n)
-    mean = float(sample.mean())
-    return Interval(mean - float(reach), mean + float(reach), CONFIDENCE)
+    error = standard_deviation(sample) / math.sqrt(len(sample))
+    return t_interval(float(sample.mean()), error, len(sample) - 1)

@@ -143,8 +143,13 @@ def _t_test(sample: np.ndarray, *levels: float) -> tuple[float, list[Interval]]:
     mean, degrees = float(sample.mean()), len(sample) - 1
     error = float(sample.std(ddof=1) / np.sqrt(len(sample)))
     p = 2 * float(stdtr(degrees, -abs(mean) / error))
-    halves = [float(stdtrit(degrees, (1 + level) / 2)) * error for level in levels]
-    return p, [Interval(mean - half, mean + half, level) for half, level in zip(halves, levels, strict=True)]
+    return p, [t_interval(mean, error, degrees, level) for level in levels]
+
+
+def t_interval(middle: float, error: float, degrees: float, level: float = CONFIDENCE) -> Interval:
+    """Student's t interval around ``middle``, whose standard ``error`` has so many degrees of freedom."""
+    half = float(stdtrit(degrees, (1 + level) / 2)) * error
+    return Interval(middle - half, middle + half, level)
 
 
 def wilson(count: int, n: int) -> Interval:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.notes import Note, method, reading
-from workbench.analysis.statistics import CONFIDENCE, Interval, PairedComparison, Verdict
+from workbench.analysis.statistics import Interval, PairedComparison, Verdict, t_interval
 from workbench.numbers import decimals_for, fixed, plural
 
 LEAST_PASSAGES = 8
@@ -110,7 +109,7 @@ def of_parts(
     two_way = None
     if comparison.sd is not None:
         both = math.hypot(error, comparison.sd / math.sqrt(comparison.n))
-        two_way = _interval(comparison.mean, both, min(parts, comparison.n) - 1)
+        two_way = t_interval(comparison.mean, both, min(parts, comparison.n) - 1)
     return TextUncertainty(
         parts=parts,
         documents=documents,
@@ -118,7 +117,7 @@ def of_parts(
         size=int(whole),
         counted=counted,
         error=error,
-        interval=_interval(mean, error, parts - 1),
+        interval=t_interval(mean, error, parts - 1),
         two_way=two_way,
     )
 
@@ -256,8 +255,3 @@ def _text(run: dict[str, Any]) -> tuple[Any, Any]:
     """What of a run's configuration its validation windows follow from, beside their number."""
     config = run.get("config") or {}
     return config.get("data"), config.get("model", {}).get("context")
-
-
-def _interval(mean: float, error: float, degrees: int) -> Interval:
-    reach = float(stdtrit(degrees, (1 + CONFIDENCE) / 2)) * error
-    return Interval(mean - reach, mean + reach, CONFIDENCE)

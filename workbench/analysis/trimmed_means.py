@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from workbench.analysis.notes import Note, method, reading
 from workbench.analysis.statistics import (
@@ -21,6 +20,7 @@ from workbench.analysis.statistics import (
     Verdict,
     judge,
     judge_intervals,
+    t_interval,
 )
 from workbench.numbers import decimals_for, with_interval
 
@@ -79,8 +79,8 @@ def compare_trimmed(differences: Mapping[int, float]) -> TrimmedComparison | Non
     return TrimmedComparison(
         n=n,
         mean=mean,
-        interval=_interval(mean, error, left - 1, CONFIDENCE),
-        equivalence_interval=_interval(mean, error, left - 1, EQUIVALENCE_CONFIDENCE),
+        interval=t_interval(mean, error, left - 1, CONFIDENCE),
+        equivalence_interval=t_interval(mean, error, left - 1, EQUIVALENCE_CONFIDENCE),
         furthest=list(differences)[furthest],
         distance=distance,
     )
@@ -107,8 +107,3 @@ def trimmed_notes(
         # Where the trimmed mean agrees, the run changes nothing of the word.
         notes.append(method(outlier) if agrees else reading(outlier))
     return notes
-
-
-def _interval(mean: float, error: float, degrees: int, level: float) -> Interval:
-    reach = float(stdtrit(degrees, (1 + level) / 2)) * error
-    return Interval(mean - reach, mean + reach, level)
