@@ -1,6 +1,7 @@
 """Search: what a search tried, what looked best, and what mattered; exploratory by name and colour."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import pandas as pd
@@ -65,8 +66,8 @@ def _parts() -> None:
         parts["Pareto front"] = partial(_front, now, search)
     parts["Trials"] = partial(_table, now, search)
     if has_results:
-        for part in ("Importances", "Slices", "Parallel coordinates", "Best so far"):
-            parts[part] = partial(_what_mattered, now, search, part)
+        for part, draw in _WHAT_MATTERED.items():
+            parts[part] = partial(_of_objective, now, search, draw)
     tabbed(parts, "part")
 
 
@@ -175,29 +176,35 @@ def _format(objective: Objective) -> str:
     return "%.4f" if "/" in objective.name else "localized"
 
 
-def _what_mattered(now: View, search: Search, part: str) -> None:
+@dataclass(frozen=True)
+class _Tried:
+    """A search, one of its objectives, and the complete trials that are to be drawn."""
+
+    search: Search
+    objective: Objective
+    done: pd.DataFrame
+
+
+def _of_objective(now: View, search: Search, draw: Callable[[View, _Tried], None]) -> None:
     """One of the parts that are about one objective, which is chosen for all of them."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         objective = _objective(search, "Objective", "objective")
         which = st.segmented_control(
             "Draw", [_ALL, _BETTER], default=_ALL, required=True, key="drawn", bind="query-params"
         )
-    main = now.library.importances(now.records, objective.name, MAIN_EFFECTS)
     done = search.trials[search.trials["state"] == COMPLETE].dropna(subset=[objective.name])
     if which == _BETTER:
         done = search_charts.better_half(done, objective)
-    match part:
-        case "Importances":
-            _importances(now, main, objective)
-        case "Slices":
-            _slices(now, search, done, objective, main)
-        case "Parallel coordinates":
-            _parallel(now, search, done, objective)
-        case _:
-            _progress(now, search, objective)
+    draw(now, _Tried(search, objective, done))
 
 
-def _importances(now: View, main: Importances, objective: Objective) -> None:
+def _main_effects(now: View, objective: Objective) -> Importances:
+    return now.library.importances(now.records, objective.name, MAIN_EFFECTS)
+
+
+def _importances(now: View, tried: _Tried) -> None:
+    objective = tried.objective
+    main = _main_effects(now, objective)
     with st.spinner("Fitting forests …"):
         forest = now.library.importances(now.records, objective.name, FANOVA)
     kinds = {MAIN_EFFECTS: main, FANOVA: forest}
@@ -242,7 +249,9 @@ def _sources(found: Importances) -> str:
     return " or ".join(f"leaving out {source}" for source in sorted(sources)) or "nothing"
 
 
-def _slices(now: View, search: Search, done: pd.DataFrame, objective: Objective, found: Importances) -> None:
+def _slices(now: View, tried: _Tried) -> None:
+    search, objective, done = tried.search, tried.objective, tried.done
+    found = _main_effects(now, objective)
     effects = {one.dimension: one for one in found.shares}
     with st.container(horizontal=True, gap="medium"):
         for place, dimension in enumerate(_by_importance(search, found)):
@@ -302,7 +311,8 @@ def _level_texts(table: pd.DataFrame) -> pd.DataFrame:
     return shown.assign(trials=table["trials"])
 
 
-def _parallel(now: View, search: Search, done: pd.DataFrame, objective: Objective) -> None:
+def _parallel(now: View, tried: _Tried) -> None:
+    search, objective, done = tried.search, tried.objective, tried.done
     option, height = search_charts.parallel(search, done, objective, now.ink, dark=now.dark)
     st.echarts_chart(
         option, height=height, key="parallel", alt=f"Parallel coordinates by {visible(objective.title)}"
@@ -316,7 +326,8 @@ def _parallel(now: View, search: Search, done: pd.DataFrame, objective: Objectiv
         )
 
 
-def _progress(now: View, search: Search, objective: Objective) -> None:
+def _progress(now: View, tried: _Tried) -> None:
+    search, objective = tried.search, tried.objective
     chart = partial(search_charts.progress, search, objective, now.ink)
     show_chart(chart, alt=f"Best {visible(objective.title)} so far", key="search_progress")
     st.caption(
@@ -329,6 +340,14 @@ def _progress(now: View, search: Search, objective: Objective) -> None:
             f"{now.file_name}-progress-{_plain(objective)}",
             write=lambda: chart_csv(chart()),
         )
+
+
+_WHAT_MATTERED: dict[str, Callable[[View, _Tried], None]] = {
+    "Importances": _importances,
+    "Slices": _slices,
+    "Parallel coordinates": _parallel,
+    "Best so far": _progress,
+}
 
 
 if __name__ == "__main__":
