@@ -40,7 +40,8 @@ def media(names: Sequence[str], toolbox_top: int) -> list[dict[str, Any]]:
     A chart takes all entries that it is wide enough for, and the last of them stands.
     """
     entries: list[dict[str, Any]] = []
-    for lines, widths in groupby(_WIDTHS, key=lambda width: min(lines_at(width, names), MOST_LINES + 1)):
+    needed = _needed(names)
+    for lines, widths in groupby(_WIDTHS, key=lambda width: min(_lines(width, needed), MOST_LINES + 1)):
         least = next(widths) if entries else 0
         paged = lines > MOST_LINES
         more = 0 if paged else (lines - 1) * LINE
@@ -55,14 +56,22 @@ def media(names: Sequence[str], toolbox_top: int) -> list[dict[str, Any]]:
 
 def lines_at(width: int, names: Sequence[str]) -> int:
     """In how many lines ``names`` stand in a chart of ``width`` pixels: rather too many than too few."""
+    return _lines(width, _needed(names))
+
+
+def _lines(width: int, needed: Sequence[float]) -> int:
     lines, end = 1, 0.0
-    for name in names:
-        needed = _MARK + _MARK_GAP + sum(_letters(name))
-        if end and end + needed > width - _EDGES:
+    for own in needed:
+        if end and end + own > width - _EDGES:
             lines += 1
             end = 0.0
-        end += needed + _GAP
+        end += own + _GAP
     return lines
+
+
+def _needed(names: Sequence[str]) -> list[float]:
+    """Pixels of each name with its mark."""
+    return [_MARK + _MARK_GAP + sum(_letters(name)) for name in names]
 
 
 def _letters(name: str) -> Iterator[float]:
