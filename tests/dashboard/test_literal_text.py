@@ -74,6 +74,10 @@ def acting(app):
                 field = f"{node.type}:{place}"
                 if field not in PLAIN and unescaped(text):
                     found[field] = (unescaped(text), text)
+    for table in app.table:  # whose cells are Markdown
+        for text in [*table.value.index, *table.value.to_numpy().ravel(), *table.value.columns]:
+            if unescaped(str(text)):
+                found["table"] = (unescaped(str(text)), text)
     for frame in app.dataframe:  # whose headings are, in a menu of them: no image
         if [name for name in frame.value.columns if "![" in str(name)]:
             found["dataframe"] = list(frame.value.columns)

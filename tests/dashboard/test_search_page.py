@@ -107,6 +107,9 @@ def test_an_objective_and_a_part_that_are_not_here_are_said(opened, results):
     assert not app.exception
     assert "The link asks for the objective speed, which is not here" in texts(app)
     assert "The link asks for the part luck, which is not here" in texts(app)
+    app = opened(results, "search", study="search", objective="speed", part="Importances")
+    assert not app.exception
+    assert "The link asks for the objective speed, which is not here" in texts(app)
 
 
 def test_other_studies_have_one_line(opened, results):
