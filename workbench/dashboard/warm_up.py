@@ -1,4 +1,4 @@
-"""What the first reader of a server would wait for, done before that reader comes: imports, the newest study.
+"""What the first reader of a server would wait for, done before that reader comes: imports, the first study.
 
 A thread does it in steps, the most wanted first: what a first page consists of, while its reader's browser
 starts, and then what others need, in the times when no page is drawn.
@@ -64,7 +64,7 @@ def first_page() -> Iterator[Step]:
 
 
 def steps() -> Iterator[Step]:
-    """Import what other pages need, then read what takes long of the newest study and of all others.
+    """Import what other pages need, then read what takes long of the study that is open and of all others.
 
     Each is short: a reader who comes meanwhile waits for its end.
     """

@@ -172,7 +172,7 @@ def metrics_version(directory: Path) -> tuple[str, int, int]:
 
 def _read_compact(path: Path, columns: list[str] | None, where: str | None) -> pd.DataFrame:
     """The columns, or those of ``columns`` that there are."""
-    # A third of the time of pandas' own reader, which looks for a data set of many files and starts threads.
+    # Two thirds of the time of pandas' own reader, which looks for many files and starts threads.
     with pq.ParquetFile(path, memory_map=True) as file:
         known = file.schema_arrow.names
         wanted = known if columns is None else [name for name in columns if name in known]
