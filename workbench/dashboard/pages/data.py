@@ -8,7 +8,7 @@ import streamlit as st
 
 from workbench.analysis.page_figures import shares_plot
 from workbench.analysis.text_escapes import to_csv
-from workbench.dashboard import downloads, empty_pages, text_charts
+from workbench.dashboard import downloads, empty_pages, links, text_charts
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.linked_choice import linked_choice
@@ -72,7 +72,7 @@ def _parts() -> None:
     if any(text.report for text in texts):
         parts[_EXAMPLES] = lambda: text_examples(_picked(named))
     parts["Judged on"] = partial(_judged_on, now.records.manifest)
-    tabbed(parts, "part", leading=_LEADING)
+    tabbed(parts, links.PART, leading=_LEADING)
 
 
 def _picked(named: dict[str, StudyText]) -> StudyText:
