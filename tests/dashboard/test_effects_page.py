@@ -19,7 +19,7 @@ PUBLISHED = {
     "Ladder": ("ladder", "Over the ladder"),
     "Calibration": ("noise", "How often a word is false"),
     "Effects": ("quickstart", "What moved inside"),
-    "Pairs": ("quickstart", "The pairs behind it"),
+    "Pairs": ("quickstart", "The pairs behind the effects"),
     "Parts": ("dismantle", "Part by part"),
     "Compute": ("claims-norm-gain", "Compute-equivalent gain"),
     "Other sets": ("data-quality", "Other evaluation sets"),
@@ -74,7 +74,7 @@ def test_another_baseline_keeps_the_open_part(opened, results):
     app = opened(results, "effects", part="Pairs")
     app.sidebar.selectbox(key="baseline").set_value("norm=layernorm").run()
     assert not app.exception
-    assert headings(app) == ["The pairs behind it"]
+    assert headings(app) == ["The pairs behind the effects"]
     assert "exploratory" in texts(app.sidebar)
 
 
@@ -118,7 +118,7 @@ def test_a_link_that_names_no_part_opens_the_one_that_has_what_it_asks_for(opene
     assert app.selectbox(key="explain").value == "rung 3: norm=layernorm"
     assert headings(opened(results, "effects", behaviour="largest induction")) == ["Everything in one table"]
     app = opened(results, "effects", behaviour="largest induction", part="Pairs")
-    assert headings(app) == ["The pairs behind it"]
+    assert headings(app) == ["The pairs behind the effects"]
 
 
 def test_every_part_that_a_claim_leads_to_is_there():

@@ -89,7 +89,7 @@ def _has_pairs(now: View) -> bool:
 
 
 def _pairs(now: View) -> None:
-    st.subheader("The pairs behind it", anchor=False)
+    st.subheader("The pairs behind the effects", anchor=False)
     chart = partial(paired_dots, now.report, now.colours, now.ink)
     show_chart(chart, alt="Runs of each seed across variants", key="pairs")
     st.caption(
