@@ -8,6 +8,7 @@ import pytest
 
 from tests.dashboard import dashboard_studies
 from tests.dashboard.dashboard_studies import SEEDS, write_study
+from tests.dashboard.unfolded import unfolded
 from workbench.analysis.effects import study_report
 from workbench.files import read_yaml, write_yaml
 from workbench.records.index import load_study
@@ -46,6 +47,18 @@ def test_overview_answers_the_question_and_shows_the_problem(opened, results):
     assert "deadbeef0000" in shown
     assert app.dataframe[0].value["verdict"].tolist() == ["baseline", "worse", "equivalent", "inconclusive"]
     assert {item.label for item in app.get("download_button")} == {"SVG", "PDF", "CSV", "Markdown", "LaTeX"}
+
+
+def test_progress_is_folded_up_once_all_that_was_planned_has_ended(opened, results, live_results):
+    said = "Progress: all ended, 54 of 55 trials complete"
+    app = opened(results)
+    assert said in [item.label for item in app.expander]
+    assert not [item for item in app.dataframe if "progress" in item.value]
+    (table,) = [item.value for item in unfolded(app).dataframe if "progress" in item.value]
+    assert table["progress"].tolist() == [1.0, 1.0, 1.0]
+    running = opened(live_results(2))
+    assert "Progress" in [item.value for item in running.subheader]
+    assert [item for item in running.dataframe if "progress" in item.value]
 
 
 def test_notes_that_change_the_reading_are_open_and_method_is_folded_away(
