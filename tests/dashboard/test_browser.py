@@ -66,6 +66,7 @@ def test_every_page_shows_its_numbers_and_nothing_leaves_the_machine(page, addre
     page.get_by_text("15 runs, ").wait_for()
     page.locator("[data-testid=stEchartsChart] canvas, .st-key-curves canvas").first.wait_for()
     go_to(page, "Effects")
+    page.get_by_role("tab", name="Tuning").click()
     page.get_by_text("Ring: the chosen rate").wait_for()
     assert page.errors == []
     hosts = {urlparse(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))}
@@ -94,9 +95,13 @@ def narrow(browser):
 
 def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
     narrow.goto(f"{address}/effects?study=quickstart")
-    narrow.get_by_text("Ring: the chosen rate").wait_for()
-    narrow.wait_for_function("path => document.querySelectorAll(path).length === 3", arg=DRAWN)
-    charts = {chart.name: chart for chart in read_charts(narrow)}
+    charts = {}
+    for part, said in (("Tuning", "Ring: the chosen"), ("Pairs", "One dot per"), ("Effects", "Large dot")):
+        narrow.get_by_role("tab", name=part).click()
+        narrow.get_by_text(said).wait_for()
+        narrow.wait_for_function("path => document.querySelectorAll(path).length === 1", arg=DRAWN)
+        charts |= {chart.name: chart for chart in read_charts(narrow)}
+    assert len(charts) == 3
     assert {name: chart.faults() for name, chart in charts.items() if chart.faults()} == {}
     forest = charts["Paired differences to the baseline"]
     (band,) = [mark for mark in forest.marks if mark.kind == "mark-rect"]

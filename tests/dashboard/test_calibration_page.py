@@ -77,6 +77,8 @@ def test_a_damaged_result_is_said_and_the_rest_is_shown(opened, folder, tmp_path
     app = opened(tmp_path, "effects")
     assert not app.exception
     assert any("calibration.json: has no key 'study'" in warning.value for warning in app.warning)
+    app = opened(tmp_path, "effects", part="Pairs")
+    assert not app.exception
     assert "The pairs behind it" in texts(app)
 
 

@@ -182,6 +182,10 @@ def test_a_forest_of_each_unit_and_what_serving_costs_by_a_slider_of_the_address
         "What the predictions of the card card0 measured, in × training tokens",
         "FLOPs of training and serving by tokens served, at the rung small",
     ]
+    assert links(app) == {
+        "Effects of inference": "study=inference",
+        "Effects of inference: Compute": "study=inference&part=Compute",
+    }
     specification = app.get("vega_lite_chart")[1].proto.spec
     assert "literature" in specification
     assert app.select_slider[0].value == "10"

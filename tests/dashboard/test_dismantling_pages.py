@@ -48,7 +48,7 @@ def test_the_chart_is_as_wide_as_the_page_and_valid(report, dark):
 
 
 def test_the_page_shows_chart_sentences_and_tables(opened, folder):
-    app = opened(folder, "effects")
+    app = opened(folder, "effects", part="Parts")
     assert not app.exception
     shown = texts(app)
     assert "Part by part" in shown
@@ -68,7 +68,7 @@ def test_a_strangers_recipe_is_text(opened, folder, tmp_path):
             key: [f"{old}{poison(HOST)}", new] for key, (old, new) in variant["change"].items()
         }
     write_yaml(path, values)
-    app = opened(tmp_path, "effects")
+    app = opened(tmp_path, "effects", part="Parts")
     assert not app.exception
     assert "Part by part" in texts(app)
     assert not acting(app)

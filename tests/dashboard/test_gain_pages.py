@@ -50,7 +50,7 @@ def test_the_chart_is_as_wide_as_the_page_and_valid(report, dark):
 
 
 def test_the_page_shows_chart_sentences_and_tables(opened, folder, report):
-    app = opened(folder, "effects")
+    app = opened(folder, "effects", part="Compute")
     assert not app.exception
     shown = texts(app)
     assert "Compute-equivalent gain" in shown
@@ -84,7 +84,7 @@ def test_a_strangers_names_are_text(opened, tmp_path):
     for rung in values["gain"]["rungs"]:
         rung["name"] += poison(HOST)
     write_yaml(path, values)
-    app = opened(tmp_path, "effects")
+    app = opened(tmp_path, "effects", part="Compute")
     assert not app.exception
     assert "Compute-equivalent gain" in texts(app)
     assert not acting(app)

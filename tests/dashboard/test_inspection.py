@@ -62,6 +62,8 @@ def test_every_view_says_what_it_computes(opened, inspected, page):
             labels = [button.label for button in app.get("download_button")]
             each = ["SVG", "PDF", "CSV"] * len(panels)  # other tabs are not drawn
             assert labels == [*each, "SVG", "PDF", *(f"{name} (CSV)" for name in result.tables)]
+            # A browser takes 40 to 80 ms for each.
+            assert len(app.get("vega_lite_chart")) <= 2, (view.name, tab)
         drawn = [panel for panel in result.panels if not isinstance(panel, Maps | TokenMaps | Tokens)]
         assert all(chart(panel, Ink.of(dark=False)).to_dict(validate=True) for panel in drawn)
 

@@ -49,7 +49,7 @@ def test_overview_says_what_becomes_of_effects_and_then_the_rung(opened, folder)
 
 
 def test_another_rung_is_picked_in_the_sidebar(opened, folder):
-    app = opened(folder, "effects")
+    app = opened(folder, "effects", part="Effects")
     assert "Rung 4" in texts(app)
     app.sidebar.selectbox(key="rung").set_value("1").run()
     assert not app.exception
@@ -61,6 +61,7 @@ def test_another_rung_is_picked_in_the_sidebar(opened, folder):
 
 def test_effects_has_a_chart_for_each_change_and_the_tables(opened, folder):
     app = opened(folder, "effects")
+    assert [tab.label for tab in app.tabs][:2] == ["Ladder", "Effects"]
     assert "Over the ladder" in texts(app)
     assert {"over the ladder", "verdict"} <= set(app.dataframe[0].value)
     assert list(filter(None, app.dataframe[0].value["over the ladder"])) == ["holds", "shrinks", "flips"]
@@ -121,7 +122,7 @@ def test_a_strangers_names_are_text(opened, tmp_path):
             for name, called in rung["variants"].items()
         }
     write_yaml(path, values)
-    for page in ("overview", "effects"):
-        app = opened(tmp_path, page)
+    for page, asked in (("overview", {}), ("effects", {}), ("effects", {"part": "Effects"})):
+        app = opened(tmp_path, page, **asked)
         assert not app.exception
         assert not acting(app)

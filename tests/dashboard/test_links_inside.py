@@ -83,7 +83,7 @@ def test_there_is_no_link_before_there_are_answers(opened, live_results):
 
 
 def test_behaviour_is_added_to_the_table_of_effects(opened, inspected):
-    app = opened(inspected, "effects")
+    app = opened(inspected, "effects", part="Table")
     records = load_study(inspected / "inside")
     values = read_behaviours(records.runs)
     assert app.multiselect(key="behaviour").options == names(values)
@@ -155,7 +155,7 @@ def test_an_effect_of_unmeasured_runs_says_how_to_measure(opened, unmeasured):
 
 
 def test_behaviour_without_measured_runs_says_how_to_measure(opened, unmeasured):
-    app = opened(unmeasured, "effects")
+    app = opened(unmeasured, "effects", part="Table")
     assert "`workbench probe inside`" in texts(app)
     assert not app.multiselect
 
@@ -189,9 +189,10 @@ def test_damaged_tables_cost_their_run_and_are_explained(opened, inspected, tmp_
     assert not app.exception
     assert "baseline: n = 2 of 3 seeds: seed 201 has a damaged probes.parquet (delete it" in texts(app)
     assert "paired over 2 seeds" in texts(app)
-    app = opened(results, "effects")
-    assert not app.exception
-    assert "delete it to have it measured again" in app.warning[0].value
+    for part in ("Effects", "Table"):
+        app = opened(results, "effects", part=part)
+        assert not app.exception
+        assert "delete it to have it measured again" in app.warning[0].value
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -149,6 +149,15 @@ def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
     assert literal(poison(HOST)) in texts_of(app)
 
 
+@pytest.mark.parametrize("part", ["Pairs", "Compute", "Tuning", "Table"])
+def test_no_part_of_effects_reads_the_text_of_a_record(opened, hostile, part):
+    app = opened(hostile, "effects", part=part, explain=poison(HOST))
+    assert not app.exception
+    assert part in [tab.label for tab in app.tabs if tab.children]
+    assert acting(app) == {}
+    assert literal(poison(HOST)) in texts_of(app)
+
+
 @pytest.fixture(scope="module")
 def hostile_search(tmp_path_factory):
     """A results folder with a search whose every text is hostile."""

@@ -10,7 +10,7 @@ from tests.dashboard import dashboard_studies
 from tests.dashboard.dashboard_studies import SEEDS, write_study
 from tests.dashboard.unfolded import unfolded
 from workbench.analysis.effects import study_report
-from workbench.files import read_yaml, write_yaml
+from workbench.files import write_yaml
 from workbench.records.index import load_study
 from workbench.records.run import RunDirectory, State
 
@@ -197,35 +197,6 @@ def _forget(path, *phases):
     for run in load_study(path).runs.to_dict("records"):
         if run["phase"] in phases:
             shutil.rmtree(run["path"])
-
-
-def test_effects_has_every_plot_and_the_full_table(opened, results):
-    app = opened(results, "effects")
-    headings = [item.value for item in app.subheader]
-    assert headings[:3] == ["The pairs behind it", "What moved inside", "Learning rates"]
-    assert headings[-1] == "Everything in one table"
-    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) == 3
-    assert {"verdict", "learning rate", "parameters"} <= set(app.dataframe[-1].value)
-
-
-def test_effects_of_a_factorial_study(opened, tmp_path, monkeypatch):
-    both = {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]}
-    cells = {
-        "baseline": dashboard_studies.VARIANTS["baseline"],
-        "norm=layernorm": dashboard_studies.VARIANTS["norm=layernorm"],
-        "feedforward=relu": dashboard_studies.VARIANTS["feedforward=relu"],
-        "norm=layernorm,feedforward=relu": (both, 0.05, 0.01, 118_300, 0.006),
-    }
-    monkeypatch.setattr(dashboard_studies, "VARIANTS", cells)
-    path = write_study(tmp_path, "factorial")
-    manifest = read_yaml(path / "study.yaml")
-    levels = {"norm": ["rmsnorm", "layernorm"], "feedforward": ["swiglu", "relu"]}
-    write_yaml(path / "study.yaml", manifest | {"design": "full_factorial", "factors": levels})
-    app = opened(tmp_path, "effects")
-    assert not app.exception
-    assert "Main effects and interactions" in [item.value for item in app.subheader]
-    kinds = [table.value["kind"].tolist() for table in app.dataframe if "kind" in table.value]
-    assert kinds == [["main", "main", "interaction"]]
 
 
 def test_another_baseline_is_shown_as_exploratory(opened, results):

@@ -122,7 +122,7 @@ def test_an_axis_that_a_study_does_not_have_is_reported(opened, results):
 
 @pytest.mark.parametrize("page", ["overview", "effects", "runs"])
 def test_the_other_pages(opened, folder, page):
-    app = opened(folder, page)
+    app = opened(folder, page, **({"part": "Other sets"} if page == "effects" else {}))
     assert not app.exception
     said = {
         "overview": "Tokenizer BPE 512 instead of bytes: better",
@@ -133,7 +133,7 @@ def test_the_other_pages(opened, folder, page):
 
 
 def test_another_baseline_than_the_declared_one(opened, folder):
-    app = opened(folder, "effects", baseline=SMALL)
+    app = opened(folder, "effects", baseline=SMALL, part="Other sets")
     assert not app.exception
     (table,) = [one.value for one in app.dataframe if "set" in one.value]
     assert table.loc[table["change"] == SMALL, "pairs"].tolist() == ["—"]
@@ -154,14 +154,24 @@ def test_pages_inside_and_columns_of_behaviour(opened, tmp_path, monkeypatch):
     assert "No difference of behaviour for tokenizer: bytes → bpe-280" in texts(effects)
 
 
-@pytest.mark.parametrize("page", ["overview", "effects", "runs", "curves"])
-def test_the_name_of_a_set_does_nothing_on_a_page(opened, tmp_path, page):
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ("overview", {}),
+        ("effects", {}),
+        ("effects", {"part": "Other sets"}),
+        ("effects", {"part": "Table"}),
+        ("runs", {}),
+        ("curves", {}),
+    ],
+)
+def test_the_name_of_a_set_does_nothing_on_a_page(opened, tmp_path, page, asked):
     name = poison(HOST)
     recipes = {
         variant: replace(one, bits={"in_domain": 2.5, name: 3.5})
         for variant, one in list(TOKENIZERS.items())[:2]
     }
     RecipeStudy(tmp_path / "hostile", recipes, sets=("in_domain", name)).complete()
-    app = opened(tmp_path, page)
+    app = opened(tmp_path, page, **asked)
     assert not app.exception
     assert not acting(app)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,6 +103,22 @@ def test_each_number_has_words_and_a_view_that_knows_its_option(name, words, vie
     for key, value in found.options.items():
         (option,) = (one for one in find_view(found.view).options if one.name == key)
         assert option.value(None, value) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("feedforward: dead, mean", "Silent units"),
+        ("feedforward: effective rank share, mean", "Effective rank"),
+        ("residual: feedforward norm output mean share, mean", "Output of the feed-forward norm"),
+        ("residual: rms, mean", ""),  # all of that quantity stands together
+        ("largest induction", ""),
+    ],
+)
+def test_the_part_of_a_view_that_shows_a_number_is_known(name, part):
+    shift = explain(_values(), "changed", "baseline").shifts[0]
+    ((_, options),) = views_of([replace(shift, name=name)])
+    assert options.get("part", "") == part
 
 
 def test_views_come_once_in_the_order_of_what_moved():

@@ -45,6 +45,7 @@ def _panel(variants: list[str]) -> None:
         format_func=visible,  # the address has what is shown
         key=_KEY,
         bind="query-params",
+        persist_state="page",  # while another part is open
         width=420,
     )
     try:

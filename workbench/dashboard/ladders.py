@@ -1,4 +1,4 @@
-"""What pages show of a whole ladder, above what they show of the rung that was picked in the sidebar."""
+"""What pages show of a whole ladder, before what they show of the rung that was picked in the sidebar."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.ladder_charts import ladder_chart
-from workbench.dashboard.literal_text import grid, literal
+from workbench.dashboard.literal_text import literal
 from workbench.dashboard.state import View
-from workbench.dashboard.tables import text_frame
+from workbench.dashboard.text_table import text_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def answers(now: View) -> None:
         for rung in found.rungs:
             if said := order_sentence(rung, found):
                 st.caption(literal(said))
-    _picked(now)
+    picked(now)
 
 
 def charts(now: View) -> None:
@@ -78,15 +78,11 @@ def charts(now: View) -> None:
                 write=partial(_rungs_csv, found),
             )
     for place, table in enumerate(ladder_tables(found)):
-        grid(
-            text_frame(table),
-            hide_index=True,
+        text_table(
+            table,
+            f"ladder-table-{place}",
             column_config={"change": st.column_config.TextColumn("change", pinned=True, width="medium")},
-            alt=table.title,
-            key=f"ladder-table-{place}",
         )
-        st.caption(f"{literal(table.title)}.")
-    _picked(now)
 
 
 def _ladder_figure(found: LadderReport) -> "Figure":
@@ -95,8 +91,8 @@ def _ladder_figure(found: LadderReport) -> "Figure":
     return ladder_plot(found)
 
 
-def _picked(now: View) -> None:
-    """Which rung everything below is of."""
+def picked(now: View) -> None:
+    """Which rung everything below is of; nothing of other studies."""
     if now.rung is not None:
         st.subheader(literal(now.rung.words.capitalize()), anchor=False)
         st.caption("Everything below is of this rung; the sidebar has the others.")

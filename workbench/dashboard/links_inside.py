@@ -14,6 +14,7 @@ from workbench.inspection.behaviour_columns import columns, names
 from workbench.records.run import Phase, RunDirectory
 from workbench.visible import visible
 
+EXPLAINED = "Effects"  # the part of the page Effects that has explanations
 _Seeds = dict[int, list[tuple[str, str]]]  # id and path of each run, by seed
 
 
@@ -35,7 +36,8 @@ def explain_link(now: View, row: VariantRow) -> None:
     """A link to what moved inside with the effect of ``row``, if two seeds or more are paired."""
     if row.pairs < 2:
         return
-    query = {"study": st.query_params["study"], "explain": visible(row.variant), "baseline": now.baseline}
+    query = {"study": st.query_params["study"], "baseline": now.baseline}
+    query |= {"explain": visible(row.variant), "part": EXPLAINED}
     st.page_link(
         PAGES / "effects.py",
         label="Explain",
@@ -105,6 +107,7 @@ def with_behaviours(now: View, table: pd.DataFrame) -> pd.DataFrame:
         known,
         key="behaviour",
         bind="query-params",
+        persist_state="page",  # while another part is open
         placeholder="largest induction, ΔCE at 2×, …",
         help="Measured on every confirm run; compared with the baseline seed by seed, like the loss.",
     )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from workbench.inspection.activations.feedforward_view import LINES
+from workbench.inspection.activations.feedforward_view import LINES, PARTS
 from workbench.inspection.activations.residual_view import QUANTITIES
 from workbench.inspection.attention.head_kinds import KINDS
 
@@ -18,12 +18,16 @@ _ENTROPY_AND_DISTANCE = ("entropy", "distance")  # their titles in views stand b
 
 @dataclass(frozen=True)
 class Told:
-    """A number in ``words``, its ``unit`` if it has one, the ``view`` to look at and that view's options."""
+    """A number in ``words``, its ``unit`` if it has one, and the ``view`` to look at.
+
+    That view's ``options``, and the ``part`` of it that shows the number where it has several.
+    """
 
     words: str
     unit: str = ""
     view: str = "head_scores"
     options: Mapping[str, str] = field(default_factory=dict)
+    part: str = ""
 
 
 def told(name: str) -> Told:
@@ -55,15 +59,17 @@ def _of_heads(name: str) -> Told:
 
 def _of_layers(table: str, metric: str, place: str) -> Told:
     if table == "feedforward":
-        title = LINES.get(metric.replace(" ", "_"), (metric, "", ""))[0]
-        return Told(f"{_lower(title)}, {place}", view="feedforward")
+        key = metric.replace(" ", "_")
+        title = LINES.get(key, (metric, "", ""))[0]
+        return Told(f"{_lower(title)}, {place}", view="feedforward", part=PARTS.get(key, ""))
     of_first = metric.endswith(" first")
     key = metric.removesuffix(" first").replace(" ", "_")
     for quantity, shown in QUANTITIES.items():
         if key in shown.metrics:
             words = f"{_lower(shown.metrics[key][0])}, {place}"
             first = ", first token" if of_first else ""
-            return Told(words + first, view="residual", options={"quantity": quantity})
+            options = {"quantity": quantity}
+            return Told(words + first, view="residual", options=options, part=shown.part_of(key))
     return Told(f"{table} {metric}, {place}", view="residual")
 
 

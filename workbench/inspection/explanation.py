@@ -111,10 +111,15 @@ def in_words(one: Shift) -> str:
 
 
 def views_of(found: Iterable[Shift]) -> list[tuple[str, dict[str, str]]]:
-    """The views that show numbers of ``found``, each once with the options of the first number."""
+    """The views that show numbers of ``found``, each once with the options of the first number.
+
+    And with its ``part``, where the view has several.
+    """
     views: dict[str, dict[str, str]] = {}
     for one in found:
-        views.setdefault(told(one.name).view, dict(told(one.name).options))
+        shown = told(one.name)
+        part = {"part": shown.part} if shown.part else {}
+        views.setdefault(shown.view, {**shown.options, **part})
     return list(views.items())
 
 

@@ -98,7 +98,15 @@ RUN = Visit("Run", "run", (Change("metric", option("run_metric")),))
 CURVES = Visit(
     "Curves", "curves", (Change("values or difference", segment("show")), Change("metric", option("metric")))
 )
-EFFECTS = Visit("Effects", "effects", (Change("effect to explain", option("explain")), BASELINE))
+EFFECTS = Visit(
+    "Effects",
+    "effects",
+    (
+        Change("effect to explain", option("explain")),
+        BASELINE,
+        Change("tab", tab("Pairs")),
+    ),
+)
 COMPARE = Visit("Compare", "compare", (Change("tab", tab()),))
 CLAIMS = Visit("Claims", "claims", (Change("form", segment("size")), Change("card", option("card"))))
 DATA = Visit("Data", "data", (Change("text", option("text")), Change("unit", segment("unit"))))

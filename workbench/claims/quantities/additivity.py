@@ -16,6 +16,7 @@ class Additivity(Quantity):
     name = "additivity"
     title = "left over of the sum of the parts"
     unit = "nats"
+    part = "Parts"
     about = (
         "The loss of the variant minus that of the study's baseline, minus the sum of what the baseline's "
         "loss rises by when each part alone is exchanged for the variant's; by seed. 0 is parts that add up. "

@@ -32,6 +32,7 @@ class LogGain(Quantity):
     title = "ln compute-equivalent gain"
     unit = "ln ratio"
     joined = "over"
+    part = "Compute"
     about = (
         "The compute-equivalent gain: how many times as many tokens the study's baseline needs for the "
         "variant's loss, as a natural logarithm, by Fieller's interval. 0 is no gain, 0.05 is 5 % of the "
@@ -55,6 +56,7 @@ class BreakEvenAtEqualLoss(Quantity):
     title = "break-even at equal loss"
     unit = "× training tokens"
     joined = "against"
+    part = "Compute"
     about = (
         "After how many tokens served, as a multiple of the other side's training tokens, the variant has "
         "paid back what its training takes beyond the other side's, where it trains until its loss is the "

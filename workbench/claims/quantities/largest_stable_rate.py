@@ -16,6 +16,7 @@ class LargestStableRate(OfRateSweep):
     title = "ln largest stable learning rate"
     unit = "ln ratio"
     joined = "over"
+    part = "Tuning"
     about = (
         f"The learning rate up to which the loss stays within {_TOLERATED:g} nats of the sweep's lowest, as "
         "a natural logarithm: variant over the other side, paired by tuning seed. It is read off a line "

@@ -147,8 +147,8 @@ class Quantity(ABC):
     of what was tried speaks against it. ``of_trials``: it is of a study's trials, and else needs none;
     ``of_a_cell``: it is of step times in the cell that the prediction names; ``over_rungs``: it is of a
     ladder as a whole, which no other quantity is. ``counted`` are its values, of which a card's word needs
-    ``fewest``. ``page`` is the dashboard's page that shows more, if any; ``joined`` stands between the two
-    sides in words.
+    ``fewest``. ``page`` is the dashboard's page that shows more, if any, and ``part`` the tab there, if
+    it is not what the page opens on; ``joined`` stands between the two sides in words.
     """
 
     name: ClassVar[str]
@@ -156,6 +156,7 @@ class Quantity(ABC):
     unit: ClassVar[str]
     about: ClassVar[str]
     page: ClassVar[str | None] = "effects"
+    part: ClassVar[str | None] = None
     counted: ClassVar[str] = "pair"
     fewest: ClassVar[int] = FEWEST_PAIRS
     joined: ClassVar[str] = "minus"

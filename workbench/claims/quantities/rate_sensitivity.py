@@ -15,6 +15,7 @@ class LearningRateSensitivity(OfRateSweep):
     name = "lr_sensitivity"
     title = "learning-rate sensitivity"
     unit = "nats"
+    part = "Tuning"
     about = (
         "The mean loss above the lowest over learning rates from an eighth of the best one to 32 times it, a "
         "run that diverged counted as a uniform guess (Wortsman et al. 2023): variant minus the other side, "

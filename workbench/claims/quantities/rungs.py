@@ -21,6 +21,7 @@ class SlopeOverRungs(Quantity):
     name = "slope_over_rungs"
     title = "change of the loss difference"
     unit = "nats per tenfold compute"
+    part = "Ladder"
     about = (
         "What the loss difference of the variant and the other side changes by for ten times the training "
         "FLOPs, by the weighted line through the rungs of a ladder; 0 is an effect that stays as it is. A "

@@ -252,20 +252,23 @@ def _serving(result: CardResult, serving: Serving) -> None:
 
 
 def _links(result: CardResult) -> None:
-    """Ways into the pages that explain the numbers: one for each study and page."""
-    ways: dict[tuple[str, str], StudyFacts] = {}
+    """Ways into the pages that explain the numbers: one for each study and page, or tab of a page."""
+    ways: dict[tuple[str, str, str | None], StudyFacts] = {}
     for one in result.evidence:
         if one.facts is not None:
-            page = one.placed.prediction.measured.page
-            if page is not None:
-                ways.setdefault((one.facts.title, page), one.facts)
+            measured = one.placed.prediction.measured
+            if measured.page is not None:
+                # Without a number there may be no such tab.
+                part = measured.part if one.missing is None else None
+                ways.setdefault((one.facts.title, measured.page, part), one.facts)
     with st.container(horizontal=True):
-        for (title, name), facts in ways.items():
+        for (title, name, part), facts in ways.items():
+            query = {"study": str(facts.path.relative_to(results_directory()))}
             st.page_link(
                 PAGES / f"{name}.py",
-                label=f"{_TITLES[name]} of {literal(title)}",
+                label=f"{_TITLES[name]} of {literal(title)}" + (f": {part}" if part else ""),
                 icon=_ICONS[name],
-                query_params={"study": str(facts.path.relative_to(results_directory()))},
+                query_params=query | ({"part": part} if part else {}),
                 width="content",
             )
 

@@ -1,8 +1,8 @@
 """Effects: how large, how sure, at which learning rate, and how factors act together."""
 
+from collections.abc import Callable
 from functools import partial
 
-import pandas as pd
 import streamlit as st
 
 from workbench.analysis.answer_sentences import gain_sentences
@@ -24,30 +24,27 @@ from workbench.analysis.report_tables import (
     other_sets_table,
     recovery_table,
     shares_table,
-    spend_table,
-    tuning_table,
 )
 from workbench.analysis.text_escapes import to_csv
-from workbench.analysis.tuned_rates import TunedRate
-from workbench.analysis.tuning_figures import best_of_plot, learning_rate_plot
 from workbench.dashboard import downloads, ladders
 from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
 from workbench.dashboard.drawn_chart import show_chart
-from workbench.dashboard.effect_charts import paired_dots, tuning, tuning_caption, tuning_frame
+from workbench.dashboard.effect_charts import paired_dots
 from workbench.dashboard.explanation_panel import explanation_panel
 from workbench.dashboard.gain_charts import budget_frame, gains_chart, read_off_frame
 from workbench.dashboard.imported_models import is_imported, nothing_compared
-from workbench.dashboard.links_inside import with_behaviours
+from workbench.dashboard.links_inside import EXPLAINED, with_behaviours
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.pages.overview import forest_panel, method_notes, no_effects
 from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
-from workbench.dashboard.tables import full_table, text_frame
-from workbench.dashboard.tuning_charts import best_of, best_of_frame, points, points_frame
+from workbench.dashboard.tabbed import tabbed
+from workbench.dashboard.tables import full_table
+from workbench.dashboard.text_table import text_table
+from workbench.dashboard.tuning_panels import best_of_panel, has_best_of, has_tuning, tuning_panel
 from workbench.errors import RecordError
-from workbench.records.space import Range
 
 
 def page() -> None:
@@ -60,35 +57,35 @@ def page() -> None:
     if is_search(now):
         see_search()
         return
-    for draw in (
-        ladders.charts,
-        _effects,
-        _parts,
-        _gains,
-        _calibration,
-        _other_sets,
-        _recovery,
-        _tuning,
-        _space,
-        _factorial,
-        _equal_flops,
-        _table,
-        method_notes,
-    ):
-        # Where another baseline has more or less to say, what stands below keeps its place, and the browser
-        # what it drew. An empty container takes no room.
-        with st.container():
-            draw(now)
+    st.fragment(_parts)()
+    method_notes(now)
+
+
+def _parts() -> None:
+    """What the study has to show, a part at a time: all at once would take a browser half a second."""
+    now = view()
+    parts = {name: partial(_part, now, name) for name, (has, _) in PARTS.items() if has(now)}
+    tabbed(parts, "part", leading={"explain": EXPLAINED, "behaviour": _TABLE})
+
+
+def _part(now: View, name: str) -> None:
+    if name != _LADDER:
+        ladders.picked(now)
+    _, draw = PARTS[name]
+    draw(now)
 
 
 def _effects(now: View) -> None:
-    if not any(row.pairs >= 2 for row in now.report.comparisons):
+    if not _has_pairs(now):
         no_effects(now)
         return
     forest_panel(now, name=f"{now.file_name}-effects")
-    _pairs(now)
     with st.container():  # of each effect it says more or less
         explanation_panel(now)
+
+
+def _has_pairs(now: View) -> bool:
+    return any(row.pairs >= 2 for row in now.report.comparisons)
 
 
 def _pairs(now: View) -> None:
@@ -106,11 +103,10 @@ def _pairs(now: View) -> None:
         )
 
 
-def _parts(now: View) -> None:
+def _part_by_part(now: View) -> None:
     """Two recipes taken apart: what each part contributes, from both ends."""
     found = now.report.dismantled
-    if found is None:
-        return
+    assert found is not None  # else there is no such part
     st.subheader("Part by part", anchor=False)
     table = contribution_frame(found, now.report.margin)
     with st.container(border=True):
@@ -130,10 +126,15 @@ def _parts(now: View) -> None:
                 write=partial(to_csv, table, index=False),
             )
     st.markdown("\n".join(f"- {literal(said)}" for said in dismantling_sentences(found, now.report.unit)))
-    contributed, shares = contributions_table(now.report, found), shares_table(found)
-    # Their titles have names of recipes, which an alternative text would not have as text.
-    _titled(text_frame(contributed), contributed.title, "contributions", alt="Contribution of each part")
-    _titled(text_frame(shares), shares.title, "shares", alt="Share of each part in the gap")
+    text_table(contributions_table(now.report, found), "contributions", alt="Contribution of each part")
+    text_table(shares_table(found), "shares", alt="Share of each part in the gap")
+
+
+def _compute(now: View) -> None:
+    _gains(now)
+    if now.report.equal_flops is not None:
+        st.subheader("At equal FLOPs", anchor=False)
+        text_table(flops_table(now.report), "equal_flops")
 
 
 def _gains(now: View) -> None:
@@ -164,15 +165,12 @@ def _gains(now: View) -> None:
                     write=partial(to_csv, ladder, index=False),
                 )
     st.markdown("\n".join(f"- {literal(said)}" for said in gain_sentences(now.report)))
-    gains, budgets = gains_table(now.report, found), gain_budgets_table(now.report, found)
-    _titled(text_frame(gains), gains.title, "gain_values", alt="Compute-equivalent gain of each variant")
-    _titled(text_frame(budgets), budgets.title, "gain_budgets", alt="The baseline by its budget")
+    text_table(gains_table(now.report, found), "gain_values", alt="Compute-equivalent gain of each variant")
+    text_table(gain_budgets_table(now.report, found), "gain_budgets", alt="The baseline by its budget")
 
 
 def _calibration(now: View) -> None:
     """How often words are false, of a study that is there to say so."""
-    if not now.records.manifest.calibration:
-        return
     st.subheader("How often a word is false", anchor=False)
     try:
         found = read_calibration(now.records.path)
@@ -196,142 +194,26 @@ def _calibration(now: View) -> None:
                 write=partial(to_csv, error_frame(found), index=False),
             )
     for place, table in enumerate(calibration_tables(found)):
-        # Their titles name variants, which an alternative text would not have as text.
-        _titled(text_frame(table), table.title, f"calibration_{place}", alt="A table of the calibration")
-
-
-def _tuning(now: View) -> None:
-    tuned = [one for one in now.library.confirmed(now.records).tuned.values() if one is not None]
-    if not tuned:
-        return
-    report, labels = now.report, now.labels
-    if any(one.is_point for one in tuned):
-        _tuned_points(now, tuned)
-        return
-    st.subheader("Learning rates", anchor=False)
-    chart = partial(tuning, tuning_frame(tuned, labels), now.colours, report.metric, report.unit, now.ink)
-    show_chart(chart, alt="Loss against learning rate for each variant", key="tuning")
-    st.caption(
-        "Mean over tuning seeds. Ring: the chosen rate, between two by a curve through them. Cross: a run "
-        "diverged, failed or did not train there.  \n" + literal(tuning_caption(tuned, labels))
-    )
-    with st.container(horizontal=True):
-        downloads.figure_buttons(
-            lambda: learning_rate_plot(now.records),
-            f"{now.file_name}-learning-rates",
-            write=lambda: to_csv(tuning_frame(tuned, labels), index=False),
-        )
-
-
-def _tuned_points(now: View, tuned: list[TunedRate]) -> None:
-    """Points of several hyperparameters: one chart for each of these, and which was chosen."""
-    plan = now.records.manifest.tuning
-    assert plan is not None  # it has the points
-    st.subheader("Tuned hyperparameters", anchor=False)
-    for name in plan.dimensions:
-        table = points_frame(tuned, name, now.labels)
-        if table.empty:
-            continue
-        dimension = plan.space[name]
-        chart = partial(
-            points,
-            table,
-            name,
-            now.colours,
-            now.report.metric,
-            now.report.unit,
-            now.ink,
-            log=isinstance(dimension, Range) and dimension.log,
-        )
-        show_chart(chart, alt=f"Loss against {name} for each point", key=f"tuning-{name}")
-    st.caption(
-        "Mean over tuning seeds, one dot per point. Ring: the point that was confirmed; where the best "
-        "points ran again, by its mean over fresh seeds, which found none of them: the lowest of many owes "
-        "its place to luck too."
-    )
-    with st.container(horizontal=True):
-        downloads.figure_buttons(
-            lambda: learning_rate_plot(now.records),
-            f"{now.file_name}-tuned-points",
-            write=lambda: to_csv(
-                pd.concat(
-                    [points_frame(tuned, name, now.labels).assign(along=name) for name in plan.dimensions]
-                ),
-                index=False,
-            ),
-        )
-
-
-def _space(now: View) -> None:
-    """What was chosen, what it took, and the best of k; for studies that tune over a space."""
-    found = now.report.tuning
-    if found is None or not any(one.best_of for one in found.variants):
-        return
-    st.subheader("Best of k points", anchor=False)
-    chart = partial(
-        best_of,
-        best_of_frame(found, now.labels),
-        now.colours,
-        now.report.metric,
-        now.report.unit,
-        now.ink,
-        in_order=not found.shared,
-    )
-    show_chart(chart, alt="Expected best loss against the number of points tried", key="best_of_k")
-    st.caption(
-        "Expected lowest mean loss of k random draws of a variant's points, and one standard deviation of it "
-        "(Dodge et al. 2019). Dashed: the best so far, where points were proposed by those before them."
-    )
-    with st.container(horizontal=True):
-        downloads.figure_buttons(
-            lambda: best_of_plot(now.records),
-            f"{now.file_name}-best-of-k",
-            write=lambda: to_csv(best_of_frame(found, now.labels), index=False),
-        )
-    for key, table in (
-        ("tuned_values", tuning_table(now.report, found)),
-        ("tuning_spend", spend_table(now.report, found)),
-    ):
-        _titled(text_frame(table), table.title, key)
+        text_table(table, f"calibration_{place}", alt="A table of the calibration")
 
 
 def _factorial(now: View) -> None:
     effects = now.report.factorial
-    if effects is None:
-        return
+    assert effects is not None  # else there is no such part
     st.subheader("Main effects and interactions", anchor=False)
     for warning in effects.warnings:
         st.warning(literal(warning), icon=":material/warning:")
-    _titled(text_frame(factorial_table(now.report)), factorial_table(now.report).title, "factorial")
-
-
-def _equal_flops(now: View) -> None:
-    if now.report.equal_flops is None:
-        return
-    st.subheader("At equal FLOPs", anchor=False)
-    table = flops_table(now.report)
-    _titled(text_frame(table), table.title, "equal_flops")
+    text_table(factorial_table(now.report), "factorial")
 
 
 def _other_sets(now: View) -> None:
-    if not now.report.other_sets:
-        return
     st.subheader("Other evaluation sets", anchor=False)
-    table = other_sets_table(now.report)
-    _titled(text_frame(table), table.title, "other_sets")
+    text_table(other_sets_table(now.report), "other_sets")
 
 
 def _recovery(now: View) -> None:
-    if not now.report.recovery:
-        return
     st.subheader("Damage and recovery", anchor=False)
-    table = recovery_table(now.report)
-    _titled(text_frame(table), table.title, "recovery")
-
-
-def _titled(table: pd.DataFrame, title: str, key: str, *, alt: str | None = None) -> None:
-    grid(table, hide_index=True, alt=alt or title, key=key)
-    st.caption(f"{literal(title)}.")
+    text_table(recovery_table(now.report), "recovery")
 
 
 def _table(now: View) -> None:
@@ -345,6 +227,24 @@ def _table(now: View) -> None:
     )
     with st.container(horizontal=True):
         downloads.table_buttons(now.report, now.file_name, page="effects")
+
+
+_LADDER, _TABLE = "Ladder", "Table"
+# What a study may have to show, in this order: whether it has, and how that is drawn.
+PARTS: dict[str, tuple[Callable[[View], bool], Callable[[View], None]]] = {
+    _LADDER: (lambda now: now.ladder is not None, ladders.charts),
+    "Calibration": (lambda now: now.records.manifest.calibration, _calibration),
+    EXPLAINED: (lambda now: True, _effects),
+    "Pairs": (_has_pairs, _pairs),
+    "Interactions": (lambda now: now.report.factorial is not None, _factorial),
+    "Parts": (lambda now: now.report.dismantled is not None, _part_by_part),
+    "Compute": (lambda now: now.report.gains is not None or now.report.equal_flops is not None, _compute),
+    "Other sets": (lambda now: bool(now.report.other_sets), _other_sets),
+    "Recovery": (lambda now: bool(now.report.recovery), _recovery),
+    "Tuning": (has_tuning, tuning_panel),
+    "Best of k": (has_best_of, best_of_panel),
+    _TABLE: (lambda now: True, _table),
+}
 
 
 if __name__ == "__main__":

@@ -208,8 +208,6 @@ def show(result: Result) -> None:
 def _tabbed(result: Result, groups: dict[str, list[tuple[int, Panel]]]) -> None:
     key = f"{result.view}.part"
     parts = {literal(name): partial(_below_each_other, result, panels) for name, panels in groups.items()}
-    if st.session_state.get(key) not in parts:
-        st.session_state.pop(key, None)  # of another quantity, whose parts have other names
     tabbed(parts, key)
 
 

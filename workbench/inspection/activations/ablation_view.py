@@ -130,7 +130,7 @@ class HeadAblation(View):
         domain = (-reach, reach) if reach > 0 else None
         panels = (
             *under("Every head", *(one.map(domain) for one in found.values())),
-            *under("Beside the score", _together(scope, every)),
+            *under("Strongest heads", _together(scope, every)),
             *under("Beside the score", *(panel for one in found.values() for panel in one.beside())),
         )
         return Result(

@@ -49,6 +49,15 @@ LINES = {
         "",
     ),
 }
+_ACTIVE, _VALUES = "Active units", "Values"
+# Which of them a page shows together.
+PARTS = {
+    "active": _ACTIVE,
+    "silent": "Silent units",
+    "dead": "Silent units",
+    "effective_rank_share": "Effective rank",
+    "negative": _VALUES,
+}
 
 
 @register
@@ -89,8 +98,9 @@ class FeedForwardUnits(View):
             title=self.title,
             question=self.question,
             panels=(
-                *under("Shares by layer", *_shares(scope, table)),
-                *under("Values", _histogram(scope, table, options["histogram"]), _thresholds(scope, table)),
+                *_shares(scope, table),
+                *under(_VALUES, _histogram(scope, table, options["histogram"])),
+                *under(_ACTIVE, _thresholds(scope, table)),
             ),
             source=scope.source(seeds=table, detail=f"{tokens:,} tokens of validation text"),
             answers=tuple(_answers(scope, table, tokens)),
@@ -148,11 +158,12 @@ def _by_x(
 
 
 def _shares(scope: Scope, table: pd.DataFrame) -> list[Panel]:
-    return [
-        lines_by_layer(scope, table, metric, title=title, y=y, note=note, log=False)
-        for metric, (title, y, note) in LINES.items()
-        if (table["metric"] == metric).any()
-    ]
+    panels: list[Panel] = []
+    for metric, (title, y, note) in LINES.items():
+        if (table["metric"] == metric).any():
+            panel = lines_by_layer(scope, table, metric, title=title, y=y, note=note, log=False)
+            panels += under(PARTS[metric], panel)
+    return panels
 
 
 def _notes(scope: Scope, tokens: int) -> list[str]:

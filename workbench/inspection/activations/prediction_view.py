@@ -99,7 +99,7 @@ class PredictionByDepth(View):
         panels = (
             *under("Token by token", *(one.grid(slice(first, first + TILE)) for one in read.values())),
             *under("By layer", *_depth(scope, read | others)),
-            *under("Who wrote it", *_written(read, explained, options["against"])),
+            *_written(read, explained, options["against"]),
         )
         return Result(
             view=self.name,
@@ -224,7 +224,7 @@ def _written(read: dict[str, _LensReading], explained: dict[str, Explanation], a
         y="contribution",
         facet="variant",
     )
-    return [by_layer, *heads]
+    return [*under("Who wrote it", by_layer), *under("Which heads", *heads)]
 
 
 def _reach(terms: pd.DataFrame) -> float:

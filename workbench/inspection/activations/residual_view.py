@@ -37,6 +37,13 @@ class Quantity:
     extra: Callable[[Scope, str, pd.DataFrame], str | None] = lambda scope, role, table: None
     first: bool = True  # whether first tokens are measured apart
 
+    def part_of(self, metric: str) -> str:
+        """Where a page shows a metric: where there are many by itself, under what tells it from others."""
+        if len(self.metrics) <= _FEW:
+            return ""
+        title, _ = self.metrics[metric]
+        return title.rpartition(": ")[2].capitalize() if ": " in title else title
+
 
 def _sides(ending: str, title: str, y: str) -> dict[str, tuple[str, str]]:
     names = {"attention": "attention norm", "feedforward": "feed-forward norm"}
@@ -258,15 +265,8 @@ def _panels(scope: Scope, table: pd.DataFrame, quantity: Quantity, name: str) ->
         first = f"{metric}{FIRST}" if quantity.first else None
         if (table["metric"] == metric).any():
             panel = lines_by_layer(scope, table, metric, title=title, y=y, first=first, rules=rules)
-            found += under(_tab(title, len(quantity.metrics)), panel)
+            found += under(quantity.part_of(metric), panel)
     return found
-
-
-def _tab(title: str, panels: int) -> str:
-    """Where a panel goes: by itself, under what tells it from the others, where there are many."""
-    if panels <= _FEW:
-        return ""
-    return title.rpartition(": ")[2].capitalize() if ": " in title else title
 
 
 def _chance(scope: Scope) -> tuple[Rule, ...]:

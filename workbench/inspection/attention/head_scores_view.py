@@ -70,7 +70,7 @@ class HeadScores(View):
             panels=(
                 *under("Sorted scores", _sorted(scope, heads, kind, rules)),
                 *under("Every head", _map(scope, heads, kind, least)),
-                *under("One number per run", *_statistics(scope, runs, kind, rules, least)),
+                *_statistics(scope, runs, kind, rules, least),
             ),
             source=scope.source(seeds=heads, detail=f"{int(heads['n'].max())} sequences per head"),
             answers=tuple(_answers(scope, table, heads, runs, kind, least, options["score"])),
@@ -144,14 +144,12 @@ def _statistics(
     scope: Scope, runs: pd.DataFrame, kind: Kind, rules: tuple[Rule, ...], least: float
 ) -> list[Panel]:
     scores = {"strongest": "strongest head", "three": "mean of the three strongest"}
-    panels: list[Panel] = [
-        _dots(scope, runs, scores, title="One number per run", x=kind.label, rules=rules),
-        _counts(scope, runs, least),
+    title = "One number per run"
+    dots = _dots(scope, runs, scores, title=title, x=kind.label, rules=rules)
+    return [
+        *under(title, dots, _counts(scope, runs, least)),
+        *under("Differences", _differences(scope, runs, scores, kind)),
     ]
-    difference = _differences(scope, runs, scores, kind)
-    if difference is not None:
-        panels.append(difference)
-    return panels
 
 
 def _dots(

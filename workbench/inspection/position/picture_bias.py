@@ -3,18 +3,19 @@
 import pandas as pd
 import torch
 
-from workbench.inspection.panels import Lines, Rule
+from workbench.inspection.panels import Lines, Rule, under
 from workbench.inspection.position.picture_code import Code, Picture
 from workbench.inspection.position.picture_relative import bias_by_distance, distances, half_lives
 from workbench.model.parts.relative_bias import alibi_slopes
 from workbench.numbers import number
 
+_BIAS = "Bias"  # what a page shows together
 MARKS = 4000  # of a chart, at most: the dashboard's take 5,000
 
 
 def alibi(codes: list[Code]) -> Picture:
     """Half-lives of the slopes, and the bias by distance."""
-    panels = (_half_lives(codes), _curves(codes, "Bias of ALiBi by distance"))
+    panels = under(_BIAS, _half_lives(codes), _curves(codes, "Bias of ALiBi by distance"))
     return Picture(panels, tuple(_describe_slopes(code) for code in codes))
 
 
@@ -29,7 +30,7 @@ def t5(codes: list[Code]) -> Picture:
         "T5: the softmax sees differences of biases only, so the height of a curve means nothing. One table "
         "serves all layers.",
     )
-    return Picture((panel,), tuple(_describe_curve(code) for code in codes), note)
+    return Picture(under(_BIAS, panel), tuple(_describe_curve(code) for code in codes), note)
 
 
 def _half_lives(codes: list[Code]) -> Lines:

@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from workbench.inspection.panels import Bars, Heatmap, Lines
+from workbench.inspection.panels import Bars, Heatmap, Lines, under
 from workbench.inspection.position.picture import (
     COMPONENTS,
     LONGEST,
@@ -23,6 +23,7 @@ from workbench.numbers import number, percent
 SHOWN = 64  # positions along each side of a map: charts take 5,000 marks
 POINTS = 256  # of a line
 FIRST = 3  # components drawn as lines
+_LIKENESS, _VARIANCE = "Likeness", "Variance"  # what a page shows together
 
 
 def learned(codes: list[Code]) -> Picture:
@@ -31,12 +32,15 @@ def learned(codes: list[Code]) -> Picture:
     residuals = {code.name: _residuals(code) for code in codes}
     colours = {code.name: code.colour for code in codes}
     panels = (
-        *(_likeness(code.name, code.table) for code in codes),
-        _components({name: scores for name, (scores, _) in components.items()}),
-        _spectra({name: scores for name, (scores, _) in components.items()}),
-        _variance({name: shares for name, (_, shares) in components.items()}, colours),
-        _norms(codes, colours),
-        _residual_bars(residuals, colours),
+        *under(_LIKENESS, *(_likeness(code.name, code.table) for code in codes)),
+        *under(
+            "Components",
+            _components({name: scores for name, (scores, _) in components.items()}),
+            _spectra({name: scores for name, (scores, _) in components.items()}),
+        ),
+        *under(_VARIANCE, _variance({name: shares for name, (_, shares) in components.items()}, colours)),
+        *under(_LIKENESS, _norms(codes, colours)),
+        *under(_VARIANCE, _residual_bars(residuals, colours)),
     )
     answers = [_describe(code, *components[code.name], residuals[code.name]) for code in codes]
     return Picture(panels, tuple(answers), _NOTES)
@@ -57,7 +61,7 @@ def sinusoidal(codes: list[Code]) -> Picture:
         assert table is not None  # sines are added to the embeddings
         tables[code.name] = table
     return Picture(
-        tuple(_likeness(name, table) for name, table in tables.items()),
+        under(_LIKENESS, *(_likeness(name, table) for name, table in tables.items())),
         tuple(_fixed(name, table) for name, table in tables.items()),
     )
 

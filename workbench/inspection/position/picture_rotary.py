@@ -5,7 +5,7 @@ import math
 import pandas as pd
 from torch import Tensor
 
-from workbench.inspection.panels import Lines, Rule
+from workbench.inspection.panels import Lines, Rule, under
 from workbench.inspection.position.picture_code import Code, Picture
 from workbench.inspection.position.picture_relative import critical_dimension, decay, distances
 from workbench.model.parts import rope_scaling
@@ -18,7 +18,7 @@ POINTS = 256  # of a line
 def rotary(codes: list[Code]) -> Picture:
     """Wavelengths, the decay that they alone would bring, and which bands see a whole turn."""
     return Picture(
-        (_wavelengths(codes), _decay(codes)),
+        under("Rotation", _wavelengths(codes), _decay(codes)),
         tuple(sentence for code in codes for sentence in (_turns(code), _base(code)) if sentence),
         (
             "The decay is one factor of a bound on scores by distance. Whether it matters is contested: the "

@@ -61,9 +61,9 @@ class PositionalShare(View):
             title=self.title,
             question=self.question,
             panels=(
-                *under("Positional share", *_shares(scope, heads, layers, chance)),
+                *_shares(scope, heads, layers, chance),
                 *under("Read from states", *probe.panels),
-                *under("The code itself", *picture.panels),
+                *picture.panels,
             ),
             source=scope.source(seeds=heads, detail=f"{int(heads['n'].max())} windows of validation text"),
             answers=(*_answers(scope, heads, layers, chance), *probe.answers, *picture.answers),
@@ -109,8 +109,11 @@ def _shares(scope: Scope, heads: pd.DataFrame, layers: pd.DataFrame, chance: flo
         seeds=layers[["category", "value", "series", "seed"]],
     )
     ranked = _ranked_over_seeds(scope, heads) if scope.others else _ranked(scope, heads)
-    found = [ranked, means, _differences(scope, layers)]
-    return [panel for panel in found if panel is not None and len(panel.data)]
+    found = [
+        *under("Positional share", ranked),
+        *under("By layer", means, _differences(scope, layers)),
+    ]
+    return [panel for panel in found if len(panel.data)]
 
 
 def _ranked(scope: Scope, heads: pd.DataFrame) -> Bars:

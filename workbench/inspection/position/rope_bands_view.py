@@ -98,10 +98,12 @@ class RopeBands(View):
             title=f"{self.title}: {QUANTITIES[quantity]}",
             question=self.question,
             panels=(
+                *under("By frequency", *_maps(drawn, layer, quantity)),
                 *under(
-                    "By frequency", *_maps(drawn, layer, quantity), _by_wavelength(drawn, layer, quantity)
+                    "Wavelengths",
+                    _by_wavelength(drawn, layer, quantity),
+                    _wavelengths(scope, [*read, *beside]),
                 ),
-                *under("Wavelengths", _wavelengths(scope, [*read, *beside])),
                 *under("Without rotation", *removal),
             ),
             source=scope.source(detail=" and ".join(dict.fromkeys(one.shown for one in read))),
