@@ -307,6 +307,28 @@ def test_a_reloaded_page_has_the_draft_and_another_can_be_begun(asked, opened, h
     assert field(again, "text_input", "ask_file:").value == "my-study"
 
 
+def test_a_draft_that_made_way_for_another_can_be_taken_back(asked, opened, here):
+    def offered(app):
+        return [one for one in app.button if one.key == "ask_take_back"]
+
+    begin = "ask_begin"
+    asked.selectbox(key=begin).set_value("a small example").run()
+    assert not offered(asked)  # nothing was changed in the one before
+    edit(asked, SMALL)
+    field(asked, "text_input", "ask_file:").set_value("mine").run()
+    asked.selectbox(key=begin).set_value("a small example").run()
+    assert yaml(asked) == FIRST
+    assert "The draft mine, which was not saved" in "".join(one.value for one in asked.caption)
+    offered(asked)[0].click().run()
+    assert (yaml(asked), field(asked, "text_input", "ask_file:").value) == (SMALL, "mine")
+    assert not offered(asked)  # the example had no change either
+    again = opened(here / "results", "new_study")  # a reloaded page knows that it is changed
+    again.selectbox(key=begin).set_value("a small example").run()
+    assert offered(again)
+    files.save("mine", SMALL)
+    assert not offered(again.run())
+
+
 def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here):
     files.save("asked", SMALL)
     (here / "results").mkdir()
