@@ -10,6 +10,7 @@ import pytest
 
 from tests.dashboard.inspection_pages import texts, to_page, to_view
 from tests.dashboard.inspection_studies import CHANGED, runs_of
+from tests.dashboard.unfolded import unfolded
 from workbench.dashboard import attention_maps
 from workbench.dashboard.chart_ink import Ink
 from workbench.dashboard.panel_charts import chart
@@ -240,6 +241,8 @@ def test_variants_beside_are_shown_left_out_and_kept_in_the_address(opened, insp
     assert (beside.options, beside.value) == (["baseline"], ["baseline"])
     assert "The 1 variant beside them, in words" in [one.label for one in app.expander]
     assert "beside inside/baseline, seeds 201-203" in texts(app)
+    assert "\nbaseline: " not in texts(app)  # made once a reader opens its panel
+    assert "\nbaseline: " in texts(unfolded(app))
     assert "without" not in app.query_params
     beside.set_value([]).run()
     assert app.query_params["without"] == "baseline"
