@@ -1,7 +1,7 @@
 """A tiny real study through the command line: to its verdict, and through everything that can go wrong.
 
-What is about processes runs in processes of its own, the first study in such as a user starts, the others in
-forked ones; the studies that those are compared with do not.
+What is about processes runs in processes of its own, which are forked: tests/test_readme.py has a study in such
+as a user starts. The studies that those are compared with do not.
 """
 
 import json
@@ -39,7 +39,7 @@ def undisturbed(tmp_path_factory):
     """A study run to its end in peace: what every disturbed one must equal."""
     folder = tmp_path_factory.mktemp("undisturbed")
     studies.make_study(folder)
-    answer = studies.workbench(folder, "run", "tiny.yaml", start=subprocess.Popen)
+    answer = studies.workbench(folder, "run", "tiny.yaml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return folder, answer.stdout
 
