@@ -1,7 +1,7 @@
 """A tiny real study through the command line: to its verdict, and through everything that can go wrong.
 
-What is about processes runs in processes of its own, which are forked: tests/test_readme.py has a study in such
-as a user starts. The studies that those are compared with do not.
+What is about processes runs in processes of its own, which are forked (tests/test_readme.py has a study in
+such as a user starts); the studies that those are compared with do not.
 """
 
 import json
