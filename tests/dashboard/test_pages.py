@@ -73,7 +73,9 @@ def test_notes_that_change_the_reading_are_open_and_method_is_folded_away(
     (folded,) = [item for item in app.expander if item.label.startswith("Method notes")]
     assert folded.label == f"Method notes ({len(report.method)})"
     assert not folded.proto.expanded
-    assert folded.markdown[0].value.count("\n") == len(report.method) - 1
+    assert not folded.markdown  # sent once it is opened
+    (opened_up,) = [item for item in unfolded(app).expander if item.label == folded.label]
+    assert opened_up.markdown[0].value.count("\n") == len(report.method) - 1
     effects = opened(results, "effects")
     assert [item.label for item in effects.expander if "Method notes" in item.label] == [folded.label]
 

@@ -192,8 +192,9 @@ def method_notes(now: View) -> None:
     """The notes on method, in a closed panel; nothing where there are none."""
     notes = now.report.method
     if notes:
-        with st.expander(f"Method notes ({len(notes)})", icon=":material/function:", expanded=False):
-            st.markdown("\n".join(f"- {literal(note)}" for note in notes))
+        text = "\n".join(f"- {literal(note)}" for note in notes)
+        label = f"Method notes ({len(notes)})"
+        folded(label, partial(st.markdown, text), key="method", icon=":material/function:")
 
 
 def _provenance(now: View) -> None:
