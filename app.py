@@ -57,6 +57,6 @@ with TURNS.drawing():  # from the first import: no module is imported in two thr
         ],
         position="top",
     )
-    if sidebar.show(needs_study=page.title not in WITHOUT_STUDY):
+    if sidebar.show(page.title, needs_study=page.title not in WITHOUT_STUDY):
         page.run()
     set_apart()

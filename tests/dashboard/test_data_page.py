@@ -52,9 +52,26 @@ def test_each_text_has_its_size_before_and_after_and_its_variants(opened, result
     assert (row["documents"], row["bytes"]) == ("1,000 → 693", "2.00 MB → 1.58 MB")
     assert (row["left"], row["passes"], row["held out"]) == ("79.2 %", "2.50", "110 documents, 200 kB")
     assert "unique tokens" not in table  # of a manifest that does not know them
+    assert [tab.label for tab in app.tabs] == ["Documents", "Text", "Examples", "Judged on"]
+    (fates,) = app.get("vega_lite_chart")
+    assert fates.proto.alt == "What became of the documents of each text"
+    app = opened(results, "data", part="Judged on")
     assert "windows of what their corpus holds out" in texts(app)
-    fates = app.get("vega_lite_chart")[0].proto
-    assert fates.alt == "What became of the documents of each text"
+
+
+@pytest.mark.parametrize(
+    ("asked", "heading"),
+    [
+        ({"unit": "bytes"}, "What each rule took"),
+        ({"text": "near_dedup"}, "What each rule took"),
+        ({"text": "near_dedup", "fate": "kept"}, "Examples"),
+        ({"stage": "what is held out", "part": "Documents"}, "What became of the documents"),
+    ],
+)
+def test_a_link_that_names_no_part_opens_the_one_that_has_what_it_asks_for(opened, results, asked, heading):
+    app = opened(results, "data", **asked)
+    assert not app.exception
+    assert [one.value for one in app.subheader] == ["What variants train on", heading]
 
 
 def test_each_text_has_its_unique_tokens_where_they_are_known(opened, tmp_path):
@@ -76,7 +93,7 @@ def test_a_text_is_chosen_by_a_link_and_has_its_treatment_rules_and_thresholds(o
     options = frame(app, "option").set_index(["step", "option"])
     assert options.loc[("line_dedup", "times"), ["value", "default"]].tolist() == ["3", "6"]
     assert "arXiv 2406.17557" in texts(app)
-    assert app.get("vega_lite_chart")[1].proto.alt == "What each rule took of bytes"
+    assert [one.proto.alt for one in app.get("vega_lite_chart")] == ["What each rule took of bytes"]
 
 
 def test_examples_are_chosen_by_stage_fate_and_rule(opened, results):
@@ -146,15 +163,32 @@ def test_documents_and_rules_are_shown_as_text(opened, tmp_path):
         assert all(visible(text).strip() in one for one in shown)
         assert "\x1b" not in "".join(shown)
         assert "\u202e" not in "".join(shown)
+    for part in ("Documents", "Text", "Judged on"):
+        app = opened(tmp_path, "data", text="near_dedup", part=part)
+        assert not app.exception
+        assert acting(app) == {}
+
+
+def test_a_text_without_a_report_beside_one_that_has_it_says_so_among_examples(opened, tmp_path):
+    study = write_text_study(tmp_path)
+    write_reports(study, [report_of(text_data())])
+    app = opened(tmp_path, "data", part="Examples")
+    shown = {}
+    for name in app.selectbox(key="text").options:
+        app.selectbox(key="text").set_value(name).run()
+        shown[name] = bool(documents(app))
+        assert ("not kept with the study" in texts(app)) != shown[name]
+    assert sorted(shown.values()) == [False, False, True]
 
 
 def test_a_damaged_file_costs_the_examples_and_is_named(opened, tmp_path):
     study = write_text_study(tmp_path)
     for content in (b"no xz", (study / REPORTS).read_bytes()[:-20], lzma.compress(b'{"texts": [1]}')):
         (study / REPORTS).write_bytes(content)
-        app = opened(tmp_path, "data")
+        app = opened(tmp_path, "data", part="Text")
         assert not app.exception
         assert "run the study again to have it written anew" in app.warning[0].value
+        assert "Examples" not in [tab.label for tab in app.tabs]
         assert frame(app, "text")["documents"].tolist() == ["1,000 → 990", "1,000 → 693", "1,000 → 940"]
         assert "workbench data '{path: pool}'" in commands(app)
 
@@ -187,7 +221,7 @@ def test_without_a_report_the_command_that_gives_it_is_shown(opened, tmp_path):
 def test_a_report_of_another_text_is_not_taken_for_this_one(opened, tmp_path):
     study = write_text_study(tmp_path)
     write_reports(study, [report_of(text_data() | {"fingerprint": "another"})])
-    app = opened(tmp_path, "data")
+    app = opened(tmp_path, "data", part="Text")
     assert not app.exception
     assert "not kept with the study" in app.info[0].value
 
@@ -199,7 +233,7 @@ def test_a_published_copy_whose_examples_were_left_out_says_so(opened, tmp_path)
     for side in ("train", "validation"):
         bare[side] = bare[side] | {"beginnings": []}
     write_reports(study, [bare])
-    app = opened(tmp_path, "data")
+    app = opened(tmp_path, "data", part="Examples")
     assert "left out of this copy" in app.info[0].value
 
 
@@ -238,13 +272,13 @@ def test_a_mixture_has_its_corpora_and_a_task_its_first_sequence(opened, tmp_pat
     }
     report = report_of(data | {"stages": []}) | {"sources": [source]}
     write_reports(study, [report])
-    app = opened(
-        tmp_path, "data", study="mixed", text="mixture(code=3,prose=1), as_is", stage="code: near_copies"
-    )
+    name = "mixture(code=3,prose=1), as_is"
+    app = opened(tmp_path, "data", study="mixed", text=name)
     assert not app.exception
     row = frame(app, "of available").iloc[0]
     assert (row["bytes"], row["of available"], row["passes"]) == ("7.50 kB", "15.0 kB", "0.50")
     assert frame(app, "rule")["stage"].tolist() == ["code: near_copies"]
+    app = opened(tmp_path, "data", study="mixed", text=name, stage="code: near_copies")
     assert documents(app)[0].startswith("dropped by near_copy")
 
     task = {"generated": "copying", "sequences": 100}
@@ -270,6 +304,6 @@ def test_texts_that_are_judged_on_stand_in_a_table(opened, tmp_path):
     }
     study = write_text_study(tmp_path, evaluation=[one])
     assert isinstance(read_manifest(study), Manifest)
-    app = opened(tmp_path, "data")
+    app = opened(tmp_path, "data", part="Judged on")
     table = frame(app, "what it is")
     assert table[["text", "bytes", "corpus"]].iloc[0].tolist() == ["prose", "2.05 kB", "python-docstrings"]

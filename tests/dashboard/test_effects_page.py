@@ -94,6 +94,14 @@ def test_a_part_that_is_not_here_is_said(opened, results):
     assert headings(app) == ["What moved inside"]
 
 
+def test_a_part_of_one_page_is_not_asked_of_another(opened):
+    app = opened(RESULTS, "effects", study="published/data-quality", part="Pairs")
+    app = app.switch_page("workbench/dashboard/pages/data.py").run()
+    assert not app.exception
+    assert not app.main.warning
+    assert headings(app)[1] == "What became of the documents"
+
+
 @pytest.mark.parametrize("study", ["quickstart", "ladder"])
 def test_explain_leads_to_the_part_with_the_explanation(opened, study):
     app = opened(RESULTS, "overview", study=f"published/{study}")

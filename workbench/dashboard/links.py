@@ -11,14 +11,18 @@ import streamlit as st
 from workbench.dashboard.literal_text import literal
 
 BEGIN = "begin"  # the study that New study is to ask again, in a link
-_LINK, _SHOWN = "_link", "_link_shown"
+PART = "part"  # the open tab of a page that has several
+_LINK, _SHOWN, _PAGE = "_link", "_link_shown", "_link_page"
 
 
-def remember() -> None:
-    """Keep what the URL asked for when the session began; before anything rewrites it."""
+def remember(page: str) -> None:
+    """Keep what the URL asked of ``page`` when the session began; before anything rewrites it."""
     if _LINK not in st.session_state:
         st.session_state[_LINK] = {key: st.query_params.get_all(key) for key in st.query_params}
         st.session_state[_SHOWN] = {}
+        st.session_state[_PAGE] = page
+    if page != st.session_state[_PAGE]:
+        st.session_state[_LINK].pop(PART, None)  # other pages have other parts
 
 
 def forget() -> None:

@@ -37,7 +37,7 @@ def explain_link(now: View, row: VariantRow) -> None:
     if row.pairs < 2:
         return
     query = {"study": st.query_params["study"], "baseline": now.baseline}
-    query |= {"explain": visible(row.variant), "part": EXPLAINED}
+    query |= {"explain": visible(row.variant), links.PART: EXPLAINED}
     st.page_link(
         PAGES / "effects.py",
         label="Explain",

@@ -18,12 +18,12 @@ from workbench.visible import visible
 _SEARCHABLE = 4  # studies from which on there is a search
 
 
-def show(*, needs_study: bool = True) -> bool:
-    """Draw the sidebar and open a study; False when there is none to show a page of.
+def show(page: str, *, needs_study: bool = True) -> bool:
+    """Draw the sidebar of ``page`` and open a study; False when there is none to show a page of.
 
     A page that needs none is always shown, and a study that cannot be opened is then no matter of the page.
     """
-    links.remember()
+    links.remember(page)
     state.choose_study(None)
     results = state.results_directory()
     found = [*begun_studies(results), *list_studies(results)] if results.is_dir() else []

@@ -109,7 +109,15 @@ EFFECTS = Visit(
 )
 COMPARE = Visit("Compare", "compare", (Change("tab", tab()),))
 CLAIMS = Visit("Claims", "claims", (Change("form", segment("size")), Change("card", option("card"))))
-DATA = Visit("Data", "data", (Change("text", option("text")), Change("unit", segment("unit"))))
+DATA = Visit(
+    "Data",
+    "data",
+    (
+        Change("tab", tab("Text")),
+        Change("text", option("text")),
+        Change("unit", segment("unit")),
+    ),
+)
 SEARCH = Visit(
     "Search",
     "search",

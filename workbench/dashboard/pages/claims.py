@@ -268,7 +268,7 @@ def _links(result: CardResult) -> None:
                 PAGES / f"{name}.py",
                 label=f"{_TITLES[name]} of {literal(title)}" + (f": {part}" if part else ""),
                 icon=_ICONS[name],
-                query_params=query | ({"part": part} if part else {}),
+                query_params=query | ({links.PART: part} if part else {}),
                 width="content",
             )
 

@@ -26,7 +26,7 @@ from workbench.analysis.report_tables import (
     shares_table,
 )
 from workbench.analysis.text_escapes import to_csv
-from workbench.dashboard import downloads, ladders
+from workbench.dashboard import downloads, ladders, links
 from workbench.dashboard.calibration_charts import error_chart, error_frame
 from workbench.dashboard.chart_numbers import chart_csv
 from workbench.dashboard.dismantling_charts import contribution_frame, parts_chart
@@ -65,7 +65,7 @@ def _parts() -> None:
     """What the study has to show, a part at a time: all at once would take a browser half a second."""
     now = view()
     parts = {name: partial(_part, now, name) for name, (has, _) in PARTS.items() if has(now)}
-    tabbed(parts, "part", leading={"explain": EXPLAINED, "behaviour": _TABLE})
+    tabbed(parts, links.PART, leading={"explain": EXPLAINED, "behaviour": _TABLE})
 
 
 def _part(now: View, name: str) -> None:

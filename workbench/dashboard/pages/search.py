@@ -68,7 +68,7 @@ def _parts() -> None:
     if has_results:
         for part, draw in _WHAT_MATTERED.items():
             parts[part] = partial(_of_objective, now, search, draw)
-    tabbed(parts, "part")
+    tabbed(parts, links.PART)
 
 
 def _front(now: View, search: Search) -> None:

@@ -49,10 +49,10 @@ LINES = {
         "",
     ),
 }
-_ACTIVE, _VALUES = "Active units", "Values"
+_VALUES = "Values"
 # Which of them a page shows together.
 PARTS = {
-    "active": _ACTIVE,
+    "active": "Active units",
     "silent": "Silent units",
     "dead": "Silent units",
     "effective_rank_share": "Effective rank",
@@ -100,7 +100,7 @@ class FeedForwardUnits(View):
             panels=(
                 *_shares(scope, table),
                 *under(_VALUES, _histogram(scope, table, options["histogram"])),
-                *under(_ACTIVE, _thresholds(scope, table)),
+                *under("Thresholds", _thresholds(scope, table)),
             ),
             source=scope.source(seeds=table, detail=f"{tokens:,} tokens of validation text"),
             answers=tuple(_answers(scope, table, tokens)),
