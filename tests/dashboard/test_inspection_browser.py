@@ -100,6 +100,7 @@ def test_every_view_is_drawn_and_nothing_leaves_the_machine(page, at, scope, nam
         if view.available(scope):
             continue
         result = view.show(scope)
+        settle(page)  # a click on what is drawn anew meanwhile may be lost
         page.get_by_role("radio", name=view.title).click()
         page.get_by_text(view.question).wait_for()
         wait_for_source(page, result)
