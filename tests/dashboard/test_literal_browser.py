@@ -79,6 +79,7 @@ def test_nothing_is_made_of_a_strangers_text_and_nobody_else_is_asked(page, addr
             for place in range(parts.count() if title == "Effects" else 1):
                 if place:
                     parts.nth(place).click()
+                    page.locator("[role=tabpanel]:visible [data-testid=stElementContainer]").first.wait_for()
                 settle(page)
                 assert page.locator(MADE).count() == 0, title
                 assert visible(poison(STRANGER)).strip() in page.locator("body").inner_text(), title
