@@ -27,15 +27,16 @@ class Forked(subprocess.Popen):
     def __init__(self, words: list[str], **options: Any) -> None:
         if words[0] == sys.executable:
             # Called in the new process, in its group, and with its pipes in place; it does not return.
-            options["preexec_fn"] = partial(_become, words[1:], options.get("env"))
+            kept = sorted(options.get("pass_fds", ()))
+            options["preexec_fn"] = partial(_become, words[1:], options.get("env"), kept)
         super().__init__(words, **options)
 
 
-def _become(words: list[str], environment: Mapping[str, str] | None) -> None:
-    """Be what ``python`` with these words would be, to its end."""
+def _become(words: list[str], environment: Mapping[str, str] | None, kept: list[int]) -> None:
+    """Be what ``python`` with these words would be, to its end; ``kept`` are files that it is given."""
     code = 1
     try:
-        _leave_behind(environment)
+        _leave_behind(environment, kept)
         subprocess.Popen = Forked  # type: ignore[misc]
         code = _run(words)
     except BaseException:
@@ -46,12 +47,15 @@ def _become(words: list[str], environment: Mapping[str, str] | None) -> None:
         os._exit(code)
 
 
-def _leave_behind(environment: Mapping[str, str] | None) -> None:
+def _leave_behind(environment: Mapping[str, str] | None, kept: list[int]) -> None:
     """Have memory, files, signals and environment as a new process has them."""
     gc.freeze()  # what was the test's is never collected here, and closes no file that is another's by now
     gc.enable()
     # Whoever waits for the end of a pipe would wait in vain while others have it open.
-    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    begins = 3
+    for number in [*kept, resource.getrlimit(resource.RLIMIT_NOFILE)[0]]:
+        os.closerange(begins, number)
+        begins = number + 1
     # What stood here before may be closed when it is let go, and must not close these.
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", closefd=False)

@@ -4,7 +4,7 @@ from tests.analysis.synthetic_studies import full_study, learning_curve, one_at_
 from workbench.analysis import flops
 from workbench.analysis.effects import study_report
 from workbench.analysis.flops import validation_curve
-from workbench.records.metrics import read_evaluations, save_frame
+from workbench.records.metrics import evaluations, save_frame
 from workbench.records.run import RunDirectory
 
 
@@ -17,8 +17,8 @@ def test_a_second_report_reads_no_curve_again(tmp_path, monkeypatch):
     reads = []
     monkeypatch.setattr(
         flops,
-        "read_evaluations",
-        lambda path, metric: reads.append(path) or read_evaluations(path, metric),
+        "evaluations",
+        lambda path, metric: reads.append(path) or evaluations(path, metric),
     )
     first = study_report(study)
     assert first.equal_flops is not None
@@ -30,6 +30,6 @@ def test_a_second_report_reads_no_curve_again(tmp_path, monkeypatch):
 def test_a_curve_that_changed_is_read_anew(tmp_path):
     study = full_study(tmp_path).load()
     run = study.runs[study.runs["phase"] == "confirm"].iloc[0]
-    before = validation_curve(run["path"], "validation/loss")["validation/loss"].iloc[-1]
+    before = validation_curve(run["path"], "validation/loss")["validation/loss"][-1]
     save_frame(RunDirectory(run["path"]).path, learning_curve(before + 1, 800_000))
-    assert validation_curve(run["path"], "validation/loss")["validation/loss"].iloc[-1] == before + 1
+    assert validation_curve(run["path"], "validation/loss")["validation/loss"][-1] == before + 1

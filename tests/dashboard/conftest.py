@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.dashboard import inspection_studies
 from tests.dashboard.dashboard_studies import beat, write_study
+from tests.dashboard.page_steps import PATIENT
 from workbench.bench.in_browser import browser as installed
 from workbench.dashboard.launch import SERVER, command
 from workbench.dashboard.launch_token import VARIABLE
@@ -148,7 +149,7 @@ def serve(tmp_path_factory, cache):
     yield start
     for server, _ in servers:
         server.terminate()
-        server.wait(timeout=20)
+        server.wait(timeout=PATIENT / 1000)
     assert not [log for _, log in servers if "Traceback" in log.read_text()]
 
 
@@ -159,15 +160,16 @@ def wait_for():
 
 
 def _wait_for(url, server, log):
-    for _ in range(200):
+    until = time.monotonic() + PATIENT / 1000
+    while time.monotonic() < until:
         if server.poll() is not None:
             pytest.fail(f"the server ended: {log.read_text()}")
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=5).close()
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    pytest.fail(f"the server did not answer within 20 s: {log.read_text()}")
+    pytest.fail(f"the server did not answer within {PATIENT / 1000:.0f} s: {log.read_text()}")
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +182,7 @@ def new_tab(browser):
 
     def open_tab():
         tab = window.new_page()
-        tab.set_default_timeout(20_000)
+        tab.set_default_timeout(PATIENT)
         tab.asked, tab.errors = [], []
         tab.on("request", lambda request: tab.asked.append(request.url))
         tab.on("websocket", lambda socket: tab.asked.append(socket.url))

@@ -3,11 +3,13 @@
 import csv
 import os
 from pathlib import Path
+from time import monotonic
 from urllib.parse import parse_qs, urlparse
 
 import pytest
 
 from tests.dashboard.drawn_charts import read_charts
+from tests.dashboard.page_steps import PATIENT, choose, settle
 from tests.dashboard.text_studies import UNIQUE, write_text_study
 from workbench.analysis.contrast import TEXT, contrast
 from workbench.dashboard.chart_ink import Ink
@@ -34,19 +36,6 @@ def parameters(page):
 
 def go_to(page, title):
     page.get_by_role("link", name=title, exact=True).click()
-
-
-def choose(page, label, name):
-    """Choose from a list, which closes when the page moves under it, as it does until all is drawn."""
-    box = page.get_by_role("combobox", name=label)
-    option = page.get_by_role("option", name=name, exact=True)
-    for _ in range(10):
-        box.evaluate("element => element.scrollIntoView({block: 'center'})")
-        box.press("ArrowDown")
-        page.wait_for_timeout(300)
-        if option.count():
-            break
-    option.click()
 
 
 def wait_for_parameter(page, name, value):
@@ -89,7 +78,9 @@ def test_the_scripts_of_a_page_are_asked_for_with_the_page(page, address):
 def narrow(browser):
     """A tab of a narrow window with a dark theme; the sidebar leaves it half of its width."""
     window = browser.new_context(viewport={"width": 800, "height": 1000}, color_scheme="dark")
-    yield window.new_page()
+    tab = window.new_page()
+    tab.set_default_timeout(PATIENT)
+    yield tab
     window.close()
 
 
@@ -100,6 +91,7 @@ def test_a_narrow_page_shows_all_of_its_charts(narrow, address):
         narrow.get_by_role("tab", name=part).click()
         narrow.get_by_text(said).wait_for()
         narrow.wait_for_function("path => document.querySelectorAll(path).length === 1", arg=DRAWN)
+        settle(narrow)
         charts |= {chart.name: chart for chart in read_charts(narrow)}
     assert len(charts) == 3
     assert {name: chart.faults() for name, chart in charts.items() if chart.faults()} == {}
@@ -121,6 +113,7 @@ def test_the_button_of_an_open_menu_can_be_read_in_the_dark(narrow, address):
     menu = narrow.get_by_role("button", name="Add a note or tags")
     menu.click()
     narrow.get_by_role("textbox", name="Note").wait_for()
+    menu.evaluate("one => Promise.all(one.getAnimations({subtree: true}).map(change => change.finished))")
     letters = menu.locator("p").evaluate("one => getComputedStyle(one).color.match(/[0-9]+/g).map(Number)")
     colour = "#" + "".join(f"{channel:02X}" for channel in letters[:3])
     assert contrast(colour, Ink.of(True).paper) > TEXT
@@ -150,11 +143,7 @@ NEWER = {  # by address: what is there once all of the page is
 def test_a_newer_page_fits_a_narrow_window_and_names_all_that_can_be_used(narrow, address, path):
     narrow.goto(f"{address}/{path}?study=quickstart&token={TOKEN}")
     narrow.get_by_text(NEWER[path]).first.wait_for()
-    narrow.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    narrow.wait_for_function(
-        "path => [...document.querySelectorAll(path)].every(one => one.querySelector('svg, canvas'))",
-        arg="[data-testid=stVegaLiteChart]",
-    )
+    settle(narrow)
     wide, room = narrow.locator("[data-testid=stMain]").evaluate("one => [one.scrollWidth, one.clientWidth]")
     assert wide <= room
     assert narrow.evaluate(NAMELESS) == []
@@ -169,7 +158,7 @@ def test_the_page_of_data_shows_texts_their_fates_and_examples(page, address, tm
     page.add_init_script("delete window.showSaveFilePicker")  # which asks a user for a place
     page.goto(f"{address}/data?study=texts")
     page.get_by_text("What became of the documents").first.wait_for()
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    settle(page)
     # Cells are painted, and what they say is in the file that the grid's menu gives.
     # The menu is shown while the pointer is over the grid, which charts that are drawn later push down:
     # a key finds it wherever the grid is.
@@ -185,10 +174,11 @@ def test_the_page_of_data_shows_texts_their_fates_and_examples(page, address, tm
     wait_for_parameter(page, "text", "near_dedup")
     page.get_by_text("arXiv 2406.17557").wait_for()
     page.wait_for_function("path => document.querySelectorAll(path).length === 1", arg=DRAWN)
+    settle(page)
     charts += read_charts(page)
     assert len({chart.name for chart in charts}) == 2
     assert {chart.name: chart.faults() for chart in charts if chart.faults()} == {}
-    page.get_by_role("tab", name="Examples").click()  # of the text that was chosen
+    page.get_by_role("tab", name="Examples").click()
     page.get_by_text("dropped by near_copy 0", exact=True).wait_for()
     assert page.locator("[data-testid=stException]").count() == 0
     assert page.errors == []
@@ -200,6 +190,7 @@ def test_a_click_is_in_the_url_and_the_url_restores_it(page, browser, address):
     wait_for_parameter(page, "show", "values")
     page.get_by_text("20 runs, ").wait_for()
     other = browser.new_page()
+    other.set_default_timeout(PATIENT)
     other.goto(page.url)
     other.get_by_text("20 runs, ").wait_for()
     other.close()
@@ -235,9 +226,16 @@ def test_ticked_rows_are_in_the_url_by_run_id_and_stay_on_other_pages(page, addr
 
 def _tick(page, grid, *, row):
     """Click a row's checkbox: cells are painted, so only their place is known."""
-    box = grid.bounding_box()
-    page.wait_for_timeout(500)  # the grid listens a moment after it is painted
-    page.mouse.click(box["x"] + 17, box["y"] + 50 + 35 * row)
+    settle(page)
+    until = monotonic() + PATIENT / 1000
+    box, aside = grid.bounding_box(), 0
+    # The grid listens a moment after it is painted; then it shows by the pointer that there is a checkbox.
+    while grid.evaluate("one => getComputedStyle(one).cursor") != "pointer":
+        aside = 1 - aside
+        page.mouse.move(box["x"] + 17 + aside, box["y"] + 50 + 35 * row)
+        assert monotonic() < until, "the grid does not listen"
+    page.mouse.down()
+    page.mouse.up()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import pytest
 
 from tests.dashboard.drawn_charts import read_charts
+from tests.dashboard.page_steps import PATIENT, settle
 from tests.odd_panels import LABELS, NOTES, PANELS, WORDS
 from workbench.analysis.contrast import contrast
 
@@ -26,12 +27,14 @@ def drawn(request, browser, gallery):
     width, scheme = SIZES[request.param]
     window = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
     page = window.new_page()
+    page.set_default_timeout(PATIENT)
     page.goto(gallery)
-    page.get_by_text("all drawn").wait_for(timeout=30_000)
+    page.get_by_text("all drawn").wait_for()
     charts = "[data-testid=stVegaLiteChart] svg, [data-testid=stVegaLiteChart] canvas"
     page.wait_for_function(
         "([path, count]) => document.querySelectorAll(path).length === count", arg=[charts, len(DRAWN)]
     )
+    settle(page)
     page.words = page.locator("[data-testid=stCaptionContainer]").all_inner_texts()
     yield dict(zip(DRAWN, read_charts(page), strict=True)) | {"words": page.words}
     window.close()

@@ -83,7 +83,7 @@ def test_overview_of_a_study_of_which_steps_alone_were_measured_shows_them_and_n
 
 
 def headings(app):
-    return [one.value for one in app.markdown if "-badge[" in one.value]
+    return [one.value.partition("\n")[0] for one in app.markdown if "-badge[" in one.value]
 
 
 def links(app):
@@ -109,8 +109,8 @@ def test_one_card_has_its_word_its_numbers_the_literature_and_a_way_in(opened, p
     assert (row["word"], row["pairs"], row["tokens"]) == ("holds", "10", "0.5 M")
     assert row["measured [interval]"].startswith("+0.20")
     assert row["learning rates"] == "positions=learned 0.006 interior; baseline 0.006 interior"
-    assert "-0.05 nats" in [one.value for one in app.markdown]
-    assert "Somebody 2020; table 1 (derived)" in [one.value for one in app.caption]
+    (literature,) = [one.value for one in app.markdown if "literature" in one.value]
+    assert literature.endswith("\n\n-0.05 nats  \n:small[:gray[Somebody 2020; table 1 (derived)]]")
     assert links(app)["Effects of parts"] == "study=parts"
 
 

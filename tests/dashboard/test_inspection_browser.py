@@ -11,6 +11,7 @@ import pytest
 
 from tests.dashboard.drawn_charts import read_charts
 from tests.dashboard.inspection_studies import CHANGED, runs_of
+from tests.dashboard.page_steps import PATIENT, choose, settle
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import find_view, views
@@ -24,6 +25,7 @@ def _see(panels, page):
     charts = [one.title for one in panels if not isinstance(one, Maps | TokenMaps | Tokens)]
     # Those of the tab before are there until the page has heard of this one.
     page.wait_for_function(THESE, arg=charts)
+    settle(page)
 
 
 TEXT = "def alpha(beta):\n  return beta"
@@ -76,6 +78,9 @@ def seen(tab, at, scope):
     if _place(tab.url) != _place(url):  # no test came before, or it went elsewhere
         tab.goto(url)
     wait_for_source(tab, result)
+    tab.locator("canvas[role=img]").last.wait_for()
+    tab.locator("#prompt_attention_2 > span").last.wait_for()
+    settle(tab)
     return result
 
 
@@ -95,6 +100,7 @@ def test_every_view_is_drawn_and_nothing_leaves_the_machine(page, at, scope, nam
         if view.available(scope):
             continue
         result = view.show(scope)
+        settle(page)  # a click on what is drawn anew meanwhile may be lost
         page.get_by_role("radio", name=view.title).click()
         page.get_by_text(view.question).wait_for()
         wait_for_source(page, result)
@@ -189,24 +195,25 @@ def test_a_thumbnail_chooses_its_head(tab, seen):
     tab.wait_for_url(re.compile(r"prompt_attention\.head=3"))
     assert "prompt_attention.layer" not in tab.url  # 0 is the default
     tab.locator("figcaption", has_text="baseline: head 3").wait_for()
+    tab.locator("button.chosen[title='layer 0 head 3']").first.wait_for()
+    settle(tab)
     assert [tab.get_by_role("combobox", name=name).input_value() for name in ("Layer", "Head")] == ["0", "3"]
     assert chosen.first.get_attribute("title") == "layer 0 head 3"
 
 
 def test_what_is_seen_is_in_the_address(tab, browser, seen):
-    show = tab.get_by_role("combobox", name="Show")
-    # A list closes when the page moves under it, as it does until maps and text are drawn.
-    tab.locator("canvas[role=img]").last.wait_for()
-    tab.locator("#prompt_attention_2 > span").last.wait_for()
-    show.evaluate("element => element.scrollIntoView({block: 'center'})")
-    show.press("ArrowDown")
-    tab.get_by_role("option", name="attention minus uniform").click()
+    choose(tab, "Show", "attention minus uniform")
     tab.wait_for_url(re.compile(r"prompt_attention\.show=attention\+minus"))
     tab.get_by_text("Point at a map for its numbers (weight minus uniform)").wait_for()
+    settle(tab)
     other = browser.new_context().new_page()
+    other.set_default_timeout(PATIENT)
     other.goto(tab.url)
     other.get_by_text("Point at a map for its numbers (weight minus uniform)").wait_for()
     wait_for_source(other, seen)
+    other.locator("canvas[role=img]").last.wait_for()
+    other.locator("#prompt_attention_2 > span").last.wait_for()
+    settle(other)
     for path in ("figcaption", "p.text", "textarea"):
         assert other.locator(path).all_inner_texts() == tab.locator(path).all_inner_texts()
     assert other.locator("button.chosen").first.get_attribute("title") == "layer 1 head 2"
@@ -222,6 +229,7 @@ def test_downloads_hold_the_numbers_that_are_shown(tab, seen, tmp_path):
         found = pd.read_csv(io.StringIO(_download(tab, label, f"prompt_attention-{number}.csv", tmp_path)))
         pd.testing.assert_frame_equal(found, table, check_dtype=False, rtol=1e-5)
         tab.keyboard.press("Escape")
+        tab.locator("[data-testid=stPopoverBody]").wait_for(state="hidden")
     drawing = _download(tab, "SVG", "prompt_attention.svg", tmp_path)
     assert drawing.startswith("<?xml")
     assert [name for name in ("layer 1, head 2", *seen.panels[1].names) if name not in drawing] == []
@@ -264,10 +272,12 @@ def test_the_arrow_keys_read_a_map(tab, seen):
 def test_a_click_on_a_mark_opens_its_maps(page, at, runs, place, more, mark, wanted):
     page.goto(at(place, **more))
     page.locator(DRAWN).first.wait_for()
+    settle(page)
     marks = page.locator(f"{DRAWN} .role-mark path:visible")
     names = marks.evaluate_all("(all) => all.map((one) => one.getAttribute('aria-label'))")
     (number,) = [number for number, name in enumerate(names) if re.search(mark, name or "")]
     marks.nth(number).scroll_into_view_if_needed()
+    settle(page)
     box = marks.nth(number).bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)  # whatever lies on top of it
     for name, value in wanted.items():

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 import pytest
 
 from tests.dashboard.hostile_studies import poison, write_hostile
+from tests.dashboard.page_steps import PATIENT, settle
 from workbench.dashboard.content_security_policy import HEADERS
 from workbench.records.index import load_study
 from workbench.visible import visible
@@ -51,7 +52,7 @@ def server(results, cache, tmp_path_factory, wait_for):
     wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
     yield process, port, log
     process.kill()
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENT / 1000)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_nothing_is_made_of_a_strangers_text_and_nobody_else_is_asked(page, addr
             page.get_by_role("link", name=title, exact=True).click()
             heading = {"Overview": "Which", "Watch": "hostile"}.get(title, title)
             page.locator(f"h2:has-text('{heading}')").wait_for()
-            page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+            settle(page)
             folded = page.locator("[data-testid=stMain] summary")
             for place in range(folded.count()):
                 folded.nth(place).click()
@@ -78,8 +79,8 @@ def test_nothing_is_made_of_a_strangers_text_and_nobody_else_is_asked(page, addr
             for place in range(parts.count() if title == "Effects" else 1):
                 if place:
                     parts.nth(place).click()
-                page.wait_for_timeout(300)
-                page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+                    page.locator("[role=tabpanel]:visible [data-testid=stElementContainer]").first.wait_for()
+                settle(page)
                 assert page.locator(MADE).count() == 0, title
                 assert visible(poison(STRANGER)).strip() in page.locator("body").inner_text(), title
     assert opened >= 4  # cautions, problems and provenance on the first page alone
@@ -114,7 +115,7 @@ def test_the_browser_would_ask_nobody_else_whatever_a_page_made(page, address):
 def test_a_signal_ends_the_server_and_frees_its_port(server):
     process, port, log = server
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENT / 1000)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))

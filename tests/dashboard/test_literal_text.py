@@ -151,7 +151,7 @@ def test_no_page_reads_the_text_of_a_record(opened, hostile, page):
 
 @pytest.mark.parametrize("part", ["Pairs", "Compute", "Tuning", "Table"])
 def test_no_part_of_effects_reads_the_text_of_a_record(opened, hostile, part):
-    app = opened(hostile, "effects", part=part, explain=poison(HOST))
+    app = unfolded(opened(hostile, "effects", part=part, explain=poison(HOST)))
     assert not app.exception
     assert part in [tab.label for tab in app.tabs if tab.children]
     assert acting(app) == {}

@@ -3,7 +3,9 @@
 import re
 import shutil
 import time
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from urllib.parse import parse_qs
 
 import pytest
@@ -21,6 +23,7 @@ from workbench.dashboard.asking.draft import (
     with_value,
 )
 from workbench.dashboard.asking.fields import FIELDS, described
+from workbench.dashboard.turns import TURNS
 from workbench.errors import UserError
 from workbench.files import read_yaml, write_yaml
 from workbench.study.check import check_study
@@ -307,6 +310,28 @@ def test_a_reloaded_page_has_the_draft_and_another_can_be_begun(asked, opened, h
     assert field(again, "text_input", "ask_file:").value == "my-study"
 
 
+def test_a_draft_that_made_way_for_another_can_be_taken_back(asked, opened, here):
+    def offered(app):
+        return [one for one in app.button if one.key == "ask_take_back"]
+
+    begin = "ask_begin"
+    asked.selectbox(key=begin).set_value("a small example").run()
+    assert not offered(asked)  # nothing was changed in the one before
+    edit(asked, SMALL)
+    field(asked, "text_input", "ask_file:").set_value("mine").run()
+    asked.selectbox(key=begin).set_value("a small example").run()
+    assert yaml(asked) == FIRST
+    assert "The draft mine, which was not saved" in "".join(one.value for one in asked.caption)
+    offered(asked)[0].click().run()
+    assert (yaml(asked), field(asked, "text_input", "ask_file:").value) == (SMALL, "mine")
+    assert not offered(asked)  # the example had no change either
+    again = opened(here / "results", "new_study")  # a reloaded page knows that it is changed
+    again.selectbox(key=begin).set_value("a small example").run()
+    assert offered(again)
+    files.save("mine", SMALL)
+    assert not offered(again.run())
+
+
 def test_a_study_is_cloned_from_its_file_and_from_its_results(asked, here):
     files.save("asked", SMALL)
     (here / "results").mkdir()
@@ -396,12 +421,17 @@ def test_what_a_session_no_longer_asks_is_not_checked(here):
 
 
 def test_checking_makes_nobody_wait(here):
-    checks = Checks(here / "results")
+    checks, found = Checks(here / "results"), []
+    ask = partial(checks.check, "one", "question: [", Path("ablations/x.yaml"))
+    asking = Thread(target=lambda: found.append(ask()), daemon=True)
+    with TURNS.stepping(for_page=True):  # no check is made meanwhile
+        asking.start()
+        asking.join(60)
+        (check,) = found
+        assert not check.done
     began = time.monotonic()
-    check = checks.check("one", "question: [", Path("ablations/x.yaml"))
-    assert time.monotonic() - began < 0.5
     while not check.done:
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 60
         time.sleep(0.02)
     assert "cannot be read as YAML" in check.error
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.dashboard import dashboard_studies
 from tests.dashboard.dashboard_studies import SEEDS, write_study
+from tests.dashboard.unfolded import unfolded
 from workbench.analysis.effects import study_report
 from workbench.files import write_yaml
 from workbench.records.index import load_study
@@ -48,6 +49,18 @@ def test_overview_answers_the_question_and_shows_the_problem(opened, results):
     assert {item.label for item in app.get("download_button")} == {"SVG", "PDF", "CSV", "Markdown", "LaTeX"}
 
 
+def test_progress_is_folded_up_once_all_that_was_planned_has_ended(opened, results, live_results):
+    said = "Progress: all ended, 54 of 55 trials complete"
+    app = opened(results)
+    assert said in [item.label for item in app.expander]
+    assert not [item for item in app.dataframe if "progress" in item.value]
+    (table,) = [item.value for item in unfolded(app).dataframe if "progress" in item.value]
+    assert table["progress"].tolist() == [1.0, 1.0, 1.0]
+    running = opened(live_results(2))
+    assert "Progress" in [item.value for item in running.subheader]
+    assert [item for item in running.dataframe if "progress" in item.value]
+
+
 def test_notes_that_change_the_reading_are_open_and_method_is_folded_away(
     opened, results, study, live_results
 ):
@@ -60,7 +73,9 @@ def test_notes_that_change_the_reading_are_open_and_method_is_folded_away(
     (folded,) = [item for item in app.expander if item.label.startswith("Method notes")]
     assert folded.label == f"Method notes ({len(report.method)})"
     assert not folded.proto.expanded
-    assert folded.markdown[0].value.count("\n") == len(report.method) - 1
+    assert not folded.markdown  # sent once it is opened
+    (opened_up,) = [item for item in unfolded(app).expander if item.label == folded.label]
+    assert opened_up.markdown[0].value.count("\n") == len(report.method) - 1
     effects = opened(results, "effects")
     assert [item.label for item in effects.expander if "Method notes" in item.label] == [folded.label]
 

@@ -1,7 +1,6 @@
 """The warm-up gives way to readers: to pages that are drawn, and to those that are about to be."""
 
 from threading import Event, Thread
-from time import monotonic
 
 import pytest
 from starlette.applications import Starlette
@@ -16,11 +15,26 @@ from workbench.dashboard.turns import Turns
 from workbench.dashboard.warm_up import take
 
 
+@pytest.fixture
+def turns(monkeypatch):
+    """Turns whose seconds go by only where a step waits; ``waited`` says how many those are."""
+    now = [100.0]
+
+    def wait(seconds):
+        now[0] += seconds
+
+    turns = Turns()
+    monkeypatch.setattr(turns_file, "monotonic", lambda: now[0])
+    monkeypatch.setattr(turns._free, "wait", wait)
+    turns.now = now
+    return turns
+
+
 def waited(turns, **wanted):
     """Seconds until a step may be taken."""
-    since = monotonic()
+    (since,) = turns.now
     with turns.stepping(**wanted):
-        return monotonic() - since
+        return turns.now[0] - since
 
 
 def test_no_step_is_taken_while_pages_are_drawn(monkeypatch):
@@ -32,7 +46,7 @@ def test_no_step_is_taken_while_pages_are_drawn(monkeypatch):
         thread.join(0.1)
         assert taken == []
         drawn.set()
-    thread.join(5)
+    thread.join(60)
     assert taken == [True]
 
 
@@ -41,7 +55,7 @@ def test_a_page_waits_for_the_step_that_is_being_taken_and_for_no_other(monkeypa
 
     def slow():
         begun.set()
-        go_on.wait(5)
+        go_on.wait(60)
         order.append("step")
 
     def page():
@@ -51,32 +65,28 @@ def test_a_page_waits_for_the_step_that_is_being_taken_and_for_no_other(monkeypa
     monkeypatch.setattr(turns_file, "_IS_SENT", 0.0)
     thread = Thread(target=take, args=([slow, lambda: order.append("next")], turns))
     thread.start()
-    begun.wait(5)
+    begun.wait(60)
     reader = Thread(target=page)
     reader.start()
     while not turns._drawing:
         reader.join(0.01)
     go_on.set()
     for one in (thread, reader):
-        one.join(5)
+        one.join(60)
     assert order == ["step", "page", "next"]
 
 
-def test_no_step_is_taken_while_a_page_is_on_its_way_but_for_those_that_it_needs(monkeypatch):
-    monkeypatch.setattr(turns_file, "_ON_ITS_WAY", 1.5)
-    turns = Turns()
+def test_no_step_is_taken_while_a_page_is_on_its_way_but_for_those_that_it_needs(turns):
     turns.expect_page(None)
-    assert waited(turns, for_page=True) < 0.5
-    assert waited(turns) > 0.5
+    assert waited(turns, for_page=True) == 0
+    assert waited(turns) == turns_file._ON_ITS_WAY
 
 
-def test_no_step_is_taken_before_a_browser_has_what_was_drawn(monkeypatch):
-    monkeypatch.setattr(turns_file, "_IS_SENT", 1.0)
-    turns = Turns()
+def test_no_step_is_taken_before_a_browser_has_what_was_drawn(turns):
     turns.expect_page(None)
     with turns.drawing():
         pass
-    assert 0.1 < waited(turns) < 3  # no longer for the page that was expected: it was drawn
+    assert waited(turns) == turns_file._IS_SENT  # no longer for the page that was expected: it was drawn
 
 
 @pytest.mark.parametrize(
@@ -87,14 +97,12 @@ def test_no_step_is_taken_before_a_browser_has_what_was_drawn(monkeypatch):
         ("/health", None, False),
     ],
 )
-def test_a_page_that_is_sent_is_expected_and_nothing_else_is(monkeypatch, address, asked, expected):
+def test_a_page_that_is_sent_is_expected_and_nothing_else_is(turns, address, asked, expected):
     routes = [
         Route("/health", lambda _: PlainTextResponse("ok")),
         Route("/{page:path}", lambda _: HTMLResponse("<p>page")),
     ]
-    monkeypatch.setattr(turns_file, "_ON_ITS_WAY", 1.5)
-    turns = Turns()
     app = Starlette(routes=routes, middleware=[Middleware(ReadersFirst, turns=turns)])
     assert TestClient(app).get(address).status_code == 200
     assert turns.asked == asked
-    assert (waited(turns) > 0.5) == expected
+    assert waited(turns) == (turns_file._ON_ITS_WAY if expected else 0)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from tests.dashboard.drawn_charts import read_charts
+from tests.dashboard.page_steps import settle
 from workbench.records.driver_state import read_driver_state
 from workbench.records.index import load_study
 from workbench.records.run import State
@@ -71,7 +72,6 @@ def line_of(page, change):
 
 def test_a_users_whole_morning(new_tab, serve, results, text, tmp_path):
     page = new_tab()
-    page.set_default_timeout(60_000)  # the text of the first draft is read and measured meanwhile
     address = serve(results, token=TOKEN)
 
     # Nothing is there: the way on is a new study.
@@ -135,6 +135,7 @@ def _compare(page, results, folder):
     go_to(page, "Compare")
     page.get_by_text("published/quickstart").first.wait_for()
     page.locator(DRAWN).first.wait_for()
+    settle(page)
     (chart,) = read_charts(page)
     assert chart.faults() == []
     drawn = " ".join(text for text, _, _ in chart.texts)

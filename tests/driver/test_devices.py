@@ -5,7 +5,9 @@ import shutil
 import pytest
 
 from tests import in_process
+from tests.forked import Forked
 from tests.study import studies
+from workbench.training import leader
 
 pytestmark = pytest.mark.slow
 STUDY = {
@@ -36,7 +38,8 @@ def require_close(value, other, key):
         assert other == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value), key
 
 
-def test_two_devices_give_the_table_of_one(tmp_path):
+def test_two_devices_give_the_table_of_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(leader.subprocess, "Popen", Forked)
     one, two = tmp_path / "one", tmp_path / "two"
     studies.make_study(one, **STUDY)
     run(one)

@@ -1,7 +1,7 @@
 """A tiny real study through the command line: to its verdict, and through everything that can go wrong.
 
-What is about processes runs in processes of its own, the first study in such as a user starts, the others in
-forked ones; the studies that those are compared with do not.
+What is about processes runs in processes of its own, which are forked (tests/test_readme.py has a study in
+such as a user starts); the studies that those are compared with do not.
 """
 
 import json
@@ -30,6 +30,7 @@ from workbench.driver import watch
 from workbench.driver.executors import local
 from workbench.driver.executors.registry import EXECUTORS
 from workbench.study.status import study_status
+from workbench.training.trial import run_trial
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +40,7 @@ def undisturbed(tmp_path_factory):
     """A study run to its end in peace: what every disturbed one must equal."""
     folder = tmp_path_factory.mktemp("undisturbed")
     studies.make_study(folder)
-    answer = studies.workbench(folder, "run", "tiny.yaml", start=subprocess.Popen)
+    answer = studies.workbench(folder, "run", "tiny.yaml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return folder, answer.stdout
 
@@ -148,6 +149,20 @@ def undisturbed_slow(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def slow_to_confirm(monkeypatch):
+    """Forked workers are slow where a test disturbs them: in "confirm", until a file "hurry" is there."""
+
+    def run(directory, *rest):
+        if PATIENCE in os.environ:
+            slow = directory.read().phase == "confirm" and not os.path.exists("hurry")
+            os.environ[PATIENCE] = studies.PATIENCE_SECONDS if slow else "0"
+        return run_trial(directory, *rest)
+
+    for place in ("workbench.training.trial", "workbench.driver.worker"):
+        monkeypatch.setattr(f"{place}.run_trial", run)
+
+
 def table(folder):
     """The report's rows without what depends on the clock."""
     timed = ("seconds", "hours", "tokens_per_second")
@@ -158,6 +173,7 @@ def table(folder):
 
 
 @pytest.mark.parametrize(("victim", "workers"), [("driver", 2), ("worker", 1)])
+@pytest.mark.usefixtures("slow_to_confirm")
 def test_killing_loses_nothing(undisturbed_slow, tmp_path, victim, workers):
     """Each worker has a trial when it happens."""
     studies.make_study(tmp_path, **SLOW)
@@ -173,6 +189,7 @@ def test_killing_loses_nothing(undisturbed_slow, tmp_path, victim, workers):
         assert again.returncode == 0, again.stdout + again.stderr
     else:
         alive[0].kill()
+        (tmp_path / "hurry").touch()
         output, _ = process.communicate(timeout=240)
         assert process.returncode == 0, output
         assert "worker lost" in output
@@ -191,6 +208,7 @@ def workers_of(pid):
     return found
 
 
+@pytest.mark.usefixtures("slow_to_confirm")
 def test_a_second_driver_is_refused_and_ctrl_c_stops_the_first(undisturbed_slow, tmp_path):
     """Told who holds the study; stopped cleanly, the same command goes on."""
     studies.make_study(tmp_path, **SLOW)
@@ -217,6 +235,9 @@ SIGNING_OFTEN = (
 )
 
 
+PATIENT_SECONDS, SILENT_SECONDS = 120.0, 3.0  # a worker may be silent; less only where one was stopped
+
+
 class Sabotage(threading.Thread):
     """Stops the only worker while it trains; then asks its successor, and the driver, to end.
 
@@ -236,6 +257,9 @@ class Sabotage(threading.Thread):
             (worker,) = self._workers()
             worker.suspend()
             self._until("words", self._told)
+            watch.SILENT_SECONDS = SILENT_SECONDS
+            self._until("its end", lambda: worker not in self._workers())
+            watch.SILENT_SECONDS = PATIENT_SECONDS
             self._until("a successor", self._resumed)
             (successor,) = self._workers()
             successor.terminate()
@@ -263,12 +287,13 @@ class Sabotage(threading.Thread):
         return [child for child in workers_of(os.getpid()) if child.status() != psutil.STATUS_ZOMBIE]
 
 
+@pytest.mark.usefixtures("slow_to_confirm")
 def test_a_stopped_worker_is_replaced_and_sigterm_to_all_saves(undisturbed_slow, tmp_path, monkeypatch):
     """The driver is this process, so that only workers have to start."""
     studies.make_study(tmp_path, **SLOW)
     monkeypatch.setattr(local, "_WORKER", [sys.executable, "-c", SIGNING_OFTEN])
     monkeypatch.setattr(local.subprocess, "Popen", Forked)
-    monkeypatch.setattr(watch, "SILENT_SECONDS", 15.0)
+    monkeypatch.setattr(watch, "SILENT_SECONDS", PATIENT_SECONDS)
     monkeypatch.setattr(watch, "_TOLD_SILENT_SECONDS", 2.0)
     for name, value in studies.environment(tmp_path).items():
         monkeypatch.setenv(name, value)
@@ -282,7 +307,7 @@ def test_a_stopped_worker_is_replaced_and_sigterm_to_all_saves(undisturbed_slow,
         signal.signal(signal.SIGTERM, before)
     assert sabotage.failure == "", answer.stdout
     assert re.search(r"confirm: \d/8 trials; worker 0: no sign of life for \d+ s", sabotage.told)
-    assert "worker lost (no sign of life for 15 s); it is tried again" in answer.stdout
+    assert "worker lost (no sign of life for 3 s); it is tried again" in answer.stdout
     assert answer.returncode == 130, answer.stdout
     # It reported, though it was to end itself.
     assert "stopped, resumes next time" in answer.stdout, answer.stdout

@@ -14,7 +14,13 @@ from workbench.errors import UserError
 from workbench.inspection import measured, measuring, subject
 from workbench.inspection.behaviour_columns import read_behaviours
 from workbench.inspection.command import inspect_run, measure_study_or_run
-from workbench.inspection.measured import common_probe, keep_measured, measured_version, read_measured
+from workbench.inspection.measured import (
+    common_probe,
+    keep_measured,
+    measured_version,
+    measured_versions,
+    read_measured,
+)
 from workbench.inspection.measuring import complete_tables, lacking, measure_missing
 from workbench.inspection.scope import Scope
 from workbench.inspection.tables import Table, known_tables, measured_rows
@@ -247,6 +253,7 @@ def test_the_cache_is_keyed_by_run_weights_table_and_probe(results, tmp_path):
     assert (file.parent.name, file.name) == (digest, f"{LACKING}-{probe}.parquet")
     assert lacking(run) == []
     assert measured_version(run.path) != version
+    assert measured_versions([run.path, str(run.path)]) == (measured_version(run.path),) * 2
     # Record and cache are read as one table.
     found = read_measured(run)
     assert set(found["table"]) == set(known_tables())

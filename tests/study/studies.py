@@ -15,6 +15,7 @@ from tests import in_process
 from tests.forked import Forked
 
 REPOSITORY = Path(__file__).parents[2]
+PATIENCE_SECONDS = "0.008"  # for which the slow norm sleeps each time
 TINY = {
     "question": "does it work from end to end?",
     "baseline": "llama",
@@ -49,7 +50,12 @@ def environment(folder: Path) -> dict[str, str]:
     What a test runs in its own process is not interrupted there, and need not be slow.
     """
     paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "user_parts")])
-    return {**os.environ, "PYTHONPATH": paths, "WORKBENCH_CACHE": str(folder / "cache"), PATIENCE: "0.008"}
+    return {
+        **os.environ,
+        "PYTHONPATH": paths,
+        "WORKBENCH_CACHE": str(folder / "cache"),
+        PATIENCE: PATIENCE_SECONDS,
+    }
 
 
 def start(folder: Path, *arguments: str, start: type[subprocess.Popen] = Forked) -> subprocess.Popen:

@@ -6,11 +6,11 @@ import time
 from shutil import copytree
 
 import pandas as pd
-import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.forked import Forked
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
 from workbench.data.evaluation_text import evaluation_text
@@ -21,6 +21,7 @@ from workbench.model.presets import preset
 from workbench.model.weights import plain_tensors
 from workbench.records.execution import USUAL, Execution
 from workbench.records.run import RunDirectory, RunRecord, State, error_line
+from workbench.training import leader
 from workbench.training.config import TrainingConfig
 from workbench.training.machine_faults import RankLost, is_machine_fault
 from workbench.training.module import DecoderModule
@@ -73,6 +74,25 @@ def recall(cache):
         "fingerprint": prepare(spec, {"ids": 10}, cache_directory()).fingerprint,
         "evaluation": [{"name": "task", "corpus": spec, "max_bytes": 512, "fingerprint": judged.fingerprint}],
     }
+
+
+@pytest.fixture
+def others(monkeypatch):
+    """The processes of other ranks that are started: forked, since each would import torch for seconds."""
+    made = []
+
+    def start(*words, **options):
+        made.append(Forked(*words, **options))
+        return made[-1]
+
+    monkeypatch.setattr(leader.subprocess, "Popen", start)
+    return made
+
+
+def require_ended(others):
+    """Of several ranks, none is left."""
+    assert others
+    assert all(other.poll() is not None for other in others)
 
 
 def run_of(folder, data, *, dropout=0.0, vocabulary=257, starts=False, **levels):
@@ -222,7 +242,10 @@ def test_a_part_that_draws_from_everywhere_draws_the_same_again(tmp_path, text):
 
 
 def test_two_devices_are_one_to_rounding_whatever_their_pieces_hold(tmp_path, recall, answers):
-    """Sequences with unequal numbers of answers, in two turns, with dropout and recomputed activations."""
+    """Sequences with unequal numbers of answers, in two turns, with dropout and recomputed activations.
+
+    The other rank is started as it is for a user.
+    """
     own = run_of(tmp_path, recall, **OF_ANSWERS)
     ways = {"gradient_accumulation": 2, "activation_checkpointing": True}
     record = train(own, TWO.model_copy(update=ways))
@@ -232,18 +255,18 @@ def test_two_devices_are_one_to_rounding_whatever_their_pieces_hold(tmp_path, re
     assert ours["along"]["answers"] == theirs["along"]["answers"]
 
 
-def test_what_two_devices_began_one_goes_on_with(tmp_path, text, plain):
+def test_what_two_devices_began_one_goes_on_with(tmp_path, text, plain, others):
     own = run_of(tmp_path, text)
     stopped = train(own, TWO, stop_at=7)
     assert stopped.state is State.RUNNING
-    assert not followers()
+    require_ended(others)
     assert torch.load(own.checkpoint, weights_only=True)["global_step"] == 7
     record = train(own)
     equal(plain, own)
     assert record.provenance["execution"] == [TWO.to_dict(), {}]
 
 
-def test_a_decoder_in_parts_trains_as_a_whole_and_goes_on_as_one(tmp_path, recall, answers):
+def test_a_decoder_in_parts_trains_as_a_whole_and_goes_on_as_one(tmp_path, recall, answers, others):
     """FSDP, which needs no GPU but to be worth it: from one device's checkpoint, and to one."""
     own = run_of(tmp_path / "own", recall, **OF_ANSWERS)
     assert train(own, stop_at=7).state is State.RUNNING
@@ -299,7 +322,7 @@ def started(directory):
     return torch.load(directory.checkpoint, weights_only=True)["global_step"]
 
 
-def test_the_error_of_another_rank_is_the_outcome(tmp_path, text):
+def test_the_error_of_another_rank_is_the_outcome(tmp_path, text, others):
     own = run_of(tmp_path, text, norm="faulty_parts:OtherRankNorm")
     began = time.monotonic()
     record = train(own, TWO)
@@ -307,11 +330,11 @@ def test_the_error_of_another_rank_is_the_outcome(tmp_path, text):
     assert record.error.startswith("rank 1:\nTraceback")
     assert "faulty_parts.py" in record.error
     assert error_line(record.error) == "RuntimeError: the norm broke on another rank"
-    assert time.monotonic() - began < 120  # most of it for a process that starts
-    assert not followers()
+    assert time.monotonic() - began < 120
+    require_ended(others)
 
 
-def test_a_rank_that_is_killed_is_a_fault_and_the_trial_goes_on(tmp_path, text, plain):
+def test_a_rank_that_is_killed_is_a_fault_and_the_trial_goes_on(tmp_path, text, plain, others):
     """It began on one device, goes on on two that compute it in pieces, and ends on one."""
     own = run_of(tmp_path, text)
     assert train(own, stop_at=7).state is State.RUNNING
@@ -319,7 +342,7 @@ def test_a_rank_that_is_killed_is_a_fault_and_the_trial_goes_on(tmp_path, text, 
 
     def stop():
         if started(own) == 10 and watcher.pulse.count > 8 and not killed:
-            (other,) = followers()
+            (other,) = others
             other.kill()
             killed.append(time.monotonic())
         return False
@@ -330,7 +353,7 @@ def test_a_rank_that_is_killed_is_a_fault_and_the_trial_goes_on(tmp_path, text, 
         run_trial(own, lambda data: study_corpus(None, data), watcher, execution)
     assert time.monotonic() - killed[0] < 30
     assert is_machine_fault(raised.value)
-    assert not followers()
+    require_ended(others)
     assert own.read().state is State.RUNNING
     assert started(own) == 10
     record = train(own)
@@ -339,13 +362,7 @@ def test_a_rank_that_is_killed_is_a_fault_and_the_trial_goes_on(tmp_path, text, 
 
 
 def test_the_other_ranks_end_with_the_first():
-    other = subprocess.Popen([sys.executable, "-m", "workbench.training.follower"], stdin=subprocess.PIPE)
+    other = Forked([sys.executable, "-m", "workbench.training.follower"], stdin=subprocess.PIPE)
     other.stdin.write(b'{"reports": 2, "run": "nowhere", "attempt": null}\n')
     other.stdin.close()
     assert other.wait(timeout=120) == 1
-
-
-def followers():
-    """The processes of other ranks that this one has."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if "workbench.training.follower" in child.cmdline()]

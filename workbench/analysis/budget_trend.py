@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from workbench.analysis.confirm_outcomes import Outcomes
 from workbench.analysis.flops import validation_curve
@@ -154,13 +153,12 @@ def _is_still(verdict: Verdict, difference: float, margin: float) -> bool:
 
 def _curve(path: str, metric: str) -> Curve | None:
     try:
-        table: pd.DataFrame = validation_curve(path, metric)
+        curve = validation_curve(path, metric)
     except RecordError:  # a curve that cannot be read leaves the trend, not the verdict
         return None
-    if not len(table) or "tokens" not in table:
+    if "tokens" not in curve:
         return None
-    tokens = table["tokens"].to_numpy(float)
-    losses = table[metric].to_numpy(float)
+    tokens, losses = curve["tokens"].astype(float), curve[metric].astype(float)
     usable = (tokens > 0) & np.isfinite(losses)  # a validation before the first step is no share of the run
     if not usable.any():
         return None

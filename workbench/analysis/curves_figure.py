@@ -111,6 +111,7 @@ def _readable_curves(mine: Outcomes, metric: str, x: str) -> dict[int, np.ndarra
             curve = validation_curve(run["path"], metric)
         except RecordError:
             continue  # the report lists it among the problems; the legend says that it is left out
-        has_values = len(curve) and x in curve
-        curves[seed] = curve[[x, metric]].to_numpy(float) if has_values else np.empty((0, 2))
+        curves[seed] = (
+            np.stack([curve[x], curve[metric]], axis=1, dtype=float) if x in curve else np.empty((0, 2))
+        )
     return curves

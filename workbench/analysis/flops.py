@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
-import pandas as pd
 
 from workbench.analysis.confirm_outcomes import (
     NOT_READ,
@@ -29,7 +28,7 @@ from workbench.analysis.verdicts import fate
 from workbench.errors import RecordError
 from workbench.records.index import StudyRecords
 from workbench.records.manifest import Manifest, ManifestVariant
-from workbench.records.metrics import metrics_version, read_evaluations
+from workbench.records.metrics import Evaluations, evaluations, metrics_version
 
 _RELEVANT = 0.01
 _KEPT = 2048  # validation curves in memory: a few kB each
@@ -120,7 +119,7 @@ def _trained_apart(manifest: Manifest) -> list[ManifestVariant]:
 
 
 def _curves(outcomes: dict[str, Outcomes], metric: str) -> tuple[dict[str, dict], list[str]]:
-    curves: dict[str, dict[int, pd.DataFrame]] = {}
+    curves: dict[str, dict[int, Evaluations]] = {}
     notes: list[str] = []
     for name, mine in outcomes.items():
         curves[name] = {}
@@ -130,13 +129,13 @@ def _curves(outcomes: dict[str, Outcomes], metric: str) -> tuple[dict[str, dict]
             except RecordError as error:
                 notes.append(f"{name} seed {seed}: {error}")
                 continue
-            if len(curve):
+            if curve:
                 curves[name][seed] = curve
     return curves, notes
 
 
-def validation_curve(path: str | Path, metric: str) -> pd.DataFrame:
-    """The rows of a run's metrics at which ``metric`` was evaluated, in order of steps.
+def validation_curve(path: str | Path, metric: str) -> Evaluations:
+    """The axes and ``metric`` where it was evaluated, in order of steps; empty where it never was.
 
     Kept until the run's metrics change, so that callers must not change it.
     """
@@ -144,12 +143,12 @@ def validation_curve(path: str | Path, metric: str) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=_KEPT)
-def _curve(path: Path, metric: str, version: Hashable) -> pd.DataFrame:
-    table = read_evaluations(path, metric)
-    return table if "flops" in table else table.iloc[:0]
+def _curve(path: Path, metric: str, version: Hashable) -> Evaluations:
+    curve = evaluations(path, metric)
+    return curve if "flops" in curve else {}
 
 
-def _read_at(outcomes: Outcomes, curves: dict[int, pd.DataFrame], metric: str, flops: float) -> Outcomes:
+def _read_at(outcomes: Outcomes, curves: dict[int, Evaluations], metric: str, flops: float) -> Outcomes:
     """The same outcomes with the metric read at ``flops``; a seed without a curve there is not read."""
     values = {seed: _interpolate(curve, metric, flops) for seed, curve in curves.items()}
     known = {seed: value for seed, value in values.items() if value is not None}
@@ -162,8 +161,8 @@ def _read_at(outcomes: Outcomes, curves: dict[int, pd.DataFrame], metric: str, f
     return replace(outcomes, values=known, states=states, runs=runs, notes=())
 
 
-def _interpolate(curve: pd.DataFrame, metric: str, flops: float) -> float | None:
-    spent, losses = curve["flops"].to_numpy(float), curve[metric].to_numpy(float)
+def _interpolate(curve: Evaluations, metric: str, flops: float) -> float | None:
+    spent, losses = curve["flops"].astype(float), curve[metric].astype(float)
     usable = (spent > 0) & np.isfinite(losses)
     spent, losses = spent[usable], losses[usable]
     if not len(spent) or not spent[0] <= flops <= spent[-1] * (1 + 1e-9):
@@ -171,7 +170,7 @@ def _interpolate(curve: pd.DataFrame, metric: str, flops: float) -> float | None
     return float(np.interp(math.log(flops), np.log(spent), losses))
 
 
-def _share(curves: dict[int, pd.DataFrame], flops: float) -> float | None:
+def _share(curves: dict[int, Evaluations], flops: float) -> float | None:
     """How much of the variant's runs is over at ``flops``; None where none is read there."""
     ends = [curve["flops"].max() for curve in curves.values()]
     return min(1.0, float(flops / mean(ends))) if ends else None

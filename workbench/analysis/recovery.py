@@ -88,8 +88,8 @@ def _first_losses(mine: Outcomes) -> list[float]:
             curve = validation_curve(run["path"], "validation/loss")
         except RecordError:  # named among the study's problems already
             continue
-        if len(curve) and curve["tokens"].iloc[0] == 0:
-            losses.append(float(curve["validation/loss"].iloc[0]))
+        if curve and curve["tokens"][0] == 0:
+            losses.append(float(curve["validation/loss"][0]))
     return losses
 
 
@@ -158,6 +158,6 @@ def _curves(outcomes: Outcomes, metric: str) -> dict[int, pd.Series]:
             curve = validation_curve(outcomes.runs[seed]["path"], metric)
         except RecordError:  # named among the study's problems already
             continue
-        if len(curve) and curve["tokens"].iloc[0] == 0:
-            found[seed] = curve.set_index("tokens")[metric]
+        if curve and curve["tokens"][0] == 0:
+            found[seed] = pd.Series(curve[metric], index=curve["tokens"])
     return found

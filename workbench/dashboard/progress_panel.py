@@ -1,18 +1,36 @@
 """How far a study is, as a table of its phases: on the pages Overview and Watch."""
 
+from functools import partial
+
+import pandas as pd
 import streamlit as st
 
 from workbench.analysis.report_tables import pilot_line
+from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.state import View
 from workbench.dashboard.study_progress import INTERRUPTED, progress_table
-from workbench.numbers import time_left
+from workbench.numbers import plural, time_left
 
 
 def progress_panel(now: View) -> None:
     """Draw it, with the time left where the driver knows it."""
     st.subheader("Progress", anchor=False)
+    _table(now, progress_table(now.records))
+
+
+def progress_in_the_end(now: View) -> None:
+    """The same of a study that nothing runs any more: folded up where all that was planned has ended."""
     table = progress_table(now.records)
+    if (table["progress"] < 1).any():
+        progress_panel(now)
+        return
+    trials, complete = int(table["planned"].sum()), int(table["complete"].sum())
+    words = f"Progress: all ended, {complete:,} of {plural(trials, 'trial')} complete"
+    folded(words, partial(_table, now, table), key="progress", icon=":material/checklist:")
+
+
+def _table(now: View, table: pd.DataFrame) -> None:
     config = {
         "phase": st.column_config.TextColumn("Phase"),
         "progress": st.column_config.ProgressColumn(

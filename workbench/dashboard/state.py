@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 
@@ -153,8 +154,12 @@ def view_of(path: Path) -> View | None:
 
 
 def reader(library: Library, unreadable: dict[str, str]) -> Callable[[str], pd.DataFrame]:
-    """From a run's path to its metrics; what cannot be read is empty and goes to ``unreadable``."""
+    """From a run's path to its metrics; what cannot be read is empty and goes to ``unreadable``.
 
+    Each is looked at once, so that all of a page's drawing is of the same rows.
+    """
+
+    @cache
     def read(path: str) -> pd.DataFrame:
         try:
             return library.metrics(Path(path))

@@ -140,8 +140,7 @@ class Library:
 
     def study(self, path: Path) -> StudyRecords:
         """A study's records; raises ``RecordError`` when its manifest cannot be read."""
-        records = self._keep(("study", path), study_version(path), lambda: load_study(path))
-        return with_heartbeat(records)
+        return with_heartbeat(self._records(path, study_version(path)))
 
     def manifest(self, path: Path) -> Manifest:
         """A study's manifest alone; raises ``RecordError`` when it cannot be read."""
@@ -251,12 +250,17 @@ class Library:
 
     def _all_of(self, path: Path) -> Hashable:
         """The version of a study's records, and of what was measured beside them and on its runs."""
-        own = (path, study_version(path), version(path / STEP_TIMES))
+        current = study_version(path)
+        own = (path, current, version(path / STEP_TIMES))
         try:
-            runs = self.study(path).runs["path"]
+            runs = self._records(path, current).runs["path"]
         except RecordError:
             return own
         return own, measured_versions(runs)
+
+    def _records(self, path: Path, current: tuple[Hashable, ...]) -> StudyRecords:
+        """A study's records, whose version is ``current``, with the sign of life of when they were read."""
+        return self._keep(("study", path), current, lambda: load_study(path))
 
     def texts(self, records: StudyRecords) -> "tuple[list[StudyText], str]":
         """The texts of a study with their reports, as far as they are at hand; and what is wrong with these.

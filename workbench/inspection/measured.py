@@ -21,6 +21,7 @@ from workbench.records.index import is_published
 from workbench.records.probes import (
     append_probes,
     probes_version,
+    probes_versions,
     read_probe_file,
     read_probes,
     write_probe_file,
@@ -112,21 +113,26 @@ def drop_other_probes(directory: RunDirectory, probe_hash: str) -> None:
 
 def measured_version(run: Path | str) -> Hashable:
     """What changes whenever there is more, or other, to be read of the run."""
-    return _version(os.fspath(run), str(_cache()))
+    folder = _cache() / os.path.basename(run)
+    return _version(os.fspath(run), probes_version(run), folder if folder.is_dir() else None)
 
 
 def measured_versions(runs: Iterable[Path | str]) -> Hashable:
-    """The same of many runs: it is asked of all of a study's at every click."""
-    cache = str(_cache())
-    return tuple(_version(os.fspath(run), cache) for run in runs)
+    """The same of many runs: of all of a study's, or of every study's, at every click."""
+    paths = [os.fspath(run) for run in runs]
+    cache = _cache()
+    cached = {folder.name: folder for folder in cache.iterdir()} if cache.is_dir() else {}  # of few runs
+    return tuple(
+        _version(path, probes, cached.get(os.path.basename(path)))
+        for path, probes in zip(paths, probes_versions(paths), strict=True)
+    )
 
 
-def _version(run: str, cache: str) -> Hashable:
-    folder = os.path.join(cache, os.path.basename(run))  # joined as text, which is many times as fast
-    cached: list[str] = []
-    if os.path.isdir(folder):  # of few runs there is one
-        cached = sorted(map(str, Path(folder).glob("*/*.parquet")))
-    return (probes_version(run), *((path, version(path)) for path in (os.path.join(run, RECORD), *cached)))
+def _version(run: str, probes: Hashable, cached: Path | None) -> Hashable:
+    """``probes`` is the version of its record's table; ``cached`` the run's folder in the cache, if any."""
+    tables = sorted(map(str, cached.glob("*/*.parquet"))) if cached else []
+    # Joined as text, which is many times as fast.
+    return (probes, *((path, version(path)) for path in (os.path.join(run, RECORD), *tables)))
 
 
 def measurements(directory: RunDirectory) -> tuple[tuple[int, str, str], ...]:

@@ -4,7 +4,7 @@ Neither depends on the run or its seed. The hash covers all of it, and the versi
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -71,7 +71,12 @@ def make_probe(corpus: TokenizedCorpus, context: int, vocabulary: int) -> Probe:
 
 def _windows(tokens: np.ndarray, length: int, count: int, purpose: str) -> Tensor:
     """``(count, length)`` windows at random starts, so that a position is not a document's beginning."""
-    last = len(tokens) - length
-    count = max(1, min(count, last + 1))
-    starts = torch.randperm(last + 1, generator=generator("probe", purpose))[:count].sort().values.numpy()
+    places = len(tokens) - length + 1
+    starts = _starts(places, max(1, min(count, places)), purpose)
     return torch.from_numpy(np.asarray(tokens)[starts[:, None] + np.arange(length)].astype(np.int64))
+
+
+@lru_cache(maxsize=16)  # all runs of a study have the same, and a permutation of millions takes 40 ms
+def _starts(places: int, count: int, purpose: str) -> np.ndarray:
+    """``(count,)`` of the places 0 to ``places - 1``, ascending; nobody changes them."""
+    return torch.randperm(places, generator=generator("probe", purpose))[:count].sort().values.numpy()

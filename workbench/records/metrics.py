@@ -30,6 +30,7 @@ from workbench.records.calibration_table import curve_of_run
 from workbench.records.published_tables import RUNS, joint_version, read_joint
 
 Row = dict[str, float | int | None]  # the axes (step, tokens, flops, seconds) and any metrics
+Evaluations = dict[str, np.ndarray]  # the axes and a metric, (evaluations,) each
 
 LIVE = "metrics.jsonl"
 COMPACT = "metrics.parquet"
@@ -97,43 +98,51 @@ def save_frame(directory: Path, frame: pd.DataFrame, check: Check | None = None)
 
 def read_metrics(directory: Path) -> pd.DataFrame:
     """All rows of a run, live or finished; an empty frame with the axes when nothing is logged yet."""
-    return _read(directory, None)
+    stored = _stored(directory, None)
+    return _unstored(directory) if stored is None else stored.to_pandas(use_threads=False)
 
 
 def read_evaluations(directory: Path, metric: str) -> pd.DataFrame:
     """The axes and ``metric`` where it was evaluated, in order of steps; no row where it never was."""
-    table = _read(directory, [*AXES, metric], where=metric)
-    known = list(table)
-    if metric not in known:
-        return table.iloc[:0]
-    columns = [name for name in (*AXES, metric) if name in known]
-    if known != columns:
-        table = table[columns]
-    evaluated = pd.notna(table[metric].to_numpy())
-    if not evaluated.all():
-        table = table[evaluated]
-    steps = table["step"].to_numpy()
-    return table if (steps[1:] >= steps[:-1]).all() else table.sort_values("step")
+    found = evaluations(directory, metric)
+    return pd.DataFrame(found) if found else pd.DataFrame(columns=list(AXES))
 
 
-def _read(directory: Path, columns: list[str] | None, where: str | None = None) -> pd.DataFrame:
-    """The columns, or all; rows without a value of ``where`` may be left out."""
+def evaluations(directory: Path, metric: str) -> Evaluations:
+    """The same without a data frame, which takes longer to make than the rows to read; empty without any."""
+    columns = [*AXES, metric]
+    stored = _stored(directory, columns)
+    if stored is None:
+        frame = _unstored(directory)
+        found = {name: frame[name].to_numpy() for name in columns if name in frame}
+    else:
+        # Of 2,000 rows as few as 20 may be evaluations: Arrow leaves the others out in no time.
+        rows = stored.filter(stored[metric].is_valid()) if metric in stored.column_names else stored
+        found = {name: rows[name].to_numpy() for name in columns if name in rows.column_names}
+    if metric not in found:
+        return {}
+    evaluated = np.flatnonzero(pd.notna(found[metric]))
+    order = evaluated[np.argsort(found["step"][evaluated], kind="stable")]
+    return {name: values[order] for name, values in found.items()} if len(order) else {}
+
+
+def _stored(directory: Path, columns: list[str] | None) -> pa.Table | None:
+    """The rows of a run that is over, from its own file or its study's; None where neither has it."""
     if (directory / COMPACT).exists():
         try:
-            return _read_compact(directory / COMPACT, columns, where)
+            return _read_compact(directory / COMPACT, columns)
         except (OSError, ValueError) as error:
             raise RecordError(
                 f"{directory / COMPACT}: cannot be read ({error}); delete the run's directory and run the "
                 f"study again to have it trained anew"
             ) from error
-    if not (directory / LIVE).exists():
-        joint = read_joint(directory, COMPACT, columns)
-        if joint is not None:
-            return _to_pandas(joint, where)
-        curve = curve_of_run(directory)
-        if curve is not None:
-            return curve if columns is None else curve[[name for name in curve if name in columns]]
-    return _frame(_live_rows(directory / LIVE))
+    return None if (directory / LIVE).exists() else read_joint(directory, COMPACT, columns)
+
+
+def _unstored(directory: Path) -> pd.DataFrame:
+    """The rows of a run that trains, or that a calibration has a curve of."""
+    curve = None if (directory / LIVE).exists() else curve_of_run(directory)
+    return _frame(_live_rows(directory / LIVE)) if curve is None else curve
 
 
 def rows_version() -> dict[str, int]:
@@ -170,20 +179,13 @@ def metrics_version(directory: Path) -> tuple[str, int, int]:
     return (RUNS, *joint_version(directory, COMPACT))
 
 
-def _read_compact(path: Path, columns: list[str] | None, where: str | None) -> pd.DataFrame:
+def _read_compact(path: Path, columns: list[str] | None) -> pa.Table:
     """The columns, or those of ``columns`` that there are."""
     # Two thirds of the time of pandas' own reader, which looks for many files and starts threads.
     with pq.ParquetFile(path, memory_map=True) as file:
         known = file.schema_arrow.names
         wanted = known if columns is None else [name for name in columns if name in known]
-        return _to_pandas(file.read(wanted, use_threads=False), where)
-
-
-def _to_pandas(table: pa.Table, where: str | None) -> pd.DataFrame:
-    # Of 2,000 rows as few as 20 may be evaluations: Arrow leaves the others out in no time.
-    if where is not None and where in table.column_names:
-        table = table.filter(table[where].is_valid())
-    return table.to_pandas(use_threads=False)
+        return file.read(wanted, use_threads=False)
 
 
 def _line(row: Row) -> str:

@@ -6,7 +6,7 @@ its own is read from there.
 """
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -56,7 +56,14 @@ def _read_of_study(run: Path, current: tuple[int, int]) -> pd.DataFrame:
 
 def probes_version(run: Path | str) -> Hashable:
     """What changes whenever the run's table does."""
-    return (version(os.path.join(run, PROBES)), joint_version(run, PROBES))
+    return probes_versions([run])[0]
+
+
+def probes_versions(runs: Sequence[Path | str]) -> list[Hashable]:
+    """The same of many runs: the file that a study's runs share is looked at once."""
+    one_of = {os.path.dirname(run): run for run in runs}
+    shared = {folder: joint_version(run, PROBES) for folder, run in one_of.items()}
+    return [(version(os.path.join(run, PROBES)), shared[os.path.dirname(run)]) for run in runs]
 
 
 def read_probe_file(path: Path) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.driver.test_populations import plan_of
+from tests.forked import Forked
 from tests.study import studies
 from workbench.driver.events import Task
 from workbench.driver.executors import local, ray_slot
@@ -181,7 +182,7 @@ def test_a_worker_that_dies_is_lost_with_its_run_and_its_log(scripted, tmp_path)
 
 
 def test_how_many_runs_train_together_is_measured_in_a_process_of_the_node(slot, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setattr(ray_slot.subprocess, "Popen", Forked)
     plan = plan_of(tmp_path / "tiny.yaml")
     record = plan.tune(plan.grids())[0]
     run = RunDirectory(tmp_path / "study" / "runs" / record.run_id)

@@ -98,6 +98,14 @@ def is_saved(name: str, text: str) -> bool:
     return path.is_file() and read_text_file(path, "YAML") == text
 
 
+def is_there(name: str, text: str) -> bool:
+    """The same of any name: no file has one that is none."""
+    try:
+        return is_saved(name, text)
+    except UserError:
+        return False
+
+
 def save(name: str, text: str, *, replace: bool = False) -> Path:
     """Write the file; raises ``UserError`` where another text is there, and is not to be replaced."""
     path = file_of(name)

@@ -62,6 +62,19 @@ def _begin() -> None:
     problem, draft = st.session_state.get(_PROBLEM, ("", None))
     if problem and draft == session.text():
         st.error(literal(problem), icon=":material/error:")
+    _what_it_replaced()
+
+
+def _what_it_replaced() -> None:
+    """A way back to a draft that another took the place of, unless a file has it."""
+    before = session.replaced()
+    if before is None or files.is_there(before.name, before.text):
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(
+            f"The draft {literal(before.name)}, which was not saved, made way for this one.", width="content"
+        )
+        st.button("Take it back", key="ask_take_back", icon=":material/undo:", on_click=session.take_back)
 
 
 def _from_a_link(known: Mapping[str, Source]) -> None:

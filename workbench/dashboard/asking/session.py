@@ -14,6 +14,7 @@ The last draft of the server is what the next session begins with, as a reloaded
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,20 @@ from workbench.study.schema import NAME
 
 _TEXT, _NAME, _KEPT, _ROUNDS = "_ask_text", "_ask_name", "_ask_kept", "_ask_rounds"
 _TOLD = "_ask_told"
+_BEGAN, _REPLACED = "_ask_began", "_ask_replaced"
 _RUNS_TO_TELL = 2  # the last messages of one may be dropped when the next begins
 FORM, YAML, FILE = "ask_form", "ask_yaml", "ask_file"  # what widgets' keys begin with
 FOLDER = Path("ablations")
 FIRST_NAME = "my-study"
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A draft that made way for another: its text, the name of its file, and the text that it began as."""
+
+    text: str
+    name: str
+    began: str
 
 
 @st.cache_resource(show_spinner=False)
@@ -131,12 +142,32 @@ def drawn() -> None:
 
 
 def open_draft(new: str, its_name: str) -> None:
-    """Begin from another text: a study that there is, or one that was just begun."""
+    """Begin from another text; what was changed in the one that stood here can be taken back."""
+    if text() != _began():
+        st.session_state[_REPLACED] = Replaced(text(), name(), _began())
+    _keep(_BEGAN, new)
     _keep(_TEXT, new)
     _rename(its_name)
     lay_aside({})
     for kind in (FORM, YAML, FILE):
         _next_round(kind)
+
+
+def replaced() -> Replaced | None:
+    """The draft that made way for another one, with changes in it."""
+    return st.session_state.get(_REPLACED)
+
+
+def take_back() -> None:
+    """Go on with that draft; the one that is here makes way for it in turn."""
+    found: Replaced = st.session_state.pop(_REPLACED)
+    open_draft(found.text, found.name)
+    _keep(_BEGAN, found.began)
+
+
+def _began() -> str:
+    """The text that the draft began as."""
+    return st.session_state.setdefault(_BEGAN, _last().get(_BEGAN, FIRST))
 
 
 def _next_round(kind: str) -> None:

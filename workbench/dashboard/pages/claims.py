@@ -139,10 +139,13 @@ def _card(result: CardResult) -> None:
     card = result.card
     with st.container(border=True):
         word = str(result.word)
-        st.markdown(f"#### {literal(card.title)} &nbsp; :{_COLOURS[word]}-badge[{word}]")
-        st.markdown(literal(card.statement))
-        st.caption(f"Every primary prediction holds {result.rungs_text}.")
-        st.markdown("\n".join(f"- {literal(reason)}" for reason in result.why))
+        # One text, of which a browser is done sooner than of four.
+        st.markdown(
+            f"#### {literal(card.title)} &nbsp; :{_COLOURS[word]}-badge[{word}]\n\n"
+            f"{literal(card.statement)}\n\n"
+            f":small[:gray[Every primary prediction holds {literal(result.rungs_text)}.]]\n\n"
+            + "\n".join(f"- {literal(reason)}" for reason in result.why)
+        )
         for trend in result.trends:
             st.caption(f"Trend over rungs, {literal(trend.text)}.")
         runs, literature = side_by_side("claim_parts", (_RUNS, 2), (_LITERATURE, 1))
@@ -187,12 +190,12 @@ def _runs(result: CardResult) -> None:
 
 
 def _literature(result: CardResult) -> None:
-    st.markdown("**What the literature says**")
-    if not result.card.sources:
-        st.caption("The card names no source.")
-    for source in result.card.sources:
-        st.markdown(literal(source.number))
-        st.caption(f"{literal(source.paper)}; {literal(source.where)} ({source.certainty})")
+    said = [
+        f"{literal(source.number)}  \n"
+        f":small[:gray[{literal(source.paper)}; {literal(source.where)} ({source.certainty})]]"
+        for source in result.card.sources
+    ]
+    st.markdown("\n\n".join(["**What the literature says**", *(said or ["The card names no source."])]))
 
 
 def _forest(result: CardResult) -> None:

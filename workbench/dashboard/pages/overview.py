@@ -21,7 +21,7 @@ from workbench.dashboard.imported_models import is_imported
 from workbench.dashboard.links_inside import explain_link, inside_link
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.note_panel import note_panel
-from workbench.dashboard.progress_panel import progress_panel
+from workbench.dashboard.progress_panel import progress_in_the_end, progress_panel
 from workbench.dashboard.searches import is_search
 from workbench.dashboard.state import View, view
 from workbench.dashboard.tables import text_frame, verdict_table
@@ -70,7 +70,7 @@ def page() -> None:
     _effects(now)
     _verdicts(now)
     if not now.records.is_live:
-        progress_panel(now)
+        progress_in_the_end(now)
     method_notes(now)
     _provenance(now)
 
@@ -106,8 +106,10 @@ def _answers(now: View) -> None:
         return
     with st.container(border=True, gap="small"):
         for row in rows:
-            # The sentence takes what the link leaves: on a narrow page a column would cut "Look inside".
-            with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="medium"):
+            # The sentence takes what the links leave, or has them below it.
+            with st.container(
+                horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"
+            ):
                 st.markdown(f"{verdict_badge(row)} &nbsp; {literal(sentence(row))}", width="stretch")
                 explain_link(now, row)
                 inside_link(now, row.variant)
@@ -190,8 +192,9 @@ def method_notes(now: View) -> None:
     """The notes on method, in a closed panel; nothing where there are none."""
     notes = now.report.method
     if notes:
-        with st.expander(f"Method notes ({len(notes)})", icon=":material/function:", expanded=False):
-            st.markdown("\n".join(f"- {literal(note)}" for note in notes))
+        text = "\n".join(f"- {literal(note)}" for note in notes)
+        label = f"Method notes ({len(notes)})"
+        folded(label, partial(st.markdown, text), key="method", icon=":material/function:")
 
 
 def _provenance(now: View) -> None:

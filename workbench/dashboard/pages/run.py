@@ -86,10 +86,15 @@ def _outcome(now: View, directory: RunDirectory, record: RunRecord) -> None:
                 st.code(visible(record.error), language=None, wrap_lines=True)
     facts = {METRICS.get(name, (name,))[0]: fixed(value, 4) for name, value in record.summary.items()}
     facts |= _facts(record, _step(now, directory, record))
-    with st.container(horizontal=True, gap="medium"):
-        for name, text in facts.items():
-            st.markdown(f"{literal(name[0].upper() + name[1:])}  \n**{literal(text)}**", width="content")
+    # One text, of which a browser is done in a tenth of the time of as many as there are facts.
+    st.markdown(" &emsp; ".join(_together(name, text) for name, text in facts.items()))
     st.markdown(code_span(directory.path))
+
+
+def _together(name: str, text: str) -> str:
+    """A fact that no line ends within, neither at a space nor, in a date, at a hyphen."""
+    fact = f"{literal(name[0].upper() + name[1:])} **{literal(text)}**"
+    return fact.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "-\N{WORD JOINER}")
 
 
 def _step(now: View, directory: RunDirectory, record: RunRecord) -> float | None:
