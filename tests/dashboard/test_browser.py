@@ -1,10 +1,12 @@
 """The real server in a real browser: what is seen, what a click does to the URL, and whom the page asks."""
 
 import csv
+import json
 import os
 from pathlib import Path
 from time import monotonic
 from urllib.parse import parse_qs, urlparse
+from urllib.request import urlopen
 
 import pytest
 
@@ -60,6 +62,11 @@ def test_every_page_shows_its_numbers_and_nothing_leaves_the_machine(page, addre
     assert page.errors == []
     hosts = {urlparse(url).hostname for url in page.asked if not url.startswith(("data:", "blob:"))}
     assert hosts == {"127.0.0.1"}
+
+
+def test_no_site_may_steer_a_page_that_it_embeds(address):
+    with urlopen(f"{address}/_stcore/host-config") as answer:
+        assert json.load(answer)["allowedOrigins"] == ["https://nobody.invalid"]
 
 
 def test_the_scripts_of_a_page_are_asked_for_with_the_page(page, address):
