@@ -64,6 +64,13 @@ def test_every_page_shows_its_numbers_and_nothing_leaves_the_machine(page, addre
     assert hosts == {"127.0.0.1"}
 
 
+def test_the_first_page_is_found_by_its_name_too(page, address):
+    page.goto(f"{address}/overview/?study=quickstart&baseline=norm%3Dlayernorm")
+    page.get_by_text("exploratory: compared with norm=layernorm").wait_for()
+    assert urlparse(page.url).path == "/"
+    assert parse_qs(urlparse(page.url).query)["study"] == ["quickstart"]
+
+
 def test_no_site_may_steer_a_page_that_it_embeds(address):
     with urlopen(f"{address}/_stcore/host-config") as answer:
         assert json.load(answer)["allowedOrigins"] == ["https://nobody.invalid"]

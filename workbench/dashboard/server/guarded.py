@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from workbench.dashboard.content_security_policy import OnlyThisServer
 from workbench.dashboard.launch import app_file
 from workbench.dashboard.server.admission import Admission
+from workbench.dashboard.server.front_page import FrontPage
 from workbench.dashboard.server.preloading import Preloading
 from workbench.dashboard.server.readers_first import ReadersFirst
 from workbench.dashboard.server.small_packets import send_small_packets_at_once
@@ -29,6 +30,7 @@ app = App(
         Middleware(Preloading),
         Middleware(ReadersFirst, turns=TURNS),
         Middleware(OnlyThisServer),
+        Middleware(FrontPage),
         Middleware(Admission),
     ],
 )
