@@ -55,9 +55,9 @@ def _warnings(small, context, **options):
 
 def test_a_base_too_small_or_too_large_is_told(small):
     assert _warnings(small, 512, base=12_600.0) == []
-    assert "rope.base: 10000 is below 1.25e+04" in _warnings(small, 512)[0]
+    assert "rope.base: 10,000 is below 12,495" in _warnings(small, 512)[0]
     assert (
-        "9 of 16 frequencies do not complete a turn within 256 positions; use a base of at most 4.79e+03"
+        "9 of 16 frequencies do not complete a turn within 256 positions; use a base of at most 4,788"
         in _warnings(small, 256)[0]
     )
     assert _warnings(small, 256, base=2_200.0) == []

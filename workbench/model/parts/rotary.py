@@ -56,7 +56,7 @@ class Rotary(Positions):
             most, slow = base_upper_bound(width, context), slow_bands(self.base, width, context)
             if self.base < least < math.inf:
                 return [
-                    f"rope.base: {self.base:g} is below {least:.3g}, the least that keeps attention to like "
+                    f"rope.base: {self.base:,g} is below {least:,.0f}, the least that keeps attention to like "
                     f"tokens positive over {context} positions at {width} rotated dimensions (arXiv "
                     f"2405.14591); raise the base, or widen the heads"
                 ]
@@ -64,7 +64,7 @@ class Rotary(Positions):
                 return []
             return [
                 f"rope.base: {slow} of {width // 2} frequencies do not complete a turn within {context} "
-                f"positions; use a base of at most {most:.3g}"
+                f"positions; use a base of at most {most:,.0f}"
             ]
 
     config: Config
