@@ -56,8 +56,8 @@ class Rotary(Positions):
             most, slow = base_upper_bound(width, context), slow_bands(self.base, width, context)
             if self.base < least < math.inf:
                 return [
-                    f"rope.base: {self.base:,g} is below {least:,.0f}, the least that keeps attention to like "
-                    f"tokens positive over {context} positions at {width} rotated dimensions (arXiv "
+                    f"rope.base: {self.base:,g} is below {least:,.0f}, the least that keeps attention to "
+                    f"like tokens positive over {context} positions at {width} rotated dimensions (arXiv "
                     f"2405.14591); raise the base, or widen the heads"
                 ]
             if slow <= width // 4 or most < least:  # half of the bands; and where no base does better
