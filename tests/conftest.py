@@ -1,4 +1,4 @@
-"""What every test shares: one thread per process, no network, no cache of the user's."""
+"""What every test shares: one thread per process, no network, no waiting for the disk, a cache of its own."""
 
 import gc
 import os
@@ -12,6 +12,17 @@ sys.path.insert(0, str(Path(__file__).parent / "user_parts"))  # as a user's own
 import pytest
 
 gc.disable()  # while libraries are imported and tests are found, of which nothing is garbage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_power_loss():
+    """Nothing waits until it is on the disk: records are written by the ten thousand, for milliseconds each.
+
+    ``tests/test_files.py`` has it wait; and so does whatever is started as a user starts it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

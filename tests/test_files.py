@@ -2,6 +2,7 @@
 
 import os
 import platform
+import posix
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ from workbench.files import (
     write_atomically,
     write_yaml,
 )
+
+
+@pytest.fixture(autouse=True)
+def _wait_for_the_disk(monkeypatch):
+    """As nowhere else in the suite."""
+    monkeypatch.setattr(os, "fsync", posix.fsync)
 
 
 def test_a_file_is_on_the_disk_before_it_takes_its_place_and_the_new_name_after(tmp_path, monkeypatch):

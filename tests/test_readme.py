@@ -196,6 +196,8 @@ def git(folder: Path, *words: str) -> str:
 def commit(folder: Path) -> None:
     """Keep everything that is there: what changes afterwards shows."""
     git(folder, "init", "--quiet")
+    for name in ("gc.auto", "maintenance.auto"):  # else files move in the background while tests copy them
+        git(folder, "config", name, "0")
     git(folder, "add", "--all")
     git(folder, "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "--message", "t")
 

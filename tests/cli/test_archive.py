@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import pytest
 from filelock import FileLock
@@ -13,13 +14,20 @@ from workbench.records.driver_state import LOCK
 from workbench.records.index import PUBLISHED
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with the studies first and second, and the published study shown."""
-    results = tmp_path / "results"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Results with the studies first and second, and the published study shown."""
+    results = tmp_path_factory.mktemp("written") / "results"
     for name in ("first", "second"):
         write_study(results, name, confirm=1)
     write_study(results / PUBLISHED, "shown", confirm=1)
+    return results
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    """A folder with a copy of these results."""
+    shutil.copytree(written, tmp_path / "results")
     return tmp_path
 
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.forked import Forked
 from tests.training.population.test_population import config, directories
 from workbench.data.batches import prepare
 from workbench.data.cache import cache_directory
@@ -85,7 +86,7 @@ def test_a_worker_reports_on_lines_of_its_own_whatever_libraries_print(tmp_path)
         "worker.main()\n"
     )
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as process:
+    with Forked([sys.executable, "-c", script], text=True, **pipes) as process:
         process.stdin.write(to_line(Stop()))
         process.stdin.flush()  # and stays open: at its end the worker would take the driver for dead
         lines = [line for line in process.stdout.read().splitlines() if line]

@@ -51,7 +51,9 @@ def test_a_row_says_what_a_card_rests_on_and_what_would_decide_it(tmp_path, monk
     assert summary.endswith("(`workbench claims --size gpu`): none is asked.\n")
 
 
-def test_a_file_without_the_two_comments_is_refused_and_one_that_has_them_is_written(tmp_path):
+def test_a_file_without_the_two_comments_is_refused_and_one_that_has_them_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_parts(tmp_path / "results" / "published")
     file = tmp_path / "page.md"
     for text in ("nothing", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"):
         with pytest.raises(UserError, match=r"page\.md: needs the lines"):

@@ -31,7 +31,7 @@ def executor(tmp_path, monkeypatch):
         one.kill()
 
 
-def lost(executor, seconds=30.0):
+def lost(executor, seconds=60.0):
     """The event that tells of the worker's end."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -94,9 +94,9 @@ def alive(times, done):
 
 
 def test_a_worker_that_gives_signs_of_life_is_left_alone(executor, monkeypatch):
-    monkeypatch.setattr(watch, "SILENT_SECONDS", 5.0)
-    monkeypatch.setattr(watch, "STILL_SECONDS", 5.0)
-    found = lost(executor(READY + alive(70, done="number")))
+    monkeypatch.setattr(watch, "SILENT_SECONDS", 3.0)
+    monkeypatch.setattr(watch, "STILL_SECONDS", 3.0)
+    found = lost(executor(READY + alive(42, done="number")))
     assert (found.status, found.given_up) == (0, "")
 
 
@@ -164,16 +164,16 @@ def test_a_stopped_worker_holds_up_nobody_who_stops(executor, monkeypatch):
 def test_a_worker_that_leaves_is_replaced_and_not_called_lost(executor, tmp_path):
     event = '{"event": "ended", "run_id": "run", "state": "failed", "leaves": true}'
     started = executor(READY + f"print('{event}', flush=True)")
-    seen = [started.next_event(timeout=10.0).event for _ in range(2)]
+    seen = [started.next_event(timeout=60.0).event for _ in range(2)]
     assert seen == ["ready", "ended"]
     assert started.free_slots() == [0]
     started.submit(0, Task(runs=[tmp_path / "next"]))
-    assert started.next_event(timeout=10.0).event == "ready"  # of a new process: the old one is forgotten
+    assert started.next_event(timeout=60.0).event == "ready"  # of a new process: the old one is forgotten
 
 
 def seen(executor, count):
     """The next ``count`` events, by kind."""
-    return [executor.next_event(timeout=10.0).event for _ in range(count)]
+    return [executor.next_event(timeout=60.0).event for _ in range(count)]
 
 
 def test_a_worker_that_leaves_has_left_before_the_next_begins(executor, tmp_path, monkeypatch):
