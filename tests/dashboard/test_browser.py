@@ -66,7 +66,7 @@ def test_every_page_shows_its_numbers_and_nothing_leaves_the_machine(page, addre
 
 def test_the_first_page_is_found_by_its_name_too(page, address):
     page.goto(f"{address}/overview/?study=quickstart&baseline=norm%3Dlayernorm")
-    page.get_by_text("exploratory: compared with norm=layernorm").wait_for()
+    page.get_by_text("exploratory: compared with norm=layernorm").first.wait_for()
     assert urlparse(page.url).path == "/"
     assert parse_qs(urlparse(page.url).query)["study"] == ["quickstart"]
 
