@@ -88,6 +88,11 @@ class Report:
         return tuple(note for note in self.notes if note.kind is NoteKind.METHOD)
 
     @property
+    def paired(self) -> tuple[VariantRow, ...]:
+        """The comparisons of two pairs or more: fewer have no spread, and there is no effect to draw."""
+        return tuple(row for row in self.comparisons if row.pairs >= 2)
+
+    @property
     def comparisons(self) -> tuple[VariantRow, ...]:
         """The rows of all other variants."""
         return tuple(row for row in self.rows if not row.is_baseline)

@@ -5,8 +5,9 @@ from functools import partial
 import streamlit as st
 
 from workbench.analysis.text_escapes import to_csv
-from workbench.dashboard import downloads, links
+from workbench.dashboard import downloads
 from workbench.dashboard.folded import folded
+from workbench.dashboard.linked_choice import linked_choice
 from workbench.dashboard.links_inside import inside_query
 from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import PAGES, View, view
@@ -14,23 +15,17 @@ from workbench.errors import RecordError
 from workbench.inspection.explanation import NO_CAUSE, Explanation, views_of
 from workbench.inspection.views import find_view
 from workbench.numbers import plural
-from workbench.visible import visible
 
 _SENTENCES = 8  # the others are in the table
 _LINKS = 4
-_KEY = "explain"
 
 
 def explanation_panel(now: View) -> None:
     """Ask which effect, and say what moved inside with it; nothing where no variant has two pairs."""
-    rows = [row for row in now.report.comparisons if row.pairs >= 2]
-    if not rows:
+    variants = [row.variant for row in now.report.paired]
+    if not variants:
         return
     st.subheader("What moved inside", anchor=False)
-    variants = [row.variant for row in rows]
-    links.report_unknown(_KEY, map(visible, variants), "variant")
-    if st.session_state.get(_KEY) not in variants:
-        st.session_state.pop(_KEY, None)  # of another study, or the baseline by now
     st.fragment(partial(_panel, variants))()
 
 
@@ -38,16 +33,7 @@ def _panel(variants: list[str]) -> None:
     now = view()
     sizes = {row.variant: abs(row.difference or 0.0) for row in now.report.comparisons if not row.fate}
     largest = max(variants, key=lambda name: sizes.get(name, -1.0))
-    variant = st.selectbox(
-        "Effect of",
-        variants,
-        index=variants.index(largest),
-        format_func=visible,  # the address has what is shown
-        key=_KEY,
-        bind="query-params",
-        persist_state="page",  # while another part is open
-        width=420,
-    )
+    variant = linked_choice("Effect of", variants, "explain", "variant", first=largest)
     try:
         found = now.library.explanation(now.records, variant, now.baseline)
     except RecordError as error:

@@ -15,19 +15,23 @@ from workbench.numbers import plural, time_left
 
 def progress_panel(now: View) -> None:
     """Draw it, with the time left where the driver knows it."""
-    st.subheader("Progress", anchor=False)
-    _table(now, progress_table(now.records))
+    _in_full(now, progress_table(now.records))
 
 
 def progress_in_the_end(now: View) -> None:
     """The same of a study that nothing runs any more: folded up where all that was planned has ended."""
     table = progress_table(now.records)
     if (table["progress"] < 1).any():
-        progress_panel(now)
+        _in_full(now, table)
         return
     trials, complete = int(table["planned"].sum()), int(table["complete"].sum())
     words = f"Progress: all ended, {complete:,} of {plural(trials, 'trial')} complete"
     folded(words, partial(_table, now, table), key="progress", icon=":material/checklist:")
+
+
+def _in_full(now: View, table: pd.DataFrame) -> None:
+    st.subheader("Progress", anchor=False)
+    _table(now, table)
 
 
 def _table(now: View, table: pd.DataFrame) -> None:

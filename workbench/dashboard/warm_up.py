@@ -121,7 +121,7 @@ def _draw_opened() -> None:
         if one.manifest.is_search:
             continue
         report = library().report(one, one.manifest.baseline)
-        if any(row.pairs >= 2 for row in report.comparisons):
+        if report.paired:
             spec_of(partial(forest, report, Ink.of(dark=False)), f"{one.path.name}-forest")
 
 

@@ -62,7 +62,7 @@ def page() -> None:
 
 
 def _parts() -> None:
-    """What the study has to show, a part at a time: all at once would take a browser half a second."""
+    """What the study has to show, a part at a time: all at once would take a browser twice as long."""
     now = view()
     parts = {name: partial(_part, now, name) for name, (has, _) in PARTS.items() if has(now)}
     tabbed(parts, links.PART, leading={"explain": EXPLAINED, "behaviour": _TABLE})
@@ -76,16 +76,12 @@ def _part(now: View, name: str) -> None:
 
 
 def _effects(now: View) -> None:
-    if not _has_pairs(now):
+    if not now.report.paired:
         no_effects(now)
         return
     forest_panel(now, name=f"{now.file_name}-effects")
     with st.container():  # of each effect it says more or less
         explanation_panel(now)
-
-
-def _has_pairs(now: View) -> bool:
-    return any(row.pairs >= 2 for row in now.report.comparisons)
 
 
 def _pairs(now: View) -> None:
@@ -235,7 +231,7 @@ PARTS: dict[str, tuple[Callable[[View], bool], Callable[[View], None]]] = {
     _LADDER: (lambda now: now.ladder is not None, ladders.charts),
     "Calibration": (lambda now: now.records.manifest.calibration, _calibration),
     EXPLAINED: (lambda now: True, _effects),
-    "Pairs": (_has_pairs, _pairs),
+    "Pairs": (lambda now: bool(now.report.paired), _pairs),
     "Interactions": (lambda now: now.report.factorial is not None, _factorial),
     "Parts": (lambda now: now.report.dismantled is not None, _part_by_part),
     "Compute": (lambda now: now.report.gains is not None or now.report.equal_flops is not None, _compute),

@@ -204,7 +204,7 @@ def show(result: Result) -> None:
 
 
 def _paragraphs(sentences: Iterable[str]) -> None:
-    """Each sentence by itself, in one element: a browser takes 4 ms for each of these."""
+    """Each sentence by itself, in one element: a browser takes a millisecond or more for each of these."""
     st.markdown("\n\n".join(map(literal, sentences)))
 
 

@@ -123,7 +123,7 @@ def verdict_badge(row: VariantRow) -> str:
 
 def _effects(now: View) -> None:
     st.subheader("How large are the effects?", anchor=False)
-    if not any(row.pairs >= 2 for row in now.report.comparisons):
+    if not now.report.paired:
         no_effects(now)
         return
     forest_panel(now, name=f"{now.file_name}-forest")

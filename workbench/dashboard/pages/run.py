@@ -86,7 +86,7 @@ def _outcome(now: View, directory: RunDirectory, record: RunRecord) -> None:
                 st.code(visible(record.error), language=None, wrap_lines=True)
     facts = {METRICS.get(name, (name,))[0]: fixed(value, 4) for name, value in record.summary.items()}
     facts |= _facts(record, _step(now, directory, record))
-    # One text, of which a browser is done in a tenth of the time of as many as there are facts.
+    # One text, of which a browser is done sooner than of as many as there are facts.
     st.markdown(" &emsp; ".join(_together(name, text) for name, text in facts.items()))
     st.markdown(code_span(directory.path))
 
