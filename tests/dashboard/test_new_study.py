@@ -70,6 +70,16 @@ def edit(app, text):
     return field(app, "text_area", "ask_yaml:").set_value(text).run()
 
 
+def test_a_draft_whose_check_is_known_is_drawn_once(asked, opened, here, monkeypatch):
+    edit(asked, SMALL)
+    drawn = []
+    monkeypatch.setattr("workbench.dashboard.asking.page.form", lambda: drawn.append("the form"))
+    another = opened(here / "results", "new_study")  # of another reader, who goes on with the draft
+    assert yaml(another) == SMALL
+    assert metric(another, "Trials") == metric(asked, "Trials")
+    assert drawn == ["the form"]
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from workbench.dashboard import downloads, empty_pages, links, live, notices, pins, state
+from workbench.dashboard import ahead, downloads, empty_pages, links, live, notices, pins, state
 from workbench.dashboard.archive_panel import archive_menu
 from workbench.dashboard.comparing.choice import tags_of
 from workbench.dashboard.drivers import begun_studies, is_begun
@@ -48,6 +48,7 @@ def show(page: str, *, needs_study: bool = True) -> bool:
         pins.show(results)
         notices.notice_ends()
         downloads.look_control()
+        ahead.read_ahead()
     if not needs_study:
         return True
     if begun:

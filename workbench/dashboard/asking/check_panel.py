@@ -17,6 +17,7 @@ from workbench.study.chances import chances_text, noise_lines
 
 _LOOK_AGAIN = 0.7  # seconds
 _DOWNLOAD = "_ask_download"
+_SHOWN = "_ask_shown"  # the check that the page shows to its end
 _BESIDE = 2  # comparisons whose chances are shown in columns
 # Lines of a check that are said in words of their own above, or that are of no use before a study runs.
 _ELSEWHERE = ("time", "manifest", "warning", "note")
@@ -27,28 +28,28 @@ def _checks(results: str) -> Checks:
     return Checks(state.results_directory())
 
 
-def check_panel() -> None:
-    """Draw what is known of the draft, and look again while it is still being checked."""
-    check = _current()
+def check_panel(check: Check) -> None:
+    """Draw what is known of the draft, and look again while it is still being checked.
+
+    ``check`` is what was known when the page began to be drawn: if all, the page need not be drawn once more.
+    """
+    if check.done:
+        st.session_state[_SHOWN] = check
     # Nothing on the rest of the page waits for this, nor is drawn anew with it.
     st.fragment(_panel, run_every=None if check.done else _LOOK_AGAIN)()
 
 
 def current_check() -> Check:
     """What is known of the draft by now."""
-    return _current()
-
-
-def _current() -> Check:
     checks = _checks(str(state.results_directory()))
     fetch = st.session_state.get(_DOWNLOAD) == session.text()
     return checks.check(state.session_id(), session.text(), session.path(), download=fetch)
 
 
 def _panel() -> None:
-    check = _current()
-    if check.done and st.session_state.get("_ask_shown") is not check:
-        st.session_state["_ask_shown"] = check
+    check = current_check()
+    if check.done and st.session_state.get(_SHOWN) is not check:
+        st.session_state[_SHOWN] = check
         st.rerun()  # so that nobody looks every second for what is known
     if check.error:
         st.error(literal(check.error), icon=":material/error:")

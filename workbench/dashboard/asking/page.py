@@ -26,6 +26,7 @@ _BEGIN, _WORKERS, _PROBLEM, _CODE = "ask_begin", "ask_workers", "_ask_problem", 
 def draw() -> None:
     """Draw all below the page's heading."""
     _begin()
+    known = current_check()
     # Fields have widths of their own: what is left over is for the check, and for the form where it is alone.
     asked, checked = side_by_side("ask_parts", (_FORM, 1), (_CHECK, 1_000))
     with asked:
@@ -33,7 +34,7 @@ def draw() -> None:
         _yaml()
     with checked:
         st.subheader("What it would do", anchor=False)
-        check_panel()
+        check_panel(known)
         _save()
     session.drawn()
 

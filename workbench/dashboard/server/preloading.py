@@ -29,17 +29,18 @@ _PARTS = (
     "embed",  # Vega
     "DataFrame",
     "DownloadButton",
+    "Html",
 )
 _IMPORT = re.compile(r"""\b(?:from|import)\s*["'`]\./([\w.~$-]+\.js)["'`]""")
 
 
 @cache
-def scripts() -> tuple[str, ...]:
-    """Names of the scripts of all parts, with what each imports, but for those that the page names itself."""
+def scripts(parts: tuple[str, ...] = _PARTS) -> tuple[str, ...]:
+    """Names of the parts' scripts, then of what each imports, but for those that the page names itself."""
     folder = _STATIC / "static" / "js"
     named = (_STATIC / "index.html").read_text(encoding="utf-8")
     found: dict[str, None] = {}
-    left = [path.name for part in _PARTS for path in sorted(folder.glob(f"{part}.*.js"))]
+    left = [path.name for part in parts for path in sorted(folder.glob(f"{part}.*.js"))]
     while left:
         name = left.pop(0)
         if name not in found and name not in named:

@@ -1,0 +1,35 @@
+"""The library that draws curves, read by a browser while nobody waits for it.
+
+Streamlit's page asks for ECharts when it draws the first chart of curves, and reads a megabyte then: a tenth
+of a second in which the page stands still. Naming it with the page, as smaller parts are (``Preloading``),
+saves less than half of that. So a page imports it once a reader has had that page for a while.
+"""
+
+from functools import cache
+
+import streamlit as st
+
+from workbench.dashboard.server.preloading import scripts
+
+PART = "EChartsChart"
+_AFTER = 2_000  # milliseconds from the first page's sidebar on: all of that page is drawn by then
+
+
+def read_ahead() -> None:
+    """Have the browser read it. Where that fails, the first chart asks for it as it always did."""
+    if script := _script():
+        st.html(script, unsafe_allow_javascript=True)  # nothing of a user's is in it
+
+
+@cache
+def _script() -> str:
+    """Imports the part; empty where this version of Streamlit calls it something else."""
+    named = scripts((PART,))
+    if not named:
+        return ""
+    imported = f'import("./static/js/{named[0]}").catch(() => {{}})'
+    # A browser that does not say when it is idle waits no longer.
+    return (
+        f"<script>setTimeout(() => (window.requestIdleCallback ?? setTimeout)(() => {imported}), {_AFTER})"
+        "</script>"
+    )
