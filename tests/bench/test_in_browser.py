@@ -9,7 +9,7 @@ import pytest
 from workbench.bench import studies
 from workbench.bench.in_browser import browser, measure, rounds, visits
 from workbench.bench.in_browser.browser import NoBrowserError
-from workbench.bench.in_browser.outcome import CHANGED, SOON, SWITCHED, outcome_of
+from workbench.bench.in_browser.outcome import CHANGED, INTERACTIONS, SOON, SWITCHED, outcome_of
 from workbench.bench.in_browser.visits import Tour, Visit
 from workbench.bench.timing.seconds import Clock
 from workbench.dashboard.launch import app_file
@@ -103,7 +103,7 @@ def test_numbers_are_judged_by_page_and_by_round():
     assert pages.rows[0]["load"].median == pytest.approx(1.55)
     assert pages.rows[0]["switch_part"] == pytest.approx(0.495)
     found = {finding.goal: str(finding.verdict) for finding in outcome.findings}
-    assert found == {SOON: "met", CHANGED: "met", SWITCHED: "missed"}
+    assert found == {SOON: "met", INTERACTIONS: "missed", CHANGED: "met", SWITCHED: "missed"}
     slow = outcome_of(taken_in(2.5, changed=0.31), [ONE])
     assert {str(finding.verdict) for finding in slow.findings} == {"missed"}
     assert "0 of 1 first loads took 2 s or less" in slow.findings[0].text
