@@ -16,7 +16,7 @@ from tests.dashboard.text_studies import UNIQUE, write_text_study
 from workbench.analysis.contrast import TEXT, contrast
 from workbench.dashboard import ahead
 from workbench.dashboard.chart_ink import Ink
-from workbench.dashboard.server.preloading import scripts
+from workbench.dashboard.server.preloading import scripts_of
 from workbench.records.index import MANIFEST, load_study
 
 pytestmark = pytest.mark.browser
@@ -86,14 +86,15 @@ def test_the_scripts_of_a_page_are_asked_for_with_the_page(page, address):
     used = {Path(urlparse(url).path).name for url in page.asked if urlparse(url).path.endswith(".js")}
     announced = answer.text() + answer.headers["link"]
     assert len(used) > 100
-    of_curves = scripts((ahead.PART,))  # once the page is there, and nobody waits for it
-    late = {name.partition(".")[0] for name in used if name not in announced and name not in of_curves}
+    late = {name.partition(".")[0] for name in used if name not in announced}
+    of_curves = {ahead.PART, "debounce", "now"}  # once the page is there, and nobody waits for it
+    late -= of_curves
     assert late <= {"StreamlitSyntaxHighlighter", "hastscript"}  # the damaged record's path is shown as code
 
 
 def test_the_script_of_curves_is_read_before_there_are_any(page, address):
     """By a page that draws no curves, once a reader has had it for a while; nothing of it is seen."""
-    name = scripts((ahead.PART,))[0]
+    (name,) = scripts_of(ahead.PART)
     with page.expect_response(lambda answer: answer.url.endswith(name)) as answer:
         page.goto(f"{address}/runs?study=quickstart")
         page.get_by_text("55 runs shown of 55").wait_for()

@@ -9,7 +9,7 @@ from functools import cache
 
 import streamlit as st
 
-from workbench.dashboard.server.preloading import scripts
+from workbench.dashboard.server.preloading import scripts_of
 
 PART = "EChartsChart"
 _AFTER = 2_000  # milliseconds from the sidebar on: a page that meets its goal of 2 s is drawn by then
@@ -23,11 +23,11 @@ def read_ahead() -> None:
 
 @cache
 def _script() -> str:
-    """Imports the part; empty where this version of Streamlit calls it something else."""
-    named = scripts((PART,))
-    if not named:
+    """Imports the part; empty where there is none of that name."""
+    found = scripts_of(PART)
+    if not found:
         return ""
-    imported = f'import("./static/js/{named[0]}").catch(() => {{}})'
+    imported = f'import("./static/js/{found[0]}").catch(() => {{}})'
     # A browser that does not say when it is idle waits no longer.
     return (
         f"<script>setTimeout(() => (window.requestIdleCallback ?? setTimeout)(() => {imported}), {_AFTER})"

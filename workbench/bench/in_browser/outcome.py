@@ -35,7 +35,7 @@ def outcome_of(taken: Taken, tours: Sequence[Tour]) -> Outcome:
     tables = [table for tour in tours for table in (_pages(taken, tour), _changes(taken, tour))]
     findings = [
         *_loads(taken.loads),
-        *_within(_together(taken.switches, taken.changes), "Any change", INTERACTIONS),
+        *_within(_interactions(taken.switches, taken.changes), "Any change", INTERACTIONS),
         *_within(taken.changes, "A change on a page", CHANGED),
         *_within(taken.switches, "Another page", SWITCHED),
     ]
@@ -87,7 +87,7 @@ def _loads(loads: Rounds) -> list[Finding]:
     return [Finding(text, SOON, together(verdicts))]
 
 
-def _together(switches: Rounds, changes: Rounds) -> Rounds:
+def _interactions(switches: Rounds, changes: Rounds) -> Rounds:
     """Both in one: what a reader waits for, of whatever kind."""
     both = Rounds()
     both.values = switches.values | changes.values

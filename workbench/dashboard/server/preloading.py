@@ -14,6 +14,7 @@ import streamlit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _STATIC = Path(streamlit.__file__).parent / "static"
+_SCRIPTS = _STATIC / "static" / "js"
 # What the pages consist of; one that a version of Streamlit calls something else is found as it always was.
 _PARTS = (
     "ButtonGroup",
@@ -34,18 +35,22 @@ _PARTS = (
 _IMPORT = re.compile(r"""\b(?:from|import)\s*["'`]\./([\w.~$-]+\.js)["'`]""")
 
 
+def scripts_of(part: str) -> list[str]:
+    """Names of a part's own scripts; none where this version of Streamlit calls it something else."""
+    return sorted(path.name for path in _SCRIPTS.glob(f"{part}.*.js"))
+
+
 @cache
-def scripts(parts: tuple[str, ...] = _PARTS) -> tuple[str, ...]:
-    """Names of the parts' scripts, then of what each imports, but for those that the page names itself."""
-    folder = _STATIC / "static" / "js"
+def scripts() -> tuple[str, ...]:
+    """Names of the scripts of all parts, with what each imports, but for those that the page names itself."""
     named = (_STATIC / "index.html").read_text(encoding="utf-8")
     found: dict[str, None] = {}
-    left = [path.name for part in parts for path in sorted(folder.glob(f"{part}.*.js"))]
+    left = [name for part in _PARTS for name in scripts_of(part)]
     while left:
         name = left.pop(0)
         if name not in found and name not in named:
             found[name] = None
-            left += _IMPORT.findall((folder / name).read_text(encoding="utf-8"))
+            left += _IMPORT.findall((_SCRIPTS / name).read_text(encoding="utf-8"))
     return tuple(found)
 
 
