@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "lightning", "matplotlib", "optuna", "sklearn")
 
@@ -31,6 +33,28 @@ assert len(verdict_table(report)) > 1
 assert "at the margin" in [row.verdict for row in report.rows]  # open: with a chance to be decided
 """
     assert loaded(program, ("scipy.stats", *HEAVY)) == []
+
+
+@pytest.mark.parametrize("page", ["watch", "runs", "run", "curves", "effects", "compare", "claims", "search"])
+def test_pages_of_words_and_numbers_need_no_torch(page):
+    assert (
+        loaded(f"import workbench.dashboard.pages.{page}", ("torch", "lightning", "optuna", "sklearn")) == []
+    )
+
+
+def test_what_moved_inside_is_told_and_linked_without_torch():
+    program = """
+from pathlib import Path
+from workbench.dashboard import explanation_panel
+from workbench.dashboard.study_library import Library
+from workbench.inspection.explanation import views_of
+library = Library()
+records = library.study(Path("results/published/quickstart"))
+report = library.report(records, records.manifest.baseline)
+found = [library.explanation(records, row.variant, records.manifest.baseline) for row in report.paired]
+assert any(one.sentences() and views_of(one.moved) for one in found)
+"""
+    assert loaded(program, ("torch", "lightning")) == []
 
 
 def test_the_command_prints_its_address_before_streamlit_is_imported():

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from workbench.dashboard import turns as turns_file
 from workbench.dashboard.server.readers_first import ReadersFirst
-from workbench.dashboard.turns import Turns
+from workbench.dashboard.turns import Asked, Turns
 from workbench.dashboard.warm_up import take
 
 
@@ -77,13 +77,13 @@ def test_a_page_waits_for_the_step_that_is_being_taken_and_for_no_other(monkeypa
 
 
 def test_no_step_is_taken_while_a_page_is_on_its_way_but_for_those_that_it_needs(turns):
-    turns.expect_page(None)
+    turns.expect_page(Asked())
     assert waited(turns, for_page=True) == 0
     assert waited(turns) == turns_file._ON_ITS_WAY
 
 
 def test_no_step_is_taken_before_a_browser_has_what_was_drawn(turns):
-    turns.expect_page(None)
+    turns.expect_page(Asked())
     with turns.drawing():
         pass
     assert waited(turns) == turns_file._IS_SENT  # no longer for the page that was expected: it was drawn
@@ -92,9 +92,10 @@ def test_no_step_is_taken_before_a_browser_has_what_was_drawn(turns):
 @pytest.mark.parametrize(
     ("address", "asked", "expected"),
     [
-        ("/?study=published/a%20b&token=x", "published/a b", True),
-        ("/runs?token=x", None, True),
-        ("/health", None, False),
+        ("/?study=published/a%20b&token=x", Asked(study="published/a b"), True),
+        ("/runs?token=x", Asked(page="runs"), True),
+        ("/new_study/?study=b", Asked("new_study", "b"), True),
+        ("/health", Asked(), False),
     ],
 )
 def test_a_page_that_is_sent_is_expected_and_nothing_else_is(turns, address, asked, expected):

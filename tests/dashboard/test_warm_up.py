@@ -9,7 +9,7 @@ from tests.dashboard.search_studies import write_search
 from workbench.dashboard import drawn_chart, state, warm_up
 from workbench.dashboard.effect_charts import forest
 from workbench.dashboard.study_library import Library
-from workbench.dashboard.turns import Turns
+from workbench.dashboard.turns import Asked, Turns
 from workbench.errors import UserError
 
 
@@ -67,9 +67,52 @@ def test_the_study_that_a_browser_asked_for_is_read_and_not_the_newest(tmp_path,
     monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(tmp_path)])
     monkeypatch.setattr(state, "library", lambda: own)
     monkeypatch.setattr(warm_up, "TURNS", turns)
-    turns.expect_page("asked for")
+    turns.expect_page(Asked(study="asked for"))
     warm_up.take(warm_up.first_page(), turns, for_page=True)
     assert [key[1].name for key in own._kept if key[0] == "report"] == ["asked for"]
+
+
+@pytest.fixture
+def imported(monkeypatch, tmp_path):
+    """Modules of the dashboard that the warm-up imports, by name, in their order."""
+    names = []
+    monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(tmp_path)])
+    monkeypatch.setattr(state, "library", Library)
+    monkeypatch.setattr(warm_up, "TURNS", Turns())
+    monkeypatch.setattr(warm_up, "_import", names.extend)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("page", "modules"),
+    [
+        ("", ["pages.overview"]),
+        ("effects", ["pages.effects"]),
+        ("new_study", ["pages.new_study", "asking.page"]),
+        ("none such", ["pages.overview"]),
+    ],
+)
+def test_the_page_that_a_browser_asked_for_is_imported_and_no_other(imported, page, modules):
+    warm_up.TURNS.expect_page(Asked(page))
+    warm_up.take(warm_up.first_page(), warm_up.TURNS, for_page=True)
+    assert list(dict.fromkeys(imported)) == ["sidebar", *modules]
+
+
+def test_a_browser_that_comes_meanwhile_may_ask_for_another_page(imported, monkeypatch):
+    monkeypatch.setattr(warm_up, "_read_opened", lambda: warm_up.TURNS.expect_page(Asked("claims")))
+    drawn = []
+    monkeypatch.setattr(warm_up, "_draw_opened", lambda: drawn.append("overview"))
+    monkeypatch.setattr(warm_up, "_claims", lambda: [lambda: drawn.append("claims")])
+    warm_up.take(warm_up.first_page(), warm_up.TURNS, for_page=True)
+    assert imported == ["sidebar", "pages.overview", "pages.claims"]
+    assert drawn == ["claims"]
+
+
+def test_every_page_of_the_navigation_is_imported(imported):
+    warm_up.take(warm_up.steps(), warm_up.TURNS)
+    drawn = {path.stem for path in state.PAGES.glob("*.py")} - {"__init__", "inspect_page"}
+    assert {name.removeprefix("pages.") for name in imported if name.startswith("pages.")} == drawn
+    assert len(imported) == len(set(imported))
 
 
 @pytest.mark.parametrize("asked", [None, "../elsewhere", "none such"])
@@ -80,6 +123,6 @@ def test_without_such_a_study_it_is_the_newest(tmp_path, monkeypatch, asked):
     monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(tmp_path / "results")])
     monkeypatch.setattr(state, "library", lambda: own)
     monkeypatch.setattr(warm_up, "TURNS", turns)
-    turns.expect_page(asked)
+    turns.expect_page(Asked(study=asked))
     warm_up.take(warm_up.first_page(), turns, for_page=True)
     assert [key[1].name for key in own._kept if key[0] == "report"] == ["newest"]

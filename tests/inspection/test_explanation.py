@@ -6,6 +6,7 @@ import pytest
 from workbench.inspection.behaviour_columns import Behaviour
 from workbench.inspection.behaviour_words import told
 from workbench.inspection.explanation import NOTHING, explain, views_of
+from workbench.inspection.linked_views import EXTRAPOLATION, HEAD_SCORES
 from workbench.inspection.views import find_view
 
 
@@ -98,10 +99,10 @@ def test_other_probes_and_single_seeds_give_no_difference():
 )
 def test_each_number_has_words_and_a_view_that_knows_its_option(name, words, view, options):
     found = told(name)
-    assert (found.words, found.view) == (words, view)
+    assert (found.words, found.view.name) == (words, view)
     assert list(found.options.values()) == ([options] if options else [])
     for key, value in found.options.items():
-        (option,) = (one for one in find_view(found.view).options if one.name == key)
+        (option,) = (one for one in find_view(found.view.name).options if one.name == key)
         assert option.value(None, value) == value
 
 
@@ -123,4 +124,4 @@ def test_the_part_of_a_view_that_shows_a_number_is_known(name, part):
 
 def test_views_come_once_in_the_order_of_what_moved():
     found = explain(_values({"mean induction": 0.9, "ΔCE at 2×": 0.5}), "changed", "baseline")
-    assert views_of(found.moved) == [("head_scores", {"score": "induction"}), ("extrapolation", {})]
+    assert views_of(found.moved) == [(HEAD_SCORES, {"score": "induction"}), (EXTRAPOLATION, {})]

@@ -13,7 +13,6 @@ from workbench.dashboard.literal_text import code_span, grid, literal
 from workbench.dashboard.state import PAGES, View, view
 from workbench.errors import RecordError
 from workbench.inspection.explanation import NO_CAUSE, Explanation, views_of
-from workbench.inspection.views import find_view
 from workbench.numbers import plural
 
 _SENTENCES = 8  # the others are in the table
@@ -68,9 +67,8 @@ def _views(now: View, found: Explanation) -> None:
     if query is None:
         return
     with st.container(horizontal=True, gap="small"):
-        for name, options in views_of(found.moved or found.shifts[:1])[:_LINKS]:
-            shown = find_view(name)
-            chosen = {f"{name}.{option}": value for option, value in options.items()}
+        for shown, options in views_of(found.moved or found.shifts[:1])[:_LINKS]:
+            chosen = {f"{shown.name}.{option}": value for option, value in options.items()}
             st.page_link(
                 PAGES / f"{shown.page}.py",
                 label=shown.title,

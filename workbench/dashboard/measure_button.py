@@ -1,17 +1,14 @@
 """Views over seeds read tables that a run may not have yet: measuring them is one button."""
 
 from collections.abc import Collection
-from threading import RLock
 
 import streamlit as st
 
+from workbench.dashboard.decoder_lock import READING
 from workbench.dashboard.literal_text import literal
 from workbench.inspection.measuring import measure_missing
 from workbench.numbers import plural
 from workbench.records.run import RunDirectory
-
-# Decoders are switched to explicit attention while they are read: one session at a time.
-READING = RLock()
 
 
 def offer_measuring(runs: list[RunDirectory], tables: Collection[str]) -> None:

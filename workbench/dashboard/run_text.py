@@ -4,8 +4,8 @@ from functools import partial
 
 import streamlit as st
 
+from workbench.dashboard.decoder_lock import READING
 from workbench.dashboard.literal_text import literal
-from workbench.dashboard.measure_button import READING
 from workbench.errors import UserError
 from workbench.records.run import RunDirectory, RunRecord
 from workbench.visible import visible

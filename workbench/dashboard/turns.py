@@ -7,11 +7,20 @@ once.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Condition
 from time import monotonic
 
 _ON_ITS_WAY = 5.0  # seconds that a browser may take from a page's frame to asking for what is on it
 _IS_SENT = 1.0  # seconds in which it has what was drawn, and the scripts that this needs
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A page by the path of its address, which is empty for the first one, and the study that this names."""
+
+    page: str = ""
+    study: str | None = None
 
 
 class Turns:
@@ -22,15 +31,12 @@ class Turns:
         self._drawing = 0
         self._stepping = False
         self._until = 0.0  # no step begins before
-        self.asked: str | None = None
+        self.asked = Asked()
 
-    def expect_page(self, study: str | None) -> None:
-        """A browser was sent a page's frame and will soon ask for what is on it: until then, begin no step.
-
-        ``study`` is the one that its address names, kept as ``asked``.
-        """
+    def expect_page(self, asked: Asked) -> None:
+        """A browser was sent a page's frame and will ask for what is on it: until then begin no step."""
         with self._free:
-            self.asked = study
+            self.asked = asked
             self._until = monotonic() + _ON_ITS_WAY
 
     @contextmanager

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from workbench.records.index import StudyRecords
 
 Step = Callable[[], object]
-_FIRST = ("sidebar", "pages.overview")  # what the page that opens the dashboard consists of
-_PAGES = ("runs", "curves", "compare", "claims", "search", "watch", "new_study")
-_WITH_TORCH = ("effects", "run", "data", "attention", "position", "activations")
-
+_OPENING = "overview"  # the page of the bare address
+_PAGES = (_OPENING, "runs", "curves", "compare", "claims", "search", "watch", "effects", "run", "data")
+_WITH_TORCH = ("new_study", "attention", "position", "activations")
+_ALSO = {"new_study": ("asking.page",)}  # what a page imports when it is drawn
 
 _begun: list[Thread] = []
 
@@ -54,13 +54,15 @@ def take(these: Iterable[Step], turns: Turns, *, for_page: bool = False) -> None
 
 
 def first_page() -> Iterator[Step]:
-    """Import what the first page needs, and read and draw its study: the one asked for, or the newest."""
-    yield partial(_import, _FIRST)
-    yield _read_opened
-    yield _draw_opened
+    """Import what the first page needs, and read its study: those asked for, or Overview and the newest."""
+    yield partial(_import, ["sidebar"])
+    yield _import_asked
     # At a process's first element Streamlit asks who called it. For that inspect looks up the file of every
     # module (60 ms), and remembers it.
     yield inspect.stack
+    yield _read_opened
+    yield _import_asked  # a browser that came meanwhile may have asked for another one
+    yield from _prepare_asked()
 
 
 def steps() -> Iterator[Step]:
@@ -68,15 +70,37 @@ def steps() -> Iterator[Step]:
 
     Each is short: a reader who comes meanwhile waits for its end.
     """
-    yield partial(_import, _pages(_PAGES))
-    yield partial(_import, _pages(_WITH_TORCH))
+    for page in (*_PAGES, *_WITH_TORCH):
+        yield partial(_import, _modules(page))
+    yield _draw_opened
     yield _read_inside
     yield from _claims()
     yield from _searches()
 
 
-def _pages(names: Iterable[str]) -> list[str]:
-    return [f"pages.{name}" for name in names]
+def _prepare_asked() -> Iterator[Step]:
+    """What takes long of the page that was asked for, beyond its study."""
+    page = _asked()
+    if page == _OPENING:
+        yield _draw_opened
+    if page == "effects":
+        yield _read_inside
+    if page == "claims":
+        yield from _claims()
+
+
+def _asked() -> str:
+    """The page that a browser asked for; the first one where none did, or for one that there is not."""
+    page = TURNS.asked.page
+    return page if page in (*_PAGES, *_WITH_TORCH) else _OPENING
+
+
+def _import_asked() -> None:
+    _import(_modules(_asked()))
+
+
+def _modules(page: str) -> list[str]:
+    return [f"pages.{page}", *_ALSO.get(page, ())]
 
 
 def _import(modules: Iterable[str]) -> None:
@@ -97,7 +121,7 @@ def _opened() -> "list[StudyRecords]":
 
     results = results_directory()
     found = list_studies(results)
-    asked = [path for path in found if str(path.relative_to(results)) == TURNS.asked]
+    asked = [path for path in found if str(path.relative_to(results)) == TURNS.asked.study]
     return [one for path in (asked or found)[:1] for one in library().rungs(library().study(path))]
 
 

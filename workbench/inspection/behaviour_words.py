@@ -4,9 +4,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from workbench.inspection.activations.feedforward_view import LINES, PARTS
-from workbench.inspection.activations.residual_view import QUANTITIES
+from workbench.inspection.activations.feedforward_words import LINES, PARTS
+from workbench.inspection.activations.residual_words import QUANTITIES
 from workbench.inspection.attention.head_kinds import KINDS
+from workbench.inspection.linked_views import (
+    DISTANCE_PROFILES,
+    EXTRAPOLATION,
+    FEEDFORWARD,
+    HEAD_SCORES,
+    RESIDUAL,
+    LinkedView,
+)
 
 _OF_THE_MODEL = {
     "icl score": "the loss late in the window over that early in it",
@@ -25,7 +33,7 @@ class Told:
 
     words: str
     unit: str = ""
-    view: str = "head_scores"
+    view: LinkedView = HEAD_SCORES
     options: Mapping[str, str] = field(default_factory=dict)
     part: str = ""
 
@@ -35,7 +43,7 @@ def told(name: str) -> Told:
     if name in _OF_THE_MODEL:
         return Told(_OF_THE_MODEL[name], "nats")
     if length := re.fullmatch(r"ΔCE at (.+)×", name):
-        return Told(f"the loss at {length[1]}× the trained context over that at 1×", "nats", "extrapolation")
+        return Told(f"the loss at {length[1]}× the trained context over that at 1×", "nats", EXTRAPOLATION)
     table, sign, rest = name.partition(": ")
     if sign:
         metric, _, place = rest.rpartition(", ")
@@ -53,7 +61,7 @@ def _of_heads(name: str) -> Told:
         words = f"attention {words}"
     over = "mean over heads" if reduced == "mean" else "largest head"
     if key == "distance":
-        return Told(f"{words}, {over}", view="distance_profiles")
+        return Told(f"{words}, {over}", view=DISTANCE_PROFILES)
     return Told(f"{words}, {over}", options={"score": key})
 
 
@@ -61,7 +69,7 @@ def _of_layers(table: str, metric: str, place: str) -> Told:
     if table == "feedforward":
         key = metric.replace(" ", "_")
         title = LINES.get(key, (metric, "", ""))[0]
-        return Told(f"{_lower(title)}, {place}", view="feedforward", part=PARTS.get(key, ""))
+        return Told(f"{_lower(title)}, {place}", view=FEEDFORWARD, part=PARTS.get(key, ""))
     of_first = metric.endswith(" first")
     key = metric.removesuffix(" first").replace(" ", "_")
     for quantity, shown in QUANTITIES.items():
@@ -69,8 +77,8 @@ def _of_layers(table: str, metric: str, place: str) -> Told:
             words = f"{_lower(shown.metrics[key][0])}, {place}"
             first = ", first token" if of_first else ""
             options = {"quantity": quantity}
-            return Told(words + first, view="residual", options=options, part=shown.part_of(key))
-    return Told(f"{table} {metric}, {place}", view="residual")
+            return Told(words + first, view=RESIDUAL, options=options, part=shown.part_of(key))
+    return Told(f"{table} {metric}, {place}", view=RESIDUAL)
 
 
 def _lower(title: str) -> str:

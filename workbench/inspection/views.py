@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 from workbench.errors import UserError, suggestion
+from workbench.inspection.linked_views import Page
 from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seeds_at_hand import AtHand, seeds_at_hand
 from workbench.records.run import RunDirectory
 
-Page = Literal["attention", "position", "activations"]
 # In the order in which the pages show them; each module registers one view or more.
 _MODULES = (
     "attention.prompt_attention",

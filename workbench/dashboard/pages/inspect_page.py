@@ -17,10 +17,11 @@ from workbench.dashboard import (
     painted_text,
     state,
 )
+from workbench.dashboard.decoder_lock import READING
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import literal
-from workbench.dashboard.measure_button import READING, offer_measuring
+from workbench.dashboard.measure_button import offer_measuring
 from workbench.dashboard.panel_charts import chart
 from workbench.dashboard.scope_picker import pick_scope
 from workbench.dashboard.searches import is_search, see_search
@@ -28,11 +29,12 @@ from workbench.dashboard.tabbed import tabbed
 from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
+from workbench.inspection.linked_views import Page
 from workbench.inspection.measured import measured_version
 from workbench.inspection.panel_figures import figure, panel_figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
-from workbench.inspection.views import Option, Page, View, views
+from workbench.inspection.views import Option, View, views
 from workbench.numbers import plural
 from workbench.records.run import WEIGHTS
 

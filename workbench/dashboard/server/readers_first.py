@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbench.dashboard.server.preloading import is_page
-from workbench.dashboard.turns import Turns
+from workbench.dashboard.turns import Asked, Turns
 
 
 class ReadersFirst:
@@ -20,8 +20,8 @@ class ReadersFirst:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start" and is_page(message):
-                asked = parse_qs(scope["query_string"].decode("latin-1")).get("study", [])
-                self._turns.expect_page(asked[0] if asked else None)
+                named = parse_qs(scope["query_string"].decode("latin-1")).get("study", [None])
+                self._turns.expect_page(Asked(scope["path"].strip("/"), named[0]))
             await send(message)
 
         await self._app(scope, receive, answer)

@@ -3,7 +3,9 @@
 import pandas as pd
 
 from workbench.inspection.activations.feedforward_activity import SILENT
+from workbench.inspection.activations.feedforward_words import LINES, PARTS, VALUES
 from workbench.inspection.activations.layer_lines import lines_by_layer, of_metric, sentences_by_layer
+from workbench.inspection.linked_views import FEEDFORWARD
 from workbench.inspection.panels import Lines, Panel, Result, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -22,52 +24,16 @@ HISTOGRAMS = {
     "before": "before the activation (of a gated network: the gate)",
     "after": "after the activation (of a gated network: the gate's)",
 }
-LINES = {
-    "active": (
-        "Units above 0 per token",
-        "share of the units",
-        "Only for activations that are exactly 0 below 0.",
-    ),
-    "silent": (
-        "Units that never reach 1 % of the layer's largest value",
-        "share of the units",
-        "",
-    ),
-    "dead": (
-        "Dead units: never above 0",
-        "share of the units",
-        "Only for activations that are exactly 0 below 0.",
-    ),
-    "effective_rank_share": (
-        "Effective rank of the hidden vectors",
-        "share of what it can be",
-        "1: all directions are used alike. Of the number of units or of tokens, whichever is less.",
-    ),
-    "negative": (
-        "Values below 0 before the activation",
-        "share of the values",
-        "",
-    ),
-}
-_VALUES = "Values"
-# Which of them a page shows together.
-PARTS = {
-    "active": "Active units",
-    "silent": "Silent units",
-    "dead": "Silent units",
-    "effective_rank_share": "Effective rank",
-    "negative": _VALUES,
-}
 
 
 @register
 class FeedForwardUnits(View):
     """Shares by layer over all seeds; histograms by layer, the curve over thresholds."""
 
-    name = "feedforward"
-    title = "Feed-forward units"
+    name = FEEDFORWARD.name
+    title = FEEDFORWARD.title
     question = "How many units act on a token, does any never act, and what does a gate change?"
-    page = "activations"
+    page = FEEDFORWARD.page
     tables = ("feedforward",)
     many = True
     options = (
@@ -99,7 +65,7 @@ class FeedForwardUnits(View):
             question=self.question,
             panels=(
                 *_shares(scope, table),
-                *under(_VALUES, _histogram(scope, table, options["histogram"])),
+                *under(VALUES, _histogram(scope, table, options["histogram"])),
                 *under("Thresholds", _thresholds(scope, table)),
             ),
             source=scope.source(seeds=table, detail=f"{tokens:,} tokens of validation text"),

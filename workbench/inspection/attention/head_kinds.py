@@ -4,15 +4,18 @@ import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from workbench.errors import UserError
 from workbench.inspection.measured import measured_version
 from workbench.inspection.panels import Rule
-from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import at_the_end
 from workbench.numbers import number
+
+if TYPE_CHECKING:  # which brings torch
+    from workbench.inspection.scope import Scope
 
 # Scores that are attention to certain tokens, of which uniform attention has little.
 ATTENDED = ("induction", "induction_fixed", "previous_token", "duplicate_token", "sink")
@@ -101,7 +104,7 @@ def scores_of(table: pd.DataFrame, score: str) -> pd.DataFrame:
     return found[columns].astype({"layer": int, "head": int})
 
 
-def of_run(scope: Scope, role: str, table: pd.DataFrame) -> pd.DataFrame:
+def of_run(scope: "Scope", role: str, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the run that plays ``role``; raises ``UserError`` if there are none."""
     run_id = scope.directory(role).run_id
     own = table[(table["role"] == role) & (table["run_id"] == run_id)]
@@ -123,7 +126,7 @@ def reference_lines(table: pd.DataFrame, score: str, least: float) -> tuple[Rule
     return tuple([*lines, Rule(at=chance, label=f"chance {number(chance)}")] if chance is not None else lines)
 
 
-def usual_score(scope: Scope) -> str:
+def usual_score(scope: "Scope") -> str:
     """The score to open with: induction where there are induction heads, else the kind that differs most.
 
     There are heads of a kind where one of a run has twice what uniform attention gives. Kept until there is
@@ -141,7 +144,7 @@ def usual_score(scope: Scope) -> str:
 _USUAL: dict[Hashable, str] = {}
 
 
-def _most_telling(scope: Scope) -> str:
+def _most_telling(scope: "Scope") -> str:
     try:
         table = at_the_end(replace(scope, others=()).table("heads"))
     except UserError:  # nothing is measured: the view says so

@@ -15,6 +15,7 @@ from workbench.inspection.attention.head_kinds import (
     threshold,
     usual_score,
 )
+from workbench.inspection.linked_views import HEAD_SCORES
 from workbench.inspection.panels import Dots, Heatmap, Leads, Lines, Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -33,10 +34,10 @@ from workbench.numbers import number, plural
 class HeadScores(View):
     """Scores by layer and head; the sorted scores of all seeds; one number per run, paired by seed."""
 
-    name = "head_scores"
-    title = "Head scores"
+    name = HEAD_SCORES.name
+    title = HEAD_SCORES.title
     question = "Which kinds of heads are there, and is that stable over seeds?"
-    page = "attention"
+    page = HEAD_SCORES.page
     tables = ("heads",)
     many = True
     options = (

@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.analysis.statistics import mean_interval
 from workbench.errors import UserError
+from workbench.inspection.linked_views import EXTRAPOLATION
 from workbench.inspection.panels import Dots, Leads, Lines, Panel, Result, Rule, under
 from workbench.inspection.position.length_maps_view import has_maps
 from workbench.inspection.scope import Scope
@@ -46,10 +47,10 @@ _OTHER_TARGETS = {"full": ", and it scores other tokens at each length"}
 class Extrapolation(View):
     """Change of the loss against c / L over seeds, the claims' verdicts, and the losses themselves."""
 
-    name = "extrapolation"
-    title = "Length extrapolation"
+    name = EXTRAPOLATION.name
+    title = EXTRAPOLATION.title
     question = "Does the model generalise beyond its training length, and does it use more context?"
-    page = "position"
+    page = EXTRAPOLATION.page
     tables = ("extrapolation",)
     many = True
     options = (
