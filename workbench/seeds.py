@@ -6,8 +6,10 @@ generator of its own, seeded by a stable hash of what it is for.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def stable_hash(*parts: object) -> int:
@@ -17,6 +19,8 @@ def stable_hash(*parts: object) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(*parts: object, device: str | torch.device = "cpu") -> torch.Generator:
+def generator(*parts: object, device: "str | torch.device" = "cpu") -> "torch.Generator":
     """A new ``torch.Generator`` seeded by ``stable_hash(*parts)``; the global one is never touched."""
+    import torch  # which takes a second to import; whoever only derives seeds does without
+
     return torch.Generator(device=device).manual_seed(stable_hash(*parts))

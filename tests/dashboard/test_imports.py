@@ -35,7 +35,9 @@ assert "at the margin" in [row.verdict for row in report.rows]  # open: with a c
     assert loaded(program, ("scipy.stats", *HEAVY)) == []
 
 
-@pytest.mark.parametrize("page", ["watch", "runs", "run", "curves", "effects", "compare", "claims", "search"])
+@pytest.mark.parametrize(
+    "page", ["watch", "runs", "run", "curves", "effects", "compare", "claims", "data", "search"]
+)
 def test_pages_of_words_and_numbers_need_no_torch(page):
     assert (
         loaded(f"import workbench.dashboard.pages.{page}", ("torch", "lightning", "optuna", "sklearn")) == []

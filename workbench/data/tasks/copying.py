@@ -5,10 +5,9 @@ its copy is the answer, a character at a time. The paper fills a window with man
 sequence has one, and is filled with a blank.
 """
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from workbench.data.tasks.task import (
@@ -19,6 +18,9 @@ from workbench.data.tasks.task import (
     uniform_ids,
 )
 from workbench.user_numbers import Whole
+
+if TYPE_CHECKING:  # a page that names tasks draws none
+    import torch
 
 _BLANK, _BEGIN, _COPY, _FIRST = 0, 1, 2, 3
 
@@ -73,7 +75,7 @@ class Copying(GeneratedTask):
             )
         return None
 
-    def draw(self, count: int, random: torch.Generator) -> np.ndarray:
+    def draw(self, count: int, random: "torch.Generator") -> np.ndarray:
         """Each string with its marks, its copy, and blanks."""
         lengths = uniform_ids((count, 1), self.shortest, self.longest + 1, random)  # (N, 1)
         strings = uniform_ids((count, self.longest), _FIRST, self.ids, random)  # (N, S)

@@ -6,14 +6,16 @@ closes, which kind is open. It is trained on every token there, since a language
 when brackets open.
 """
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from workbench.data.tasks.task import LARGEST_LENGTH, LARGEST_VOCABULARY, Answers, GeneratedTask, uniform_ids
 from workbench.user_numbers import Whole
+
+if TYPE_CHECKING:  # a page that names tasks draws none
+    import torch
 
 
 class Dyck(GeneratedTask):
@@ -57,7 +59,7 @@ class Dyck(GeneratedTask):
         """A kind."""
         return 1 / self.kinds
 
-    def draw(self, count: int, random: torch.Generator) -> np.ndarray:
+    def draw(self, count: int, random: "torch.Generator") -> np.ndarray:
         """A walk over depths that ends at 0, and kinds for its steps up."""
         ups = uniform_ids((count, self.length), 0, 2, random).astype(bool)  # (N, L)
         kinds = uniform_ids((count, self.length), 0, self.kinds, random)

@@ -5,10 +5,9 @@ Repeated random tokens are how Olsson et al. 2022, "In-context Learning and Indu
 sequence has a period of its own: at one fixed period, looking a fixed number of tokens back does as well.
 """
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from workbench.data.tasks.task import (
@@ -20,6 +19,9 @@ from workbench.data.tasks.task import (
     uniform_ids,
 )
 from workbench.user_numbers import Whole
+
+if TYPE_CHECKING:  # a page that names tasks draws none
+    import torch
 
 
 class Induction(GeneratedTask):
@@ -79,7 +81,7 @@ class Induction(GeneratedTask):
             )
         return None
 
-    def draw(self, count: int, random: torch.Generator) -> np.ndarray:
+    def draw(self, count: int, random: "torch.Generator") -> np.ndarray:
         """Each block over and over."""
         periods = uniform_ids((count, 1), self.shortest, self.longest + 1, random)  # (N, 1)
         blocks = distinct_ids(count, self.vocabulary, self.longest, random)  # (N, P)

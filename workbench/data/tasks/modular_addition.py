@@ -4,15 +4,17 @@ All pairs of residues are equations ``a + b = c``; a share of them is trained on
 with loss and accuracy on the answer alone, as in the paper.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field, field_validator
 
 from workbench.data.tasks.task import Answers, GeneratedTask
 from workbench.seeds import generator
 from workbench.user_numbers import Number, Whole
+
+if TYPE_CHECKING:  # a page that names tasks draws none
+    import torch
 
 _LARGEST = 1_009  # a million equations
 
@@ -60,8 +62,10 @@ class ModularAddition(GeneratedTask):
         """A residue."""
         return 1 / self.modulus
 
-    def draw(self, count: int, random: torch.Generator) -> np.ndarray:
+    def draw(self, count: int, random: "torch.Generator") -> np.ndarray:
         """The first ``count`` equations in an order of ``random``."""
+        import torch
+
         order = torch.randperm(self.modulus**2, generator=random).numpy()[:count]
         first, second = np.divmod(order, self.modulus)
         plus, equals = np.full_like(first, self.modulus), np.full_like(first, self.modulus + 1)
@@ -81,7 +85,7 @@ class ModularAddition(GeneratedTask):
         along[:, -1] = 1 + (sequences[:, 0] + sequences[:, 2] >= self.modulus)
         return Answers(along, np.full(len(sequences), sequences.shape[1]))
 
-    def _order(self) -> torch.Generator:
+    def _order(self) -> "torch.Generator":
         return generator("task", self.generated, self.modulus)
 
     @property

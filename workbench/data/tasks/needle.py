@@ -4,10 +4,9 @@ A number of a few digits stands behind a mark somewhere in filler; the mark at t
 writes it in English; here mark, digits and filler are ids, so that a small model can be trained on it.
 """
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from workbench.data.tasks.task import (
@@ -18,6 +17,9 @@ from workbench.data.tasks.task import (
     uniform_ids,
 )
 from workbench.user_numbers import Whole
+
+if TYPE_CHECKING:  # a page that names tasks draws none
+    import torch
 
 _MARK, _DIGITS = 0, 10
 _FIRST_FILLER = 1 + _DIGITS
@@ -67,7 +69,7 @@ class Needle(GeneratedTask):
             )
         return None
 
-    def draw(self, count: int, random: torch.Generator) -> np.ndarray:
+    def draw(self, count: int, random: "torch.Generator") -> np.ndarray:
         """Filler, the number at a place of its own, and the question."""
         sequences = uniform_ids((count, self.length), _FIRST_FILLER, self.vocabulary, random)
         number = uniform_ids((count, self.digits), 1, _FIRST_FILLER, random)  # (N, D)

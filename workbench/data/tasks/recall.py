@@ -7,10 +7,9 @@ a label alone, here it follows the key in the sequence too; and its ``random_non
 random tokens, is left out, since a random token may be a key that was never asked.
 """
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
 from workbench.data.tasks.task import (
@@ -21,6 +20,9 @@ from workbench.data.tasks.task import (
     distinct_ids,
 )
 from workbench.user_numbers import Number, Whole
+
+if TYPE_CHECKING:  # a page that names tasks draws none
+    import torch
 
 _BLANK = 0
 
@@ -89,8 +91,10 @@ class Recall(GeneratedTask):
             )
         return None
 
-    def draw(self, count: int, random: torch.Generator) -> np.ndarray:
+    def draw(self, count: int, random: "torch.Generator") -> np.ndarray:
         """Pairs first, then each key with its value at its own place among blanks."""
+        import torch
+
         keys = 1 + distinct_ids(count, self._first_value - 1, self.pairs, random)  # (N, P)
         values = self._first_value + distinct_ids(
             count, self.vocabulary - self._first_value, self.pairs, random

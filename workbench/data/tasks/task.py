@@ -7,10 +7,9 @@ to be kept beside them.
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from workbench.data.sources.source import KEY, CorpusConfig, Source
@@ -18,6 +17,9 @@ from workbench.data.split import Documents, document_keys, fingerprint
 from workbench.errors import UserError
 from workbench.seeds import generator
 from workbench.user_numbers import LARGEST_SEED, Whole
+
+if TYPE_CHECKING:  # a page that names tasks draws none
+    import torch
 
 LARGEST_VOCABULARY = 65_000  # ids of 16 bits, and one that ends a document
 LARGEST_LENGTH = 2**16
@@ -118,7 +120,7 @@ class GeneratedTask(CorpusConfig):
         """The accuracy of who knows the task's rules and guesses each answer."""
 
     @abstractmethod
-    def draw(self, count: int, random: torch.Generator) -> np.ndarray:
+    def draw(self, count: int, random: "torch.Generator") -> np.ndarray:
         """Draw sequences ``(count, tokens)`` of ids."""
 
     @abstractmethod
@@ -184,11 +186,15 @@ def from_text(texts: list[str]) -> np.ndarray:
     return np.array([text.split() for text in texts], dtype=np.int64)
 
 
-def distinct_ids(count: int, among: int, of_each: int, random: torch.Generator) -> np.ndarray:
+def distinct_ids(count: int, among: int, of_each: int, random: "torch.Generator") -> np.ndarray:
     """``(count, of_each)`` ids from 0 to ``among - 1``, none twice in a row."""
+    import torch
+
     return torch.rand(count, among, generator=random).argsort(-1)[:, :of_each].numpy()
 
 
-def uniform_ids(shape: tuple[int, ...], low: int, high: int, random: torch.Generator) -> np.ndarray:
+def uniform_ids(shape: tuple[int, ...], low: int, high: int, random: "torch.Generator") -> np.ndarray:
     """Ids of ``shape`` from ``low`` to ``high - 1``, each as likely as any other."""
+    import torch
+
     return torch.randint(low, high, shape, generator=random).numpy()
