@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from workbench.analysis.colours import BLUE, VERMILLION
 from workbench.analysis.confirm_outcomes import Outcomes, paired_differences
 from workbench.analysis.deciding.decisions import decide_study
 from workbench.analysis.deciding.looks import Rule
@@ -46,6 +47,7 @@ from workbench.records.manifest import Manifest, RecordedPart, RecordedStack
 from workbench.records.margin import Margins, margin_for
 
 ADD_UP, DO_NOT_ADD_UP, OPEN = "parts add up", "do not add up", "open"
+OUT_COLOUR, INTO_COLOUR = BLUE, VERMILLION  # of what is left out of one recipe, and added to the other
 _PLACES = 12  # of sums of differences: what is left behind them is rounding, and has no noise to test by
 _OPEN = ("running", "not started")
 Contrast = dict[int, float]  # by seed; NaN where a run is lost, and no entry where one is still to come

@@ -5,8 +5,15 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workbench.analysis.colours import BASELINE_COLOUR, BLUE, VERMILLION
-from workbench.analysis.dismantling import Measured, added_to, contributions, left_out_of
+from workbench.analysis.colours import BASELINE_COLOUR
+from workbench.analysis.dismantling import (
+    INTO_COLOUR,
+    OUT_COLOUR,
+    Measured,
+    added_to,
+    contributions,
+    left_out_of,
+)
 from workbench.analysis.effects import Report
 from workbench.analysis.figure_look import look, width
 from workbench.analysis.paper_figures import (
@@ -19,8 +26,6 @@ from workbench.analysis.paper_figures import (
     set_ticks,
 )
 from workbench.analysis.ticks import linear
-
-OUT_COLOUR, INTO_COLOUR = BLUE, VERMILLION  # of what is left out of one recipe, and added to the other
 
 
 @paper_style

@@ -6,21 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workbench.analysis.colours import BASELINE_COLOUR, GREEN, VERMILLION
+from workbench.analysis.colours import BASELINE_COLOUR
 from workbench.analysis.figure_look import width
 from workbench.analysis.paper_figures import paper_style, set_ticks
 from workbench.analysis.ticks import linear
-from workbench.analysis.verdict_colours import OPEN_COLOUR
-from workbench.claims.forest import KINDS, LITERATURE, ForestPanel, ForestRow, forest_panels
+from workbench.claims.forest import KIND_COLOURS, KINDS, LITERATURE, ForestPanel, ForestRow, forest_panels
 from workbench.claims.results import CardResult
 from workbench.claims.words import Word
 
-KIND_COLOURS = {
-    str(Word.HOLDS): GREEN,
-    str(Word.FAILS): VERMILLION,
-    str(Word.OPEN): OPEN_COLOUR,
-    LITERATURE: BASELINE_COLOUR,
-}
 _MARKERS = {str(Word.HOLDS): "o", str(Word.FAILS): "v", str(Word.OPEN): "D", LITERATURE: "s"}
 _BAND = "#DDDDDD"
 _NAME, _TITLE = 34, 70  # letters in a line of a row's name, and of an axis's title

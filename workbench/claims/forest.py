@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.analysis.colours import BASELINE_COLOUR, GREEN, VERMILLION
+from workbench.analysis.verdict_colours import OPEN_COLOUR
 from workbench.claims.card import Prediction
 from workbench.claims.evidence import Evidence
 from workbench.claims.results import CardResult, place
@@ -17,6 +19,12 @@ from workbench.numbers import plural
 
 LITERATURE = "literature"
 KINDS = (*map(str, Word), LITERATURE)
+KIND_COLOURS = {
+    str(Word.HOLDS): GREEN,
+    str(Word.FAILS): VERMILLION,
+    str(Word.OPEN): OPEN_COLOUR,
+    LITERATURE: BASELINE_COLOUR,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,7 @@ import pandas as pd
 from workbench.analysis.colours import BLUE, VERMILLION
 from workbench.analysis.contrast import seen_on
 from workbench.analysis.ticks import Ticks, decades, linear
-from workbench.claims.figures import KIND_COLOURS
-from workbench.claims.forest import LITERATURE, ForestPanel, labels_of
+from workbench.claims.forest import KIND_COLOURS, LITERATURE, ForestPanel, labels_of
 from workbench.claims.serving import Serving, token_count
 from workbench.dashboard.axes import FIT_WIDTH, balanced, between, signed_axis, ticked, words
 from workbench.dashboard.chart_ink import Ink

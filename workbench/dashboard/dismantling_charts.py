@@ -6,8 +6,15 @@ import altair as alt
 import pandas as pd
 
 from workbench.analysis.contrast import seen_on
-from workbench.analysis.dismantling import Dismantled, Measured, added_to, contributions, left_out_of
-from workbench.analysis.dismantling_figure import INTO_COLOUR, OUT_COLOUR
+from workbench.analysis.dismantling import (
+    INTO_COLOUR,
+    OUT_COLOUR,
+    Dismantled,
+    Measured,
+    added_to,
+    contributions,
+    left_out_of,
+)
 from workbench.analysis.ticks import linear
 from workbench.dashboard.axes import FIT_WIDTH, balanced, between, signed_axis, words
 from workbench.dashboard.chart_ink import Ink

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import altair as alt
 import pandas as pd
@@ -17,6 +18,9 @@ from workbench.data.report import RuleCounts, Stage
 from workbench.numbers import byte_size, percent, plural
 from workbench.study.kept_reports import StudyText
 from workbench.visible import one_line
+
+if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
+    from matplotlib.figure import Figure
 
 KEPT, CHANGED, DROPPED, LEFT_OUT = "as it was", "changed", "dropped", "left out before any treatment"
 TAKEN, ADDED = "taken", "added"
@@ -166,6 +170,13 @@ def _ticks(table: pd.DataFrame, whole: bool) -> Ticks:
 def kind_colours() -> dict[str, str]:
     """The colour of each kind on paper, in the order of the parts of a bar."""
     return _COLOURS | {LEFT_OUT: "#5F6C7A"}
+
+
+def shares_figure(table: pd.DataFrame, title: str) -> "Figure":
+    """``table`` of ``fate_frame`` or ``rule_frame`` for a file."""
+    from workbench.analysis.page_figures import shares_plot
+
+    return shares_plot(table, kind_colours(), title)
 
 
 def _shades(kinds: Sequence[str], ink: Ink) -> list[str]:

@@ -10,7 +10,6 @@ import streamlit as st
 import yaml
 from pandas.api.types import is_numeric_dtype
 
-from workbench.analysis.page_figures import shares_plot
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, text_charts
 from workbench.dashboard.documents import document
@@ -235,7 +234,7 @@ def _rules(now: View, stages: list[tuple[str, Stage]]) -> None:
                 st.caption(f"{plural(left, 'more rule')} in the table.")
             with st.container(horizontal=True):
                 downloads.figure_buttons(
-                    lambda: shares_plot(table, text_charts.kind_colours(), title),
+                    partial(text_charts.shares_figure, table, title),
                     f"{now.file_name}-rules-of-{unit}",
                     write=partial(to_csv, table, index=False),
                 )

@@ -1,6 +1,7 @@
 """What tuning tried and chose: loss against each hyperparameter, and the best of k points."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -8,7 +9,6 @@ import streamlit as st
 from workbench.analysis.report_tables import spend_table, tuning_table
 from workbench.analysis.text_escapes import to_csv
 from workbench.analysis.tuned_rates import TunedRate
-from workbench.analysis.tuning_figures import best_of_plot, learning_rate_plot
 from workbench.dashboard import downloads
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.effect_charts import tuning, tuning_caption, tuning_frame
@@ -17,6 +17,9 @@ from workbench.dashboard.state import View
 from workbench.dashboard.text_table import text_table
 from workbench.dashboard.tuning_charts import best_of, best_of_frame, points, points_frame
 from workbench.records.space import Range
+
+if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
+    from matplotlib.figure import Figure
 
 
 def has_tuning(now: View) -> bool:
@@ -40,10 +43,22 @@ def tuning_panel(now: View) -> None:
     )
     with st.container(horizontal=True):
         downloads.figure_buttons(
-            lambda: learning_rate_plot(now.records),
+            partial(_rates_figure, now),
             f"{now.file_name}-learning-rates",
             write=lambda: to_csv(tuning_frame(tuned, labels), index=False),
         )
+
+
+def _rates_figure(now: View) -> "Figure":
+    from workbench.analysis.tuning_figures import learning_rate_plot
+
+    return learning_rate_plot(now.records)
+
+
+def _best_of_figure(now: View) -> "Figure":
+    from workbench.analysis.tuning_figures import best_of_plot
+
+    return best_of_plot(now.records)
 
 
 def _tuned(now: View) -> list[TunedRate]:
@@ -78,7 +93,7 @@ def _tuned_points(now: View, tuned: list[TunedRate]) -> None:
     )
     with st.container(horizontal=True):
         downloads.figure_buttons(
-            lambda: learning_rate_plot(now.records),
+            partial(_rates_figure, now),
             f"{now.file_name}-tuned-points",
             write=lambda: to_csv(
                 pd.concat(
@@ -116,7 +131,7 @@ def best_of_panel(now: View) -> None:
     )
     with st.container(horizontal=True):
         downloads.figure_buttons(
-            lambda: best_of_plot(now.records),
+            partial(_best_of_figure, now),
             f"{now.file_name}-best-of-k",
             write=lambda: to_csv(best_of_frame(found, now.labels), index=False),
         )

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
-from scipy import stats
 
 from workbench.analysis.calibrating.curves import Curves
 from workbench.analysis.calibrating.error_rates import (
@@ -263,6 +262,10 @@ def _others(margin: float, sd: float, multiples: Sequence[float] = MULTIPLES) ->
 
 
 def _pool(curves: Curves) -> Pool:
+    from scipy import (
+        stats,  # which takes half a second to import: a page that reads a calibration does without
+    )
+
     differences = curves.differences(curves.twin)
     seeds = len(differences)
     sd = float(differences.std(ddof=1))

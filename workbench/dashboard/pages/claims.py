@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from workbench.claims.card import SIZES, claims_folder
 from workbench.claims.facts import StudyFacts
-from workbench.claims.figures import card_forest
 from workbench.claims.forest import forest_panels, without_number
 from workbench.claims.results import CardResult
 from workbench.claims.serving import Serving, served_sentence, serving_of
@@ -37,6 +37,9 @@ from workbench.dashboard.tables import text_frame
 from workbench.errors import UserError
 from workbench.numbers import plural
 from workbench.visible import visible
+
+if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
+    from matplotlib.figure import Figure
 
 _COLOURS = {"supported": "green", "refuted": "red", "undecided": "gray"}
 _RUNS, _LITERATURE = 590, 330  # pixels, at least
@@ -217,7 +220,7 @@ def _forest(result: CardResult) -> None:
     )
     with st.container(horizontal=True):
         name = f"claim-{result.card.id}-{result.size}"
-        downloads.figure_buttons(lambda: card_forest(result), name)
+        downloads.figure_buttons(partial(_forest_figure, result), name)
         downloads.csv_button(
             lambda: str(render_card(result, "csv")), name, key=f"download_claim_{result.card.id}_csv"
         )
@@ -271,6 +274,12 @@ def _links(result: CardResult) -> None:
                 query_params=query | ({links.PART: part} if part else {}),
                 width="content",
             )
+
+
+def _forest_figure(result: CardResult) -> "Figure":
+    from workbench.claims.figures import card_forest
+
+    return card_forest(result)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -24,13 +25,15 @@ from workbench.dashboard.comparing.effects import (
     shared_changes,
     text_names,
 )
-from workbench.dashboard.comparing.figures import cost_figure, effects_figure
 from workbench.dashboard.drawn_chart import show_chart
 from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import grid, literal
 from workbench.errors import UserError
 from workbench.numbers import plural
 from workbench.visible import visible
+
+if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
+    from matplotlib.figure import Figure
 
 _OWN, _BITS = "each study's metric", "bits per byte"
 _TABS = ["Same change", "Loss and cost"]
@@ -151,7 +154,7 @@ def _effects(studies: Sequence[Compared], colours: Mapping[str, str]) -> None:
     table = effect_table(panels)
     with st.container(horizontal=True):
         downloads.figure_buttons(
-            lambda: effects_figure(panels, colours),
+            partial(_effects_figure, panels, colours),
             "compared-effects",
             write=lambda: to_csv(table, index=False),
         )
@@ -238,7 +241,7 @@ def _cost_panel(
         )
         with st.container(horizontal=True):
             downloads.figure_buttons(
-                partial(cost_figure, table, cost, title, colours),
+                partial(_cost_figure, table, cost, title, colours),
                 f"compared-{cost}-{place + 1}",
                 key=f"cost_{place}",
                 write=lambda: to_csv(
@@ -283,6 +286,18 @@ def _cost_words(cost: str, points: Sequence[CostPoint], without: int, drawn: int
     if without:
         parts.append(f"{plural(without, 'variant')} without a complete run that trained left out.")
     return "  \n".join(literal(part) for part in parts)
+
+
+def _effects_figure(panels: Sequence[EffectPanel], colours: Mapping[str, str]) -> "Figure":
+    from workbench.dashboard.comparing.figures import effects_figure
+
+    return effects_figure(panels, colours)
+
+
+def _cost_figure(table: pd.DataFrame, cost: str, loss: str, colours: Mapping[str, str]) -> "Figure":
+    from workbench.dashboard.comparing.figures import cost_figure
+
+    return cost_figure(table, cost, loss, colours)
 
 
 if __name__ == "__main__":

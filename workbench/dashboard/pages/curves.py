@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -31,12 +32,14 @@ from workbench.dashboard.imported_models import is_imported, nothing_compared
 from workbench.dashboard.literal_text import literal
 from workbench.dashboard.searches import is_search, see_search
 from workbench.dashboard.state import View, view
-from workbench.inspection.panel_figures import panel_figure
 from workbench.inspection.panels import Lines
 from workbench.numbers import plural
 from workbench.records.manifest import Manifest
 from workbench.records.training_outcome import untrained
 from workbench.visible import visible
+
+if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
+    from matplotlib.figure import Figure
 
 DIFFERENCE, VALUES = "difference", "values"
 _NOTES = 6  # lines of a chart whose notes are shown
@@ -224,10 +227,16 @@ def _chart(
                 return curve_panel(on_paper().curves, x, y, zero=choice.difference, margin=margin)
 
             downloads.figure_buttons(
-                lambda: panel_figure(panel()),
+                lambda: _figure(panel()),
                 f"{now.file_name}-curves",
                 write=lambda: to_csv(panel().data, index=False),
             )
+
+
+def _figure(panel: Lines) -> "Figure":
+    from workbench.inspection.panel_figures import panel_figure
+
+    return panel_figure(panel)
 
 
 def _margin(choice: Choice, manifest: Manifest) -> float | None:

@@ -6,7 +6,6 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from workbench.analysis.page_figures import shares_plot
 from workbench.analysis.text_escapes import to_csv
 from workbench.dashboard import downloads, empty_pages, links, text_charts
 from workbench.dashboard.drawn_chart import show_chart
@@ -175,7 +174,7 @@ def _fates(now: View, table: pd.DataFrame) -> None:
         )
         with st.container(horizontal=True):
             downloads.figure_buttons(
-                lambda: shares_plot(table, text_charts.kind_colours(), "Share of the documents"),
+                partial(text_charts.shares_figure, table, "Share of the documents"),
                 f"{now.file_name}-fates",
                 write=partial(to_csv, table, index=False),
             )

@@ -2,19 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from workbench.analysis.answer_sentences import gain_sentences
-from workbench.analysis.calibrating.calibration import read_calibration
-from workbench.analysis.calibrating.figure import calibration_figure
+from workbench.analysis.calibrating.calibration import Calibration, read_calibration
 from workbench.analysis.calibrating.report import lines_of
 from workbench.analysis.calibrating.tables import calibration_tables
 from workbench.analysis.colours import variant_colours
-from workbench.analysis.dismantling_figure import dismantling_plot
 from workbench.analysis.dismantling_sentences import dismantling_sentences
-from workbench.analysis.gains_figure import gains_plot
-from workbench.analysis.page_figures import pairs_plot
 from workbench.analysis.report_tables import (
     contributions_table,
     factorial_table,
@@ -45,6 +42,9 @@ from workbench.dashboard.tables import full_table
 from workbench.dashboard.text_table import text_table
 from workbench.dashboard.tuning_panels import best_of_panel, has_best_of, has_tuning, tuning_panel
 from workbench.errors import RecordError
+
+if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
+    from matplotlib.figure import Figure
 
 
 def page() -> None:
@@ -93,7 +93,7 @@ def _pairs(now: View) -> None:
     )
     with st.container(horizontal=True):
         downloads.figure_buttons(
-            lambda: pairs_plot(now.report, now.paper_colours),
+            partial(_pairs_figure, now),
             f"{now.file_name}-pairs",
             write=lambda: chart_csv(chart()),
         )
@@ -117,7 +117,7 @@ def _part_by_part(now: View) -> None:
         )
         with st.container(horizontal=True):
             downloads.figure_buttons(
-                lambda: dismantling_plot(now.report),
+                partial(_parts_figure, now),
                 f"{now.file_name}-parts",
                 write=partial(to_csv, table, index=False),
             )
@@ -156,7 +156,7 @@ def _gains(now: View) -> None:
             )
             with st.container(horizontal=True):
                 downloads.figure_buttons(
-                    lambda: gains_plot(now.report, variant_colours(now.records.manifest)),
+                    partial(_gains_figure, now),
                     f"{now.file_name}-gains",
                     write=partial(to_csv, ladder, index=False),
                 )
@@ -185,7 +185,7 @@ def _calibration(now: View) -> None:
         )
         with st.container(horizontal=True):
             downloads.figure_buttons(
-                lambda: calibration_figure(found),
+                partial(_calibration_figure, found),
                 f"{now.file_name}-calibration",
                 write=partial(to_csv, error_frame(found), index=False),
             )
@@ -223,6 +223,30 @@ def _table(now: View) -> None:
     )
     with st.container(horizontal=True):
         downloads.table_buttons(now.report, now.file_name, page="effects")
+
+
+def _pairs_figure(now: View) -> "Figure":
+    from workbench.analysis.page_figures import pairs_plot
+
+    return pairs_plot(now.report, now.paper_colours)
+
+
+def _parts_figure(now: View) -> "Figure":
+    from workbench.analysis.dismantling_figure import dismantling_plot
+
+    return dismantling_plot(now.report)
+
+
+def _gains_figure(now: View) -> "Figure":
+    from workbench.analysis.gains_figure import gains_plot
+
+    return gains_plot(now.report, variant_colours(now.records.manifest))
+
+
+def _calibration_figure(found: Calibration) -> "Figure":
+    from workbench.analysis.calibrating.figure import calibration_figure
+
+    return calibration_figure(found)
 
 
 _LADDER, _TABLE = "Ladder", "Table"
