@@ -55,5 +55,17 @@ assert any(one.sentences() and views_of(one.moved) for one in found)
     assert loaded(program, ("torch", "lightning")) == []
 
 
+def test_a_page_of_views_imports_none_of_a_room_that_it_does_not_need():
+    program = """
+import sys
+from workbench.inspection.views import views
+own = [view.name for view in views("position")]
+rooms = {name.split(".")[2] for name in sys.modules if name.endswith("_view")}
+assert "activations" not in rooms, rooms
+assert own == [view.name for view in views() if view.page == "position"]
+"""
+    assert loaded(program, ("scipy.optimize",)) == []
+
+
 def test_the_command_prints_its_address_before_streamlit_is_imported():
     assert loaded("import workbench.dashboard.launch", ("streamlit", "pandas", "scipy.stats", *HEAVY)) == []

@@ -79,7 +79,7 @@ def imported(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["app.py", "--results", str(tmp_path)])
     monkeypatch.setattr(state, "library", Library)
     monkeypatch.setattr(warm_up, "TURNS", Turns())
-    monkeypatch.setattr(warm_up, "_import", names.extend)
+    monkeypatch.setattr(warm_up, "_import", lambda *modules: names.extend(modules))
     return names
 
 

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 from workbench.dashboard.garbage_collection import set_libraries_apart
 from workbench.dashboard.turns import TURNS, Turns
 from workbench.errors import UserError
+from workbench.inspection.linked_views import Page
 
 if TYPE_CHECKING:
     from workbench.records.index import StudyRecords
 
 Step = Callable[[], object]
 _OPENING = "overview"  # the page of the bare address
-_PAGES = (_OPENING, "runs", "curves", "compare", "claims", "search", "watch", "effects", "run", "data")
-_WITH_TORCH = ("new_study", "attention", "position", "activations")
-_ALSO = {"new_study": ("asking.page",)}  # what a page imports when it is drawn
+_INSIDE: tuple[Page, ...] = ("attention", "position", "activations")  # which draw views
+_TABLES_AND_CHARTS = ("runs", "curves", "compare", "claims", "search", "watch", "effects", "run", "data")
+_PAGES = (_OPENING, *_TABLES_AND_CHARTS, "new_study", *_INSIDE)  # those with torch last
+_WHEN_DRAWN = {"new_study": ("asking.page",)}  # what a page itself imports when it is drawn
 
 _begun: list[Thread] = []
 
@@ -55,7 +57,7 @@ def take(these: Iterable[Step], turns: Turns, *, for_page: bool = False) -> None
 
 def first_page() -> Iterator[Step]:
     """Import what the first page needs, and read its study: those asked for, or Overview and the newest."""
-    yield partial(_import, ["sidebar"])
+    yield partial(_import, "sidebar")
     yield _import_asked
     # At a process's first element Streamlit asks who called it. For that inspect looks up the file of every
     # module (60 ms), and remembers it.
@@ -70,8 +72,8 @@ def steps() -> Iterator[Step]:
 
     Each is short: a reader who comes meanwhile waits for its end.
     """
-    for page in (*_PAGES, *_WITH_TORCH):
-        yield partial(_import, _modules(page))
+    for page in _PAGES:
+        yield partial(_import_page, page)
     yield _draw_opened
     yield _read_inside
     yield from _claims()
@@ -92,18 +94,22 @@ def _prepare_asked() -> Iterator[Step]:
 def _asked() -> str:
     """The page that a browser asked for; the first one where none did, or for one that there is not."""
     page = TURNS.asked.page
-    return page if page in (*_PAGES, *_WITH_TORCH) else _OPENING
+    return page if page in _PAGES else _OPENING
 
 
 def _import_asked() -> None:
-    _import(_modules(_asked()))
+    _import_page(_asked())
 
 
-def _modules(page: str) -> list[str]:
-    return [f"pages.{page}", *_ALSO.get(page, ())]
+def _import_page(page: str) -> None:
+    _import(f"pages.{page}", *_WHEN_DRAWN.get(page, ()))
+    if page in _INSIDE:
+        from workbench.inspection.views import views
+
+        views(page)
 
 
-def _import(modules: Iterable[str]) -> None:
+def _import(*modules: str) -> None:
     """Import modules, with no look for garbage on the way or after it: libraries make little of it."""
     gc.disable()
     try:

@@ -96,15 +96,12 @@ def read_behaviours(runs: pd.DataFrame) -> Values:
         place = {seed: len(cells) + number for number, seed in enumerate(sorted(context))}
         cells += [(variant, seed) for seed in sorted(context)]
         contexts += [context[seed] for seed in sorted(context)]
-        known = pd.concat(
-            [
-                read_measured(RunDirectory(Path(row.path))).assign(run_id=row.path, cell=place[row.seed])
-                for row in group.itertuples()
-            ],
-            ignore_index=True,
-        )
-        if not known.empty:
-            tables.append(_of_one_probe(known))
+        found = [(row, read_measured(RunDirectory(Path(row.path)))) for row in group.itertuples()]
+        measured = [
+            table.assign(run_id=row.path, cell=place[row.seed]) for row, table in found if not table.empty
+        ]
+        if measured:
+            tables.append(_of_one_probe(pd.concat(measured, ignore_index=True)))
     if not tables:
         return {}
     everything = pd.concat(tables, ignore_index=True)

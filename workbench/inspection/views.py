@@ -169,10 +169,14 @@ def register(cls: type[View]) -> type[View]:
 
 
 def views(page: Page | None = None) -> list[View]:
-    """All views, or those of a page, in the order of their modules, whichever was imported first."""
-    modules = [import_module(f"workbench.inspection.{module}_view").__name__ for module in _MODULES]
-    found = sorted(_VIEWS.values(), key=lambda view: modules.index(type(view).__module__))
-    return [view for view in found if page in (None, view.page)]
+    """All views, or those of a page, in the order of their modules, whichever was imported first.
+
+    A page's are in the room of its name: of the other rooms nothing is imported.
+    """
+    wanted = [name for name in _MODULES if page in (None, name.partition(".")[0])]
+    modules = [import_module(f"workbench.inspection.{name}_view").__name__ for name in wanted]
+    found = [view for view in _VIEWS.values() if type(view).__module__ in modules]
+    return sorted(found, key=lambda view: modules.index(type(view).__module__))
 
 
 def find_view(name: str) -> View:

@@ -7,7 +7,7 @@ its own is read from there.
 
 import os
 from collections.abc import Hashable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -32,8 +32,9 @@ COLUMNS = {
 }
 
 
+@cache
 def empty_probes() -> pd.DataFrame:
-    """A table without rows, columns typed."""
+    """A table without rows, columns typed. Callers must not change it: pandas takes milliseconds for one."""
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
 
 

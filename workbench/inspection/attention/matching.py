@@ -6,7 +6,6 @@ smallest (Kuhn 1955, by SciPy).
 """
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 
@@ -28,6 +27,8 @@ def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
 
 def match_heads(distance: Tensor) -> list[int]:
     """For each row of ``distance (H, G)`` the column it is paired with; -1 where columns run out."""
+    from scipy.optimize import linear_sum_assignment  # which takes a third of a second to import
+
     rows, columns = linear_sum_assignment(distance.numpy())
     partner = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     return [partner.get(row, -1) for row in range(distance.shape[0])]
