@@ -262,9 +262,7 @@ def _others(margin: float, sd: float, multiples: Sequence[float] = MULTIPLES) ->
 
 
 def _pool(curves: Curves) -> Pool:
-    from scipy import (
-        stats,  # which takes half a second to import: a page that reads a calibration does without
-    )
+    from scipy import stats  # which takes half a second to import: who reads a calibration does without
 
     differences = curves.differences(curves.twin)
     seeds = len(differences)
