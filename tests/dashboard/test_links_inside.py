@@ -119,13 +119,13 @@ def test_an_effect_is_explained_by_what_moved_with_it(opened, inspected, runs, t
     assert table["number"].tolist() == found.table()["number"].tolist()
     links = {link.proto.label: link.proto for link in app.page_link}
     assert set(links) <= {view.title for view in views()}
-    first, options = views_of(found.moved)[0]
-    view = find_view(first)
+    linked, options = views_of(found.moved)[0]
+    view = find_view(linked.name)
     asked = {name: value for name, (value,) in parse_qs(links[view.title].query_string).items()}
     assert asked[f"{view.page}_view"] == view.title
     assert (asked["inspect"], asked["against"]) == (runs[CHANGED, 201], runs["baseline", 201])
     for name, value in options.items():
-        assert asked[f"{first}.{name}"] == value
+        assert asked[f"{view.name}.{name}"] == value
     app = opened(results, view.page, **asked)
     assert not app.exception
     assert not app.warning
