@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from workbench.dashboard.garbage_collection import set_libraries_apart
 from workbench.dashboard.turns import TURNS, Turns
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Step = Callable[[], object]
 _OPENING = "overview"  # the page of the bare address
-_INSIDE: tuple[Page, ...] = ("attention", "position", "activations")  # which draw views
+_INSIDE: tuple[Page, ...] = get_args(Page)  # which draw views
 _TABLES_AND_CHARTS = ("runs", "curves", "compare", "claims", "search", "watch", "effects", "run", "data")
 _PAGES = (_OPENING, *_TABLES_AND_CHARTS, "new_study", *_INSIDE)  # those with torch last
 _WHEN_DRAWN = {"new_study": ("asking.page",)}  # what a page itself imports when it is drawn

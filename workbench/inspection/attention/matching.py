@@ -27,7 +27,7 @@ def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
 
 def match_heads(distance: Tensor) -> list[int]:
     """For each row of ``distance (H, G)`` the column it is paired with; -1 where columns run out."""
-    from scipy.optimize import linear_sum_assignment  # which takes a third of a second to import
+    from scipy.optimize import linear_sum_assignment  # which is slow to import: most pages pair none
 
     rows, columns = linear_sum_assignment(distance.numpy())
     partner = dict(zip(rows.tolist(), columns.tolist(), strict=True))
