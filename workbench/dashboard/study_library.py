@@ -1,8 +1,11 @@
-"""Reading studies quickly: every file is read once per version of it (modification time and size)."""
+"""Reading studies quickly: every file is read once per version of it (modification time and size).
+
+What takes long to work out may be kept beyond the process as well.
+"""
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +20,7 @@ from workbench.analysis.importances import Importances, importances_of
 from workbench.analysis.ladder_effects import LadderReport, ladder_report
 from workbench.analysis.notes import reading
 from workbench.analysis.search import Search, searched
+from workbench.dashboard.disk_cache import DiskCache, FolderState, folder_state
 from workbench.errors import RecordError
 from workbench.files import version
 from workbench.inspection.behaviour_columns import Values, read_behaviours
@@ -46,12 +50,16 @@ _FRAMES = 1_500  # runs whose metrics stay in memory: about 100 kB each
 
 def study_version(path: Path) -> tuple[Hashable, ...]:
     """Version of a study's manifest, points and every run's record. The driver's heartbeat is left out."""
-    runs = os.path.join(path, RUNS)
-    names = sorted(os.listdir(runs)) if os.path.isdir(runs) else []
     points = version(path / SEARCH)  # of a search
-    # Hundreds of names, at every click: joined as text, which is many times as fast.
-    records = ((name, version(os.path.join(runs, name, RECORD))) for name in names)
+    records = ((run, version(os.path.join(run, RECORD))) for run in _runs(path))
     return (version(path / MANIFEST), points, *records)
+
+
+def _runs(path: Path) -> list[str]:
+    """What is in the study's folder of runs, by name."""
+    # Hundreds of names, at every click: joined as text, which is many times as fast.
+    folder = os.path.join(path, RUNS)
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
 
 
 def pulse(records: StudyRecords) -> tuple[Hashable, ...]:
@@ -131,10 +139,12 @@ def _rung(records: StudyRecords) -> str | None:
 class Library:
     """Studies, reports and metrics, each kept until its files change. Safe to share between sessions.
 
-    What it returns is shared too: callers must not change it.
+    What it returns is shared too: callers must not change it. With ``disk``, what takes long to make of whole
+    studies is kept there too, for the next process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, disk: DiskCache | None = None) -> None:
+        self._disk = disk
         self._kept: OrderedDict[Hashable, tuple[object, Any]] = OrderedDict()
         self._lock = RLock()
 
@@ -153,13 +163,14 @@ class Library:
     def costs(self, records: StudyRecords, metric: str | None) -> list[CostPoint]:
         """What each variant loses by ``metric``, and what that cost."""
         key = ("costs", records.path, _rung(records), metric)
-        return self._keep(key, study_version(records.path), lambda: cost_points(records, metric))
+        current = study_version(records.path)
+        return self._keep(key, current, lambda: cost_points(records, metric), of=[records.path])
 
     def report(self, records: StudyRecords, baseline: str) -> Report:
         """The study's report against ``baseline``, declared or not."""
         key = ("report", records.path, _rung(records), baseline)
         current = (study_version(records.path), records.is_live)
-        return self._keep(key, current, lambda: _report(records, baseline))
+        return self._keep(key, current, lambda: _report(records, baseline), of=[records.path])
 
     def rungs(self, records: StudyRecords) -> list[StudyRecords]:
         """The records of each rung of a ladder, of any other study itself.
@@ -174,20 +185,22 @@ class Library:
         """What becomes of effects over the ladder; None for other studies."""
         if not records.manifest.is_ladder:
             return None
+        key = ("ladder", records.path)
         current = (study_version(records.path), records.is_live)
-        return self._keep(("ladder", records.path), current, lambda: ladder_report(records))
+        return self._keep(key, current, lambda: ladder_report(records), of=[records.path])
 
     def search(self, records: StudyRecords) -> Search | None:
         """What a search found; None for other studies."""
         key = ("search", records.path)
-        return self._keep(key, study_version(records.path), lambda: searched(records))
+        return self._keep(key, study_version(records.path), lambda: searched(records), of=[records.path])
 
     def importances(self, records: StudyRecords, objective: str, kind: str) -> Importances:
         """How much each dimension of a search matters for ``objective``; fANOVA takes seconds, once."""
         search = self.search(records)
         assert search is not None, "the study is a search"
         key = ("importances", records.path, objective, kind)
-        return self._keep(key, study_version(records.path), lambda: importances_of(search, objective, kind))
+        current = study_version(records.path)
+        return self._keep(key, current, lambda: importances_of(search, objective, kind), of=[records.path])
 
     def metrics(self, run: Path) -> pd.DataFrame:
         """A run's metrics; raises ``RecordError`` when they cannot be read."""
@@ -195,10 +208,9 @@ class Library:
 
     def behaviours(self, records: StudyRecords) -> Values:
         """What the probes of the study's confirm runs say of each."""
+        key = ("behaviours", records.path, _rung(records))
         current = measured_versions(records.runs["path"])
-        return self._keep(
-            ("behaviours", records.path, _rung(records)), current, lambda: read_behaviours(records.runs)
-        )
+        return self._keep(key, current, lambda: read_behaviours(records.runs), of=[records.path])
 
     def explanation(self, records: StudyRecords, variant: str, baseline: str) -> "Explanation":
         """Which of these numbers moved with the effect of ``variant``."""
@@ -206,7 +218,9 @@ class Library:
 
         current = measured_versions(records.runs["path"])
         key = ("explanation", records.path, _rung(records), variant, baseline)
-        return self._keep(key, current, lambda: explain(self.behaviours(records), variant, baseline))
+        return self._keep(
+            key, current, lambda: explain(self.behaviours(records), variant, baseline), of=[records.path]
+        )
 
     def claims(self, results: Path, size: str) -> "list[CardResult]":
         """Every claim card with its word; raises ``UserError`` for a mistake in one."""
@@ -239,6 +253,7 @@ class Library:
             ("claim", card.id, results, size),
             (card, current),
             lambda: card_result(card, size, studies),
+            of=[path for path in paths.values() if path],
         )
 
     def confirmed(self, records: StudyRecords) -> "ConfirmedStudy":
@@ -250,17 +265,11 @@ class Library:
 
     def _all_of(self, path: Path) -> Hashable:
         """The version of a study's records, and of what was measured beside them and on its runs."""
-        current = study_version(path)
-        own = (path, current, version(path / STEP_TIMES))
-        try:
-            runs = self._records(path, current).runs["path"]
-        except RecordError:
-            return own
-        return own, measured_versions(runs)
+        return path, study_version(path), version(path / STEP_TIMES), measured_versions(_runs(path))
 
     def _records(self, path: Path, current: tuple[Hashable, ...]) -> StudyRecords:
         """A study's records, whose version is ``current``, with the sign of life of when they were read."""
-        return self._keep(("study", path), current, lambda: load_study(path))
+        return self._keep(("study", path), current, lambda: load_study(path), of=[path])
 
     def texts(self, records: StudyRecords) -> "tuple[list[StudyText], str]":
         """The texts of a study with their reports, as far as they are at hand; and what is wrong with these.
@@ -288,13 +297,27 @@ class Library:
         reports = [*own, *(report for report in found if report is not None)]
         return study_texts(records.manifest, reports), problem
 
-    def _keep(self, key: Hashable, current: object, read: Callable[[], Value]) -> Value:
+    def _folder(self, path: Path) -> FolderState:
+        """What a study's folder held when the present version of its records was first looked at."""
+        return self._keep(("folder", path), study_version(path), lambda: folder_state(path))
+
+    def _keep(
+        self, key: Hashable, current: object, read: Callable[[], Value], of: Collection[Path] = ()
+    ) -> Value:
+        """What ``read`` gives, until its version is another than ``current``.
+
+        What is made of all that the study folders ``of`` hold is kept on the disk too, if there is one.
+        """
         with self._lock:
             known = self._kept.get(key)
             if known and known[0] == current:
                 self._kept.move_to_end(key)
                 return known[1]
-        value = read()
+        if self._disk is not None and of:
+            # Their state before they are read: a change meanwhile makes what is kept out of date, not wrong.
+            value = self._disk.kept(key, current, [self._folder(path) for path in of], read)
+        else:
+            value = read()
         with self._lock:
             self._kept[key] = (current, value)
             while len(self._kept) > _FRAMES:
