@@ -6,7 +6,7 @@ import pytest
 from workbench.inspection.behaviour_columns import Behaviour
 from workbench.inspection.behaviour_words import told
 from workbench.inspection.explanation import NOTHING, explain, views_of
-from workbench.inspection.linked_views import EXTRAPOLATION, HEAD_SCORES
+from workbench.inspection.listed_views import EXTRAPOLATION, HEAD_SCORES
 from workbench.inspection.views import find_view
 
 

@@ -7,25 +7,9 @@ from pathlib import Path
 
 import typer
 
-# The names of ``inspection.views``, which take seconds to import.
-VIEWS = (
-    "prompt_attention",
-    "head_scores",
-    "formation",
-    "extrapolation",
-    "length_maps",
-    "position_loss",
-    "distance_profiles",
-    "rope_bands",
-    "positional_share",
-    "position_shift",
-    "recall",
-    "answers",
-    "residual",
-    "feedforward",
-    "logit_lens",
-    "head_ablation",
-)
+from workbench.inspection.listed_views import LISTED
+
+VIEWS = tuple(view.name for view in LISTED)
 _MANIFEST = "study.yaml"  # as in records.manifest
 _ARCHIVE = "archive"  # as in records.archive
 

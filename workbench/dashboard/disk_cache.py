@@ -53,7 +53,7 @@ class DiskCache:
     def kept(
         self, key: Hashable, made_of: Hashable, folders: Iterable[FolderState], make: Callable[[], Value]
     ) -> Value:
-        """The value for ``key``, by ``make`` unless it was made of the same ``made_of`` and ``folders`` before.
+        """The value for ``key``, by ``make`` where it is not there of the same ``made_of`` and ``folders``.
 
         ``key`` and ``made_of`` count by their ``repr``. While a folder is being written to, nothing is kept.
         """

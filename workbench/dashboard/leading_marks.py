@@ -6,7 +6,6 @@ from workbench.dashboard.drawn_chart import Build, show_chart
 from workbench.dashboard.panel_charts import CLICKED
 from workbench.dashboard.scope_picker import NOTHING
 from workbench.inspection.panels import Leads
-from workbench.inspection.views import find_view
 from workbench.visible import visible
 
 _LEFT = "_left_by_a_mark"
@@ -17,7 +16,6 @@ def show(build: Build, leads: Leads, title: str, key: str) -> None:
     show_chart(build, alt=title, key=key, on_select=lambda: _clicked(leads, key))
     rows = leads.rows
     labels = [visible(f"{row.series}: {row.label}") for row in rows.itertuples()]
-    view = find_view(leads.view)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         place = st.selectbox(
             f"To the maps of a {leads.what}",
@@ -25,7 +23,7 @@ def show(build: Build, leads: Leads, title: str, key: str) -> None:
             format_func=labels.__getitem__,
             key=f"{key}_lead",
             width=420,
-            help=f"Opens {view.title}. A click on a mark of the chart does so too.",
+            help=f"Opens {leads.view.title}. A click on a mark of the chart does so too.",
         )
         st.button(
             "Open its maps",
@@ -49,7 +47,7 @@ def _clicked(leads: Leads, key: str) -> None:
 def _open(leads: Leads, place: int) -> None:
     """As if run, view and options had been picked by hand."""
     row = leads.rows.iloc[place]
-    view = find_view(leads.view)
+    view = leads.view
     st.session_state["inspect"] = row["inspect"]
     st.session_state["against"] = row["against"] or NOTHING
     st.session_state[f"{view.page}_view"] = view.name

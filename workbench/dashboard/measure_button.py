@@ -6,7 +6,6 @@ import streamlit as st
 
 from workbench.dashboard.decoder_lock import READING
 from workbench.dashboard.literal_text import literal
-from workbench.inspection.measuring import measure_missing
 from workbench.numbers import plural
 from workbench.records.run import RunDirectory
 
@@ -20,6 +19,8 @@ def offer_measuring(runs: list[RunDirectory], tables: Collection[str]) -> None:
 
         def show(text: str, part: float) -> None:
             bar.progress(min(part, 1.0), literal(text))
+
+        from workbench.inspection.measuring import measure_missing  # with torch
 
         with READING:
             unmeasured = measure_missing(runs, tables, show)

@@ -3,7 +3,6 @@
 import math
 from html import escape
 
-import matplotlib as mpl
 import streamlit as st
 
 from workbench.dashboard.literal_text import literal
@@ -12,8 +11,9 @@ from workbench.numbers import fixed
 
 _STRONGEST = 0.6  # opacity, so that text on it is read on a light page and on a dark one
 _LONGEST = 4_000  # tokens painted at once; the rest is in the download
-# Pale colours carry the page's own text colour; the opacity carries the strength.
-_RED, _BLUE, _GREEN = (mpl.colors.to_hex(mpl.colormaps[name](0.6)) for name in ("Reds", "Blues", "viridis"))
+# Pale colours carry the page's own text colour; the opacity carries the strength. They are those at 0.6 of
+# matplotlib's Reds, Blues and viridis.
+_RED, _BLUE, _GREEN = "#F14432", "#4A98C9", "#22A884"
 
 
 def show(panel: Tokens, key: str) -> None:

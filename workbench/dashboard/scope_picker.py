@@ -9,7 +9,7 @@ import streamlit as st
 from workbench.dashboard import empty_pages, links, state
 from workbench.dashboard.state import View
 from workbench.errors import RecordError
-from workbench.inspection.linked_views import Page
+from workbench.inspection.listed_views import Page
 from workbench.inspection.scope import MOST_SERIES, Scope
 from workbench.inspection.variants_beside import most_different, usually_beside, variants_beside
 from workbench.records.run import Phase, RunDirectory

@@ -59,7 +59,9 @@ def _runs(path: Path) -> list[str]:
     """What is in the study's folder of runs, by name."""
     # Hundreds of names, at every click: joined as text, which is many times as fast.
     folder = os.path.join(path, RUNS)
-    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
+    return (
+        [os.path.join(folder, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
+    )
 
 
 def pulse(records: StudyRecords) -> tuple[Hashable, ...]:
@@ -297,6 +299,18 @@ class Library:
         reports = [*own, *(report for report in found if report is not None)]
         return study_texts(records.manifest, reports), problem
 
+    def lasting(
+        self, key: Hashable, current: object, make: Callable[[], Value], of: Collection[Path]
+    ) -> Value:
+        """What ``make`` gives of all that the study folders ``of`` hold, kept on the disk if there is one.
+
+        It is made again where its version is another than ``current``, or anything in the folders changed.
+        """
+        if self._disk is None or not of:
+            return make()
+        # Their state before they are read: a change meanwhile makes what is kept out of date, not wrong.
+        return self._disk.kept(key, current, [self._folder(path) for path in of], make)
+
     def _folder(self, path: Path) -> FolderState:
         """What a study's folder held when the present version of its records was first looked at."""
         return self._keep(("folder", path), study_version(path), lambda: folder_state(path))
@@ -313,11 +327,7 @@ class Library:
             if known and known[0] == current:
                 self._kept.move_to_end(key)
                 return known[1]
-        if self._disk is not None and of:
-            # Their state before they are read: a change meanwhile makes what is kept out of date, not wrong.
-            value = self._disk.kept(key, current, [self._folder(path) for path in of], read)
-        else:
-            value = read()
+        value = self.lasting(key, current, read, of)
         with self._lock:
             self._kept[key] = (current, value)
             while len(self._kept) > _FRAMES:

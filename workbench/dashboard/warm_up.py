@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args
 from workbench.dashboard.garbage_collection import set_libraries_apart
 from workbench.dashboard.turns import TURNS, Turns
 from workbench.errors import UserError
-from workbench.inspection.linked_views import Page
+from workbench.inspection.listed_views import LISTED, ListedView, Page, listed
 
 if TYPE_CHECKING:
     from workbench.records.index import StudyRecords
@@ -24,7 +24,7 @@ Step = Callable[[], object]
 _OPENING = "overview"  # the page of the bare address
 _INSIDE: tuple[Page, ...] = get_args(Page)  # which draw views
 _TABLES_AND_CHARTS = ("runs", "curves", "compare", "claims", "search", "watch", "effects", "run", "data")
-_PAGES = (_OPENING, *_TABLES_AND_CHARTS, "new_study", *_INSIDE)  # those with torch last
+_PAGES = (_OPENING, *_TABLES_AND_CHARTS, *reversed(_INSIDE), "new_study")  # those with torch last
 _WHEN_DRAWN = {"new_study": ("asking.page",)}  # what a page itself imports when it is drawn
 
 _begun: list[Thread] = []
@@ -76,6 +76,8 @@ def steps() -> Iterator[Step]:
         yield partial(_import_page, page)
     yield _draw_opened
     yield _read_inside
+    for view in LISTED:
+        yield partial(_import_view, view)
     yield from _claims()
     yield from _searches()
 
@@ -104,9 +106,13 @@ def _import_asked() -> None:
 def _import_page(page: str) -> None:
     _import(f"pages.{page}", *_WHEN_DRAWN.get(page, ()))
     if page in _INSIDE:
-        from workbench.inspection.views import views
+        _import_view(listed(page)[0])
 
-        views(page)
+
+def _import_view(view: ListedView) -> None:
+    from workbench.inspection.views import find_view
+
+    find_view(view.name)
 
 
 def _import(*modules: str) -> None:

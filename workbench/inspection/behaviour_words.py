@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from workbench.inspection.activations.feedforward_words import LINES, PARTS
 from workbench.inspection.activations.residual_words import QUANTITIES
 from workbench.inspection.attention.head_kinds import KINDS
-from workbench.inspection.linked_views import (
+from workbench.inspection.listed_views import (
     DISTANCE_PROFILES,
     EXTRAPOLATION,
     FEEDFORWARD,
     HEAD_SCORES,
     RESIDUAL,
-    LinkedView,
+    ListedView,
 )
 
 _OF_THE_MODEL = {
@@ -33,7 +33,7 @@ class Told:
 
     words: str
     unit: str = ""
-    view: LinkedView = HEAD_SCORES
+    view: ListedView = HEAD_SCORES
     options: Mapping[str, str] = field(default_factory=dict)
     part: str = ""
 

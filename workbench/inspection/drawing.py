@@ -6,9 +6,8 @@ The dashboard's charts and the figures for papers take all of it from here, so t
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
@@ -26,6 +25,9 @@ from workbench.inspection.panels import (
     TokenMaps,
     Tokens,
 )
+
+if TYPE_CHECKING:  # matplotlib, by which shades are mixed: most panels have none
+    from matplotlib.colors import Colormap
 
 Drawn = Lines | Heatmap | Dots | Bars  # panels with axes
 
@@ -339,6 +341,8 @@ def _top(group: list[float], least: float) -> float:
 
 
 def _shades(names: list[str]) -> dict[str, Style]:
+    import matplotlib as mpl
+
     shades = mpl.colormaps[_SEQUENTIAL](np.linspace(0.05, 0.9, max(2, len(names))))
     return {name: Style(mpl.colors.to_hex(shade)) for name, shade in zip(names, shades, strict=False)}
 
@@ -369,21 +373,27 @@ def heat_ticks(panel: Heatmap) -> Ticks:
 
 def scale_colours(diverging: bool) -> list[str]:
     """``SHADES`` colours from the low to the high end of a heatmap's scale."""
+    import matplotlib as mpl
+
     shades = mpl.colormaps[_DIVERGING if diverging else _SEQUENTIAL](np.linspace(0, 1, SHADES))
     return [mpl.colors.to_hex(shade) for shade in shades]
 
 
-def colour_scale(diverging: bool) -> mpl.colors.Colormap:
+def colour_scale(diverging: bool) -> "Colormap":
     """``scale_colours`` with all that lies between them, from 0 at the low end to 1."""
-    return mpl.colors.LinearSegmentedColormap.from_list("cells", scale_colours(diverging), N=1024)
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("cells", scale_colours(diverging), N=1024)
 
 
 def cell_colours(panel: Heatmap) -> list[str]:
     """The colour of each row of a drawable heatmap."""
+    from matplotlib.colors import to_hex
+
     low, high = heat_domain(panel)
     scale = colour_scale(panel.diverging)
     places = (panel.data["value"].astype(float) - low) / (high - low)
-    return [mpl.colors.to_hex(scale(min(1.0, max(0.0, place)))) for place in places]
+    return [to_hex(scale(min(1.0, max(0.0, place)))) for place in places]
 
 
 def order(values: pd.Series) -> list:

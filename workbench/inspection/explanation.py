@@ -14,7 +14,7 @@ from workbench.analysis.shifts import LEVEL, Shift, shifts
 from workbench.analysis.statistics import Interval
 from workbench.inspection.behaviour_columns import Values, differences, names
 from workbench.inspection.behaviour_words import told
-from workbench.inspection.linked_views import LinkedView
+from workbench.inspection.listed_views import ListedView
 from workbench.numbers import percent, plural, probability, span, with_interval
 
 NOTHING = "nothing that we measure explains it"
@@ -111,12 +111,12 @@ def in_words(one: Shift) -> str:
     return f"{words}, {verb} by {with_interval(size, interval)}{f' {unit}' if unit else ''}"
 
 
-def views_of(found: Iterable[Shift]) -> list[tuple[LinkedView, dict[str, str]]]:
+def views_of(found: Iterable[Shift]) -> list[tuple[ListedView, dict[str, str]]]:
     """The views that show numbers of ``found``, each once with the options of the first number.
 
     And with its ``part``, where the view has several.
     """
-    views: dict[LinkedView, dict[str, str]] = {}
+    views: dict[ListedView, dict[str, str]] = {}
     for one in found:
         shown = told(one.name)
         part = {"part": shown.part} if shown.part else {}

@@ -19,7 +19,11 @@ from workbench.errors import RecordError, UserError
 from workbench.files import file_sha256, version
 from workbench.records.index import is_published
 from workbench.records.probes import (
+    KEY,
     append_probes,
+    empty_probes,
+    measurements_in,
+    probed,
     probes_version,
     probes_versions,
     read_probe_file,
@@ -43,8 +47,8 @@ def read_measured(directory: RunDirectory) -> pd.DataFrame:
     cached = _read_cached(directory)
     if cached.empty:
         return recorded
-    again = pd.MultiIndex.from_frame(cached[_KEY])  # what was measured anew takes the place of what was there
-    old = pd.MultiIndex.from_frame(recorded[_KEY]).isin(again)
+    again = pd.MultiIndex.from_frame(cached[KEY])  # what was measured anew takes the place of what was there
+    old = pd.MultiIndex.from_frame(recorded[KEY]).isin(again)
     return pd.concat([recorded[~old], cached], ignore_index=True)
 
 
@@ -60,9 +64,6 @@ def read_table(directory: RunDirectory, table: str, probe_hash: str) -> pd.DataF
 def _read_table(path: Path, version: Hashable, table: str, probe_hash: str) -> pd.DataFrame:
     rows = read_measured(RunDirectory(path))
     return rows[(rows["table"] == table) & (rows["probe_hash"] == probe_hash)]
-
-
-_KEY = ["step", "table", "probe_hash"]
 
 
 def is_damaged(directory: RunDirectory) -> bool:
@@ -142,8 +143,21 @@ def measurements(directory: RunDirectory) -> tuple[tuple[int, str, str], ...]:
 
 @lru_cache(maxsize=2048)
 def _measurements(path: Path, version: Hashable) -> tuple[tuple[int, str, str], ...]:
-    known = read_measured(RunDirectory(path))[_KEY].drop_duplicates()
-    return tuple(known.itertuples(index=False, name=None))
+    again = measurements_in(_read_cached(RunDirectory(path)))
+    # As read_measured puts them together, whose rows are not needed.
+    return (*(one for one in probed(path) if one not in again), *again)
+
+
+def not_measured(directory: RunDirectory, tables: Iterable[str]) -> list[str]:
+    """Those of ``tables`` that the run's final weights were not measured for."""
+    last = last_step(directory)
+    measured = {table for step, table, _ in measurements(directory) if step == last}
+    return [name for name in tables if name not in measured]
+
+
+def last_step(directory: RunDirectory) -> int:
+    """The step of the run's final weights; 0 for one that was not trained here."""
+    return directory.read().progress.get("step", 0)
 
 
 def common_probe(rows: pd.DataFrame) -> str:
@@ -160,14 +174,14 @@ def common_probe(rows: pd.DataFrame) -> str:
 
 def _read_cached(directory: RunDirectory) -> pd.DataFrame:
     if not (_cache() / directory.run_id).is_dir():  # most runs: spares the digest of their weights
-        return pd.DataFrame()
+        return empty_probes()
     parts = []
     for path in sorted(_folder(directory).glob("*.parquet"), key=version):
         try:
             parts.append(read_probe_file(path))
         except RecordError:  # damaged: it is measured anew
             continue
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat(parts, ignore_index=True) if parts else empty_probes()
 
 
 def _folder(directory: RunDirectory) -> Path:

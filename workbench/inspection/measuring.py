@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from workbench.errors import RecordError, UserError
-from workbench.inspection.measured import drop_other_probes, keep_measured, measurements
+from workbench.inspection.measured import drop_other_probes, keep_measured, last_step, not_measured
 from workbench.inspection.probe import Probe, make_probe
 from workbench.inspection.subject import Subject, open_subject
 from workbench.inspection.tables import known_tables
@@ -40,10 +40,7 @@ def probe_of(subject: Subject) -> Probe:
 
 def lacking(directory: RunDirectory, tables: Collection[str] | None = None) -> list[str]:
     """Those of ``tables``, all by default, that the run's final weights were not measured for."""
-    last = last_step(directory)
-    measured = {table for step, table, _ in measurements(directory) if step == last}
-    wanted = known_tables() if tables is None else tables
-    return [name for name in wanted if name not in measured]
+    return not_measured(directory, known_tables() if tables is None else tables)
 
 
 def measure_run(
@@ -160,8 +157,3 @@ def on_other_text(runs: list[RunDirectory]) -> list[RunDirectory]:
         if changed[data]:
             found.append(run)
     return found
-
-
-def last_step(directory: RunDirectory) -> int:
-    """The step of the run's final weights; 0 for one that was not trained here."""
-    return directory.read().progress.get("step", 0)

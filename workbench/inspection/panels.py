@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from workbench.inspection.listed_views import ListedView
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
@@ -31,7 +33,7 @@ class Leads:
     ``what`` is the word for a mark.
     """
 
-    view: str
+    view: ListedView
     what: str
     by: tuple[str, ...]
     options: tuple[str, ...]

@@ -4,21 +4,21 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.analysis.colours import BASELINE_COLOUR, BLUE, ORANGE, PALETTE, variant_colours
 from workbench.errors import UserError
-from workbench.inspection.measured import common_probe, is_damaged, measurements, read_table
-from workbench.inspection.measuring import lacking
+from workbench.inspection.measured import common_probe, is_damaged, measurements, not_measured, read_table
 from workbench.inspection.series_titles import series_titles
-from workbench.inspection.subject import Subject, open_subject
-from workbench.model.config import ModelConfig
 from workbench.records.index import StudyRecords, load_study
 from workbench.records.run import RunDirectory, RunRecord
-from workbench.training.trained_decoder import model_of
+
+if TYPE_CHECKING:  # with torch, of which a table that was measured before needs nothing
+    from workbench.inspection.subject import Subject
+    from workbench.model.config import ModelConfig
 
 ROLES = ("run", "against")
 MOST_SERIES = 12  # variants in a chart, at most: more cannot be told apart
@@ -98,8 +98,10 @@ class Scope:
         self.directory(role)
         return self._records[role]
 
-    def model(self, role: str = "run") -> ModelConfig:
+    def model(self, role: str = "run") -> "ModelConfig":
         """The configuration of the run's decoder."""
+        from workbench.training.trained_decoder import model_of
+
         return model_of(self.directory(role), self.record(role))
 
     def study(self, role: str = "run") -> StudyRecords:
@@ -112,8 +114,10 @@ class Scope:
         paths = {self.directory(role).path.parent.parent for role in self.all_roles}
         return {path: self.load(path) for path in paths}
 
-    def subject(self, role: str = "run") -> Subject:
+    def subject(self, role: str = "run") -> "Subject":
         """The run's decoder and text, for live views."""
+        from workbench.inspection.subject import open_subject
+
         return open_subject(self.directory(role))
 
     @cached_property
@@ -191,7 +195,9 @@ class Scope:
         """Runs of ``seeds`` whose final weights lack one of ``tables``, and are there to be measured."""
         paths = [path for role in self.all_roles for path in self.seeds(role)["path"]]
         runs = [RunDirectory(path) for path in dict.fromkeys(paths)]
-        return [run for run in runs if run.weights.exists() and not is_damaged(run) and lacking(run, tables)]
+        return [
+            run for run in runs if run.weights.exists() and not is_damaged(run) and not_measured(run, tables)
+        ]
 
     def table(self, name: str, *, checkpoints: bool = False) -> pd.DataFrame:
         """The rows of one table for all seeds that have it, with ``role, series, seed, run_id``.

@@ -7,30 +7,12 @@ from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 from workbench.errors import UserError, suggestion
-from workbench.inspection.linked_views import Page
+from workbench.inspection.listed_views import LISTED, ListedView, Page
 from workbench.inspection.panels import Result
 from workbench.inspection.scope import Scope
 from workbench.inspection.seeds_at_hand import AtHand, seeds_at_hand
 from workbench.records.run import RunDirectory
 
-# In the order in which the pages show them; each module registers one view or more.
-_MODULES = (
-    "attention.prompt_attention",
-    "attention.head_scores",
-    "attention.formation",
-    "position.extrapolation",
-    "position.length_maps",
-    "position.loss",
-    "position.distance_profiles",
-    "position.rope_bands",
-    "position.positional_share",
-    "position.shift_recall",
-    "position.answers",
-    "activations.residual",
-    "activations.feedforward",
-    "activations.prediction",
-    "activations.ablation",
-)
 _VIEWS: dict[str, "View"] = {}
 
 
@@ -69,18 +51,17 @@ class Option:
 class View(ABC):
     """One way to look inside a run.
 
-    ``live`` views run the decoder on a prompt or on text when they are asked. ``tables`` are those that a
-    view reads, measured while the run trained or afterwards; ``more_tables`` those that it reads
-    too where they are there. ``checkpoints``: it needs runs that were measured at several steps.
+    ``listed``: what is known of it before it is imported. ``live`` views run the decoder on a prompt or on
+    text when they are asked. ``tables`` are those that a view reads, measured while the run trained or
+    afterwards; ``more_tables`` those that it reads too where they are there. ``checkpoints``: it needs runs
+    that were measured at several steps.
     ``one_tokenizer``: a live view that itself leaves out a second run which splits text into other tokens.
     ``many``: what it shows is a series per variant, so that it is of the scope's other variants too.
     ``alone``: it is of one run, and leaves out whatever that is compared with.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
+    listed: ClassVar[ListedView]
     question: ClassVar[str]
-    page: ClassVar[Page]
     live: ClassVar[bool] = False
     tables: ClassVar[tuple[str, ...]] = ()
     more_tables: ClassVar[tuple[str, ...]] = ()
@@ -89,6 +70,21 @@ class View(ABC):
     many: ClassVar[bool] = False
     alone: ClassVar[bool] = False
     options: ClassVar[tuple[Option, ...]] = ()
+
+    @property
+    def name(self) -> str:
+        """The name that a command takes."""
+        return self.listed.name
+
+    @property
+    def title(self) -> str:
+        """What its page calls it."""
+        return self.listed.title
+
+    @property
+    def page(self) -> Page:
+        """The page that shows it."""
+        return self.listed.page
 
     def available(self, scope: Scope) -> str | None:
         """None if the view can be shown for ``scope``; otherwise the reason why not, as a sentence."""
@@ -164,24 +160,20 @@ def _listed(names: list[str]) -> str:
 
 def register(cls: type[View]) -> type[View]:
     """Class decorator: offer the view under its name."""
-    _VIEWS[cls.name] = cls()
+    _VIEWS[cls.listed.name] = cls()
     return cls
 
 
-def views(page: Page | None = None) -> list[View]:
-    """All views, or those of a page, in the order of their modules, whichever was imported first.
-
-    A page's are in the room of its name: of the other rooms nothing is imported.
-    """
-    wanted = [name for name in _MODULES if page in (None, name.partition(".")[0])]
-    modules = [import_module(f"workbench.inspection.{name}_view").__name__ for name in wanted]
-    found = [view for view in _VIEWS.values() if type(view).__module__ in modules]
-    return sorted(found, key=lambda view: modules.index(type(view).__module__))
+def views() -> list[View]:
+    """All views, in the order of the pages."""
+    return [find_view(view.name) for view in LISTED]
 
 
 def find_view(name: str) -> View:
-    """The view called ``name``; raises ``UserError`` with the known names."""
-    known = {view.name: view for view in views()}
+    """The view called ``name``, of which alone the module is imported; else ``UserError`` with the names."""
+    known = {view.name: view for view in LISTED}
     if name not in known:
         raise UserError(f"view: unknown {name!r}; {suggestion(name, list(known))}")
-    return known[name]
+    wanted = known[name]
+    import_module(f"workbench.inspection.{wanted.page}.{wanted.module}_view")
+    return _VIEWS[name]

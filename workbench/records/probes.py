@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench.errors import RecordError
 from workbench.files import replacing, set_aside, version
-from workbench.records.published_tables import joint_version, read_joint
+from workbench.records.published_tables import distinct_rows, joint_version, read_joint
 
 PROBES = "probes.parquet"
 # step: 0 is before training; table: which group of measures; x: distance, position, period or context in
@@ -30,6 +30,7 @@ COLUMNS = {
     "n": "int64",
     "probe_hash": "string",
 }
+KEY = ["step", "table", "probe_hash"]  # of a measurement, which has many rows
 
 
 @cache
@@ -53,6 +54,20 @@ def read_probes(run: Path) -> pd.DataFrame:
 def _read_of_study(run: Path, current: tuple[int, int]) -> pd.DataFrame:
     rows = read_joint(run, PROBES)
     return empty_probes() if rows is None else rows.to_pandas(use_threads=False).astype(COLUMNS)
+
+
+def probed(run: Path) -> tuple[tuple[int, str, str], ...]:
+    """The measurements in the run's table, in its order; raises as ``read_probes`` does."""
+    if (run / PROBES).exists():
+        return measurements_in(read_probe_file(run / PROBES))
+    return distinct_rows(run, PROBES, KEY)
+
+
+def measurements_in(rows: pd.DataFrame) -> tuple[tuple[int, str, str], ...]:
+    """Step, table and probe of each measurement that ``rows`` are of, in their order."""
+    if rows.empty:  # as most are, for which pandas takes a millisecond
+        return ()
+    return tuple(rows[KEY].drop_duplicates().itertuples(index=False, name=None))
 
 
 def probes_version(run: Path | str) -> Hashable:

@@ -8,9 +8,12 @@ read from here.
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -85,6 +88,37 @@ def read_joint(run: Path, name: str, columns: list[str] | None = None) -> pa.Tab
     return _read(joint_path(run, name), current).of(run.name, columns)
 
 
+def distinct_rows(run: Path, name: str, columns: list[str]) -> tuple[tuple[Any, ...], ...]:
+    """The run's values of ``columns`` in its study's file ``name``, each once and in their order.
+
+    Few are expected, and nothing else is read of the file. Raises as ``read_joint`` does.
+    """
+    current = joint_version(run, name)
+    if current == (0, 0):
+        return ()
+    return _distinct(joint_path(run, name), current, tuple(columns)).get(run.name, ())
+
+
+@lru_cache(maxsize=_KEPT)
+def _distinct(
+    path: Path, current: tuple[int, int], columns: tuple[str, ...]
+) -> dict[str, tuple[tuple[Any, ...], ...]]:
+    with _reading(path), pq.ParquetFile(path) as file:
+        table = file.read([RUN, *columns], use_threads=False).unify_dictionaries()
+    begins = np.zeros(len(table), dtype=bool)  # a row that is not as the one before it
+    begins[:1] = True
+    for column in table.columns:
+        values = column.combine_chunks()
+        if pa.types.is_dictionary(values.type):
+            values = values.indices
+        codes = values.to_numpy(zero_copy_only=False)
+        begins[1:] |= codes[1:] != codes[:-1]
+    found: dict[str, dict[tuple[Any, ...], None]] = {}
+    for row in table.filter(pa.array(begins)).to_pylist():
+        found.setdefault(row[RUN], {})[tuple(row[name] for name in columns)] = None
+    return {run_id: tuple(rows) for run_id, rows in found.items()}
+
+
 @dataclass(frozen=True)
 class _Joint:
     """A file in memory: its rows, where those of each run are, and the columns of runs that have others."""
@@ -105,11 +139,17 @@ class _Joint:
 
 @lru_cache(maxsize=_KEPT)
 def _read(path: Path, current: tuple[int, int]) -> _Joint:
-    try:
+    with _reading(path):
         with pq.ParquetFile(path) as file:
             table = file.read(use_threads=False).unify_dictionaries()
         layouts = json.loads((table.schema.metadata or {}).get(_LAYOUTS, b"{}"))
         return _Joint(table, _places(table), layouts)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # pyarrow raises many kinds
         raise RecordError(
             f"{path}: cannot be read ({error}); restore it from a copy, or publish the study again"

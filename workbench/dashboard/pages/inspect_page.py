@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -29,14 +29,16 @@ from workbench.dashboard.tabbed import tabbed
 from workbench.errors import UserError
 from workbench.files import version
 from workbench.inspection import drawing
-from workbench.inspection.linked_views import Page
+from workbench.inspection.listed_views import Page, listed
 from workbench.inspection.measured import measured_version
-from workbench.inspection.panel_figures import figure, panel_figure
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
-from workbench.inspection.views import Option, View, views
+from workbench.inspection.views import Option, View, find_view
 from workbench.numbers import plural
 from workbench.records.run import WEIGHTS
+
+if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
+    from matplotlib.figure import Figure
 
 _RESULTS = 64  # computed views in memory
 _SHORT, _LETTER = 18, 7  # letters of a choice that always fits; pixels of a letter
@@ -51,7 +53,7 @@ def inspection_page(page: Page, title: str) -> None:
     scope = pick_scope(page)
     if scope is None:
         return
-    known = {view.name: view for view in views(page)}
+    known = {view.name: view for view in listed(page)}
     links.report_unknown(f"{page}_view", [view.title for view in known.values()], "view")
     name = st.segmented_control(
         "View",
@@ -63,7 +65,7 @@ def inspection_page(page: Page, title: str) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    st.fragment(lambda: _view(known[name], scope))()
+    st.fragment(lambda: _view(find_view(name), scope))()
 
 
 def _view(view: View, scope: Scope) -> None:
@@ -172,8 +174,12 @@ def _computed(view: View, scope: Scope, given: dict[str, str]) -> Result:
     kept: dict[Any, Result] = _kept()
     key = (view.name, scope.all_roles, versions, tuple(sorted(given.items())))
     if key not in kept:
+        # What is read of tables alone is the same to the next server; a decoder reads a text of elsewhere.
+        of = () if view.live else {run.parent.parent for run in runs}
         with st.spinner("Computing …"), READING:
-            kept[key] = view.show(scope, given)
+            kept[key] = state.library().lasting(
+                ("view", view.name, runs, given), versions, lambda: view.show(scope, given), of=of
+            )
         while len(kept) > _RESULTS:
             kept.pop(next(iter(kept)))
     return kept[key]
@@ -229,7 +235,7 @@ def _heading(result: Result, panel: Panel, number: int) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{literal(panel.title)}**", width="stretch")
         downloads.chart_menu(
-            lambda: panel_figure(panel),
+            partial(_panel_figure, panel),
             partial(to_csv, panel.data, index=False),
             f"{result.view}-{number}",
             key=f"{result.view}_{number}",
@@ -261,9 +267,21 @@ def _chart(panel: drawing.Drawn, key: str) -> None:
         st.caption(literal(sentence))
 
 
+def _panel_figure(panel: Panel) -> "Figure":
+    from workbench.inspection.panel_figures import panel_figure
+
+    return panel_figure(panel)
+
+
+def _figure(result: Result) -> "Figure":
+    from workbench.inspection.panel_figures import figure
+
+    return figure(result)
+
+
 def _downloads(result: Result) -> None:
     with st.container(horizontal=True):
-        downloads.figure_buttons(lambda: figure(result), result.view)
+        downloads.figure_buttons(partial(_figure, result), result.view)
         for number, (name, table) in enumerate(result.tables.items(), start=len(result.panels)):
             st.download_button(
                 f"{literal(name)} (CSV)",

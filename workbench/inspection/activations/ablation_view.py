@@ -13,6 +13,7 @@ from workbench.errors import UserError
 from workbench.inspection.activations.ablation import HeadEffects, Mode, effects_of, head_effects, seconds
 from workbench.inspection.attention.head_kinds import KINDS, TEXT_IN_CELLS, Kind, of_run, scores_of
 from workbench.inspection.attention.repeats import random_repeats, usual_tokens
+from workbench.inspection.listed_views import HEAD_ABLATION
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Dots, Heatmap, Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
@@ -65,10 +66,8 @@ def _default_tokens(scope: Scope) -> str:
 class HeadAblation(View):
     """Heads are silenced one at a time; the rest of the decoder computes what follows from it."""
 
-    name = "head_ablation"
-    title = "What each head does"
+    listed = HEAD_ABLATION
     question = "How much worse is the loss without each head, and do the heads that look right matter?"
-    page = "activations"
     live = True
     many = True
     options = (

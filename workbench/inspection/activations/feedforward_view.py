@@ -5,7 +5,7 @@ import pandas as pd
 from workbench.inspection.activations.feedforward_activity import SILENT
 from workbench.inspection.activations.feedforward_words import LINES, PARTS, VALUES
 from workbench.inspection.activations.layer_lines import lines_by_layer, of_metric, sentences_by_layer
-from workbench.inspection.linked_views import FEEDFORWARD
+from workbench.inspection.listed_views import FEEDFORWARD
 from workbench.inspection.panels import Lines, Panel, Result, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -30,10 +30,8 @@ HISTOGRAMS = {
 class FeedForwardUnits(View):
     """Shares by layer over all seeds; histograms by layer, the curve over thresholds."""
 
-    name = FEEDFORWARD.name
-    title = FEEDFORWARD.title
+    listed = FEEDFORWARD
     question = "How many units act on a token, does any never act, and what does a gate change?"
-    page = FEEDFORWARD.page
     tables = ("feedforward",)
     many = True
     options = (

@@ -15,6 +15,7 @@ from workbench.inspection.activations.attribution import (
     not_additive,
 )
 from workbench.inspection.activations.logit_lens import Lens, logit_lens
+from workbench.inspection.listed_views import LOGIT_LENS
 from workbench.inspection.panels import Bars, Heatmap, Lines, Panel, Result, under
 from workbench.inspection.prompts import (
     comparable,
@@ -50,10 +51,8 @@ _NOTES = (
 class PredictionByDepth(View):
     """One text under one run or two; the second is left out where its tokenizer differs."""
 
-    name = "logit_lens"
-    title = "Prediction by depth"
+    listed = LOGIT_LENS
     question = "At which depth is the next token known, and which parts wrote it?"
-    page = "activations"
     live = True
     many = True
     one_tokenizer = True

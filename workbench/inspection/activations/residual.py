@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from workbench.inspection.activations.residual_words import EMBEDDING, FIRST
 from workbench.inspection.capture import blocks_of
 from workbench.inspection.forward_passes import Pass, passes
 from workbench.inspection.probe import Probe
@@ -21,8 +22,6 @@ from workbench.model.block import Block
 from workbench.model.decoder import Decoder
 
 WINDOWS = 16  # of text, at most
-EMBEDDING = -1  # the layer of what enters the first block
-FIRST = "_first"
 NORM_PLACES = tuple(
     f"{norm}_norm_{side}" for norm in ("attention", "feedforward") for side in ("input", "output")
 )

@@ -10,9 +10,8 @@ from workbench.inspection.activations.layer_lines import (
     of_metric,
     sentences_by_layer,
 )
-from workbench.inspection.activations.residual import EMBEDDING, FIRST
-from workbench.inspection.activations.residual_words import QUANTITIES, Quantity
-from workbench.inspection.linked_views import RESIDUAL
+from workbench.inspection.activations.residual_words import EMBEDDING, FIRST, QUANTITIES, Quantity
+from workbench.inspection.listed_views import RESIDUAL
 from workbench.inspection.panels import Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import at_the_end, percent_in_words
@@ -98,10 +97,8 @@ _ANSWERS = {
 class Residual(View):
     """Lines by layer over all seeds, the windows' first tokens apart."""
 
-    name = RESIDUAL.name
-    title = RESIDUAL.title
+    listed = RESIDUAL
     question = "What does each norm see, remove and keep, and do a few channels or values stand out?"
-    page = RESIDUAL.page
     tables = ("residual",)
     many = True
     options = (

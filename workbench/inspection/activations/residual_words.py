@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+EMBEDDING = -1  # the layer of what enters the first block
+FIRST = "_first"  # ends the names of metrics of first tokens
 _FEW = 2  # panels that a page shows below each other
 
 

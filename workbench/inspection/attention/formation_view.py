@@ -14,6 +14,7 @@ from workbench.inspection.attention.head_kinds import (
     threshold,
     usual_score,
 )
+from workbench.inspection.listed_views import FORMATION
 from workbench.inspection.panels import Dots, Lines, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -50,10 +51,8 @@ class Unit:
 class Formation(View):
     """The strongest head's score by training tokens, a thin line per seed; formation; losses."""
 
-    name = "formation"
-    title = "Formation"
+    listed = FORMATION
     question = "When do heads of a kind form, and do they form at all?"
-    page = "attention"
     tables = ("heads",)
     checkpoints = True
     many = True

@@ -15,7 +15,7 @@ from workbench.inspection.attention.head_kinds import (
     threshold,
     usual_score,
 )
-from workbench.inspection.linked_views import HEAD_SCORES
+from workbench.inspection.listed_views import HEAD_SCORES, PROMPT_ATTENTION
 from workbench.inspection.panels import Dots, Heatmap, Leads, Lines, Panel, Result, Rule, under
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -34,10 +34,8 @@ from workbench.numbers import number, plural
 class HeadScores(View):
     """Scores by layer and head; the sorted scores of all seeds; one number per run, paired by seed."""
 
-    name = HEAD_SCORES.name
-    title = HEAD_SCORES.title
+    listed = HEAD_SCORES
     question = "Which kinds of heads are there, and is that stable over seeds?"
-    page = HEAD_SCORES.page
     tables = ("heads",)
     many = True
     options = (
@@ -122,7 +120,7 @@ def _to_maps(scope: Scope, heads: pd.DataFrame, roles: tuple[str, ...], by: tupl
     if not parts:
         return None
     rows = pd.concat(parts, ignore_index=True)
-    return Leads(view="prompt_attention", what="head", by=by, options=("layer", "head"), rows=rows)
+    return Leads(view=PROMPT_ATTENTION, what="head", by=by, options=("layer", "head"), rows=rows)
 
 
 def _sorted(scope: Scope, heads: pd.DataFrame, kind: Kind, rules: tuple[Rule, ...]) -> Lines:

@@ -10,6 +10,7 @@ from torch import Tensor
 from workbench.errors import UserError
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
 from workbench.inspection.attention.reading import SHOWS, Reading, read_prompt
+from workbench.inspection.listed_views import PROMPT_ATTENTION
 from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.prompts import comparable, default_text, example_texts, whole_number, window_size
 from workbench.inspection.scope import Scope
@@ -35,10 +36,8 @@ def heads_of(scope: Scope) -> list[str]:
 class PromptAttention(View):
     """Maps are of the explicit attention; its difference to the fused one is stated."""
 
-    name = "prompt_attention"
-    title = "Attention on a text"
+    listed = PROMPT_ATTENTION
     question = "What does each head read, and what changes when a part is swapped?"
-    page = "attention"
     live = True
     one_tokenizer = True
     options = (

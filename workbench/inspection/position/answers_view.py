@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.data.tasks.registry import task_of
 from workbench.data.tasks.task import GeneratedTask
+from workbench.inspection.listed_views import ANSWERS
 from workbench.inspection.panels import Dots, Lines, Panel, Result, Rule
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
@@ -29,10 +30,8 @@ _SHARE = "share of right answers"
 class AnswersView(View):
     """Accuracy of a generated task by what its answers and its sequences differ in, over seeds."""
 
-    name = "answers"
-    title = "Answers"
+    listed = ANSWERS
     question = "Which answers of a generated task are right: over how far, and how long?"
-    page = "position"
     many = True
     options = (
         Option(

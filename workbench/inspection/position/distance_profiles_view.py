@@ -10,7 +10,7 @@ from workbench.analysis.colours import BASELINE_COLOUR
 from workbench.analysis.contrast import paler
 from workbench.inspection.attention.head_kinds import TEXT_IN_CELLS, of_run, scores_of
 from workbench.inspection.attention.shape import relative_distance
-from workbench.inspection.linked_views import DISTANCE_PROFILES
+from workbench.inspection.listed_views import DISTANCE_PROFILES
 from workbench.inspection.panels import Heatmap, Lines, Panel, Result
 from workbench.inspection.position.distance import attention_of_bias, binned, profile_of_bias, score_of_bias
 from workbench.inspection.scope import Scope
@@ -46,10 +46,8 @@ def _layers(scope: Scope) -> list[str]:
 class DistanceProfiles(View):
     """Mean attention, or score, by distance: per layer over seeds, or per head of the chosen runs."""
 
-    name = DISTANCE_PROFILES.name
-    title = DISTANCE_PROFILES.title
+    listed = DISTANCE_PROFILES
     question = "How far does each head look, and is it the position code or learned?"
-    page = DISTANCE_PROFILES.page
     tables = ("profiles", "heads")
     many = True
     options = (

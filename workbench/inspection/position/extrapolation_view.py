@@ -10,9 +10,8 @@ import pandas as pd
 
 from workbench.analysis.statistics import mean_interval
 from workbench.errors import UserError
-from workbench.inspection.linked_views import EXTRAPOLATION
+from workbench.inspection.listed_views import EXTRAPOLATION, LENGTH_MAPS
 from workbench.inspection.panels import Dots, Leads, Lines, Panel, Result, Rule, under
-from workbench.inspection.position.length_maps_view import has_maps
 from workbench.inspection.scope import Scope
 from workbench.inspection.seed_spread import (
     at_the_end,
@@ -47,10 +46,8 @@ _OTHER_TARGETS = {"full": ", and it scores other tokens at each length"}
 class Extrapolation(View):
     """Change of the loss against c / L over seeds, the claims' verdicts, and the losses themselves."""
 
-    name = EXTRAPOLATION.name
-    title = EXTRAPOLATION.title
+    listed = EXTRAPOLATION
     question = "Does the model generalise beyond its training length, and does it use more context?"
-    page = EXTRAPOLATION.page
     tables = ("extrapolation",)
     many = True
     options = (
@@ -191,6 +188,8 @@ def _change_panel(scope: Scope, shown: pd.DataFrame, measure: str, margin: float
 
 def _to_maps(scope: Scope, points: pd.DataFrame) -> Leads | None:
     """From the points of each variant, at ``x`` of ``length`` tokens, to what a run of it reads there."""
+    from workbench.inspection.position.length_maps_view import has_maps  # with torch
+
     parts = []
     for role in scope.all_roles:
         if not scope.directory(role).weights.exists():
@@ -204,7 +203,7 @@ def _to_maps(scope: Scope, points: pd.DataFrame) -> Leads | None:
     if not parts:
         return None
     rows = pd.concat(parts, ignore_index=True)
-    return Leads(view="length_maps", what="context", by=("series", "x"), options=("length",), rows=rows)
+    return Leads(view=LENGTH_MAPS, what="context", by=("series", "x"), options=("length",), rows=rows)
 
 
 def _trained(scope: Scope, at: float | None = None) -> tuple[Rule, ...]:

@@ -16,6 +16,7 @@ from workbench.errors import UserError
 from workbench.inspection.attention.prompt_attention_view import TILE, heads_of, layers_of
 from workbench.inspection.attention.reading import Reading
 from workbench.inspection.capture import reading
+from workbench.inspection.listed_views import LENGTH_MAPS
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Heatmap, Maps, Panel, Result, TokenMaps, Tokens, under
 from workbench.inspection.position.extrapolation import contexts, scored_targets, tail_losses
@@ -63,10 +64,8 @@ def _usual_length(scope: Scope) -> str:
 class LengthMaps(View):
     """Maps of the run's heads at a length beside those at the training length, and the loss by token."""
 
-    name = "length_maps"
-    title = "Maps at a length"
+    listed = LENGTH_MAPS
     question = "What do heads read in a longer context than in training, and which tokens does that cost?"
-    page = "position"
     live = True
     alone = True
     options = (

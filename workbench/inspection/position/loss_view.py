@@ -3,6 +3,7 @@
 import pandas as pd
 
 from workbench.errors import UserError
+from workbench.inspection.listed_views import POSITION_LOSS
 from workbench.inspection.panels import Lines, Result, Rule, under
 from workbench.inspection.position.extrapolation_view import RUN, changes, in_nats
 from workbench.inspection.scope import Scope
@@ -22,10 +23,8 @@ from workbench.numbers import plural
 class PositionLoss(View):
     """Loss by the tokens seen, the difference of two variants by position, and the benefit of context."""
 
-    name = "position_loss"
-    title = "Loss by position"
+    listed = POSITION_LOSS
     question = "How much context does the model use within its training length?"
-    page = "position"
     tables = ("position_loss",)
     more_tables = ("extrapolation",)
     many = True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from workbench.inspection.attention.head_kinds import KINDS, chance_of, of_run, scores_of
+from workbench.inspection.listed_views import POSITIONAL_SHARE
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Bars, Dots, Lines, Panel, Result, Rule, under
 from workbench.inspection.position.linear_probe import LEAST, WINDOWS, position_table
@@ -32,10 +33,8 @@ _RUN = ["role", "series", "seed", "run_id"]
 class PositionalShare(View):
     """The share of the score variance that distance explains, the codes' pictures, and a linear probe."""
 
-    name = "positional_share"
-    title = "Positional share and the code itself"
+    listed = POSITIONAL_SHARE
     question = "How positional is each head, and what does the position code look like?"
-    page = "position"
     tables = ("heads",)
     many = True
     options = (

@@ -5,6 +5,7 @@ from typing import Literal
 
 import pandas as pd
 
+from workbench.inspection.listed_views import ROPE_BANDS
 from workbench.inspection.panels import Dots, Heatmap, Lines, Panel, Result, Rule, under
 from workbench.inspection.position.bands import MEASURES
 from workbench.inspection.position.picture_bands import REMOVALS, WINDOWS, BandReading
@@ -50,10 +51,8 @@ def _removal(scope: Scope) -> str:
 class RopeBands(View):
     """Norms and contributions by head and frequency, wavelengths, and the loss without some of them."""
 
-    name = "rope_bands"
-    title = "Rotary bands"
+    listed = ROPE_BANDS
     question = "Which frequencies does rotary attention use, and what do they do for the loss?"
-    page = "position"
     live = True
     many = True
     options = (

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from workbench.errors import UserError
 from workbench.inspection.attention.repeats import usual_tokens
+from workbench.inspection.listed_views import POSITION_SHIFT, RECALL
 from workbench.inspection.measuring import probe_of
 from workbench.inspection.panels import Heatmap, Lines, Panel, Result, Rule
 from workbench.inspection.position.recall import PAIRS, SHORTEST, Test, cells, recall_table
@@ -63,10 +64,8 @@ def _count(scope: Scope, name: str, given: str, tokens: int) -> int:
 class PositionShift(View):
     """Divergence of the predictions by the shift of all position ids; loss behind unrelated text."""
 
-    name = "position_shift"
-    title = "Shift of positions"
+    listed = POSITION_SHIFT
     question = "Does the model depend on absolute positions?"
-    page = "position"
     live = True
     many = True
     options = (
@@ -185,10 +184,8 @@ def _usual_length(scope: Scope) -> str:
 class RecallView(View):
     """Accuracy, or loss, of the value after a repeated key, by pairs or depth and by length."""
 
-    name = "recall"
-    title = "Recall"
+    listed = RECALL
     question = "What can the model look up in its context, and over how far?"
-    page = "position"
     live = True
     options = (
         Option(
