@@ -14,8 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from workbench.data.cache import locked, unwritable
 from workbench.data.corpora import corpus_config, identity
 from workbench.data.documents import held_out
@@ -210,6 +208,8 @@ def _passages(document: str) -> Iterator[Passage]:
 
 def _chosen(passages: list[Passage], max_bytes: int) -> dict[int, Passage]:
     """Passages drawn until they have ``max_bytes``, by their places, in order; the last one drawn is cut."""
+    import torch  # which reading a text without drawing of it does without
+
     order = torch.randperm(len(passages), generator=generator("evaluation", "passages")).tolist()
     chosen: dict[int, Passage] = {}
     room = max_bytes

@@ -1,12 +1,17 @@
 """Texts that a reader types: which part of a long one is read, and numbers of tokens in it."""
 
 import re
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from workbench.errors import UserError
+from workbench.inspection.run_text import run_text
 from workbench.inspection.scope import Scope
-from workbench.inspection.subject import Subject
+from workbench.records.weights_at_hand import require_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workbench.inspection.subject import Subject
 
 PROMPT = 64  # tokens of the text that is shown before another is typed
 WITHOUT_CORPUS = "The quick brown fox jumps over the lazy dog."
@@ -33,12 +38,14 @@ LEAST_WINDOW = 256  # tokens that are read at once also where the context is sho
 def default_text(scope: Scope) -> str:
     """The beginning of the validation text: as much as every run was trained to read, at most 64 tokens.
 
-    A sentence of its own where that text is not to be had: the decoder reads any other as well.
+    A sentence of its own where that text is not to be had: the decoder reads any other as well. Raises
+    ``UserError`` of a run without weights, which reads none.
     """
-    subject = scope.subject()
+    require_weights(scope.run)
+    text = run_text(scope.run)
     contexts = [scope.record(role).config["model"]["context"] for role in scope.roles]
     try:
-        return subject.tokenizer.decode(subject.corpus.validation[: min(PROMPT, *contexts)])
+        return text.tokenizer.decode(text.corpus.validation[: min(PROMPT, *contexts)])
     except UserError:
         return WITHOUT_CORPUS
 
@@ -54,19 +61,19 @@ def example_texts(scope: Scope) -> dict[str, str]:
     }
 
 
-def comparable(scope: Scope) -> dict[str, Subject]:
+def comparable(scope: Scope) -> "dict[str, Subject]":
     """The subjects by role; of the run alone where the other splits text into other tokens."""
     found = {role: scope.subject(role) for role in scope.roles}
     return found if len({subject.splits for subject in found.values()}) == 1 else {"run": found["run"]}
 
 
-def window_size(subject: Subject) -> int:
+def window_size(subject: "Subject") -> int:
     """How many tokens the decoder reads at once: its context, or 256 where that is less and it can."""
     limit, context = subject.decoder.positions.limit, subject.decoder.config.context
     return context if limit is not None else max(context, LEAST_WINDOW)
 
 
-def window(ids: Tensor, first: int, size: int) -> tuple[int, Tensor]:
+def window(ids: "Tensor", first: int, size: int) -> "tuple[int, Tensor]":
     """Where the window of ``ids (T,)`` that holds token ``first`` begins, and its tokens, at most ``size``.
 
     A last window of a single token, which foretells nothing, goes with the one before it.

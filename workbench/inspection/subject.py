@@ -7,15 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workbench.data.batches import TokenizedCorpus
-from workbench.data.tokenizers import Tokenizer
 from workbench.errors import UserError
 from workbench.inspection.capture import kernel_error
+from workbench.inspection.run_text import RunText
 from workbench.model.decoder import Decoder
 from workbench.records.run import RunDirectory, RunRecord
 from workbench.records.weights_at_hand import require_weights
 from workbench.seeds import generator
-from workbench.training.run_text import open_corpus, open_tokenizer
 from workbench.training.trained_decoder import load_decoder
 
 _KEPT = 12  # decoders in memory: one for each variant of a chart
@@ -24,22 +22,11 @@ _CHECKED = 64  # tokens on which both attention kernels are compared
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Subject(RunText):
     """A run's decoder (fp32, evaluation mode), its record, tokenizer and corpus."""
 
-    directory: RunDirectory
     record: RunRecord
     decoder: Decoder
-
-    @cached_property
-    def corpus(self) -> TokenizedCorpus:
-        """The corpus that the run was trained (or, if imported, is evaluated) on, as it is now."""
-        return open_corpus(self.directory)
-
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """Text to token ids and back, as the run learned them."""
-        return open_tokenizer(self.directory)
 
     @property
     def splits(self) -> object:

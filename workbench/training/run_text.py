@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from workbench.data.batches import TokenizedCorpus, prepare
 from workbench.data.cache import cache_directory
 from workbench.data.evaluation_text import KEY, EvaluationText, evaluation_text
+from workbench.data.tokenized import TokenizedCorpus, prepare
 from workbench.data.tokenizers import (
     TOKENIZER,
     BytePairTokenizer,

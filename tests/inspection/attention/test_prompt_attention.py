@@ -18,11 +18,12 @@ from workbench.data.batches import prepare
 from workbench.data.tokenizers import ByteTokenizer
 from workbench.errors import UserError
 from workbench.files import write_yaml
-from workbench.inspection.attention import prompt_attention_view, reading
+from workbench.inspection.attention import prompt_attention, reading
 from workbench.inspection.attention.head_pairs import HeadPairs, pair_heads
+from workbench.inspection.attention.map_choices import SHOWS
 from workbench.inspection.attention.matching import jensen_shannon, match_heads
 from workbench.inspection.attention.prompt_attention_view import PromptAttention
-from workbench.inspection.attention.reading import SHOWS, read_prompt, window_size
+from workbench.inspection.attention.reading import read_prompt, window_size
 from workbench.inspection.capture import capture
 from workbench.inspection.panel_figures import figure
 from workbench.inspection.panels import TokenMaps
@@ -545,7 +546,7 @@ def test_mistakes_name_the_option_and_what_it_takes(options, message, study):
 
 
 def test_queries_and_keys_can_be_looked_at_apart(study, subject, monkeypatch):
-    monkeypatch.setattr(prompt_attention_view, "TILE", 8)
+    monkeypatch.setattr(prompt_attention, "TILE", 8)
     maps = _panel(_show(study, "learned", first="44", key="34"), "Layer and head in full")
     assert maps.first == (44, 34)
     pieces = subject("learned").pieces(subject("learned").encode(TEXT)[0])

@@ -35,7 +35,7 @@ from workbench.inspection.panels import Maps, Panel, Result, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
 from workbench.inspection.views import Option, View, find_view
 from workbench.numbers import plural
-from workbench.records.run import WEIGHTS
+from workbench.records.run import WEIGHTS, RunDirectory
 
 if TYPE_CHECKING:  # matplotlib: imported when a file is asked for
     from matplotlib.figure import Figure
@@ -92,7 +92,9 @@ def _open(view: View, scope: Scope) -> None:
         if measurable:  # there will be something to show once they are
             return
         raise
-    show(_computed(view, scope, _ask_all(view, at_hand.scope)))
+    given = _ask_all(view, at_hand.scope)
+    opens_so = all(given[option.name] == option.value(at_hand.scope, None) for option in view.options)
+    show(_computed(view, scope, given, lasting=opens_so))
 
 
 def _ask_all(view: View, scope: Scope) -> dict[str, str]:
@@ -166,7 +168,8 @@ def _ask(view: View, option: Option, scope: Scope) -> str:
     return ask[option.kind](option.label, default, key=key, bind="query-params", help=option.help or None)
 
 
-def _computed(view: View, scope: Scope, given: dict[str, str]) -> Result:
+def _computed(view: View, scope: Scope, given: dict[str, str], *, lasting: bool) -> Result:
+    """``view`` as asked for, computed once; ``lasting``: also if another server did so."""
     runs = [scope.directory(role).path for role in scope.all_roles]
     if not view.live:
         runs += [Path(path) for role in scope.all_roles for path in scope.seeds(role)["path"]]
@@ -174,15 +177,28 @@ def _computed(view: View, scope: Scope, given: dict[str, str]) -> Result:
     kept: dict[Any, Result] = _kept()
     key = (view.name, scope.all_roles, versions, tuple(sorted(given.items())))
     if key not in kept:
-        # What is read of tables alone is the same to the next server; a decoder reads a text of elsewhere.
-        of = () if view.live else {run.parent.parent for run in runs}
         with st.spinner("Computing …"), READING:
-            kept[key] = state.library().lasting(
-                ("view", view.name, runs, given), versions, lambda: view.show(scope, given), of=of
-            )
+            kept[key] = _from_disk(view, scope, given, versions) if lasting else view.show(scope, given)
         while len(kept) > _RESULTS:
             kept.pop(next(iter(kept)))
     return kept[key]
+
+
+def _from_disk(view: View, scope: Scope, given: dict[str, str], versions: tuple[Any, ...]) -> Result:
+    """The same, from the disk where runs, their studies and texts are those that it was computed of."""
+    runs = [scope.directory(role) for role in scope.all_roles]
+    return state.library().lasting(
+        ("view", view.name, [run.path for run in runs]),
+        (versions, _texts(runs) if view.live else [], given),
+        lambda: view.show(scope, given),
+        of={run.path.parent.parent for run in runs},
+    )
+
+
+def _texts(runs: Iterable[RunDirectory]) -> list[str]:
+    from workbench.inspection.run_text import run_text  # with all kinds of corpora
+
+    return [run_text(run).fingerprint for run in runs]
 
 
 @st.cache_resource(show_spinner=False)

@@ -22,12 +22,6 @@ from workbench.inspection.subject import Subject
 THUMBNAIL = 64  # pixels of a small map's side, at most
 _KEPT_NUMBERS = 2**24  # of attention kept in memory per reading: 64 MiB
 _READINGS = 6  # kept in memory
-SHOWS = {
-    "attention": "weight",
-    "attention without the first token": "weight",
-    "attention x size of what is read": "weight x |value|",
-    "attention minus uniform": "weight minus uniform",
-}
 
 
 class Reading:
@@ -60,7 +54,7 @@ class Reading:
         self.thumbnails = torch.stack(small)  # (L, H, S, S)
 
     def shown(self, layer: int, head: int, show: str) -> Tensor:
-        """One head's map ``(W, W)``; ``show`` is one of ``SHOWS``."""
+        """One head's map ``(W, W)``; ``show`` is one of ``map_choices.SHOWS``."""
         attention = self.attention(layer)[head]  # (W, W)
         if show == "attention without the first token":
             return attention * (torch.arange(len(attention)) > 0)  # (W, W)

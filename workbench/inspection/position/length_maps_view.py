@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.errors import UserError
-from workbench.inspection.attention.prompt_attention_view import TILE, heads_of, layers_of
+from workbench.inspection.attention.map_choices import TILE, heads_of, layers_of
 from workbench.inspection.attention.reading import Reading
 from workbench.inspection.capture import reading
 from workbench.inspection.listed_views import LENGTH_MAPS
