@@ -55,16 +55,24 @@ assert any(one.sentences() and views_of(one.moved) for one in found)
     assert loaded(program, ("torch", "lightning")) == []
 
 
-def test_a_page_of_views_imports_none_of_a_room_that_it_does_not_need():
-    program = """
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("prompt_attention", "attention.prompt_attention_view"),
+        ("extrapolation", "position.extrapolation_view"),
+        ("residual", "activations.residual_view"),
+    ],
+)
+def test_the_view_that_a_page_opens_with_is_imported_alone_and_without_torch(name, module):
+    program = f"""
 import sys
-from workbench.inspection.views import views
-own = [view.name for view in views("position")]
-rooms = {name.split(".")[2] for name in sys.modules if name.endswith("_view")}
-assert "activations" not in rooms, rooms
-assert own == [view.name for view in views() if view.page == "position"]
+import workbench.dashboard.pages.inspect_page
+from workbench.inspection.views import find_view
+assert find_view("{name}").name == "{name}"
+views = [name for name in sys.modules if name.endswith("_view")]
+assert views == ["workbench.inspection.{module}"], views
 """
-    assert loaded(program, ("scipy.optimize",)) == []
+    assert loaded(program, (*HEAVY, "scipy.optimize")) == []
 
 
 def test_the_command_prints_its_address_before_streamlit_is_imported():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dashboard.inspection_pages import texts, to_page, to_view
+from tests.dashboard.inspection_pages import texts, to_page, to_view, views_of
 from tests.dashboard.inspection_studies import CHANGED, runs_of
 from tests.dashboard.unfolded import unfolded
 from workbench.dashboard import attention_maps
@@ -18,7 +18,7 @@ from workbench.inspection import drawing
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.position.extrapolation_view import MEASURES
 from workbench.inspection.scope import Scope
-from workbench.inspection.views import find_view, views
+from workbench.inspection.views import find_view
 from workbench.records.probes import read_probes
 
 PAGES = ("attention", "position", "activations")
@@ -43,8 +43,8 @@ def scope_of(folder, run, against=None):
 def test_every_view_says_what_it_computes(opened, inspected, page):
     app = opened(inspected, page)
     scope = scope_of(inspected, (CHANGED, 201), ("baseline", 201))
-    assert app.segmented_control(key=f"{page}_view").options == [view.title for view in views(page)]
-    for view in views(page):
+    assert app.segmented_control(key=f"{page}_view").options == [view.title for view in views_of(page)]
+    for view in views_of(page):
         app = to_view(app, view.name)
         shown = texts(app)
         assert not app.exception, view.name

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from tests.dashboard.drawn_charts import read_charts
+from tests.dashboard.inspection_pages import views_of
 from tests.dashboard.inspection_studies import CHANGED, runs_of
 from tests.dashboard.page_steps import PATIENT, choose, settle
 from workbench.inspection.panels import Maps, TokenMaps, Tokens
 from workbench.inspection.scope import Scope
-from workbench.inspection.views import find_view, views
+from workbench.inspection.views import find_view
 
 pytestmark = pytest.mark.browser
 
@@ -96,7 +97,7 @@ def wait_for_source(page, result):
 @pytest.mark.parametrize("name", ["attention", "position", "activations"])
 def test_every_view_is_drawn_and_nothing_leaves_the_machine(page, at, scope, name):
     page.goto(at(name))
-    for view in views(name):
+    for view in views_of(name):
         if view.available(scope):
             continue
         result = view.show(scope)

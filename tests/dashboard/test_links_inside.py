@@ -15,6 +15,7 @@ from workbench.dashboard.literal_text import literal
 from workbench.files import write_yaml
 from workbench.inspection.behaviour_columns import columns, names, read_behaviours
 from workbench.inspection.explanation import explain, views_of
+from workbench.inspection.listed_views import listed
 from workbench.inspection.views import find_view, views
 from workbench.records.index import load_study
 from workbench.records.probes import read_probes, write_probes
@@ -199,7 +200,7 @@ def test_damaged_tables_cost_their_run_and_are_explained(opened, inspected, tmp_
 def test_imported_models_are_looked_into_alone(opened, imported, page):
     app = opened(imported, page)
     assert app.selectbox(key="against").options == ["—"]
-    for view in views(page):
+    for view in listed(page):
         app = to_view(app, view.name)
         assert not app.exception, view.name
         if app.button:

@@ -11,11 +11,10 @@ from tests.dashboard.hostile_studies import (
     write_hostile_cards,
     write_hostile_search,
 )
-from tests.dashboard.inspection_pages import to_page, to_view
+from tests.dashboard.inspection_pages import to_page, to_view, views_of
 from tests.dashboard.unfolded import unfolded
 from workbench.dashboard.literal_text import code_span, heading, literal
 from workbench.files import write_json
-from workbench.inspection.views import views
 from workbench.records.index import load_study
 from workbench.records.study_notes import NOTES
 
@@ -217,7 +216,7 @@ def test_no_view_reads_the_text_of_a_record(opened, inspected, tmp_path):
     seen = 0
     for page in ("attention", "position", "activations"):
         app = to_page(app, page)
-        for view in views(page):
+        for view in views_of(page):
             app = to_view(app, view.name)
             assert not app.exception, view.name
             assert acting(app) == {}, view.name

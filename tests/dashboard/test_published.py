@@ -5,9 +5,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.dashboard.inspection_pages import texts, to_page, to_view
+from tests.dashboard.inspection_pages import texts, to_page, to_view, views_of
 from tests.dashboard.inspection_studies import CHANGED, runs_of
-from workbench.inspection.views import views
 from workbench.publishing.publish import publish
 
 PAGES = ("overview", "runs", "curves", "effects", "data", "attention", "position", "activations")
@@ -78,7 +77,7 @@ def test_the_first_pair_to_be_looked_into_has_weights(opened, checkout, ids):
 @pytest.mark.parametrize("page", ["attention", "position", "activations"])
 def test_every_view_of_a_run_without_weights_is_shown_or_says_why_not(opened, checkout, ids, page):
     app = opened(checkout, page, inspect=ids[CHANGED, 201], against=ids["baseline", 201])
-    for view in views(page):
+    for view in views_of(page):
         app = to_view(app, view.name)
         assert not app.exception, view.name
         refused = [warning.value for warning in app.main.warning]

@@ -23,6 +23,7 @@ from workbench.files import replacing
 Value = TypeVar("Value")
 _COMPUTE = ("numpy", "pandas", "scipy", "scikit-learn", "optuna")  # what results are computed with
 _QUIET = 30.0  # seconds, after which a driver that said nothing is taken to have ended
+_MONTH = 30 * 24 * 3600.0  # seconds
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -64,11 +65,20 @@ class DiskCache:
         head, value = content[: 2 * _DIGEST], content[2 * _DIGEST :]
         if head == made + hashlib.sha256(value).digest():
             found: Value = pickle.loads(value)
+            with suppress(OSError):  # it is asked for still, as ``tidy`` counts
+                os.utime(path)
             return found
         new = make()
         if all(state.is_quiet for state in states):
             _write(path, made, pickle.dumps(new, pickle.HIGHEST_PROTOCOL))
         return new
+
+    def tidy(self) -> None:
+        """Delete what nobody asked for within a month: of studies that are gone, of other choices."""
+        for path in self._folder.glob("*"):
+            with suppress(OSError):  # gone meanwhile
+                if time.time() - path.stat().st_mtime > _MONTH:
+                    path.unlink()
 
 
 def folder_state(folder: Path) -> FolderState:

@@ -311,6 +311,11 @@ class Library:
         # Their state before they are read: a change meanwhile makes what is kept out of date, not wrong.
         return self._disk.kept(key, current, [self._folder(path) for path in of], make)
 
+    def tidy(self) -> None:
+        """Delete what the disk keeps for nobody."""
+        if self._disk is not None:
+            self._disk.tidy()
+
     def _folder(self, path: Path) -> FolderState:
         """What a study's folder held when the present version of its records was first looked at."""
         return self._keep(("folder", path), study_version(path), lambda: folder_state(path))

@@ -80,6 +80,7 @@ def steps() -> Iterator[Step]:
         yield partial(_import_view, view)
     yield from _claims()
     yield from _searches()
+    yield _tidy
 
 
 def _prepare_asked() -> Iterator[Step]:
@@ -180,6 +181,12 @@ def _claims() -> Iterator[Step]:
         return
     for card in cards:
         yield partial(library().claim, card, results_directory(), SIZES[0])
+
+
+def _tidy() -> None:
+    from workbench.dashboard.state import library
+
+    library().tidy()
 
 
 def _searches() -> Iterator[Step]:
