@@ -11,13 +11,16 @@ from workbench.errors import RecordError
 from workbench.records.metrics import AXES, metrics_version, read_evaluations, read_metrics, save_frame
 from workbench.records.probes import (
     COLUMNS,
+    KEY,
     append_probes,
     empty_probes,
+    measurements_in,
+    probed,
     probes_version,
     read_probes,
     write_probes,
 )
-from workbench.records.published_tables import joint_path, read_joint, write_joint
+from workbench.records.published_tables import distinct_rows, joint_path, read_joint, write_joint
 
 LOSS = "validation/loss"
 FRAMES = {
@@ -151,3 +154,28 @@ def test_a_run_without_probes_beside_others_has_none(tmp_path):
         tmp_path / "probes.parquet", {"other": pa.Table.from_pandas(probes(1.0), preserve_index=False)}
     )
     pd.testing.assert_frame_equal(read_probes(run), empty_probes())
+
+
+def test_the_few_values_of_columns_are_read_without_the_rest(tmp_path):
+    again = pd.concat([probes(1.0)] * 4, ignore_index=True)
+    again = again.assign(step=[2, 1, 1, 2], table=["heads", "heads", "loss", "heads"])
+    frames = {"a": again, "b": probes(5.0), "none": again.iloc[:0]}
+    for name in (*frames, "other"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    tables = {name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in frames.items()}
+    write_joint(tmp_path / "probes.parquet", tables)
+    found = {
+        name: distinct_rows(tmp_path / "runs" / name, "probes.parquet", KEY) for name in (*frames, "other")
+    }
+    assert found == {
+        "a": ((2, "heads", "p"), (1, "heads", "p"), (1, "loss", "p")),
+        "b": ((1, "heads", "p"),),
+        "none": (),
+        "other": (),
+    }
+    assert probed(tmp_path / "runs" / "a") == found["a"] == measurements_in(again)
+    write_probes(tmp_path / "runs" / "a", probes(6.0, step=7))
+    assert probed(tmp_path / "runs" / "a") == ((7, "heads", "p"),)
+    (tmp_path / "probes.parquet").write_bytes(b"no table")
+    with pytest.raises(RecordError, match=r"probes\.parquet: cannot be read"):
+        probed(tmp_path / "runs" / "b")
