@@ -156,7 +156,7 @@ class Library:
 
     def manifest(self, path: Path) -> Manifest:
         """A study's manifest alone; raises ``RecordError`` when it cannot be read."""
-        return self._keep(("manifest", path), version(path / MANIFEST), lambda: read_manifest(path))
+        return self._keep(("manifest", path), version(path / MANIFEST), lambda: read_manifest(path), of=())
 
     def notes(self, path: Path) -> StudyNotes:
         """What readers wrote down about a study; raises ``RecordError`` for a damaged file."""
@@ -302,11 +302,12 @@ class Library:
     def lasting(
         self, key: Hashable, current: object, make: Callable[[], Value], of: Collection[Path]
     ) -> Value:
-        """What ``make`` gives of all that the study folders ``of`` hold, kept on the disk if there is one.
+        """What ``make`` gives, kept on the disk if there is one, for this server and those after it.
 
-        It is made again where its version is another than ``current``, or anything in the folders changed.
+        It is made again where its version is another than ``current``, or anything changed in the study
+        folders ``of``.
         """
-        if self._disk is None or not of:
+        if self._disk is None:
             return make()
         # Their state before they are read: a change meanwhile makes what is kept out of date, not wrong.
         return self._disk.kept(key, current, [self._folder(path) for path in of], make)
@@ -321,18 +322,15 @@ class Library:
         return self._keep(("folder", path), study_version(path), lambda: folder_state(path))
 
     def _keep(
-        self, key: Hashable, current: object, read: Callable[[], Value], of: Collection[Path] = ()
+        self, key: Hashable, current: object, read: Callable[[], Value], of: Collection[Path] | None = None
     ) -> Value:
-        """What ``read`` gives, until its version is another than ``current``.
-
-        What is made of all that the study folders ``of`` hold is kept on the disk too, if there is one.
-        """
+        """What ``read`` gives, until its version is another than ``current``; with ``of`` as ``lasting``."""
         with self._lock:
             known = self._kept.get(key)
             if known and known[0] == current:
                 self._kept.move_to_end(key)
                 return known[1]
-        value = self.lasting(key, current, read, of)
+        value = read() if of is None else self.lasting(key, current, read, of)
         with self._lock:
             self._kept[key] = (current, value)
             while len(self._kept) > _FRAMES:
