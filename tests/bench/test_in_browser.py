@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from workbench.bench.in_browser.browser import NoBrowserError
 from workbench.bench.in_browser.outcome import CHANGED, INTERACTIONS, SOON, SWITCHED, outcome_of
 from workbench.bench.in_browser.visits import Tour, Visit
 from workbench.bench.timing.seconds import Clock
+from workbench.dashboard.disk_cache import FOLDER
 from workbench.dashboard.launch import app_file
 from workbench.records.index import MANIFEST
 from workbench.study.plan import freeze
@@ -51,6 +53,56 @@ def test_a_page_is_opened_and_changed_in_a_real_browser(tmp_path):
     assert 0.02 < switched < 60
     (note,) = measuring.taken.notes  # what cannot be changed is named, and the rest goes on
     assert note.startswith("tiny: Curves: what is not there: TimeoutError")
+
+
+@pytest.fixture
+def loading(monkeypatch, tmp_path):
+    """What first loads find on the disk, and give, of a server that keeps something there."""
+    kept = tmp_path / "cache" / FOLDER / "kept"
+    found = []
+
+    @contextmanager
+    def serve(results, cache):
+        found.append(kept.exists())
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.touch()
+        yield "http://127.0.0.1:1/?token=t"
+
+    class Watch:
+        def __init__(self, page):
+            self.require_no_fault = lambda: None
+
+        def first_load(self, address):
+            return 1.0 + len(found)
+
+    monkeypatch.setattr(rounds, "served", serve)
+    monkeypatch.setattr(rounds, "browser", lambda driver: nullcontext())
+    monkeypatch.setattr(rounds, "Stopwatch", Watch)
+    measuring = rounds.Measuring(None, tmp_path / "results", tmp_path / "cache", [ONE])
+
+    def load(seconds, visits=(visits.CURVES,)):
+        pages = [(ONE, visit) for visit in visits]
+        measuring.first_loads(pages, Clock(seconds), 2, lambda text, part: None)
+        return measuring.taken, found
+
+    return load
+
+
+def test_a_page_is_loaded_of_the_first_of_all_servers_and_then_of_others(loading):
+    taken, found = loading(60.0)
+    assert found == [False, True, True]
+    assert taken.firsts.values == {"tiny: Curves": [2.0]}
+    assert taken.loads.values == {"tiny: Curves": [3.0, 4.0]}
+    assert taken.notes == []
+    row = outcome_of(taken, [ONE]).tables[0].rows[0]
+    assert (row["first"].median, row["load"].median) == (2.0, 3.5)
+
+
+def test_without_time_the_first_page_alone_is_loaded(loading):
+    taken, found = loading(0.0, (visits.CURVES, visits.DATA))
+    assert found == [False, True]
+    assert set(taken.loads.values) == {"tiny: Curves"}
+    assert taken.notes == ["first loads not measured, the time was up: tiny: Data"]
 
 
 def test_without_a_browser_it_is_said_what_to_install(setting, monkeypatch, tmp_path):

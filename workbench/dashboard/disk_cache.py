@@ -21,6 +21,7 @@ import workbench
 from workbench.files import replacing
 
 Value = TypeVar("Value")
+FOLDER = "dashboard"  # of the cache
 _COMPUTE = ("numpy", "pandas", "scipy", "scikit-learn", "optuna")  # what results are computed with
 _QUIET = 30.0  # seconds, after which a driver that said nothing is taken to have ended
 _MONTH = 30 * 24 * 3600.0  # seconds

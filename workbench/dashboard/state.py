@@ -16,7 +16,7 @@ from workbench.analysis.contrast import seen_on
 from workbench.analysis.effects import Report
 from workbench.analysis.ladder_effects import LadderReport, RungReport
 from workbench.dashboard.chart_ink import Ink
-from workbench.dashboard.disk_cache import DiskCache
+from workbench.dashboard.disk_cache import FOLDER, DiskCache
 from workbench.dashboard.study_library import Library, with_heartbeat
 from workbench.data.cache import cache_directory
 from workbench.errors import RecordError, UserError
@@ -112,7 +112,7 @@ def session_id() -> str:
 @st.cache_resource(show_spinner=False)
 def library() -> Library:
     """The one library of this server; sessions share what it has read."""
-    return Library(DiskCache(cache_directory() / "dashboard"))
+    return Library(DiskCache(cache_directory() / FOLDER))
 
 
 def open_view(view: View) -> None:

@@ -19,6 +19,7 @@ SWITCHED = Goal("95 % of changes from page to page are drawn within 300 ms", Bou
 _PAGES = (
     Column("page", "page"),
     Column("load", "first load", Form.SECONDS),
+    Column("first", "for the very first time", Form.SECONDS),
     Column("switch", "from another page", Form.SECONDS),
     Column("switch_part", f"{PART} % within", Form.SECONDS),
 )
@@ -50,6 +51,7 @@ def _pages(taken: Taken, tour: Tour) -> Table:
             {
                 "page": visit.title,
                 "load": taken.loads.spread(case),
+                "first": taken.firsts.spread(case),
                 "switch": taken.switches.spread(case),
                 "switch_part": percentile_of(taken.switches, case),
             }

@@ -1,5 +1,6 @@
 """Rounds through the pages: what a first load, a change of pages and a change on a page take."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from workbench.bench.in_browser.stopwatch import Stopwatch
 from workbench.bench.in_browser.visits import Change, Tour, Visit
 from workbench.bench.timing.seconds import Clock, Rounds, error_line
 from workbench.bench.timing.spread import Spread
+from workbench.dashboard.disk_cache import FOLDER
 from workbench.progress import Progress
 
 if TYPE_CHECKING:
@@ -29,8 +31,12 @@ def change_case(tour: Tour, visit: Visit, change: Change) -> str:
 
 @dataclass
 class Taken:
-    """Seconds by page (``loads``, ``switches``) and by change; what was not measured is in ``notes``."""
+    """Seconds by page (``firsts``, ``loads``, ``switches``) and by change; ``notes``: what was not measured.
 
+    ``firsts`` are loads from a server before which none had kept anything on the disk.
+    """
+
+    firsts: Rounds = field(default_factory=Rounds)
     loads: Rounds = field(default_factory=Rounds)
     switches: Rounds = field(default_factory=Rounds)
     changes: Rounds = field(default_factory=Rounds)
@@ -66,18 +72,20 @@ class Measuring:
     ) -> None:
         """Open each page in a browser and from a server of its own, up to ``most`` times, while time is left.
 
-        The first page is opened once, whatever the clock says.
+        Once more before that, as the first of all servers. The first page is opened in both ways, whatever
+        the clock says.
         """
-        for number in range(most):
-            for place, (tour, visit) in enumerate(visits):
+        for number in range(most + 1):
+            rounds = self.taken.loads if number else self.taken.firsts
+            for tour, visit in visits:
                 case = tour.case(visit)
-                if case in self.taken.loads.errors:
+                if case in self.taken.firsts.errors or case in self.taken.loads.errors:
                     continue
-                if clock.left <= 0 and self.taken.loads.values:
-                    self._note_unloaded(visits)
-                    return
-                told(f"first load of {visit.title}", max(clock.part, (number + place / len(visits)) / most))
-                self._try(self.taken.loads, case, partial(self._first_load, tour, visit))
+                if clock.left <= 0 and rounds.values:
+                    break
+                told(f"first load of {visit.title}", clock.part)
+                self._try(rounds, case, partial(self._first_load, tour, visit, anew=not number))
+        self._note_unloaded(visits)
 
     def _note_unloaded(self, visits: Sequence[tuple[Tour, Visit]]) -> None:
         loads = self.taken.loads
@@ -85,7 +93,9 @@ class Measuring:
         if left := [case for case in cases if case not in loads.values and case not in loads.errors]:
             self.taken.notes.append(f"first loads not measured, the time was up: {', '.join(left)}")
 
-    def _first_load(self, tour: Tour, visit: Visit) -> float:
+    def _first_load(self, tour: Tour, visit: Visit, *, anew: bool) -> float:
+        if anew:
+            shutil.rmtree(self._cache / FOLDER, ignore_errors=True)
         with served(self._results, self._cache) as address, browser(self._driver) as opened:
             watch = Stopwatch(opened)
             seconds = watch.first_load(_address(address, tour, visit))

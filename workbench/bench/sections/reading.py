@@ -142,7 +142,8 @@ SECTION = Section(
         "has read nothing yet, and again. The files were written just before, so that they come from memory, "
         "not from the disk. Then what a reader sees, in a browser without a window: from an address, a click "
         "or a key to the last change of the page, on that study and on published ones. A first load has a "
-        "server and a browser of its own, both just started; all else is measured in turn, on one server."
+        "server and a browser of its own, both just started; of the very first one no server before it has "
+        "kept anything on the disk. All else is measured in turn, on one server."
     ),
     seconds={Effort.QUICK: 200.0, Effort.FULL: 900.0},
     measure=measure,
