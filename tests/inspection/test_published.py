@@ -214,7 +214,7 @@ def test_without_the_corpus_what_needs_none_is_shown(results, tmp_path, monkeypa
     def refuse(directory):
         raise UserError("data.corpus: the folder is gone")
 
-    monkeypatch.setattr("workbench.inspection.subject.open_corpus", refuse)
+    monkeypatch.setattr("workbench.inspection.run_text.open_corpus", refuse)
     monkeypatch.setattr(
         "workbench.inspection.subject._open", subject._open.__wrapped__
     )  # kept ones have theirs

@@ -1,6 +1,6 @@
 """From a row of the results to what happens inside its runs: links, and columns of behaviour."""
 
-from pathlib import Path
+import os
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +11,7 @@ from workbench.dashboard.literal_text import code_span, literal
 from workbench.dashboard.state import PAGES, View
 from workbench.errors import RecordError
 from workbench.inspection.behaviour_columns import columns, names
-from workbench.records.run import Phase, RunDirectory
+from workbench.records.run import WEIGHTS, Phase
 from workbench.visible import visible
 
 EXPLAINED = "Effects"  # the part of the page Effects that has explanations
@@ -69,14 +69,15 @@ def _pair(changed: _Seeds, baseline: _Seeds) -> tuple[str, str] | None:
     """Run ids of both at the first seed at which both have weights; else at the first that both have."""
     both = sorted(changed.keys() & baseline.keys())
     for seed in both:  # a published study has the weights of few runs
-        kept = [_with_weights(changed[seed]), _with_weights(baseline[seed])]
-        if all(kept):
-            return kept[0][0], kept[1][0]
+        if (run := _with_weights(changed[seed])) and (other := _with_weights(baseline[seed])):
+            return run, other
     return (changed[both[0]][0][0], baseline[both[0]][0][0]) if both else None
 
 
-def _with_weights(runs: list[tuple[str, str]]) -> list[str]:
-    return [run for run, path in runs if RunDirectory(Path(path)).weights.exists()]
+def _with_weights(runs: list[tuple[str, str]]) -> str | None:
+    """The first of ``runs`` that has weights."""
+    # Hundreds are looked at, at every click: their paths are joined as text.
+    return next((run for run, path in runs if os.path.exists(os.path.join(path, WEIGHTS))), None)
 
 
 def _without_difference(now: View, added: pd.DataFrame) -> list[str]:

@@ -51,7 +51,8 @@ def _inspectable(runs: pd.DataFrame) -> pd.DataFrame:
     """Complete runs; those without weights, as most of a published study are, come last and say so."""
     if runs.empty:
         return runs
-    found = runs[runs["state"] == "complete"].copy()
+    # Of few columns, which is several times as fast as of all.
+    found = runs.loc[runs["state"] == "complete", ["run_id", "variant", "phase", "seed", "path"]].copy()
     order = {Phase.CONFIRM: 0, Phase.IMPORT: 0, Phase.TUNE: 1, Phase.PILOT: 2}
     found["rank"] = found["phase"].map(order).fillna(3)
     found["weightless"] = [not RunDirectory(path).weights.exists() for path in found["path"]]

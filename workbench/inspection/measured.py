@@ -166,10 +166,15 @@ def common_probe(rows: pd.DataFrame) -> str:
     Values of different probes share no axis: it is a probe that the role ``run`` has, of those the one that
     most roles and most of their runs have, and of equals the one that was measured last.
     """
-    runs = rows.drop_duplicates(["probe_hash", "role", "run_id"])
-    groups = runs.assign(main=runs["role"] == "run").groupby("probe_hash", sort=False)
-    found = groups.agg(main=("main", "any"), roles=("role", "nunique"), runs=("run_id", "size"))
-    return str(found.sort_values(["main", "roles", "runs"], kind="stable").index[-1])
+    runs_of: dict[str, set[tuple[str, str]]] = {}
+    for probe, role, run in zip(rows["probe_hash"], rows["role"], rows["run_id"], strict=True):
+        runs_of.setdefault(probe, set()).add((role, run))
+
+    def rank(probe: str) -> tuple[bool, int, int]:
+        roles = {role for role, _ in runs_of[probe]}
+        return "run" in roles, len(roles), len(runs_of[probe])
+
+    return max(reversed(runs_of), key=rank)  # of equals the last one
 
 
 def _read_cached(directory: RunDirectory) -> pd.DataFrame:

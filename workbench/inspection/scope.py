@@ -186,10 +186,13 @@ class Scope:
     def _find_seeds(self, role: str) -> pd.DataFrame:
         record, runs = self.record(role), self.study(role).runs
         alike = (runs["variant"] == record.variant) & (runs["phase"] == record.phase)
-        alike &= runs["hyperparameters"].map(lambda point: point == record.hyperparameters).astype(bool)
-        found = runs[alike & (runs["state"] == "complete")].sort_values("seed")
+        alike &= runs["state"] == "complete"
+        # Of few columns, which is several times as fast as of all.
+        found = runs.loc[alike, ["run_id", "seed", "path", "step", "hyperparameters"]]
+        points = found.pop("hyperparameters")
+        found = found[points.map(lambda point: point == record.hyperparameters).astype(bool)]
         found = found.assign(step=found["step"].fillna(0).astype(int))
-        return found[["run_id", "seed", "path", "step"]].reset_index(drop=True)
+        return found.sort_values("seed", ignore_index=True)
 
     def measurable(self, tables: Collection[str]) -> list[RunDirectory]:
         """Runs of ``seeds`` whose final weights lack one of ``tables``, and are there to be measured."""

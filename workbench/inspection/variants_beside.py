@@ -54,7 +54,7 @@ def first_run(records: StudyRecords, variant: str, seed: int | None = None) -> R
 
 def _first_of(rows: pd.DataFrame, seed: int | None = None) -> RunDirectory:
     """One that has weights, of these the one of ``seed``, else the one of the lowest seed."""
-    known = [(RunDirectory(row.path), row.seed) for row in rows.itertuples()]
+    known = [(RunDirectory(path), seed) for path, seed in zip(rows["path"], rows["seed"], strict=True)]
     first, _ = min(known, key=lambda one: (not one[0].weights.exists(), one[1] != seed, one[1]))
     return first
 
@@ -106,7 +106,8 @@ def most_different(
 
 
 def _models(done: pd.DataFrame) -> dict[str, dict]:
-    return {row.variant: row.config["model"] for row in done.drop_duplicates("variant").itertuples()}
+    first = done.drop_duplicates("variant")
+    return {name: config["model"] for name, config in zip(first["variant"], first["config"], strict=True)}
 
 
 def _single_changes(manifest: Manifest, names: list[str]) -> list[str]:

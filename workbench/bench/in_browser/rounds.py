@@ -90,7 +90,8 @@ class Measuring:
     def _note_unloaded(self, visits: Sequence[tuple[Tour, Visit]]) -> None:
         loads = self.taken.loads
         cases = [tour.case(visit) for tour, visit in visits]
-        if left := [case for case in cases if case not in loads.values and case not in loads.errors]:
+        failed = self.taken.firsts.errors | loads.errors
+        if left := [case for case in cases if case not in loads.values and case not in failed]:
             self.taken.notes.append(f"first loads not measured, the time was up: {', '.join(left)}")
 
     def _first_load(self, tour: Tour, visit: Visit, *, anew: bool) -> float:
