@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dashboard.dashboard_studies import beat, write_study
 from tests.dashboard.inspection_pages import texts, to_view
 from workbench.analysis.importances import MAIN_EFFECTS
 from workbench.claims.card import SIZES
@@ -103,7 +104,7 @@ def test_the_code_is_that_of_the_whole_package_and_of_what_computes():
     code = disk_cache._code()
     assert sys.version in code
     assert code[-1] == folder_state(ROOT / "workbench").digest
-    assert len(code) == 2 + len(disk_cache._COMPUTE)
+    assert len(code) == 2 + len(disk_cache._LIBRARIES)
 
 
 def test_while_a_study_runs_nothing_is_kept(kept, folder, tmp_path):
@@ -296,3 +297,14 @@ print("torch" in sys.modules)
         for _ in range(2)
     ]
     assert told[1] == "False"
+
+
+def test_of_a_study_that_runs_nothing_is_kept(tmp_path, disk):
+    path = write_study(tmp_path, "live", confirm=1, live=True)
+    beat(path)
+    aged(path)
+    assert Library(disk).study(path).is_live
+    assert files(tmp_path) == []
+    (path / "driver.json").unlink()
+    Library(disk).study(path)
+    assert len(files(tmp_path)) == 1

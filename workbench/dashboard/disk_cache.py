@@ -22,8 +22,9 @@ from workbench.files import replacing
 
 Value = TypeVar("Value")
 FOLDER = "dashboard"  # of the cache
-_COMPUTE = ("numpy", "pandas", "scipy", "scikit-learn", "optuna")  # what results are computed with
-_QUIET = 30.0  # seconds, after which a driver that said nothing is taken to have ended
+# What values are computed with, and what they are of: another version may give, or have, others.
+_LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy", "scikit-learn", "optuna", "torch", "pydantic")
+_QUIET = 30.0  # seconds without a change, after which nobody is taken to write any more
 _MONTH = 30 * 24 * 3600.0  # seconds
 _DIGEST = hashlib.sha256().digest_size
 
@@ -111,9 +112,9 @@ def _files(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, int, 
 
 @cache
 def _code() -> tuple[Any, ...]:
-    """What values are computed by."""
+    """What values are made by."""
     package = Path(workbench.__file__).parent
-    return sys.version, *map(version, _COMPUTE), folder_state(package).digest
+    return sys.version, *map(version, _LIBRARIES), folder_state(package).digest
 
 
 def _digest(value: Hashable) -> bytes:

@@ -80,6 +80,14 @@ def with_heartbeat(records: StudyRecords) -> StudyRecords:
     return replace(records, driver=driver)
 
 
+def _is_driven(path: Path) -> bool:
+    """Whether a driver is at work on the study."""
+    try:
+        return read_driver_state(path).is_live
+    except RecordError:  # as above
+        return False
+
+
 def rebased(records: StudyRecords, baseline: str) -> StudyRecords:
     """``records`` as if ``baseline`` had been declared the baseline: an exploratory view of the same runs."""
     # The other budgets are of the declared baseline, and say nothing of another one.
@@ -307,10 +315,11 @@ class Library:
         It is made again where its version is another than ``current``, or anything changed in the study
         folders ``of``.
         """
-        if self._disk is None:
+        # A study that runs is another at every look, and to look at all of its files takes long.
+        if self._disk is None or any(map(_is_driven, of)):
             return make()
         # Their state before they are read: a change meanwhile makes what is kept out of date, not wrong.
-        return self._disk.kept(key, current, [self._folder(path) for path in of], make)
+        return self._disk.kept(key, current, [self._folder(path) for path in sorted(of)], make)
 
     def tidy(self) -> None:
         """Delete what the disk keeps for nobody."""
