@@ -92,13 +92,13 @@ def _open(view: View, scope: Scope) -> None:
         if measurable:  # there will be something to show once they are
             return
         raise
-    given = _ask_all(view, at_hand.scope)
-    opens_so = all(given[option.name] == option.value(at_hand.scope, None) for option in view.options)
-    show(_computed(view, scope, given, lasting=opens_so))
+    usual = {option.name: option.value(at_hand.scope, None) for option in view.options}
+    given = _ask_all(view, at_hand.scope, usual)
+    show(_computed(view, scope, given, lasting=given == usual))
 
 
-def _ask_all(view: View, scope: Scope) -> dict[str, str]:
-    """Texts take a line of their own, everything else shares one."""
+def _ask_all(view: View, scope: Scope, usual: Mapping[str, str]) -> dict[str, str]:
+    """Texts take a line of their own, everything else shares one. ``usual``: what stands there at first."""
     given = {}
     for option in view.options:
         if option.choices is not None:
@@ -113,19 +113,19 @@ def _ask_all(view: View, scope: Scope) -> dict[str, str]:
     for option in view.options:
         if option.kind == "text":
             if option.examples is not None:
-                _offer_examples(f"{view.name}.{option.name}", option, option.examples(scope), scope)
-            given[option.name] = _ask(view, option, scope)
+                _offer_examples(f"{view.name}.{option.name}", option.examples(scope), usual[option.name])
+            given[option.name] = _ask(view, option, scope, usual[option.name])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for option in view.options:
             if option.kind != "text":
-                given[option.name] = _ask(view, option, scope)
+                given[option.name] = _ask(view, option, scope, usual[option.name])
     return given
 
 
-def _offer_examples(key: str, option: Option, examples: Mapping[str, str], scope: Scope) -> None:
+def _offer_examples(key: str, examples: Mapping[str, str], default: str) -> None:
     """Texts to begin with; the one that stands below is marked, whoever wrote it there."""
     own = f"{key}.example"
-    text = st.session_state.get(key, option.value(scope, None))
+    text = st.session_state.get(key, default)
     st.session_state[own] = next((name for name, example in examples.items() if example == text), None)
 
     def take() -> None:
@@ -142,9 +142,8 @@ def _choose(key: str, layer: int, head: int) -> None:
     st.session_state[f"{view}.head"] = str(head)
 
 
-def _ask(view: View, option: Option, scope: Scope) -> str:
+def _ask(view: View, option: Option, scope: Scope, default: str) -> str:
     key = f"{view.name}.{option.name}"
-    default = option.value(scope, None)
     ask: dict[str, Callable[..., Any]] = {"text": st.text_area, "toggle": st.toggle, "number": st.text_input}
     if option.choices is not None:
         known = option.choices(scope)
