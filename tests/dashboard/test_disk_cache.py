@@ -12,6 +12,7 @@ import pytest
 
 from tests.dashboard.dashboard_studies import beat, write_study
 from tests.dashboard.inspection_pages import texts, to_view
+from tests.dashboard.inspection_studies import CHANGED
 from workbench.analysis.importances import MAIN_EFFECTS
 from workbench.claims.card import SIZES
 from workbench.dashboard import disk_cache, state, study_library
@@ -246,6 +247,15 @@ def test_a_view_opens_with_what_another_server_computed(opened, inspected, monke
     monkeypatch.setattr(View, "show", lambda *_: pytest.fail("it was computed before"))
     assert anew() == first
     monkeypatch.undo()
+
+
+def test_the_same_runs_in_other_roles_are_another_view(opened, inspected, runs):
+    aged(inspected)
+    state.library.clear()
+    for against, beside in ((runs["baseline", 201], []), ("—", ["baseline"])):
+        app = opened(inspected, "position", inspect=runs[CHANGED, 201], against=against)
+        assert app.multiselect[0].value == beside if beside else not app.multiselect
+        assert ("beside inside/baseline" in texts(app)) == bool(beside)
 
 
 def test_a_view_of_another_text_is_computed(opened, inspected, monkeypatch):

@@ -185,12 +185,12 @@ def _computed(view: View, scope: Scope, given: dict[str, str], *, lasting: bool)
 
 def _from_disk(view: View, scope: Scope, given: dict[str, str], versions: tuple[Any, ...]) -> Result:
     """The same, from the disk where runs, their studies and texts are those that it was computed of."""
-    runs = [scope.directory(role) for role in scope.all_roles]
+    runs = {role: scope.directory(role) for role in scope.all_roles}
     return state.library().lasting(
-        ("view", view.name, [run.path for run in runs]),
-        (versions, _texts(runs) if view.live else [], given),
+        ("view", view.name, [(role, run.path) for role, run in runs.items()]),
+        (versions, _texts(runs.values()) if view.live else [], given),
         lambda: view.show(scope, given),
-        of={run.path.parent.parent for run in runs},
+        of={run.path.parent.parent for run in runs.values()},
     )
 
 
