@@ -206,6 +206,20 @@ def test_a_study_is_read_by_the_next_server_as_by_the_first(quickstart, disk, mo
     assert {**again, "behaviours": None} == {**first, "behaviours": None}
 
 
+def test_what_was_made_of_records_from_before_a_change_is_made_again(quickstart, disk, monkeypatch):
+    library = Library(disk)
+    records = library.study(quickstart)
+    (quickstart / "metrics.parquet").touch()  # no run's record changes with it
+    aged(quickstart, 2 * HOUR)
+    library.report(records, records.manifest.baseline)
+    made = []
+    real = study_library.study_report
+    monkeypatch.setattr(study_library, "study_report", lambda of: made.append(of.name) or real(of))
+    again = Library(disk)
+    again.report(again.study(quickstart), records.manifest.baseline)
+    assert made == ["quickstart"]
+
+
 def test_the_heartbeat_is_read_all_the_same(quickstart, disk):
     assert Library(disk).study(quickstart).driver is None
     (quickstart / "driver.json").write_text('{"state": "stopped"}')

@@ -84,7 +84,7 @@ def _is_driven(path: Path) -> bool:
     """Whether a driver is at work on the study."""
     try:
         return read_driver_state(path).is_live
-    except RecordError:  # as above
+    except RecordError:  # as in with_heartbeat
         return False
 
 
@@ -155,6 +155,7 @@ class Library:
 
     def __init__(self, disk: DiskCache | None = None) -> None:
         self._disk = disk
+        self._folders: dict[Path, tuple[Hashable, FolderState]] = {}
         self._kept: OrderedDict[Hashable, tuple[object, Any]] = OrderedDict()
         self._lock = RLock()
 
@@ -328,7 +329,11 @@ class Library:
 
     def _folder(self, path: Path) -> FolderState:
         """What a study's folder held when the present version of its records was first looked at."""
-        return self._keep(("folder", path), study_version(path), lambda: folder_state(path))
+        current = study_version(path)
+        known = self._folders.get(path)
+        if known is None or known[0] != current:
+            known = self._folders[path] = (current, folder_state(path))
+        return known[1]
 
     def _keep(
         self, key: Hashable, current: object, read: Callable[[], Value], of: Collection[Path] | None = None
