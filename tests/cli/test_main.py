@@ -31,15 +31,14 @@ def test_help_imports_nothing_heavy():
 
 
 def test_help_answers_in_half_a_second():
-    """Of processor time, in one of many tries: what else the machine does is not the command's fault."""
-    assert any(_seconds_of_help() < 0.5 for _ in range(15))
-
-
-def _seconds_of_help():
-    before = _children_seconds()
-    command = [sys.executable, "-m", "workbench", "--help"]
-    subprocess.run(command, capture_output=True, check=True, timeout=30)
-    return _children_seconds() - before
+    """Of processor time: what else the machine does at the moment is not the command's fault."""
+    seconds = []
+    for _ in range(5):
+        before = _children_seconds()
+        command = [sys.executable, "-m", "workbench", "--help"]
+        subprocess.run(command, capture_output=True, check=True, timeout=30)
+        seconds.append(_children_seconds() - before)
+    assert min(seconds) < 0.5
 
 
 def _children_seconds():

@@ -1,6 +1,10 @@
+from pathlib import Path
+
 import pytest
 import torch
 
+from workbench import inspection
+from workbench.inspection.listed_views import LISTED
 from workbench.inspection.probe import Probe
 from workbench.inspection.tables import MEASURED_COLUMNS, known_tables, measured_rows
 from workbench.inspection.views import views
@@ -23,6 +27,12 @@ def test_every_table_that_a_view_reads_is_measured():
     known = known_tables()
     for view in views():
         assert set(view.tables) | set(view.more_tables) <= set(known), view.name
+
+
+def test_every_view_that_there_is_is_listed():
+    files = {path.stem for path in Path(inspection.__file__).parent.glob("*/*_view.py")}
+    assert {f"{view.module}_view" for view in LISTED} == files
+    assert [view.listed for view in views()] == list(LISTED)
 
 
 def test_costs_follow_from_the_probes_sizes_alone(probe):

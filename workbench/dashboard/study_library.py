@@ -59,9 +59,8 @@ def _runs(path: Path) -> list[str]:
     """What is in the study's folder of runs, by name."""
     # Hundreds of names, at every click: joined as text, which is many times as fast.
     folder = os.path.join(path, RUNS)
-    return (
-        [os.path.join(folder, name) for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
-    )
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names]
 
 
 def pulse(records: StudyRecords) -> tuple[Hashable, ...]:

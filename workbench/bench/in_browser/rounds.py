@@ -77,13 +77,14 @@ class Measuring:
         """
         for number in range(most + 1):
             rounds = self.taken.loads if number else self.taken.firsts
-            for tour, visit in visits:
+            for place, (tour, visit) in enumerate(visits):
                 case = tour.case(visit)
                 if case in self.taken.firsts.errors or case in self.taken.loads.errors:
                     continue
                 if clock.left <= 0 and rounds.values:
                     break
-                told(f"first load of {visit.title}", clock.part)
+                done = (number + place / len(visits)) / (most + 1)
+                told(f"first load of {visit.title}", max(clock.part, done))
                 self._try(rounds, case, partial(self._first_load, tour, visit, anew=not number))
         self._note_unloaded(visits)
 
