@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.errors import UserError
+from workbench.number_types import Whole
 from workbench.user_input import coerce, read_as
-from workbench.user_numbers import Whole
 
 
 class Shared(BaseModel):

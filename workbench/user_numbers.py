@@ -5,9 +5,7 @@ what to write instead: ``20,000`` everywhere, and ``20.000``, which is a soundly
 """
 
 import re
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field
+from typing import Any
 
 LARGEST_SEED = 2**53  # what JSON, and Optuna's journal with it, holds exactly
 THOUSANDS = re.compile(r"[-+]?[1-9][0-9]{0,2}\.000")  # 20.000: twenty, or twenty thousand as Europe writes it
@@ -57,7 +55,3 @@ def _refuse_doubtful(text: str) -> None:
         raise ValueError(f"{text} is no number here (YAML 1.1 reads it in base 60); write it without colons")
     if re.fullmatch(r"[-+]?0[0-9_]+", text):
         raise ValueError(f"{text} may be octal; write it without the leading zero")
-
-
-Whole = Annotated[int, BeforeValidator(read_whole), Field(strict=True)]
-Number = Annotated[float, BeforeValidator(read_number), Field(allow_inf_nan=False)]

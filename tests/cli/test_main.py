@@ -17,7 +17,7 @@ from workbench.inspection.views import views
 from workbench.records import RunRecord, State, write_record
 from workbench.records.manifest import MANIFEST
 
-HEAVY = ("torch", "lightning", "optuna", "streamlit", "pandas", "matplotlib", "scipy")
+HEAVY = ("torch", "lightning", "optuna", "streamlit", "pandas", "matplotlib", "scipy", "pydantic")
 
 
 def invoke(*arguments):

@@ -20,6 +20,7 @@ from workbench.errors import UserError
 from workbench.model import FACTORS, ModelConfig
 from workbench.model.config import OPTIONS, PARTS
 from workbench.model.parts.norms import Norm, RMSNorm
+from workbench.number_types import Number, Whole
 from workbench.special_tokens import KEYS
 from workbench.study.design import build_variants
 from workbench.study.reference.entries import Entry, Kind, prose, split_description
@@ -29,7 +30,7 @@ from workbench.study.reference.lookup import entries_inside, find_entries, refer
 from workbench.study.reference.markdown import EXAMPLE, to_markdown
 from workbench.study.reference.words import as_written, choices, type_in_words, without_null
 from workbench.study.schema import Level, StudyFile, parse_study
-from workbench.user_numbers import LARGEST_SEED, Number, Whole, read_number
+from workbench.user_numbers import LARGEST_SEED, read_number
 from workbench.yaml_text import parse_yaml
 
 PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"

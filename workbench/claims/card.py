@@ -16,10 +16,10 @@ from workbench.claims.quantities.registry import QUANTITIES
 from workbench.claims.source import Section, Source, Text
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
+from workbench.number_types import Number
 from workbench.records.cells import CELLS
 from workbench.study.schema import NAME, find_named_file
 from workbench.user_input import read_as
-from workbench.user_numbers import Number
 
 Direction = Literal["lower", "higher", "equal", "not_worse"]
 Role = Literal["primary", "secondary"]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from workbench.user_numbers import Number
+from workbench.number_types import Number
 
 Text = Annotated[str, Field(min_length=1)]
 

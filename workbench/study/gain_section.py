@@ -2,8 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from workbench.number_types import Whole
 from workbench.numbers import plural
-from workbench.user_numbers import LARGEST_TOKENS, Whole
+from workbench.user_numbers import LARGEST_TOKENS
 
 FEWEST_BUDGETS = 3  # beside the study's own: a slope through fewer rungs than three says nothing of its noise
 _MOST_BUDGETS = 16

@@ -26,6 +26,7 @@ from pydantic import (
 
 from workbench.errors import UserError, printable, suggestion
 from workbench.files import read_yaml
+from workbench.number_types import Number, Whole
 from workbench.numbers import plural
 from workbench.records.manifest import WILCOXON
 from workbench.records.margin import DEFAULT, Margins
@@ -36,7 +37,7 @@ from workbench.study.search_section import FIGURES, HYPERBAND, SECONDS, SIZES, S
 from workbench.study.tuning import AGAIN, FEWEST_TO_RACE, HALVING, RATES, Tuning
 from workbench.training.config import LARGEST_BATCH, TrainingConfig
 from workbench.user_input import read_as
-from workbench.user_numbers import LARGEST_SEED, LARGEST_TOKENS, Number, Whole, read_whole
+from workbench.user_numbers import LARGEST_SEED, LARGEST_TOKENS, read_whole
 
 # Seeds given as a count are numbered from here: the phases never share a seed.
 FIRST_SEED = {Phase.TUNE: 1_001, Phase.CONFIRM: 2_001}

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from workbench.analysis.hyperband import ETA, rungs_of
 from workbench.errors import suggestion
+from workbench.number_types import Whole
 from workbench.records.space import Range, Space
-from workbench.user_numbers import LARGEST_TOKENS, Whole, read_number
+from workbench.user_numbers import LARGEST_TOKENS, read_number
 
 # Dimensions of the space that are sizes of the model.
 SIZES = ("layers", "width", "heads", "key_value_heads", "head_width", "feedforward_width")

@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from workbench.number_types import Whole
 from workbench.records.hyperparameters import LEARNING_RATE
 from workbench.records.space import Range, Space, free, size
 from workbench.study.sampling import GRID, ROUND, SHARED, unfit
 from workbench.training.tuned_values import SCHEDULE, field_of, refusal
-from workbench.user_numbers import Whole
 
 HALVING = "halving"
 RATES = (1e-9, 10.0)  # the smallest and largest learning rate, a grown grid's too

@@ -17,10 +17,11 @@ from pydantic import (
 )
 
 from workbench.errors import UserError
+from workbench.number_types import Number, Whole
 from workbench.records.execution import Execution, Strategy
 from workbench.records.samples import SAMPLE_TEMPERATURE, SAMPLE_TOKENS
 from workbench.user_input import read_as
-from workbench.user_numbers import LARGEST_TOKENS, Number, Whole
+from workbench.user_numbers import LARGEST_TOKENS
 
 if TYPE_CHECKING:
     from workbench.model.parts.component import ComponentConfig, Registry

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from workbench.data.sources.source import CorpusConfig, Example
 from workbench.errors import suggestion
-from workbench.user_numbers import Number
+from workbench.number_types import Number
 
 # What LLaMA was trained on, in percent of the tokens: Touvron et al. 2023, arXiv 2302.13971, table 1.
 LLAMA = {

@@ -15,8 +15,8 @@ from pydantic import Field, field_validator
 
 from workbench.data.sources.source import KEY, CorpusConfig, Example, Source
 from workbench.errors import UserError
+from workbench.number_types import Whole
 from workbench.seeds import stable_hash
-from workbench.user_numbers import Whole
 
 # Of the workbench's own dependencies those that are documented at length and are all Python.
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy", "statsmodels")

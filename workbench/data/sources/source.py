@@ -10,7 +10,7 @@ from workbench.data.treatments.as_is import AsIs
 from workbench.data.treatments.registry import treatment_config
 from workbench.data.treatments.treatment import Treatment
 from workbench.errors import UserError
-from workbench.user_numbers import Number, Whole
+from workbench.number_types import Number, Whole
 
 LISTED = 12  # how many known names an error lists: a corpus can have very many
 LARGEST_BYTES = 10**15

@@ -10,8 +10,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from workbench.data.sources.source import CorpusConfig, Example, Source
+from workbench.number_types import Whole
 from workbench.seeds import stable_hash
-from workbench.user_numbers import LARGEST_SEED, Whole
+from workbench.user_numbers import LARGEST_SEED
 
 _MOST_DOCUMENTS = 10_000_000  # half a gigabyte, and minutes to draw; all of it is in memory at once
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprst" for vowel in "aeiou"]

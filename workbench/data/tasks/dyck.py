@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from workbench.data.tasks.task import LARGEST_LENGTH, LARGEST_VOCABULARY, Answers, GeneratedTask, uniform_ids
-from workbench.user_numbers import Whole
+from workbench.number_types import Whole
 
 if TYPE_CHECKING:  # a page that names tasks draws none
     import torch

@@ -18,7 +18,7 @@ from workbench.data.tasks.task import (
     distinct_ids,
     uniform_ids,
 )
-from workbench.user_numbers import Whole
+from workbench.number_types import Whole
 
 if TYPE_CHECKING:  # a page that names tasks draws none
     import torch

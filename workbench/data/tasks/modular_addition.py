@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from workbench.data.tasks.task import Answers, GeneratedTask
+from workbench.number_types import Number, Whole
 from workbench.seeds import generator
-from workbench.user_numbers import Number, Whole
 
 if TYPE_CHECKING:  # a page that names tasks draws none
     import torch

@@ -16,7 +16,7 @@ from workbench.data.tasks.task import (
     GeneratedTask,
     uniform_ids,
 )
-from workbench.user_numbers import Whole
+from workbench.number_types import Whole
 
 if TYPE_CHECKING:  # a page that names tasks draws none
     import torch

@@ -19,7 +19,7 @@ from workbench.data.tasks.task import (
     GeneratedTask,
     distinct_ids,
 )
-from workbench.user_numbers import Number, Whole
+from workbench.number_types import Number, Whole
 
 if TYPE_CHECKING:  # a page that names tasks draws none
     import torch

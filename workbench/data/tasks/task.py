@@ -15,8 +15,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from workbench.data.sources.source import KEY, CorpusConfig, Source
 from workbench.data.split import Documents, document_keys, fingerprint
 from workbench.errors import UserError
+from workbench.number_types import Whole
 from workbench.seeds import generator
-from workbench.user_numbers import LARGEST_SEED, Whole
+from workbench.user_numbers import LARGEST_SEED
 
 if TYPE_CHECKING:  # a page that names tasks draws none
     import torch

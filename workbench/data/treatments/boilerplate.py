@@ -8,7 +8,7 @@ from pydantic import Field
 from workbench.data.treatments.replacement import by_hash, replaced
 from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
 from workbench.errors import UserError
-from workbench.user_numbers import Number
+from workbench.number_types import Number
 
 
 class Boilerplate(Treatment):

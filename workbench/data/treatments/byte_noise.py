@@ -8,8 +8,8 @@ from io import StringIO
 from pydantic import Field
 
 from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
+from workbench.number_types import Number
 from workbench.seeds import stable_hash
-from workbench.user_numbers import Number
 
 _PRINTABLE = "".join(map(chr, range(32, 127)))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
-from workbench.user_numbers import Whole
+from workbench.number_types import Whole
 
 _MARKS = (".", "!", "?", '"')
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"'”’)\]]|$)")

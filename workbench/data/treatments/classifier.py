@@ -10,8 +10,8 @@ from pydantic import Field
 from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
 from workbench.data.words import WORD
 from workbench.errors import UserError
+from workbench.number_types import Number
 from workbench.seeds import stable_hash
-from workbench.user_numbers import Number
 
 _FEATURES = 2**18
 _LEARNED = 10_000  # documents, of the positives and of the others, in each half

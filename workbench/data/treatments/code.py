@@ -6,7 +6,7 @@ from pydantic import Field
 
 from workbench.data.generated_files import says_generated
 from workbench.data.treatments.treatment import Filter
-from workbench.user_numbers import Number, Whole
+from workbench.number_types import Number, Whole
 
 
 class Code(Filter):

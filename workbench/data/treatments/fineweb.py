@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from workbench.data.treatments.treatment import Filter
-from workbench.user_numbers import Number, Whole
+from workbench.number_types import Number, Whole
 
 _MARKS = (".", "!", "?", '"', "'", "…", "。", "！", "？", "”", "’")
 

@@ -5,7 +5,7 @@ import string
 from pydantic import Field
 
 from workbench.data.treatments.treatment import Filter
-from workbench.user_numbers import Number, Whole
+from workbench.number_types import Number, Whole
 
 _STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 _BULLETS = ("•", "‣", "▪", "●", "-", "*")

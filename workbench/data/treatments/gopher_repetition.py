@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from workbench.data.treatments.treatment import Filter
-from workbench.user_numbers import Number
+from workbench.number_types import Number
 
 _TOP_RUNS = {2: 0.20, 3: 0.18, 4: 0.16}
 _REPEATED_RUNS = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}

@@ -7,8 +7,8 @@ import numpy as np
 from pydantic import Field
 
 from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
+from workbench.number_types import Whole
 from workbench.seeds import stable_hash
-from workbench.user_numbers import Whole
 
 
 class LineDedup(Treatment):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from workbench.data.near_copies import BANDS, ROWS, WORDS, clusters, signatures
 from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
-from workbench.user_numbers import Whole
+from workbench.number_types import Whole
 
 
 class NearDedup(Treatment):

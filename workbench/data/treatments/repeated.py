@@ -6,7 +6,7 @@ from pydantic import Field
 
 from workbench.data.treatments.replacement import by_hash, replaced
 from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
-from workbench.user_numbers import Number, Whole
+from workbench.number_types import Number, Whole
 
 
 class Repeated(Treatment):

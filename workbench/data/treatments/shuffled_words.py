@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from workbench.data.treatments.treatment import NOTHING_ELSE, Outcome, Resources, Treatment
+from workbench.number_types import Number
 from workbench.seeds import stable_hash
-from workbench.user_numbers import Number
 
 _WORD = re.compile(r"\S+")
 
