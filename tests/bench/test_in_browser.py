@@ -98,6 +98,13 @@ def test_a_page_is_loaded_of_the_first_of_all_servers_and_then_of_others(loading
     assert (row["first"].median, row["load"].median) == (2.0, 3.5)
 
 
+def test_what_the_first_of_all_servers_kept_of_a_page_is_there_for_the_next(loading):
+    taken, found = loading(60.0, (visits.CURVES, visits.DATA))
+    assert found == [False, True, False, True, True, True]
+    assert taken.firsts.values == {"tiny: Curves": [2.0], "tiny: Data": [4.0]}
+    assert taken.loads.values == {"tiny: Curves": [3.0, 6.0], "tiny: Data": [5.0, 7.0]}
+
+
 def test_without_time_the_first_page_alone_is_loaded(loading):
     taken, found = loading(0.0, (visits.CURVES, visits.DATA))
     assert found == [False, True]

@@ -27,7 +27,8 @@ from workbench.dashboard.turns import TURNS
 from workbench.errors import UserError
 from workbench.files import read_yaml, write_yaml
 from workbench.study.check import check_study
-from workbench.study.level_choices import factor_choices, level_costs, model_at
+from workbench.study.level_choices import factor_choices
+from workbench.study.level_costs import baseline_levels, level_costs, model_at
 from workbench.study.schema import load_study_file, study_files, study_of
 
 ABLATIONS, PUBLISHED = (Path(__file__).parents[2] / name for name in ("ablations", "results/published"))
@@ -138,6 +139,11 @@ def test_levels_have_their_formulas_papers_and_costs():
     assert costs["rmsnorm"].flops == model.flops_per_token()
     assert level_costs(model, choices["optimizer"]) == {}
     assert {"lion", "muon"} <= set(choices["optimizer"].names)
+    levels = baseline_levels(model, ["norm", "optimizer", "of no model"])
+    assert levels.costs == {"norm": costs, "optimizer": {}}
+    assert (levels.parameters, levels.flops) == (costs["rmsnorm"].parameters, costs["rmsnorm"].flops)
+    assert (levels.own["norm"], levels.own["qkv_bias"]) == ("rmsnorm", True)
+    assert "optimizer" not in levels.own
 
 
 def test_the_check_is_the_commands_own(asked, here, monkeypatch):

@@ -50,6 +50,27 @@ def test_no_step_is_taken_while_pages_are_drawn(monkeypatch):
     assert taken == [True]
 
 
+def test_one_step_is_taken_at_a_time(monkeypatch):
+    turns, begun, go_on, taken = Turns(), Event(), Event(), []
+
+    def first():
+        begun.set()
+        go_on.wait(60)
+        taken.append("first")
+
+    monkeypatch.setattr(turns_file, "_IS_SENT", 0.0)
+    threads = [Thread(target=take, args=([step], turns)) for step in (first, lambda: taken.append("second"))]
+    threads[0].start()
+    begun.wait(60)
+    threads[1].start()
+    threads[1].join(0.1)
+    assert taken == []
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert taken == ["first", "second"]
+
+
 def test_a_page_waits_for_the_step_that_is_being_taken_and_for_no_other(monkeypatch):
     turns, begun, go_on, order = Turns(), Event(), Event(), []
 

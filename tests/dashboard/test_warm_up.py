@@ -88,7 +88,7 @@ def imported(monkeypatch, tmp_path):
     [
         ("", ["pages.overview"]),
         ("effects", ["pages.effects"]),
-        ("new_study", ["pages.new_study", "asking.page"]),
+        ("new_study", ["pages.new_study"]),
         ("none such", ["pages.overview"]),
     ],
 )

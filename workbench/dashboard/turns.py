@@ -24,7 +24,7 @@ class Asked:
 
 
 class Turns:
-    """Either pages are drawn (and drafts checked), any number at once, or a step is taken."""
+    """Either pages are drawn (and drafts checked), any number at once, or one step is taken."""
 
     def __init__(self) -> None:
         self._free = Condition()
@@ -57,8 +57,8 @@ class Turns:
     def stepping(self, *, for_page: bool = False) -> Iterator[None]:
         """Take a step within the block, once no page is being drawn or, but for a step for it, on its way."""
         with self._free:
-            while self._drawing or (not for_page and monotonic() < self._until):
-                self._free.wait(None if self._drawing else self._until - monotonic())
+            while self._is_busy() or (not for_page and monotonic() < self._until):
+                self._free.wait(None if self._is_busy() else self._until - monotonic())
             self._stepping = True
         try:
             yield
@@ -66,6 +66,9 @@ class Turns:
             with self._free:
                 self._stepping = False
                 self._free.notify_all()
+
+    def _is_busy(self) -> bool:
+        return self._drawing > 0 or self._stepping
 
 
 TURNS = Turns()

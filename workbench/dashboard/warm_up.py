@@ -25,7 +25,6 @@ _OPENING = "overview"  # the page of the bare address
 _INSIDE: tuple[Page, ...] = get_args(Page)  # which draw views
 _TABLES_AND_CHARTS = ("runs", "curves", "compare", "claims", "search", "watch", "effects", "run", "data")
 _PAGES = (_OPENING, *_TABLES_AND_CHARTS, *reversed(_INSIDE), "new_study")  # those with torch last
-_WHEN_DRAWN = {"new_study": ("asking.page",)}  # what a page itself imports when it is drawn
 
 _begun: list[Thread] = []
 
@@ -80,6 +79,8 @@ def steps() -> Iterator[Step]:
         yield partial(_import_view, view)
     yield from _claims()
     yield from _searches()
+    yield _offer
+    yield partial(importlib.import_module, "workbench.study.check")  # of drafts, with torch
     yield _tidy
 
 
@@ -92,6 +93,8 @@ def _prepare_asked() -> Iterator[Step]:
         yield _read_inside
     if page == "claims":
         yield from _claims()
+    if page == "new_study":
+        yield _offer
 
 
 def _asked() -> str:
@@ -105,7 +108,7 @@ def _import_asked() -> None:
 
 
 def _import_page(page: str) -> None:
-    _import(f"pages.{page}", *_WHEN_DRAWN.get(page, ()))
+    _import(f"pages.{page}")
     if page in _INSIDE:
         _import_view(listed(page)[0])
 
@@ -181,6 +184,15 @@ def _claims() -> Iterator[Step]:
         return
     for card in cards:
         yield partial(library().claim, card, results_directory(), SIZES[0])
+
+
+def _offer() -> None:
+    """What the form of a new study offers before anything is typed; torch, where no server has kept it."""
+    from workbench.dashboard.asking.offered import first_draft, levels_of, offered_factors, offered_presets
+
+    offered_presets()
+    offered_factors()
+    levels_of(first_draft())
 
 
 def _tidy() -> None:

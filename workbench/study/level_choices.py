@@ -1,15 +1,13 @@
-"""What can be varied in a study: each factor with its registered levels, and what a level costs.
+"""What can be varied in a study: each factor with its registered levels, and what they are at a baseline.
 
-Read from the reference (``workbench explain``), whose entries are read from the classes of the levels.
+Read from the reference (``workbench explain``), whose entries are read from the classes of the levels. These
+bring torch, which takes seconds: what is said of them here is text and numbers, and can be kept.
 """
 
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from workbench.errors import UserError
-from workbench.model.config import ModelConfig
-from workbench.model.presets import preset
 from workbench.study.reference.entries import FACTORS, Entry, Kind
 from workbench.study.reference.lookup import reference
 
@@ -42,6 +40,34 @@ class FactorChoice:
         return [level.name for level in self.levels] or list(self.entry.choices)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a level costs in a model of the study's size, before widths are matched.
+
+    ``parameters`` are those outside embedding tables and head, of the whole model; ``flops`` are training
+    FLOPs per token. ``refused`` says why the level cannot be in this model; numbers are None then.
+    """
+
+    parameters: int | None = None
+    flops: int | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineLevels:
+    """The levels of a study's baseline, and what its model would cost with others.
+
+    ``own`` has its level of every factor of the model, as a study file would: a name, a mapping of the name
+    and of the options that are not the defaults, or a value. ``costs`` has, by factor, what each level that
+    has a name costs.
+    """
+
+    parameters: int
+    flops: int
+    own: dict[str, Any]
+    costs: dict[str, dict[str, Cost]]
+
+
 @cache
 def factor_choices() -> dict[str, FactorChoice]:
     """Every factor of the reference by its name: those of the model, then training, size and text."""
@@ -59,46 +85,3 @@ def factor_choices() -> dict[str, FactorChoice]:
         place = entry.key if entry.key in levels else f"{FACTORS}.{entry.name}"
         found[entry.name] = FactorChoice(entry=entry, levels=levels.get(place, ()))
     return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a level costs in a model of the study's size, before widths are matched.
-
-    ``parameters`` are those outside embedding tables and head, of the whole model; ``flops`` are training
-    FLOPs per token. ``refused`` says why the level cannot be in this model; numbers are None then.
-    """
-
-    parameters: int | None = None
-    flops: int | None = None
-    refused: str = ""
-
-
-def model_at(baseline: Any, size: dict[str, Any], context: Any, vocabulary: int) -> ModelConfig:
-    """The model of a study's ``baseline``: a preset's name, or a mapping of levels with one.
-
-    ``size`` has the study's own layers, width, heads and feedforward_width. Raises ``UserError`` for what is
-    no model.
-    """
-    levels = dict(baseline) if isinstance(baseline, dict) else {"preset": baseline or "llama"}
-    name = str(levels.pop("preset", "llama"))
-    model = preset(name, **{"vocabulary": vocabulary, "context": context, **size})
-    own = {key: value for key, value in levels.items() if key in factor_choices() and hasattr(model, key)}
-    return model.with_levels(**own) if own else model
-
-
-def level_costs(model: ModelConfig, factor: FactorChoice) -> dict[str, Cost]:
-    """What each named level of ``factor`` costs in ``model``; nothing where the model has no such part."""
-    if not hasattr(model, factor.name):
-        return {}
-    return {name: _cost(model, factor.name, name) for name in factor.names}
-
-
-def _cost(model: ModelConfig, factor: str, level: str) -> Cost:
-    try:
-        changed = model.with_levels(**{factor: level})
-        if factor == "feedforward" and level != model.feedforward.name:
-            changed = changed.with_levels(feedforward_width=None)  # the kind's own rule, as in a study
-    except UserError as error:
-        return Cost(refused=str(error))
-    return Cost(parameters=changed.nonembedding_parameters(), flops=changed.flops_per_token())

@@ -72,20 +72,23 @@ class Measuring:
     ) -> None:
         """Open each page in a browser and from a server of its own, up to ``most`` times, while time is left.
 
-        Once more before that, as the first of all servers. The first page is opened in both ways, whatever
-        the clock says.
+        Just before the first of them once more, as the first of all servers. The first page is opened in
+        both ways, whatever the clock says.
         """
-        for number in range(most + 1):
-            rounds = self.taken.loads if number else self.taken.firsts
-            for place, (tour, visit) in enumerate(visits):
-                case = tour.case(visit)
-                if case in self.taken.firsts.errors or case in self.taken.loads.errors:
-                    continue
-                if clock.left <= 0 and rounds.values:
+        firsts, loads = self.taken.firsts, self.taken.loads
+        done = 0
+        for number in range(most):
+            for tour, visit in visits:
+                if clock.left <= 0 and loads.values:
                     break
-                done = (number + place / len(visits)) / (most + 1)
-                told(f"first load of {visit.title}", max(clock.part, done))
-                self._try(rounds, case, partial(self._first_load, tour, visit, anew=not number))
+                case = tour.case(visit)
+                for rounds in (loads,) if number else (firsts, loads):
+                    if case in firsts.errors or case in loads.errors:
+                        continue
+                    part = done / ((most + 1) * len(visits))
+                    told(f"first load of {visit.title}", max(clock.part, part))
+                    self._try(rounds, case, partial(self._first_load, tour, visit, anew=rounds is firsts))
+                    done += 1
         self._note_unloaded(visits)
 
     def _note_unloaded(self, visits: Sequence[tuple[Tour, Visit]]) -> None:

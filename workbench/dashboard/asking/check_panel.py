@@ -1,6 +1,7 @@
 """What ``workbench check`` says of the draft, beside the form: the same facts, in the same words."""
 
 import math
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from workbench.dashboard import state
 from workbench.dashboard.asking import session
 from workbench.dashboard.asking.checking import Check, Checks
 from workbench.dashboard.fact_list import fact_list
+from workbench.dashboard.folded import folded
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.tables import text_frame
 from workbench.numbers import MISSING, duration, percent, plural
@@ -80,7 +82,7 @@ def _facts(facts: dict[str, Any], *, measured: bool) -> None:
         _chances(facts)
     for warning in facts["warnings"]:
         st.warning(literal(warning), icon=":material/warning:")
-    _lines(facts)
+    folded("Data, budget, pairing", partial(_lines, facts), key="ask_rest", icon=":material/info:")
 
 
 def _summary(facts: dict[str, Any], *, measured: bool) -> None:
@@ -153,7 +155,7 @@ def _chances(facts: dict[str, Any]) -> None:
 
 
 def _lines(facts: dict[str, Any]) -> None:
-    """The rest of what ``workbench check`` prints, folded away."""
+    """The rest of what ``workbench check`` prints."""
     from workbench.study.check import check_lines
 
     rows = []
@@ -161,8 +163,6 @@ def _lines(facts: dict[str, Any]) -> None:
         what, _, text = line.partition(":")
         if what not in _ELSEWHERE:
             rows.append((what, text.strip()))
-    notes = list(facts.get("notes", ()))
-    with st.expander("Data, budget, pairing", icon=":material/info:"):
-        fact_list(rows)
-        for note in notes:
-            st.caption(literal(note))
+    fact_list(rows)
+    for note in facts.get("notes", ()):
+        st.caption(literal(note))

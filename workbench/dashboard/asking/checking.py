@@ -7,10 +7,12 @@ that sizes and warnings are there while the speed of a training step is still be
 import io
 import json
 import math
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ if TYPE_CHECKING:  # which bring torch
     from workbench.study.design import Variant
     from workbench.study.plan import Plan
 
+_COMMAND = "workbench.study.check"  # brings torch, which takes seconds
 _KEPT = 64  # checks
 _AT_ONCE = 2  # so that a large text that is being read does not hold up the check of another
 
@@ -90,6 +93,7 @@ class Checks:
                 self._checks.pop(key, None)
                 return
         try:
+            _import_command()
             with TURNS.drawing():  # what it imports, nobody imports meanwhile to be ready for a reader
                 self._work(check, study_from(key[1], path), download)
         except UserError as error:
@@ -124,6 +128,13 @@ class Checks:
             self._seconds[key] = probe_seconds(variant, plan.device)
             _give_back_memory(plan.device)
         return self._seconds[key]
+
+
+def _import_command() -> None:
+    """Import what checks a study, at a time when no page is being drawn: the form needs none of it."""
+    if _COMMAND not in sys.modules:
+        with TURNS.stepping(for_page=True):
+            import_module(_COMMAND)
 
 
 def study_from(text: str, path: Path, *, complete: bool = True) -> StudyFile:

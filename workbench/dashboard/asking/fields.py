@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from workbench.dashboard.asking.offered import offered_presets
 from workbench.data.corpora import list_corpora
-from workbench.model.presets import preset_names
 from workbench.study.reference.entries import NEEDED, Entry
 from workbench.study.reference.keys import key_sections
 from workbench.study.schema import METRICS, UNTIL_DECIDED
@@ -58,7 +58,7 @@ WHAT = (
         key="baseline",
         label="Baseline",
         kind=Kind.CHOICE,
-        options=preset_names,
+        options=offered_presets,
         width=2,
         design=("one_at_a_time", "full_factorial", "leave_one_out", "explicit", "search"),
     ),
@@ -66,12 +66,14 @@ WHAT = (
         key="reference",
         label="Reference",
         kind=Kind.CHOICE,
-        options=preset_names,
+        options=offered_presets,
         width=2,
         design=("leave_one_out",),
     ),
-    Field(key="from", label="From", kind=Kind.CHOICE, options=preset_names, width=2, design=("dismantle",)),
-    Field(key="to", label="To", kind=Kind.CHOICE, options=preset_names, width=2, design=("dismantle",)),
+    Field(
+        key="from", label="From", kind=Kind.CHOICE, options=offered_presets, width=2, design=("dismantle",)
+    ),
+    Field(key="to", label="To", kind=Kind.CHOICE, options=offered_presets, width=2, design=("dismantle",)),
 )
 SIZE = (
     Field(key="size.layers", label="Layers"),

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from workbench.dashboard import access
+from workbench.dashboard.asking.page import draw
 
 
 def page() -> None:
@@ -11,9 +12,6 @@ def page() -> None:
     if not access.may_write():
         access.explain_reading("ask a new study")
         return
-    # Once for each server: the levels are classes, which bring torch. All pages else are quicker without it.
-    with st.spinner("Loading what can be compared …"):
-        from workbench.dashboard.asking.page import draw
     draw()
 
 
