@@ -75,5 +75,39 @@ assert views == ["workbench.inspection.{module}"], views
     assert loaded(program, (*HEAVY, "scipy.optimize")) == []
 
 
+def test_a_new_study_is_asked_without_torch_once_a_server_has_kept_what_can_be_compared(tmp_path):
+    program = f"""
+from pathlib import Path
+from workbench.dashboard import state
+from workbench.dashboard.disk_cache import DiskCache
+from workbench.dashboard.study_library import Library
+state.library = lambda: Library(DiskCache(Path({str(tmp_path)!r})))
+import workbench.dashboard.pages.new_study
+from workbench.dashboard.asking.fields import FIELDS, described
+from workbench.dashboard.asking.offered import first_draft, levels_of, offered_factors
+assert all(described(field.key).about and field.options() is not None for field in FIELDS)
+assert "layernorm" in offered_factors()["norm"].names
+assert levels_of(first_draft()).costs["norm"]["layernorm"].parameters > 0
+"""
+    assert loaded(program, ("torch",)) == ["torch"]
+    assert loaded(program, ("scipy.stats", *HEAVY)) == []
+
+
+def test_a_draft_is_checked_without_lightning(tmp_path):
+    program = f"""
+import io
+from pathlib import Path
+from workbench.dashboard.asking.checking import study_from
+from workbench.dashboard.asking.draft import FIRST
+from workbench.study.check import check_plan, seconds_per_token
+from workbench.study.preparation import plan_of
+from workbench.terminal import Terminal
+results = Path({str(tmp_path)!r})
+plan = plan_of(study_from(FIRST, Path("ablations/my-study.yaml")), Terminal(file=io.StringIO()), results)
+assert check_plan(plan, seconds_per_token(plan), workers=None, out=results)["trials"]["total"] > 0
+"""
+    assert loaded(program, ("scipy.stats", *HEAVY)) == ["torch"]
+
+
 def test_the_command_prints_its_address_before_streamlit_is_imported():
     assert loaded("import workbench.dashboard.launch", ("streamlit", "pandas", "scipy.stats", *HEAVY)) == []

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.errors import RecordError
 from workbench.files import read_yaml, write_yaml
-from workbench.records.manifest import Manifest, read_manifest
+from workbench.records.manifest import Manifest, kept_manifest, read_manifest
 from workbench.records.run import Phase
 from workbench.study.plan import manifest_hash
 
@@ -25,6 +26,19 @@ def test_a_manifest_of_today_is_written_as_it_was_read(file, tmp_path):
 def test_its_hash_is_the_one_that_it_names(file):
     manifest = read_manifest(file.parent)
     assert manifest_hash(manifest) == manifest.hash
+
+
+def test_a_manifest_is_kept_while_its_file_is_the_same(tmp_path):
+    early = {"name": "s", "metric": "validation/loss", "baseline": "a", "variants": [{"name": "a"}]}
+    write_yaml(tmp_path / "study.yaml", early)
+    kept = kept_manifest(tmp_path)
+    assert kept == read_manifest(tmp_path)
+    assert kept_manifest(tmp_path) is kept
+    write_yaml(tmp_path / "study.yaml", early | {"question": "Another?"})
+    assert kept_manifest(tmp_path).question == "Another?"
+    (tmp_path / "study.yaml").unlink()
+    with pytest.raises(RecordError, match="restore the file"):
+        kept_manifest(tmp_path)
 
 
 def test_an_early_manifest_has_defaults_and_nothing_is_added_to_it(tmp_path):

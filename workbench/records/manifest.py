@@ -5,14 +5,15 @@ Keys of newer versions are kept.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, with_config
 from typing_extensions import TypedDict
 
-from workbench.files import read_yaml, write_yaml
+from workbench.files import read_yaml, version, write_yaml
 from workbench.numbers import plural
 from workbench.records.damaged_files import read_checked
 from workbench.records.fields import AsItIs, Count, FiniteNumber
@@ -505,3 +506,13 @@ class Manifest(_Part):
 def read_manifest(study: Path) -> Manifest:
     """The manifest in a study's directory; raises ``RecordError`` with the key when missing or damaged."""
     return read_checked(study / MANIFEST, Manifest, read_yaml, MANIFEST_REMEDY)
+
+
+def kept_manifest(study: Path) -> Manifest:
+    """As ``read_manifest``, but read once in a process for each version of the file: not to be changed."""
+    return _read_once(study, version(study / MANIFEST))
+
+
+@lru_cache(maxsize=512)
+def _read_once(study: Path, current: Hashable) -> Manifest:
+    return read_manifest(study)

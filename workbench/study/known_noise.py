@@ -22,7 +22,7 @@ from workbench.analysis.statistics import compare_pairs
 from workbench.errors import RecordError
 from workbench.numbers import plural
 from workbench.records.index import StudyRecords, is_published, list_studies, load_study, study_title
-from workbench.records.manifest import Manifest, ManifestVariant, read_manifest
+from workbench.records.manifest import Manifest, ManifestVariant, kept_manifest
 
 _Change = frozenset[tuple[str, frozenset[str]]]
 TrialSize = tuple[int | None, int | None]
@@ -94,7 +94,7 @@ def _nearest_first(manifest: Manifest, results: Path) -> list[tuple[Path, Manife
     found = []
     for path in list_studies(results):
         try:
-            other = read_manifest(path)
+            other = kept_manifest(path)
         except RecordError:
             continue  # 'workbench status' names what is damaged
         usable = other.incomparable is None and not other.is_import

@@ -8,7 +8,7 @@ from workbench.analysis.tuning_choice import tuned_variants
 from workbench.errors import RecordError
 from workbench.numbers import decimals_for, fixed
 from workbench.records.index import list_studies, load_study, study_title
-from workbench.records.manifest import read_manifest
+from workbench.records.manifest import kept_manifest
 from workbench.records.margin import smallest_margin
 from workbench.study.known_noise import TrialSize, size_distance, trial_size
 from workbench.study.plan import Plan
@@ -57,7 +57,7 @@ def _usable(plan: Plan, own: TrialSize, results: Path) -> Iterator[tuple[float, 
     """Studies with the same metric: how far they are in size, their titles, and where they lie."""
     for path in list_studies(results):
         try:
-            manifest = read_manifest(path)
+            manifest = kept_manifest(path)
         except RecordError:  # whoever asks for its status or report hears of it
             continue
         usable = not manifest.is_import and manifest.incomparable is None

@@ -7,6 +7,7 @@ variants, is left out.
 
 import gc
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,7 +22,9 @@ from workbench.records.step_times import StepPair, StepTimes, step_digest
 from workbench.study.recipe import Recipe
 from workbench.study.texts import Texts
 from workbench.training.step_blocks import OtherWork, measure_blocks
-from workbench.training.step_loop import StepLoop
+
+if TYPE_CHECKING:
+    from workbench.training.step_loop import StepLoop
 
 _STEPS = 100_000  # of the schedule: no training here comes to its end
 _SEED = 1
@@ -112,7 +115,9 @@ def step_pair(
     )
 
 
-def _loop(recipe: Recipe, texts: Texts, cell: Cell) -> StepLoop:
+def _loop(recipe: Recipe, texts: Texts, cell: Cell) -> "StepLoop":
+    from workbench.training.step_loop import StepLoop  # with Lightning: seconds, for studies of equal seconds
+
     training = recipe.training.model_copy(update={"precision": cell.precision, "compile": cell.compiled})
     batches = _batches(texts.of(recipe.data), recipe, cell.device)
     return StepLoop(recipe.model, training, batches, device=cell.device, steps=_STEPS, seed=_SEED)
