@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from tests.dashboard.test_literal_text import acting
+from tests.dashboard.unfolded import unfolded
 from workbench.dashboard.asking import draft, files, form, session
 from workbench.dashboard.asking.checking import Checks
 from workbench.dashboard.asking.draft import (
@@ -157,6 +158,20 @@ def test_the_check_is_the_commands_own(asked, here, monkeypatch):
     assert table["parameters"].tolist() == [variant["parameters"] for variant in facts["variants"]]
     assert [item.value for item in asked.warning] != []
     assert len(asked.warning) == len(facts["warnings"])
+
+
+def test_what_is_folded_away_stays_open_while_the_draft_is_checked(asked):
+    def budget():
+        return [item.value for item in asked.markdown if "**budget**" in item.value]
+
+    edit(asked, SMALL)
+    assert budget() == []
+    unfolded(asked)
+    (before,) = budget()
+    edit(asked, SMALL.replace("layers: 2", "layers: two"))
+    assert budget() == []
+    edit(asked, SMALL.replace("4_000", "8_000"))
+    assert budget() not in ([], [before])
 
 
 def test_the_form_writes_its_key_and_the_yaml_is_read_back(asked):

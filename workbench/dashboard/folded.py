@@ -16,6 +16,13 @@ def folded(label: str, draw: Callable[[], object], *, key: str, icon: str | None
     st.fragment(partial(_panel, label, draw, key, icon))()
 
 
+def stay_as_it_is(key: str) -> None:
+    """A panel that is not drawn this time is open the next time if it was."""
+    name = f"{PREFIX}{key}"
+    if name in st.session_state:
+        st.session_state[name] = st.session_state[name]
+
+
 def _panel(label: str, draw: Callable[[], object], key: str, icon: str | None) -> None:
     panel = st.expander(label, icon=icon, key=f"{PREFIX}{key}", on_change="rerun")
     if panel.open:

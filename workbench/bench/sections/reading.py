@@ -143,8 +143,8 @@ SECTION = Section(
         "not from the disk. Then what a reader sees, in a browser without a window: from an address, a click "
         "or a key to the last change of the page, on that study and on published ones. A first load has a "
         "server and a browser of its own, both just started; of the very first one no server before it has "
-        "kept anything on the disk. Of New study it is the form: what the check says comes later. All else is "
-        "measured in turn, on one server."
+        "kept anything on the disk. Of New study it is the form: what the check says comes later. All else "
+        "is measured in turn, on one server."
     ),
     seconds={Effort.QUICK: 200.0, Effort.FULL: 900.0},
     measure=measure,

@@ -11,7 +11,7 @@ from workbench.dashboard import state
 from workbench.dashboard.asking import session
 from workbench.dashboard.asking.checking import Check, Checks
 from workbench.dashboard.fact_list import fact_list
-from workbench.dashboard.folded import folded
+from workbench.dashboard.folded import folded, stay_as_it_is
 from workbench.dashboard.literal_text import grid, literal
 from workbench.dashboard.tables import text_frame
 from workbench.numbers import MISSING, duration, percent, plural
@@ -20,6 +20,7 @@ from workbench.study.chances import chances_text, noise_lines
 _LOOK_AGAIN = 0.7  # seconds
 _DOWNLOAD = "_ask_download"
 _SHOWN = "_ask_shown"  # the check that the page shows to its end
+_REST = "ask_rest"  # what is folded away
 _BESIDE = 2  # comparisons whose chances are shown in columns
 # Lines of a check that are said in words of their own above, or that are of no use before a study runs.
 _ELSEWHERE = ("time", "manifest", "warning", "note")
@@ -53,6 +54,7 @@ def _panel() -> None:
     if check.done and st.session_state.get(_SHOWN) is not check:
         st.session_state[_SHOWN] = check
         st.rerun()  # so that nobody looks every second for what is known
+    stay_as_it_is(_REST)
     if check.error:
         st.error(literal(check.error), icon=":material/error:")
         return
@@ -82,7 +84,7 @@ def _facts(facts: dict[str, Any], *, measured: bool) -> None:
         _chances(facts)
     for warning in facts["warnings"]:
         st.warning(literal(warning), icon=":material/warning:")
-    folded("Data, budget, pairing", partial(_lines, facts), key="ask_rest", icon=":material/info:")
+    folded("Data, budget, pairing", partial(_lines, facts), key=_REST, icon=":material/info:")
 
 
 def _summary(facts: dict[str, Any], *, measured: bool) -> None:
