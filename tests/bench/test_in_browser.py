@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from workbench.bench import studies
+from workbench.bench.formats import Form, shown
 from workbench.bench.in_browser import browser, measure, rounds, visits
 from workbench.bench.in_browser.browser import NoBrowserError
 from workbench.bench.in_browser.outcome import CHANGED, INTERACTIONS, SOON, SWITCHED, outcome_of
@@ -44,6 +45,7 @@ def test_a_page_is_opened_and_changed_in_a_real_browser(tmp_path):
         with browser.playwright() as driver:
             browser.executable(driver)
             measuring = rounds.Measuring(driver, study.parent, tmp_path / "cache", [tour])
+            measuring.first_loads([], Clock(0.0), 1, lambda text, part: None)
             measuring.changes(Clock(0.0), 1, 1, lambda text, part: None)
     except NoBrowserError as error:
         pytest.skip(str(error))
@@ -53,6 +55,11 @@ def test_a_page_is_opened_and_changed_in_a_real_browser(tmp_path):
     assert 0.02 < switched < 60
     (note,) = measuring.taken.notes  # what cannot be changed is named, and the rest goes on
     assert note.startswith("tiny: Curves: what is not there: TimeoutError")
+    (load,) = measuring.taken.least.values[rounds.LOAD]
+    assert 0.1 < load < 60
+    assert all(0.005 < switch < 60 for switch in measuring.taken.least.values[rounds.SWITCH])
+    (said,) = [one.text for one in outcome_of(measuring.taken, [tour]).findings if "for itself" in one.text]
+    assert shown(measuring.taken.least.spread(rounds.LOAD), Form.SECONDS) in said
 
 
 @pytest.fixture
@@ -75,7 +82,15 @@ def loading(monkeypatch, tmp_path):
         def first_load(self, address):
             return 1.0 + len(found)
 
+        def seconds_of(self, act):
+            return 0.1
+
+    @contextmanager
+    def serve_least(folder):
+        yield "http://127.0.0.1:1/"
+
     monkeypatch.setattr(rounds, "served", serve)
+    monkeypatch.setattr(rounds, "served_least", serve_least)
     monkeypatch.setattr(rounds, "browser", lambda driver: nullcontext())
     monkeypatch.setattr(rounds, "Stopwatch", Watch)
     measuring = rounds.Measuring(None, tmp_path / "results", tmp_path / "cache", [ONE])
@@ -96,6 +111,21 @@ def test_a_page_is_loaded_of_the_first_of_all_servers_and_then_of_others(loading
     assert taken.notes == []
     row = outcome_of(taken, [ONE]).tables[0].rows[0]
     assert (row["first"].median, row["load"].median) == (2.0, 3.5)
+    assert {case: len(values) for case, values in taken.least.values.items()} == {
+        rounds.LOAD: 2,
+        rounds.SWITCH: 4,
+    }
+
+
+def test_what_streamlit_takes_by_itself_is_missed_by_name(loading, monkeypatch):
+    def serve(folder):
+        raise RuntimeError("no server")
+
+    monkeypatch.setattr(rounds, "served_least", serve)
+    taken, _ = loading(0.0)
+    assert taken.notes == ["what Streamlit takes by itself: RuntimeError: no server"]
+    assert set(taken.loads.values) == {"tiny: Curves"}
+    assert not [one for one in outcome_of(taken, [ONE]).findings if "for itself" in one.text]
 
 
 def test_what_the_first_of_all_servers_kept_of_a_page_is_there_for_the_next(loading):

@@ -37,10 +37,14 @@ def command(results: Path, port: int | None = None) -> list[str]:
 
     Flags win over configuration files, so a copy started from any directory is as closed as a checkout.
     """
-    flags = list(_flags(tomllib.loads(SETTINGS.read_text(encoding="utf-8"))))
-    flags += ["--server.port", str(DEFAULT_PORT if port is None else port)]
-    arguments = ["--", "--results", str(Path(results).absolute())]
-    return [sys.executable, "-m", "streamlit", "run", str(SERVER), *flags, *arguments]
+    served = streamlit_command(SERVER, DEFAULT_PORT if port is None else port)
+    return [*served, "--", "--results", str(Path(results).absolute())]
+
+
+def streamlit_command(script: Path, port: int) -> list[str]:
+    """The command that has Streamlit serve ``script`` with the dashboard's settings."""
+    flags = _flags(tomllib.loads(SETTINGS.read_text(encoding="utf-8")))
+    return [sys.executable, "-m", "streamlit", "run", str(script), *flags, "--server.port", str(port)]
 
 
 def serve(

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from workbench.bench.formats import Form, shown
-from workbench.bench.in_browser.rounds import PART, Taken, change_case, percentile, percentile_of
+from workbench.bench.in_browser.rounds import (
+    LOAD,
+    PART,
+    SWITCH,
+    Taken,
+    change_case,
+    percentile,
+    percentile_of,
+)
 from workbench.bench.in_browser.visits import Tour
 from workbench.bench.outcome import Column, Finding, Outcome, Table
 from workbench.bench.timing.goals import Bound, Goal, together
@@ -35,6 +43,7 @@ def outcome_of(taken: Taken, tours: Sequence[Tour]) -> Outcome:
     """A table of pages and one of changes for each tour, and whether the goals are met."""
     tables = [table for tour in tours for table in (_pages(taken, tour), _changes(taken, tour))]
     findings = [
+        *_least(taken.least),
         *_loads(taken.loads),
         *_within(_interactions(taken.switches, taken.changes), "Any change", INTERACTIONS),
         *_within(taken.changes, "A change on a page", CHANGED),
@@ -73,6 +82,18 @@ def _changes(taken: Taken, tour: Tour) -> Table:
                 }
             )
     return Table(f"In a browser, {tour.what}: changes on a page", _CHANGES, rows)
+
+
+def _least(least: Rounds) -> list[Finding]:
+    load, switch = least.spread(LOAD), least.spread(SWITCH)
+    if load is None or switch is None:
+        return []
+    text = (
+        f"Of all this Streamlit takes for itself: a page of one heading and one sentence is there after "
+        f"{shown(load, Form.SECONDS)} from its own server, and after {shown(switch, Form.SECONDS)} "
+        "from another page."
+    )
+    return [Finding(text)]
 
 
 def _loads(loads: Rounds) -> list[Finding]:

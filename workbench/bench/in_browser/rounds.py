@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.bench.in_browser.browser import browser
-from workbench.bench.in_browser.served import served
+from workbench.bench.in_browser.served import served, served_least
 from workbench.bench.in_browser.stopwatch import Stopwatch
 from workbench.bench.in_browser.visits import Change, Tour, Visit
 from workbench.bench.timing.seconds import Clock, Rounds, error_line
@@ -21,6 +21,8 @@ from workbench.progress import Progress
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Playwright
 
+_LEAST_PAGES = ("Second", "First")  # of ``least_app``, the one that it opens with last
+LOAD, SWITCH = "first load", "from another page"
 PART = 95  # per cent of all changes that a 95th percentile is above
 
 
@@ -33,13 +35,15 @@ def change_case(tour: Tour, visit: Visit, change: Change) -> str:
 class Taken:
     """Seconds by page (``firsts``, ``loads``, ``switches``) and by change; ``notes``: what was not measured.
 
-    ``firsts`` are loads from a server before which none had kept anything on the disk.
+    ``firsts`` are loads from a server before which none had kept anything on the disk. ``least`` is what the
+    least that Streamlit can show takes, under ``LOAD`` and ``SWITCH``.
     """
 
     firsts: Rounds = field(default_factory=Rounds)
     loads: Rounds = field(default_factory=Rounds)
     switches: Rounds = field(default_factory=Rounds)
     changes: Rounds = field(default_factory=Rounds)
+    least: Rounds = field(default_factory=Rounds)
     notes: list[str] = field(default_factory=list)
 
 
@@ -78,6 +82,8 @@ class Measuring:
         firsts, loads = self.taken.firsts, self.taken.loads
         done = 0
         for number in range(most):
+            if not number or clock.left > 0:
+                self._least()
             for tour, visit in visits:
                 if clock.left <= 0 and loads.values:
                     break
@@ -90,6 +96,18 @@ class Measuring:
                     self._try(rounds, case, partial(self._first_load, tour, visit, anew=rounds is firsts))
                     done += 1
         self._note_unloaded(visits)
+
+    def _least(self) -> None:
+        """A first load of the least that Streamlit can show, and a change of its pages: what is not ours."""
+        least = self.taken.least
+        try:
+            with served_least(self._cache) as address, browser(self._driver) as opened:
+                watch = Stopwatch(opened)
+                least.add(LOAD, watch.first_load(address))
+                for title in _LEAST_PAGES:
+                    least.add(SWITCH, watch.seconds_of(partial(_go_to, title=title)))
+        except Exception as error:  # of any kind: the dashboard's own are worth having
+            self.taken.notes.append(f"what Streamlit takes by itself: {error_line(error)}")
 
     def _note_unloaded(self, visits: Sequence[tuple[Tour, Visit]]) -> None:
         loads = self.taken.loads

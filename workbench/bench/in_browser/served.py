@@ -1,4 +1,4 @@
-"""The dashboard as its command serves it, in a process of its own."""
+"""The dashboard as its command serves it, in a process of its own; and the least that Streamlit can serve."""
 
 import os
 import re
@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from workbench.dashboard.launch import streamlit_command
+
+LEAST = Path(__file__).with_name("least_app.py")
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\S*")
 _PATIENCE = 120.0  # seconds, until a server on a busy machine answers
 
@@ -24,18 +27,35 @@ def served(results: Path, cache: Path) -> Iterator[str]:
     does not come up.
     """
     port = _free_port()
-    log = cache.with_suffix(".log")
-    cache.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"WORKBENCH_CACHE": str(cache), "COLUMNS": "1000"}  # the address is one line
     words = [sys.executable, "-m", "workbench", "dashboard", "--out", str(results), "--port", str(port)]
-    with log.open("w") as output:
-        server = subprocess.Popen(words, stdout=output, stderr=output, env=environment)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+    cache.mkdir(parents=True, exist_ok=True)
+    log = cache.with_suffix(".log")
+    with _running(
+        words, {"WORKBENCH_CACHE": str(cache), "COLUMNS": "1000"}, port, log
+    ):  # an address is a line
         found = _ADDRESS.search(log.read_text(errors="replace"))
         if found is None:
             raise RuntimeError(f"the dashboard printed no address: {_last_words(log)}")
         yield found.group()
+
+
+@contextmanager
+def served_least(folder: Path) -> Iterator[str]:
+    """The address of a server of ``least_app``, with the dashboard's settings; its log is in ``folder``."""
+    port = _free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _running(streamlit_command(LEAST, port), {}, port, folder / "least.log"):
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextmanager
+def _running(words: list[str], variables: dict[str, str], port: int, log: Path) -> Iterator[None]:
+    """A server that answers, until the block ends; raises ``RuntimeError`` where it does not come up."""
+    with log.open("w") as output:
+        server = subprocess.Popen(words, stdout=output, stderr=output, env=os.environ | variables)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+        yield
     finally:
         server.terminate()
         try:
