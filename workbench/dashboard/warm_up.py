@@ -24,7 +24,7 @@ Step = Callable[[], object]
 _OPENING = "overview"  # the page of the bare address
 _INSIDE: tuple[Page, ...] = get_args(Page)  # which draw views
 _TABLES_AND_CHARTS = ("runs", "curves", "compare", "claims", "search", "watch", "effects", "run", "data")
-_PAGES = (_OPENING, *_TABLES_AND_CHARTS, *reversed(_INSIDE), "new_study")  # those with torch last
+_PAGES = (_OPENING, *_TABLES_AND_CHARTS, *reversed(_INSIDE), "new_study")
 
 _begun: list[Thread] = []
 

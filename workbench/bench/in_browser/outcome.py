@@ -89,7 +89,7 @@ def _least(least: Rounds) -> list[Finding]:
     if load is None or switch is None:
         return []
     text = (
-        f"Of all this Streamlit takes for itself: a page of one heading and one sentence is there after "
+        "Of all this Streamlit takes for itself: a page of one heading and one sentence is there after "
         f"{shown(load, Form.SECONDS)} from its own server, and after {shown(switch, Form.SECONDS)} "
         "from another page."
     )

@@ -82,8 +82,9 @@ class Measuring:
         firsts, loads = self.taken.firsts, self.taken.loads
         done = 0
         for number in range(most):
-            if not number or clock.left > 0:
-                self._least()
+            if number and clock.left <= 0:
+                break
+            self._least()
             for tour, visit in visits:
                 if clock.left <= 0 and loads.values:
                     break

@@ -30,9 +30,8 @@ def served(results: Path, cache: Path) -> Iterator[str]:
     words = [sys.executable, "-m", "workbench", "dashboard", "--out", str(results), "--port", str(port)]
     cache.mkdir(parents=True, exist_ok=True)
     log = cache.with_suffix(".log")
-    with _running(
-        words, {"WORKBENCH_CACHE": str(cache), "COLUMNS": "1000"}, port, log
-    ):  # an address is a line
+    variables = {"WORKBENCH_CACHE": str(cache), "COLUMNS": "1000"}  # the address is one line
+    with _running(words, variables, port, log):
         found = _ADDRESS.search(log.read_text(errors="replace"))
         if found is None:
             raise RuntimeError(f"the dashboard printed no address: {_last_words(log)}")
